@@ -1,0 +1,221 @@
+/**
+ * Operations a guest may ask of the host's main thread: their numbers, classes and argument layouts. The only thing that the two
+ * sides of host/abi share: `guest/` encodes in the worker, `host/invocation` decodes.
+ */
+import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+
+export const Operation = {
+  objectRead: 1,
+  objectReadForUpdate: 2,
+  objectWrite: 3,
+  objectUpdate: 4,
+  objectDelete: 5,
+  objectList: 6,
+  /** A chunk of a value too large for one message; the next objectWrite or objectUpdate with `staged` names them all. */
+  stageChunk: 7,
+  callStart: 8,
+  callAwait: 9,
+  sleep: 10,
+  /** Asks where a storage part shall run: the reply's code is a Placement. */
+  partOffer: 11,
+  /** Ships the part; the reply's bytes are a PartAnswer. Only after Placement.ship. */
+  partShip: 12,
+  /** The part has ended here (after Placement.local). */
+  partEnd: 13,
+} as const;
+
+export type Operation = (typeof Operation)[keyof typeof Operation];
+
+/** Negative codes a guest can see. Stable; documented in guest-sdk/abi.json. */
+export const GuestError = {
+  /** The object does not exist. */
+  notFound: -1,
+  /** A key, name or size is out of range. */
+  invalid: -2,
+  /** Calls cannot be started or awaited inside a storage part. */
+  notInPart: -3,
+  /** No function of that name. */
+  unknownFunction: -4,
+  /** Larger than a limit of this host. */
+  tooLarge: -5,
+  /** The object was changed since the version was read. */
+  conflict: -6,
+} as const;
+
+export const Placement = { local: 0, ship: 1 } as const;
+
+/** Values up to this size travel in one message; larger ones are staged in chunks. */
+export const STAGE_CHUNK_BYTES = 1024 * 1024;
+export const KEY_MAX_BYTES = 1024;
+
+export interface ObjectReadArgs {
+  readonly key: string;
+  readonly offset: number;
+  readonly maxBytes: number;
+}
+
+export interface ObjectWriteArgs {
+  readonly key: string;
+  /** The value is what was staged, and `value` is empty. */
+  readonly staged: boolean;
+  readonly value: Uint8Array;
+}
+
+export const objectReadArgs = {
+  encode: (a: ObjectReadArgs) => new ByteWriter(64).text(a.key).f64(a.offset).u32(a.maxBytes).view(),
+  decode: (bytes: Uint8Array): ObjectReadArgs => {
+    const r = new ByteReader(bytes);
+    return { key: r.text(), offset: r.f64(), maxBytes: r.u32() };
+  },
+};
+
+/** The bytes of an objectRead or objectReadForUpdate reply: total size and version of the object, then the slice. */
+export const objectReadReply = {
+  encode: (sizeBytes: number, version: number, slice: Uint8Array) =>
+    new ByteWriter(16 + slice.byteLength).f64(sizeBytes).f64(version).raw(slice).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { sizeBytes: r.f64(), version: r.f64(), slice: r.raw(r.remaining) };
+  },
+};
+
+export const objectWriteArgs = {
+  encode: (a: ObjectWriteArgs) =>
+    new ByteWriter(64 + a.value.byteLength)
+      .text(a.key)
+      .u8(a.staged ? 1 : 0)
+      .raw(a.value)
+      .view(),
+  decode: (bytes: Uint8Array): ObjectWriteArgs => {
+    const r = new ByteReader(bytes);
+    return { key: r.text(), staged: r.u8() === 1, value: r.raw(r.remaining) };
+  },
+};
+
+/** Reply code 1: applied; GuestError.conflict: somebody else changed the object first. */
+export const objectUpdateArgs = {
+  encode: (a: ObjectWriteArgs & { readonly version: number }) =>
+    new ByteWriter(64 + a.value.byteLength)
+      .text(a.key)
+      .f64(a.version)
+      .u8(a.staged ? 1 : 0)
+      .raw(a.value)
+      .view(),
+  decode: (bytes: Uint8Array): ObjectWriteArgs & { readonly version: number } => {
+    const r = new ByteReader(bytes);
+    const key = r.text();
+    const version = r.f64();
+    return { key, version, staged: r.u8() === 1, value: r.raw(r.remaining) };
+  },
+};
+
+export const objectDeleteArgs = {
+  encode: (key: string) => new ByteWriter(64).text(key).view(),
+  decode: (bytes: Uint8Array) => ({ key: new ByteReader(bytes).text() }),
+};
+
+export const objectListArgs = {
+  encode: (a: { prefix: string; after: string; limit: number }) =>
+    new ByteWriter(64).text(a.prefix).text(a.after).u32(a.limit).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { prefix: r.text(), after: r.text(), limit: r.u32() };
+  },
+};
+
+/** The bytes of an objectList reply; the code is the number of entries. */
+export const objectListReply = {
+  encode: (entries: readonly { key: string; sizeBytes: number }[]) => {
+    const w = new ByteWriter(64 + entries.length * 32);
+    for (const entry of entries) {
+      w.text(entry.key).f64(entry.sizeBytes);
+    }
+    return w.view();
+  },
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    const entries: { key: string; sizeBytes: number }[] = [];
+    while (r.remaining > 0) {
+      entries.push({ key: r.text(), sizeBytes: r.f64() });
+    }
+    return entries;
+  },
+};
+
+/** `handle`: 0, 1, 2 … in the order of the guest's callStart operations. Posted: a function that does not exist shows at callAwait. */
+export const callStartArgs = {
+  encode: (a: { functionName: string; input: Uint8Array }) =>
+    new ByteWriter(64 + a.input.byteLength).text(a.functionName).raw(a.input).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { functionName: r.text(), input: r.raw(r.remaining) };
+  },
+};
+
+export const callAwaitArgs = {
+  encode: (handle: number) => new ByteWriter(8).u32(handle).view(),
+  decode: (bytes: Uint8Array) => ({ handle: new ByteReader(bytes).u32() }),
+};
+
+/** The bytes of a callAwait reply: the child's return value (0 = success) and its output, or the message of its failure. */
+export const callAwaitReply = {
+  encode: (returnValue: number, output: Uint8Array) => new ByteWriter(8 + output.byteLength).i32(returnValue).raw(output).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { returnValue: r.i32(), output: r.raw(r.remaining) };
+  },
+};
+
+export const sleepArgs = {
+  encode: (durationMs: number) => new ByteWriter(8).f64(durationMs).view(),
+  decode: (bytes: Uint8Array) => ({ durationMs: new ByteReader(bytes).f64() }),
+};
+
+export const partOfferArgs = {
+  encode: (a: { key: string; tableIndex: number }) => new ByteWriter(64).text(a.key).u32(a.tableIndex).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { key: r.text(), tableIndex: r.u32() };
+  },
+};
+
+/** partShip's arguments, and a PartAnswer of code 1 after the part's return value: a call's state (see GuestState). */
+export const guestStateBytes = {
+  encode: (a: { delta: Uint8Array; hostState: Uint8Array }) =>
+    new ByteWriter(16 + a.delta.byteLength + a.hostState.byteLength).bytes(a.delta).bytes(a.hostState).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { delta: r.bytes(), hostState: r.bytes() };
+  },
+};
+
+/**
+ * Reply to partShip. `done`: apply the state and return the value. `local`: the storage node refused or was lost, nothing has
+ * happened, run the part here. `trapped`: the part trapped there, which is the call's own trap.
+ */
+export type PartAnswer =
+  | { readonly kind: "done"; readonly value: number; readonly state: { delta: Uint8Array; hostState: Uint8Array } }
+  | { readonly kind: "local" }
+  | { readonly kind: "trapped"; readonly message: string };
+
+export const partAnswer = {
+  encode: (a: PartAnswer): Uint8Array => {
+    const w = new ByteWriter(64);
+    switch (a.kind) {
+      case "done":
+        return w.u8(1).i32(a.value).raw(guestStateBytes.encode(a.state)).view();
+      case "local":
+        return w.u8(2).view();
+      case "trapped":
+        return w.u8(3).text(a.message).view();
+    }
+  },
+  decode: (bytes: Uint8Array): PartAnswer => {
+    const r = new ByteReader(bytes);
+    const kind = r.u8();
+    if (kind === 1) {
+      return { kind: "done", value: r.i32(), state: guestStateBytes.decode(r.raw(r.remaining)) };
+    }
+    return kind === 2 ? { kind: "local" } : { kind: "trapped", message: r.text() };
+  },
+};

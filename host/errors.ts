@@ -1,0 +1,119 @@
+/** The host's error codes. Thrown as NeapError; HTTP turns them into bodies with the status given here. */
+import { type ErrorSpec, STATE_ERRORS } from "../state/errors.ts";
+
+export const HOST_ERRORS = {
+  // requests
+  BAD_REQUEST: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "A field of the request is missing, has the wrong type or is out of range.",
+  },
+  MALFORMED_JSON: { fault: "caller", retry: "never", status: 400, meaning: "The body is not JSON." },
+  BODY_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "The body is larger than the limit of this route." },
+  FOREIGN_ORIGIN: {
+    fault: "caller",
+    retry: "never",
+    status: 403,
+    meaning: "The request comes from a web page of another origin, or names a host that is not this one.",
+  },
+  ADMIN_ONLY: { fault: "caller", retry: "never", status: 403, meaning: "The request needs the administrator's scope." },
+  UNKNOWN_ROUTE: { fault: "caller", retry: "never", status: 404, meaning: "No such path, or not with this verb." },
+  UNKNOWN_FUNCTION: { fault: "caller", retry: "never", status: 404, meaning: "The tenant has no function of this name." },
+  UNKNOWN_CALL: { fault: "caller", retry: "never", status: 404, meaning: "No call has this id." },
+  UNKNOWN_INSTANCE: { fault: "caller", retry: "never", status: 404, meaning: "No instance has this id." },
+  UNKNOWN_OBJECT: { fault: "caller", retry: "never", status: 404, meaning: "The object does not exist." },
+  CALL_ID_TAKEN: { fault: "caller", retry: "never", status: 409, meaning: "The call id was used for another function or input." },
+  IDEMPOTENCY_MISMATCH: {
+    fault: "caller",
+    retry: "never",
+    status: 422,
+    meaning: "The Idempotency-Key was used for another input.",
+  },
+  RESULT_EXPIRED: {
+    fault: "caller",
+    retry: "never",
+    status: 410,
+    meaning: "The call is finished and its result is no longer kept.",
+  },
+  NOT_SUPPORTED: { fault: "caller", retry: "never", status: 501, meaning: "This host does not offer the request." },
+  // modules
+  MODULE_INVALID: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "The module is not valid WebAssembly; the message names section and offset.",
+  },
+  MODULE_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "The module has more bytes than allowed." },
+  MODULE_IMPORT_UNKNOWN: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "The module imports something this host does not offer, or with another type.",
+  },
+  MODULE_LIMIT: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "The module asks for more memory, table or functions than allowed.",
+  },
+  MODULE_NO_ENTRY: { fault: "caller", retry: "never", status: 400, meaning: "The module exports neither main nor _start." },
+  MODULE_START_FAILED: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "The module's start function trapped or ran too long.",
+  },
+  // calls
+  OVERLOADED: { fault: "platform", retry: "after-backoff", status: 503, meaning: "Too many calls wait for a sandbox." },
+  SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
+  TIME_LIMIT: {
+    fault: "guest",
+    retry: "never",
+    status: 504,
+    meaning: "The call ran longer than its wall-time limit; it had logged nothing, so nothing happened.",
+  },
+  STACK_OVERFLOW: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "The call overflowed its stack; it had logged nothing, so nothing happened.",
+  },
+  OUTPUT_TOO_LARGE: { fault: "guest", retry: "never", status: 500, meaning: "The call's output is larger than the limit." },
+  WORKER_LOST: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "The thread that ran the call was lost; it had logged nothing, so nothing happened.",
+  },
+  CANCELLED: { fault: "caller", retry: "never", status: 499, meaning: "The client went away before anything was logged." },
+  OUTCOME_PENDING: {
+    fault: "platform",
+    retry: "same-instance",
+    status: 504,
+    meaning: "The call is logged and not finished; it goes on or is parked. Ask again with the same key or id.",
+  },
+  NOT_DETERMINISTIC: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "A replay of the function did something else than its first run; the instance is parked.",
+  },
+  INTERNAL: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 500,
+    meaning: "An unexpected error of the host; its log has the details.",
+  },
+  // start
+  BAD_OPTION: {
+    fault: "caller",
+    retry: "never",
+    status: 500,
+    meaning: "An option or environment variable is unknown or out of range.",
+  },
+  PORT_IN_USE: { fault: "caller", retry: "never", status: 500, meaning: "Another process listens on the port." },
+} as const satisfies Record<string, ErrorSpec>;
+
+export const ERRORS: Readonly<Record<string, ErrorSpec>> = { ...STATE_ERRORS, ...HOST_ERRORS };
+export type ErrorCode = keyof typeof STATE_ERRORS | keyof typeof HOST_ERRORS;

@@ -1,0 +1,90 @@
+/** The contract of the invocation layer, as the HTTP routes see it. */
+import type { InstanceId, LogBookId } from "../../state/ids.ts";
+
+export interface CallRequest {
+  readonly tenant: LogBookId;
+  readonly functionName: string;
+  readonly input: Uint8Array;
+  /**
+   * Makes the request idempotent. `idempotency`: scope (tenant, function, value); another input is IDEMPOTENCY_MISMATCH (422).
+   * `callId`: scope (tenant, value), 1 … 2^31−1; another function or input is CALL_ID_TAKEN (409).
+   */
+  readonly key?: { readonly kind: "idempotency"; readonly value: string } | { readonly kind: "callId"; readonly value: number };
+  /** `accepted`: answer with a call id as soon as the call is durable. */
+  readonly answer: "result" | "accepted";
+  readonly forbidPushDown: boolean;
+  /** The client has gone away: an instance that has logged nothing is stopped (H28). */
+  readonly signal?: AbortSignal;
+}
+
+export type CallAnswer =
+  | { readonly kind: "completed"; readonly instance: InstanceId; readonly result: CallResult; readonly trace: CallTrace }
+  /** Durable: it will run whatever happens. */
+  | { readonly kind: "accepted"; readonly instance: InstanceId; readonly callId: number }
+  /** Logged and not finished: it goes on, or is parked; ask again with the same key or by the id (F17). */
+  | { readonly kind: "pending"; readonly instance: InstanceId; readonly parked: boolean; readonly reason: string }
+  /** The attempt was ended by the host, and nothing had been logged: nothing happened. `code` is one of host/errors.ts. */
+  | { readonly kind: "failed"; readonly instance: InstanceId; readonly code: string; readonly message: string };
+
+/** What the guest did. */
+export interface CallResult {
+  /** 0 is success. A trap counts as 1. */
+  readonly returnValue: number;
+  readonly output: Uint8Array;
+  /** Set when the guest trapped or aborted. */
+  readonly trap?: string;
+}
+
+/** Where a call ran and what it moved, for the answer's headers. Of this run only: `stored` for an answer from the log. */
+export interface CallTrace {
+  /** Node names, in order of first use, "stored" when the answer came from the log. */
+  readonly executedAt: readonly string[];
+  readonly parts: readonly PartTrace[];
+  /** Bytes of objects, deltas and records' values that crossed between pools or nodes for this call. */
+  readonly movedBytes: number;
+  readonly cpuMs: number;
+}
+
+export interface PartTrace {
+  readonly executedAt: string;
+  /** Why: "marked", "forbidden", "refused: no free slot" … */
+  readonly reason: string;
+  readonly deltaOutBytes: number;
+  readonly deltaBackBytes: number;
+}
+
+export type CallStatus =
+  | { readonly kind: "unknown" }
+  | { readonly kind: "running"; readonly call: CallDescription }
+  | { readonly kind: "completed"; readonly call: CallDescription; readonly result: CallResult }
+  | { readonly kind: "parked"; readonly call: CallDescription; readonly reason: string };
+
+export interface CallDescription {
+  readonly instance: InstanceId;
+  readonly tenant: LogBookId;
+  readonly functionName: string;
+  readonly callId: number | null;
+  readonly input: Uint8Array;
+  readonly startedMs: number;
+  readonly finishedMs: number | null;
+}
+
+export interface CallGraphNode {
+  readonly call: CallDescription;
+  readonly returnValue: number | null;
+  readonly chained: readonly CallGraphNode[];
+}
+
+export interface Invocations {
+  /** @throws UNKNOWN_FUNCTION, IDEMPOTENCY_MISMATCH, CALL_ID_TAKEN, OVERLOADED, RESULT_EXPIRED, and what state/errors.ts lists */
+  call(request: CallRequest): Promise<CallAnswer>;
+  /** By call id; `tenant` undefined looks in all LogBooks, and an id that several tenants use is `unknown` then. Waits for durability (F8). */
+  status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus>;
+  statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus>;
+  /** The tree of chained calls, from the log. */
+  graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null>;
+  /** Unfinished instances of a tenant with their attempts and whether they are parked. */
+  unfinished(tenant: LogBookId): Promise<readonly { instance: InstanceId; attempts: number; parked: boolean }[]>;
+  /** Lets a parked instance run again. @throws UNKNOWN_INSTANCE */
+  resume(instance: InstanceId, tenant: LogBookId): Promise<void>;
+}

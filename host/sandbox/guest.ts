@@ -1,0 +1,74 @@
+/**
+ * The contract between the worker of a sandbox and the imports that host/abi makes for it. The worker loads the factory by URL
+ * (`SandboxPoolOptions.importsUrl`), so that this folder imports nothing of host/abi.
+ */
+import type { OperationReply } from "./sandbox.ts";
+
+/** "module.name" → import. */
+export type GuestImports = Readonly<Record<string, GuestImport>>;
+
+export interface GuestImport {
+  /** Wrapped in WebAssembly.Suspending: the function may return a promise, and the guest waits for it. */
+  readonly suspends: boolean;
+  readonly run: (...args: never[]) => unknown;
+}
+
+/** Called once per sandbox. The export `createImports` of the module at `importsUrl`. */
+export type CreateImports = (guest: Guest) => GuestImports;
+
+/** What an import sees of the sandbox it is called from. Valid for the sandbox's life; `call` changes with each call. */
+export interface Guest {
+  /** The guest's memory now: take it anew at each import, as growth detaches it. */
+  memory(): Uint8Array;
+  /** The call that runs in the sandbox. */
+  readonly call: GuestCall;
+  /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
+  request(operation: number, args: Uint8Array): Promise<OperationReply>;
+  /**
+   * Sends an operation whose outcome the guest cannot see and goes on: returns undefined, or a promise to return to the engine when
+   * the window of unacknowledged operations is full (256 operations or 256 KiB).
+   */
+  post(operation: number, args: Uint8Array): Promise<void> | undefined;
+  log(text: string): void;
+  /** The call's memory delta, globals and host state (H15). */
+  capture(): { delta: Uint8Array; hostState: Uint8Array };
+  /** Makes the captured state of a part that ran elsewhere the state of this call. */
+  restore(state: { delta: Uint8Array; hostState: Uint8Array }): void;
+  /** Runs the table's function () → i32 on a second stack, while the caller is suspended. */
+  runTableFunction(tableIndex: number): Promise<number>;
+}
+
+/** Host state of one call: what travels with a part, and is reset between calls. */
+export interface GuestCall {
+  readonly input: Uint8Array;
+  readonly startTimeMs: number;
+  readonly seed: Uint8Array;
+  readonly outputMaxBytes: number;
+  readonly logMaxBytes: number;
+  /** Whether a storage part is running; calls may not be started then. */
+  inPart: boolean;
+  /** Calls started so far: the next handle. */
+  callCount: number;
+  clockCount: number;
+  randomCount: number;
+  /** Time of the last record seen, 0 before (F35). */
+  lastTimeMs: number;
+  logBytes: number;
+  /** @throws GuestExit … `outputTooLarge` kills the attempt */
+  appendOutput(bytes: Uint8Array): void;
+}
+
+/** Thrown by an import: the guest did what it may not do; the call fails with this text as a trap of its own. */
+export class GuestFault extends Error {
+  override name = "GuestFault";
+}
+
+/** Thrown by an import to end the call with a return value (proc_exit). */
+export class GuestExit extends Error {
+  override name = "GuestExit";
+  readonly value: number;
+  constructor(value: number) {
+    super(`exit ${value}`);
+    this.value = value;
+  }
+}

@@ -1,0 +1,99 @@
+/** The contract of the sandbox layer: runs modules in worker threads, knows no state. */
+import type { Artefact } from "../modules/artefact.ts";
+
+/** What the main thread sees of a pool of sandboxes. One call of `start` is one attempt. */
+export interface SandboxPool {
+  /** Queues an attempt; `handler.onEnd` is called exactly once, whatever happens. */
+  start(start: SandboxStart, handler: SandboxHandler): SandboxCall;
+  /** What a scheduler asks: attempts that run, are suspended, wait. */
+  readonly load: SandboxLoad;
+  /** Ends all attempts with `killed: closed` and all workers. */
+  close(): Promise<void>;
+}
+
+export interface SandboxLoad {
+  readonly workers: number;
+  /** Attempts in a sandbox, suspended ones included. */
+  readonly active: number;
+  readonly queued: number;
+  /** Sandboxes kept for reuse. */
+  readonly idle: number;
+}
+
+export interface SandboxStart {
+  readonly artefact: Artefact;
+  readonly input: Uint8Array;
+  /** Start time and seed from which clock and random derive (F13, F28). */
+  readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
+  readonly limits: SandboxLimits;
+  /** Run this part instead of the entry (push-down). */
+  readonly part?: PartStart;
+}
+
+export interface SandboxLimits {
+  /** Wall time of the attempt, waiting included. */
+  readonly wallTimeMs: number;
+  readonly outputMaxBytes: number;
+  readonly logMaxBytes: number;
+}
+
+/** A part of a call as it is shipped: everything of the call that a guest could notice (H15). */
+export interface PartStart {
+  readonly snapshotHash: string;
+  /** () → i32 */
+  readonly tableIndex: number;
+  readonly state: GuestState;
+}
+
+/** State of a suspended call outside its stack. As bytes: it goes through rings and sockets unopened by anyone but the sandbox. */
+export interface GuestState {
+  /** Memory delta against the snapshot, or against the state a part started from, and all mutable globals. */
+  readonly delta: Uint8Array;
+  /** Output so far, clock and random counters, time last seen. */
+  readonly hostState: Uint8Array;
+}
+
+export interface SandboxCall {
+  /** Answers the operation that the attempt waits for. Ignored when the attempt has ended. */
+  reply(reply: OperationReply): void;
+  /** One posted operation has been carried out: opens the guest's window of unacknowledged ones (H5). */
+  acknowledge(): void;
+  /** Ends the attempt as soon as possible; `onEnd` says `killed: cancelled`. */
+  cancel(): void;
+}
+
+export interface OperationReply {
+  /** ≥ 0, or a negative code of `host/abi`. */
+  readonly code: number;
+  /** Time of the record that this answer rests on, 0 for none: the guest's clock is never behind it (F35). */
+  readonly timeMs: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface SandboxHandler {
+  /**
+   * The guest performs an operation. `waits`: it is suspended until `SandboxCall.reply`; otherwise it went on (a posted step, H5)
+   * and `SandboxCall.acknowledge` must follow. `args` is valid only during this call.
+   */
+  onOperation(operation: number, args: Uint8Array, waits: boolean): void;
+  onLog(text: string): void;
+  onEnd(end: SandboxEnd): void;
+}
+
+export type SandboxEnd =
+  /** The guest returned, or exited with a value. */
+  | {
+      readonly kind: "returned";
+      readonly value: number;
+      readonly output: Uint8Array;
+      readonly cpuMs: number;
+      readonly state?: GuestState;
+    }
+  /** The guest trapped by its own doing, aborted, or gave a host call arguments it may not give. A result like any other (F17). */
+  | { readonly kind: "trapped"; readonly message: string; readonly cpuMs: number }
+  /** The host ended it; says nothing about the function (F17). */
+  | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string; readonly cpuMs: number }
+  /** Another call stuck its worker. Start it again; it is not its fault (H7). */
+  | { readonly kind: "displaced" };
+
+export type KillReason = "wallTime" | "stackOverflow" | "outputTooLarge" | "workerLost" | "cancelled" | "closed" | "overloaded";

@@ -1,0 +1,94 @@
+/** The one error class of the project and the table of codes that the state layer throws. Compare `code`, never the text. */
+
+export interface ErrorSpec {
+  /** Who can mend it. */
+  readonly fault: "caller" | "guest" | "platform" | "dependency";
+  /** Whether the same request may be sent again. */
+  readonly retry: "never" | "same-instance" | "after-backoff";
+  /** HTTP status when it reaches a client. */
+  readonly status: number;
+  /** One line for the error page. */
+  readonly meaning: string;
+}
+
+export const STATE_ERRORS = {
+  BAD_SEQNUM: { fault: "caller", retry: "never", status: 400, meaning: "A seqnum is not a whole number in range." },
+  BAD_TAG: { fault: "caller", retry: "never", status: 400, meaning: "A tag is empty or too long." },
+  BAD_NAME: { fault: "caller", retry: "never", status: 400, meaning: "A name has characters that names may not have." },
+  BAD_KEY: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "An object key is empty, too long or has control characters.",
+  },
+  RECORD_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "A record is larger than a frame may be." },
+  OBJECT_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "An object is larger than the configured limit." },
+  BLOB_MISSING: {
+    fault: "platform",
+    retry: "same-instance",
+    status: 500,
+    meaning: "A record names a blob that its owner does not hold.",
+  },
+  TRIMMED: { fault: "platform", retry: "same-instance", status: 410, meaning: "The records asked for have been collected." },
+  DISK_FULL: {
+    fault: "dependency",
+    retry: "after-backoff",
+    status: 507,
+    meaning: "The disk has no room for another record; nothing was ordered.",
+  },
+  JOURNAL_DAMAGED: {
+    fault: "dependency",
+    retry: "never",
+    status: 500,
+    meaning: "A frame in the middle of the journal is damaged; the host refuses to start.",
+  },
+  JOURNAL_LOCKED: { fault: "caller", retry: "never", status: 500, meaning: "Another process uses this data folder." },
+  EPOCH_CHANGED: {
+    fault: "platform",
+    retry: "same-instance",
+    status: 503,
+    meaning: "The owner of the LogBook was restarted; the attempt is run again from the log.",
+  },
+  OWNER_UNAVAILABLE: { fault: "dependency", retry: "after-backoff", status: 503, meaning: "The storage node cannot be reached." },
+  CLUSTER_KEY_REFUSED: { fault: "caller", retry: "never", status: 401, meaning: "The other node has another cluster key." },
+  TOO_MUCH_UNFLUSHED: {
+    fault: "dependency",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "Too many bytes are ordered and not yet on disk.",
+  },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type StateErrorCode = keyof typeof STATE_ERRORS;
+
+/**
+ * An expected failure. `code` is stable and documented in docs/reference/errors.md; `message` may be shown to the caller and
+ * names field, value and limit; `cause` is for the log only.
+ */
+export class NeapError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "NeapError";
+    this.code = code;
+  }
+}
+
+/** True for a NeapError with this code, also for one that crossed a thread or a socket. */
+export function hasCode(error: unknown, code: string): boolean {
+  return typeof error === "object" && error !== null && (error as { code?: unknown }).code === code;
+}
+
+/**
+ * Stops the process: an invariant of ours does not hold, so nothing computed from here on may be trusted or acknowledged.
+ */
+export function invariant(condition: boolean, what: string): asserts condition {
+  if (!condition) {
+    throw new InvariantBroken(what);
+  }
+}
+
+/** Never caught inside the project; the process-wide handler of `main.ts` logs it and exits. */
+export class InvariantBroken extends Error {
+  override name = "InvariantBroken";
+}

@@ -1,0 +1,172 @@
+/** The contract of LogBook and Shard, the same for the owner's process and for a node that talks to the owner. */
+
+import type { InstanceId, LogBookId, SeqNum, Tag } from "../ids.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import type { RecordKind } from "./kinds.ts";
+
+export interface LogRecord {
+  readonly seqnum: SeqNum;
+  readonly kind: RecordKind;
+  readonly tags: readonly Tag[];
+  /** The owner's time in ms, never smaller than that of an earlier record (F35). */
+  readonly timeMs: number;
+  readonly data: Uint8Array;
+}
+
+export interface NewRecord {
+  readonly kind: RecordKind;
+  /** 0 to 255, without duplicates. The record becomes the last of each of these streams. */
+  readonly tags: readonly Tag[];
+  readonly data: Uint8Array;
+  /**
+   * Set on the record that carries an instance's pins (its first step): the seqnum its reads began at. Below the floor the
+   * append is refused `stale` (F11); afterwards it holds the watermark back until the instance is done.
+   */
+  readonly initialCursor?: SeqNum;
+  /** Blobs named by `data`; the owner refuses the append unless it holds them all (F6). */
+  readonly blobs?: readonly BlobRefLike[];
+}
+
+export interface BlobRefLike {
+  readonly name: import("../ids.ts").BlobName;
+  readonly sizeBytes: number;
+}
+
+/**
+ * `length`: the stream has exactly this many records, so that the first record appended becomes its position `length`.
+ * `last`: the stream's last record has this seqnum, 0 for "has none" (F14).
+ */
+export type Condition = { readonly tag: Tag; readonly length: number } | { readonly tag: Tag; readonly last: SeqNum };
+
+/** All records of one request are ordered one after the other, or none of them is. */
+export interface AppendRequest {
+  readonly records: readonly NewRecord[];
+  /** All must hold when the request is ordered. Tested in this order, the first that fails is reported: put the own step first. */
+  readonly when?: readonly Condition[];
+}
+
+export type AppendResult =
+  /** Ordered and applied. `seqnum` and `timeMs` are those of the last record of the request. */
+  | { readonly kind: "appended"; readonly seqnum: SeqNum; readonly timeMs: number }
+  /** A condition failed: `existing` is the record at the position asked for, or the stream's last one; null if it has none or it was collected. */
+  | { readonly kind: "conflict"; readonly tag: Tag; readonly existing: LogRecord | null; readonly tail: SeqNum }
+  /** The position is beyond the end: the attempt must reload or stop. */
+  | { readonly kind: "badPosition"; readonly tag: Tag; readonly length: number; readonly tail: SeqNum }
+  /** The stream has its DONE. Takes precedence over `conflict` (F31). */
+  | { readonly kind: "closed"; readonly tag: Tag; readonly done: LogRecord | null; readonly tail: SeqNum }
+  /** `initialCursor` lies below the floor (F11). */
+  | { readonly kind: "stale"; readonly floor: SeqNum };
+
+/** `tail` is the owner's applied tail when it answered: what the answer depends on at most. */
+export interface ReadResult {
+  readonly record: LogRecord | null;
+  readonly tail: SeqNum;
+}
+
+export interface StreamRead {
+  readonly records: readonly LogRecord[];
+  /** Records ever appended to the stream, collected ones included. */
+  readonly length: number;
+  readonly closed: boolean;
+  readonly tail: SeqNum;
+}
+
+export interface ListedObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly seqnum: SeqNum;
+}
+
+/**
+ * The ordered log of one tenant.
+ *
+ * Every answer carries the positions it consulted, so that whoever lets something out can wait for them (F8). All methods reject
+ * with EPOCH_CHANGED once the owner was restarted, and OWNER_UNAVAILABLE when it is gone.
+ */
+export interface LogBook {
+  readonly id: LogBookId;
+  /**
+   * Orders the records if every condition holds; they are applied when this resolves, and not yet durable.
+   *
+   * @throws RECORD_TOO_LARGE, BAD_TAG  nothing was ordered
+   * @throws BLOB_MISSING, DISK_FULL, TOO_MUCH_UNFLUSHED  nothing was ordered
+   */
+  append(request: AppendRequest): Promise<AppendResult>;
+  /**
+   * The last record with this tag at or before `max`; null when there is none.
+   * @throws TRIMMED when records at or before `max` have been collected and none is left there
+   */
+  readPrev(tag: Tag, max: SeqNum): Promise<ReadResult>;
+  /** The records of a stream from position `from` on (0-based). @throws TRIMMED when `from` was collected */
+  readStream(tag: Tag, from: number): Promise<StreamRead>;
+  /**
+   * Objects that exist at `cursor`, ordered by the UTF-8 bytes of the key: those with the prefix and after `after`, at most `limit`.
+   * @param cursor  MAX_SEQNUM for now
+   */
+  listObjects(
+    prefix: string,
+    after: string,
+    cursor: SeqNum,
+    limit: number,
+  ): Promise<{ objects: readonly ListedObject[]; tail: SeqNum }>;
+  /** The seqnum of the last applied record of the shard: the cursor of an instance that starts now (F29). */
+  tail(): Promise<SeqNum>;
+  /**
+   * Waits until it is this caller's turn to change the stream, so that contending read-modify-writes queue instead of failing. A
+   * matter of speed only: nobody is kept from appending. The turn ends at the next record with this tag, at `end()`, or by itself
+   * after 100 ms.
+   */
+  turn(tag: Tag): Promise<Turn>;
+}
+
+export interface Turn {
+  /** The applied tail when the turn began. */
+  readonly tail: SeqNum;
+  end(): void;
+}
+
+/** An instance that has a first record and no DONE. */
+export interface UnfinishedInstance {
+  readonly book: LogBookId;
+  readonly instance: InstanceId;
+  /** ATTEMPT records since the last RESUMED (F27). */
+  readonly attempts: number;
+  readonly parked: boolean;
+}
+
+/**
+ * One journal's owner as seen during one of its epochs: a session. When the owner restarts or the connection is lost the session
+ * is over, everything that used it is run again with the next one.
+ */
+export interface Shard {
+  readonly epoch: number;
+  /** Resolves when the session has ended (owner restarted, connection lost, closed). */
+  readonly ended: Promise<void>;
+  readonly blobs: BlobStore;
+  book(id: LogBookId): LogBook;
+  /**
+   * Resolves when every record up to `seqnum` is durable in this epoch; 0 at once. Asking is what starts a flush (H12).
+   * @throws EPOCH_CHANGED, OWNER_UNAVAILABLE  it will never be known through this session
+   */
+  whenDurable(seqnum: SeqNum): Promise<void>;
+  /**
+   * Takes over unfinished instances that no live session runs, at most `limit`, parked ones and children of an unfinished
+   * caller left out (F16). From then on this session holds them. An instance is held from its first append by the session that
+   * made it, until DONE or `release`. Leases are a matter of liveness only.
+   */
+  claim(limit: number): Promise<readonly UnfinishedInstance[]>;
+  /** Gives an instance back, so that `claim` hands it out again. */
+  release(book: LogBookId, instance: InstanceId): Promise<void>;
+  /** All unfinished instances of a book (parked ones too), for the administrator's view. */
+  unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]>;
+  close(): Promise<void>;
+}
+
+/** Where the current session comes from; a local owner has one for ever. */
+export interface ShardSource {
+  /** The current session, or undefined while the owner is out of reach. */
+  current(): Shard | undefined;
+  /** The current session, or the next one. @throws OWNER_UNAVAILABLE after `timeoutMs` */
+  available(timeoutMs: number): Promise<Shard>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,37 @@
+/** The contract of the blob store: bytes too large for a record. */
+import type { BlobName } from "../ids.ts";
+
+export interface BlobRef {
+  readonly name: BlobName;
+  readonly sizeBytes: number;
+}
+
+export interface BlobWriter {
+  /** Appends a chunk; resolves when another one is welcome. The chunk must not be changed before. */
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * The blob is flushed, file and directory, and exists under its final name when this resolves (F6). The name is unique for ever:
+   * epoch of the owner and random bits (F7), or the name given to `create`.
+   */
+  commit(): Promise<BlobRef>;
+  /** Removes what was written. Harmless after `commit`. */
+  abort(): Promise<void>;
+}
+
+/**
+ * Blobs are written under a temporary name, flushed and linked before a record may name them. They are deleted only on the
+ * strength of a durable GC record (F4).
+ */
+export interface BlobStore {
+  /** @param name  a content hash; when a blob of that name exists already, `commit` keeps the old one, which is equal */
+  create(name?: BlobName): Promise<BlobWriter>;
+  /** Size in bytes, or null when it is not held here. */
+  size(name: BlobName): Promise<number | null>;
+  /**
+   * Up to `sizeBytes` bytes from `offset`; shorter only at the end of the blob.
+   * @throws BLOB_MISSING
+   */
+  read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array>;
+}
+
+export const BLOB_CHUNK_BYTES = 1024 * 1024;

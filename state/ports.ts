@@ -1,0 +1,33 @@
+/** Sources of nondeterminism, given in as parameters, so that the same code runs for real and under a test's control. */
+
+export interface Clock {
+  /** Wall time in ms since 1970. May jump. */
+  now(): number;
+  /** Monotonic time in ms since an arbitrary start. */
+  monotonic(): number;
+}
+
+export interface Random {
+  /** `sizeBytes` unpredictable bytes. */
+  bytes(sizeBytes: number): Uint8Array;
+}
+
+/**
+ * Named places where a test may stop the world: it is called, does nothing in production, and a test may take a snapshot of the
+ * disk and abandon the host there, which is a crash at exactly that point.
+ */
+export interface Faults {
+  at(point: FaultPoint): void;
+}
+
+export type FaultPoint =
+  | "append:before"
+  | "append:after"
+  | "flush:before"
+  | "flush:after"
+  | "dispatch:before"
+  | "dispatch:after"
+  | "answer:before"
+  | "answer:after";
+
+export const noFaults: Faults = { at() {} };
