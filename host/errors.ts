@@ -17,6 +17,8 @@ export const HOST_ERRORS = {
     status: 403,
     meaning: "The request comes from a web page of another origin, or names a host that is not this one.",
   },
+  TOKEN_REFUSED: { fault: "caller", retry: "never", status: 401, meaning: "The bearer token is missing or unknown." },
+  FOREIGN_TENANT: { fault: "caller", retry: "never", status: 403, meaning: "The token belongs to another tenant." },
   ADMIN_ONLY: { fault: "caller", retry: "never", status: 403, meaning: "The request needs the administrator's scope." },
   UNKNOWN_ROUTE: { fault: "caller", retry: "never", status: 404, meaning: "No such path, or not with this verb." },
   UNKNOWN_FUNCTION: { fault: "caller", retry: "never", status: 404, meaning: "The tenant has no function of this name." },
@@ -65,6 +67,12 @@ export const HOST_ERRORS = {
     meaning: "The module's start function trapped or ran too long.",
   },
   // calls
+  CALL_FAILED: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "The function returned a value other than 0, or trapped.",
+  },
   OVERLOADED: { fault: "platform", retry: "after-backoff", status: 503, meaning: "Too many calls wait for a sandbox." },
   SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
   TIME_LIMIT: {

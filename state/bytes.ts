@@ -1,6 +1,6 @@
 /** Little-endian reading and writing of flat binary frames. */
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Collects values into a growing buffer. Numbers are unsigned unless the name says otherwise. */
 export class ByteWriter {

@@ -21,6 +21,12 @@ export const STATE_ERRORS = {
     status: 400,
     meaning: "An object key is empty, too long or has control characters.",
   },
+  BAD_RECORD: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "A record to append has an unknown kind, no content or too many parts.",
+  },
   RECORD_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "A record is larger than a frame may be." },
   OBJECT_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "An object is larger than the configured limit." },
   BLOB_MISSING: {
@@ -50,6 +56,30 @@ export const STATE_ERRORS = {
     meaning: "The owner of the LogBook was restarted; the attempt is run again from the log.",
   },
   OWNER_UNAVAILABLE: { fault: "dependency", retry: "after-backoff", status: 503, meaning: "The storage node cannot be reached." },
+  WRONG_JOURNAL: {
+    fault: "caller",
+    retry: "never",
+    status: 503,
+    meaning: "The storage node serves another journal than before, or an older epoch of it.",
+  },
+  BAD_MESSAGE: {
+    fault: "platform",
+    retry: "never",
+    status: 500,
+    meaning: "A message from another node is unknown or malformed.",
+  },
+  MESSAGE_TOO_LARGE: {
+    fault: "platform",
+    retry: "never",
+    status: 500,
+    meaning: "A message to another node would be larger than the limit; it was not sent.",
+  },
+  REMOTE_FAILED: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 500,
+    meaning: "Another node met an unexpected error; its log has the details.",
+  },
   CLUSTER_KEY_REFUSED: { fault: "caller", retry: "never", status: 401, meaning: "The other node has another cluster key." },
   TOO_MUCH_UNFLUSHED: {
     fault: "dependency",

@@ -58,3 +58,23 @@ export function isName(value: string): boolean {
 export function quote(value: string): string {
   return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
 }
+
+export const OBJECT_KEY_MAX_BYTES = 1024;
+
+/** Whether `value` may name an object: 1 to 1,024 bytes of UTF-8 without control characters. */
+export function isObjectKey(value: string): boolean {
+  return value !== "" && value.isWellFormed() && Buffer.byteLength(value) <= OBJECT_KEY_MAX_BYTES && !CONTROL.test(value);
+}
+
+/** @throws BAD_KEY unless `isObjectKey` */
+export function objectKey(value: string): string {
+  if (!isObjectKey(value)) {
+    throw new NeapError(
+      "BAD_KEY",
+      `object key ${quote(value)} must be 1 to ${OBJECT_KEY_MAX_BYTES} bytes of UTF-8 without control characters`,
+    );
+  }
+  return value;
+}
+
+const CONTROL = /\p{Cc}/u;

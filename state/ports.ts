@@ -7,6 +7,12 @@ export interface Clock {
   monotonic(): number;
 }
 
+/** One-shot timers, by the clock's monotonic time. */
+export interface Timers {
+  /** Runs `action` once after `delayMs`; the returned call cancels it. Never keeps the process alive. */
+  after(delayMs: number, action: () => void): () => void;
+}
+
 export interface Random {
   /** `sizeBytes` unpredictable bytes. */
   bytes(sizeBytes: number): Uint8Array;

@@ -46,7 +46,6 @@ export const Placement = { local: 0, ship: 1 } as const;
 
 /** Values up to this size travel in one message; larger ones are staged in chunks. */
 export const STAGE_CHUNK_BYTES = 1024 * 1024;
-export const KEY_MAX_BYTES = 1024;
 
 export interface ObjectReadArgs {
   readonly key: string;

@@ -1,7 +1,10 @@
 /** What the upload pipeline makes of a module, and what a sandbox needs to run it. */
 import type { Brand } from "../../state/ids.ts";
 
-/** SHA-256 of the uploaded bytes, 64 hex digits. */
+/**
+ * Names what a call runs: SHA-256 of the uploaded bytes and of the limits that are built into the artefact, 64 hex digits. An
+ * instance that pins it runs under the same limits on every attempt (F24).
+ */
 export type ModuleHash = Brand<string, "ModuleHash">;
 
 /**
@@ -10,6 +13,10 @@ export type ModuleHash = Brand<string, "ModuleHash">;
  * In `wasm`: no start section (the start function has already run into the snapshot); the memory's and the table's maximum are
  * capped; the memory is exported as MEMORY_EXPORT, the table, if any, as TABLE_EXPORT, every mutable global as
  * `GLOBAL_EXPORT_PREFIX + index`.
+ *
+ * A new instance of `wasm` has `snapshot.pages` pages of zeros, as its data segments are in the snapshot: with the snapshot's runs
+ * and globals written it is in the state after the start function. Memory and these globals are all the state that it has: the
+ * pipeline refuses instructions that change tables or drop segments.
  */
 export interface Artefact {
   readonly hash: ModuleHash;
@@ -43,9 +50,13 @@ export interface Snapshot {
   readonly globals: readonly (number | bigint)[];
 }
 
+/** A module's own exports may not begin with it. */
+export const RESERVED_EXPORT_PREFIX = "$";
 export const MEMORY_EXPORT = "$memory";
 export const TABLE_EXPORT = "$table";
 export const GLOBAL_EXPORT_PREFIX = "$global";
+/** The function of the start section, which only the upload runs. */
+export const START_EXPORT = "$start";
 export const WASM_PAGE_BYTES = 65_536;
 
 /** What the upload pipeline enforces. Part of the configuration. */

@@ -15,16 +15,28 @@ export interface FunctionVersion {
 export interface Functions {
   /**
    * Validates, rewrites, starts and stores a module, then names it. Durable when this resolves; calls that arrive later run it,
-   * calls that run keep their module. Runs outside this thread.
+   * calls that run keep their module. The pipeline runs outside this thread. Nothing is stored when it throws one of these:
    *
-   * @throws UNKNOWN errors of the pipeline: MODULE_INVALID, MODULE_TOO_LARGE, MODULE_IMPORT_UNKNOWN … each naming section, import or limit
+   * @throws BAD_NAME  `name` is not a name (`isName`)
+   * @throws MODULE_TOO_LARGE  the body has more than `moduleMaxBytes`; it is not read further
+   * @throws MODULE_INVALID  not WebAssembly, or broken; names section and offset
+   * @throws MODULE_IMPORT_UNKNOWN  names the import, its type, and the type this host offers
+   * @throws MODULE_LIMIT  names what it has more of than allowed, or the instruction that is not allowed
+   * @throws MODULE_NO_ENTRY  exports neither `main` nor `_start` of a type that can be called
+   * @throws MODULE_START_FAILED  the start function trapped, called the host, or ran beyond `uploadTimeoutMs`
+   * @throws OVERLOADED  too many uploads are under way
    */
   upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion>;
-  /** The version that a call arriving now runs, with the owner's applied tail (F29). @throws UNKNOWN_FUNCTION */
-  resolve(shard: Shard, tenant: LogBookId, name: string): Promise<{ version: FunctionVersion; tail: SeqNum }>;
-  /** The module as it was uploaded. @throws UNKNOWN_FUNCTION */
+  /**
+   * The version that a call arriving now runs, with the owner's applied tail (F29); with `cursor` the version a guest at that
+   * cursor sees, which is the same in every replay.
+   * @throws UNKNOWN_FUNCTION
+   */
+  resolve(shard: Shard, tenant: LogBookId, name: string, cursor?: SeqNum): Promise<{ version: FunctionVersion; tail: SeqNum }>;
+  /** The module as it was uploaded, when what names it is durable. @throws UNKNOWN_FUNCTION */
   download(tenant: LogBookId, name: string): Promise<Uint8Array>;
+  /** The current version of each function, by the time of its first upload, when durable. */
   list(tenant: LogBookId): Promise<readonly FunctionVersion[]>;
-  /** A loaded artefact: from memory, this node's cache folder, or the owner's blobs. @throws BLOB_MISSING */
+  /** A loaded artefact, from memory or the owner's blobs; one that is loading is waited for. @throws BLOB_MISSING */
   artefact(shard: Shard, hash: ModuleHash): Promise<Artefact>;
 }

@@ -16,7 +16,10 @@ export interface Journal {
   /** Whether `append` may be called: no frame is in flight. */
   readonly idle: boolean;
   /**
-   * Every frame that was durable before this opening, oldest first. Called once, before the first `append`.
+   * Every frame that was durable before this opening, oldest first. Called once, before the first `append`. The payloads stay
+   * valid, but hold on to more memory than their own.
+   *
+   * @throws JOURNAL_DAMAGED  a frame is bad or missing; names the file and the offset
    */
   frames(): Iterable<JournalFrame>;
   /**

@@ -144,6 +144,8 @@ export interface Shard {
   readonly ended: Promise<void>;
   readonly blobs: BlobStore;
   book(id: LogBookId): LogBook;
+  /** The LogBooks that have a record, in no order. */
+  books(): Promise<readonly LogBookId[]>;
   /**
    * Resolves when every record up to `seqnum` is durable in this epoch; 0 at once. Asking is what starts a flush (H12).
    * @throws EPOCH_CHANGED, OWNER_UNAVAILABLE  it will never be known through this session

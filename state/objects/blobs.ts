@@ -35,3 +35,18 @@ export interface BlobStore {
 }
 
 export const BLOB_CHUNK_BYTES = 1024 * 1024;
+
+/** The store as its owner sees it. */
+export interface OwnedBlobs extends BlobStore {
+  /** The size in bytes when it is known without asking the disk. */
+  known(name: BlobName): number | undefined;
+  /**
+   * Removes what uploads of earlier openings left behind, and blobs that `isNamed` does not know. Once, before the first `create`: no
+   * name of the running epoch is ever swept (F6).
+   */
+  sweep(isNamed: (name: BlobName) => boolean): Promise<void>;
+  /**
+   * Deletes blobs that nothing names any more. Content hashes stay until the next sweep, as somebody may be naming one again.
+   */
+  remove(names: readonly BlobName[]): Promise<void>;
+}

@@ -1,0 +1,49 @@
+/**
+ * The host's imports as they are. Functions use the modules beside this one; this is for those who need what these do not offer.
+ * What each import does, its class and its error codes: ../abi.json.
+ */
+
+/** Codes below 0 that imports answer. */
+export const NOT_FOUND: i32 = -1;
+export const INVALID: i32 = -2;
+export const NOT_IN_PART: i32 = -3;
+export const UNKNOWN_FUNCTION: i32 = -4;
+export const TOO_LARGE: i32 = -5;
+export const CONFLICT: i32 = -6;
+
+@external("neap", "input_size")
+export declare function inputSize(): i32;
+@external("neap", "input_read")
+export declare function inputRead(pointer: usize, offset: i32, length: i32): i32;
+@external("neap", "output_write")
+export declare function outputWrite(pointer: usize, length: i32): void;
+@external("neap", "log_write")
+export declare function logWrite(pointer: usize, length: i32): void;
+
+@external("neap", "object_read")
+export declare function objectRead(key: usize, keyLength: i32, offset: i64, pointer: usize, capacity: i32, version: usize): i64;
+@external("neap", "object_read_for_update")
+export declare function objectReadForUpdate(key: usize, keyLength: i32, pointer: usize, capacity: i32, version: usize): i64;
+@external("neap", "object_write")
+export declare function objectWrite(key: usize, keyLength: i32, pointer: usize, length: i32): i32;
+@external("neap", "object_update")
+export declare function objectUpdate(key: usize, keyLength: i32, pointer: usize, length: i32, version: i64): i32;
+@external("neap", "object_delete")
+export declare function objectDelete(key: usize, keyLength: i32): i32;
+@external("neap", "object_list")
+export declare function objectList(prefix: usize, prefixLength: i32, after: usize, afterLength: i32, pointer: usize, capacity: i32): i32;
+
+@external("neap", "call_start")
+export declare function callStart(name: usize, nameLength: i32, input: usize, inputLength: i32): i32;
+@external("neap", "call_await")
+export declare function callAwait(handle: i32, pointer: usize, capacity: i32, returnValue: usize): i64;
+@external("neap", "sleep")
+export declare function sleepMs(durationMs: i64): void;
+
+@external("neap", "storage_call")
+export declare function storageCall(key: usize, keyLength: i32, tableIndex: u32): i32;
+
+@external("neap", "clock_now")
+export declare function clockNow(): i64;
+@external("neap", "random_fill")
+export declare function randomFill(pointer: usize, length: i32): void;

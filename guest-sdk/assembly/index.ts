@@ -1,0 +1,7 @@
+/** What a function imports: `import { input, output, objects } from "…/guest-sdk/assembly"`. */
+export { toBytes, toText } from "./bytes";
+export { call, CallOutcome, sleep, start, startBytes, StartedCall } from "./calls";
+export { input, inputBytes, log, output, outputBytes } from "./io";
+export { objects } from "./objects";
+export { storage } from "./storage";
+export { now, random, randomBytes } from "./time-random";

@@ -1,0 +1,15 @@
+/** The imports a guest may use, as guest-sdk/abi.json lists them. */
+import abi from "../../guest-sdk/abi.json" with { type: "json" };
+
+export interface AbiImport {
+  /** Value types by their names in the text format. */
+  readonly params: readonly string[];
+  readonly results: readonly string[];
+  /** Whether the guest may have to wait in it. */
+  readonly suspends: boolean;
+}
+
+/** By "module.name". */
+export const abiTable: ReadonlyMap<string, AbiImport> = new Map(
+  abi.imports.map(({ module, name, params, results, suspends }) => [`${module}.${name}`, { params, results, suspends }]),
+);

@@ -1,0 +1,31 @@
+/** What a sandbox worker loads (`importsUrl`): every import of guest-sdk/abi.json, bound to one sandbox. */
+import { invariant } from "../../state/errors.ts";
+import type { CreateImports, Guest, GuestImport } from "../sandbox/guest.ts";
+import { abiTable } from "./abi-table.ts";
+import { assemblyScript } from "./assembly-script.ts";
+import { calls } from "./calls.ts";
+import { clockRandom } from "./clock-random.ts";
+import { io } from "./io.ts";
+import { objects } from "./objects.ts";
+import { parts } from "./parts.ts";
+
+/** All imports of all groups, by "module.name". */
+export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImport["run"]>> => ({
+  ...io(guest),
+  ...objects(guest),
+  ...calls(guest),
+  ...parts(guest),
+  ...clockRandom(guest),
+  ...assemblyScript(guest),
+});
+
+export const createImports: CreateImports = (guest) => {
+  const functions = importFunctions(guest);
+  const imports: Record<string, GuestImport> = {};
+  for (const [name, { suspends }] of abiTable) {
+    const run = functions[name];
+    invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
+    imports[name] = { suspends, run };
+  }
+  return imports;
+};

@@ -1,0 +1,44 @@
+/** Texts that a guest gives: keys, prefixes, names of functions, log lines. */
+import { isName, isObjectKey, OBJECT_KEY_MAX_BYTES } from "../../state/ids.ts";
+import type { Guest } from "../sandbox/guest.ts";
+import { guestBytes } from "./guest-memory.ts";
+
+const FUNCTION_NAME_MAX_BYTES = 128;
+/** Without ignoreBOM two different keys would be one. */
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const lossyUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** The key of an object; null when the bytes are none. */
+export function guestKey(guest: Guest, what: string, pointer: number, length: number): string | null {
+  const key = shortText(guestBytes(guest, what, pointer, length), OBJECT_KEY_MAX_BYTES);
+  return key !== null && isObjectKey(key) ? key : null;
+}
+
+/** The beginning of keys: a key, or empty. */
+export function guestPrefix(guest: Guest, what: string, pointer: number, length: number): string | null {
+  const prefix = guestKey(guest, what, pointer, length);
+  return length === 0 ? "" : prefix;
+}
+
+/** The name of a function; null when the bytes are none. */
+export function guestFunctionName(guest: Guest, what: string, pointer: number, length: number): string | null {
+  const name = shortText(guestBytes(guest, what, pointer, length), FUNCTION_NAME_MAX_BYTES);
+  return name !== null && isName(name) ? name : null;
+}
+
+/** Writes to the host's log; what is above the call's limit is not even decoded, and what is not UTF-8 shows as U+FFFD. */
+export function logBytes(guest: Guest, text: Uint8Array): void {
+  const { call } = guest;
+  guest.log(lossyUtf8.decode(text.subarray(0, Math.max(0, call.logMaxBytes - call.logBytes))));
+}
+
+function shortText(bytes: Uint8Array, maxBytes: number): string | null {
+  if (bytes.byteLength > maxBytes) {
+    return null;
+  }
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return null;
+  }
+}

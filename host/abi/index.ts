@@ -1,0 +1,2 @@
+export { abiTable } from "./abi-table.ts";
+export { importsUrl } from "./imports-url.ts";

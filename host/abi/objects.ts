@@ -1,0 +1,190 @@
+/** Imports: objects. */
+import { MAX_SEQNUM } from "../../state/ids.ts";
+import type { Guest } from "../sandbox/guest.ts";
+import { checkRoom, guestBytes, storeI64 } from "./guest-memory.ts";
+import { guestKey, guestPrefix } from "./guest-text.ts";
+import {
+  GuestError,
+  Operation,
+  objectDeleteArgs,
+  objectListArgs,
+  objectListReply,
+  objectReadArgs,
+  objectReadReply,
+  objectUpdateArgs,
+  objectWriteArgs,
+  STAGE_CHUNK_BYTES,
+} from "./operations.ts";
+import { post, request } from "./requests.ts";
+
+/** What one read asks of the host at most: a larger one is several requests, and no message keeps the main thread for long. */
+const READ_SLICE_BYTES = 1024 * 1024;
+const LIST_ENTRIES_MAX = 1000;
+/** Length, one byte of key, size. */
+const LIST_ENTRY_MIN_BYTES = 2 + 1 + 8;
+const NOTHING = new Uint8Array(0);
+
+export const objects = (guest: Guest) => ({
+  "neap.object_read": (
+    keyPointer: number,
+    keyLength: number,
+    offset: bigint,
+    pointer: number,
+    capacity: number,
+    versionPointer: number,
+  ): bigint | Promise<bigint> => {
+    const key = guestKey(guest, "object_read: key", keyPointer, keyLength);
+    guestBytes(guest, "object_read: buffer", pointer, capacity);
+    checkRoom(guest, "object_read: version", versionPointer, 8);
+    if (key === null || offset < 0n) {
+      return BigInt(GuestError.invalid);
+    }
+    const start = Math.min(Number(offset), MAX_SEQNUM);
+    return copyObject(guest, Operation.objectRead, { key, start, pointer, capacity, versionPointer });
+  },
+
+  "neap.object_read_for_update": (
+    keyPointer: number,
+    keyLength: number,
+    pointer: number,
+    capacity: number,
+    versionPointer: number,
+  ): bigint | Promise<bigint> => {
+    const key = guestKey(guest, "object_read_for_update: key", keyPointer, keyLength);
+    guestBytes(guest, "object_read_for_update: buffer", pointer, capacity);
+    checkRoom(guest, "object_read_for_update: version", versionPointer, 8);
+    if (key === null) {
+      return BigInt(GuestError.invalid);
+    }
+    return copyObject(guest, Operation.objectReadForUpdate, { key, start: 0, pointer, capacity, versionPointer });
+  },
+
+  "neap.object_write": (keyPointer: number, keyLength: number, pointer: number, length: number): number | Promise<number> => {
+    const key = guestKey(guest, "object_write: key", keyPointer, keyLength);
+    const value = guestBytes(guest, "object_write: value", pointer, length);
+    if (key === null) {
+      return GuestError.invalid;
+    }
+    if (value.byteLength <= STAGE_CHUNK_BYTES) {
+      return post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: false, value }), 0);
+    }
+    return stage(guest, pointer, value.byteLength).then((code) =>
+      code < 0 ? code : post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: NOTHING }), 0),
+    );
+  },
+
+  "neap.object_update": async (
+    keyPointer: number,
+    keyLength: number,
+    pointer: number,
+    length: number,
+    version: bigint,
+  ): Promise<number> => {
+    const key = guestKey(guest, "object_update: key", keyPointer, keyLength);
+    const value = guestBytes(guest, "object_update: value", pointer, length);
+    if (key === null || version < 0n || version > BigInt(MAX_SEQNUM)) {
+      return GuestError.invalid;
+    }
+    const staged = value.byteLength > STAGE_CHUNK_BYTES;
+    const args = objectUpdateArgs.encode({ key, version: Number(version), staged, value: staged ? NOTHING : value });
+    if (staged) {
+      const code = await stage(guest, pointer, value.byteLength);
+      if (code < 0) {
+        return code;
+      }
+    }
+    return (await request(guest, Operation.objectUpdate, args)).code;
+  },
+
+  "neap.object_delete": (keyPointer: number, keyLength: number): number | Promise<number> => {
+    const key = guestKey(guest, "object_delete: key", keyPointer, keyLength);
+    return key === null ? GuestError.invalid : post(guest, Operation.objectDelete, objectDeleteArgs.encode(key), 0);
+  },
+
+  "neap.object_list": async (
+    prefixPointer: number,
+    prefixLength: number,
+    afterPointer: number,
+    afterLength: number,
+    pointer: number,
+    capacity: number,
+  ): Promise<number> => {
+    const prefix = guestPrefix(guest, "object_list: prefix", prefixPointer, prefixLength);
+    const after = guestPrefix(guest, "object_list: after", afterPointer, afterLength);
+    const { byteLength } = guestBytes(guest, "object_list: buffer", pointer, capacity);
+    if (prefix === null || after === null) {
+      return GuestError.invalid;
+    }
+    // One at least, which tells "no more" from "too little room".
+    const limit = Math.max(1, Math.min(LIST_ENTRIES_MAX, Math.floor(byteLength / LIST_ENTRY_MIN_BYTES)));
+    const reply = await request(guest, Operation.objectList, objectListArgs.encode({ prefix, after, limit }));
+    return writeEntries(guestBytes(guest, "object_list: buffer", pointer, capacity), objectListReply.decode(reply.bytes));
+  },
+});
+
+interface Copy {
+  readonly key: string;
+  readonly start: number;
+  readonly pointer: number;
+  readonly capacity: number;
+  readonly versionPointer: number;
+}
+
+/**
+ * Copies the object slice by slice. All slices are of one version: nothing moves the call's cursor between them.
+ *
+ * @returns size of the object, or the reply's error code
+ */
+async function copyObject(guest: Guest, operation: Operation, copy: Copy): Promise<bigint> {
+  const { key, start, versionPointer } = copy;
+  const pointer = copy.pointer >>> 0;
+  const capacity = copy.capacity >>> 0;
+  let copiedBytes = 0;
+  for (let next = operation; ; next = Operation.objectRead) {
+    const maxBytes = Math.min(capacity - copiedBytes, READ_SLICE_BYTES);
+    const reply = await request(guest, next, objectReadArgs.encode({ key, offset: start + copiedBytes, maxBytes }));
+    if (reply.code < 0) {
+      const version = reply.bytes.byteLength === 0 ? 0 : objectReadReply.decode(reply.bytes).version;
+      storeI64(guest, "version", versionPointer, version);
+      return BigInt(reply.code);
+    }
+    const { sizeBytes, version, slice } = objectReadReply.decode(reply.bytes);
+    guestBytes(guest, "buffer", pointer + copiedBytes, slice.byteLength).set(slice);
+    copiedBytes += slice.byteLength;
+    if (slice.byteLength === 0 || copiedBytes === capacity || start + copiedBytes >= sizeBytes) {
+      storeI64(guest, "version", versionPointer, version);
+      return BigInt(sizeBytes);
+    }
+  }
+}
+
+/** Sends a large value ahead of the operation that names it. @returns 0, or the code of the refusal */
+async function stage(guest: Guest, pointer: number, sizeBytes: number): Promise<number> {
+  const start = pointer >>> 0;
+  for (let offset = 0; offset < sizeBytes; offset += STAGE_CHUNK_BYTES) {
+    const chunk = guestBytes(guest, "value", start + offset, Math.min(STAGE_CHUNK_BYTES, sizeBytes - offset));
+    const { code } = await request(guest, Operation.stageChunk, chunk);
+    if (code < 0) {
+      return code;
+    }
+  }
+  return 0;
+}
+
+/** @returns bytes written, or GuestError.tooLarge when not even the first entry fits */
+function writeEntries(room: Uint8Array, entries: readonly { key: string; sizeBytes: number }[]): number {
+  const view = new DataView(room.buffer, room.byteOffset, room.byteLength);
+  let offset = 0;
+  for (const { key, sizeBytes } of entries) {
+    const keyBytes = Buffer.from(key);
+    const end = offset + 2 + keyBytes.byteLength + 8;
+    if (end > room.byteLength) {
+      return offset === 0 ? GuestError.tooLarge : offset;
+    }
+    view.setUint16(offset, keyBytes.byteLength, true);
+    room.set(keyBytes, offset + 2);
+    view.setBigUint64(end - 8, BigInt(sizeBytes), true);
+    offset = end;
+  }
+  return offset;
+}

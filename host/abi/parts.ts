@@ -1,0 +1,80 @@
+/**
+ * Import: storage parts, the worker's side of push-down.
+ *
+ * P1. The guest is suspended in storage_call from the offer to the end of the part; the state that comes back is applied then and
+ *     only then (F21).
+ * P2. A part that calls storage_call again runs the inner part in the same place: only the outermost one is offered.
+ */
+import { type Guest, GuestFault } from "../sandbox/guest.ts";
+import { guestKey } from "./guest-text.ts";
+import { GuestError, guestStateBytes, Operation, Placement, partAnswer, partOfferArgs } from "./operations.ts";
+import { post, request } from "./requests.ts";
+
+/** Each running part holds a stack of its own, and the process has a bounded number of stacks (H16). */
+const PART_DEPTH_MAX = 8;
+const NOTHING = new Uint8Array(0);
+
+export const parts = (guest: Guest) => {
+  /** Parts that run inside another one. The outermost is not counted, as elsewhere it does not begin here. */
+  let innerParts = 0;
+
+  async function runInner(tableIndex: number): Promise<number> {
+    if (innerParts === PART_DEPTH_MAX - 1) {
+      throw new GuestFault(`storage_call: parts are nested deeper than ${PART_DEPTH_MAX}`);
+    }
+    innerParts += 1;
+    try {
+      return await guest.runTableFunction(tableIndex);
+    } finally {
+      innerParts -= 1;
+    }
+  }
+
+  async function runOutermost(tableIndex: number): Promise<number> {
+    const { call } = guest;
+    call.inPart = true;
+    try {
+      return await guest.runTableFunction(tableIndex);
+    } finally {
+      call.inPart = false;
+    }
+  }
+
+  /** @returns the part's value, or null when it shall run here after all and nothing has happened */
+  async function ship(): Promise<number | null> {
+    const reply = await request(guest, Operation.partShip, guestStateBytes.encode(guest.capture()));
+    const answer = partAnswer.decode(reply.bytes);
+    switch (answer.kind) {
+      case "done":
+        guest.restore(answer.state);
+        guest.call.inPart = false;
+        return answer.value;
+      case "local":
+        return null;
+      case "trapped":
+        throw new GuestFault(answer.message);
+    }
+  }
+
+  return {
+    "neap.storage_call": async (keyPointer: number, keyLength: number, index: number): Promise<number> => {
+      const key = guestKey(guest, "storage_call: key", keyPointer, keyLength);
+      if (key === null) {
+        return GuestError.invalid;
+      }
+      const tableIndex = index >>> 0;
+      if (guest.call.inPart) {
+        return runInner(tableIndex);
+      }
+      const offer = await request(guest, Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
+      if (offer.code === Placement.ship) {
+        const value = await ship();
+        if (value !== null) {
+          return value;
+        }
+      }
+      const value = await runOutermost(tableIndex);
+      return post(guest, Operation.partEnd, NOTHING, value);
+    },
+  };
+};

@@ -1,0 +1,57 @@
+/** The host's configuration as everything below `main.ts` sees it: complete, checked, without optional fields. */
+import type { ModuleLimits } from "../modules/artefact.ts";
+
+export interface ResolvedConfig {
+  readonly role: "all" | "storage" | "compute";
+  readonly nodeName: string;
+  readonly dataDirectory: string;
+  readonly logLevel: "silent" | "fatal" | "error" | "warn" | "info" | "debug" | "trace";
+  readonly graceMs: number;
+  readonly host: string;
+  readonly port: number;
+  /** 0: none. */
+  readonly aliasPort: number;
+  readonly access: AccessConfig;
+  readonly cluster: ClusterConfig;
+  readonly limits: LimitsConfig;
+  readonly workers: { readonly compute: number; readonly storage: number };
+  readonly offload: {
+    readonly policy: "marked" | "cost" | "never";
+    readonly slots: number;
+    readonly cpuThreshold: number;
+    readonly memoryThreshold: number;
+    readonly partTimeoutMs: number;
+  };
+  readonly recovery: { readonly attemptsMax: number; readonly scanIntervalMs: number };
+  readonly retention: { readonly resultsMs: number };
+}
+
+export interface AccessConfig {
+  /** Token → tenant, ADMIN for the administrator; null is open mode: no token is asked for. */
+  readonly tokens: ReadonlyMap<string, string> | null;
+  readonly insecureOpen: boolean;
+  readonly corsOrigins: readonly string[];
+  readonly allowedHosts: readonly string[];
+}
+
+/** The "tenant" of an administrator's token. */
+export const ADMIN = "*";
+
+export interface ClusterConfig {
+  readonly listenHost: string;
+  readonly listenPort: number;
+  /** null only with role `all`: no other node may connect. */
+  readonly key: string | null;
+  /** null unless role is `compute`. */
+  readonly storageUrl: string | null;
+}
+
+export interface LimitsConfig extends ModuleLimits {
+  readonly wallTimeMs: number;
+  readonly inputMaxBytes: number;
+  readonly outputMaxBytes: number;
+  readonly logMaxBytes: number;
+  readonly objectMaxBytes: number;
+  readonly queuedMaxCalls: number;
+  readonly activeMaxCalls: number;
+}

@@ -1,0 +1,181 @@
+/**
+ * Every option of the host, once: name, range, default, help. Flags (`--module-max-bytes`), environment variables
+ * (`NEAP_MODULE_MAX_BYTES`), the help text and the sample file all follow from this table.
+ */
+import { type Static, type TSchema, Type } from "typebox";
+
+export interface OptionSpec<S extends TSchema = TSchema> {
+  readonly schema: S;
+  /** As it would be typed. "" means unset; a function when it depends on the machine. */
+  readonly preset: string | ((machine: Machine) => string);
+  readonly help: string;
+  readonly group: string;
+  /** A secret: given in the environment, never as a flag, which every user of the machine could read. */
+  readonly variableOnly: boolean;
+}
+
+/** What the defaults depend on, and where files named by options are read. */
+export interface Machine {
+  readonly hostName: string;
+  readonly cores: number;
+  /** @throws when the file cannot be read */
+  readText(path: string): string;
+}
+
+const text = Type.String();
+const list = Type.Array(Type.String({ minLength: 1 }));
+const flag = Type.Boolean();
+const share = Type.Number({ minimum: 0, maximum: 1 });
+const whole = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum });
+const port = whole(0, 65_535);
+const DAY_MS = 86_400_000;
+const MIB = 1024 * 1024;
+
+function option<S extends TSchema>(group: string, schema: S, preset: OptionSpec["preset"], help: string): OptionSpec<S> {
+  return { group, schema, preset, help, variableOnly: false };
+}
+
+export const OPTIONS = {
+  role: option(
+    "Node",
+    Type.Enum(["all", "storage", "compute"]),
+    "all",
+    "what this node does: all in one process, or one half of a cluster",
+  ),
+  nodeName: option("Node", text, (machine) => machine.hostName, "how this node is called in Neap-Executed-At and in logs"),
+  dataDirectory: option(
+    "Node",
+    text,
+    "./data",
+    "where the journal, objects and modules are kept; compute nodes keep only a cache there",
+  ),
+  logLevel: option(
+    "Node",
+    Type.Enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]),
+    "info",
+    "least severe line that is logged; lines go to stderr",
+  ),
+  graceMs: option("Node", whole(0, 600_000), "8000", "how long running calls may go on after SIGTERM"),
+
+  host: option("HTTP", text, "127.0.0.1", "address to listen on; any other than loopback needs --tokens-file or --insecure-open"),
+  port: option("HTTP", port, "8080", "port of the HTTP interface; 0 takes a free one"),
+  aliasPort: option(
+    "HTTP",
+    port,
+    "8002",
+    "second port with the same interface, Faasm's upload port; 0 is none, a taken one is only a warning",
+  ),
+  tokensFile: option(
+    "HTTP",
+    text,
+    "",
+    'JSON file {"<token>": "<tenant>"}, "*" for the administrator; without it everyone may do everything',
+  ),
+  insecureOpen: option("HTTP", flag, "false", "listen beyond loopback without tokens: whoever reaches the port owns the host"),
+  corsOrigins: option("HTTP", list, "", "web origins that may call this host from a browser, comma-separated"),
+  allowedHosts: option(
+    "HTTP",
+    list,
+    "",
+    "names under which this host is reached besides localhost, comma-separated; only needed without tokens",
+  ),
+
+  clusterListenHost: option("Cluster", text, "127.0.0.1", "address where a storage node listens for compute nodes"),
+  clusterListenPort: option("Cluster", port, "7100", "port where a storage node listens for compute nodes"),
+  clusterKey: {
+    ...option("Cluster", text, "", "secret that the nodes of a cluster share, 16 characters or more; not a flag"),
+    variableOnly: true,
+  },
+  clusterKeyFile: option("Cluster", text, "", "file with the cluster key, instead of NEAP_CLUSTER_KEY"),
+  storageUrl: option("Cluster", text, "", "ws:// or wss:// address of the storage node; compute nodes need it"),
+
+  moduleMaxBytes: option("Limits", whole(1024, 64 * MIB), `${16 * MIB}`, "size of an uploaded module"),
+  memoryMaxPages: option("Limits", whole(1, 65_536), "4096", "memory of a function in pages of 64 KiB"),
+  tableMaxElements: option("Limits", whole(1, 10_000_000), "65536", "elements of a function's table"),
+  uploadTimeoutMs: option("Limits", whole(100, 600_000), "60000", "time to validate, compile and start an uploaded module"),
+  wallTimeMs: option("Limits", whole(1, DAY_MS), "30000", "wall time of a call's attempt, waiting included"),
+  inputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "input of a call"),
+  outputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "output of a call"),
+  logMaxBytes: option("Limits", whole(0, 16 * MIB), "65536", "what a call may print"),
+  objectMaxBytes: option("Limits", whole(1024, 1024 * 1024 * MIB), `${1024 * MIB}`, "size of an object"),
+  queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
+  activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),
+
+  computeWorkers: option("Workers", whole(1, 256), (machine) => `${Math.max(1, machine.cores - 1)}`, "threads that run calls"),
+  storageWorkers: option(
+    "Workers",
+    whole(1, 256),
+    (machine) => `${Math.max(1, Math.floor(machine.cores / 2))}`,
+    "threads that run parts pushed down to the data",
+  ),
+
+  offloadPolicy: option(
+    "Push-down",
+    Type.Enum(["marked", "cost", "never"]),
+    "marked",
+    "where storage parts run: marked offers each to the storage node, cost only where it saves bytes, never none",
+  ),
+  offloadSlots: option(
+    "Push-down",
+    whole(0, 10_000),
+    "8",
+    "parts a storage node runs at once; more are refused and run at the caller",
+  ),
+  offloadCpuThreshold: option("Push-down", share, "0.8", "share of all cores in use above which parts are refused"),
+  offloadMemoryThreshold: option("Push-down", share, "0.9", "share of memory in use above which parts are refused"),
+  offloadPartTimeoutMs: option(
+    "Push-down",
+    whole(1, DAY_MS),
+    "30000",
+    "time after which a part is given up and run at the caller",
+  ),
+
+  recoveryAttemptsMax: option("Recovery", whole(1, 1000), "3", "runs of an unfinished call before it is parked"),
+  recoveryScanIntervalMs: option("Recovery", whole(10, 3_600_000), "1000", "how often unfinished calls are looked for"),
+  retentionResultsMs: option(
+    "Recovery",
+    whole(1000, 365 * DAY_MS),
+    `${DAY_MS}`,
+    "how long the result of a finished call is kept",
+  ),
+} as const;
+
+export type OptionName = keyof typeof OPTIONS;
+export type OptionValues = { readonly [K in OptionName]: Static<(typeof OPTIONS)[K]["schema"]> };
+
+export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+
+/** `moduleMaxBytes` → `--module-max-bytes`. */
+export function flagName(name: OptionName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `moduleMaxBytes` → `NEAP_MODULE_MAX_BYTES`. */
+export function variableName(name: OptionName): string {
+  return `NEAP_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+export function preset(name: OptionName, machine: Machine): string {
+  const value: OptionSpec["preset"] = OPTIONS[name].preset;
+  return typeof value === "string" ? value : value(machine);
+}
+
+/** What values an option takes, for messages and help: "a whole number from 1 to 4". */
+export function describeRange(schema: TSchema): string {
+  const range = schema as { type?: string; enum?: readonly string[]; minimum?: number; maximum?: number };
+  if (range.enum !== undefined) {
+    return range.enum.join(" | ");
+  }
+  switch (range.type) {
+    case "integer":
+      return `whole number from ${range.minimum} to ${range.maximum}`;
+    case "number":
+      return `number from ${range.minimum} to ${range.maximum}`;
+    case "boolean":
+      return "true | false";
+    case "array":
+      return "comma-separated list";
+    default:
+      return "text";
+  }
+}

@@ -1,0 +1,296 @@
+/** From flags, environment and defaults to a ResolvedConfig. The only place that knows where a value came from. */
+import { readFileSync } from "node:fs";
+import { availableParallelism, hostname } from "node:os";
+import { Command, CommanderError } from "commander";
+import { Value } from "typebox/value";
+import { NeapError } from "../../state/errors.ts";
+import { isName, NAME_RULE, quote } from "../../state/ids.ts";
+import { ADMIN, type ResolvedConfig } from "./config.ts";
+import {
+  describeRange,
+  flagName,
+  type Machine,
+  OPTION_NAMES,
+  OPTIONS,
+  type OptionName,
+  type OptionValues,
+  preset,
+  variableName,
+} from "./options.ts";
+
+/** Thrown for `--help`: `text` is to be printed and the process to end with 0. */
+export class HelpAsked extends Error {
+  override name = "HelpAsked";
+  readonly text: string;
+  constructor(text: string) {
+    super("help was asked for");
+    this.text = text;
+  }
+}
+
+export const CLUSTER_KEY_MIN_CHARACTERS = 16;
+
+const thisMachine: Machine = {
+  hostName: isName(hostname()) ? hostname() : "node",
+  cores: availableParallelism(),
+  readText: (path) => readFileSync(path, "utf8"),
+};
+
+/**
+ * Flags before environment (`NEAP_*`) before defaults; an empty value counts as not given.
+ *
+ * @param argv  without the interpreter and the script
+ * @throws BAD_OPTION  unknown flag or NEAP_ variable, value out of range, options that contradict each other, unreadable file
+ * @throws HelpAsked  for `--help`
+ */
+export function parseConfig(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  machine: Machine = thisMachine,
+): ResolvedConfig {
+  const flags = readFlags(argv, machine);
+  const variables = readVariables(env);
+  const values: Partial<Record<OptionName, unknown>> = {};
+  for (const name of OPTION_NAMES) {
+    const fromFlag = flags[name];
+    const fromVariable = variables.get(name);
+    if (fromFlag !== undefined && fromFlag !== "") {
+      values[name] = convert(name, flagName(name), fromFlag);
+    } else if (fromVariable !== undefined && fromVariable !== "") {
+      values[name] = convert(name, variableName(name), fromVariable);
+    } else {
+      values[name] = convert(name, flagName(name), preset(name, machine));
+    }
+  }
+  return resolve(values as OptionValues, machine);
+}
+
+/** The text of `--help`. */
+export function helpText(machine: Machine = thisMachine): string {
+  return command(machine).helpInformation() + HELP_TAIL;
+}
+
+function command(machine: Machine): Command {
+  const program = new Command("neap")
+    .usage("[options]")
+    .description("Hosts stateful WebAssembly functions: what a call did to its state happened exactly once.")
+    .helpOption("-h, --help", "show this text")
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeOut() {}, writeErr() {} })
+    .configureHelp({ helpWidth: 110 });
+  for (const name of OPTION_NAMES) {
+    const { schema, help, group, variableOnly } = OPTIONS[name];
+    if (variableOnly) {
+      continue;
+    }
+    const range = describeRange(schema);
+    const argument = range === "true | false" ? "[boolean]" : "<value>";
+    const standard = preset(name, machine);
+    const note = `(${range}${standard === "" ? "" : `; default ${standard}`})`;
+    program.optionsGroup(`${group}:`).option(`${flagName(name)} ${argument}`, `${help} ${note}`);
+  }
+  return program;
+}
+
+const HELP_TAIL = `
+Each option is also an environment variable: --module-max-bytes is NEAP_MODULE_MAX_BYTES. A flag wins over the environment.
+Every option with its default: deploy/config/neap.env
+
+Examples:
+  neap                                                  one process, data in ./data, http://127.0.0.1:8080
+  neap --port 9000 --data-directory /srv/neap           elsewhere
+  neap --host 0.0.0.0 --tokens-file tokens.json         beyond loopback, with tokens
+  neap --role storage --cluster-key-file key            the half that owns the log
+  neap --role compute --cluster-key-file key --storage-url ws://127.0.0.1:7100 --port 8081
+`;
+
+function readFlags(argv: readonly string[], machine: Machine): Partial<Record<OptionName, string | true>> {
+  const program = command(machine);
+  try {
+    program.parse(argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) {
+      throw error;
+    }
+    if (error.code === "commander.helpDisplayed") {
+      throw new HelpAsked(helpText(machine));
+    }
+    throw new NeapError("BAD_OPTION", `${error.message.replace(/^error: /, "").replace(/\n/g, " ")}; --help lists the options`);
+  }
+  return program.opts();
+}
+
+function readVariables(env: Readonly<Record<string, string | undefined>>): Map<OptionName, string> {
+  const names = new Map(OPTION_NAMES.map((name) => [variableName(name), name]));
+  const found = new Map<OptionName, string>();
+  for (const [variable, value] of Object.entries(env)) {
+    if (variable.startsWith("NEAP_") && value !== undefined) {
+      const name = names.get(variable);
+      if (name === undefined) {
+        throw new NeapError("BAD_OPTION", `environment variable ${variable} is not an option; --help lists the options`);
+      }
+      found.set(name, value);
+    }
+  }
+  return found;
+}
+
+function convert(name: OptionName, source: string, given: string | true): unknown {
+  const { schema } = OPTIONS[name];
+  const value = fromText((schema as { type?: string }).type, given);
+  if (!Value.Check(schema, value)) {
+    throw new NeapError("BAD_OPTION", `${source} is ${quote(String(given))}, must be: ${describeRange(schema)}`);
+  }
+  return value;
+}
+
+/** What cannot be converted is left as text, so that the schema refuses it. */
+function fromText(type: string | undefined, given: string | true): unknown {
+  switch (type) {
+    case "boolean":
+      return given === true || given === "true" || given === "1" ? true : given === "false" || given === "0" ? false : given;
+    case "integer":
+    case "number":
+      return typeof given === "string" && /^[0-9]+(\.[0-9]+)?$/.test(given) ? Number(given) : given;
+    case "array":
+      return String(given)
+        .split(",")
+        .map((item) => item.trim())
+        .filter((item) => item !== "");
+    default:
+      return given;
+  }
+}
+
+function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
+  if (!isName(values.nodeName)) {
+    throw new NeapError("BAD_OPTION", `--node-name is ${quote(values.nodeName)}, must be ${NAME_RULE}`);
+  }
+  const tokens = values.tokensFile === "" ? null : readTokens(values.tokensFile, machine);
+  if (tokens === null && !values.insecureOpen && !isLoopback(values.host)) {
+    throw new NeapError(
+      "BAD_OPTION",
+      `--host ${values.host} is reachable from other machines and there are no tokens: give --tokens-file, or --insecure-open if everyone may do everything`,
+    );
+  }
+  for (const origin of values.corsOrigins) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+      throw new NeapError("BAD_OPTION", `--cors-origins has ${quote(origin)}, must be origins like https://example.org`);
+    }
+  }
+  return {
+    role: values.role,
+    nodeName: values.nodeName,
+    dataDirectory: values.dataDirectory,
+    logLevel: values.logLevel,
+    graceMs: values.graceMs,
+    host: values.host,
+    port: values.port,
+    aliasPort: values.aliasPort,
+    access: { tokens, insecureOpen: values.insecureOpen, corsOrigins: values.corsOrigins, allowedHosts: values.allowedHosts },
+    cluster: {
+      listenHost: values.clusterListenHost,
+      listenPort: values.clusterListenPort,
+      key: readClusterKey(values, machine),
+      storageUrl: readStorageUrl(values),
+    },
+    limits: {
+      moduleMaxBytes: values.moduleMaxBytes,
+      memoryMaxPages: values.memoryMaxPages,
+      tableMaxElements: values.tableMaxElements,
+      uploadTimeoutMs: values.uploadTimeoutMs,
+      wallTimeMs: values.wallTimeMs,
+      inputMaxBytes: values.inputMaxBytes,
+      outputMaxBytes: values.outputMaxBytes,
+      logMaxBytes: values.logMaxBytes,
+      objectMaxBytes: values.objectMaxBytes,
+      queuedMaxCalls: values.queuedMaxCalls,
+      activeMaxCalls: values.activeMaxCalls,
+    },
+    workers: { compute: values.computeWorkers, storage: values.storageWorkers },
+    offload: {
+      policy: values.offloadPolicy,
+      slots: values.offloadSlots,
+      cpuThreshold: values.offloadCpuThreshold,
+      memoryThreshold: values.offloadMemoryThreshold,
+      partTimeoutMs: values.offloadPartTimeoutMs,
+    },
+    recovery: { attemptsMax: values.recoveryAttemptsMax, scanIntervalMs: values.recoveryScanIntervalMs },
+    retention: { resultsMs: values.retentionResultsMs },
+  };
+}
+
+/** Whether only processes of this machine can reach a server bound there. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.[0-9]{1,3}){3}$/.test(host);
+}
+
+function readStorageUrl(values: OptionValues): string | null {
+  if (values.role !== "compute") {
+    if (values.storageUrl !== "") {
+      throw new NeapError("BAD_OPTION", `--storage-url is for --role compute, the role is ${values.role}`);
+    }
+    return null;
+  }
+  if (!URL.canParse(values.storageUrl) || !/^wss?:$/.test(new URL(values.storageUrl).protocol)) {
+    throw new NeapError(
+      "BAD_OPTION",
+      `--storage-url is ${quote(values.storageUrl)}, a compute node needs one like ws://127.0.0.1:7100`,
+    );
+  }
+  return values.storageUrl;
+}
+
+function readClusterKey(values: OptionValues, machine: Machine): string | null {
+  if (values.clusterKey !== "" && values.clusterKeyFile !== "") {
+    throw new NeapError("BAD_OPTION", "NEAP_CLUSTER_KEY and --cluster-key-file are both given, must be one");
+  }
+  const key =
+    values.clusterKeyFile === "" ? values.clusterKey : readFile("--cluster-key-file", values.clusterKeyFile, machine).trim();
+  if (key === "" && values.role === "all" && values.clusterKeyFile === "") {
+    return null;
+  }
+  if (key.length < CLUSTER_KEY_MIN_CHARACTERS) {
+    throw new NeapError(
+      "BAD_OPTION",
+      `the cluster key has ${key.length} characters, role ${values.role} needs ${CLUSTER_KEY_MIN_CHARACTERS} or more: give --cluster-key-file or NEAP_CLUSTER_KEY`,
+    );
+  }
+  return key;
+}
+
+function readTokens(path: string, machine: Machine): ReadonlyMap<string, string> {
+  const wrong = (what: string) => new NeapError("BAD_OPTION", `--tokens-file ${path} ${what}`);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFile("--tokens-file", path, machine));
+  } catch (error) {
+    throw error instanceof NeapError ? error : wrong("is not JSON");
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    throw wrong('must be an object {"<token>": "<tenant>"}');
+  }
+  const tokens = new Map<string, string>();
+  for (const [token, tenant] of Object.entries(parsed)) {
+    if (!/^[\x21-\x7e]{16,512}$/.test(token)) {
+      throw wrong(`has a token of ${token.length} characters, must be 16 to 512 visible ASCII characters`);
+    }
+    if (typeof tenant !== "string" || !(tenant === ADMIN || isName(tenant))) {
+      throw wrong(`names the tenant ${quote(String(tenant))}, must be "${ADMIN}" or ${NAME_RULE}`);
+    }
+    tokens.set(token, tenant);
+  }
+  if (tokens.size === 0) {
+    throw wrong("has no token, so nobody could use the host");
+  }
+  return tokens;
+}
+
+function readFile(source: string, path: string, machine: Machine): string {
+  try {
+    return machine.readText(path);
+  } catch (error) {
+    throw new NeapError("BAD_OPTION", `${source} ${path} cannot be read`, { cause: error });
+  }
+}

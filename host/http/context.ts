@@ -1,0 +1,55 @@
+/** What all routes are given. */
+import type { Clock, Faults } from "../../state/ports.ts";
+import type { AccessConfig, LimitsConfig } from "../config/index.ts";
+import type { Invocations } from "../invocation/invocation.ts";
+import type { Functions } from "../modules/functions.ts";
+import type { Log, Metrics } from "../telemetry/index.ts";
+import type { Access } from "./access.ts";
+import type { CallMeter } from "./call-meter.ts";
+import type { NodeStatus } from "./node-status.ts";
+import type { Objects } from "./objects-port.ts";
+
+export interface HttpPorts {
+  readonly invocations: Invocations;
+  readonly functions: Functions;
+  readonly objects: Objects;
+  readonly status: () => NodeStatus;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly faults: Faults;
+}
+
+/** The part of the configuration that HTTP looks at. */
+export interface HttpConfig {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** 0: none. */
+  readonly aliasPort: number;
+  readonly access: AccessConfig;
+  readonly limits: Pick<LimitsConfig, "inputMaxBytes" | "moduleMaxBytes" | "objectMaxBytes">;
+}
+
+export interface HttpOptions extends HttpPorts {
+  readonly config: HttpConfig;
+  /** DEFAULT_TIMEOUTS when left out. */
+  readonly timeouts?: HttpTimeouts;
+}
+
+export interface HttpTimeouts {
+  /** Time to send all headers. */
+  readonly headersMs: number;
+  /** Time without a byte while the client owes some of its request or has not taken our answer. */
+  readonly idleMs: number;
+}
+
+/** H27 */
+export const DEFAULT_TIMEOUTS: HttpTimeouts = { headersMs: 10_000, idleMs: 30_000 };
+
+export interface HttpContext extends HttpPorts {
+  readonly limits: HttpConfig["limits"];
+  readonly access: Access;
+  readonly meter: CallMeter;
+  readonly idleMs: number;
+}

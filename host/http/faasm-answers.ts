@@ -1,0 +1,106 @@
+/** Codes and bodies of Faasm's invocation API. */
+import { NeapError } from "../../state/errors.ts";
+import type { CallAnswer, CallDescription, CallGraphNode, CallResult, CallStatus } from "../invocation/invocation.ts";
+import { callHeaders, text } from "./call-headers.ts";
+import { type Failure, failureHeaders, failureOf } from "./failure.ts";
+
+export interface TextAnswer {
+  readonly status: number;
+  readonly body: string | Uint8Array;
+  readonly headers: readonly string[];
+}
+
+export function faasmAnswer(answer: CallAnswer): TextAnswer {
+  switch (answer.kind) {
+    case "completed": {
+      const headers = callHeaders(answer.instance, answer.trace);
+      return answer.result.returnValue === 0
+        ? { status: 200, body: answer.result.output, headers }
+        : { status: 500, body: failureText(answer.result), headers: ["Neap-Error", "CALL_FAILED", ...headers] };
+    }
+    case "accepted":
+      return { status: 200, body: `${answer.callId}`, headers: ["Neap-Instance", answer.instance] };
+    default: {
+      const failure = unfinishedFailure(answer);
+      return {
+        status: failure.status,
+        body: failure.message,
+        headers: [...failureHeaders(failure), "Neap-Instance", answer.instance],
+      };
+    }
+  }
+}
+
+/** What the client is told of a call without a result. */
+export function unfinishedFailure(answer: Extract<CallAnswer, { kind: "pending" | "failed" }>): Failure {
+  const code = answer.kind === "pending" ? "OUTCOME_PENDING" : answer.code;
+  const message =
+    answer.kind === "failed"
+      ? answer.message
+      : `instance ${answer.instance} is ${answer.parked ? "parked" : "not finished"}: ${answer.reason}`;
+  return failureOf(code, message) ?? { code: "INTERNAL", status: 500, message };
+}
+
+/** Faasm replaces the output of a failed call by its first line; the trap's text is an addition. */
+function failureText(result: CallResult): string {
+  const line = `Call failed (return value=${result.returnValue})`;
+  return result.trap === undefined ? line : `${line}\n${result.trap}`;
+}
+
+/** @throws UNKNOWN_CALL */
+export function faasmStatus(status: CallStatus, id: number): TextAnswer {
+  switch (status.kind) {
+    case "unknown":
+      throw unknownCall(id);
+    case "running":
+      return { status: 200, body: "RUNNING", headers: ["Neap-Instance", status.call.instance] };
+    case "parked":
+      return {
+        status: 200,
+        body: "RUNNING",
+        headers: ["Neap-Instance", status.call.instance, "Neap-Parked", text(status.reason)],
+      };
+    case "completed": {
+      const headers = ["Neap-Instance", status.call.instance];
+      return status.result.returnValue === 0
+        ? { status: 200, body: JSON.stringify(messageJson(status.call, status.result)), headers }
+        : { status: 500, body: `FAILED: ${failureText(status.result)}`, headers: ["Neap-Error", "CALL_FAILED", ...headers] };
+    }
+  }
+}
+
+/** @throws UNKNOWN_CALL */
+export function faasmGraph(graph: CallGraphNode | null, id: number): TextAnswer {
+  if (graph === null) {
+    throw unknownCall(id);
+  }
+  return { status: 200, body: JSON.stringify({ root: graphJson(graph) }), headers: ["Neap-Instance", graph.call.instance] };
+}
+
+function unknownCall(id: number): NeapError {
+  return new NeapError("UNKNOWN_CALL", `no call has the id ${id}`);
+}
+
+function graphJson(node: CallGraphNode): object {
+  const msg = { ...messageJson(node.call), ...(node.returnValue === null ? {} : { return_value: node.returnValue }) };
+  return { msg, chained: node.chained.map(graphJson) };
+}
+
+/** Faasm's message. `return_value` and `instance` are additions; bytes that are not UTF-8 show as U+FFFD. */
+function messageJson(call: CallDescription, result?: CallResult): object {
+  return {
+    id: call.callId ?? 0,
+    type: 0,
+    user: call.tenant,
+    function: call.functionName,
+    timestamp: call.startedMs,
+    ...(call.finishedMs === null ? {} : { finished: call.finishedMs }),
+    ...(call.input.byteLength === 0 ? {} : { input_data: utf8(call.input) }),
+    ...(result === undefined ? {} : { output_data: utf8(result.output), return_value: result.returnValue }),
+    instance: call.instance,
+  };
+}
+
+function utf8(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+}

@@ -1,0 +1,99 @@
+/** `POST /f/`: Faasm's one route for calls, status polls and execution graphs. The hot path; it stands in front of Fastify. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { NeapError } from "../../state/errors.ts";
+import type { CallRequest } from "../invocation/invocation.ts";
+import { type Caller, mustAct } from "./access.ts";
+import { type BodyLimit, discardRest, readBody } from "./body.ts";
+import { clientSignal } from "./client-signal.ts";
+import type { HttpContext } from "./context.ts";
+import { faasmAnswer, faasmGraph, faasmStatus, type TextAnswer } from "./faasm-answers.ts";
+import { checkCallId, type FaasmMessage, parseFaasmMessage, refuseUnoffered } from "./faasm-message.ts";
+import { sendFailure, sendText, toFailure } from "./failure.ts";
+import { idempotencyKey, nameField, tenantField } from "./fields.ts";
+
+/** Room for the JSON around an input, whose characters may need escapes. */
+const ENVELOPE_BYTES = 64 * 1024;
+
+export class FaasmCall {
+  readonly #context: HttpContext;
+  readonly #bodyLimit: BodyLimit;
+
+  constructor(context: HttpContext) {
+    this.#context = context;
+    const maxBytes = 2 * context.limits.inputMaxBytes + ENVELOPE_BYTES;
+    this.#bodyLimit = { maxBytes, code: "BODY_TOO_LARGE", what: "the body" };
+  }
+
+  /** Answers the request, whatever it is; never throws. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { meter, log } = this.#context;
+    const startMs = meter.start();
+    try {
+      const { status, body, headers } = await this.#answer(request, response);
+      meter.answer(startMs, status, () => sendText(response, status, body, headers));
+    } catch (error) {
+      const failure = toFailure(error, log);
+      meter.answer(startMs, failure.status, () => sendFailure(response, failure));
+      discardRest(request);
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<TextAnswer> {
+    const { access, invocations } = this.#context;
+    const caller = access.caller(request);
+    const message = parseFaasmMessage(await readBody({ request, response }, this.#bodyLimit, this.#context));
+    if (message.status || message.exec_graph) {
+      const id = checkCallId(message.id);
+      const tenant = polledTenant(message, caller);
+      return message.status
+        ? faasmStatus(await invocations.status(id, tenant), id)
+        : faasmGraph(await invocations.graph(id, tenant), id);
+    }
+    return faasmAnswer(await invocations.call(this.#callRequest(message, caller, request, response)));
+  }
+
+  #callRequest(message: FaasmMessage, caller: Caller, request: IncomingMessage, response: ServerResponse): CallRequest {
+    refuseUnoffered(message, caller.admin);
+    if (message.user === "") {
+      throw new NeapError("BAD_REQUEST", "Empty user");
+    }
+    if (message.function === "") {
+      throw new NeapError("BAD_REQUEST", "Empty function");
+    }
+    const input = Buffer.from(message.input_data);
+    const { inputMaxBytes } = this.#context.limits;
+    if (input.length > inputMaxBytes) {
+      throw new NeapError("BODY_TOO_LARGE", `input_data is ${input.length} bytes, the limit is ${inputMaxBytes}`);
+    }
+    if (!message.input_data.isWellFormed()) {
+      throw new NeapError("BAD_REQUEST", "input_data has half of a surrogate pair, which is no character and has no bytes");
+    }
+    return {
+      tenant: mustAct(caller, tenantField("user", message.user)),
+      functionName: nameField("function", message.function),
+      input,
+      ...callKey(message.id, idempotencyKey(request)),
+      answer: message.async ? "accepted" : "result",
+      forbidPushDown: message.forbid_ndp,
+      signal: clientSignal(response),
+    };
+  }
+}
+
+function callKey(id: number, idempotency: string | undefined): Pick<CallRequest, "key"> {
+  if (id === 0) {
+    return idempotency === undefined ? {} : { key: { kind: "idempotency", value: idempotency } };
+  }
+  if (idempotency !== undefined) {
+    throw new NeapError("BAD_REQUEST", "id and Idempotency-Key are both given, must be one");
+  }
+  return { key: { kind: "callId", value: checkCallId(id) } };
+}
+
+/** A poll finds the token's tenant only; in open mode the `user` it names, or an id that only one tenant uses (H26). */
+function polledTenant(message: FaasmMessage, caller: Caller) {
+  if (message.user !== "") {
+    return mustAct(caller, tenantField("user", message.user));
+  }
+  return caller.tenant ?? undefined;
+}

@@ -1,0 +1,45 @@
+/** Native routes for functions. */
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FunctionVersion } from "../modules/functions.ts";
+import { mustAct } from "./access.ts";
+import { streamBody } from "./body.ts";
+import type { HttpContext } from "./context.ts";
+import { nameField, tenantField } from "./fields.ts";
+
+interface TenantPath {
+  Params: { tenant: string };
+}
+
+interface FunctionPath {
+  Params: { tenant: string; function: string };
+}
+
+export function registerFunctionRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { access, functions, limits } = context;
+  const tenantOf = (request: FastifyRequest<TenantPath>) =>
+    mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+
+  app.get<TenantPath>("/v1/tenants/:tenant/functions", async (request) => ({
+    functions: (await functions.list(tenantOf(request))).map(versionJson),
+  }));
+
+  app.put<FunctionPath>("/v1/tenants/:tenant/functions/:function", async (request, reply) => {
+    const tenant = tenantOf(request);
+    const name = nameField("function", request.params.function);
+    const body = streamBody(
+      { request: request.raw, response: reply.raw },
+      { maxBytes: limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
+      context,
+    );
+    return versionJson(await functions.upload(tenant, name, body));
+  });
+
+  app.get<FunctionPath>("/v1/tenants/:tenant/functions/:function", async (request, reply) => {
+    const module = await functions.download(tenantOf(request), nameField("function", request.params.function));
+    return reply.type("application/wasm").send(module);
+  });
+}
+
+function versionJson({ name, hash, sizeBytes, uploadedMs }: FunctionVersion): object {
+  return { name, hash, sizeBytes, uploadedMs };
+}

@@ -1,0 +1,49 @@
+/** Native routes for the administrator: unfinished instances, the node's state, metrics, health. */
+import type { FastifyInstance } from "fastify";
+import { NeapError } from "../../state/errors.ts";
+import { quote } from "../../state/ids.ts";
+import { mustAct, mustActForAll } from "./access.ts";
+import type { HttpContext } from "./context.ts";
+import { instanceField, tenantField } from "./fields.ts";
+
+interface InstancesPath {
+  Params: { tenant: string };
+  Querystring: { state?: unknown };
+}
+
+interface InstancePath {
+  Params: { tenant: string; instance: string };
+}
+
+export function registerNodeRoutes(app: FastifyInstance, context: HttpContext): void {
+  const { access, invocations } = context;
+
+  app.get<InstancesPath>("/v1/tenants/:tenant/instances", async (request) => {
+    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+    const { state } = request.query;
+    if (state !== undefined && state !== "unfinished") {
+      throw new NeapError("BAD_REQUEST", `state is ${quote(String(state))}, must be unfinished`);
+    }
+    const unfinished = await invocations.unfinished(tenant);
+    return { instances: unfinished.map(({ instance, attempts, parked }) => ({ instance, attempts, parked })) };
+  });
+
+  app.post<InstancePath>("/v1/tenants/:tenant/instances/:instance/resume", async (request, reply) => {
+    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+    const instance = instanceField(request.params.instance);
+    await invocations.resume(instance, tenant);
+    return reply.code(202).send({ instance });
+  });
+
+  app.get("/v1/status", (request) => {
+    access.caller(request.raw);
+    return context.status();
+  });
+
+  app.get("/metrics", async (request, reply) => {
+    mustActForAll(access.caller(request.raw));
+    return reply.type("text/plain; version=0.0.4; charset=utf-8").send(context.metrics.render());
+  });
+
+  app.get("/healthz", () => "ok\n");
+}

@@ -1,0 +1,154 @@
+/**
+ * One try of an instance in a sandbox: carries out its operations one after the other and says how it ended.
+ *
+ * Owns: the order of the guest's operations, the fence between a stopped attempt and the log. Does not own: what happens after the
+ * end (InstanceRun), the sandbox.
+ *
+ * A1. Operations take effect in the order the guest asked for them, also posted ones; one at a time (design §13.5).
+ * A2. The end is reported once; that of a guest that returned or trapped after every operation before it has been carried out.
+ * A3. After a failed operation no later one of this attempt is carried out.
+ */
+import { NeapError } from "../../state/errors.ts";
+import { Fenced } from "../../state/protocols/index.ts";
+import type { Artefact } from "../modules/artefact.ts";
+import type {
+  GuestState,
+  KillReason,
+  OperationReply,
+  PartStart,
+  SandboxCall,
+  SandboxEnd,
+  SandboxHandler,
+  SandboxLimits,
+  SandboxPool,
+} from "../sandbox/sandbox.ts";
+
+/** Performs one operation; the attempt calls it serially. Throws Fenced or NeapError to end the attempt. */
+export type PerformOperation = (operation: number, args: Uint8Array) => Promise<OperationReply>;
+
+export type AttemptEnd =
+  | {
+      readonly kind: "returned";
+      readonly value: number;
+      readonly output: Uint8Array;
+      readonly cpuMs: number;
+      readonly state?: GuestState;
+    }
+  | { readonly kind: "trapped"; readonly message: string; readonly cpuMs: number }
+  | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string }
+  | { readonly kind: "displaced" }
+  | { readonly kind: "fenced"; readonly fenced: Fenced }
+  /** The owner of the state is gone, or an operation failed for a reason that is not the guest's. */
+  | { readonly kind: "failed"; readonly error: NeapError };
+
+export interface AttemptOptions {
+  readonly pool: SandboxPool;
+  readonly artefact: Artefact;
+  readonly input: Uint8Array;
+  readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
+  readonly limits: SandboxLimits;
+  readonly part?: PartStart;
+  readonly perform: PerformOperation;
+  readonly onLog: (text: string) => void;
+}
+
+interface Pending {
+  readonly operation: number;
+  readonly args: Uint8Array;
+  readonly waits: boolean;
+}
+
+export class Attempt implements SandboxHandler {
+  readonly #perform: PerformOperation;
+  readonly #onLog: (text: string) => void;
+  readonly #call: SandboxCall;
+  readonly #pending: Pending[] = [];
+  #performing = false;
+  #sandboxEnd: SandboxEnd | null = null;
+  /** Why no further operation counts, whatever the sandbox says. */
+  #verdict: AttemptEnd | null = null;
+  readonly #outcome = Promise.withResolvers<AttemptEnd>();
+
+  constructor(options: AttemptOptions) {
+    this.#perform = options.perform;
+    this.#onLog = options.onLog;
+    const { artefact, input, pins, limits, part } = options;
+    this.#call = options.pool.start({ artefact, input, pins, limits, ...(part !== undefined && { part }) }, this);
+  }
+
+  get ended(): Promise<AttemptEnd> {
+    return this.#outcome.promise;
+  }
+
+  /** Stops the attempt: from now on none of its operations is carried out. */
+  stop(verdict: AttemptEnd): void {
+    if (this.#verdict === null) {
+      this.#verdict = verdict;
+      this.#pending.length = 0;
+      this.#call.cancel();
+    }
+  }
+
+  onOperation(operation: number, args: Uint8Array, waits: boolean): void {
+    if (this.#verdict !== null) {
+      return;
+    }
+    this.#pending.push({ operation, args: Uint8Array.prototype.slice.call(args), waits });
+    if (!this.#performing) {
+      void this.#work();
+    }
+  }
+
+  onLog(text: string): void {
+    this.#onLog(text);
+  }
+
+  onEnd(end: SandboxEnd): void {
+    this.#sandboxEnd = end;
+    const stopped = end.kind === "killed" || end.kind === "displaced" || this.#verdict !== null;
+    if (stopped) {
+      this.#pending.length = 0;
+    }
+    if (stopped || !this.#performing) {
+      this.#end();
+    }
+  }
+
+  async #work(): Promise<void> {
+    this.#performing = true;
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      try {
+        const reply = await this.#perform(next.operation, next.args);
+        if (next.waits) {
+          this.#call.reply(reply);
+        } else {
+          this.#call.acknowledge();
+        }
+      } catch (error) {
+        this.stop(verdictOf(error));
+      }
+    }
+    this.#performing = false;
+    if (this.#sandboxEnd !== null) {
+      this.#end();
+    }
+  }
+
+  #end(): void {
+    const end = this.#sandboxEnd;
+    if (end !== null) {
+      this.#outcome.resolve(this.#verdict ?? end);
+    }
+  }
+}
+
+/** An InvariantBroken is passed on: it must stop the process. */
+function verdictOf(error: unknown): AttemptEnd {
+  if (error instanceof Fenced) {
+    return { kind: "fenced", fenced: error };
+  }
+  if (error instanceof NeapError) {
+    return { kind: "failed", error };
+  }
+  throw error;
+}

@@ -1,0 +1,51 @@
+/** Waits for the DONE of an instance that somebody else runs, here or on another node. */
+import { hasCode } from "../../state/errors.ts";
+import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import { MAX_SEQNUM } from "../../state/ids.ts";
+import { RecordKind } from "../../state/logbook/index.ts";
+import { stepTag } from "../../state/tags.ts";
+import { type InstanceOutcome, type InvocationContext, isSessionOver } from "./context.ts";
+import { completedOutcome } from "./instance-run.ts";
+
+const POLL_FIRST_MS = 2;
+const POLL_MAX_MS = 100;
+
+/**
+ * The result once it is durable; `pending` when there is none after `timeoutMs`. Looks again and again, as the one who runs the
+ * instance may be another node, or nobody until the recovery scanner takes it up.
+ */
+export async function awaitDone(
+  context: InvocationContext,
+  tenant: LogBookId,
+  instance: InstanceId,
+  timeoutMs: number,
+): Promise<InstanceOutcome> {
+  const { source, clock, limits } = context;
+  const giveUpMs = clock.monotonic() + timeoutMs;
+  for (let waitMs = POLL_FIRST_MS; clock.monotonic() < giveUpMs; waitMs = Math.min(waitMs * 2, POLL_MAX_MS)) {
+    try {
+      const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
+      const { record } = await shard.book(tenant).readPrev(stepTag(instance), MAX_SEQNUM);
+      if (record?.kind === RecordKind.done) {
+        await shard.whenDurable(record.seqnum);
+        return await completedOutcome(shard, record);
+      }
+      if (record === null) {
+        return expired(instance);
+      }
+    } catch (error) {
+      if (hasCode(error, "TRIMMED")) {
+        return expired(instance);
+      }
+      if (!isSessionOver(error)) {
+        throw error;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+  return { kind: "pending", parked: false, reason: `no result after ${timeoutMs} ms; the call goes on` };
+}
+
+function expired(instance: InstanceId): InstanceOutcome {
+  return { kind: "failed", code: "RESULT_EXPIRED", message: `instance ${instance} is finished and its result is no longer kept` };
+}

@@ -1,0 +1,132 @@
+/** What the log tells about calls: their status and the tree of calls they made. Every answer waits until it is durable (F8). */
+import { hasCode } from "../../state/errors.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, type SeqNum } from "../../state/ids.ts";
+import { type LogRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import type { InvocationContext } from "./context.ts";
+import { doneOf, type InstanceInit, initOf } from "./instance-record.ts";
+import type { CallDescription, CallGraphNode, CallStatus } from "./invocation.ts";
+import { fromPayload } from "./payloads.ts";
+
+/** The records of an instance, read once. */
+interface Story {
+  readonly init: InstanceInit;
+  readonly description: CallDescription;
+  readonly steps: readonly LogRecord[];
+  readonly done: LogRecord | null;
+}
+
+export class Chronicle {
+  readonly #context: InvocationContext;
+
+  constructor(context: InvocationContext) {
+    this.#context = context;
+  }
+
+  async status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus> {
+    const shard = await this.#shard();
+    const found = await this.#find(shard, callId, tenant);
+    return found === null ? { kind: "unknown" } : this.#statusOf(shard, found.tenant, found.instance);
+  }
+
+  async statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
+    return this.#statusOf(await this.#shard(), tenant, instance);
+  }
+
+  async graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null> {
+    const shard = await this.#shard();
+    const found = await this.#find(shard, callId, tenant);
+    return found === null ? null : this.#node(shard, found.tenant, found.instance);
+  }
+
+  async #shard(): Promise<Shard> {
+    const { source, limits } = this.#context;
+    return source.current() ?? (await source.available(limits.ownerTimeoutMs));
+  }
+
+  /** The instance of a call id; without a tenant only if one tenant alone uses the id (H26). */
+  async #find(
+    shard: Shard,
+    callId: number,
+    tenant: LogBookId | undefined,
+  ): Promise<{ tenant: LogBookId; instance: InstanceId } | null> {
+    const books = tenant === undefined ? await shard.books() : [tenant];
+    const found: { tenant: LogBookId; instance: InstanceId }[] = [];
+    for (const book of books) {
+      const { record } = await shard.book(book).readPrev(callIdTag(callId), MAX_SEQNUM);
+      if (record !== null) {
+        found.push({ tenant: book, instance: record.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId });
+      }
+    }
+    return found.length === 1 ? (found[0] ?? null) : null;
+  }
+
+  async #statusOf(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<CallStatus> {
+    const story = await this.#story(shard, tenant, instance);
+    if (story === null) {
+      return { kind: "unknown" };
+    }
+    const call = story.description;
+    if (story.done !== null) {
+      const { returnValue, trap, output } = doneOf(story.done);
+      const result = { returnValue, output: await fromPayload(shard.blobs, output), ...(trap !== "" && { trap }) };
+      return { kind: "completed", call, result };
+    }
+    const { record } = await shard.book(tenant).readPrev(attemptTag(instance), MAX_SEQNUM);
+    if (record?.kind === RecordKind.parked) {
+      await shard.whenDurable(record.seqnum);
+      return { kind: "parked", call, reason: Buffer.from(record.data).toString() };
+    }
+    return { kind: "running", call };
+  }
+
+  async #node(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<CallGraphNode | null> {
+    const story = await this.#story(shard, tenant, instance);
+    if (story === null) {
+      return null;
+    }
+    const chained: CallGraphNode[] = [];
+    for (const step of story.steps) {
+      const child = step.kind === RecordKind.invoke ? step.tags[1]?.slice(STEP_TAG_PREFIX.length) : undefined;
+      const node = child === undefined ? null : await this.#node(shard, tenant, child as InstanceId);
+      if (node !== null) {
+        chained.push(node);
+      }
+    }
+    const returnValue = story.done === null ? null : doneOf(story.done).returnValue;
+    return { call: story.description, returnValue, chained };
+  }
+
+  async #story(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<Story | null> {
+    const records = await this.#records(shard, tenant, instance);
+    const first = records[0];
+    if (first === undefined) {
+      return null;
+    }
+    const last = records.at(-1) ?? first;
+    await shard.whenDurable(last.seqnum as SeqNum);
+    const init = initOf(first);
+    const done = last.kind === RecordKind.done ? last : null;
+    const description: CallDescription = {
+      instance,
+      tenant,
+      functionName: init.functionName,
+      callId: init.callId === 0 ? null : init.callId,
+      input: await fromPayload(shard.blobs, init.input),
+      startedMs: init.startedMs,
+      finishedMs: done?.timeMs ?? null,
+    };
+    return { init, description, steps: records.slice(1), done };
+  }
+
+  async #records(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<readonly LogRecord[]> {
+    try {
+      return (await shard.book(tenant).readStream(stepTag(instance), 0)).records;
+    } catch (error) {
+      if (hasCode(error, "TRIMMED")) {
+        return [];
+      }
+      throw error;
+    }
+  }
+}

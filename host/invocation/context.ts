@@ -1,0 +1,105 @@
+/** What the invocation layer is given, and the words its parts share. */
+import { NeapError } from "../../state/errors.ts";
+import type { InstanceId, LogBookId, SeqNum, Tag } from "../../state/ids.ts";
+import type { Shard, ShardSource } from "../../state/logbook/index.ts";
+import type { Pins } from "../../state/logbook/step-record.ts";
+import type { Clock, Faults, Random } from "../../state/ports.ts";
+import type { Functions } from "../modules/functions.ts";
+import type { Offload } from "../offload/index.ts";
+import type { SandboxPool } from "../sandbox/index.ts";
+import type { Log } from "../telemetry/index.ts";
+import type { InstanceDone, InstanceInit } from "./instance-record.ts";
+import type { CallTrace } from "./invocation.ts";
+
+export interface InvocationContext {
+  readonly source: ShardSource;
+  readonly functions: Functions;
+  readonly pool: SandboxPool;
+  readonly offload: Offload;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly faults: Faults;
+  /** "compute@<node>": for the trace. */
+  readonly nodeName: string;
+  readonly limits: InvocationLimits;
+}
+
+export interface InvocationLimits {
+  readonly wallTimeMs: number;
+  readonly outputMaxBytes: number;
+  readonly logMaxBytes: number;
+  readonly objectMaxBytes: number;
+  /** Attempts that the host may have to end before an instance is parked (F27). */
+  readonly attemptsMax: number;
+  /** How long a call waits for an owner that is out of reach. */
+  readonly ownerTimeoutMs: number;
+}
+
+/** Chains of calls are at most this deep. */
+export const CALL_DEPTH_MAX = 32;
+
+/** What shall be run, and what is known of its place in the log. */
+export interface InstanceSpec {
+  readonly tenant: LogBookId;
+  readonly instance: InstanceId;
+  readonly init: InstanceInit;
+  /**
+   * `unlogged`: nothing is in the log; reads begin at `initialCursor`. `child`: the Invoke record was just appended and pins all.
+   * `logged`: read the stream.
+   */
+  readonly begin:
+    | { readonly kind: "unlogged"; readonly initialCursor: SeqNum; readonly dependency: SeqNum }
+    | { readonly kind: "child"; readonly pins: Pins }
+    | { readonly kind: "logged" };
+  /** The client has gone: stop if nothing is logged (H28). */
+  readonly signal?: AbortSignal;
+}
+
+export type InstanceOutcome =
+  | {
+      readonly kind: "completed";
+      readonly done: InstanceDone;
+      /** The output's bytes. */
+      readonly output: Uint8Array;
+      /** Of the DONE record; 0 when nothing was logged. */
+      readonly seqnum: SeqNum;
+      readonly timeMs: number;
+      /** Nothing of this may leave before that is durable (F8). */
+      readonly dependency: SeqNum;
+    }
+  | { readonly kind: "pending"; readonly parked: boolean; readonly reason: string }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+
+/** Runs instances; each at most once at a time in this process. */
+export interface InstanceRunner {
+  run(spec: InstanceSpec, trace: Trace): Promise<InstanceOutcome>;
+}
+
+/** Gathers where a call ran and what it moved. */
+export class Trace {
+  readonly executedAt = new Set<string>();
+  readonly parts: CallTrace["parts"][number][] = [];
+  movedBytes = 0;
+  cpuMs = 0;
+
+  readonly moved = (sizeBytes: number): void => {
+    this.movedBytes += sizeBytes;
+  };
+
+  view(): CallTrace {
+    const { parts, movedBytes, cpuMs } = this;
+    return { executedAt: this.executedAt.size === 0 ? ["stored"] : [...this.executedAt], parts, movedBytes, cpuMs };
+  }
+}
+
+export function mintInstance(shard: Shard, random: Random): InstanceId {
+  return `${shard.epoch.toString(36)}-${Buffer.from(random.bytes(12)).toString("base64url")}` as InstanceId;
+}
+
+/** The session is over: whatever used it is run again with the next one. */
+export function isSessionOver(error: unknown): boolean {
+  return error instanceof NeapError && (error.code === "EPOCH_CHANGED" || error.code === "OWNER_UNAVAILABLE");
+}
+
+export type InitTags = readonly Tag[];

@@ -1,0 +1,109 @@
+/**
+ * Payloads of the records that begin and end an instance. `init` records are encoded as they are; in `invoke` and `done` records a
+ * step header comes first.
+ */
+import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import type { BlobName, SeqNum } from "../../state/ids.ts";
+import { type BlobRefLike, type LogRecord, RecordKind } from "../../state/logbook/index.ts";
+import { decodeStep, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
+import type { ModuleHash } from "../modules/artefact.ts";
+
+/** Bytes that a record carries, or names when they are long. */
+export type Payload =
+  | { readonly kind: "inline"; readonly bytes: Uint8Array }
+  | { readonly kind: "blob"; readonly ref: BlobRefLike };
+
+/** Inputs and outputs up to this size travel inside the record. */
+export const PAYLOAD_INLINE_MAX_BYTES = 64 * 1024;
+
+/** What an instance runs, pinned for ever (F24): every attempt, on any node, has the same. */
+export interface InstanceInit {
+  readonly functionName: string;
+  readonly module: ModuleHash;
+  readonly input: Payload;
+  readonly forbidPushDown: boolean;
+  readonly wallTimeMs: number;
+  readonly outputMaxBytes: number;
+  /** Calls above this one; bounded. */
+  readonly depth: number;
+  /** 0: none. */
+  readonly callId: number;
+  readonly startedMs: number;
+  /** SEED_BYTES; the seed of a child, whose other pins follow from its Invoke record. Zeros for a root. */
+  readonly childSeed: Uint8Array;
+}
+
+export interface InstanceDone {
+  /** 0 is success. */
+  readonly returnValue: number;
+  /** Empty unless the guest trapped, or no attempt could finish. */
+  readonly trap: string;
+  readonly output: Payload;
+}
+
+export const NO_SEED = new Uint8Array(SEED_BYTES);
+const FORMAT = 1;
+
+export function encodeInit(init: InstanceInit): Uint8Array {
+  const w = new ByteWriter(256);
+  w.u8(FORMAT).text(init.functionName).text(init.module);
+  w.u8(init.forbidPushDown ? 1 : 0);
+  w.f64(init.wallTimeMs).f64(init.outputMaxBytes).u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
+  return writePayload(w, init.input).take();
+}
+
+export function decodeInit(bytes: Uint8Array): InstanceInit {
+  const r = new ByteReader(bytes);
+  r.u8();
+  const functionName = r.text();
+  const module = r.text() as ModuleHash;
+  const forbidPushDown = r.u8() === 1;
+  return {
+    functionName,
+    module,
+    forbidPushDown,
+    wallTimeMs: r.f64(),
+    outputMaxBytes: r.f64(),
+    depth: r.u16(),
+    callId: r.u32(),
+    startedMs: r.f64(),
+    childSeed: r.raw(SEED_BYTES),
+    input: readPayload(r),
+  };
+}
+
+/** From an `init` record or a child's `invoke` record. */
+export function initOf(first: LogRecord): InstanceInit {
+  return decodeInit(first.kind === RecordKind.init ? first.data : decodeStep(first.data).payload);
+}
+
+/** The pins that follow from a child's Invoke record: it starts right there, so every attempt of it agrees (F28). */
+export function childPins(invoke: { readonly seqnum: SeqNum; readonly timeMs: number }, init: InstanceInit): Pins {
+  return { initialCursor: invoke.seqnum, timeMs: invoke.timeMs, seed: init.childSeed, nonce: NO_NONCE };
+}
+
+const NO_NONCE = new Uint8Array(8);
+
+export function encodeDone(done: InstanceDone): Uint8Array {
+  return writePayload(new ByteWriter(64).i32(done.returnValue).text(done.trap), done.output).take();
+}
+
+/** From a `done` record. */
+export function doneOf(record: LogRecord): InstanceDone {
+  const r = new ByteReader(decodeStep(record.data).payload);
+  return { returnValue: r.i32(), trap: r.text(), output: readPayload(r) };
+}
+
+export function payloadBlobs(payload: Payload): readonly BlobRefLike[] {
+  return payload.kind === "blob" ? [payload.ref] : [];
+}
+
+function writePayload(w: ByteWriter, payload: Payload): ByteWriter {
+  return payload.kind === "inline" ? w.u8(0).bytes(payload.bytes) : w.u8(1).text(payload.ref.name).f64(payload.ref.sizeBytes);
+}
+
+function readPayload(r: ByteReader): Payload {
+  return r.u8() === 0
+    ? { kind: "inline", bytes: r.bytes() }
+    : { kind: "blob", ref: { name: r.text() as BlobName, sizeBytes: r.f64() } };
+}

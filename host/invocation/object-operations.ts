@@ -1,0 +1,147 @@
+/** Carries out a guest's object operations on the protocol of its attempt. */
+import { crc32 } from "node:zlib";
+import { seqNum } from "../../state/ids.ts";
+import type { BlobStore, BlobWriter } from "../../state/objects/blobs.ts";
+import { INLINE_MAX_BYTES, type ObjectValue } from "../../state/objects/object-record.ts";
+import type { ObjectProtocol, ObjectRead } from "../../state/protocols/index.ts";
+import {
+  GuestError,
+  Operation,
+  objectDeleteArgs,
+  objectListArgs,
+  objectListReply,
+  objectReadArgs,
+  objectReadReply,
+  objectUpdateArgs,
+  objectWriteArgs,
+} from "../abi/operations.ts";
+import type { OperationReply } from "../sandbox/sandbox.ts";
+import { storeBlob } from "./payloads.ts";
+
+const EMPTY = new Uint8Array(0);
+/** What one list reply holds at most. */
+const LIST_MAX_ENTRIES = 1000;
+
+export const plainReply = (code: number, timeMs = 0): OperationReply => ({ code, timeMs, bytes: EMPTY });
+
+/**
+ * Owns: values that are being staged chunk by chunk. Does not own: the order of operations (Attempt calls one at a time).
+ */
+export class ObjectOperations {
+  readonly #protocol: ObjectProtocol;
+  readonly #blobs: BlobStore;
+  readonly #objectMaxBytes: number;
+  readonly #onMoved: (sizeBytes: number) => void;
+  #staged: { readonly writer: BlobWriter; crc: number; sizeBytes: number } | null = null;
+
+  /** @param onMoved  told the size of every value that crosses between the guest's pool and the owner of the data */
+  constructor(protocol: ObjectProtocol, blobs: BlobStore, objectMaxBytes: number, onMoved: (sizeBytes: number) => void) {
+    this.#protocol = protocol;
+    this.#blobs = blobs;
+    this.#objectMaxBytes = objectMaxBytes;
+    this.#onMoved = onMoved;
+  }
+
+  /** @returns null when `operation` is not one of objects */
+  perform(operation: number, args: Uint8Array): Promise<OperationReply> | null {
+    switch (operation) {
+      case Operation.objectRead:
+        return this.#read(args);
+      case Operation.objectReadForUpdate:
+        return this.#readForUpdate(args);
+      case Operation.objectWrite:
+        return this.#write(args);
+      case Operation.objectUpdate:
+        return this.#update(args);
+      case Operation.objectDelete:
+        return this.#delete(args);
+      case Operation.objectList:
+        return this.#list(args);
+      case Operation.stageChunk:
+        return this.#stage(args);
+      default:
+        return null;
+    }
+  }
+
+  /** Drops what was staged and never named. */
+  async close(): Promise<void> {
+    const staged = this.#staged;
+    this.#staged = null;
+    this.#protocol.close();
+    await staged?.writer.abort();
+  }
+
+  async #read(args: Uint8Array): Promise<OperationReply> {
+    const { key, offset, maxBytes } = objectReadArgs.decode(args);
+    return this.#readReply(await this.#protocol.read(key, offset, maxBytes));
+  }
+
+  async #readForUpdate(args: Uint8Array): Promise<OperationReply> {
+    const { key, maxBytes } = objectReadArgs.decode(args);
+    return this.#readReply(await this.#protocol.readForUpdate(key, maxBytes));
+  }
+
+  #readReply(read: ObjectRead): OperationReply {
+    const { version, timeMs } = read;
+    if (read.kind === "absent") {
+      return { code: GuestError.notFound, timeMs, bytes: objectReadReply.encode(0, version, EMPTY) };
+    }
+    this.#onMoved(read.bytes.byteLength);
+    return { code: 0, timeMs, bytes: objectReadReply.encode(read.sizeBytes, version, read.bytes) };
+  }
+
+  async #write(args: Uint8Array): Promise<OperationReply> {
+    const { key, staged, value } = objectWriteArgs.decode(args);
+    const { object, crc } = await this.#value(staged, value);
+    await this.#protocol.write(key, object, crc);
+    return plainReply(0);
+  }
+
+  async #update(args: Uint8Array): Promise<OperationReply> {
+    const { key, version, staged, value } = objectUpdateArgs.decode(args);
+    const { object, crc } = await this.#value(staged, value);
+    const outcome = await this.#protocol.update(key, seqNum(version), object, crc);
+    return plainReply(outcome.kind === "applied" ? 1 : GuestError.conflict, outcome.timeMs);
+  }
+
+  async #delete(args: Uint8Array): Promise<OperationReply> {
+    await this.#protocol.delete(objectDeleteArgs.decode(args).key);
+    return plainReply(0);
+  }
+
+  async #list(args: Uint8Array): Promise<OperationReply> {
+    const { prefix, after, limit } = objectListArgs.decode(args);
+    const entries = await this.#protocol.list(prefix, after, Math.min(limit, LIST_MAX_ENTRIES));
+    return { code: entries.length, timeMs: 0, bytes: objectListReply.encode(entries) };
+  }
+
+  async #stage(chunk: Uint8Array): Promise<OperationReply> {
+    this.#staged ??= { writer: await this.#blobs.create(), crc: 0, sizeBytes: 0 };
+    const staged = this.#staged;
+    if (staged.sizeBytes + chunk.byteLength > this.#objectMaxBytes) {
+      this.#staged = null;
+      await staged.writer.abort();
+      return plainReply(GuestError.tooLarge);
+    }
+    staged.crc = crc32(chunk, staged.crc);
+    staged.sizeBytes += chunk.byteLength;
+    await staged.writer.write(chunk);
+    this.#onMoved(chunk.byteLength);
+    return plainReply(0);
+  }
+
+  async #value(isStaged: boolean, bytes: Uint8Array): Promise<{ object: ObjectValue; crc: number }> {
+    const staged = this.#staged;
+    if (isStaged && staged !== null) {
+      this.#staged = null;
+      return { object: { kind: "blob", ref: await staged.writer.commit() }, crc: staged.crc };
+    }
+    this.#onMoved(bytes.byteLength);
+    const object: ObjectValue =
+      bytes.byteLength <= INLINE_MAX_BYTES
+        ? { kind: "inline", bytes }
+        : { kind: "blob", ref: await storeBlob(this.#blobs, bytes) };
+    return { object, crc: crc32(bytes) };
+  }
+}

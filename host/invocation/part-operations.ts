@@ -1,0 +1,141 @@
+/** A guest's storage parts, on the side of the caller: offered, shipped, and taken back. */
+import type { LogBookId } from "../../state/ids.ts";
+import type { ObjectProtocol, StepStream } from "../../state/protocols/index.ts";
+import { guestStateBytes, Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
+import type { Artefact } from "../modules/artefact.ts";
+import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
+import type { OperationReply } from "../sandbox/sandbox.ts";
+import type { Trace } from "./context.ts";
+import { encodeInit, type InstanceInit } from "./instance-record.ts";
+import { plainReply } from "./object-operations.ts";
+
+interface Offer {
+  readonly tableIndex: number;
+  readonly decision: PlacementDecision;
+}
+
+/**
+ * P1. Nothing of the caller changes before the reply is applied; a part that is lost is run here from the same position, and the
+ *     log makes the lost run's steps its own (H17).
+ * P2. While a part runs elsewhere, only that node numbers the instance's steps (H16): the guest is suspended, so nothing else asks.
+ */
+export class PartOperations {
+  readonly #offload: Offload;
+  readonly #tenant: LogBookId;
+  readonly #steps: StepStream;
+  readonly #objects: ObjectProtocol;
+  readonly #artefact: Artefact;
+  readonly #init: InstanceInit;
+  readonly #trace: Trace;
+  readonly #nodeName: string;
+  #offers = 0;
+  #offered: Offer | null = null;
+  #shipped: { readonly pool: StoragePool; readonly request: PartRequest } | null = null;
+
+  constructor(options: {
+    offload: Offload;
+    tenant: LogBookId;
+    steps: StepStream;
+    objects: ObjectProtocol;
+    artefact: Artefact;
+    init: InstanceInit;
+    trace: Trace;
+    nodeName: string;
+  }) {
+    this.#offload = options.offload;
+    this.#tenant = options.tenant;
+    this.#steps = options.steps;
+    this.#objects = options.objects;
+    this.#artefact = options.artefact;
+    this.#init = options.init;
+    this.#trace = options.trace;
+    this.#nodeName = options.nodeName;
+  }
+
+  /** @returns null when `operation` is not one of parts */
+  perform(operation: number, args: Uint8Array): Promise<OperationReply> | null {
+    switch (operation) {
+      case Operation.partOffer:
+        return this.#offer(args);
+      case Operation.partShip:
+        return this.#ship(args);
+      case Operation.partEnd:
+        return Promise.resolve(plainReply(0));
+      default:
+        return null;
+    }
+  }
+
+  /** The attempt was stopped: a part that is still out need not go on. */
+  close(): void {
+    if (this.#shipped !== null) {
+      this.#shipped.pool.cancel(this.#shipped.request);
+    }
+  }
+
+  async #offer(args: Uint8Array): Promise<OperationReply> {
+    const { key, tableIndex } = partOfferArgs.decode(args);
+    const object = await this.#objects.read(key, 0, 0);
+    const decision = this.#offload.decide({
+      module: this.#artefact.hash,
+      forbidden: this.#init.forbidPushDown,
+      objectBytes: object.kind === "found" ? object.sizeBytes : null,
+    });
+    if (decision.pool === null) {
+      this.#ranHere(decision.reason);
+      return plainReply(Placement.local);
+    }
+    this.#offered = { tableIndex, decision };
+    return plainReply(Placement.ship);
+  }
+
+  async #ship(args: Uint8Array): Promise<OperationReply> {
+    const offered = this.#offered;
+    this.#offered = null;
+    if (offered === null || offered.decision.pool === null) {
+      return partReply({ kind: "local" });
+    }
+    const { pool, reason } = offered.decision;
+    const { artefact, init } = { artefact: this.#artefact, init: this.#init };
+    this.#offers += 1;
+    const request: PartRequest = {
+      tenant: this.#tenant,
+      instance: this.#steps.instance,
+      offer: this.#offers,
+      module: artefact.hash,
+      init: encodeInit(init),
+      steps: this.#steps.state(),
+      part: { snapshotHash: artefact.snapshot.hash, tableIndex: offered.tableIndex, state: guestStateBytes.decode(args) },
+    };
+    this.#shipped = { pool, request };
+    const reply = await pool.run(request);
+    this.#shipped = null;
+    this.#trace.moved(args.byteLength);
+    return partReply(this.#takeBack(reply, pool, reason, args.byteLength));
+  }
+
+  #takeBack(reply: PartReply, pool: StoragePool, reason: string, deltaOutBytes: number): PartAnswer {
+    if (reply.kind === "refused" || reply.kind === "lost") {
+      this.#ranHere(`${reply.kind}: ${reply.reason}`, deltaOutBytes);
+      return { kind: "local" };
+    }
+    this.#steps.adopt(reply.steps);
+    this.#trace.cpuMs += reply.cpuMs;
+    this.#trace.executedAt.add(pool.name);
+    const deltaBackBytes = reply.kind === "done" ? reply.state.delta.byteLength + reply.state.hostState.byteLength : 0;
+    this.#trace.moved(deltaBackBytes);
+    this.#trace.parts.push({ executedAt: pool.name, reason, deltaOutBytes, deltaBackBytes });
+    this.#offload.learn(this.#artefact.hash, deltaOutBytes + deltaBackBytes);
+    return reply.kind === "done"
+      ? { kind: "done", value: reply.value, state: reply.state }
+      : { kind: "trapped", message: reply.message };
+  }
+
+  #ranHere(reason: string, deltaOutBytes = 0): void {
+    this.#trace.parts.push({ executedAt: this.#nodeName, reason, deltaOutBytes, deltaBackBytes: 0 });
+  }
+}
+
+function partReply(answer: PartAnswer): OperationReply {
+  return { code: 0, timeMs: 0, bytes: partAnswer.encode(answer) };
+}

@@ -1,0 +1,261 @@
+/**
+ * Takes calls in: mints instances, attaches duplicates to them, runs them, and tells what became of them.
+ *
+ * Owns: which instances run in this process. Does not own: their attempts (InstanceRun), the log.
+ *
+ * I1. Under one key or call id there is at most one instance, decided by the append of its INIT (F20, F30).
+ * I2. A duplicate never runs: it waits for the DONE of the one that does.
+ * I3. An accepted call is durable before it is acknowledged (design §6).
+ */
+import { NeapError } from "../../state/errors.ts";
+import { type InstanceId, isName, type LogBookId, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
+import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import type { FunctionVersion } from "../modules/functions.ts";
+import { awaitDone } from "./await-done.ts";
+import { Chronicle } from "./chronicle.ts";
+import {
+  type InstanceOutcome,
+  type InstanceRunner,
+  type InstanceSpec,
+  type InvocationContext,
+  mintInstance,
+  Trace,
+} from "./context.ts";
+import { encodeInit, type InstanceInit, initOf, NO_SEED, payloadBlobs } from "./instance-record.ts";
+import { InstanceRun } from "./instance-run.ts";
+import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations } from "./invocation.ts";
+import { LiveAttempts } from "./live-attempts.ts";
+import { fromPayload, toPayload } from "./payloads.ts";
+import { Recovery } from "./recovery.ts";
+
+export interface InvocationService extends Invocations, InstanceRunner {
+  /** Starts to take over instances that nobody runs, every `intervalMs`. */
+  startRecovery(intervalMs: number): void;
+  /** Takes no more calls, waits up to `graceMs` for those that run. What is logged and unfinished then is run at the next start. */
+  drain(graceMs: number): Promise<void>;
+}
+
+export function createInvocations(context: InvocationContext): InvocationService {
+  return new Service(context);
+}
+
+/** How often a call is begun anew because the owner restarted before anything of it was durable. */
+const CALL_TRIES_MAX = 5;
+const CALL_ID_MAX = 2 ** 31 - 1;
+
+class Service implements InvocationService {
+  readonly #context: InvocationContext;
+  readonly #attempts = new LiveAttempts();
+  readonly #running = new Map<InstanceId, Promise<InstanceOutcome>>();
+  readonly #chronicle: Chronicle;
+  readonly #recovery: Recovery;
+  #draining = false;
+
+  constructor(context: InvocationContext) {
+    this.#context = context;
+    this.#chronicle = new Chronicle(context);
+    this.#recovery = new Recovery(context, this);
+  }
+
+  async call(request: CallRequest): Promise<CallAnswer> {
+    if (this.#draining) {
+      throw new NeapError("SHUTTING_DOWN", "the host is stopping");
+    }
+    if (!isName(request.functionName)) {
+      throw new NeapError("BAD_NAME", `function ${quote(request.functionName)} is not a name: ${NAME_RULE}`);
+    }
+    for (let tries = 1; ; tries += 1) {
+      const answer = await this.#call(request);
+      const lost = answer.kind === "failed" && answer.code === "EPOCH_CHANGED";
+      if (!lost || tries === CALL_TRIES_MAX) {
+        return answer;
+      }
+    }
+  }
+
+  run(spec: InstanceSpec, trace: Trace): Promise<InstanceOutcome> {
+    const running = this.#running.get(spec.instance);
+    if (running !== undefined) {
+      return running;
+    }
+    const outcome = new InstanceRun(this.#context, this, this.#attempts, spec, trace).run();
+    this.#running.set(spec.instance, outcome);
+    return outcome.finally(() => this.#running.delete(spec.instance));
+  }
+
+  status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus> {
+    return this.#chronicle.status(callId, tenant);
+  }
+
+  statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
+    return this.#chronicle.statusOfInstance(instance, tenant);
+  }
+
+  graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null> {
+    return this.#chronicle.graph(callId, tenant);
+  }
+
+  async unfinished(tenant: LogBookId): ReturnType<Invocations["unfinished"]> {
+    return (await this.#shard()).unfinished(tenant);
+  }
+
+  resume(instance: InstanceId, tenant: LogBookId): Promise<void> {
+    return this.#recovery.resume(instance, tenant);
+  }
+
+  startRecovery(intervalMs: number): void {
+    this.#recovery.start(intervalMs);
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    this.#recovery.stop();
+    let timer: NodeJS.Timeout | undefined;
+    const grace = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([Promise.allSettled(this.#running.values()), grace]);
+    clearTimeout(timer);
+  }
+
+  async #shard(): Promise<Shard> {
+    const { source, limits } = this.#context;
+    return source.current() ?? (await source.available(limits.ownerTimeoutMs));
+  }
+
+  async #call(request: CallRequest): Promise<CallAnswer> {
+    const { functions, random } = this.#context;
+    const shard = await this.#shard();
+    const { version, tail } = await functions.resolve(shard, request.tenant, request.functionName);
+    const instance = mintInstance(shard, random);
+    const init = await this.#init(shard, request, version);
+    if (request.key !== undefined || request.answer === "accepted") {
+      return this.#logged(shard, request, instance, init);
+    }
+    const trace = new Trace();
+    const spec: InstanceSpec = {
+      tenant: request.tenant,
+      instance,
+      init,
+      begin: { kind: "unlogged", initialCursor: tail, dependency: version.seqnum },
+      ...(request.signal !== undefined && { signal: request.signal }),
+    };
+    return toAnswer(instance, await this.run(spec, trace), trace);
+  }
+
+  async #init(shard: Shard, request: CallRequest, version: FunctionVersion): Promise<InstanceInit> {
+    const { limits, clock } = this.#context;
+    return {
+      functionName: request.functionName,
+      module: version.hash,
+      // A long input becomes a blob before anything may name it, also when nothing ever will.
+      input: await toPayload(shard.blobs, request.input),
+      forbidPushDown: request.forbidPushDown,
+      wallTimeMs: limits.wallTimeMs,
+      outputMaxBytes: limits.outputMaxBytes,
+      depth: 0,
+      callId: request.key?.kind === "callId" ? request.key.value : 0,
+      startedMs: clock.now(),
+      childSeed: NO_SEED,
+    };
+  }
+
+  /** A call whose INIT is appended at once: keyed or to be acknowledged. */
+  async #logged(shard: Shard, request: CallRequest, instance: InstanceId, wanted: InstanceInit): Promise<CallAnswer> {
+    const { tenant, key } = request;
+    const book = shard.book(tenant);
+    for (;;) {
+      const callId = wanted.callId === 0 && request.answer === "accepted" ? this.#drawCallId() : wanted.callId;
+      const init: InstanceInit = { ...wanted, callId };
+      const keyTags = key?.kind === "idempotency" ? [keyTag(request.functionName, key.value)] : [];
+      const idTags = callId === 0 ? [] : [callIdTag(callId)];
+      const record: NewRecord = {
+        kind: RecordKind.init,
+        tags: [stepTag(instance), ...keyTags, ...idTags],
+        data: encodeInit(init),
+        blobs: payloadBlobs(init.input),
+      };
+      const conditions = [...keyTags, ...idTags].map((tag) => ({ tag, last: 0 as SeqNum }));
+      const result = await book.append({ records: [record], when: conditions });
+      if (result.kind === "appended") {
+        return this.#begin(shard, request, instance, init, result.seqnum);
+      }
+      if (result.kind !== "conflict") {
+        throw new NeapError("INTERNAL", `INIT of a new instance was answered ${result.kind}`);
+      }
+      const wasDrawn = key?.kind !== "callId" && result.tag === idTags[0];
+      if (!wasDrawn) {
+        return this.#attach(shard, request, result.existing);
+      }
+    }
+  }
+
+  #drawCallId(): number {
+    const bits = Buffer.from(this.#context.random.bytes(4)).readUInt32LE();
+    return (bits % CALL_ID_MAX) + 1;
+  }
+
+  async #begin(
+    shard: Shard,
+    request: CallRequest,
+    instance: InstanceId,
+    init: InstanceInit,
+    seqnum: SeqNum,
+  ): Promise<CallAnswer> {
+    const trace = new Trace();
+    const outcome = this.run({ tenant: request.tenant, instance, init, begin: { kind: "logged" } }, trace);
+    if (request.answer === "result") {
+      return toAnswer(instance, await outcome, trace);
+    }
+    outcome.catch((error: unknown) => this.#context.log.error(String(error), { instance, tenant: request.tenant }));
+    await shard.whenDurable(seqnum);
+    return { kind: "accepted", instance, callId: init.callId };
+  }
+
+  /** A duplicate: same request → the same answer, another one → refused (F30). */
+  async #attach(shard: Shard, request: CallRequest, first: LogRecord | null): Promise<CallAnswer> {
+    if (first === null) {
+      throw new NeapError("RESULT_EXPIRED", "the call is finished and its result is no longer kept");
+    }
+    const theirs = initOf(first);
+    const instance = first.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
+    await this.#checkSame(shard, request, theirs);
+    if (request.answer === "accepted") {
+      await shard.whenDurable(first.seqnum);
+      return { kind: "accepted", instance, callId: theirs.callId };
+    }
+    const running = this.#running.get(instance);
+    const outcome = running ?? awaitDone(this.#context, request.tenant, instance, theirs.wallTimeMs);
+    return toAnswer(instance, await outcome, new Trace());
+  }
+
+  async #checkSame(shard: Shard, request: CallRequest, theirs: InstanceInit): Promise<void> {
+    const input = await fromPayload(shard.blobs, theirs.input);
+    if (theirs.functionName === request.functionName && Buffer.from(input).equals(request.input)) {
+      return;
+    }
+    if (request.key?.kind === "callId") {
+      const taken = `call id ${request.key.value} belongs to another call, of function ${quote(theirs.functionName)}`;
+      throw new NeapError("CALL_ID_TAKEN", taken);
+    }
+    throw new NeapError(
+      "IDEMPOTENCY_MISMATCH",
+      `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input`,
+    );
+  }
+}
+
+function toAnswer(instance: InstanceId, outcome: InstanceOutcome, trace: Trace): CallAnswer {
+  switch (outcome.kind) {
+    case "completed": {
+      const { returnValue, trap } = outcome.done;
+      const result = { returnValue, output: outcome.output, ...(trap !== "" && { trap }) };
+      return { kind: "completed", instance, result, trace: trace.view() };
+    }
+    case "pending":
+      return { kind: "pending", instance, parked: outcome.parked, reason: outcome.reason };
+    case "failed":
+      return { kind: "failed", instance, code: outcome.code, message: outcome.message };
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The function registry over the tenant's LogBook.
+ *
+ * Owns: names → versions as records with two tags, the function's own and that of all functions; blobs of modules and artefacts.
+ * Does not own: what a module may be (`validation.ts`), running it, or collecting old versions: they stay, as an instance that
+ * pinned one may still be replayed (F6).
+ *
+ *  1. A record is ordered only after both its blobs are flushed (F6).
+ *  2. What is decoded is kept per session of the owner: another epoch may use a seqnum again (F1, F7).
+ */
+import { invariant, NeapError } from "../../state/errors.ts";
+import { isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
+import { RecordKind } from "../../state/logbook/kinds.ts";
+import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
+import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
+import { functionTag } from "../../state/tags.ts";
+import type { AbiTable } from "./abi-table.ts";
+import type { Artefact, ModuleHash, ModuleLimits } from "./artefact.ts";
+import { ArtefactCache } from "./artefact-cache.ts";
+import { decodeArtefact } from "./artefact-codec.ts";
+import type { Functions, FunctionVersion } from "./functions.ts";
+import { artefactBlobName, encodeFunctionData, originalBlobName, type RegistryEntry, registryEntry } from "./registry-entry.ts";
+import { receiveUpload } from "./upload-body.ts";
+import { UploadThreads } from "./upload-thread.ts";
+
+export interface FunctionRegistryOptions {
+  readonly shards: ShardSource;
+  readonly abi: AbiTable;
+  readonly limits: ModuleLimits;
+  /** Bytes of artefacts kept in memory. */
+  readonly cacheMaxBytes: number;
+}
+
+/** No function has the empty name: the stream of all functions' records. */
+const ALL_FUNCTIONS_TAG = functionTag("");
+const OWNER_WAIT_MS = 5_000;
+/** Uploads that are received, wait or are prepared; each may hold a module's bytes. */
+const UPLOADS_MAX = 16;
+const ENTRIES_PER_SHARD_MAX = 10_000;
+
+export class FunctionRegistry implements Functions {
+  readonly #options: FunctionRegistryOptions;
+  readonly #threads: UploadThreads;
+  readonly #artefacts: ArtefactCache;
+  readonly #entries = new WeakMap<Shard, Map<SeqNum, RegistryEntry>>();
+  #uploads = 0;
+
+  constructor(options: FunctionRegistryOptions) {
+    this.#options = options;
+    this.#threads = new UploadThreads(options.abi, options.limits);
+    this.#artefacts = new ArtefactCache(options.cacheMaxBytes);
+  }
+
+  async upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+    if (!isName(name)) {
+      throw new NeapError("BAD_NAME", `function name ${quote(name)} is not a name: ${NAME_RULE}`);
+    }
+    if (this.#uploads >= UPLOADS_MAX) {
+      throw new NeapError("OVERLOADED", `${UPLOADS_MAX} uploads are under way already`);
+    }
+    this.#uploads += 1;
+    try {
+      return await this.#upload(tenant, name, body);
+    } finally {
+      this.#uploads -= 1;
+    }
+  }
+
+  async #upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+    const received = await receiveUpload(body, this.#options.limits.moduleMaxBytes);
+    const { hash, uploadHash, module, artefact: artefactBytes } = await this.#threads.prepare(received);
+    const shard = await this.#options.shards.available(OWNER_WAIT_MS);
+    const original = await putBlob(shard.blobs, originalBlobName(uploadHash), module);
+    const artefact = await putBlob(shard.blobs, artefactBlobName(hash), artefactBytes);
+    const record = {
+      kind: RecordKind.function,
+      tags: [functionTag(name), ALL_FUNCTIONS_TAG],
+      data: encodeFunctionData({ name, hash, artefact, original }),
+      blobs: [artefact, original],
+    };
+    const result = await shard.book(tenant).append({ records: [record] });
+    invariant(result.kind === "appended", `an append without conditions was answered ${result.kind}`);
+    await shard.whenDurable(result.seqnum);
+    await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash));
+    return { name, hash, sizeBytes: module.byteLength, uploadedMs: result.timeMs, seqnum: result.seqnum };
+  }
+
+  async resolve(shard: Shard, tenant: LogBookId, name: string): Promise<{ version: FunctionVersion; tail: SeqNum }> {
+    const { entry, tail } = await this.#find(shard, tenant, name);
+    return { version: entry.version, tail };
+  }
+
+  async download(tenant: LogBookId, name: string): Promise<Uint8Array> {
+    const shard = await this.#options.shards.available(OWNER_WAIT_MS);
+    const { entry, tail } = await this.#find(shard, tenant, name);
+    await shard.whenDurable(tail);
+    return readBlob(shard.blobs, entry.original);
+  }
+
+  async list(tenant: LogBookId): Promise<readonly FunctionVersion[]> {
+    const shard = await this.#options.shards.available(OWNER_WAIT_MS);
+    const { records, tail } = await shard.book(tenant).readStream(ALL_FUNCTIONS_TAG, 0);
+    await shard.whenDurable(tail);
+    const versions = records.map((record) => this.#entry(shard, record).version);
+    return [...new Map(versions.map((version) => [version.name, version])).values()];
+  }
+
+  artefact(shard: Shard, hash: ModuleHash): Promise<Artefact> {
+    return this.#artefacts.get(hash, async () => {
+      const name = artefactBlobName(hash);
+      const sizeBytes = await shard.blobs.size(name);
+      if (sizeBytes === null) {
+        throw new NeapError("BLOB_MISSING", `the owner does not hold the artefact of module ${hash}`);
+      }
+      return loaded(await readBlob(shard.blobs, { name, sizeBytes }), hash);
+    });
+  }
+
+  async #find(shard: Shard, tenant: LogBookId, name: string): Promise<{ entry: RegistryEntry; tail: SeqNum }> {
+    const unknown = () => new NeapError("UNKNOWN_FUNCTION", `tenant ${tenant} has no function ${quote(name)}`);
+    if (!isName(name)) {
+      throw unknown();
+    }
+    const { record, tail } = await shard.book(tenant).readPrev(functionTag(name), MAX_SEQNUM);
+    if (record === null) {
+      throw unknown();
+    }
+    return { entry: this.#entry(shard, record), tail };
+  }
+
+  #entry(shard: Shard, record: LogRecord): RegistryEntry {
+    const entries = this.#entries.get(shard) ?? new Map<SeqNum, RegistryEntry>();
+    this.#entries.set(shard, entries);
+    const known = entries.get(record.seqnum);
+    if (known !== undefined) {
+      return known;
+    }
+    if (entries.size >= ENTRIES_PER_SHARD_MAX) {
+      entries.clear();
+    }
+    const entry = registryEntry(record);
+    entries.set(record.seqnum, entry);
+    return entry;
+  }
+}
+
+function loaded(bytes: Uint8Array, hash: ModuleHash): { artefact: Artefact; sizeBytes: number } {
+  return { artefact: decodeArtefact(bytes, hash), sizeBytes: bytes.byteLength };
+}
+
+async function putBlob(blobs: BlobStore, name: BlobRef["name"], bytes: Uint8Array): Promise<BlobRef> {
+  const writer = await blobs.create(name);
+  try {
+    for (let at = 0; at < bytes.byteLength; at += BLOB_CHUNK_BYTES) {
+      await writer.write(bytes.subarray(at, at + BLOB_CHUNK_BYTES));
+    }
+    return await writer.commit();
+  } finally {
+    await writer.abort();
+  }
+}
+
+async function readBlob(blobs: BlobStore, { name, sizeBytes }: BlobRef): Promise<Uint8Array> {
+  const bytes = new Uint8Array(sizeBytes);
+  for (let at = 0; at < sizeBytes; ) {
+    const chunk = await blobs.read(name, at, Math.min(BLOB_CHUNK_BYTES, sizeBytes - at));
+    if (chunk.byteLength === 0) {
+      throw new NeapError("BLOB_MISSING", `blob ${name} ends after ${at} of ${sizeBytes} bytes`);
+    }
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}

@@ -1,0 +1,15 @@
+export type { AbiFunction, AbiTable } from "./abi-table.ts";
+export {
+  type Artefact,
+  GLOBAL_EXPORT_PREFIX,
+  type GlobalExport,
+  MEMORY_EXPORT,
+  type ModuleHash,
+  type ModuleLimits,
+  type Snapshot,
+  TABLE_EXPORT,
+  WASM_PAGE_BYTES,
+} from "./artefact.ts";
+export { FunctionRegistry, type FunctionRegistryOptions } from "./function-registry.ts";
+export type { Functions, FunctionVersion } from "./functions.ts";
+export { prepareModule } from "./preparation.ts";

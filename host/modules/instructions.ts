@@ -1,0 +1,276 @@
+/**
+ * One pass over the instructions of a module, which finds what this host refuses.
+ *
+ * Owns: where each instruction begins and ends, that blocks are closed where their function ends, and the refusal of
+ *  - relaxed SIMD, whose results differ between machines, so that a replay could differ (F24);
+ *  - instructions that change a table or drop a segment: with them refused, memory and mutable globals are all the state that an
+ *    instance has, so that a snapshot, a reset and a delta are complete;
+ *  - garbage-collected objects, and every instruction it does not know, as these could hold such state too.
+ * Does not own: types and indices, which the engine checks.
+ */
+import { NeapError } from "../../state/errors.ts";
+import { MODULE_CAPS } from "./module-caps.ts";
+import type { ModuleReader } from "./module-reader.ts";
+import type { FunctionBody } from "./module-shape.ts";
+
+/** What follows an opcode. */
+const Operands = {
+  none: 0,
+  unknown: 1,
+  /** One LEB128 number. */
+  one: 2,
+  two: 3,
+  /** Alignment, perhaps a memory, and an offset. */
+  address: 4,
+  blockType: 5,
+  branchTable: 6,
+  bytes4: 7,
+  bytes8: 8,
+  types: 9,
+  tryTable: 10,
+  end: 11,
+  delegate: 12,
+  bulk: 13,
+  simd: 14,
+  atomic: 15,
+  tableChange: 16,
+} as const;
+
+const OPERANDS: Uint8Array = operandsByOpcode();
+
+function operandsByOpcode(): Uint8Array {
+  const table = new Uint8Array(256).fill(Operands.unknown);
+  const set = (operands: number, ...ranges: (number | readonly [number, number])[]) => {
+    for (const range of ranges) {
+      const [first, last] = typeof range === "number" ? [range, range] : range;
+      table.fill(operands, first, last + 1);
+    }
+  };
+  set(Operands.none, 0x00, 0x01, 0x05, 0x0a, 0x0f, 0x19, 0x1a, 0x1b, [0x45, 0xc4], 0xd1, 0xd4);
+  set(Operands.one, 0x07, 0x08, 0x09, 0x0c, 0x0d, 0x10, 0x12, 0x14, 0x15, [0x20, 0x25], [0x3f, 0x42], 0xd0, 0xd2, 0xd5, 0xd6);
+  set(Operands.two, 0x11, 0x13);
+  set(Operands.address, [0x28, 0x3e]);
+  set(Operands.blockType, 0x02, 0x03, 0x04, 0x06);
+  set(Operands.branchTable, 0x0e);
+  set(Operands.bytes4, 0x43);
+  set(Operands.bytes8, 0x44);
+  set(Operands.types, 0x1c);
+  set(Operands.tryTable, 0x1f);
+  set(Operands.end, 0x0b);
+  set(Operands.delegate, 0x18);
+  set(Operands.tableChange, 0x26);
+  set(Operands.bulk, 0xfc);
+  set(Operands.simd, 0xfd);
+  set(Operands.atomic, 0xfe);
+  return table;
+}
+
+const CALL = 0x10;
+const REF_NULL_TYPE = 0x63;
+const REF_TYPE = 0x64;
+const FIRST_RELAXED_SIMD = 0x100;
+const BULK_NAMES: Readonly<Record<number, string>> = {
+  9: "data.drop",
+  12: "table.init",
+  13: "elem.drop",
+  14: "table.copy",
+  15: "table.grow",
+  17: "table.fill",
+};
+
+/**
+ * @param onCall  called with the index of each function that the body calls directly
+ * @throws MODULE_INVALID for broken or unknown instructions, MODULE_LIMIT for those this host refuses; both name the offset
+ */
+export function scanBody(bytes: Uint8Array, body: FunctionBody, onCall?: (functionIndex: number) => void): void {
+  const end = scan(bytes, body.start, body.end, "code section", onCall);
+  if (end !== body.end) {
+    throw invalid("code section", end, `${body.end - end} bytes follow the end of the function`);
+  }
+}
+
+/** Moves the reader behind a constant expression. */
+export function skipConstantExpression(reader: ModuleReader): void {
+  reader.offset = scan(reader.bytes, reader.offset, reader.end, "constant expression");
+}
+
+/** Returns where the outermost block has ended. Operands are skipped without looking whether they go past `limit`: the loop does. */
+function scan(bytes: Uint8Array, start: number, limit: number, what: string, onCall?: (functionIndex: number) => void): number {
+  let at = start;
+  let depth = 0;
+  const number = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] ?? 0;
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80 || at > limit) {
+        return value;
+      }
+    }
+  };
+  const skipNumber = () => {
+    while ((bytes[at++] ?? 0) >= 0x80) {}
+  };
+  const skipAddress = () => {
+    const alignment = bytes[at] ?? 0;
+    skipNumber();
+    if ((alignment & 0x40) !== 0) {
+      skipNumber();
+    }
+    skipNumber();
+  };
+  const skipType = () => {
+    const type = bytes[at] ?? 0;
+    if (type === REF_NULL_TYPE || type === REF_TYPE) {
+      at += 1;
+    }
+    skipNumber();
+  };
+  /** The length of a vector of entries of at least one byte. */
+  const length = () => {
+    const value = number();
+    if (value > limit - at) {
+      throw invalid(what, at, `truncated: an instruction says ${value} operands, ${Math.max(0, limit - at)} bytes are left`);
+    }
+    return value;
+  };
+
+  while (at < limit) {
+    const opcodeAt = at;
+    const opcode = bytes[at++] ?? 0;
+    switch (OPERANDS[opcode]) {
+      case Operands.none:
+        break;
+      case Operands.one:
+        if (opcode === CALL && onCall !== undefined) {
+          onCall(number());
+        } else {
+          skipNumber();
+        }
+        break;
+      case Operands.two:
+        skipNumber();
+        skipNumber();
+        break;
+      case Operands.address:
+        skipAddress();
+        break;
+      case Operands.blockType:
+        skipType();
+        depth += 1;
+        break;
+      case Operands.end:
+        if (depth === 0) {
+          return at;
+        }
+        depth -= 1;
+        break;
+      case Operands.delegate:
+        skipNumber();
+        depth -= 1;
+        break;
+      case Operands.branchTable:
+        for (let left = length() + 1; left > 0; left--) {
+          skipNumber();
+        }
+        break;
+      case Operands.bytes4:
+        at += 4;
+        break;
+      case Operands.bytes8:
+        at += 8;
+        break;
+      case Operands.types:
+        for (let left = length(); left > 0; left--) {
+          skipType();
+        }
+        break;
+      case Operands.tryTable:
+        skipType();
+        depth += 1;
+        for (let left = length(); left > 0; left--) {
+          // catch and catch_ref name a tag, catch_all and catch_all_ref do not
+          if ((bytes[at++] ?? 0) < 2) {
+            skipNumber();
+          }
+          skipNumber();
+        }
+        break;
+      case Operands.bulk: {
+        const operands = bulkOperands(number(), opcodeAt, what);
+        for (let left = operands; left > 0; left--) {
+          skipNumber();
+        }
+        break;
+      }
+      case Operands.simd: {
+        const sub = number();
+        if (sub >= FIRST_RELAXED_SIMD) {
+          throw refused(what, opcodeAt, "relaxed SIMD, whose results differ between machines, is not allowed");
+        }
+        if (sub <= 11 || sub === 92 || sub === 93) {
+          skipAddress();
+        } else if (sub >= 84 && sub <= 91) {
+          skipAddress();
+          at += 1;
+        } else if (sub === 12 || sub === 13) {
+          at += 16;
+        } else if (sub >= 21 && sub <= 34) {
+          at += 1;
+        }
+        break;
+      }
+      case Operands.atomic:
+        // atomic.fence has one byte, all others an address
+        if (number() === 3) {
+          at += 1;
+        } else {
+          skipAddress();
+        }
+        break;
+      case Operands.tableChange:
+        throw tableChange(what, opcodeAt, "table.set");
+      default:
+        throw invalid(what, opcodeAt, `this host does not know the instruction 0x${opcode.toString(16)}`);
+    }
+    if (depth < 0 || depth > MODULE_CAPS.nesting) {
+      throw depth < 0
+        ? invalid(what, opcodeAt, "a block ends that was not begun")
+        : refused(what, opcodeAt, `blocks are nested more than ${MODULE_CAPS.nesting} deep`);
+    }
+  }
+  throw invalid(what, limit, "truncated: the last instruction is not complete, or the final end is missing");
+}
+
+/** How many LEB128 numbers follow the instruction 0xfc `sub`. */
+function bulkOperands(sub: number, offset: number, what: string): number {
+  const name = BULK_NAMES[sub];
+  if (name !== undefined) {
+    throw tableChange(what, offset, name);
+  }
+  if (sub <= 7) {
+    return 0;
+  }
+  switch (sub) {
+    case 8: // memory.init
+    case 10: // memory.copy
+      return 2;
+    case 11: // memory.fill
+    case 16: // table.size
+      return 1;
+    default:
+      throw invalid(what, offset, `this host does not know the instruction 0xfc ${sub}`);
+  }
+}
+
+function tableChange(what: string, offset: number, name: string): NeapError {
+  return refused(what, offset, `${name} is not allowed: tables and segments must stay as they are, as no snapshot holds them`);
+}
+
+function invalid(what: string, offset: number, text: string): NeapError {
+  return new NeapError("MODULE_INVALID", `${what} at offset ${offset}: ${text}`);
+}
+
+function refused(what: string, offset: number, text: string): NeapError {
+  return new NeapError("MODULE_LIMIT", `${what} at offset ${offset}: ${text}`);
+}

@@ -1,0 +1,28 @@
+/**
+ * How much of each a module may have. They bound what reading, compiling and starting a hostile module costs (20 functions with
+ * 50,000 locals each keep the compiler busy for 65 ms and take 181 bytes), far above what compilers emit.
+ */
+export const MODULE_CAPS = {
+  customSections: 1_000,
+  types: 10_000,
+  /** Parameters, or results, of one function. */
+  parameters: 1_000,
+  imports: 1_000,
+  functions: 200_000,
+  /** One table and one memory: a snapshot and a delta hold no others. */
+  tables: 1,
+  memories: 1,
+  tags: 1_000,
+  globals: 10_000,
+  exports: 10_000,
+  elementSegments: 10_000,
+  dataSegments: 100_000,
+  localsOfFunction: 10_000,
+  locals: 2_000_000,
+  /** Blocks inside blocks. */
+  nesting: 10_000,
+  /** Not-zero bytes of memory after the start function. */
+  snapshotBytes: 64 * 1024 * 1024,
+  /** Parts of memory that are not zero then: each is an object wherever the artefact is loaded. */
+  snapshotRuns: 100_000,
+} as const;

@@ -1,0 +1,101 @@
+/** What is known of a module after its sections were read. All offsets are in the module's bytes. */
+
+export interface ModuleShape {
+  readonly sections: readonly Section[];
+  readonly types: readonly FunctionType[];
+  readonly imports: readonly ImportEntry[];
+  /** Type indices of the module's own functions. */
+  readonly functions: readonly number[];
+  readonly tables: readonly TableEntry[];
+  readonly memories: readonly Limits[];
+  readonly tagCount: number;
+  readonly globals: readonly GlobalEntry[];
+  readonly exports: readonly ExportEntry[];
+  readonly start: number | undefined;
+  readonly elementSegmentCount: number;
+  readonly bodies: readonly FunctionBody[];
+  readonly dataSegments: readonly DataSegment[];
+}
+
+export const SectionId = {
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  memory: 5,
+  global: 6,
+  export: 7,
+  start: 8,
+  element: 9,
+  code: 10,
+  data: 11,
+  dataCount: 12,
+  tag: 13,
+} as const;
+
+export interface Section extends Span {
+  readonly id: number;
+  /** "type", "code" …; of a custom section its own name. */
+  readonly name: string;
+  /** Where its contents begin; `start` is where its id lies. */
+  readonly contents: number;
+}
+
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Value types by their names in the text format; "ref" is any reference type without a short name. */
+export interface FunctionType {
+  readonly params: readonly string[];
+  readonly results: readonly string[];
+}
+
+export type ExternalKind = "function" | "table" | "memory" | "global" | "tag";
+
+export interface ImportEntry {
+  readonly module: string;
+  readonly name: string;
+  readonly kind: ExternalKind;
+  /** Of a function; else 0. */
+  readonly typeIndex: number;
+}
+
+/** Size limits of a memory (pages) or table (elements), and where they are written. */
+export interface Limits extends Span {
+  readonly min: number;
+  readonly max: number | undefined;
+  readonly shared: boolean;
+  readonly is64: boolean;
+  readonly customPageSize: boolean;
+}
+
+/** `start` to `end` is the whole entry, its limits lie inside. */
+export interface TableEntry extends Span {
+  readonly limits: Limits;
+}
+
+export interface GlobalEntry {
+  readonly type: string;
+  readonly mutable: boolean;
+  readonly offset: number;
+}
+
+export interface ExportEntry {
+  readonly name: string;
+  readonly kind: ExternalKind;
+  readonly index: number;
+  readonly offset: number;
+}
+
+/** `start` is where the function's instructions begin, after its locals. */
+export interface FunctionBody extends Span {
+  readonly locals: number;
+}
+
+export interface DataSegment extends Span {
+  /** Written into memory by instantiation; else only by memory.init. */
+  readonly active: boolean;
+}

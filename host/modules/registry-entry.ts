@@ -1,0 +1,56 @@
+/** What a function's record in the LogBook says. */
+import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import { invariant } from "../../state/errors.ts";
+import type { BlobName } from "../../state/ids.ts";
+import type { LogRecord } from "../../state/logbook/logbook.ts";
+import type { BlobRef } from "../../state/objects/blobs.ts";
+import type { ModuleHash } from "./artefact.ts";
+import type { FunctionVersion } from "./functions.ts";
+
+const FORMAT = 1;
+
+/** Contents of the record; the record itself says when and where. */
+export interface FunctionData {
+  readonly name: string;
+  readonly hash: ModuleHash;
+  readonly artefact: BlobRef;
+  /** The module as it was uploaded. */
+  readonly original: BlobRef;
+}
+
+export interface RegistryEntry {
+  readonly version: FunctionVersion;
+  readonly original: BlobRef;
+}
+
+/** The artefact's blob bears the module's hash: its bytes follow from what that covers (F7). */
+export function artefactBlobName(hash: ModuleHash): BlobName {
+  return hash as string as BlobName;
+}
+
+/** The blob of uploaded bytes bears their own hash. @param uploadHash  SHA-256, 64 hex digits */
+export function originalBlobName(uploadHash: string): BlobName {
+  return uploadHash as BlobName;
+}
+
+export function encodeFunctionData({ name, hash, artefact, original }: FunctionData): Uint8Array {
+  const w = new ByteWriter(512).u8(FORMAT).text(name).text(hash);
+  for (const blob of [artefact, original]) {
+    w.text(blob.name).f64(blob.sizeBytes);
+  }
+  return w.take();
+}
+
+export function decodeFunctionData(data: Uint8Array): FunctionData {
+  const r = new ByteReader(data);
+  const format = r.u8();
+  invariant(format === FORMAT, `a function record has format ${format}, this host reads ${FORMAT}`);
+  const blob = (): BlobRef => ({ name: r.text() as BlobName, sizeBytes: r.f64() });
+  return { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
+}
+
+export function registryEntry(record: LogRecord): RegistryEntry {
+  const { name, hash, original } = decodeFunctionData(record.data);
+  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs: record.timeMs, seqnum: record.seqnum };
+  return { version, original };
+}

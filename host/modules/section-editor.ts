@@ -1,0 +1,154 @@
+/** Writes a module anew with other limits and more exports; everything else keeps its bytes. */
+import { GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_EXPORT } from "./artefact.ts";
+import { type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
+
+export interface ModuleEdit {
+  readonly memoryMinPages: number;
+  /** The maximum becomes the smaller one of this and its own. */
+  readonly memoryMaxPages: number;
+  readonly tableMaxElements: number;
+  /** Indices of the globals to export as `GLOBAL_EXPORT_PREFIX + index`. */
+  readonly globals: readonly number[];
+  /** false: memory begins with zeros. Passive segments stay, each at its index. */
+  readonly activeData: boolean;
+}
+
+const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
+/** A passive data segment of length 0: what instantiation leaves of an active one. */
+const SPENT_SEGMENT = [0x01, 0x00];
+/** Sections that may not come before the export section. */
+const AFTER_EXPORTS: readonly number[] = [
+  SectionId.start,
+  SectionId.element,
+  SectionId.dataCount,
+  SectionId.code,
+  SectionId.data,
+];
+
+/**
+ * The module without start section and without custom sections other than "name", which stack traces need; its memory exported as
+ * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT. The module must have passed `validateModule` and
+ * the engine's validation.
+ */
+export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array<ArrayBuffer> {
+  const parts: Uint8Array[] = [bytes.subarray(0, 8)];
+  const copy = (section: Section) => parts.push(bytes.subarray(section.start, section.end));
+  const write = (id: number, ...contents: Uint8Array[]) => {
+    const sizeBytes = contents.reduce((sum, part) => sum + part.byteLength, 0);
+    parts.push(Uint8Array.from([id, ...unsignedLeb(sizeBytes)]), ...contents);
+  };
+  let exported = false;
+  const writeExports = () => {
+    if (!exported) {
+      exported = true;
+      write(SectionId.export, ...exportContents(bytes, shape, edit.globals));
+    }
+  };
+
+  for (const section of shape.sections) {
+    if (AFTER_EXPORTS.includes(section.id)) {
+      writeExports();
+    }
+    switch (section.id) {
+      case SectionId.custom:
+        break;
+      case SectionId.table:
+        write(section.id, ...tableContents(bytes, shape, edit.tableMaxElements));
+        break;
+      case SectionId.memory:
+        write(section.id, memoryContents(shape, edit));
+        break;
+      case SectionId.export:
+        writeExports();
+        break;
+      case SectionId.start:
+        break;
+      case SectionId.data:
+        if (edit.activeData) {
+          copy(section);
+        } else {
+          write(section.id, ...spentDataContents(bytes, shape));
+        }
+        break;
+      default:
+        copy(section);
+    }
+  }
+  writeExports();
+  const names = shape.sections.find((section) => section.id === SectionId.custom && section.name === "name");
+  if (names !== undefined) {
+    copy(names);
+  }
+  return joined(parts);
+}
+
+function exportContents(bytes: Uint8Array, shape: ModuleShape, globals: readonly number[]): Uint8Array[] {
+  const added: [string, number, number][] = [[MEMORY_EXPORT, KIND.memory, 0]];
+  if (shape.tables.length > 0) {
+    added.push([TABLE_EXPORT, KIND.table, 0]);
+  }
+  if (shape.start !== undefined) {
+    added.push([START_EXPORT, KIND.function, shape.start]);
+  }
+  for (const index of globals) {
+    added.push([GLOBAL_EXPORT_PREFIX + index, KIND.global, index]);
+  }
+  const first = shape.exports[0]?.offset;
+  const section = shape.sections.find((each) => each.id === SectionId.export);
+  const own = first === undefined || section === undefined ? new Uint8Array() : bytes.subarray(first, section.end);
+  const entries = added.flatMap(([name, kind, index]) => {
+    const text = Buffer.from(name);
+    return [...unsignedLeb(text.byteLength), ...text, kind, ...unsignedLeb(index)];
+  });
+  return [Uint8Array.from(unsignedLeb(shape.exports.length + added.length)), own, Uint8Array.from(entries)];
+}
+
+function tableContents(bytes: Uint8Array, shape: ModuleShape, maxElements: number): Uint8Array[] {
+  const tables = shape.tables.flatMap((table) => [
+    bytes.subarray(table.start, table.limits.start),
+    limitsBytes(table.limits.min, capped(table.limits, maxElements)),
+    bytes.subarray(table.limits.end, table.end),
+  ]);
+  return [Uint8Array.from(unsignedLeb(shape.tables.length)), ...tables];
+}
+
+function memoryContents(shape: ModuleShape, edit: ModuleEdit): Uint8Array {
+  const memories = shape.memories.map((memory) => limitsBytes(edit.memoryMinPages, capped(memory, edit.memoryMaxPages)));
+  return joined([Uint8Array.from(unsignedLeb(memories.length)), ...memories]);
+}
+
+/** The smaller one of the maximum of `limits` and `max`. */
+export function capped(limits: Limits, max: number): number {
+  return Math.min(limits.max ?? max, max);
+}
+
+function limitsBytes(min: number, max: number): Uint8Array {
+  return Uint8Array.from([0x01, ...unsignedLeb(min), ...unsignedLeb(max)]);
+}
+
+function spentDataContents(bytes: Uint8Array, shape: ModuleShape): Uint8Array[] {
+  const spent = Uint8Array.from(SPENT_SEGMENT);
+  const segments = shape.dataSegments.map((segment) => (segment.active ? spent : bytes.subarray(segment.start, segment.end)));
+  return [Uint8Array.from(unsignedLeb(segments.length)), ...segments];
+}
+
+function unsignedLeb(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  bytes.push(rest);
+  return bytes;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}

@@ -1,0 +1,30 @@
+/** The throw-away thread of one upload: nothing of the guest's outlives it. */
+import { createHash } from "node:crypto";
+import { parentPort, workerData } from "node:worker_threads";
+import { NeapError } from "../../state/errors.ts";
+import { encodeArtefact } from "./artefact-codec.ts";
+import { prepareModule } from "./preparation.ts";
+import type { UploadJob, UploadMessage } from "./upload-messages.ts";
+
+const job: UploadJob = workerData;
+
+function send(message: UploadMessage, transfer: readonly ArrayBufferLike[] = []): void {
+  parentPort?.postMessage(
+    message,
+    [...transfer].filter((buffer) => buffer instanceof ArrayBuffer),
+  );
+}
+
+try {
+  const module = new Uint8Array(job.module.resizable ? job.module.transferToFixedLength() : job.module);
+  const prepared = prepareModule(module, new Map(job.abi), job.limits, () => send({ kind: "starting" }));
+  const artefact = encodeArtefact(prepared);
+  const uploadHash = createHash("sha256").update(module).digest("hex");
+  const answer = { hash: prepared.hash, uploadHash, module, artefact };
+  send({ kind: "prepared", prepared: answer }, [module.buffer, artefact.buffer]);
+} catch (error) {
+  if (!(error instanceof NeapError)) {
+    throw error;
+  }
+  send({ kind: "refused", code: error.code, message: error.message });
+}

@@ -1,0 +1,202 @@
+/** What this host allows a module to be, checked before the engine sees its bytes. */
+import { NeapError } from "../../state/errors.ts";
+import { quote } from "../../state/ids.ts";
+import type { AbiTable } from "./abi-table.ts";
+import { type GlobalExport, type ModuleLimits, RESERVED_EXPORT_PREFIX } from "./artefact.ts";
+import { scanBody } from "./instructions.ts";
+import { MODULE_CAPS } from "./module-caps.ts";
+import type { FunctionBody, FunctionType, ImportEntry, ModuleShape } from "./module-shape.ts";
+
+/** What the rest of the pipeline needs to know of a valid module. */
+export interface ValidModule {
+  readonly entry: string;
+  readonly entryReturns: boolean;
+  /** Exported functions () → () that prepare the module and that neither its start section nor its entry runs, in order. */
+  readonly initialisers: readonly string[];
+  /** Indices of the mutable globals with their types, ascending. */
+  readonly mutableGlobals: readonly { readonly index: number; readonly type: GlobalExport["type"] }[];
+  /** Imported functions as "module.name", each once. */
+  readonly imports: readonly string[];
+}
+
+/**
+ * @throws MODULE_IMPORT_UNKNOWN  an import is not in `abi`, has another type there, or is no function
+ * @throws MODULE_LIMIT  memory, table, globals, locals or instructions that this host does not allow
+ * @throws MODULE_NO_ENTRY  exports neither `main` () → () or () → i32, nor `_start` () → ()
+ * @throws MODULE_INVALID  a reserved export name, an index out of range, broken instructions
+ */
+export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTable, limits: ModuleLimits): ValidModule {
+  const imports = [...new Set(shape.imports.map((entry) => checkImport(entry, shape, abi)))];
+  checkMemory(shape, limits);
+  checkTable(shape, limits);
+  const mutableGlobals = checkGlobals(shape);
+  for (const entry of shape.exports) {
+    if (entry.name.startsWith(RESERVED_EXPORT_PREFIX)) {
+      const text = `export ${quote(entry.name)} at offset ${entry.offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
+      throw new NeapError("MODULE_INVALID", text);
+    }
+  }
+  const { entry, entryReturns } = findEntry(shape);
+  checkLocals(shape);
+  for (const body of shape.bodies) {
+    scanBody(bytes, body);
+  }
+  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), mutableGlobals, imports };
+}
+
+function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
+  const name = `${entry.module}.${entry.name}`;
+  const fail = (text: string): never => {
+    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import ${quote(name)}${text}`);
+  };
+  if (entry.kind !== "function") {
+    return fail(` is a ${entry.kind}: only functions can be imported, a module brings its own memory, table and globals`);
+  }
+  const actual = shape.types[entry.typeIndex] ?? fail(` has type ${entry.typeIndex}, the module has ${shape.types.length} types`);
+  const expected = entry.module.includes(".") ? undefined : abi.get(name);
+  if (expected === undefined) {
+    return fail(` ${typeText(actual)} is not offered by this host`);
+  }
+  if (!sameTypes(actual.params, expected.params) || !sameTypes(actual.results, expected.results)) {
+    fail(` has type ${typeText(actual)}, this host offers ${typeText(expected)}`);
+  }
+  return name;
+}
+
+function sameTypes(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((type, at) => type === right[at]);
+}
+
+function typeText(type: { readonly params: readonly string[]; readonly results: readonly string[] }): string {
+  const shown = (types: readonly string[]) =>
+    types.length <= 16 ? types.join(", ") : `${types.slice(0, 16).join(", ")}, … ${types.length} in all`;
+  return `(${shown(type.params)}) -> (${shown(type.results)})`;
+}
+
+function checkMemory(shape: ModuleShape, limits: ModuleLimits): void {
+  const memory = shape.memories[0];
+  if (memory === undefined) {
+    throw new NeapError("MODULE_LIMIT", "the module has no memory, it must have one of its own");
+  }
+  const where = `memory section at offset ${memory.start}`;
+  const kinds = { shared: memory.shared, "64-bit": memory.is64, "with a page size of its own": memory.customPageSize };
+  for (const [kind, is] of Object.entries(kinds)) {
+    if (is) {
+      throw new NeapError("MODULE_LIMIT", `${where}: the memory is ${kind}, which is not allowed`);
+    }
+  }
+  if (memory.min > limits.memoryMaxPages) {
+    const text = `${where}: the memory begins with ${memory.min} pages of 64 KiB, at most ${limits.memoryMaxPages} are allowed`;
+    throw new NeapError("MODULE_LIMIT", text);
+  }
+}
+
+function checkTable(shape: ModuleShape, limits: ModuleLimits): void {
+  const table = shape.tables[0]?.limits;
+  if (table === undefined) {
+    return;
+  }
+  const where = `table section at offset ${table.start}`;
+  if (table.is64 || table.shared || table.customPageSize) {
+    throw new NeapError("MODULE_LIMIT", `${where}: a 64-bit or shared table is not allowed`);
+  }
+  if (table.min > limits.tableMaxElements) {
+    const text = `${where}: the table begins with ${table.min} elements, at most ${limits.tableMaxElements} are allowed`;
+    throw new NeapError("MODULE_LIMIT", text);
+  }
+}
+
+function checkGlobals(shape: ModuleShape): ValidModule["mutableGlobals"] {
+  return shape.globals.flatMap(({ type, mutable, offset }, index) => {
+    if (!mutable) {
+      return [];
+    }
+    if (type !== "i32" && type !== "i64" && type !== "f32" && type !== "f64") {
+      const text = `global ${index} at offset ${offset} is a mutable ${type}; mutable globals must be i32, i64, f32 or f64`;
+      throw new NeapError("MODULE_LIMIT", text);
+    }
+    return [{ index, type }];
+  });
+}
+
+function checkLocals(shape: ModuleShape): void {
+  let total = 0;
+  for (const body of shape.bodies) {
+    total += body.locals;
+    if (body.locals > MODULE_CAPS.localsOfFunction) {
+      const text = `code section at offset ${body.start}: a function has ${body.locals} locals, at most ${MODULE_CAPS.localsOfFunction} are allowed`;
+      throw new NeapError("MODULE_LIMIT", text);
+    }
+  }
+  if (total > MODULE_CAPS.locals) {
+    throw new NeapError("MODULE_LIMIT", `the functions have ${total} locals, at most ${MODULE_CAPS.locals} are allowed`);
+  }
+}
+
+/** `main` goes before `_start`; C's main (i32, i32) -> i32 is not an entry, its `_start` is. */
+function findEntry(shape: ModuleShape): { entry: string; entryReturns: boolean } {
+  const main = exportedFunction(shape, "main");
+  if (main?.params.length === 0 && (main.results.length === 0 || sameTypes(main.results, ["i32"]))) {
+    return { entry: "main", entryReturns: main.results.length === 1 };
+  }
+  const start = exportedFunction(shape, "_start");
+  if (start !== undefined && isProcedure(start)) {
+    return { entry: "_start", entryReturns: false };
+  }
+  const found = Object.entries({ main, _start: start })
+    .filter(([, type]) => type !== undefined)
+    .map(([name, type]) => `${name} has type ${typeText(type ?? { params: [], results: [] })}`);
+  const text = `the module must export main () -> () or () -> (i32), or _start () -> ()`;
+  throw new NeapError(
+    "MODULE_NO_ENTRY",
+    found.length > 0 ? `${text}; its ${found.join(", its ")}` : `${text}; it exports neither`,
+  );
+}
+
+function isProcedure(type: FunctionType): boolean {
+  return type.params.length === 0 && type.results.length === 0;
+}
+
+/**
+ * `_initialize` of a reactor, which runs the constructors itself, else `__wasm_call_ctors`, unless the entry calls it: a linker that
+ * is told to export it leaves it out of `_start`, newer start-up code has it there all the same.
+ */
+function findInitialisers(bytes: Uint8Array, shape: ModuleShape, entry: string): string[] {
+  for (const name of ["_initialize", "__wasm_call_ctors"]) {
+    const type = exportedFunction(shape, name);
+    if (type !== undefined && isProcedure(type)) {
+      return bodyCalls(bytes, shape, functionIndex(shape, entry), functionIndex(shape, name)) ? [] : [name];
+    }
+  }
+  return [];
+}
+
+function bodyCalls(bytes: Uint8Array, shape: ModuleShape, caller: number, callee: number): boolean {
+  const body: FunctionBody | undefined = shape.bodies[caller - shape.imports.length];
+  let calls = false;
+  if (body !== undefined) {
+    scanBody(bytes, body, (index) => {
+      calls ||= index === callee;
+    });
+  }
+  return calls;
+}
+
+function functionIndex(shape: ModuleShape, name: string): number {
+  return shape.exports.find((entry) => entry.name === name && entry.kind === "function")?.index ?? -1;
+}
+
+/** The type of the function exported as `name`; undefined when there is none. All imports are functions. */
+function exportedFunction(shape: ModuleShape, name: string): FunctionType | undefined {
+  const index = functionIndex(shape, name);
+  if (index < 0) {
+    return undefined;
+  }
+  const typeIndex = shape.imports[index]?.typeIndex ?? shape.functions[index - shape.imports.length];
+  const type = typeIndex === undefined ? undefined : shape.types[typeIndex];
+  if (type === undefined) {
+    const count = shape.imports.length + shape.functions.length;
+    throw new NeapError("MODULE_INVALID", `export ${quote(name)}: function ${index} or its type is missing, there are ${count}`);
+  }
+  return type;
+}

@@ -1,0 +1,258 @@
+/** Builds a node of the role that the configuration names, and takes it down again. */
+import { join } from "node:path";
+import { NeapError } from "../state/errors.ts";
+import { openFileJournal } from "../state/journal/index.ts";
+import { type LocalShard, openLocalShard, type Shard, type ShardSource } from "../state/logbook/index.ts";
+import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
+import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
+import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
+import { abiTable, importsUrl } from "./abi/index.ts";
+import type { ResolvedConfig } from "./config/index.ts";
+import { createHttpServer, type HttpServer } from "./http/index.ts";
+import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
+import { FunctionRegistry } from "./modules/index.ts";
+import { Admission, type MachineLoad, Offload, remoteStoragePool, type StoragePool, serveParts } from "./offload/index.ts";
+import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
+import type { Log, Metrics } from "./telemetry/index.ts";
+
+export interface NodeParts {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly faults: Faults;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly machineLoad: () => MachineLoad;
+  /** The journal cannot be trusted any more: the process must end (F12). */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface Node {
+  readonly url: string;
+  /** Where compute nodes connect; null when there is no cluster key. */
+  readonly clusterUrl: string | null;
+  readonly epoch: number;
+  /** No new calls, the grace time for those that run, everything flushed (design §13.9). */
+  stop(): Promise<void>;
+}
+
+/** How often the log is looked through for what can be collected. */
+const COLLECT_MS = 5_000;
+const OWNER_TIMEOUT_MS = 10_000;
+const ARTEFACT_CACHE_BYTES = 256 * 1024 * 1024;
+
+/** Something to be closed when the node stops, in the reverse order of its making. */
+type Close = () => Promise<void> | void;
+
+/**
+ * Resolves when the node takes calls. Whatever was opened is closed again if it rejects.
+ * @throws PORT_IN_USE, JOURNAL_LOCKED, JOURNAL_DAMAGED, DISK_FULL, CLUSTER_KEY_REFUSED, OWNER_UNAVAILABLE
+ */
+export async function startNode(config: ResolvedConfig, parts: NodeParts): Promise<Node> {
+  const closes: Close[] = [];
+  try {
+    return await new NodeBuilder(config, parts, closes).build();
+  } catch (error) {
+    await closeAll(closes);
+    throw error;
+  }
+}
+
+async function closeAll(closes: Close[]): Promise<void> {
+  for (const close of closes.splice(0).reverse()) {
+    await close();
+  }
+}
+
+class NodeBuilder {
+  readonly #config: ResolvedConfig;
+  readonly #parts: NodeParts;
+  readonly #closes: Close[];
+
+  constructor(config: ResolvedConfig, parts: NodeParts, closes: Close[]) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#closes = closes;
+  }
+
+  build(): Promise<Node> {
+    return this.#config.role === "compute" ? this.#computeNode() : this.#ownerNode();
+  }
+
+  /** Roles `all` and `storage`: the journal is here. */
+  async #ownerNode(): Promise<Node> {
+    const { config, parts } = { config: this.#config, parts: this.#parts };
+    const { shard, journalId } = await this.#openShard();
+    const functions = this.#functions(shard);
+    const storagePool = await this.#pool("storage", config.workers.storage);
+    const admission = new Admission(config.offload, parts.machineLoad);
+    const partHost = (session: Shard) =>
+      new PartHost({
+        name: `storage@${config.nodeName}`,
+        shard: session,
+        functions,
+        pool: storagePool,
+        admission,
+        log: parts.log,
+        objectMaxBytes: config.limits.objectMaxBytes,
+        logMaxBytes: config.limits.logMaxBytes,
+      });
+    const clusterUrl = await this.#cluster(shard, journalId, partHost);
+    const beside = config.role === "all" ? partHost(shard) : null;
+    const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
+    const invocations = this.#invocations(shard, functions, pool, () => beside);
+    return this.#serve(shard, functions, invocations, pool, clusterUrl, () => shard.epoch);
+  }
+
+  /** Role `compute`: the journal is behind a socket, and nothing that matters is here. */
+  async #computeNode(): Promise<Node> {
+    const { cluster, nodeName, workers } = this.#config;
+    const { timers, random, log } = this.#parts;
+    if (cluster.storageUrl === null || cluster.key === null) {
+      throw new NeapError("BAD_OPTION", "a compute node needs --storage-url and a cluster key");
+    }
+    const owner: OwnerConnection = connectToOwner({ url: cluster.storageUrl, key: cluster.key, nodeName, timers, random, log });
+    this.#closes.push(() => owner.close());
+    await owner.available(OWNER_TIMEOUT_MS);
+    const functions = this.#functions(owner);
+    const pool = await this.#pool("compute", workers.compute);
+    const storage = remoteStoragePool("storage", () => owner.peer());
+    const invocations = this.#invocations(owner, functions, pool, () => (owner.peer() === undefined ? null : storage));
+    return this.#serve(owner, functions, invocations, pool, null, () => owner.current()?.epoch ?? 0);
+  }
+
+  async #openShard(): Promise<{ shard: LocalShard; journalId: string }> {
+    const { dataDirectory, retention } = this.#config;
+    const { clock, timers, random, faults, onFailure, log } = this.#parts;
+    const journal = await openFileJournal({
+      directory: join(dataDirectory, "journal"),
+      thread: true,
+      clock,
+      random,
+      faults,
+      onFailure,
+    });
+    let shard: LocalShard | undefined;
+    this.#closes.push(() => (shard === undefined ? journal.close() : shard.close()));
+    const blobs = await openFileBlobs({ directory: join(dataDirectory, "blobs"), epoch: journal.epoch, random });
+    shard = await openLocalShard({
+      journal,
+      blobs,
+      objectSizeBytes: (record) => objectSize(decodeObjectValue(record) ?? NO_VALUE),
+      clock,
+      timers,
+      faults,
+      options: { retentionMs: retention.resultsMs },
+    });
+    this.#repeat(
+      COLLECT_MS,
+      () => shard.collect(),
+      (error) => log.warn("collection was put off", { error }),
+    );
+    return { shard, journalId: journal.id };
+  }
+
+  async #cluster(shard: LocalShard, journalId: string, partHost: (session: Shard) => StoragePool): Promise<string | null> {
+    const { cluster, nodeName } = this.#config;
+    const { random, timers, log } = this.#parts;
+    if (cluster.key === null) {
+      return null;
+    }
+    const { listenHost, listenPort, key } = cluster;
+    const sessions = { journalId, epoch: shard.epoch, openSession: () => shard.openSession() };
+    const server = await ClusterServer.start({ listenHost, listenPort, key, nodeName, shard: sessions, random, timers, log });
+    this.#closes.push(() => server.close());
+    server.onPeer((peer, session) => serveParts(peer, partHost(session)));
+    return `ws://${listenHost}:${server.port}`;
+  }
+
+  #functions(shards: ShardSource): FunctionRegistry {
+    const { limits } = this.#config;
+    return new FunctionRegistry({ shards, abi: abiTable, limits, cacheMaxBytes: ARTEFACT_CACHE_BYTES });
+  }
+
+  async #pool(kind: "compute" | "storage", workers: number): Promise<SandboxPool> {
+    const { limits, role } = this.#config;
+    const poolsOfProcess = role === "all" ? 2 : 1;
+    const pool = await createSandboxPool({
+      name: kind,
+      workers,
+      importsUrl,
+      clock: this.#parts.clock,
+      sandboxesMax: Math.min(limits.activeMaxCalls, Math.floor(sandboxCeiling() / poolsOfProcess)),
+      queueMax: limits.queuedMaxCalls,
+    });
+    this.#closes.push(() => pool.close());
+    return pool;
+  }
+
+  #invocations(
+    source: ShardSource,
+    functions: FunctionRegistry,
+    pool: SandboxPool,
+    storage: () => StoragePool | null,
+  ): InvocationService {
+    const { config, parts } = { config: this.#config, parts: this.#parts };
+    const { wallTimeMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
+    const service = createInvocations({
+      source,
+      functions,
+      pool,
+      offload: new Offload(config.offload.policy, storage),
+      clock: parts.clock,
+      random: parts.random,
+      log: parts.log,
+      faults: parts.faults,
+      nodeName: `compute@${config.nodeName}`,
+      limits: {
+        wallTimeMs,
+        outputMaxBytes,
+        logMaxBytes,
+        objectMaxBytes,
+        attemptsMax: config.recovery.attemptsMax,
+        ownerTimeoutMs: OWNER_TIMEOUT_MS,
+      },
+    });
+    service.startRecovery(config.recovery.scanIntervalMs);
+    return service;
+  }
+
+  async #serve(
+    source: ShardSource,
+    functions: FunctionRegistry,
+    invocations: InvocationService,
+    pool: SandboxPool,
+    clusterUrl: string | null,
+    epoch: () => number,
+  ): Promise<Node> {
+    const { config, parts } = { config: this.#config, parts: this.#parts };
+    const http: HttpServer = createHttpServer({
+      config,
+      invocations,
+      functions,
+      objects: new ObjectStore(source, OWNER_TIMEOUT_MS),
+      status: () => ({ role: config.role, nodeName: config.nodeName, epoch: epoch(), load: pool.load }),
+      log: parts.log,
+      metrics: parts.metrics,
+      faults: parts.faults,
+      clock: parts.clock,
+    });
+    const { url } = await http.listen();
+    const stop = async () => {
+      await Promise.all([http.close(config.graceMs), invocations.drain(config.graceMs)]);
+      await closeAll(this.#closes);
+    };
+    return { url, clusterUrl, epoch: epoch(), stop };
+  }
+
+  #repeat(everyMs: number, work: () => Promise<void>, failed: (error: unknown) => void): void {
+    let cancel = () => {};
+    const next = () => {
+      cancel = this.#parts.timers.after(everyMs, () => void work().catch(failed).finally(next));
+    };
+    next();
+    this.#closes.push(() => cancel());
+  }
+}
+
+const NO_VALUE = { kind: "inline", bytes: new Uint8Array(0) } as const;

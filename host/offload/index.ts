@@ -1,0 +1,12 @@
+export { Admission, type AdmissionLimits, type MachineLoad } from "./admission.ts";
+export { MachineLoadSampler } from "./machine-load.ts";
+export { Offload, type OffloadPolicy, type PlacementDecision, type StoragePool } from "./offload.ts";
+export {
+  decodePartReply,
+  decodePartRequest,
+  encodePartReply,
+  encodePartRequest,
+  type PartReply,
+  type PartRequest,
+} from "./part.ts";
+export { remoteStoragePool, serveParts } from "./remote-pool.ts";

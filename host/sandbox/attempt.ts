@@ -1,0 +1,85 @@
+/** One attempt as the main thread knows it, from `start` to its only `onEnd`. */
+import type { AttemptQueue } from "./attempt-queue.ts";
+import type { ModuleEntry } from "./module-cache.ts";
+import { AcknowledgementBatch } from "./operation-window.ts";
+import { FrameType } from "./protocol.ts";
+import type { OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "./sandbox.ts";
+import type { SandboxWorker } from "./sandbox-worker.ts";
+
+/**
+ * 1. `handler.onEnd` is called once; after it the handler hears nothing more, whatever the worker still says (H6).
+ * 2. An attempt that has ended here keeps its slot until its worker has let go of it: only then may the slot be used again.
+ */
+export class Attempt implements SandboxCall {
+  readonly start: SandboxStart;
+  readonly handler: SandboxHandler;
+  readonly module: ModuleEntry;
+  /** Monotonic, ms. */
+  readonly deadlineMs: number;
+  /** Names the attempt to workers, see `protocol.ts`. */
+  readonly slot: number;
+  readonly attempt: number;
+  /** Where it waits for a worker. */
+  queue: AttemptQueue | undefined;
+  /** The worker that has it. */
+  worker: SandboxWorker | undefined;
+  ended = false;
+  /** CPU time as far as it is known here. */
+  cpuMs = 0;
+  readonly #onCancel: (attempt: Attempt) => void;
+  readonly #acknowledgements = new AcknowledgementBatch();
+
+  constructor(
+    place: { readonly slot: number; readonly attempt: number },
+    module: ModuleEntry,
+    start: SandboxStart,
+    handler: SandboxHandler,
+    deadlineMs: number,
+    onCancel: (attempt: Attempt) => void,
+  ) {
+    this.slot = place.slot;
+    this.attempt = place.attempt;
+    this.module = module;
+    this.start = start;
+    this.handler = handler;
+    this.deadlineMs = deadlineMs;
+    this.#onCancel = onCancel;
+  }
+
+  reply({ code, timeMs, bytes }: OperationReply): void {
+    this.#tell({ type: FrameType.reply, a: code, x: timeMs, body: bytes });
+  }
+
+  acknowledge(): void {
+    const count = this.#acknowledgements.carriedOut();
+    if (count > 0) {
+      this.#tell({ type: FrameType.acknowledge, a: count });
+    }
+  }
+
+  cancel(): void {
+    this.#onCancel(this);
+  }
+
+  onOperation(operation: number, args: Uint8Array, waits: boolean, cpuMs: number): void {
+    this.cpuMs = cpuMs;
+    if (!waits) {
+      this.#acknowledgements.posted(args.byteLength);
+    }
+    this.handler.onOperation(operation, args, waits);
+  }
+
+  /** Reports the end, unless one was reported before. */
+  end(end: SandboxEnd): void {
+    if (!this.ended) {
+      this.ended = true;
+      this.handler.onEnd(end);
+    }
+  }
+
+  #tell(frame: { type: FrameType; a: number; x?: number; body?: Uint8Array }): void {
+    if (!this.ended) {
+      this.worker?.channel.send({ ...frame, call: this.slot, attempt: this.attempt });
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * What a call has changed since a known state: runs of memory, size of the memory, all mutable globals (H15).
+ *
+ * Layout: pages u32 | globals u16 × (type u8, bits u64) | runs (offset u32, length u32, bytes) to the end.
+ *
+ * A NaN in a float global loses its payload: the engine hands out one NaN only.
+ */
+import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import { type GlobalExport, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { BLOCK_BYTES, blockOf, type MemoryImage, type Run } from "./memory-image.ts";
+
+export interface Delta {
+  /** Size of the memory now. */
+  readonly pages: number;
+  /** In the order of `Artefact.globals`; i64 as bigint. */
+  readonly globals: readonly (number | bigint)[];
+  readonly runs: readonly Run[];
+}
+
+/** Inside a block that differs, pieces of this size are compared at once. */
+const PIECE_BYTES = 4096;
+/** Equal words between two changed ones that stay inside the run: a run of its own costs 8 bytes, and a look at each end. */
+const GAP_WORDS = 8;
+const TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];
+
+/** `memory` and `globals` as bytes, relative to `base`. */
+export function captureDelta(
+  memory: Uint8Array,
+  base: MemoryImage,
+  globals: readonly { readonly type: GlobalExport["type"]; readonly value: number | bigint }[],
+): Uint8Array {
+  const writer = new ByteWriter(4096).u32(memory.byteLength / WASM_PAGE_BYTES).u16(globals.length);
+  for (const { type, value } of globals) {
+    writer.u8(TYPES.indexOf(type));
+    if (typeof value === "bigint") {
+      writer.i64(value);
+    } else {
+      writer.f64(value);
+    }
+  }
+  const words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
+  for (const index of base.differingBlocks(memory)) {
+    writeRuns(writer, memory, words, index, base.block(index));
+  }
+  return writer.view();
+}
+
+function writeRuns(writer: ByteWriter, memory: Uint8Array, words: Int32Array, index: number, was: Uint8Array): void {
+  const block = blockOf(memory, index);
+  const wasWords = new Int32Array(was.buffer, was.byteOffset, BLOCK_BYTES / 4);
+  const firstWord = (index * BLOCK_BYTES) / 4;
+  let start = -1;
+  let end = -1;
+  const flush = () => {
+    if (start >= 0) {
+      const offset = (firstWord + start) * 4;
+      writer.u32(offset).bytes(memory.subarray(offset, (firstWord + end) * 4));
+      start = -1;
+    }
+  };
+  for (let piece = 0; piece < BLOCK_BYTES; piece += PIECE_BYTES) {
+    if (Buffer.compare(block.subarray(piece, piece + PIECE_BYTES), was.subarray(piece, piece + PIECE_BYTES)) === 0) {
+      continue;
+    }
+    for (let at = piece / 4; at < (piece + PIECE_BYTES) / 4; at++) {
+      if (words[firstWord + at] !== wasWords[at]) {
+        if (start >= 0 && at - end > GAP_WORDS) {
+          flush();
+        }
+        if (start < 0) {
+          start = at;
+        }
+        end = at + 1;
+      }
+    }
+  }
+  flush();
+}
+
+/**
+ * Reads what `captureDelta` wrote, possibly on another node.
+ *
+ * @throws RangeError unless every run lies inside the memory and the globals have the types of `expected`
+ */
+export function decodeDelta(bytes: Uint8Array, expected: readonly GlobalExport[]): Delta {
+  const reader = new ByteReader(bytes);
+  const pages = reader.u32();
+  const count = reader.u16();
+  if (count !== expected.length) {
+    throw new RangeError(`the delta has ${count} globals, the module ${expected.length}`);
+  }
+  const globals = expected.map(({ name, type }) => {
+    const found = TYPES[reader.u8()];
+    if (found !== type) {
+      throw new RangeError(`the delta's ${name} is of type ${found}, the module's ${type}`);
+    }
+    return type === "i64" ? reader.i64() : reader.f64();
+  });
+  const runs: Run[] = [];
+  while (reader.remaining > 0) {
+    const offset = reader.u32();
+    const run = { offset, bytes: reader.bytes() };
+    if (offset + run.bytes.byteLength > pages * WASM_PAGE_BYTES) {
+      throw new RangeError(`the delta writes ${run.bytes.byteLength} bytes at ${offset} of a memory of ${pages} pages`);
+    }
+    runs.push(run);
+  }
+  return { pages, globals, runs };
+}

@@ -1,0 +1,94 @@
+/** Host state of one call: what a guest could notice of it beside its memory. */
+import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import type { GuestCall } from "./guest.ts";
+import type { KillReason } from "./sandbox.ts";
+
+/** Thrown by an import to end the attempt without a result of the guest's. */
+export class GuestKill extends Error {
+  override name = "GuestKill";
+  readonly reason: KillReason;
+  constructor(reason: KillReason, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export interface CallPins {
+  readonly input: Uint8Array;
+  readonly startTimeMs: number;
+  readonly seed: Uint8Array;
+  readonly outputMaxBytes: number;
+  readonly logMaxBytes: number;
+}
+
+export class CallState implements GuestCall {
+  readonly input: Uint8Array;
+  readonly startTimeMs: number;
+  readonly seed: Uint8Array;
+  readonly outputMaxBytes: number;
+  readonly logMaxBytes: number;
+  inPart = false;
+  callCount = 0;
+  clockCount = 0;
+  randomCount = 0;
+  lastTimeMs = 0;
+  logBytes = 0;
+  #output: Uint8Array[] = [];
+  #outputBytes = 0;
+
+  constructor(pins: CallPins) {
+    this.input = pins.input;
+    this.startTimeMs = pins.startTimeMs;
+    this.seed = pins.seed;
+    this.outputMaxBytes = pins.outputMaxBytes;
+    this.logMaxBytes = pins.logMaxBytes;
+  }
+
+  /** `bytes` may be a view of the guest's memory. */
+  appendOutput(bytes: Uint8Array): void {
+    if (this.#outputBytes + bytes.byteLength > this.outputMaxBytes) {
+      const sizeBytes = this.#outputBytes + bytes.byteLength;
+      throw new GuestKill("outputTooLarge", `output is ${sizeBytes} bytes, at most ${this.outputMaxBytes} are allowed`);
+    }
+    if (bytes.byteLength > 0) {
+      this.#output.push(Buffer.from(bytes));
+      this.#outputBytes += bytes.byteLength;
+    }
+  }
+
+  /** The output so far. */
+  output(): Uint8Array {
+    if (this.#output.length !== 1) {
+      this.#output = [Buffer.concat(this.#output)];
+    }
+    return this.#output[0] ?? new Uint8Array(0);
+  }
+
+  /** The state as it travels with a part; the pins travel beside it. */
+  encode(): Uint8Array {
+    const output = this.output();
+    return new ByteWriter(64 + output.byteLength)
+      .u8(this.inPart ? 1 : 0)
+      .u32(this.callCount)
+      .u32(this.clockCount)
+      .u32(this.randomCount)
+      .f64(this.lastTimeMs)
+      .f64(this.logBytes)
+      .bytes(output)
+      .view();
+  }
+
+  /** Takes over what `encode` wrote elsewhere. @throws RangeError when the bytes end too early or the output is over the limit */
+  restore(bytes: Uint8Array): void {
+    const r = new ByteReader(bytes);
+    const inPart = r.u8() === 1;
+    const [callCount, clockCount, randomCount, lastTimeMs, logBytes] = [r.u32(), r.u32(), r.u32(), r.f64(), r.f64()];
+    const output = Buffer.from(r.bytes());
+    if (output.byteLength > this.outputMaxBytes) {
+      throw new RangeError(`the state holds ${output.byteLength} bytes of output, at most ${this.outputMaxBytes} are allowed`);
+    }
+    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes });
+    this.#output = [output];
+    this.#outputBytes = output.byteLength;
+  }
+}

@@ -1,0 +1,17 @@
+export type { CreateImports, Guest, GuestCall, GuestImport, GuestImports } from "./guest.ts";
+export { GuestExit, GuestFault } from "./guest.ts";
+export { sandboxCeiling } from "./limits.ts";
+export { createSandboxPool, type SandboxPoolOptions } from "./pool.ts";
+export type {
+  GuestState,
+  KillReason,
+  OperationReply,
+  PartStart,
+  SandboxCall,
+  SandboxEnd,
+  SandboxHandler,
+  SandboxLimits,
+  SandboxLoad,
+  SandboxPool,
+  SandboxStart,
+} from "./sandbox.ts";

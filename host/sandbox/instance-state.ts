@@ -1,0 +1,108 @@
+/** Memory and globals of an instance: everything of the guest that a reset puts back and a delta carries. */
+import { MEMORY_EXPORT, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { captureDelta, type Delta, decodeDelta } from "./delta.ts";
+import { BLOCK_BYTES, type MemoryImage } from "./memory-image.ts";
+import type { WorkerModule } from "./worker-module.ts";
+
+/** Memories up to this size are reset by copying the whole image, larger ones by comparing first (H9). */
+const COPY_WHOLE_MAX_BYTES = 1024 * 1024;
+/** A sandbox that has touched more is not worth keeping (H9). */
+const TOUCHED_MAX_BYTES = 4 * 1024 * 1024;
+/** Stack, instance and wrappers, beside the memory. */
+const OVERHEAD_BYTES = 24 * 1024;
+
+export class InstanceState {
+  readonly #module: WorkerModule;
+  readonly #memory: WebAssembly.Memory;
+  readonly #globals: readonly WebAssembly.Global[];
+  #view = new Uint8Array(0);
+  /** Estimate of what the sandbox keeps resident while it is idle. */
+  idleBytes = OVERHEAD_BYTES;
+
+  /** Makes the new instance's state that of the module's snapshot. @throws RangeError when the memory cannot be grown to it */
+  constructor(module: WorkerModule, exports: WebAssembly.Exports) {
+    this.#module = module;
+    this.#memory = exportOf(exports, MEMORY_EXPORT, WebAssembly.Memory);
+    this.#globals = module.loaded.globals.map(({ name }) => exportOf(exports, name, WebAssembly.Global));
+    this.#growTo(module.image.pages);
+    module.initialise(this.view());
+    this.#setGlobals(module.loaded.snapshot.globals);
+  }
+
+  /** The memory now; take it anew whenever the guest may have run. */
+  view(): Uint8Array {
+    if (this.#view.byteLength === 0) {
+      this.#view = new Uint8Array(this.#memory.buffer);
+    }
+    return this.#view;
+  }
+
+  /** Puts the snapshot back. False when the sandbox shall be dropped instead: its memory has grown, or too much of it was touched. */
+  reset(): boolean {
+    const { image, loaded } = this.#module;
+    const memory = this.view();
+    if (memory.byteLength !== image.pages * WASM_PAGE_BYTES) {
+      return false;
+    }
+    if (memory.byteLength <= COPY_WHOLE_MAX_BYTES) {
+      for (let index = 0; index < image.pages; index++) {
+        memory.set(image.block(index), index * BLOCK_BYTES);
+      }
+      this.idleBytes = OVERHEAD_BYTES + memory.byteLength;
+    } else {
+      const touched = image.differingBlocks(memory);
+      this.idleBytes += touched.length * BLOCK_BYTES;
+      if (this.idleBytes > TOUCHED_MAX_BYTES) {
+        return false;
+      }
+      image.copyTo(memory, touched);
+    }
+    this.#setGlobals(loaded.snapshot.globals);
+    return true;
+  }
+
+  /** What differs from `base`, with all globals. */
+  capture(base: MemoryImage): Uint8Array {
+    const globals = this.#module.loaded.globals.map((declared, at) => ({ ...declared, value: this.#globals[at]?.value ?? 0 }));
+    return captureDelta(this.view(), base, globals);
+  }
+
+  /** Writes a delta over the present state. @throws RangeError, having changed nothing, when it does not fit this module */
+  apply(bytes: Uint8Array): Delta {
+    const delta = decodeDelta(bytes, this.#module.loaded.globals);
+    this.#growTo(delta.pages);
+    const memory = this.view();
+    for (const run of delta.runs) {
+      memory.set(run.bytes, run.offset);
+    }
+    this.#setGlobals(delta.globals);
+    return delta;
+  }
+
+  #growTo(pages: number): void {
+    const now = this.view().byteLength / WASM_PAGE_BYTES;
+    if (pages < now) {
+      throw new RangeError(`a memory of ${now} pages cannot become one of ${pages}`);
+    }
+    if (pages > now) {
+      this.#memory.grow(pages - now);
+    }
+  }
+
+  #setGlobals(values: readonly (number | bigint)[]): void {
+    for (const [at, value] of values.entries()) {
+      const global = this.#globals[at];
+      if (global !== undefined) {
+        global.value = value;
+      }
+    }
+  }
+}
+
+function exportOf<T>(exports: WebAssembly.Exports, name: string, kind: new (...args: never[]) => T): T {
+  const value = exports[name];
+  if (!(value instanceof kind)) {
+    throw new WebAssembly.LinkError(`the module does not export ${name}`);
+  }
+  return value;
+}

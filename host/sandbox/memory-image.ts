@@ -1,0 +1,74 @@
+/** What a memory shall look like: a snapshot, or a snapshot with a delta on top, in blocks that share their zeros. */
+import { type Snapshot, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+
+/** Unit of comparing and copying; equal to a page, so that a memory is always whole blocks. */
+export const BLOCK_BYTES = WASM_PAGE_BYTES;
+const ZERO_BLOCK = new Uint8Array(BLOCK_BYTES);
+
+export interface Run {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+export class MemoryImage {
+  readonly pages: number;
+  /** Only the blocks that are not all zero. */
+  readonly #blocks: ReadonlyMap<number, Uint8Array>;
+
+  private constructor(pages: number, blocks: ReadonlyMap<number, Uint8Array>) {
+    this.pages = pages;
+    this.#blocks = blocks;
+  }
+
+  static ofSnapshot(snapshot: Snapshot): MemoryImage {
+    return new MemoryImage(0, new Map()).with(snapshot.runs, snapshot.pages);
+  }
+
+  /** This image grown to `pages` and with `runs` written over it. Costs the blocks that `runs` touch. */
+  with(runs: readonly Run[], pages: number): MemoryImage {
+    const blocks = new Map(this.#blocks);
+    const own = new Set<number>();
+    for (const { offset, bytes } of runs) {
+      for (let done = 0; done < bytes.byteLength; ) {
+        const at = offset + done;
+        const index = Math.floor(at / BLOCK_BYTES);
+        const within = at % BLOCK_BYTES;
+        const piece = bytes.subarray(done, done + BLOCK_BYTES - within);
+        if (!own.has(index)) {
+          own.add(index);
+          blocks.set(index, Uint8Array.from(this.block(index)));
+        }
+        blocks.get(index)?.set(piece, within);
+        done += piece.byteLength;
+      }
+    }
+    return new MemoryImage(pages, blocks);
+  }
+
+  /** The bytes of a block; zeros beyond the image. Not to be changed. */
+  block(index: number): Uint8Array {
+    return this.#blocks.get(index) ?? ZERO_BLOCK;
+  }
+
+  /** Indices of the blocks in which `memory` is unlike this image. */
+  differingBlocks(memory: Uint8Array): number[] {
+    const differing: number[] = [];
+    for (let index = 0; index * BLOCK_BYTES < memory.byteLength; index++) {
+      if (Buffer.compare(this.block(index), blockOf(memory, index)) !== 0) {
+        differing.push(index);
+      }
+    }
+    return differing;
+  }
+
+  /** Writes the given blocks of this image into `memory`. */
+  copyTo(memory: Uint8Array, blocks: Iterable<number>): void {
+    for (const index of blocks) {
+      memory.set(this.block(index), index * BLOCK_BYTES);
+    }
+  }
+}
+
+export function blockOf(memory: Uint8Array, index: number): Uint8Array {
+  return memory.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES);
+}

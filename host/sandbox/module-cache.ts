@@ -1,0 +1,79 @@
+/** Compiled modules of a pool, by content hash; the least recently used go when they are too many bytes. */
+import type { Artefact } from "../modules/artefact.ts";
+
+export class ModuleEntry {
+  /** Names the module to workers. */
+  readonly id: number;
+  readonly artefact: Artefact;
+  readonly sizeBytes: number;
+  /** Undefined until it is compiled. */
+  module: WebAssembly.Module | undefined;
+  /** Attempts that need the module to stay. */
+  users = 0;
+  readonly #compiled: Promise<WebAssembly.Module>;
+
+  constructor(id: number, artefact: Artefact) {
+    this.id = id;
+    this.artefact = artefact;
+    this.sizeBytes = artefact.wasm.byteLength + artefact.snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength, 0);
+    this.#compiled = WebAssembly.compile(artefact.wasm);
+    this.#compiled.then(
+      (module) => {
+        this.module = module;
+      },
+      () => {},
+    );
+  }
+
+  /** Resolves when `module` is there; rejects when the bytes do not compile. */
+  async compiled(): Promise<void> {
+    await this.#compiled;
+  }
+}
+
+export class ModuleCache {
+  /** In the order of last use, oldest first. */
+  readonly #entries = new Map<string, ModuleEntry>();
+  readonly #maxBytes: number;
+  readonly #onEvict: (entry: ModuleEntry) => void;
+  #bytes = 0;
+  #ids = 0;
+  #newest: ModuleEntry | undefined;
+
+  constructor(maxBytes: number, onEvict: (entry: ModuleEntry) => void) {
+    this.#maxBytes = maxBytes;
+    this.#onEvict = onEvict;
+  }
+
+  /** The module's entry; compiling begins when it is new. */
+  get(artefact: Artefact): ModuleEntry {
+    if (this.#newest?.artefact.hash === artefact.hash) {
+      return this.#newest;
+    }
+    let entry = this.#entries.get(artefact.hash);
+    if (entry === undefined) {
+      this.#ids += 1;
+      entry = new ModuleEntry(this.#ids, artefact);
+      this.#bytes += entry.sizeBytes;
+      this.#evict();
+    } else {
+      this.#entries.delete(artefact.hash);
+    }
+    this.#entries.set(artefact.hash, entry);
+    this.#newest = entry;
+    return entry;
+  }
+
+  #evict(): void {
+    for (const [hash, entry] of this.#entries) {
+      if (this.#bytes <= this.#maxBytes) {
+        return;
+      }
+      if (entry.users === 0) {
+        this.#bytes -= entry.sizeBytes;
+        this.#entries.delete(hash);
+        this.#onEvict(entry);
+      }
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * What the main thread and a worker say to each other. Every frame of an attempt carries (call, attempt): `call` is a slot of the
+ * pool's table of calls, `attempt` counts the uses of that slot, so together they name one `SandboxPool.start` for ever (H6).
+ */
+import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import type { Artefact } from "../modules/artefact.ts";
+import type { KillReason, PartStart } from "./sandbox.ts";
+
+export const FrameType = {
+  // to the worker
+  /** a: module number; the attachment is a LoadedModule. */
+  load: 1,
+  /** a: module number. Its idle sandboxes go; running ones go when they end. */
+  unload: 2,
+  /** a: module number, b: seed bytes, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, input, part if any. */
+  start: 3,
+  /** a: code, x: time; body: bytes. */
+  reply: 4,
+  /** a: how many posted operations have been carried out. */
+  acknowledge: 5,
+  cancel: 6,
+  // to the main thread
+  /** code: operation, a: 1 when the guest waits, x: CPU ms so far; body: arguments. */
+  operation: 16,
+  /** body: text. */
+  log: 17,
+  /** code: an EndKind, a: value, or index of the kill reason, b: bytes of the output, x: CPU ms; body: output or message, then the state if any. */
+  end: 18,
+} as const;
+
+export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+/** A received message. Which fields a type uses is said at its type; the others are 0. */
+export interface Frame {
+  type: FrameType;
+  /** u16 */
+  code: number;
+  call: number;
+  attempt: number;
+  /** i32 */
+  a: number;
+  b: number;
+  c: number;
+  /** f64 */
+  x: number;
+  y: number;
+  z: number;
+  body: Uint8Array;
+  /** What `Channel.sendAttached` sent beside the frame. */
+  attachment: unknown;
+}
+
+export const EMPTY = new Uint8Array(0);
+
+export const EndKind = { returned: 0, returnedWithState: 1, trapped: 2, killed: 3 } as const;
+
+export const KILL_REASONS: readonly KillReason[] = [
+  "wallTime",
+  "stackOverflow",
+  "outputTooLarge",
+  "workerLost",
+  "cancelled",
+  "closed",
+  "overloaded",
+];
+
+/** A compiled module as a worker gets it: an artefact without its bytes. Structured clone shares the machine code. */
+export interface LoadedModule extends Omit<Artefact, "wasm"> {
+  readonly module: WebAssembly.Module;
+}
+
+/** The part of a start frame's body that says which part of a call to run. */
+export const partStart = {
+  encode: (part: PartStart): Uint8Array =>
+    new ByteWriter(64 + part.state.delta.byteLength + part.state.hostState.byteLength)
+      .u32(part.tableIndex)
+      .bytes(part.state.delta)
+      .bytes(part.state.hostState)
+      .view(),
+  /** @throws RangeError when the bytes end too early */
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { tableIndex: r.u32(), state: { delta: r.bytes(), hostState: r.bytes() } };
+  },
+};

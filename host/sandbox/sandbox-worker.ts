@@ -1,0 +1,164 @@
+/** A worker thread as the main thread sees it. */
+import { setPriority } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { Clock } from "../../state/ports.ts";
+import type { Attempt } from "./attempt.ts";
+import { type Channel, createChannel } from "./channel.ts";
+import type { ModuleEntry } from "./module-cache.ts";
+import { type Frame, FrameType, type LoadedModule, partStart } from "./protocol.ts";
+import { createSliceMarks, SliceReader } from "./slice-marks.ts";
+import type { WorkerData, WorkerReady } from "./worker.ts";
+
+/** JavaScript heap of a worker: wrappers of some thousand sandboxes; guests' memories do not count. */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 };
+/** The main thread goes back to its event loop after so much work on messages. */
+const DRAIN_MAX_MS = 1;
+const LOWEST_PRIORITY = 19;
+
+export interface SandboxWorkerOptions {
+  readonly name: string;
+  readonly importsUrl: URL;
+  readonly sandboxesMax: number;
+  readonly idleMaxBytes: number;
+  readonly clock: Clock;
+  readonly onFrame: (frame: Frame) => void;
+  /** The thread has ended, whoever ended it. */
+  readonly onExit: (cause: unknown) => void;
+}
+
+export class SandboxWorker {
+  readonly channel: Channel;
+  readonly marks: SliceReader;
+  /** Resolves when the worker serves its channel, rejects when it ends before. */
+  readonly ready: Promise<void>;
+  isReady = false;
+  /** Slots in use there, those of attempts that have ended here included. */
+  active = 0;
+  /** Lowered for good: the kernel does not let it be raised again (H7). */
+  niced = false;
+  /** The kernel's id of the thread, where it is known. */
+  threadId: number | undefined;
+  readonly #thread: Worker;
+  readonly #options: SandboxWorkerOptions;
+  readonly #loaded = new Set<number>();
+  #closed = false;
+
+  constructor(options: SandboxWorkerOptions) {
+    this.#options = options;
+    const { main, workerEnd } = createChannel();
+    const marks = createSliceMarks();
+    const { importsUrl, sandboxesMax, idleMaxBytes } = options;
+    const data: WorkerData = { channel: workerEnd, marks, importsUrl: importsUrl.href, sandboxesMax, idleMaxBytes };
+    this.channel = main;
+    this.marks = new SliceReader(marks);
+    this.#thread = new Worker(new URL("./worker.ts", import.meta.url), {
+      name: options.name,
+      workerData: data,
+      transferList: [workerEnd.port],
+      env: {},
+      resourceLimits: RESOURCE_LIMITS,
+    });
+    let cause: unknown;
+    this.#thread.on("error", (error) => {
+      cause = error;
+    });
+    this.ready = new Promise((resolve, reject) => {
+      this.#thread.once("message", ({ threadId }: WorkerReady) => {
+        this.threadId = threadId;
+        this.isReady = true;
+        this.#thread.unref();
+        resolve();
+      });
+      this.#thread.once("exit", () => {
+        this.#close();
+        reject(cause ?? new Error("the worker ended before it was ready"));
+        options.onExit(cause);
+      });
+    });
+    this.ready.catch(() => {});
+    this.#drain();
+  }
+
+  /** Sends an attempt to the worker, and its module first if it does not know it. The module must be compiled. */
+  begin(attempt: Attempt): void {
+    const { start, module, slot, attempt: use } = attempt;
+    this.#load(module);
+    this.active += 1;
+    attempt.worker = this;
+    const { pins, limits, input, part } = start;
+    this.channel.send({
+      type: FrameType.start,
+      call: slot,
+      attempt: use,
+      a: module.id,
+      b: pins.seed.byteLength,
+      c: Math.min(limits.logMaxBytes, 2 ** 31 - 1),
+      x: pins.timeMs,
+      y: limits.outputMaxBytes,
+      z: input.byteLength,
+      body: pins.seed,
+      tail: part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
+    });
+  }
+
+  unload(module: ModuleEntry): void {
+    if (this.#loaded.delete(module.id)) {
+      this.channel.send({ type: FrameType.unload, a: module.id });
+    }
+  }
+
+  /** Lowers the thread's priority for good, where the system allows it. */
+  renice(): void {
+    if (this.niced || this.threadId === undefined) {
+      return;
+    }
+    this.niced = true;
+    try {
+      setPriority(this.threadId, LOWEST_PRIORITY);
+    } catch {
+      // Less fair, not less correct: the watchdog still ends what runs too long.
+    }
+  }
+
+  /** Ends the thread. Nothing it has said or says is heard from now on. */
+  async terminate(): Promise<void> {
+    this.#close();
+    await this.#thread.terminate();
+  }
+
+  #close(): void {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.channel.close();
+    }
+  }
+
+  #load(entry: ModuleEntry): void {
+    if (!this.#loaded.has(entry.id) && entry.module !== undefined) {
+      this.#loaded.add(entry.id);
+      const { wasm: _, ...artefact } = entry.artefact;
+      const loaded: LoadedModule = { ...artefact, module: entry.module };
+      this.channel.sendAttached({ type: FrameType.load, a: entry.id }, loaded);
+    }
+  }
+
+  readonly #drain = (): void => {
+    const { clock, onFrame } = this.#options;
+    const untilMs = clock.monotonic() + DRAIN_MAX_MS;
+    let drained = false;
+    try {
+      for (let taken = 1; !this.#closed && ((taken & 15) !== 0 || clock.monotonic() < untilMs); taken++) {
+        const frame = this.channel.receive();
+        if (frame === undefined) {
+          drained = true;
+          break;
+        }
+        onFrame(frame);
+      }
+    } finally {
+      if (!this.#closed && !(drained && this.channel.sleepAsync(this.#drain))) {
+        setImmediate(this.#drain);
+      }
+    }
+  };
+}

@@ -1,0 +1,174 @@
+/**
+ * Which attempt runs where.
+ *
+ * Workers have one of three roles. `normal`: many calls at once, suspended ones cost no thread. `spare`: started and idle, to take the
+ * place of a worker that is stuck or lost. `lane`: one call at a time, of functions that have recently run long slices; a normal worker
+ * that gets stuck becomes one, and stays one, as its priority cannot be raised again.
+ *
+ * 1. At most `lanesMax` lanes: so many long slices may run at a time (H7).
+ * 2. A worker holds at most `attemptsPerWorker` attempts (H2); what does not fit waits in order of arrival.
+ * 3. An attempt is in a queue, in one worker, or ended.
+ */
+import type { Attempt } from "./attempt.ts";
+import { AttemptQueue } from "./attempt-queue.ts";
+import type { SandboxWorker } from "./sandbox-worker.ts";
+
+/** A worker that could not even start is not replaced at once. */
+const FAILED_START_PAUSE_MS = 1_000;
+
+export interface SchedulerOptions {
+  readonly workers: number;
+  readonly lanesMax: number;
+  readonly attemptsPerWorker: number;
+  readonly spawn: () => SandboxWorker;
+  /** Functions whose calls run in a lane, by content hash. */
+  readonly isSuspect: (attempt: Attempt) => boolean;
+}
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #normal = new Set<SandboxWorker>();
+  readonly #lanes = new Set<SandboxWorker>();
+  readonly #spares = new Set<SandboxWorker>();
+  readonly #queue = new AttemptQueue();
+  readonly #suspects = new AttemptQueue();
+  #closed = false;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#replenish();
+  }
+
+  get queued(): number {
+    return this.#queue.size + this.#suspects.size;
+  }
+
+  /** All workers, whatever their role. */
+  *workers(): Iterable<SandboxWorker> {
+    yield* this.#normal;
+    yield* this.#lanes;
+    yield* this.#spares;
+  }
+
+  normalWorkers(): Iterable<SandboxWorker> {
+    return this.#normal;
+  }
+
+  has(worker: SandboxWorker): boolean {
+    return this.#normal.has(worker) || this.#lanes.has(worker) || this.#spares.has(worker);
+  }
+
+  /** Starts the attempt as soon as a worker may take it. */
+  enqueue(attempt: Attempt): void {
+    (this.#options.isSuspect(attempt) ? this.#suspects : this.#queue).push(attempt);
+    this.dispatch();
+  }
+
+  /** An attempt that is still in a queue will not run. */
+  withdraw(attempt: Attempt): void {
+    attempt.queue?.withdraw(attempt);
+  }
+
+  /** Hands out what waits. To be called whenever a worker has become free or ready. */
+  dispatch(): void {
+    while (this.#queue.size > 0) {
+      const worker = this.#leastLoaded();
+      if (worker === undefined) {
+        break;
+      }
+      this.#begin(this.#queue, worker);
+    }
+    while (this.#suspects.size > 0) {
+      const worker = this.#freeLane();
+      if (worker === undefined) {
+        break;
+      }
+      this.#begin(this.#suspects, worker);
+    }
+  }
+
+  /**
+   * A normal worker is in a long slice: it gets nothing new and becomes a lane, a spare takes its place. False when there are lanes
+   * enough, and the worker must go.
+   */
+  demote(worker: SandboxWorker): boolean {
+    if (this.#lanes.has(worker)) {
+      return true;
+    }
+    if (this.#lanes.size >= this.#options.lanesMax) {
+      return false;
+    }
+    this.#normal.delete(worker);
+    this.#lanes.add(worker);
+    this.#replenish();
+    return true;
+  }
+
+  /** The worker is gone, or going. */
+  remove(worker: SandboxWorker): void {
+    this.#normal.delete(worker);
+    this.#lanes.delete(worker);
+    this.#spares.delete(worker);
+    if (worker.isReady) {
+      this.#replenish();
+    } else {
+      setTimeout(() => this.#replenish(), FAILED_START_PAUSE_MS).unref();
+    }
+  }
+
+  /** Starts no more workers. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #begin(queue: AttemptQueue, worker: SandboxWorker): void {
+    const attempt = queue.shift();
+    if (attempt !== undefined) {
+      worker.begin(attempt);
+    }
+  }
+
+  #leastLoaded(): SandboxWorker | undefined {
+    let least: SandboxWorker | undefined;
+    for (const worker of this.#normal) {
+      if (worker.isReady && worker.active < (least?.active ?? this.#options.attemptsPerWorker)) {
+        least = worker;
+      }
+    }
+    return least;
+  }
+
+  #freeLane(): SandboxWorker | undefined {
+    for (const lane of this.#lanes) {
+      if (lane.active === 0) {
+        return lane;
+      }
+    }
+    if (this.#lanes.size < this.#options.lanesMax) {
+      for (const spare of this.#spares) {
+        if (spare.isReady) {
+          this.#spares.delete(spare);
+          this.#lanes.add(spare);
+          this.#replenish();
+          return spare;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  /** As many normal workers as there shall be, taken from the spares, and one spare. */
+  #replenish(): void {
+    if (this.#closed) {
+      return;
+    }
+    while (this.#normal.size < this.#options.workers) {
+      const [spare = this.#options.spawn()] = this.#spares;
+      this.#spares.delete(spare);
+      this.#normal.add(spare);
+    }
+    if (this.#spares.size === 0) {
+      this.#spares.add(this.#options.spawn());
+    }
+  }
+}

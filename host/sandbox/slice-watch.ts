@@ -1,0 +1,63 @@
+/**
+ * Watches one worker's slices from outside (H7). Times are CPU times of the thread where the system tells them: on a busy machine a
+ * guest that is not let run is not stuck.
+ */
+import { readFileSync } from "node:fs";
+import type { SandboxWorker } from "./sandbox-worker.ts";
+
+/** Wall time that makes a slice long even if the thread got no CPU for it. */
+const PATIENCE = 10;
+
+export interface RunningSlice {
+  readonly call: number;
+  readonly attempt: number;
+  /** How long the guest has run without giving way, ms of CPU. */
+  readonly ageMs: number;
+  /** CPU time of the attempt, this slice included. */
+  readonly cpuMs: number;
+}
+
+export class SliceWatch {
+  readonly #worker: SandboxWorker;
+  /** The running slice is known to be long. */
+  reported = false;
+  #slice = 0;
+  #sinceMs = 0;
+  #sinceCpuMs: number | undefined;
+
+  constructor(worker: SandboxWorker) {
+    this.#worker = worker;
+  }
+
+  /** The slice that runs now, if the last look saw it already. */
+  look(nowMs: number): RunningSlice | undefined {
+    const { slice, running, cpuMs } = this.#worker.marks.read();
+    if (running === undefined || slice !== this.#slice) {
+      this.#slice = slice;
+      this.#sinceMs = nowMs;
+      this.#sinceCpuMs = undefined;
+      this.reported = false;
+      return undefined;
+    }
+    const threadCpuMs = this.#threadCpuMs();
+    this.#sinceCpuMs ??= threadCpuMs;
+    const wallMs = nowMs - this.#sinceMs;
+    const ageMs =
+      threadCpuMs === undefined || this.#sinceCpuMs === undefined
+        ? wallMs
+        : Math.max(threadCpuMs - this.#sinceCpuMs, wallMs / PATIENCE);
+    return { ...running, ageMs, cpuMs: cpuMs + ageMs };
+  }
+
+  #threadCpuMs(): number | undefined {
+    if (this.#worker.threadId === undefined) {
+      return undefined;
+    }
+    try {
+      const [cpuNs] = readFileSync(`/proc/self/task/${this.#worker.threadId}/schedstat`, "latin1").split(" ");
+      return Number(cpuNs) / 1e6;
+    } catch {
+      return undefined;
+    }
+  }
+}

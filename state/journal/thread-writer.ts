@@ -1,0 +1,84 @@
+/** Hands frames to the log thread and hears from it, through shared memory only. */
+import { Worker } from "node:worker_threads";
+import type { Faults } from "../ports.ts";
+import type { AllocationState } from "./allocation.ts";
+import type { FrameWriter } from "./frame-writer.ts";
+import type { LogThreadData } from "./log-thread.ts";
+import { Order, SharedSlot, Word } from "./shared-slot.ts";
+
+/** Starts the log thread of a folder. It keeps this process alive only while a write is under way. */
+export function threadWriter(directory: string, faults: Faults): FrameWriter {
+  const slot = new SharedSlot();
+  const { words } = slot;
+  const thread = new Worker(new URL("./log-thread.ts", import.meta.url), {
+    name: "neap-log",
+    workerData: { directory, memory: slot.memory } satisfies LogThreadData,
+  });
+  thread.unref();
+  let closing = false;
+  const ended = new Promise<void>((resolve) => {
+    thread.once("exit", (code) => {
+      if (!closing) {
+        writer.onFailure(new Error(`the log thread ended with code ${code}`));
+      }
+      resolve();
+    });
+  });
+  thread.once("error", (error) => writer.onFailure(error));
+
+  const written = (): void => {
+    // Waiting for memory does not keep the event loop alive, the thread does.
+    thread.unref();
+    faults.at("flush:after");
+    writer.onWritten();
+  };
+
+  const writer: FrameWriter = {
+    frame: slot.frame,
+    onWritten() {},
+    onFailure() {},
+    write(segmentNumber, offset, sizeBytes) {
+      faults.at("flush:before");
+      thread.ref();
+      const before = Atomics.load(words, Word.written);
+      Atomics.store(words, Word.segment, segmentNumber);
+      Atomics.store(words, Word.offset, offset);
+      Atomics.store(words, Word.sizeBytes, sizeBytes);
+      Atomics.add(words, Word.submitted, 1);
+      slot.wake();
+      const waiting = Atomics.waitAsync(words, Word.written, before);
+      if (waiting.async) {
+        void waiting.value.then(written);
+      } else {
+        queueMicrotask(written);
+      }
+    },
+    allocate(header) {
+      slot.header.set(header);
+      Atomics.store(words, Word.order, Order.running);
+      slot.wake();
+    },
+    allocation(): AllocationState {
+      switch (Atomics.load(words, Word.order)) {
+        case Order.running:
+          return "running";
+        case Order.done:
+          Atomics.store(words, Word.order, Order.none);
+          return "done";
+        case Order.full:
+          Atomics.store(words, Word.order, Order.none);
+          return "full";
+        default:
+          return "none";
+      }
+    },
+    async close() {
+      closing = true;
+      thread.ref();
+      Atomics.store(words, Word.stop, 1);
+      slot.wake();
+      await ended;
+    },
+  };
+  return writer;
+}

@@ -1,0 +1,110 @@
+/** Checks what a peer or a host module asks to append, before anything is decided or ordered. */
+import { NeapError } from "../errors.ts";
+import { type Tag, tag } from "../ids.ts";
+import { FRAME_MAX_BYTES } from "../journal/journal.ts";
+import { RecordKind } from "./kinds.ts";
+import type { AppendRequest, Condition, NewRecord } from "./logbook.ts";
+import { FRAME_MAX_RECORDS } from "./record-codec.ts";
+
+const MAX_TAGS = 255;
+const MAX_BLOBS = 255;
+const MAX_CONDITIONS = 4_095;
+
+/** Kinds that only the shard itself appends. */
+const OWN_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.epoch, RecordKind.gc]);
+const APPENDABLE: ReadonlySet<RecordKind> = new Set(Object.values(RecordKind).filter((kind) => !OWN_KINDS.has(kind)));
+
+/**
+ * @throws BAD_RECORD  no records, an unknown kind, too many parts
+ * @throws RECORD_TOO_LARGE  the data alone, or the number of records, does not fit a frame
+ * @throws BAD_TAG  empty, too long, or twice in a record
+ * @throws BAD_SEQNUM  an initial cursor or condition is not a whole number in range
+ */
+export function checkRequest({ records, when }: AppendRequest): void {
+  if (records.length === 0) {
+    throw new NeapError("BAD_RECORD", "records is empty, must hold at least 1");
+  }
+  if (records.length > FRAME_MAX_RECORDS) {
+    throw new NeapError("RECORD_TOO_LARGE", `records holds ${records.length}, must be at most ${FRAME_MAX_RECORDS}`);
+  }
+  let dataBytes = 0;
+  for (const record of records) {
+    checkRecord(record);
+    dataBytes += record.data.byteLength;
+  }
+  if (dataBytes > FRAME_MAX_BYTES) {
+    throw tooLarge(dataBytes);
+  }
+  if (when !== undefined) {
+    checkConditions(when);
+  }
+}
+
+export function tooLarge(sizeBytes: number): NeapError {
+  return new NeapError("RECORD_TOO_LARGE", `the request has ${sizeBytes} bytes, a frame holds at most ${FRAME_MAX_BYTES}`);
+}
+
+function checkRecord({ kind, tags, initialCursor, blobs }: NewRecord): void {
+  if (!APPENDABLE.has(kind)) {
+    throw new NeapError("BAD_RECORD", `kind is ${kind}, which cannot be appended`);
+  }
+  if (tags.length > MAX_TAGS) {
+    throw new NeapError("BAD_RECORD", `tags holds ${tags.length}, must be at most ${MAX_TAGS}`);
+  }
+  for (let i = 0; i < tags.length; i++) {
+    checkTag(tags[i] as Tag);
+  }
+  if (tags.length > 1 && hasDuplicate(tags)) {
+    throw new NeapError("BAD_TAG", "a tag is twice in tags");
+  }
+  if (initialCursor !== undefined) {
+    checkNumber("initialCursor", initialCursor);
+  }
+  if (blobs !== undefined) {
+    if (blobs.length > MAX_BLOBS) {
+      throw new NeapError("BAD_RECORD", `blobs holds ${blobs.length}, must be at most ${MAX_BLOBS}`);
+    }
+    for (const blob of blobs) {
+      checkNumber("blob size", blob.sizeBytes);
+    }
+  }
+}
+
+function checkConditions(when: readonly Condition[]): void {
+  if (when.length > MAX_CONDITIONS) {
+    throw new NeapError("BAD_RECORD", `when holds ${when.length}, must be at most ${MAX_CONDITIONS}`);
+  }
+  for (const condition of when) {
+    checkTag(condition.tag);
+    if ("length" in condition) {
+      checkNumber("length", condition.length);
+    } else {
+      checkNumber("last", condition.last);
+    }
+  }
+}
+
+/** The short way for what nearly every tag is. */
+function checkTag(value: Tag): void {
+  if (value.length === 0 || value.length > 400) {
+    tag(value);
+  }
+}
+
+function checkNumber(field: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new NeapError("BAD_SEQNUM", `${field} is ${value}, must be a whole number from 0 to 2^53 - 1`);
+  }
+}
+
+function hasDuplicate(tags: readonly Tag[]): boolean {
+  if (tags.length > 8) {
+    return new Set(tags).size < tags.length;
+  }
+  for (let i = 1; i < tags.length; i++) {
+    if (tags.lastIndexOf(tags[i] as Tag, i - 1) >= 0) {
+      return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,122 @@
+/**
+ * What a GC record collects from the index of its LogBook.
+ *
+ * G1. Every unfinished instance reads at or above the watermark, so the newest version of an object at or below it stays, with all
+ *     newer ones; older ones cannot be read any more. A delete as the only version left goes too: absent is absent.
+ * G2. A step stream goes when its instance is done, the watermark has passed its DONE, and nobody needs the result. No tombstone is
+ *     left: copies of the instance began before its DONE, so `stale` refuses their first step, `badPosition` all others (F20).
+ * G3. The result of a keyed call is needed while it is retained, that of a child while the caller's stream is there. Key and call id
+ *     go after twice the retention.
+ */
+import type { SeqNum, Tag } from "../ids.ts";
+import { attemptTag, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
+import type { BookState, IndexedRecords } from "./book-state.ts";
+import type { Collection } from "./collection.ts";
+import type { Instance } from "./instances.ts";
+import { RecordKind } from "./kinds.ts";
+
+type Drop = (seqnum: SeqNum) => void;
+
+/** @param timeMs  the GC record's own time */
+export function collect(book: BookState, collection: Collection, timeMs: number, records: IndexedRecords): void {
+  const drop = (seqnum: SeqNum) => records.drop(seqnum);
+  if (collection.watermark > book.floor) {
+    book.floor = collection.watermark;
+  }
+  book.garbage = 0;
+  collectVersions(book, records, drop);
+  collectInstances(book, collection, drop);
+  collectExpired(book, expiredBefore(collection, timeMs), drop);
+}
+
+/** Whether this collection would end the retention of a result, or of the key to one. */
+export function isDue(book: BookState, collection: Collection, nowMs: number): boolean {
+  const retained = book.instances.retained[0];
+  const expiring = book.expiring[0];
+  return (
+    (retained !== undefined && isExpired(retained, collection)) ||
+    (expiring !== undefined && expiring.doneMs < expiredBefore(collection, nowMs))
+  );
+}
+
+function isExpired(instance: Instance, collection: Collection): boolean {
+  return instance.doneMs < collection.retainSinceMs && isPassed(instance, collection.watermark);
+}
+
+/** Every copy of it, also one that has logged nothing, began at a cursor below this floor: it cannot begin again (F20). */
+function isPassed(instance: Instance, floor: SeqNum): boolean {
+  return instance.done < floor;
+}
+
+/** Twice the retention ago: the record's time and `retainSinceMs` are one retention apart. */
+function expiredBefore(collection: Collection, timeMs: number): number {
+  return collection.retainSinceMs - (timeMs - collection.retainSinceMs);
+}
+
+function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): void {
+  const gone = new Set<string>();
+  for (const tag of book.superseded) {
+    const stream = book.streams.get(tag);
+    if (stream === undefined) {
+      book.superseded.delete(tag);
+      continue;
+    }
+    stream.collectBefore(book.floor, drop);
+    if (stream.kept > 1) {
+      continue;
+    }
+    if (records.kindOf(stream.last) !== RecordKind.delete) {
+      book.superseded.delete(tag);
+    } else if (stream.last <= book.floor) {
+      book.superseded.delete(tag);
+      free(book, tag, drop);
+      gone.add(tag.slice(OBJECT_TAG_PREFIX.length));
+    }
+  }
+  book.names.remove(gone);
+}
+
+function collectInstances(book: BookState, collection: Collection, drop: Drop): void {
+  const { instances } = book;
+  for (const instance of takeWhile(instances.retained, (one) => isExpired(one, collection))) {
+    book.expiring.push({ tags: instance.resultTags, doneMs: instance.doneMs });
+    collectInstance(book, instance, drop);
+  }
+  // A collected caller's children join the list while it is walked.
+  const waiting: Instance[] = [];
+  for (let next = instances.ended.pop(); next !== undefined; next = instances.ended.pop()) {
+    if (isPassed(next, book.floor)) {
+      collectInstance(book, next, drop);
+    } else {
+      waiting.push(next);
+    }
+  }
+  instances.ended = waiting;
+}
+
+function collectInstance(book: BookState, instance: Instance, drop: Drop): void {
+  free(book, stepTag(instance.id), drop);
+  free(book, attemptTag(instance.id), drop);
+  for (const child of instance.children) {
+    book.instances.orphan(child);
+  }
+}
+
+function collectExpired(book: BookState, beforeMs: number, drop: Drop): void {
+  for (const { tags } of takeWhile(book.expiring, (one) => one.doneMs < beforeMs)) {
+    for (const tag of tags) {
+      free(book, tag, drop);
+    }
+  }
+}
+
+/** Removes and returns the first ones that pass. */
+function takeWhile<T>(list: T[], passes: (one: T) => boolean): T[] {
+  const kept = list.findIndex((one) => !passes(one));
+  return list.splice(0, kept < 0 ? list.length : kept);
+}
+
+function free(book: BookState, tag: Tag, drop: Drop): void {
+  book.streams.get(tag)?.collectAll(drop);
+  book.streams.delete(tag);
+}

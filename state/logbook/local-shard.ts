@@ -1,0 +1,203 @@
+/**
+ * The owner of a journal: the LogBooks in it, for the host it runs in and for other nodes.
+ *
+ * Owns: opening (replay, the new epoch), sessions, collection.
+ * Does not own: order (sequencer), the index (shard-index), the disk (outbox, journal, blobs).
+ *
+ * S1. Nothing is served before everything durable is applied and the EPOCH record of this opening is durable (F1).
+ * S2. Nothing is deleted from the disk before the record that orders it is durable (F4).
+ */
+import { NeapError } from "../errors.ts";
+import type { InstanceId, LogBookId, SeqNum } from "../ids.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { OwnedBlobs } from "../objects/blobs.ts";
+import type { Clock, Faults, Timers } from "../ports.ts";
+import type { BookState } from "./book-state.ts";
+import { encodeCollection } from "./collection.ts";
+import { encodeEpoch } from "./epoch.ts";
+import { isDue } from "./gc.ts";
+import { RecordKind } from "./kinds.ts";
+import { LocalSession, type SessionParts } from "./local-session.ts";
+import type { LogBook, LogRecord, Shard, ShardSource, UnfinishedInstance } from "./logbook.ts";
+import { Outbox } from "./outbox.ts";
+import { RecordStore } from "./record-store.ts";
+import { Sequencer } from "./sequencer.ts";
+import { ShardIndex } from "./shard-index.ts";
+
+export interface LocalShardParts {
+  /** Given back by `close`. */
+  readonly journal: Journal;
+  readonly blobs: OwnedBlobs;
+  /** The size of the object whose value a write record holds. */
+  readonly objectSizeBytes: (record: LogRecord) => number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly faults: Faults;
+  readonly options?: Partial<LocalShardOptions>;
+}
+
+export interface LocalShardOptions {
+  /** How long the result of a keyed call can be asked for. */
+  readonly retentionMs: number;
+  /** Records in memory besides those that are not durable. */
+  readonly recentMaxBytes: number;
+  /** Above this many bytes ordered and not durable, appends wait. */
+  readonly undurableMaxBytes: number;
+  /** A LogBook is collected when this many versions were superseded or instances done. */
+  readonly garbageMin: number;
+}
+
+export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
+  retentionMs: 24 * 60 * 60 * 1_000,
+  recentMaxBytes: 64 * 1024 * 1024,
+  undurableMaxBytes: 64 * 1024 * 1024,
+  garbageMin: 1_000,
+};
+
+/**
+ * Replays the journal, removes what a crash left among the blobs, and begins a new epoch, which is durable when this resolves.
+ *
+ * @throws JOURNAL_DAMAGED a frame does not hold records
+ * @throws DISK_FULL no room for the EPOCH record
+ */
+export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard> {
+  const { journal, blobs } = parts;
+  const options = { ...DEFAULT_SHARD_OPTIONS, ...parts.options };
+  const store = new RecordStore(journal, options.recentMaxBytes);
+  const index = new ShardIndex(store);
+  for (const frame of journal.frames()) {
+    index.replay(frame);
+  }
+  index.blobs.takeDead();
+  const outbox = new Outbox(journal, store, parts.timers, index.tail);
+  const sequencer = new Sequencer({ ...parts, index, outbox, undurableMaxBytes: options.undurableMaxBytes });
+  await blobs.sweep((name) => index.blobs.has(name));
+  const data = encodeEpoch({ epoch: journal.epoch, previousEnd: index.tail });
+  await outbox.whenDurable(sequencer.orderOwn(null, { kind: RecordKind.epoch, tags: [], data }));
+  return new LocalShard(journal, blobs, { index, outbox, sequencer, blobs, objectSizeBytes: parts.objectSizeBytes }, options);
+}
+
+/** The methods of Shard are those of the local host's own session. */
+export class LocalShard implements Shard, ShardSource {
+  readonly epoch: number;
+  readonly ended: Promise<void>;
+  readonly blobs: OwnedBlobs;
+  readonly #journal: Journal;
+  readonly #parts: SessionParts;
+  readonly #options: LocalShardOptions;
+  readonly #sessions = new Set<LocalSession>();
+  readonly #own: LocalSession;
+  readonly #held = new Set<{ readonly seqnum: SeqNum }>();
+  #closing: Promise<void> | undefined;
+
+  /** Use `openLocalShard`. */
+  constructor(journal: Journal, blobs: OwnedBlobs, parts: SessionParts, options: LocalShardOptions) {
+    this.#journal = journal;
+    this.#parts = parts;
+    this.#options = options;
+    this.blobs = blobs;
+    this.epoch = journal.epoch;
+    this.#own = new LocalSession(parts);
+    this.ended = this.#own.ended;
+    this.#sessions.add(this.#own);
+  }
+
+  /** A session of its own for a remote node; its `close` gives back what the node held. */
+  openSession(): Shard {
+    const session = new LocalSession(this.#parts);
+    if (this.#closing === undefined) {
+      this.#sessions.add(session);
+      void session.ended.then(() => this.#sessions.delete(session));
+    } else {
+      void session.close();
+    }
+    return session;
+  }
+
+  current(): Shard | undefined {
+    return this.#own.isOver ? undefined : this;
+  }
+
+  async available(_timeoutMs: number): Promise<Shard> {
+    this.#own.check();
+    return this;
+  }
+
+  book(id: LogBookId): LogBook {
+    return this.#own.book(id);
+  }
+
+  books(): Promise<readonly LogBookId[]> {
+    return this.#own.books();
+  }
+
+  whenDurable(seqnum: SeqNum): Promise<void> {
+    return this.#own.whenDurable(seqnum);
+  }
+
+  claim(limit: number): Promise<readonly UnfinishedInstance[]> {
+    return this.#own.claim(limit);
+  }
+
+  release(book: LogBookId, instance: InstanceId): Promise<void> {
+    return this.#own.release(book, instance);
+  }
+
+  unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {
+    return this.#own.unfinished(book);
+  }
+
+  /**
+   * Keeps versions readable at `seqnum` and later until the returned call, for an attempt that has no record yet. Without it such an
+   * attempt may be refused `stale` and starts again (F11).
+   */
+  holdCursor(seqnum: SeqNum): () => void {
+    const held = { seqnum };
+    this.#held.add(held);
+    return () => this.#held.delete(held);
+  }
+
+  /**
+   * Collects in every LogBook where enough has become collectable. What it lets go of on disk is deleted when this resolves.
+   * @throws DISK_FULL, OWNER_UNAVAILABLE
+   */
+  async collect(): Promise<void> {
+    this.#own.check();
+    const { index, outbox, sequencer } = this.#parts;
+    for (const book of index.books.values()) {
+      const nowMs = sequencer.timeMs();
+      const collection = { watermark: this.#watermark(book), retainSinceMs: nowMs - this.#options.retentionMs };
+      if (book.garbage >= this.#options.garbageMin || isDue(book, collection, nowMs)) {
+        sequencer.orderOwn(book, { kind: RecordKind.gc, tags: [], data: encodeCollection(collection) });
+      }
+    }
+    const dead = index.blobs.takeDead();
+    await outbox.whenDurable(index.tail);
+    await this.blobs.remove(dead);
+  }
+
+  /** Refuses what comes from now on, writes what is ordered, ends all sessions and gives the journal back. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { index, outbox, sequencer } = this.#parts;
+    sequencer.stop(new NeapError("OWNER_UNAVAILABLE", "the owner of the LogBook is stopping"));
+    for (const session of this.#sessions) {
+      await session.close();
+    }
+    await outbox.whenDurable(index.tail);
+    await this.#journal.close();
+  }
+
+  /** No attempt that can still write reads below this (F11). */
+  #watermark(book: BookState): SeqNum {
+    let lowest = Math.min(this.#parts.index.tail, book.instances.readsFrom());
+    for (const { seqnum } of this.#held) {
+      lowest = Math.min(lowest, seqnum);
+    }
+    return lowest as SeqNum;
+  }
+}

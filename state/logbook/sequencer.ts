@@ -1,0 +1,247 @@
+/**
+ * Orders the records of a shard.
+ *
+ * Owns: the decision and the order, in one tick; room on the disk, back-pressure, the turns of streams.
+ * Does not own: sessions (local-shard), bytes on their way to the disk (outbox).
+ *
+ * Q1. Between the decision and the application of a request nothing else runs: an outcome is known before it is durable, and is
+ *     final unless the process dies.
+ * Q2. Requests are decided in the order in which they came, also when they had to wait for room.
+ * Q3. Nothing is ordered that the journal has no room for (F34), nor that names a blob which is not here (F6).
+ */
+import { invariant, NeapError } from "../errors.ts";
+import type { SeqNum } from "../ids.ts";
+import { FRAME_MAX_BYTES, type Journal } from "../journal/journal.ts";
+import type { OwnedBlobs } from "../objects/blobs.ts";
+import type { Clock, Faults, Timers } from "../ports.ts";
+import type { BookState } from "./book-state.ts";
+import { checkRequest, tooLarge } from "./check-request.ts";
+import { refusal } from "./decide.ts";
+import type { Holder } from "./instances.ts";
+import { RecordKind } from "./kinds.ts";
+import type { AppendRequest, AppendResult, BlobRefLike, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import { FRAME_ALLOWANCE_BYTES, type Outbox } from "./outbox.ts";
+import { Frame } from "./record-codec.ts";
+import type { ShardIndex } from "./shard-index.ts";
+import { Turns } from "./turns.ts";
+
+/** Kinds that the host needs to get on, or to make room: they may use the journal's reserve. */
+const RESERVED: ReadonlySet<RecordKind> = new Set([
+  RecordKind.epoch,
+  RecordKind.gc,
+  RecordKind.done,
+  RecordKind.attempt,
+  RecordKind.parked,
+  RecordKind.resumed,
+]);
+const NO_CONDITIONS: readonly Condition[] = [];
+
+interface Waiting {
+  /** Decides the request now, or refuses it. */
+  readonly proceed: () => void;
+  readonly refuse: (error: NeapError) => void;
+}
+
+export class Sequencer {
+  readonly #journal: Journal;
+  readonly #index: ShardIndex;
+  readonly #outbox: Outbox;
+  readonly #blobs: OwnedBlobs;
+  readonly #clock: Clock;
+  readonly #faults: Faults;
+  readonly #timers: Timers;
+  readonly #undurableMaxBytes: number;
+  readonly #turns = new Map<BookState, Turns>();
+  readonly #read: (seqnum: SeqNum) => LogRecord;
+  #waiting: Waiting[] = [];
+  #stopped: NeapError | undefined = undefined;
+
+  constructor(parts: {
+    journal: Journal;
+    index: ShardIndex;
+    outbox: Outbox;
+    blobs: OwnedBlobs;
+    clock: Clock;
+    timers: Timers;
+    faults: Faults;
+    undurableMaxBytes: number;
+  }) {
+    this.#journal = parts.journal;
+    this.#index = parts.index;
+    this.#outbox = parts.outbox;
+    this.#blobs = parts.blobs;
+    this.#clock = parts.clock;
+    this.#timers = parts.timers;
+    this.#faults = parts.faults;
+    this.#undurableMaxBytes = parts.undurableMaxBytes;
+    this.#read = (seqnum) => this.#index.store.read(seqnum);
+    this.#outbox.onDurable = () => this.#admit();
+  }
+
+  /**
+   * As LogBook.append.
+   * @param holder  the session that asks
+   */
+  async append(book: BookState, request: AppendRequest, holder: Holder): Promise<AppendResult> {
+    checkRequest(request);
+    for (const record of request.records) {
+      for (const blob of record.blobs ?? []) {
+        await this.#checkBlob(blob);
+      }
+    }
+    if (this.#stopped !== undefined) {
+      throw this.#stopped;
+    }
+    if (this.#waiting.length > 0 || this.#outbox.undurableBytes >= this.#undurableMaxBytes) {
+      return this.#appendLater(book, request, holder);
+    }
+    return this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder);
+  }
+
+  /** Orders a record of the shard's own, of a LogBook or (null) of no one, without conditions. */
+  orderOwn(book: BookState | null, record: NewRecord): SeqNum {
+    const result = this.#order(book, [record], NO_CONDITIONS, undefined);
+    invariant(result.kind === "appended", `the shard's own record was refused: ${result.kind}`);
+    return result.seqnum;
+  }
+
+  /** The time that a record ordered now gets (F35). */
+  timeMs(): number {
+    return Math.max(this.#index.timeMs, this.#clock.now());
+  }
+
+  turns(book: BookState): Turns {
+    let turns = this.#turns.get(book);
+    if (turns === undefined) {
+      turns = new Turns(this.#timers);
+      this.#turns.set(book, turns);
+    }
+    return turns;
+  }
+
+  /** Ends all turns of a session. */
+  leaveTurns(holder: Holder): void {
+    for (const turns of this.#turns.values()) {
+      turns.leaveAll(holder);
+    }
+  }
+
+  /** Refuses the requests that wait, and all that come. */
+  stop(error: NeapError): void {
+    this.#stopped = error;
+    for (const { refuse } of this.#waiting.splice(0)) {
+      refuse(error);
+    }
+  }
+
+  #order(
+    book: BookState | null,
+    records: readonly NewRecord[],
+    when: readonly Condition[],
+    holder: Holder | undefined,
+  ): AppendResult {
+    this.#faults.at("append:before");
+    const refused = book === null ? undefined : refusal(book, records, when, this.#index.tail, this.#read);
+    if (refused !== undefined) {
+      return refused;
+    }
+    let bound = Frame.conditionBoundBytes(when);
+    for (const record of records) {
+      bound += Frame.boundBytes(record);
+    }
+    this.#checkRoom(bound, records);
+    const timeMs = this.timeMs();
+    const frame = this.#outbox.gather((this.#index.tail + 1) as SeqNum, records.length, bound);
+    const offsets = this.#encode(frame, book, records, when, timeMs);
+    const start = offsets[0] ?? frame.length;
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i] as NewRecord;
+      const offset = offsets[i] ?? 0;
+      this.#index.apply(book, record, timeMs, offset, (offsets[i + 1] ?? frame.length) - offset, holder);
+    }
+    this.#outbox.gathered(frame.length - start);
+    if (book !== null && this.#turns.size > 0) {
+      this.#endTurns(book, records);
+    }
+    this.#faults.at("append:after");
+    return { kind: "appended", seqnum: this.#index.tail, timeMs };
+  }
+
+  /** Adds all records to the frame, or none. @throws BAD_TAG, RECORD_TOO_LARGE */
+  #encode(
+    frame: Frame,
+    book: BookState | null,
+    records: readonly NewRecord[],
+    when: readonly Condition[],
+    timeMs: number,
+  ): number[] {
+    const { length, count } = frame;
+    const offsets: number[] = [];
+    try {
+      for (let i = 0; i < records.length; i++) {
+        offsets.push(frame.add(book === null ? "" : book.id, records[i] as NewRecord, timeMs, i === 0 ? when : NO_CONDITIONS));
+      }
+      if (frame.length > FRAME_MAX_BYTES) {
+        throw tooLarge(frame.length);
+      }
+    } catch (error) {
+      frame.rewind(length, count);
+      throw error;
+    }
+    return offsets;
+  }
+
+  #checkRoom(boundBytes: number, records: readonly NewRecord[]): void {
+    const sizeBytes = this.#outbox.waitingBytes + FRAME_ALLOWANCE_BYTES + boundBytes;
+    const reserved = records.every((record) => RESERVED.has(record.kind));
+    if (!this.#journal.hasRoom(sizeBytes, reserved)) {
+      throw new NeapError("DISK_FULL", `the journal has no room for ${boundBytes} bytes; nothing was ordered`);
+    }
+  }
+
+  async #checkBlob({ name, sizeBytes }: BlobRefLike): Promise<void> {
+    const held = this.#blobs.known(name) ?? (await this.#blobs.size(name));
+    if (held !== sizeBytes) {
+      const what = held === null ? "is not held here" : `has ${held} bytes`;
+      throw new NeapError("BLOB_MISSING", `blob ${name} of ${sizeBytes} bytes ${what}`);
+    }
+  }
+
+  #appendLater(book: BookState, request: AppendRequest, holder: Holder): Promise<AppendResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
+    const proceed = () => {
+      try {
+        resolve(this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    this.#waiting.push({ proceed, refuse: reject });
+    // Asking starts a flush: without one the room would never come.
+    void this.#outbox.whenDurable(this.#index.tail);
+    return promise;
+  }
+
+  /** Decides requests that waited for room. */
+  #admit(): void {
+    while (this.#outbox.undurableBytes < this.#undurableMaxBytes) {
+      const next = this.#waiting.shift();
+      if (next === undefined) {
+        return;
+      }
+      next.proceed();
+    }
+    void this.#outbox.whenDurable(this.#index.tail);
+  }
+
+  #endTurns(book: BookState, records: readonly NewRecord[]): void {
+    const turns = this.#turns.get(book);
+    if (turns !== undefined && turns.size > 0) {
+      for (const record of records) {
+        for (const tag of record.tags) {
+          turns.appended(tag);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import type { Tag } from "../ids.ts";
+import type { Timers } from "../ports.ts";
+
+const TURN_MS = 100;
+
+interface Turned {
+  readonly owner: object;
+  readonly grant: () => void;
+  cancelTimer: () => void;
+}
+
+/**
+ * Queues of those who want to change a stream, first come first served. Only a matter of speed: nobody is kept from appending.
+ */
+export class Turns {
+  readonly #timers: Timers;
+  /** The first of each queue has the turn. */
+  readonly #queues = new Map<Tag, Turned[]>();
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
+
+  /** How many streams somebody has the turn of. */
+  get size(): number {
+    return this.#queues.size;
+  }
+
+  /** Resolves when the turn has come, to what ends it. `owner` is the session that asks. */
+  take(tag: Tag, owner: object): Promise<() => void> {
+    const { promise, resolve } = Promise.withResolvers<() => void>();
+    const turned: Turned = { owner, grant: () => resolve(() => this.#leave(tag, turned)), cancelTimer: () => {} };
+    const queue = this.#queues.get(tag);
+    if (queue === undefined) {
+      this.#queues.set(tag, [turned]);
+      this.#begin(tag, turned);
+    } else {
+      queue.push(turned);
+    }
+    return promise;
+  }
+
+  /** A record with this tag was applied: the turn goes to the next. */
+  appended(tag: Tag): void {
+    const first = this.#queues.get(tag)?.[0];
+    if (first !== undefined) {
+      this.#leave(tag, first);
+    }
+  }
+
+  /** Ends the turns of a session, also those that have not begun. */
+  leaveAll(owner: object): void {
+    for (const [tag, queue] of this.#queues) {
+      for (const turned of queue.filter((one) => one.owner === owner)) {
+        turned.grant();
+        this.#leave(tag, turned);
+      }
+    }
+  }
+
+  #begin(tag: Tag, turned: Turned): void {
+    turned.cancelTimer = this.#timers.after(TURN_MS, () => this.#leave(tag, turned));
+    turned.grant();
+  }
+
+  #leave(tag: Tag, turned: Turned): void {
+    const queue = this.#queues.get(tag);
+    const index = queue?.indexOf(turned) ?? -1;
+    if (queue === undefined || index < 0) {
+      return;
+    }
+    turned.cancelTimer();
+    queue.splice(index, 1);
+    const next = queue[0];
+    if (next === undefined) {
+      this.#queues.delete(tag);
+    } else if (index === 0) {
+      this.#begin(tag, next);
+    }
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Blobs as files of one folder.
+ *
+ * Owns: the files, their names, their durability. Does not own: which blobs are alive (the shard's index).
+ *
+ * B1. A file has its final name only after its bytes are flushed, and is reported only after the folder is (F6).
+ * B2. A name is never used for other bytes: it holds the epoch and random bits, or is the hash of the content (F7).
+ * B3. A name from outside never leaves the folder: only the two forms below are looked up.
+ *
+ *   incoming/<random>           unfinished
+ *   <last two of name>/<name>   finished
+ */
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { NeapError } from "../errors.ts";
+import { type BlobName, quote } from "../ids.ts";
+import type { Random } from "../ports.ts";
+import type { BlobRef, BlobWriter, OwnedBlobs } from "./blobs.ts";
+
+const OWN_NAME = /^[0-9]{1,16}-[0-9a-f]{32}$/;
+const CONTENT_HASH = /^[0-9a-f]{32,128}$/;
+const INCOMING = "incoming";
+
+/** @param epoch  the owner's, part of every name drawn here */
+export async function openFileBlobs(parts: { directory: string; epoch: number; random: Random }): Promise<FileBlobs> {
+  await mkdir(join(parts.directory, INCOMING), { recursive: true });
+  await syncFolder(parts.directory);
+  return new FileBlobs(parts.directory, parts.epoch, parts.random);
+}
+
+export class FileBlobs implements OwnedBlobs {
+  readonly #directory: string;
+  readonly #epoch: number;
+  readonly #random: Random;
+  readonly #sizes = new Map<BlobName, number>();
+  readonly #folders = new Set<string>();
+
+  /** Use `openFileBlobs`. */
+  constructor(directory: string, epoch: number, random: Random) {
+    this.#directory = directory;
+    this.#epoch = epoch;
+    this.#random = random;
+  }
+
+  async create(name?: BlobName): Promise<BlobWriter> {
+    if (name !== undefined && !CONTENT_HASH.test(name)) {
+      throw new NeapError("BAD_NAME", `blob name ${quote(name)} is not a content hash: 32 to 128 hexadecimal digits`);
+    }
+    const unique = this.#hex();
+    const path = join(this.#directory, INCOMING, unique);
+    const final = name ?? (`${this.#epoch}-${unique}` as BlobName);
+    return new FileBlobWriter(await open(path, "wx"), path, (sizeBytes) => this.#adopt(path, final, sizeBytes));
+  }
+
+  known(name: BlobName): number | undefined {
+    return this.#sizes.get(name);
+  }
+
+  async size(name: BlobName): Promise<number | null> {
+    const known = this.#sizes.get(name);
+    if (known !== undefined || !isBlobName(name)) {
+      return known ?? null;
+    }
+    try {
+      const { size } = await stat(this.#path(name));
+      this.#sizes.set(name, size);
+      return size;
+    } catch (error) {
+      return ignoreMissing(error, null);
+    }
+  }
+
+  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const total = await this.size(name);
+    if (total === null) {
+      throw missing(name);
+    }
+    // Also keeps what a peer asks for from allocating more than there is.
+    const wanted = Math.max(0, Math.min(sizeBytes, total - offset));
+    const bytes = new Uint8Array(Number.isSafeInteger(wanted) && offset >= 0 ? wanted : 0);
+    if (bytes.byteLength === 0) {
+      return bytes;
+    }
+    let file: FileHandle;
+    try {
+      file = await open(this.#path(name), "r");
+    } catch (error) {
+      this.#sizes.delete(name);
+      return ignoreMissing(error, () => Promise.reject(missing(name)))();
+    }
+    try {
+      let read = 0;
+      while (read < bytes.byteLength) {
+        const { bytesRead } = await file.read(bytes, read, bytes.byteLength - read, offset + read);
+        if (bytesRead === 0) {
+          throw missing(name);
+        }
+        read += bytesRead;
+      }
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async sweep(isNamed: (name: BlobName) => boolean): Promise<void> {
+    for (const name of await readdir(join(this.#directory, INCOMING))) {
+      await rm(join(this.#directory, INCOMING, name), { force: true });
+    }
+    for (const folder of await readdir(this.#directory)) {
+      if (folder === INCOMING) {
+        continue;
+      }
+      for (const name of (await readdir(join(this.#directory, folder))) as BlobName[]) {
+        if (isBlobName(name) && !this.#isOfThisEpoch(name) && !isNamed(name)) {
+          await this.#delete(name);
+        }
+      }
+    }
+  }
+
+  async remove(names: readonly BlobName[]): Promise<void> {
+    for (const name of names) {
+      if (OWN_NAME.test(name)) {
+        await this.#delete(name);
+      }
+    }
+  }
+
+  /** Gives a finished file its name. */
+  async #adopt(path: string, name: BlobName, sizeBytes: number): Promise<BlobRef> {
+    const folder = join(this.#directory, name.slice(-2));
+    if (!this.#folders.has(folder)) {
+      await mkdir(folder, { recursive: true });
+      await syncFolder(this.#directory);
+      this.#folders.add(folder);
+    }
+    // A file of this name has the same bytes; replacing it needs no decision whether the old one was flushed.
+    await rename(path, this.#path(name));
+    await syncFolder(folder);
+    this.#sizes.set(name, sizeBytes);
+    return { name, sizeBytes };
+  }
+
+  async #delete(name: BlobName): Promise<void> {
+    this.#sizes.delete(name);
+    await rm(this.#path(name), { force: true });
+  }
+
+  #isOfThisEpoch(name: BlobName): boolean {
+    return name.startsWith(`${this.#epoch}-`);
+  }
+
+  #path(name: BlobName): string {
+    return join(this.#directory, name.slice(-2), name);
+  }
+
+  #hex(): string {
+    return Buffer.from(this.#random.bytes(16)).toString("hex");
+  }
+}
+
+class FileBlobWriter implements BlobWriter {
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #adopt: (sizeBytes: number) => Promise<BlobRef>;
+  #sizeBytes = 0;
+  #isOpen = true;
+
+  constructor(file: FileHandle, path: string, adopt: (sizeBytes: number) => Promise<BlobRef>) {
+    this.#file = file;
+    this.#path = path;
+    this.#adopt = adopt;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    let written = 0;
+    while (written < chunk.byteLength) {
+      const { bytesWritten } = await this.#file.write(chunk, written, chunk.byteLength - written, this.#sizeBytes);
+      written += bytesWritten;
+      this.#sizeBytes += bytesWritten;
+    }
+  }
+
+  async commit(): Promise<BlobRef> {
+    await this.#file.sync();
+    this.#isOpen = false;
+    await this.#file.close();
+    return this.#adopt(this.#sizeBytes);
+  }
+
+  async abort(): Promise<void> {
+    if (this.#isOpen) {
+      this.#isOpen = false;
+      await this.#file.close();
+      await rm(this.#path, { force: true });
+    }
+  }
+}
+
+function isBlobName(name: string): boolean {
+  return OWN_NAME.test(name) || CONTENT_HASH.test(name);
+}
+
+function missing(name: BlobName): NeapError {
+  return new NeapError("BLOB_MISSING", `blob ${quote(name)} is not held here`);
+}
+
+function ignoreMissing<T>(error: unknown, value: T): T {
+  if ((error as { code?: unknown }).code === "ENOENT") {
+    return value;
+  }
+  throw error;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

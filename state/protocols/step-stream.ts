@@ -1,0 +1,347 @@
+/**
+ * The step stream of one instance as one attempt walks along it.
+ *
+ * Owns: the attempt's position, cursor, dependency and pins; the decision whether an operation is replayed, performed or adopted.
+ * Does not own: what operations mean (protocols), who runs the guest (host/invocation).
+ *
+ * S1. Position p of the stream is decided by one conditional append; every attempt that reaches p sees the same record there.
+ * S2. At a given program point every attempt has the same position and cursor. Only records of the stream, and joins with
+ *     children's DONE, move the cursor.
+ * S3. Before the first step the cursor is the pinned initial cursor, never INIT's seqnum (F13).
+ * S4. The first step carries the pins and the nonce of the attempt that drew them. An attempt that loses it to another nonce
+ *     restarts from the winner's pins; later positions are adopted (F13).
+ * S5. After the attempt was fenced nothing it does has an effect: every call throws.
+ * S6. `dependency` is the highest seqnum of everything written or consulted: nothing leaves the platform before it is durable (F8).
+ */
+import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { RecordKind } from "../logbook/kinds.ts";
+import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
+import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } from "../logbook/step-record.ts";
+import { stepTag } from "../tags.ts";
+import { Fenced } from "./fenced.ts";
+
+/** How the first record of the instance comes into the log. */
+export type Origin =
+  /** Not logged yet: `init` is appended together with the first step (lazy INIT). */
+  | { readonly kind: "unlogged"; readonly pins: Pins; readonly init: () => Promise<NewRecord> }
+  /** INIT is logged and no step is, as far as this attempt knows: the first step carries `pins`. */
+  | { readonly kind: "initialised"; readonly pins: Pins }
+  /** A step is logged, or the pins follow from the first record itself (a child's Invoke). */
+  | { readonly kind: "pinned"; readonly pins: Pins };
+
+export interface Step {
+  readonly kind: RecordKind;
+  readonly fingerprint: Fingerprint;
+  readonly payload: Uint8Array;
+  /** Besides the instance's own stream. */
+  readonly tags?: readonly Tag[];
+  /** Besides the own position. */
+  readonly when?: readonly Condition[];
+  readonly blobs?: readonly BlobRefLike[];
+}
+
+export interface StepDone {
+  readonly record: { readonly kind: RecordKind; readonly seqnum: SeqNum; readonly timeMs: number };
+  /** The winning record's data when it is not this attempt's own. */
+  readonly theirs: LogRecord | null;
+}
+
+/** What travels with a storage part, both ways (F21, H15). */
+export interface StepStreamState {
+  readonly origin: "unlogged" | "initialised" | "pinned";
+  readonly pins: Pins;
+  readonly position: number;
+  readonly cursor: SeqNum;
+  readonly dependency: SeqNum;
+  readonly touched: boolean;
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class StepStream {
+  readonly instance: InstanceId;
+  readonly book: LogBook;
+  readonly tag: Tag;
+  #origin: Origin;
+  /** Records of positions `#loadedFrom` and up that were in the log before this attempt got there. */
+  #loaded: readonly LogRecord[];
+  #loadedFrom: number;
+  #position = 1;
+  #cursor: SeqNum;
+  #dependency: SeqNum = NO_SEQNUM;
+  #touched = false;
+  /** An append is on its way: whether it is in the log is not known yet. */
+  #appending = false;
+  #fenced: Fenced | null = null;
+
+  /**
+   * @param loaded  records of the stream from position `loadedFrom` on, for the replay
+   */
+  constructor(book: LogBook, instance: InstanceId, origin: Origin, loaded: readonly LogRecord[] = [], loadedFrom = 1) {
+    this.book = book;
+    this.instance = instance;
+    this.tag = stepTag(instance);
+    this.#origin = origin;
+    this.#loaded = loaded;
+    this.#loadedFrom = loadedFrom;
+    this.#cursor = origin.pins.initialCursor;
+    for (const record of loaded) {
+      this.consulted(record.seqnum);
+    }
+  }
+
+  /** Goes on where another node left off. */
+  static resume(
+    book: LogBook,
+    instance: InstanceId,
+    origin: Origin,
+    state: StepStreamState,
+    loaded: readonly LogRecord[],
+  ): StepStream {
+    const stream = new StepStream(book, instance, origin, loaded, state.position);
+    stream.#position = state.position;
+    stream.#cursor = state.cursor;
+    stream.#touched = state.touched;
+    stream.consulted(state.dependency);
+    return stream;
+  }
+
+  get cursor(): SeqNum {
+    return this.#cursor;
+  }
+
+  get dependency(): SeqNum {
+    return this.#dependency;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get pins(): Pins {
+    return this.#origin.pins;
+  }
+
+  /** Whether the instance has, or may have, a record in the log: then it will be finished whatever happens. */
+  get logged(): boolean {
+    return this.#origin.kind !== "unlogged" || this.#appending;
+  }
+
+  /** Whether the next step is in the log already. */
+  get replaying(): boolean {
+    return this.#position - this.#loadedFrom < this.#loaded.length;
+  }
+
+  state(): StepStreamState {
+    return {
+      origin: this.#origin.kind,
+      pins: this.#origin.pins,
+      position: this.#position,
+      cursor: this.#cursor,
+      dependency: this.#dependency,
+      touched: this.#touched,
+    };
+  }
+
+  /** Takes over what a storage part did to the stream. */
+  adopt(state: StepStreamState): void {
+    this.#check();
+    if (state.origin !== "unlogged" && this.#origin.kind === "unlogged") {
+      this.#origin = { kind: "initialised", pins: this.#origin.pins };
+    }
+    if (state.origin === "pinned") {
+      this.#origin = { kind: "pinned", pins: this.#origin.pins };
+    }
+    this.#position = state.position;
+    this.#cursor = state.cursor;
+    this.#touched = state.touched;
+    this.consulted(state.dependency);
+  }
+
+  /** Notes that something of this seqnum was consulted: output waits for it (F8). */
+  consulted(seqnum: SeqNum): void {
+    if (seqnum > this.#dependency) {
+      this.#dependency = seqnum;
+    }
+  }
+
+  /** Notes a log-free read: from now on the initial cursor may not move any more. */
+  touch(): void {
+    this.#check();
+    this.#touched = true;
+  }
+
+  /**
+   * Moves the initial cursor up to `tail`, which is allowed as long as nobody can have noticed where it was: no read was made and
+   * no step fixed it. Otherwise nothing changes.
+   */
+  refresh(tail: SeqNum): void {
+    if (this.#touched || this.#origin.kind === "pinned" || this.#position !== 1 || this.replaying || tail <= this.#cursor) {
+      return;
+    }
+    const pins = { ...this.#origin.pins, initialCursor: tail };
+    this.#origin = { ...this.#origin, pins };
+    this.#cursor = tail;
+  }
+
+  /** The join with a child: the child's effects are visible from here on (design §13.3). */
+  join(done: SeqNum): void {
+    this.#check();
+    this.consulted(done);
+    if (done > this.#cursor) {
+      this.#cursor = done;
+    }
+  }
+
+  /**
+   * Performs, replays or adopts the operation at the next position.
+   *
+   * @returns the record that stands at the position: `step.kind`, or CONFLICT when a condition of `step.when` failed (F10)
+   * @throws Fenced  `restart`: lost the first step, or nothing is logged and an object condition failed; `closed`: the instance is
+   *   done; `badPosition`: reload; `notDeterministic`: the log has another operation here (F31, F32)
+   */
+  async step(step: Step): Promise<StepDone> {
+    this.#check();
+    const position = this.#position;
+    if (this.replaying) {
+      return this.#consume(step, this.#recorded(position));
+    }
+    const result = await this.#append(step, position, step.when ?? []);
+    if (result.kind === "appended") {
+      return this.#performed(step.kind, result);
+    }
+    if (result.kind === "conflict" && result.tag !== this.tag) {
+      this.consulted(result.tail);
+      return this.#conflicted(step, position);
+    }
+    return this.#lost(step, position, result);
+  }
+
+  /** Goes past everything that is loaded, to log a DONE that no attempt reached. */
+  skipToEnd(): void {
+    this.#position = this.#loadedFrom + this.#loaded.length;
+  }
+
+  /** Closes the stream with the result of the instance. Same outcomes as `step`. */
+  async done(payload: Uint8Array, blobs: readonly BlobRefLike[]): Promise<StepDone> {
+    return this.step({ kind: RecordKind.done, fingerprint: NO_FINGERPRINT, payload, blobs });
+  }
+
+  /** Ends the attempt: every later call throws this (S5). */
+  fence(fenced: Fenced): Fenced {
+    this.#fenced ??= fenced;
+    return this.#fenced;
+  }
+
+  #check(): void {
+    if (this.#fenced !== null) {
+      throw this.#fenced;
+    }
+  }
+
+  async #append(step: Step, position: number, when: readonly Condition[]): Promise<AppendResult> {
+    const origin = this.#origin;
+    const pins = origin.kind === "pinned" ? null : origin.pins;
+    const record: NewRecord = {
+      kind: step.kind,
+      tags: step.tags === undefined ? [this.tag] : [this.tag, ...step.tags],
+      data: encodeStep({ fingerprint: step.fingerprint, pins }, step.payload),
+      ...(pins !== null && { initialCursor: pins.initialCursor }),
+      ...(step.blobs !== undefined && step.blobs.length > 0 && { blobs: step.blobs }),
+    };
+    const unlogged = origin.kind === "unlogged";
+    const records = unlogged ? [await origin.init(), record] : [record];
+    this.#check();
+    this.#appending = true;
+    const result = await this.book.append({ records, when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when] });
+    this.#appending = false;
+    return result;
+  }
+
+  #performed(kind: RecordKind, result: Extract<AppendResult, { kind: "appended" }>): StepDone {
+    if (this.#origin.kind !== "pinned") {
+      this.#origin = { kind: "pinned", pins: this.#origin.pins };
+    }
+    this.#moveTo(result.seqnum);
+    return { record: { kind, seqnum: result.seqnum, timeMs: result.timeMs }, theirs: null };
+  }
+
+  /** An object condition failed: log that, so that a replay fails here as well (F10). */
+  async #conflicted(step: Step, position: number): Promise<StepDone> {
+    if (this.#origin.kind === "unlogged") {
+      throw this.fence(new Fenced("restart", "an object changed before anything was logged"));
+    }
+    const conflict: Step = { kind: RecordKind.conflict, fingerprint: step.fingerprint, payload: EMPTY };
+    const result = await this.#append(conflict, position, []);
+    return result.kind === "appended" ? this.#performed(RecordKind.conflict, result) : this.#lost(step, position, result);
+  }
+
+  async #lost(step: Step, position: number, result: Exclude<AppendResult, { kind: "appended" }>): Promise<StepDone> {
+    switch (result.kind) {
+      case "stale":
+        throw this.fence(new Fenced("restart", `the initial cursor ${this.#cursor} is below the floor ${result.floor}`));
+      case "closed":
+        throw this.fence(new Fenced("closed", "the instance is done"));
+      case "badPosition":
+        throw this.fence(new Fenced("badPosition", `position ${position} of a stream of ${result.length} records`));
+      case "conflict": {
+        const from = this.#origin.kind === "unlogged" ? 1 : position;
+        const stream = await this.book.readStream(this.tag, from);
+        const first = stream.records[0];
+        if (first === undefined || (this.#origin.kind !== "pinned" && !this.#isOwn(first))) {
+          throw this.fence(new Fenced("restart", "another attempt logged the first step"));
+        }
+        this.#origin = { kind: "pinned", pins: this.#origin.pins };
+        this.#loaded = stream.records;
+        this.#loadedFrom = from;
+        return this.#consume(step, first);
+      }
+    }
+  }
+
+  /** Whether the first step was drawn with this attempt's nonce: by a copy of it that runs or ran a storage part. */
+  #isOwn(first: LogRecord): boolean {
+    const pins = first.kind === RecordKind.init ? null : decodeStep(first.data).pins;
+    return pins !== null && Buffer.from(pins.nonce).equals(this.#origin.pins.nonce);
+  }
+
+  #recorded(position: number): LogRecord {
+    const record = this.#loaded[position - this.#loadedFrom];
+    if (record === undefined) {
+      throw this.fence(new Fenced("badPosition", `position ${position} is not loaded`));
+    }
+    return record;
+  }
+
+  #consume(step: Step, record: LogRecord): StepDone {
+    const expectsConflict = step.when !== undefined && step.when.length > 0;
+    const sameKind = record.kind === step.kind || (expectsConflict && record.kind === RecordKind.conflict);
+    if (record.kind === RecordKind.done && step.kind !== RecordKind.done) {
+      throw this.fence(new Fenced("closed", "the instance is done"));
+    }
+    const theirs = decodeStep(record.data).fingerprint;
+    const ours = step.fingerprint;
+    if (!sameKind || theirs.target !== ours.target || theirs.value !== ours.value) {
+      throw this.fence(
+        new Fenced(
+          "notDeterministic",
+          `step ${this.#position} was kind ${record.kind} ${describe(theirs)}, a replay asks for kind ${step.kind} ${describe(ours)}`,
+        ),
+      );
+    }
+    this.#moveTo(record.seqnum);
+    return { record, theirs: record };
+  }
+
+  #moveTo(seqnum: SeqNum): void {
+    this.#position += 1;
+    this.consulted(seqnum);
+    if (seqnum > this.#cursor) {
+      this.#cursor = seqnum;
+    }
+  }
+}
+
+function describe(fingerprint: Fingerprint): string {
+  return `[${fingerprint.target.toString(16)}:${fingerprint.value.toString(16)}]`;
+}

@@ -1,0 +1,110 @@
+import type { BlobName } from "../ids.ts";
+import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore, type BlobWriter } from "../objects/blobs.ts";
+import { asBuffer, blobName, plainBytes } from "./record-wire.ts";
+import type { RemoteShard } from "./remote-shard.ts";
+import * as methods from "./shard-methods.ts";
+
+/** Bytes of one blob that are on their way and not yet written by the owner. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** The blobs that the owner of the journal holds. */
+export class RemoteBlobs implements BlobStore {
+  readonly #shard: RemoteShard;
+  #writers = 0;
+
+  constructor(shard: RemoteShard) {
+    this.#shard = shard;
+  }
+
+  async create(name?: BlobName): Promise<BlobWriter> {
+    const id = ++this.#writers;
+    await this.#shard.request(methods.createBlob, [id, name ?? ""]);
+    return new RemoteBlobWriter(this.#shard, id);
+  }
+
+  size(name: BlobName): Promise<number | null> {
+    return this.#shard.request(methods.blobSize, name);
+  }
+
+  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const slices: Uint8Array[] = [];
+    let readBytes = 0;
+    for (;;) {
+      const wanted = Math.min(sizeBytes - readBytes, BLOB_CHUNK_BYTES);
+      const slice = await this.#shard.request(methods.readBlob, [name, offset + readBytes, wanted]);
+      readBytes += slice.byteLength;
+      if (slices.length === 0 && (slice.byteLength < wanted || readBytes >= sizeBytes)) {
+        return plainBytes(slice);
+      }
+      slices.push(slice);
+      if (slice.byteLength < wanted || readBytes >= sizeBytes) {
+        return plainBytes(Buffer.concat(slices));
+      }
+    }
+  }
+}
+
+class RemoteBlobWriter implements BlobWriter {
+  readonly #shard: RemoteShard;
+  readonly #id: number;
+  /** Chunks on their way, oldest first. */
+  readonly #sent: { readonly sizeBytes: number; readonly written: Promise<unknown> }[] = [];
+  #sentBytes = 0;
+  #failure: unknown;
+  #isOver = false;
+
+  constructor(shard: RemoteShard, id: number) {
+    this.#shard = shard;
+    this.#id = id;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#check();
+    for (let offset = 0; offset < chunk.byteLength; offset += BLOB_CHUNK_BYTES) {
+      // A copy: the request may be packed only after this has returned.
+      const slice = Buffer.from(asBuffer(chunk).subarray(offset, offset + BLOB_CHUNK_BYTES));
+      const written = this.#shard.request(methods.writeBlob, [this.#id, slice]);
+      written.catch((error: unknown) => {
+        this.#failure ??= error;
+      });
+      this.#sent.push({ sizeBytes: slice.byteLength, written });
+      this.#sentBytes += slice.byteLength;
+      await this.#settle(WINDOW_BYTES);
+    }
+  }
+
+  async commit(): Promise<BlobRef> {
+    this.#check();
+    await this.#settle(0);
+    const [name, sizeBytes] = await this.#shard.request(methods.commitBlob, this.#id);
+    this.#isOver = true;
+    return { name: blobName(name), sizeBytes };
+  }
+
+  async abort(): Promise<void> {
+    if (!this.#isOver) {
+      this.#isOver = true;
+      // When the owner cannot be told, the session is over, and the upload with it.
+      await this.#shard.request(methods.abortBlob, this.#id).catch(() => {});
+    }
+  }
+
+  /** A chunk that could not be written is reported by whatever is asked next. */
+  #check(): void {
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
+  }
+
+  /** Waits until at most `maxBytes` are on their way. */
+  async #settle(maxBytes: number): Promise<void> {
+    while (this.#sentBytes > maxBytes) {
+      const oldest = this.#sent.shift();
+      if (oldest === undefined) {
+        return;
+      }
+      await oldest.written;
+      this.#sentBytes -= oldest.sizeBytes;
+    }
+  }
+}

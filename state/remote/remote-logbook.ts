@@ -1,0 +1,82 @@
+import { type LogBookId, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  ListedObject,
+  LogBook,
+  LogRecord,
+  ReadResult,
+  StreamRead,
+  Turn,
+} from "../logbook/logbook.ts";
+import { appendToWire, keyToWire, recordFromWire, resultFromWire, tagToWire } from "./record-wire.ts";
+import type { RemoteShard } from "./remote-shard.ts";
+import * as methods from "./shard-methods.ts";
+
+/**
+ * A LogBook of another node. An append that rejects with OWNER_UNAVAILABLE may have been ordered, at most once: its conditions or
+ * the log tell (F20, "reload").
+ */
+export class RemoteLogBook implements LogBook {
+  readonly id: LogBookId;
+  readonly #shard: RemoteShard;
+
+  constructor(id: LogBookId, shard: RemoteShard) {
+    this.id = id;
+    this.#shard = shard;
+  }
+
+  async append(request: AppendRequest): Promise<AppendResult> {
+    const [records, when] = appendToWire(request);
+    return resultFromWire(await this.#shard.request(methods.append, [this.id, records, when]));
+  }
+
+  async readPrev(tag: Tag, max: SeqNum): Promise<ReadResult> {
+    const [record, tail] = await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max]);
+    return { record: record === null ? null : recordFromWire(record), tail: seqNum(tail) };
+  }
+
+  /** Long streams come in pages; the length is that of the last page, and every position below it is there. */
+  async readStream(tag: Tag, from: number): Promise<StreamRead> {
+    const name = tagToWire(tag);
+    const records: LogRecord[] = [];
+    for (;;) {
+      const [page, length, closed, tail] = await this.#shard.request(methods.readStream, [this.id, name, from + records.length]);
+      records.push(...page.map(recordFromWire));
+      if (page.length === 0 || from + records.length >= length) {
+        return { records, length, closed, tail: seqNum(tail) };
+      }
+    }
+  }
+
+  /** Long lists come in pages; with MAX_SEQNUM each page is as of its own moment, and `tail` as of the last. */
+  async listObjects(
+    prefix: string,
+    after: string,
+    cursor: SeqNum,
+    limit: number,
+  ): Promise<{ objects: readonly ListedObject[]; tail: SeqNum }> {
+    const objects: ListedObject[] = [];
+    for (;;) {
+      const wanted = Math.min(limit - objects.length, methods.PAGE_ENTRIES);
+      const last = objects.at(-1)?.key ?? keyToWire(after);
+      const [page, tail] = await this.#shard.request(methods.listObjects, [this.id, keyToWire(prefix), last, cursor, wanted]);
+      for (const [key, sizeBytes, seqnum] of page) {
+        objects.push({ key, sizeBytes, seqnum: seqNum(seqnum) });
+      }
+      if (page.length < wanted || objects.length >= limit) {
+        return { objects, tail: seqNum(tail) };
+      }
+    }
+  }
+
+  async tail(): Promise<SeqNum> {
+    return seqNum(await this.#shard.request(methods.tail, [this.id]));
+  }
+
+  async turn(tag: Tag): Promise<Turn> {
+    const id = this.#shard.nextTurn();
+    const tail = await this.#shard.request(methods.turn, [this.id, tagToWire(tag), id]);
+    return { tail: seqNum(tail), end: () => this.#shard.notify(methods.endTurn, id) };
+  }
+}

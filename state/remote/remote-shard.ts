@@ -1,0 +1,104 @@
+/** The owner's shard as another node sees it over a connection. */
+import { NeapError } from "../errors.ts";
+import { type InstanceId, type LogBookId, logBookId, type SeqNum } from "../ids.ts";
+import type { LogBook, Shard, UnfinishedInstance } from "../logbook/logbook.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import { DurableWaits } from "./durable-waits.ts";
+import type { Method } from "./method.ts";
+import type { Peer } from "./peer.ts";
+import { unfinishedFromWire } from "./record-wire.ts";
+import { RemoteBlobs } from "./remote-blobs.ts";
+import { RemoteLogBook } from "./remote-logbook.ts";
+import * as methods from "./shard-methods.ts";
+
+/**
+ * A session that lives as long as its connection. Once it has ended every call, outstanding or later, rejects: with
+ * OWNER_UNAVAILABLE, and with EPOCH_CHANGED as soon as it is known that the owner was restarted (F1).
+ */
+export class RemoteShard implements Shard {
+  readonly epoch: number;
+  readonly ended: Promise<void>;
+  readonly blobs: BlobStore;
+  readonly #peer: Peer;
+  readonly #durable: DurableWaits;
+  #currentEpoch: number;
+  #turns = 0;
+
+  constructor(peer: Peer) {
+    this.#peer = peer;
+    this.epoch = peer.epoch;
+    this.#currentEpoch = peer.epoch;
+    this.ended = peer.ended.then(() => {});
+    this.blobs = new RemoteBlobs(this);
+    this.#durable = new DurableWaits((seqnum) => this.request(methods.whenDurable, seqnum));
+  }
+
+  /** The owner has begun another epoch: what is asked of this session from now on rejects with EPOCH_CHANGED. */
+  supersede(epoch: number): void {
+    this.#currentEpoch = epoch;
+    this.#peer.close();
+  }
+
+  request<Body, Answer>(method: Method<Body, Answer>, body: Body): Promise<Answer> {
+    return this.#currentEpoch === this.epoch ? this.#peer.request(method, body) : Promise.reject(this.#superseded());
+  }
+
+  notify<Body>(method: Method<Body, null>, body: Body): void {
+    this.#peer.notify(method, body);
+  }
+
+  /** A number that no other turn of this session has. */
+  nextTurn(): number {
+    return ++this.#turns;
+  }
+
+  book(id: LogBookId): LogBook {
+    return new RemoteLogBook(id, this);
+  }
+
+  async books(): Promise<readonly LogBookId[]> {
+    const all: LogBookId[] = [];
+    for (;;) {
+      const [page, isLast] = await this.request(methods.books, [all.length]);
+      all.push(...page.map(logBookId));
+      if (isLast) {
+        return all;
+      }
+    }
+  }
+
+  whenDurable(seqnum: SeqNum): Promise<void> {
+    if (this.#currentEpoch !== this.epoch) {
+      return Promise.reject(this.#superseded());
+    }
+    return this.#peer.failure === undefined ? this.#durable.wait(seqnum) : Promise.reject(this.#peer.failure);
+  }
+
+  async claim(limit: number): Promise<readonly UnfinishedInstance[]> {
+    return (await this.request(methods.claim, limit)).map(unfinishedFromWire);
+  }
+
+  async release(book: LogBookId, instance: InstanceId): Promise<void> {
+    await this.request(methods.release, [book, instance]);
+  }
+
+  async unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {
+    const all: UnfinishedInstance[] = [];
+    for (;;) {
+      const page = await this.request(methods.unfinished, [book, all.at(-1)?.instance ?? ""]);
+      all.push(...page.map(unfinishedFromWire));
+      if (page.length < methods.PAGE_ENTRIES) {
+        return all;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#peer.close();
+    await this.ended;
+  }
+
+  #superseded(): NeapError {
+    return new NeapError("EPOCH_CHANGED", `this session is of epoch ${this.epoch}, the owner is in epoch ${this.#currentEpoch}`);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * What a node may ask of the owner: the contracts of Shard, LogBook and BlobStore as arrays of fields. The shapes are checked here;
+ * ranges of names, tags and seqnums where they become ids (`record-wire.ts`).
+ */
+import Type, { type Static } from "typebox";
+import { RecordKind } from "../logbook/kinds.ts";
+import { Bytes, Count, method, Nothing, Text } from "./method.ts";
+
+const Kind = Type.Unsafe<RecordKind>({ enum: Object.values(RecordKind) });
+/** seqnum, kind, tags, time in ms, data */
+export const WireRecord = Type.Tuple([Count, Kind, Type.Array(Text), Type.Number(), Bytes]);
+export type WireRecord = Static<typeof WireRecord>;
+const WireRecordOrNone = Type.Union([WireRecord, Type.Null()]);
+/** kind, tags, data, initial cursor, blobs as name and size in bytes */
+export const WireNewRecord = Type.Tuple([
+  Kind,
+  Type.Array(Text, { maxItems: 255 }),
+  Bytes,
+  Type.Union([Type.Number(), Type.Null()]),
+  Type.Array(Type.Tuple([Text, Type.Number()]), { maxItems: 255 }),
+]);
+export type WireNewRecord = Static<typeof WireNewRecord>;
+/** tag, 0 length or 1 last, value */
+export const WireCondition = Type.Tuple([Text, Type.Union([Type.Literal(0), Type.Literal(1)]), Type.Number()]);
+export type WireCondition = Static<typeof WireCondition>;
+
+/** appended: seqnum, time · conflict: tag, existing, tail · badPosition: tag, length, tail · closed: tag, done, tail · stale: floor */
+export const WireAppendResult = Type.Union([
+  Type.Tuple([Type.Literal(0), Count, Type.Number()]),
+  Type.Tuple([Type.Literal(1), Text, WireRecordOrNone, Count]),
+  Type.Tuple([Type.Literal(2), Text, Count, Count]),
+  Type.Tuple([Type.Literal(3), Text, WireRecordOrNone, Count]),
+  Type.Tuple([Type.Literal(4), Count]),
+]);
+export type WireAppendResult = Static<typeof WireAppendResult>;
+
+export const WireUnfinished = Type.Tuple([Text, Text, Count, Type.Boolean()]);
+export type WireUnfinished = Static<typeof WireUnfinished>;
+const Book = Text;
+const Tag = Text;
+
+/** Answers that grow with the log are cut into pages of about this size. */
+export const PAGE_BYTES = 4 * 1024 * 1024;
+/** Entries of a page of short things. */
+export const PAGE_ENTRIES = 2_000;
+
+/** book, records, conditions */
+export const append = method(
+  "append",
+  Type.Tuple([Book, Type.Array(WireNewRecord, { maxItems: 4_095 }), Type.Array(WireCondition, { maxItems: 4_095 })]),
+  WireAppendResult,
+);
+/** book, tag, max → record, tail */
+export const readPrev = method("readPrev", Type.Tuple([Book, Tag, Count]), Type.Tuple([WireRecordOrNone, Count]));
+/** book, tag, from → a page of records, length, closed, tail */
+export const readStream = method(
+  "readStream",
+  Type.Tuple([Book, Tag, Count]),
+  Type.Tuple([Type.Array(WireRecord), Count, Type.Boolean(), Count]),
+);
+/** book, prefix, after, cursor, limit → a page of [key, size in bytes, seqnum], tail */
+export const listObjects = method(
+  "listObjects",
+  Type.Tuple([Book, Text, Text, Count, Count]),
+  Type.Tuple([Type.Array(Type.Tuple([Text, Count, Count])), Count]),
+);
+/** book → tail */
+export const tail = method("tail", Type.Tuple([Book]), Count);
+/** book, tag, the caller's number for the turn → tail */
+export const turn = method("turn", Type.Tuple([Book, Tag, Count]), Count);
+/** number of the turn; a notice */
+export const endTurn = method("endTurn", Count, Nothing);
+
+/** offset into the list → a page of it, whether it is the last */
+export const books = method("books", Type.Tuple([Count]), Type.Tuple([Type.Array(Book), Type.Boolean()]));
+/** seqnum */
+export const whenDurable = method("whenDurable", Count, Nothing);
+/** limit → at most PAGE_ENTRIES */
+export const claim = method("claim", Count, Type.Array(WireUnfinished));
+/** book, instance */
+export const release = method("release", Type.Tuple([Book, Text]), Nothing);
+/** book, instance after which to begin ("" for the first) → a page in the order of the instances */
+export const unfinished = method("unfinished", Type.Tuple([Book, Text]), Type.Array(WireUnfinished));
+
+/** the caller's number for the writer, name or "" */
+export const createBlob = method("blob.create", Type.Tuple([Count, Text]), Nothing);
+/** writer, chunk */
+export const writeBlob = method("blob.write", Type.Tuple([Count, Bytes]), Nothing);
+/** writer → name, size in bytes */
+export const commitBlob = method("blob.commit", Count, Type.Tuple([Text, Count]));
+/** writer */
+export const abortBlob = method("blob.abort", Count, Nothing);
+/** name → size in bytes */
+export const blobSize = method("blob.size", Text, Type.Union([Count, Type.Null()]));
+/** name, offset, size in bytes up to BLOB_CHUNK_BYTES */
+export const readBlob = method("blob.read", Type.Tuple([Text, Count, Count]), Bytes);

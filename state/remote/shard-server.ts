@@ -1,0 +1,117 @@
+/** Serves one session of the owner's shard to one node. */
+import { logBookId, seqNum, tag } from "../ids.ts";
+import type { LogBook, LogRecord, Shard, Turn } from "../logbook/logbook.ts";
+import { serveBlobs } from "./blob-server.ts";
+import { Lane } from "./lane.ts";
+import { fields } from "./method.ts";
+import type { Peer } from "./peer.ts";
+import { appendFromWire, instanceId, orNone, recordToWire, resultToWire, unfinishedToWire } from "./record-wire.ts";
+import * as methods from "./shard-methods.ts";
+
+/** A turn that was not ended is over by itself long before as many others have begun. */
+const MAX_TURNS = 4_096;
+
+/**
+ * Offers the methods of the shard to the peer until the connection or the session ends; then the other ends too, and with the
+ * session all that the node held.
+ */
+export function serveShard(peer: Peer, session: Shard): void {
+  void peer.ended.then(() => session.close());
+  void session.ended.then(() => peer.close());
+  serveBooks(peer, session);
+  serveTurns(peer, session);
+  serveBlobs(peer, session.blobs);
+  peer.handle(methods.whenDurable, async (seqnum) => {
+    await session.whenDurable(seqNum(seqnum));
+    return null;
+  });
+  peer.handle(methods.books, async ([offset]) => {
+    const all = [...(await session.books())].sort();
+    return fields(all.slice(offset, offset + methods.PAGE_ENTRIES), offset + methods.PAGE_ENTRIES >= all.length);
+  });
+  peer.handle(methods.claim, async (limit) => {
+    const claimed = await session.claim(Math.min(limit, methods.PAGE_ENTRIES));
+    return claimed.map(unfinishedToWire);
+  });
+  peer.handle(methods.release, async ([book, instance]) => {
+    await session.release(logBookId(book), instanceId(instance));
+    return null;
+  });
+  peer.handle(methods.unfinished, async ([book, after]) => {
+    const all = [...(await session.unfinished(logBookId(book)))].filter(({ instance }) => instance > after);
+    all.sort((a, b) => (a.instance < b.instance ? -1 : 1));
+    return all.slice(0, methods.PAGE_ENTRIES).map(unfinishedToWire);
+  });
+}
+
+function serveBooks(peer: Peer, session: Shard): void {
+  const books = new Map<string, LogBook>();
+  const pages = new Lane(peer);
+  const bookOf = (id: string): LogBook => {
+    let book = books.get(id);
+    if (book === undefined) {
+      book = session.book(logBookId(id));
+      books.set(id, book);
+    }
+    return book;
+  };
+  peer.handle(methods.append, async ([book, records, when]) => {
+    return resultToWire(await bookOf(book).append(appendFromWire(records, when)));
+  });
+  peer.handle(methods.readPrev, async ([book, name, max]) => {
+    const { record, tail } = await bookOf(book).readPrev(tag(name), seqNum(max));
+    return fields(orNone(record), tail);
+  });
+  peer.handle(methods.readStream, async ([book, name, from]) => {
+    const { records, length, closed, tail } = await pages.run(() => bookOf(book).readStream(tag(name), from));
+    return fields(firstPage(records).map(recordToWire), length, closed, tail);
+  });
+  peer.handle(methods.listObjects, async ([book, prefix, after, cursor, limit]) => {
+    const pageLimit = Math.min(limit, methods.PAGE_ENTRIES);
+    const { objects, tail } = await pages.run(() => bookOf(book).listObjects(prefix, after, seqNum(cursor), pageLimit));
+    return fields(
+      objects.map(({ key, sizeBytes, seqnum }) => fields(key, sizeBytes, seqnum)),
+      tail,
+    );
+  });
+  peer.handle(methods.tail, ([book]) => bookOf(book).tail());
+}
+
+/** As many records as fit a page, and at least one. */
+function firstPage(records: readonly LogRecord[]): readonly LogRecord[] {
+  let sizeBytes = 0;
+  let count = 0;
+  for (const { data, tags } of records) {
+    sizeBytes += data.byteLength;
+    for (const one of tags) {
+      sizeBytes += one.length * 3;
+    }
+    if (sizeBytes > methods.PAGE_BYTES && count > 0) {
+      break;
+    }
+    count++;
+  }
+  return records.slice(0, count);
+}
+
+function serveTurns(peer: Peer, session: Shard): void {
+  const turns = new Map<number, Turn>();
+  const end = (id: number): void => {
+    turns.get(id)?.end();
+    turns.delete(id);
+  };
+  peer.handle(methods.turn, async ([book, name, id]) => {
+    const turn = await session.book(logBookId(book)).turn(tag(name));
+    end(id);
+    turns.set(id, turn);
+    const oldest = turns.keys().next();
+    if (turns.size > MAX_TURNS && oldest.done !== true) {
+      end(oldest.value);
+    }
+    return turn.tail;
+  });
+  peer.handle(methods.endTurn, async (id) => {
+    end(id);
+    return null;
+  });
+}

@@ -1,0 +1,48 @@
+import { atLeast, type BenchCase, type Row } from "../bench-case.ts";
+import { startBareServer } from "../support/bare-process.ts";
+import { BenchHost, callBody } from "../support/bench-host.ts";
+import { sampleGuest } from "../support/guests.ts";
+import { alternate, type Measurement, nth } from "../support/measurement.ts";
+
+const CONNECTIONS = [1, 16, 64];
+const RATIO_BAR = atLeast(0.6, "design §12; host-rules H30");
+
+export const hello: BenchCase = {
+  name: "hello",
+  measures: "calls without state, beside a bare node:http server that reads and parses the same POST and sends the same answer",
+  async run(bench) {
+    const { load, rounds, roundMs } = bench;
+    const barePort = await startBareServer(bench);
+    const host = await BenchHost.start(bench, "hello");
+    await host.upload("hello", await sampleGuest("hello"));
+    const bodies = [callBody("hello", "Neap")];
+    const bareLoad = (connections: number, durationMs: number) =>
+      load.run({ port: barePort, path: "/f/", connections, durationMs, bodies });
+    await bareLoad(16, roundMs);
+    await host.load(16, roundMs, bodies);
+    const rows: Row[] = [];
+    for (const connections of CONNECTIONS) {
+      const taken = await alternate(rounds, [
+        () => bareLoad(connections, roundMs),
+        () => host.load(connections, roundMs, bodies),
+      ]);
+      const bare = nth(taken, 0);
+      const called = nth(taken, 1);
+      rows.push(...rowsOf(`bare, ${connections} connections`, bare), ...rowsOf(`hello, ${connections} connections`, called), {
+        what: `hello ÷ bare, ${connections} connections`,
+        value: called.perSecond / bare.perSecond,
+        unit: "×",
+        ...(connections === 64 ? { bar: RATIO_BAR } : {}),
+      });
+    }
+    return rows;
+  },
+};
+
+function rowsOf(what: string, { perSecond, p50Ms, p99Ms }: Measurement): Row[] {
+  return [
+    { what, value: perSecond, unit: "calls/s" },
+    { what: `${what}, p50`, value: p50Ms, unit: "ms" },
+    { what: `${what}, p99`, value: p99Ms, unit: "ms" },
+  ];
+}

@@ -1,0 +1,12 @@
+/** All benchmarks, in the order in which they run. */
+import type { BenchCase } from "../bench-case.ts";
+import { append } from "./append.ts";
+import { cold } from "./cold.ts";
+import { counter } from "./counter.ts";
+import { flush } from "./flush.ts";
+import { hello } from "./hello.ts";
+import { sandboxes } from "./sandboxes.ts";
+import { steps } from "./steps.ts";
+import { wordcount } from "./wordcount.ts";
+
+export const cases: readonly BenchCase[] = [flush, append, hello, steps, counter, cold, sandboxes, wordcount];

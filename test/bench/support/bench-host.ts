@@ -1,0 +1,102 @@
+/** The host under test, in a process of its own, and requests to it. */
+import { Agent, request } from "node:http";
+import { join } from "node:path";
+import { type HostOptions, type RunningHost, startHost, upload } from "../../support/host-process.ts";
+import type { Bench } from "../bench-case.ts";
+import type { Measurement } from "./measurement.ts";
+
+export const TENANT = "bench";
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+  readonly latencyMs: number;
+}
+
+export class BenchHost {
+  readonly #host: RunningHost;
+  readonly #load: Bench["load"];
+  /** One connection that stays open. */
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+  /** Starts a host for the time of the case. `name` is that of its data folder. */
+  static async start({ load, folder, cleanup }: Bench, name: string, options: Partial<HostOptions> = {}): Promise<BenchHost> {
+    const flags = ["--log-level", "error", ...(options.flags ?? [])];
+    const running = await startHost({ dataDirectory: join(folder, name), ...options, flags });
+    const host = new BenchHost(running, load);
+    cleanup.defer(async () => {
+      host.#agent.destroy();
+      await running.stop();
+    });
+    return host;
+  }
+
+  private constructor(host: RunningHost, load: Bench["load"]) {
+    this.#host = host;
+    this.#load = load;
+  }
+
+  get port(): number {
+    return Number(new URL(this.#host.url).port);
+  }
+
+  get clusterUrl(): string {
+    return this.#host.clusterUrl;
+  }
+
+  get processId(): number {
+    return this.#host.process.pid ?? 0;
+  }
+
+  upload(functionName: string, module: Uint8Array): Promise<void> {
+    return upload(this.#host.url, TENANT, functionName, module);
+  }
+
+  /** Calls with one of the bodies each, over as many connections. @throws when one fails */
+  async load(connections: number, durationMs: number, bodies: readonly string[]): Promise<Measurement> {
+    try {
+      return await this.#load.run({ port: this.port, path: "/f/", connections, durationMs, bodies });
+    } catch (error) {
+      throw new Error(`${error}\nThe host says:\n${this.#host.output()}`, { cause: error });
+    }
+  }
+
+  /** One call over the connection that stays open. @throws unless it is answered 200 */
+  call(body: string): Promise<Reply> {
+    return this.request("POST", "/f/", body);
+  }
+
+  /** @throws unless it is answered 200 */
+  request(method: string, path: string, body: string | Uint8Array = ""): Promise<Reply> {
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const startMs = performance.now();
+    const headers = { "Content-Length": Buffer.byteLength(body) };
+    const sent = request({ port: this.port, host: "127.0.0.1", agent: this.#agent, method, path, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => {
+        const reply = {
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks),
+          latencyMs: performance.now() - startMs,
+        };
+        if (reply.status === 200) {
+          resolve(reply);
+        } else {
+          reject(new Error(`${method} ${path} was answered ${reply.status}: ${reply.body}`));
+        }
+      });
+    });
+    sent.on("error", reject);
+    sent.end(body);
+    return promise;
+  }
+}
+
+/** The body of a call through the Faasm-compatible route. */
+export function callBody(functionName: string, input: string, fields: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({ user: TENANT, function: functionName, async: false, input_data: input, ...fields });
+}

@@ -1,0 +1,56 @@
+/** The functions that the benchmarks call besides the samples. */
+import { writeFileSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import { buildFunctions, compileFunction } from "../../../functions/build.ts";
+import { ROOT, sampleModule } from "../../support/host-process.ts";
+
+const ASSEMBLY = join(import.meta.dirname, "..", "assembly");
+
+/** A function of `test/bench/assembly`. */
+export function benchGuest(name: "steps" | "sleeper"): Promise<Uint8Array> {
+  return compileFunction(join(ASSEMBLY, `${name}.ts`));
+}
+
+/** A sample function, built if its source has changed. */
+export async function sampleGuest(name: string): Promise<Uint8Array> {
+  await buildFunctions({ force: false });
+  return sampleModule(name);
+}
+
+/**
+ * The `hello` sample with so much more code that it has about `sizeBytes`: functions that the module's table refers to, so that the
+ * compiler keeps them.
+ */
+export async function largeHello(folder: string, sizeBytes: number): Promise<Uint8Array> {
+  const hello = relative(folder, join(ROOT, "functions", "hello", "assembly", "index"))
+    .split(sep)
+    .join("/");
+  const count = Math.ceil(sizeBytes / BYTES_PER_FUNCTION);
+  const functions = Array.from({ length: count }, (_, i) => `function work${i}(x: f64): f64 { ${workOf(i)} return x; }`);
+  const table = `export const works: ((x: f64) => f64)[] = [${functions.map((_, i) => `work${i}`).join(", ")}];`;
+  const path = join(folder, "large-hello.ts");
+  writeFileSync(path, [`export { main } from "${hello}";`, ...functions, table].join("\n"));
+  return compileFunction(path);
+}
+
+const BYTES_PER_FUNCTION = 170;
+
+function workOf(seed: number): string {
+  return Array.from({ length: 8 }, (_, i) => `x = x * ${seed}.${i + 1} + ${i + seed}.5;`).join(" ");
+}
+
+/**
+ * The `hello` sample greets "world" when its input is empty; a copy greets `word` instead. The copies have different bytes in a
+ * section that matters, so nothing on the way can take one for the other.
+ *
+ * @param word  5 ASCII characters
+ */
+export function helloGreeting(hello: Uint8Array, word: string): Uint8Array {
+  const copy = Buffer.from(hello);
+  const at = copy.indexOf(Buffer.from("world", "utf16le"));
+  if (at < 0 || word.length !== 5) {
+    throw new Error(`hello has no "world" to replace by ${JSON.stringify(word)}`);
+  }
+  copy.write(word, at, "utf16le");
+  return copy;
+}

@@ -1,0 +1,36 @@
+/** The load generator in a thread of its own, so that it shares no event loop with the benchmark. */
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import type { LoadResult } from "./load-client.ts";
+import type { Measurement } from "./measurement.ts";
+
+/** What the thread is asked: a LoadOptions that can be cloned. */
+export interface LoadOrder {
+  readonly port: number;
+  readonly path: string;
+  readonly connections: number;
+  readonly durationMs: number;
+  /** Each request's body is one of them, drawn uniformly. */
+  readonly bodies: readonly string[];
+}
+
+export class LoadThread implements AsyncDisposable {
+  readonly #worker = new Worker(new URL("load-worker.ts", import.meta.url));
+
+  /** One order at a time. @throws when a call is not answered 200, or the connection breaks */
+  async run(order: LoadOrder): Promise<Measurement> {
+    this.#worker.postMessage(order);
+    const [result] = (await once(this.#worker, "message")) as [LoadResult | Error];
+    if (result instanceof Error) {
+      throw result;
+    }
+    if (result.failed > 0) {
+      throw new Error(`${result.failed} of ${result.calls} calls were not answered 200, the first:\n${result.firstFailure}`);
+    }
+    return { count: result.calls, perSecond: result.callsPerSecond, p50Ms: result.p50Ms, p99Ms: result.p99Ms };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
+}

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { SandboxPool } from "../../host/sandbox/index.ts";
+import { logBookId } from "../../state/ids.ts";
+import type { FaultPoint } from "../../state/ports.ts";
+import { prng } from "../support/prng.ts";
+import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
+
+const BANK = logBookId("bank");
+/** Steps that return values, chained calls, a storage part, posted steps: each under a key of its own, as a client retries. */
+const REQUESTS = [
+  { functionName: "account", input: "alice 100" },
+  { functionName: "counter", input: "visits 2" },
+  { functionName: "transfer", input: "alice bob 30" },
+  { functionName: "put", input: "text one two two" },
+  { functionName: "wordcount", input: "text" },
+  { functionName: "counter", input: "visits 5" },
+] as const;
+const OBJECTS = ["account/alice", "account/bob", "visits", "text"];
+
+interface Outcome {
+  readonly answers: readonly string[];
+  readonly versions: Readonly<Record<string, readonly (string | null)[]>>;
+}
+
+let pool: SandboxPool;
+let prepared: Remains;
+
+beforeAll(async () => {
+  pool = await testPool();
+  prepared = await World.prepare(pool, BANK, ["account", "counter", "transfer", "ndp/put", "ndp/wordcount"]);
+});
+
+afterAll(() => pool.close());
+
+/** Runs all requests, one after the other, over as many worlds as crashes make necessary. */
+async function run(decide: (point: FaultPoint, count: number) => Crash | null): Promise<Outcome & { points: FaultPoint[] }> {
+  const points: FaultPoint[] = [];
+  const onFault = (point: FaultPoint) => {
+    points.push(point);
+    return decide(point, points.length);
+  };
+  let world = await World.open(pool, copyRemains(prepared), onFault);
+  const answers: string[] = [];
+  for (const [index, request] of REQUESTS.entries()) {
+    for (;;) {
+      const asked = world.call({ tenant: BANK, key: `request-${index}`, ...request }).then((answer) => ({ answer }));
+      const happened = await Promise.race([asked, world.crashed.then((remains) => ({ remains }))]);
+      if ("remains" in happened) {
+        world = await World.open(pool, happened.remains, onFault);
+        continue;
+      }
+      const { answer } = happened;
+      expect(answer.kind, JSON.stringify(answer)).toBe("completed");
+      answers.push(answer.kind === "completed" ? `${answer.result.returnValue} ${Buffer.from(answer.result.output)}` : "");
+      break;
+    }
+  }
+  const versions: Record<string, (string | null)[]> = {};
+  for (const key of OBJECTS) {
+    versions[key] = await world.versions(BANK, key);
+  }
+  await world.close();
+  return { answers, versions, points };
+}
+
+function outcomeOf({ answers, versions }: Outcome): Outcome {
+  return { answers, versions };
+}
+
+describe("a crash at every fault point", () => {
+  it("F12, F13, F16, F17: leaves every answer and every version as a run without a crash has them", {
+    timeout: 300_000,
+  }, async () => {
+    const calm = await run(() => null);
+    expect(calm.answers).toHaveLength(REQUESTS.length);
+    expect(calm.versions["account/alice"]).toEqual(["100", "70"]);
+    expect(calm.versions["visits"]).toEqual(["2", "7"]);
+    for (const kind of [
+      "append:before",
+      "append:after",
+      "flush:before",
+      "flush:after",
+      "dispatch:before",
+      "dispatch:after",
+    ] as const) {
+      expect(calm.points, kind).toContain(kind);
+    }
+    for (let crashAt = 1; crashAt <= calm.points.length; crashAt += 1) {
+      for (const crash of ["kill", "powerCut"] as const) {
+        const outcome = await run((_, count) => (count === crashAt ? crash : null));
+        expect(outcomeOf(outcome), `${crash} at point ${crashAt}, ${calm.points[crashAt - 1]}`).toEqual(outcomeOf(calm));
+      }
+    }
+  });
+
+  it("and again during the recovery from it, at random points", { timeout: 300_000 }, async () => {
+    const calm = await run(() => null);
+    const seed = Date.now() % 1_000_000;
+    const random = prng(seed);
+    for (let round = 0; round < 20; round += 1) {
+      let crashes = 0;
+      const outcome = await run(() => {
+        const crash = crashes < 5 && random.below(12) === 0;
+        crashes += crash ? 1 : 0;
+        return crash ? (random.below(2) === 0 ? "kill" : "powerCut") : null;
+      });
+      expect(outcomeOf(outcome), `seed ${seed}, round ${round}`).toEqual(outcomeOf(calm));
+    }
+  });
+});

@@ -1,0 +1,201 @@
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { MemoryHost } from "../support/memory-guest.ts";
+import { sampleModules } from "../support/sample-functions.ts";
+
+let modules: ReadonlyMap<string, WebAssembly.Module>;
+let host: MemoryHost;
+
+beforeAll(async () => {
+  modules = await sampleModules();
+});
+
+beforeEach(() => {
+  host = new MemoryHost();
+  for (const [path, module] of modules) {
+    host.functions.set(path.split("/")[1] ?? path, module);
+  }
+});
+
+/** What the function answers: its return value, and its output or the message of its trap. */
+async function answer(name: string, input: string): Promise<[number, string]> {
+  const module = host.functions.get(name);
+  if (module === undefined) {
+    throw new Error(`no sample function ${name}`);
+  }
+  const { value, output, trap } = await host.run(module, input);
+  return [value, trap ?? Buffer.from(output).toString()];
+}
+
+describe("hello", () => {
+  it("greets by name, or the world", async () => {
+    expect(await answer("hello", "Ada")).toEqual([0, "Hello, Ada!"]);
+    expect(await answer("hello", "")).toEqual([0, "Hello, world!"]);
+  });
+
+  it("imports nothing that may suspend, so that it needs no stack of its own", () => {
+    const module = modules.get("hello/hello");
+    const imported = module === undefined ? [] : WebAssembly.Module.imports(module).map(({ name }) => name);
+    expect(imported.sort()).toEqual(["abort", "input_read", "input_size", "output_write"]);
+  });
+});
+
+describe("counter", () => {
+  it("counts by one, or by the amount", async () => {
+    expect(await answer("counter", "visits")).toEqual([0, "1"]);
+    expect(await answer("counter", "visits 41")).toEqual([0, "42"]);
+    expect(await answer("counter", "visits -2")).toEqual([0, "40"]);
+    expect(host.text("visits")).toBe("40");
+  });
+
+  it("counts again when another call was faster", async () => {
+    let others = 2;
+    host.beforeUpdate = () => {
+      if (others > 0) {
+        others -= 1;
+        host.put("visits", `${10 * (2 - others)}`);
+      }
+    };
+    expect(await answer("counter", "visits")).toEqual([0, "21"]);
+  });
+
+  it("says how to use it, and does not overwrite what is no counter", async () => {
+    const usage = [2, "usage: <key> [<whole number>]"];
+    for (const input of ["", "visits x", "visits 1.5", "visits 1 2"]) {
+      expect(await answer("counter", input)).toEqual(usage);
+    }
+    host.put("text", "not a number");
+    const [value, message] = await answer("counter", "text");
+    expect([value, message.split(" at ")[0]]).toEqual([1, "the object is not a counter"]);
+    expect(host.text("text")).toBe("not a number");
+  });
+});
+
+describe("transfer", () => {
+  it("calls account twice and shows both balances", async () => {
+    expect(await answer("account", "ada 100")).toEqual([0, "100"]);
+    expect(await answer("transfer", "ada bob 30")).toEqual([0, "ada 70\nbob 30\n"]);
+    expect([host.text("account/ada"), host.text("account/bob")]).toEqual(["70", "30"]);
+  });
+
+  it("fails when account fails", async () => {
+    host.functions.delete("account");
+    const [value, message] = await answer("transfer", "ada bob 30");
+    expect([value, message.split(" at ")[0]]).toEqual([
+      1,
+      "call of 'account': there is no such function, or calls are nested too deep",
+    ]);
+  });
+
+  it("says how to use it", async () => {
+    for (const input of ["", "ada bob", "ada bob 0", "ada bob -3", "ada bob x", " bob 3"]) {
+      expect(await answer("transfer", input)).toEqual([2, "usage: <from> <to> <whole number above 0>"]);
+    }
+    expect(await answer("account", "ada")).toEqual([2, "usage: <name> <whole number>"]);
+  });
+});
+
+describe("ndp/put and ndp/get", () => {
+  it("store what is behind the first space and give it back", async () => {
+    expect(await answer("put", "key v1 v2 v3")).toEqual([0, "OK"]);
+    expect(await answer("get", "key")).toEqual([0, "v1 v2 v3"]);
+  });
+
+  it("keep bytes as they are", async () => {
+    const put = modules.get("ndp/put");
+    const get = modules.get("ndp/get");
+    const bytes = Buffer.from(Array.from({ length: 10_000 }, (_, at) => at & 0xff));
+    if (put === undefined || get === undefined) {
+      throw new Error("put and get are not built");
+    }
+    await host.run(put, Buffer.concat([Buffer.from("key "), bytes]));
+    expect(Buffer.from((await host.run(get, "key")).output).equals(bytes)).toBe(true);
+  });
+
+  it("say what is wrong", async () => {
+    expect(await answer("put", "key")).toEqual([2, "usage: <key> <value>"]);
+    expect(await answer("get", "nothing")).toEqual([0, "FAILED - no object found with key 'nothing'"]);
+  });
+});
+
+describe("ndp/wordcount", () => {
+  const expected = (text: string) => {
+    const counts = new Map<string, number>();
+    for (const word of text.split(/[\0- ]+/).filter((found) => found !== "")) {
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+    const words = [...counts.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return words.map((word) => `${word}\t${counts.get(word)}\n`).join("");
+  };
+
+  const texts: readonly [string, string][] = [
+    ["nothing", ""],
+    ["only spaces", " \n\t \0 "],
+    ["one word without an end", "word"],
+    ["words with bytes above ASCII", "über Über über ａ ascii"],
+    ["prefixes of each other", "b a ab abc aba ab "],
+    ["a word that is longer than a slice", `a ${"long".repeat(200_000)} a`],
+    ["words across slice borders", "0123456 ".repeat(100_001)],
+    [
+      "more words than the table has room for at first",
+      Array.from({ length: 20_000 }, (_, i) => `w${(i * 7) % 9_001}`).join(" "),
+    ],
+  ];
+  for (const [what, text] of texts) {
+    it(`counts ${what}`, async () => {
+      host.put("key", text);
+      expect(await answer("wordcount", "key")).toEqual([0, expected(text)]);
+    });
+  }
+
+  it("says when there is no such object", async () => {
+    expect(await answer("wordcount", "key")).toEqual([1, "there is no object 'key'"]);
+  });
+});
+
+describe("storage parts leave little memory changed, as that is what travels back", () => {
+  const PAGE_BYTES = 4096;
+
+  for (const [name, input] of [
+    ["wordcount", "key"],
+    ["grep", "key none"],
+  ] as const) {
+    it(`ndp/${name} on 2 MB of text changes at most 8 pages`, async () => {
+      const module = modules.get(`ndp/${name}`);
+      if (module === undefined) {
+        throw new Error(`ndp/${name} is not built`);
+      }
+      const before = (await host.run(module, input)).memory;
+      host.put("key", "one two three\n".repeat(150_000));
+      const after = (await host.run(module, input)).memory;
+      expect(after.byteLength).toBe(before.byteLength);
+      let changed = 0;
+      for (let page = 0; page < after.byteLength; page += PAGE_BYTES) {
+        changed +=
+          Buffer.compare(before.subarray(page, page + PAGE_BYTES), after.subarray(page, page + PAGE_BYTES)) === 0 ? 0 : 1;
+      }
+      expect(changed).toBeLessThanOrEqual(8);
+    });
+  }
+});
+
+describe("ndp/grep", () => {
+  it("finds the positions of a text, in bytes, without overlaps", async () => {
+    host.put("key", "é abab ababab ab");
+    expect(await answer("grep", "key ab")).toEqual([0, "3 5 8 10 12 15"]);
+    expect(await answer("grep", "key abab")).toEqual([0, "3 8"]);
+    expect(await answer("grep", "key b a")).toEqual([0, "6 13"]);
+    expect(await answer("grep", "key abc")).toEqual([0, ""]);
+  });
+
+  it("finds matches across slice borders, and ones that begin inside a failed one", async () => {
+    const text = `${"x".repeat(256 * 1024 - 3)}aaab${"x".repeat(256 * 1024 - 2)}aab`;
+    host.put("key", text);
+    expect(await answer("grep", "key aab")).toEqual([0, `${text.indexOf("aab")} ${text.lastIndexOf("aab")}`]);
+  });
+
+  it("says what is wrong", async () => {
+    expect(await answer("grep", "key")).toEqual([2, "usage: <key> <text to find>"]);
+    expect(await answer("grep", "key ")).toEqual([2, "usage: <key> <text to find>"]);
+    expect(await answer("grep", "key a")).toEqual([1, "there is no object 'key'"]);
+  });
+});

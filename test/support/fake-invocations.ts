@@ -1,0 +1,228 @@
+/** Small in-memory stand-ins for what the HTTP routes call, with the behaviour their contracts promise. */
+
+import type { Objects, StoredObject } from "../../host/http/index.ts";
+import type {
+  CallAnswer,
+  CallDescription,
+  CallGraphNode,
+  CallRequest,
+  CallResult,
+  CallStatus,
+  CallTrace,
+  Invocations,
+} from "../../host/invocation/invocation.ts";
+import type { ModuleHash } from "../../host/modules/artefact.ts";
+import type { Functions, FunctionVersion } from "../../host/modules/functions.ts";
+import { NeapError } from "../../state/errors.ts";
+import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
+
+/** What a fake function does with a request: its result, or any other answer. */
+export type FakeFunction = (
+  request: CallRequest,
+  instance: InstanceId,
+) => Partial<CallResult> | CallAnswer | Promise<Partial<CallResult> | CallAnswer>;
+
+export const FAKE_TRACE: CallTrace = { executedAt: ["node-1"], parts: [], movedBytes: 0, cpuMs: 0.25 };
+
+interface FakeCall {
+  readonly description: CallDescription;
+  readonly request: CallRequest;
+  status: CallStatus;
+}
+
+/** Runs functions that are TypeScript; keeps the calls that have an id, a key or are asynchronous. */
+export class FakeInvocations implements Invocations {
+  readonly functions = new Map<string, FakeFunction>();
+  readonly calls: CallRequest[] = [];
+  readonly parked = new Set<InstanceId>();
+  readonly graphs = new Map<number, CallGraphNode>();
+  readonly #kept: FakeCall[] = [];
+  #minted = 0;
+
+  async call(request: CallRequest): Promise<CallAnswer> {
+    this.calls.push(request);
+    const run = this.functions.get(request.functionName);
+    if (run === undefined) {
+      throw new NeapError("UNKNOWN_FUNCTION", `${request.tenant} has no function ${request.functionName}`);
+    }
+    const known = request.key && this.#kept.find((call) => sameKey(call.request, request));
+    if (known !== undefined) {
+      return replay(known, request);
+    }
+    this.#minted += 1;
+    const instance = `1-instance${this.#minted}` as InstanceId;
+    const callId = request.key?.kind === "callId" ? request.key.value : 1000 + this.#minted;
+    const { tenant, functionName, input } = request;
+    const description = { instance, tenant, functionName, callId, input, startedMs: 1_700_000_000_000, finishedMs: null };
+    const call: FakeCall = { description, request, status: { kind: "running", call: description } };
+    this.#kept.push(call);
+    const finished = Promise.resolve(run(request, instance)).then((made) => this.#finish(call, made));
+    if (request.answer === "accepted") {
+      return { kind: "accepted", instance, callId };
+    }
+    return await finished;
+  }
+
+  async status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus> {
+    const found = this.#kept.filter(
+      ({ description }) => description.callId === callId && (tenant === undefined || description.tenant === tenant),
+    );
+    return found.length === 1 && found[0] !== undefined ? found[0].status : { kind: "unknown" };
+  }
+
+  async statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
+    const found = this.#kept.find(({ description }) => description.instance === instance && description.tenant === tenant);
+    return found?.status ?? { kind: "unknown" };
+  }
+
+  async graph(callId: number): Promise<CallGraphNode | null> {
+    return this.graphs.get(callId) ?? null;
+  }
+
+  async unfinished() {
+    return Array.from(this.parked, (instance) => ({ instance, attempts: 3, parked: true }));
+  }
+
+  async resume(instance: InstanceId): Promise<void> {
+    if (!this.parked.delete(instance)) {
+      throw new NeapError("UNKNOWN_INSTANCE", `no instance has the id ${instance}`);
+    }
+  }
+
+  #finish(call: FakeCall, made: Partial<CallResult> | CallAnswer): CallAnswer {
+    if ("kind" in made) {
+      if (made.kind === "pending" && made.parked) {
+        call.status = { kind: "parked", call: call.description, reason: made.reason };
+      }
+      return made;
+    }
+    const result: CallResult = { returnValue: 0, output: new Uint8Array(0), ...made };
+    call.status = { kind: "completed", call: { ...call.description, finishedMs: 1_700_000_000_005 }, result };
+    return { kind: "completed", instance: call.description.instance, result, trace: FAKE_TRACE };
+  }
+}
+
+function sameKey(a: CallRequest, b: CallRequest): boolean {
+  return (
+    a.tenant === b.tenant &&
+    a.key?.kind === b.key?.kind &&
+    a.key?.value === b.key?.value &&
+    (b.key?.kind === "callId" || a.functionName === b.functionName)
+  );
+}
+
+function replay(known: FakeCall, request: CallRequest): CallAnswer {
+  const callId = known.description.callId ?? 0;
+  if (known.request.functionName !== request.functionName || !Buffer.from(known.request.input).equals(request.input)) {
+    throw request.key?.kind === "callId"
+      ? new NeapError("CALL_ID_TAKEN", `id ${callId} was used for another call`)
+      : new NeapError("IDEMPOTENCY_MISMATCH", "the key was used for another input");
+  }
+  const { instance } = known.description;
+  if (request.answer === "accepted") {
+    return { kind: "accepted", instance, callId };
+  }
+  return known.status.kind === "completed"
+    ? { kind: "completed", instance, result: known.status.result, trace: { ...FAKE_TRACE, executedAt: ["stored"] } }
+    : { kind: "pending", instance, parked: false, reason: "still running" };
+}
+
+/** Keeps modules as they come; refuses bytes that do not begin as a module does. */
+export class FakeFunctions implements Functions {
+  readonly modules = new Map<string, Uint8Array>();
+
+  async upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+    const bytes = await collect(body);
+    if (!bytes.subarray(0, 4).equals(Buffer.from("\0asm"))) {
+      throw new NeapError("MODULE_INVALID", "the module does not begin with \\0asm, at offset 0");
+    }
+    this.modules.set(`${tenant}/${name}`, bytes);
+    return version(name, bytes);
+  }
+
+  async resolve(): Promise<never> {
+    throw new Error("not used by the routes");
+  }
+
+  async download(tenant: LogBookId, name: string): Promise<Uint8Array> {
+    const module = this.modules.get(`${tenant}/${name}`);
+    if (module === undefined) {
+      throw new NeapError("UNKNOWN_FUNCTION", `${tenant} has no function ${name}`);
+    }
+    return module;
+  }
+
+  async list(tenant: LogBookId): Promise<readonly FunctionVersion[]> {
+    return Array.from(this.modules)
+      .filter(([name]) => name.startsWith(`${tenant}/`))
+      .map(([name, bytes]) => version(name.slice(tenant.length + 1), bytes));
+  }
+
+  async artefact(): Promise<never> {
+    throw new Error("not used by the routes");
+  }
+}
+
+function version(name: string, bytes: Uint8Array): FunctionVersion {
+  const hash = "0".repeat(64) as ModuleHash;
+  return { name, hash, sizeBytes: bytes.byteLength, uploadedMs: 1_700_000_000_000, seqnum: seqNum(1) };
+}
+
+/** Keeps objects in memory, whole; those larger than `keepMaxBytes` only by their size. */
+export class FakeObjects implements Objects {
+  readonly values = new Map<string, Buffer>();
+  /** Sizes of all bodies that ended well. */
+  readonly putSizes: number[] = [];
+  readonly keepMaxBytes = 1024 * 1024;
+  #seqnum = 0;
+
+  async put(tenant: LogBookId, key: string, body: AsyncIterable<Uint8Array>, maxBytes: number) {
+    const kept: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const chunk of body) {
+      sizeBytes += chunk.byteLength;
+      if (sizeBytes > maxBytes) {
+        throw new NeapError("OBJECT_TOO_LARGE", `the object is larger than ${maxBytes} bytes`);
+      }
+      if (sizeBytes <= this.keepMaxBytes) {
+        kept.push(chunk);
+      }
+    }
+    this.#seqnum += 1;
+    this.putSizes.push(sizeBytes);
+    this.values.set(`${tenant}/${key}`, Buffer.concat(kept));
+    return { sizeBytes, seqnum: seqNum(this.#seqnum) as SeqNum };
+  }
+
+  async get(tenant: LogBookId, key: string): Promise<StoredObject | null> {
+    const value = this.values.get(`${tenant}/${key}`);
+    return value === undefined ? null : { sizeBytes: value.length, stream: inChunks(value) };
+  }
+
+  async remove(tenant: LogBookId, key: string): Promise<boolean> {
+    return this.values.delete(`${tenant}/${key}`);
+  }
+
+  async list(tenant: LogBookId, prefix: string, after: string, limit: number) {
+    return Array.from(this.values, ([name, value]) => ({ name, value }))
+      .filter(({ name }) => name.startsWith(`${tenant}/${prefix}`))
+      .map(({ name, value }) => ({ key: name.slice(tenant.length + 1), sizeBytes: value.length, seqnum: seqNum(1) }))
+      .filter(({ key }) => key > after)
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .slice(0, limit);
+  }
+}
+
+async function* inChunks(value: Buffer): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < value.length; offset += 64 * 1024) {
+    yield value.subarray(offset, offset + 64 * 1024);
+  }
+}
+
+async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) {
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,66 @@
+import { NeapError } from "../../state/errors.ts";
+import type { BlobName } from "../../state/ids.ts";
+import type { BlobRef, BlobWriter, OwnedBlobs } from "../../state/objects/blobs.ts";
+
+/** Blobs in memory, with the same names and rules as the files; it can be handed to the next opening. */
+export class MemoryBlobs implements OwnedBlobs {
+  readonly blobs = new Map<BlobName, Uint8Array>();
+  #epoch = 0;
+  #drawn = 0;
+
+  async create(name?: BlobName): Promise<BlobWriter> {
+    const chunks: Uint8Array[] = [];
+    const final = name ?? (`${this.#epoch}-${(++this.#drawn).toString(16).padStart(32, "0")}` as BlobName);
+    return {
+      write: async (chunk) => {
+        chunks.push(chunk.slice());
+      },
+      commit: async (): Promise<BlobRef> => {
+        const bytes = new Uint8Array(Buffer.concat(chunks));
+        this.blobs.set(final, bytes);
+        return { name: final, sizeBytes: bytes.byteLength };
+      },
+      abort: async () => {},
+    };
+  }
+
+  known(name: BlobName): number | undefined {
+    return this.blobs.get(name)?.byteLength;
+  }
+
+  async size(name: BlobName): Promise<number | null> {
+    return this.known(name) ?? null;
+  }
+
+  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const bytes = this.blobs.get(name);
+    if (bytes === undefined) {
+      throw new NeapError("BLOB_MISSING", `blob ${name} is not held here`);
+    }
+    return bytes.slice(offset, offset + sizeBytes);
+  }
+
+  async sweep(isNamed: (name: BlobName) => boolean): Promise<void> {
+    this.#epoch++;
+    for (const name of [...this.blobs.keys()]) {
+      if (!isNamed(name)) {
+        this.blobs.delete(name);
+      }
+    }
+  }
+
+  async remove(names: readonly BlobName[]): Promise<void> {
+    for (const name of names) {
+      if (name.includes("-")) {
+        this.blobs.delete(name);
+      }
+    }
+  }
+
+  /** A blob of these bytes. */
+  async put(bytes: Uint8Array, name?: BlobName): Promise<BlobRef> {
+    const writer = await this.create(name);
+    await writer.write(bytes);
+    return writer.commit();
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * Runs compiled functions on the real imports of host/abi, with a host that keeps everything in memory: no log, no threads. For
+ * tests of the imports and of functions; what crashes do to them is tested elsewhere.
+ */
+import { createImports } from "../../host/abi/create-imports.ts";
+import {
+  callAwaitArgs,
+  callAwaitReply,
+  callStartArgs,
+  GuestError,
+  Operation,
+  objectDeleteArgs,
+  objectListArgs,
+  objectListReply,
+  objectReadArgs,
+  objectReadReply,
+  objectUpdateArgs,
+  objectWriteArgs,
+  type PartAnswer,
+  Placement,
+  partAnswer,
+  sleepArgs,
+} from "../../host/abi/operations.ts";
+import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
+import { CallState } from "../../host/sandbox/guest-call.ts";
+import type { OperationReply } from "../../host/sandbox/sandbox.ts";
+
+export interface StoredObject {
+  /** null: deleted. */
+  readonly bytes: Uint8Array | null;
+  readonly version: number;
+}
+
+export interface Ended {
+  /** What main returned; 1 when it trapped. */
+  readonly value: number;
+  readonly output: Uint8Array;
+  readonly trap: string | null;
+  /** The guest's memory at the end. */
+  readonly memory: Uint8Array;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Objects, functions and calls of one tenant. */
+export class MemoryHost {
+  readonly objects = new Map<string, StoredObject>();
+  readonly functions = new Map<string, WebAssembly.Module>();
+  readonly logs: string[] = [];
+  /** Every operation performed, in order. */
+  readonly operations: number[] = [];
+  /** Answers partShip; null keeps parts where the call is. */
+  shipPart: ((state: Uint8Array) => PartAnswer) | null = null;
+  /** Called before each update decides: lets a test be the other call. */
+  beforeUpdate: () => void = () => {};
+  sleptMs = 0;
+  timeMs = 1_000;
+  /** Above it a staged value is refused. */
+  objectMaxBytes = 64 * 1024 * 1024;
+  #version = 0;
+
+  put(key: string, value: string | Uint8Array): void {
+    this.#version += 1;
+    this.objects.set(key, { bytes: Uint8Array.from(Buffer.from(value)), version: this.#version });
+  }
+
+  remove(key: string): void {
+    this.#version += 1;
+    this.objects.set(key, { bytes: null, version: this.#version });
+  }
+
+  text(key: string): string | null {
+    const bytes = this.objects.get(key)?.bytes;
+    return bytes === undefined || bytes === null ? null : Buffer.from(bytes).toString();
+  }
+
+  /** Runs a function with pins that depend on nothing but its arguments. */
+  async run(module: WebAssembly.Module, input: string | Uint8Array): Promise<Ended> {
+    const guest = new MemoryGuest(this, Buffer.from(input));
+    const bySource: Record<string, Record<string, GuestImport["run"] | WebAssembly.Suspending>> = {};
+    for (const [name, { suspends, run }] of Object.entries(createImports(guest))) {
+      const [source = "", ...rest] = name.split(".");
+      bySource[source] = { ...bySource[source], [rest.join(".")]: suspends ? new WebAssembly.Suspending(run) : run };
+    }
+    const { exports } = await WebAssembly.instantiate(module, bySource);
+    guest.attach(exports);
+    try {
+      const value = Number(await WebAssembly.promising(exports.main)());
+      return { value, output: guest.call.output(), trap: null, memory: guest.memory() };
+    } catch (error) {
+      if (error instanceof GuestFault || error instanceof WebAssembly.RuntimeError) {
+        return { value: 1, output: guest.call.output(), trap: error.message, memory: guest.memory() };
+      }
+      throw error;
+    }
+  }
+}
+
+export class MemoryGuest implements Guest {
+  readonly call: CallState;
+  readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
+  readonly #host: MemoryHost;
+  readonly #children: (Promise<Ended> | null)[] = [];
+  #staged: Uint8Array[] = [];
+  #posts = 0;
+  #memory: () => Uint8Array = () => NOTHING;
+  #table: WebAssembly.Table | null = null;
+
+  constructor(host: MemoryHost, input: Uint8Array, seed: Uint8Array = Buffer.alloc(16, 7)) {
+    this.#host = host;
+    this.call = new CallState({
+      input,
+      startTimeMs: 1_000,
+      seed,
+      outputMaxBytes: 64 * 1024 * 1024,
+      logMaxBytes: 1_000,
+    });
+  }
+
+  attach(exports: WebAssembly.Exports): void {
+    const { memory, table } = exports;
+    if (memory instanceof WebAssembly.Memory) {
+      this.#memory = () => new Uint8Array(memory.buffer);
+    }
+    this.#table = table instanceof WebAssembly.Table ? table : null;
+  }
+
+  attachBytes(bytes: Uint8Array): void {
+    this.#memory = () => bytes;
+  }
+
+  memory(): Uint8Array {
+    return this.#memory();
+  }
+
+  async request(operation: number, args: Uint8Array): Promise<OperationReply> {
+    const copy = Uint8Array.from(args);
+    await null;
+    return this.#perform(operation, copy);
+  }
+
+  /** Every third operation finds the window full. */
+  post(operation: number, args: Uint8Array): Promise<void> | undefined {
+    void this.#perform(operation, Uint8Array.from(args));
+    this.#posts += 1;
+    return this.#posts % 3 === 0 ? Promise.resolve() : undefined;
+  }
+
+  log(text: string): void {
+    this.call.logBytes += Buffer.byteLength(text);
+    this.#host.logs.push(text);
+  }
+
+  capture(): { delta: Uint8Array; hostState: Uint8Array } {
+    return { delta: Uint8Array.from(this.memory()), hostState: this.call.encode() };
+  }
+
+  restore(state: { delta: Uint8Array; hostState: Uint8Array }): void {
+    this.restored.push({ delta: Uint8Array.from(state.delta), hostState: Uint8Array.from(state.hostState) });
+    this.memory().set(state.delta);
+    this.call.restore(state.hostState);
+  }
+
+  async runTableFunction(tableIndex: number): Promise<number> {
+    const table = this.#table;
+    if (table === null || tableIndex >= table.length) {
+      throw new GuestFault(`there is no table function ${tableIndex}`);
+    }
+    return Number(await WebAssembly.promising(table.get(tableIndex))());
+  }
+
+  #perform(operation: number, args: Uint8Array): OperationReply | Promise<OperationReply> {
+    const host = this.#host;
+    host.operations.push(operation);
+    const reply = (code: number, bytes: Uint8Array = NOTHING): OperationReply => ({ code, timeMs: host.timeMs, bytes });
+    switch (operation) {
+      case Operation.objectRead:
+      case Operation.objectReadForUpdate: {
+        const { key, offset, maxBytes } = objectReadArgs.decode(args);
+        const { bytes, version } = host.objects.get(key) ?? { bytes: null, version: 0 };
+        return bytes === null
+          ? reply(GuestError.notFound, objectReadReply.encode(0, version, NOTHING))
+          : reply(0, objectReadReply.encode(bytes.byteLength, version, bytes.subarray(offset, offset + maxBytes)));
+      }
+      case Operation.stageChunk: {
+        const chunk = Uint8Array.from(args);
+        this.#staged.push(chunk);
+        if (this.#staged.reduce((sum, staged) => sum + staged.byteLength, 0) <= host.objectMaxBytes) {
+          return reply(0);
+        }
+        this.#staged = [];
+        return reply(GuestError.tooLarge);
+      }
+      case Operation.objectWrite: {
+        const { key, staged, value } = objectWriteArgs.decode(args);
+        host.put(key, this.#value(staged, value));
+        return reply(0);
+      }
+      case Operation.objectUpdate: {
+        const { key, version, staged, value } = objectUpdateArgs.decode(args);
+        host.beforeUpdate();
+        if ((host.objects.get(key)?.version ?? 0) !== version) {
+          return reply(GuestError.conflict);
+        }
+        host.put(key, this.#value(staged, value));
+        return reply(1);
+      }
+      case Operation.objectDelete:
+        host.remove(objectDeleteArgs.decode(args).key);
+        return reply(0);
+      case Operation.objectList:
+        return this.#list(args);
+      case Operation.callStart: {
+        const { functionName, input } = callStartArgs.decode(args);
+        const module = host.functions.get(functionName);
+        this.#children.push(module === undefined ? null : host.run(module, Uint8Array.from(input)));
+        return reply(0);
+      }
+      case Operation.callAwait:
+        return this.#await(callAwaitArgs.decode(args).handle);
+      case Operation.sleep:
+        host.sleptMs += sleepArgs.decode(args).durationMs;
+        return reply(0);
+      case Operation.partOffer:
+        return reply(host.shipPart === null ? Placement.local : Placement.ship);
+      case Operation.partShip:
+        return reply(0, partAnswer.encode(host.shipPart?.(args) ?? { kind: "local" }));
+      case Operation.partEnd:
+        return reply(0);
+      default:
+        throw new Error(`unknown operation ${operation}`);
+    }
+  }
+
+  #list(args: Uint8Array): OperationReply {
+    const { prefix, after, limit } = objectListArgs.decode(args);
+    const entries = [...this.#host.objects]
+      .filter(
+        ([key, { bytes }]) =>
+          bytes !== null && key.startsWith(prefix) && Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0,
+      )
+      .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      .slice(0, limit)
+      .map(([key, { bytes }]) => ({ key, sizeBytes: bytes?.byteLength ?? 0 }));
+    return { code: entries.length, timeMs: 0, bytes: objectListReply.encode(entries) };
+  }
+
+  async #await(handle: number): Promise<OperationReply> {
+    const ended = await this.#children[handle];
+    if (ended === undefined || ended === null) {
+      return { code: GuestError.unknownFunction, timeMs: 0, bytes: NOTHING };
+    }
+    const output = ended.trap === null ? ended.output : Buffer.from(ended.trap);
+    return { code: 0, timeMs: 0, bytes: callAwaitReply.encode(ended.value, output) };
+  }
+
+  #value(staged: boolean, value: Uint8Array): Uint8Array {
+    if (!staged) {
+      return value;
+    }
+    const whole = Buffer.concat(this.#staged);
+    this.#staged = [];
+    return whole;
+  }
+}

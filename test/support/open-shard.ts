@@ -1,0 +1,43 @@
+import type { LogBookId, SeqNum, Tag } from "../../state/ids.ts";
+import { type LocalShard, type LocalShardOptions, openLocalShard } from "../../state/logbook/index.ts";
+import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
+import { noFaults } from "../../state/ports.ts";
+import { ManualTime } from "./manual-time.ts";
+import { MemoryBlobs } from "./memory-blobs.ts";
+import { MemoryJournal } from "./memory-journal.ts";
+
+export const BOOK = "alice" as LogBookId;
+export const none = new Uint8Array(0);
+export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+export const tagOf = (value: string): Tag => value as Tag;
+export const at = (value: number): SeqNum => value as SeqNum;
+
+export interface TestShard {
+  readonly shard: LocalShard;
+  readonly journal: MemoryJournal;
+  readonly blobs: MemoryBlobs;
+  readonly time: ManualTime;
+  /** Kills the owner: what is not durable is lost, and a new owner opens the rest. */
+  crash(): Promise<TestShard>;
+}
+
+/** A shard over a journal in memory. */
+export async function openTestShard(
+  parts: { journal?: MemoryJournal; blobs?: MemoryBlobs; time?: ManualTime; options?: Partial<LocalShardOptions> } = {},
+): Promise<TestShard> {
+  const { journal = new MemoryJournal(), blobs = new MemoryBlobs(), time = new ManualTime(), options = {} } = parts;
+  const shard = await openLocalShard({
+    journal,
+    blobs,
+    objectSizeBytes: (record) => {
+      const value = decodeObjectValue(record);
+      return value === null ? 0 : objectSize(value);
+    },
+    clock: time,
+    timers: time,
+    faults: noFaults,
+    options,
+  });
+  const crash = () => openTestShard({ journal: journal.crash(), blobs, time, options });
+  return { shard, journal, blobs, time, crash };
+}

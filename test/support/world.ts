@@ -1,0 +1,182 @@
+/**
+ * A whole host without HTTP, in this process: the real state, invocation and sandbox layers over a disk in memory that can be
+ * crashed at any fault point. The sandbox pool is shared, as it knows no state.
+ */
+import { abiTable, importsUrl } from "../../host/abi/index.ts";
+import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
+import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
+import { FunctionRegistry } from "../../host/modules/index.ts";
+import { Admission, Offload } from "../../host/offload/index.ts";
+import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
+import { silentLog } from "../../host/telemetry/index.ts";
+import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
+import { type LocalShard, openLocalShard } from "../../state/logbook/index.ts";
+import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
+import type { Clock, FaultPoint, Faults, Random, Timers } from "../../state/ports.ts";
+import { objectTag } from "../../state/tags.ts";
+import { openOn } from "./file-journal.ts";
+import { sampleModule } from "./host-process.ts";
+import { MemoryBlobs } from "./memory-blobs.ts";
+import { MemoryDisk } from "./memory-disk.ts";
+
+const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+const timers: Timers = {
+  after(delayMs, action) {
+    const timer = setTimeout(action, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+};
+const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
+
+const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 20_000 };
+const SEGMENT_BYTES = 256 * 1024;
+
+/** How a crash treats what was written and not flushed. */
+export type Crash = "kill" | "powerCut";
+
+export const testPool = (): Promise<SandboxPool> =>
+  createSandboxPool({ name: "test", workers: 1, importsUrl, clock, sandboxesMax: 1000 });
+
+/** What survives a crash. */
+export interface Remains {
+  readonly disk: MemoryDisk;
+  readonly blobs: MemoryBlobs;
+}
+
+export class World {
+  readonly shard: LocalShard;
+  readonly functions: FunctionRegistry;
+  readonly invocations: InvocationService;
+  /** Resolves at the crash; from then on nothing of this world counts. */
+  readonly crashed: Promise<Remains>;
+
+  private constructor(shard: LocalShard, functions: FunctionRegistry, invocations: InvocationService, crashed: Promise<Remains>) {
+    this.shard = shard;
+    this.functions = functions;
+    this.invocations = invocations;
+    this.crashed = crashed;
+  }
+
+  /**
+   * @param onFault  called at each fault point: an answer other than null crashes the world right there
+   */
+  static async open(pool: SandboxPool, remains: Remains, onFault: (point: FaultPoint) => Crash | null): Promise<World> {
+    const { promise: crashed, resolve } = Promise.withResolvers<Remains>();
+    let gone = false;
+    const faults: Faults = {
+      at(point) {
+        const crash = gone ? null : onFault(point);
+        if (crash !== null) {
+          gone = true;
+          const disk = crash === "kill" ? remains.disk.kill() : remains.disk.powerCut();
+          resolve({ disk, blobs: copyOf(remains.blobs) });
+        }
+      },
+    };
+    const journal = await openOn(remains.disk, { segmentBytes: SEGMENT_BYTES, faults, random, clock });
+    const shard = await openLocalShard({
+      journal,
+      blobs: remains.blobs,
+      objectSizeBytes: (record) => {
+        const value = decodeObjectValue(record);
+        return value === null ? 0 : objectSize(value);
+      },
+      clock,
+      timers,
+      faults,
+    });
+    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 26 });
+    const partHost = new PartHost({
+      name: "storage",
+      shard,
+      functions,
+      pool,
+      admission: new Admission({ slots: 4, cpuThreshold: 1, memoryThreshold: 1 }, () => ({ cpuShare: 0, memoryShare: 0 })),
+      log: silentLog,
+      objectMaxBytes: 2 ** 24,
+      logMaxBytes: 2 ** 16,
+    });
+    const invocations = createInvocations({
+      source: shard,
+      functions,
+      pool,
+      offload: new Offload("marked", () => partHost),
+      clock,
+      random,
+      log: silentLog,
+      faults,
+      nodeName: "compute",
+      limits: {
+        wallTimeMs: 20_000,
+        outputMaxBytes: 2 ** 20,
+        logMaxBytes: 2 ** 16,
+        objectMaxBytes: 2 ** 24,
+        attemptsMax: 3,
+        ownerTimeoutMs: 1000,
+      },
+    });
+    invocations.startRecovery(20);
+    return new World(shard, functions, invocations, crashed);
+  }
+
+  /** A world with these samples uploaded, and nothing else, on a disk that was stopped cleanly. */
+  static async prepare(pool: SandboxPool, tenant: LogBookId, samples: readonly string[]): Promise<Remains> {
+    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs() };
+    const world = await World.open(pool, remains, () => null);
+    for (const sample of samples) {
+      await world.functions.upload(tenant, sample.split("/").at(-1) ?? sample, oneChunk(sampleModule(sample)));
+    }
+    await world.close();
+    return remains;
+  }
+
+  call(
+    request: Pick<CallRequest, "tenant" | "functionName"> & { input: string; key?: string; forbid?: boolean },
+  ): Promise<CallAnswer> {
+    return this.invocations.call({
+      tenant: request.tenant,
+      functionName: request.functionName,
+      input: Buffer.from(request.input),
+      answer: "result",
+      forbidPushDown: request.forbid ?? false,
+      ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
+    });
+  }
+
+  /** All versions of an object, as text; null for a delete. */
+  async versions(tenant: LogBookId, key: string): Promise<(string | null)[]> {
+    const { records } = await this.shard.book(tenant).readStream(objectTag(key), 0);
+    return records.map((record) => {
+      const value = decodeObjectValue(record);
+      return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
+    });
+  }
+
+  async object(tenant: LogBookId, key: string): Promise<string | null> {
+    const { record } = await this.shard.book(tenant).readPrev(objectTag(key), MAX_SEQNUM);
+    const value = record === null ? null : decodeObjectValue(record);
+    return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
+  }
+
+  async close(): Promise<void> {
+    await this.invocations.drain(1000);
+    await this.shard.close();
+  }
+}
+
+/** A copy, so that several worlds can begin with the same remains. */
+export function copyRemains(remains: Remains): Remains {
+  return { disk: remains.disk.kill(), blobs: copyOf(remains.blobs) };
+}
+
+function copyOf(blobs: MemoryBlobs): MemoryBlobs {
+  const copy = new MemoryBlobs();
+  for (const [name, bytes] of blobs.blobs) {
+    copy.blobs.set(name, bytes);
+  }
+  return copy;
+}
+
+async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

@@ -1,0 +1,76 @@
+import {
+  call,
+  input,
+  inputBytes,
+  log,
+  now,
+  objects,
+  output,
+  outputBytes,
+  random,
+  randomBytes,
+  sleep,
+  start,
+  storage,
+  toBytes,
+  toText,
+} from "../../../../guest-sdk/assembly";
+
+let found: i64 = 0;
+
+/** Uses all of the SDK, one line of output per thing. */
+export function main(): i32 {
+  if (input() == "child") {
+    output("x".repeat(10000));
+    return 3;
+  }
+  line("input", toText(inputBytes()));
+  log("a line");
+  trace("traced", 2, 1, 2.5);
+
+  line("absent", objects.get("a") === null ? "null" : "found");
+  objects.put("a", "äöü");
+  line("get", objects.get("a")!);
+  line("size", objects.size("a").toString());
+  objects.putBytes("large", new Uint8Array(3000000).fill(7));
+  const large = objects.getBytes("large")!;
+  line("large", large.length.toString() + " " + large[0].toString() + " " + large[2999999].toString());
+  const piece = new Uint8Array(10);
+  line("piece", objects.read("large", 2999995, piece).toString() + " " + objects.read("large", 3000000, piece).toString());
+  objects.remove("large");
+  line("exists", objects.exists("large").toString());
+  for (let i = 0; i < 600; i++) objects.put("many/" + i.toString() + "/" + "k".repeat(50), "");
+  line("list", objects.list("many/").length.toString() + " " + objects.list("none").length.toString());
+  line("update", objects.update("n", (old) => (old === null ? "1" : old + "1")) + objects.update("n", (old) => old! + "1"));
+
+  const outcome = call("everything", "child");
+  line("call", outcome.returnValue.toString() + " " + outcome.text.length.toString() + " " + outcome.ok.toString());
+  const first = start("everything", "child");
+  const second = start("everything", "child");
+  line("both", (second.wait().bytes.length + first.wait().bytes.length).toString());
+  sleep(1234);
+
+  line(
+    "part",
+    storage
+      .run("a", () => {
+        found = objects.size("a");
+        return 5;
+      })
+      .toString() +
+      " " +
+      found.toString(),
+  );
+
+  const time = now();
+  line("clock", (now() > time).toString() + " " + (Date.now() >= 1000).toString());
+  const drawn = random();
+  line("random", (drawn >= 0 && drawn < 1 && drawn != random()).toString() + " " + randomBytes(16).length.toString());
+  line("seeded", (Math.random() < 1).toString());
+  outputBytes(toBytes("end"));
+  return 0;
+}
+
+function line(name: string, text: string): void {
+  output(name + ": " + text + "\n");
+}

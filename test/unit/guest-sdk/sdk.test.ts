@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { compileFunction } from "../../../functions/build.ts";
+import { MemoryHost } from "../../support/memory-guest.ts";
+
+const SOURCE = join(import.meta.dirname, "assembly", "everything.ts");
+const EXPECTED = `input: text é
+absent: null
+get: äöü
+size: 6
+large: 3000000 7 7
+piece: 5 0
+exists: false
+list: 600 0
+update: 111
+call: 3 10000 false
+both: 20000
+part: 5 6
+clock: true true
+random: true 16
+seeded: true
+end`;
+
+describe("a function that uses all of the SDK gets what its documentation says", () => {
+  for (const runtime of ["stub", "minimal"]) {
+    it(`with --runtime ${runtime}`, async () => {
+      const host = new MemoryHost();
+      const module = new WebAssembly.Module(await compileFunction(SOURCE, ["--runtime", runtime]));
+      host.functions.set("everything", module);
+      const { trap, value, output } = await host.run(module, "text é");
+      expect({ trap, output: Buffer.from(output).toString(), value }).toEqual({ trap: null, output: EXPECTED, value: 0 });
+      expect(host.logs).toEqual(["a line", "traced 1 2.5"]);
+      expect(host.sleptMs).toBe(1234);
+    });
+  }
+});

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { GuestError, Operation } from "../../../../host/abi/operations.ts";
+import { GuestFault } from "../../../../host/sandbox/guest.ts";
+import { GuestCalls } from "../../../support/guest-calls.ts";
+import { wat } from "../../../support/guest-modules.ts";
+import { MemoryHost } from "../../../support/memory-guest.ts";
+
+const BUFFER = 16_384;
+const RETURN_VALUE = 60_000;
+
+/** Writes its input and 30 zero bytes, and returns 9. */
+const CALLEE = new WebAssembly.Module(
+  wat(`(module
+    (import "neap" "input_read" (func $read (param i32 i32 i32) (result i32)))
+    (import "neap" "output_write" (func $write (param i32 i32)))
+    (memory (export "memory") 1)
+    (func (export "main") (result i32)
+      (call $write (i32.const 0) (i32.add (i32.const 30) (call $read (i32.const 0) (i32.const 0) (i32.const 100))))
+      (i32.const 9)))`),
+);
+
+function started(): { host: MemoryHost; calls: GuestCalls } {
+  const host = new MemoryHost();
+  host.functions.set("callee", CALLEE);
+  return { host, calls: new GuestCalls(host, 4 * 1024 * 1024) };
+}
+
+describe("call_start and call_await", () => {
+  it("numbers calls from 0, and gives each its own answer in any order", async () => {
+    const { calls } = started();
+    expect(await calls.call("call_start", "callee", "first")).toBe(0);
+    expect(await calls.call("call_start", "callee", "second")).toBe(1);
+    expect(await calls.call("call_await", 1, BUFFER, 6, RETURN_VALUE)).toBe(36n);
+    expect(calls.bytesAt(BUFFER, 7).toString()).toBe("second\0");
+    expect(await calls.call("call_await", 0, BUFFER, 100, RETURN_VALUE)).toBe(35n);
+    expect(calls.bytesAt(BUFFER, 5).toString()).toBe("first");
+    expect(calls.bytesAt(RETURN_VALUE, 4).readInt32LE()).toBe(9);
+  });
+
+  it("keeps an answer that did not fit, so that asking again with more room asks nothing of the host", async () => {
+    const { host, calls } = started();
+    await calls.call("call_start", "callee", "input");
+    expect(await calls.call("call_await", 0, BUFFER, 0, 0)).toBe(35n);
+    expect(await calls.call("call_await", 0, BUFFER, 35, 0)).toBe(35n);
+    expect(calls.bytesAt(BUFFER, 5).toString()).toBe("input");
+    const operations = host.operations.filter((operation) => operation === Operation.callAwait);
+    expect(operations).toHaveLength(1);
+  });
+
+  it("shows an unknown function at the await, and a handle never given as invalid", async () => {
+    const { calls } = started();
+    expect(await calls.call("call_start", "nobody", "")).toBe(0);
+    expect(await calls.call("call_await", 0, BUFFER, 10, 0)).toBe(BigInt(GuestError.unknownFunction));
+    expect(await calls.call("call_await", 1, BUFFER, 10, 0)).toBe(BigInt(GuestError.invalid));
+    expect(await calls.call("call_await", -1, BUFFER, 10, 0)).toBe(BigInt(GuestError.invalid));
+  });
+
+  it("refuses inside a storage part, where only the part's node numbers steps (H16)", async () => {
+    const { host, calls } = started();
+    calls.guest.call.inPart = true;
+    expect(await calls.call("call_start", "callee", "")).toBe(GuestError.notInPart);
+    expect(await calls.call("call_await", 0, BUFFER, 10, 0)).toBe(BigInt(GuestError.notInPart));
+    await expect(calls.call("sleep", 1n)).rejects.toThrow(new GuestFault("sleep: not possible inside a storage part"));
+    expect(host.operations).toEqual([]);
+  });
+
+  it("refuses what is no function name, and an input above 1 MiB", async () => {
+    const { host, calls } = started();
+    expect(await calls.call("call_start", "../callee", "")).toBe(GuestError.invalid);
+    expect(await calls.call("call_start", "c".repeat(129), "")).toBe(GuestError.invalid);
+    expect(await calls.call("call_start", "callee", BUFFER, 1024 * 1024 + 1)).toBe(GuestError.tooLarge);
+    expect(await calls.call("call_start", "callee", BUFFER, 1024 * 1024)).toBe(0);
+    expect(host.operations).toEqual([Operation.callStart]);
+  });
+});
+
+describe("sleep", () => {
+  it("sleeps from 0 ms to what a timer can wait", async () => {
+    const { host, calls } = started();
+    await calls.call("sleep", 0n);
+    await calls.call("sleep", 2n ** 31n - 1n);
+    expect(host.sleptMs).toBe(2 ** 31 - 1);
+  });
+
+  it("ends a call that asks for less or more", async () => {
+    const { calls } = started();
+    await expect(calls.call("sleep", -1n)).rejects.toThrow(GuestFault);
+    await expect(calls.call("sleep", 2n ** 31n)).rejects.toThrow(
+      new GuestFault("sleep: duration is 2147483648 ms, must be 0 to 2147483647"),
+    );
+  });
+});

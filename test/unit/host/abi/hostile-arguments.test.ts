@@ -1,0 +1,104 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { importFunctions } from "../../../../host/abi/create-imports.ts";
+import { abiTable } from "../../../../host/abi/index.ts";
+import { GuestFault } from "../../../../host/sandbox/guest.ts";
+import { MemoryGuest, MemoryHost } from "../../../support/memory-guest.ts";
+
+const MEMORY_BYTES = 65_536;
+const GUARD_BYTES = 4_096;
+const FILL = 0xa5;
+
+/** By import: which pairs of arguments are ranges that it may write, and which single ones point to a number. */
+const WRITES: Readonly<Record<string, { ranges?: [number, number][]; numbers?: [number, number][] }>> = {
+  "neap.input_read": { ranges: [[0, 2]] },
+  "neap.object_read": { ranges: [[3, 4]], numbers: [[5, 8]] },
+  "neap.object_read_for_update": { ranges: [[2, 3]], numbers: [[4, 8]] },
+  "neap.object_list": { ranges: [[4, 5]] },
+  "neap.call_await": { ranges: [[1, 2]], numbers: [[3, 4]] },
+  "neap.random_fill": { ranges: [[0, 1]] },
+};
+
+const edge = fc.constantFrom(0, 1, 3, 4, 8, 100, 65_528, 65_532, 65_535, 65_536, 65_537, 2 ** 31 - 1, -(2 ** 31), -1, -10);
+const i32 = fc.oneof(edge, fc.integer({ min: 0, max: 70_000 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }));
+const i64 = fc.oneof(fc.constantFrom(0n, 1n, -1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n), fc.bigInt(0n, 200n));
+const VALUES: Readonly<Record<string, fc.Arbitrary<number | bigint>>> = { i32, i64, f64: fc.double() };
+
+/** A memory with guards on both sides in the same buffer. */
+function guarded(): { whole: Uint8Array; memory: Uint8Array } {
+  const whole = new Uint8Array(MEMORY_BYTES + 2 * GUARD_BYTES).fill(FILL);
+  const memory = whole.subarray(GUARD_BYTES, GUARD_BYTES + MEMORY_BYTES);
+  memory.set(Buffer.from("key"), 100);
+  return { whole, memory };
+}
+
+function world(): MemoryHost {
+  const host = new MemoryHost();
+  host.put("key", Buffer.alloc(500, 1));
+  host.put("key2", "value");
+  return host;
+}
+
+/** Sets the bytes that the import may have written back to what they were. */
+function undoAllowed(name: string, args: readonly (number | bigint)[], memory: Uint8Array, before: Uint8Array): void {
+  const unsigned = (index: number) => Number(args[index] ?? 0) >>> 0;
+  const { ranges = [], numbers = [] } = WRITES[name] ?? {};
+  const allowed = [
+    ...ranges.map(([pointer, length]) => [unsigned(pointer), unsigned(length)] as const),
+    ...numbers.filter(([pointer]) => unsigned(pointer) !== 0).map(([pointer, size]) => [unsigned(pointer), size] as const),
+  ];
+  for (const [start, size] of allowed) {
+    if (start + size <= MEMORY_BYTES) {
+      memory.set(before.subarray(start, start + size), start);
+    }
+  }
+}
+
+describe("whatever a guest passes, an import ends the call with a GuestFault or answers, and writes only where it was told to", () => {
+  for (const [name, { params }] of abiTable) {
+    it(name, async () => {
+      const anyArgs = fc.tuple(...params.map((type) => VALUES[type] ?? i32));
+      await fc.assert(
+        fc.asyncProperty(anyArgs, fc.boolean(), async (args, inPart) => {
+          const guest = new MemoryGuest(world(), Buffer.from("input"));
+          const { whole, memory } = guarded();
+          guest.attachBytes(memory);
+          guest.call.inPart = inPart;
+          guest.call.callCount = 1;
+          const before = Uint8Array.from(memory);
+          const run = importFunctions(guest)[name] as ((...args: unknown[]) => unknown) | undefined;
+          try {
+            await run?.(...args);
+          } catch (error) {
+            expect(error).toBeInstanceOf(GuestFault);
+          }
+          undoAllowed(name, args, memory, before);
+          expect(Buffer.compare(memory, before)).toBe(0);
+          expect(whole.subarray(0, GUARD_BYTES).every((byte) => byte === FILL)).toBe(true);
+          expect(whole.subarray(-GUARD_BYTES).every((byte) => byte === FILL)).toBe(true);
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  it("names import, argument, range and memory size in the fault", () => {
+    const guest = new MemoryGuest(world(), new Uint8Array(0));
+    guest.attachBytes(guarded().memory);
+    const write = importFunctions(guest)["neap.object_write"] as (...args: number[]) => unknown;
+    expect(() => write(100, 3, -1, 10)).toThrow(
+      new GuestFault("object_write: value at 4294967295 + 10 is outside the memory of 65536 bytes"),
+    );
+  });
+
+  it("decides before the operation has an effect: a bad version pointer reads nothing", async () => {
+    const host = world();
+    const guest = new MemoryGuest(host, new Uint8Array(0));
+    guest.attachBytes(guarded().memory);
+    const read = importFunctions(guest)["neap.object_read_for_update"] as (...args: number[]) => unknown;
+    expect(() => read(100, 3, 0, 10, 65_530)).toThrow(
+      new GuestFault("object_read_for_update: version at 65530 + 8 is outside the memory of 65536 bytes"),
+    );
+    expect(host.operations).toEqual([]);
+  });
+});

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { InstanceId } from "../../../../state/ids.ts";
+import { HttpFixture } from "../../../support/http-fixture.ts";
+
+let http: HttpFixture;
+beforeAll(async () => {
+  http = await HttpFixture.start({ limits: { inputMaxBytes: 5000 } });
+  const { functions } = http.invocations;
+  functions.set("echo", ({ input }) => ({ output: input }));
+  functions.set("three", () => ({ returnValue: 3, output: Buffer.from("partial") }));
+  functions.set("trap", () => ({ returnValue: 1, trap: "unreachable executed" }));
+  functions.set("parked", (_, instance) => ({ kind: "pending", instance, parked: true, reason: "no more attempts" }));
+  functions.set("slow", (_, instance) => ({ kind: "failed", instance, code: "TIME_LIMIT", message: "ran 31 s" }));
+});
+afterAll(() => http.close());
+
+const calls = (name: string) => `/v1/tenants/demo/functions/${name}/calls`;
+
+describe("calls", () => {
+  test("the body is the input and the output is the body", async () => {
+    const bytes = Buffer.from(Uint8Array.from({ length: 256 }, (_, i) => i));
+    const answer = await http.send("POST", calls("echo"), { body: bytes, headers: { "Content-Type": "application/json" } });
+    expect([answer.status, answer.headers["content-type"]]).toEqual([200, "application/octet-stream"]);
+    expect(answer.bytes.equals(bytes)).toBe(true);
+    expect(answer.headers).toMatchObject({
+      "neap-executed-at": "node-1",
+      "neap-moved-bytes": "0",
+      "neap-cpu-ms": "0.25",
+      "neap-return-value": "0",
+      "neap-instance": expect.stringMatching(/^1-/),
+    });
+  });
+  test("a call without a body has an empty input", async () => {
+    expect(await http.send("POST", calls("echo"))).toMatchObject({ status: 200, text: "" });
+  });
+  test("a return value other than 0 is a problem with value and output", async () => {
+    const answer = await http.send("POST", calls("three"));
+    expect([answer.status, answer.headers["content-type"]]).toEqual([500, "application/problem+json"]);
+    expect(JSON.parse(answer.text)).toEqual({
+      type: "urn:neap:error:CALL_FAILED",
+      title: expect.any(String),
+      status: 500,
+      code: "CALL_FAILED",
+      detail: "the function returned 3",
+      instance: expect.stringMatching(/^1-/),
+      returnValue: 3,
+      outputBase64: Buffer.from("partial").toString("base64"),
+    });
+  });
+  test("a trap is a problem with its text", async () => {
+    expect(JSON.parse((await http.send("POST", calls("trap"))).text)).toMatchObject({
+      code: "CALL_FAILED",
+      detail: "the function trapped: unreachable executed",
+      trap: "unreachable executed",
+    });
+  });
+  test("Prefer: respond-async answers 202 with the id, and its Location tells the state", async () => {
+    const answer = await http.send("POST", calls("echo"), { body: "in", headers: { Prefer: "wait=5, respond-async" } });
+    expect([answer.status, answer.headers["preference-applied"]]).toEqual([202, "respond-async"]);
+    const { id, instance } = JSON.parse(answer.text);
+    expect(answer.headers.location).toBe(`/v1/tenants/demo/calls/${instance}`);
+    const status = await http.send("GET", `${answer.headers.location}`);
+    expect(JSON.parse(status.text)).toEqual({
+      instance,
+      id,
+      tenant: "demo",
+      function: "echo",
+      state: "completed",
+      startedMs: 1_700_000_000_000,
+      finishedMs: 1_700_000_000_005,
+      returnValue: 0,
+      outputBase64: Buffer.from("in").toString("base64"),
+    });
+  });
+  test("a parked call answers 504 with its Location, where it is shown as parked", async () => {
+    const answer = await http.send("POST", calls("parked"));
+    expect(answer.status).toBe(504);
+    expect(JSON.parse(answer.text)).toMatchObject({ code: "OUTCOME_PENDING", parked: true });
+    const status = await http.send("GET", `${answer.headers.location}`);
+    expect(JSON.parse(status.text)).toMatchObject({ state: "parked", reason: "no more attempts" });
+  });
+  test("an attempt that the host ended answers its code", async () => {
+    const answer = await http.send("POST", calls("slow"));
+    expect([answer.status, JSON.parse(answer.text).code]).toEqual([504, "TIME_LIMIT"]);
+  });
+  test("Idempotency-Key and Neap-Push-Down reach the call", async () => {
+    await http.send("POST", calls("echo"), { headers: { "Idempotency-Key": "k-1", "Neap-Push-Down": "never" } });
+    expect(http.invocations.calls.at(-1)).toMatchObject({ key: { kind: "idempotency", value: "k-1" }, forbidPushDown: true });
+  });
+  test.each([
+    [calls("absent"), {}, 404, "UNKNOWN_FUNCTION"],
+    [calls("a%2Fb"), {}, 400, "BAD_NAME"],
+    ["/v1/tenants/..%2Fx/functions/echo/calls", {}, 400, "BAD_NAME"],
+    [`/v1/tenants/demo/functions/${"f".repeat(300)}/calls`, {}, 400, "BAD_NAME"],
+    [calls("echo"), { "Neap-Push-Down": "always" }, 400, "BAD_REQUEST"],
+    [calls("echo"), { "Idempotency-Key": "a b" }, 400, "BAD_REQUEST"],
+  ] as [string, Record<string, string>, number, string][])("POST %s %j answers %i %s", async (path, headers, status, code) => {
+    const answer = await http.send("POST", path, { headers });
+    expect([answer.status, JSON.parse(answer.text).code, answer.headers["neap-error"]]).toEqual([status, code, code]);
+    expect(answer.headers["content-type"]).toBe("application/problem+json");
+  });
+  test.each(["1-absent", "..", "a%2Fb", "x".repeat(300)])("an unknown instance %s answers 404", async (instance) => {
+    const answer = await http.send("GET", `/v1/tenants/demo/calls/${instance}`);
+    expect([answer.status, JSON.parse(answer.text).code]).toEqual([404, "UNKNOWN_INSTANCE"]);
+  });
+});
+
+describe("functions", () => {
+  test("PUT names the version, GET gives the module, the list shows it", async () => {
+    const module = Buffer.from("\0asm\x01\0\0\0");
+    const put = await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: module });
+    const version = { name: "hello", hash: "0".repeat(64), sizeBytes: 8, uploadedMs: 1_700_000_000_000 };
+    expect([put.status, JSON.parse(put.text)]).toEqual([200, version]);
+    expect((await http.send("GET", "/v1/tenants/demo/functions/hello")).bytes.equals(module)).toBe(true);
+    expect(JSON.parse((await http.send("GET", "/v1/tenants/demo/functions")).text)).toEqual({ functions: [version] });
+  });
+});
+
+describe("objects", () => {
+  const path = (key: string) => `/v1/tenants/demo/objects/${key}`;
+  test("PUT, GET and DELETE of an object whose key has slashes and other characters", async () => {
+    const value = Buffer.alloc(300_000, "v");
+    for (const [encoded, key] of [
+      ["a/b/c", "a/b/c"],
+      ["%C3%A9%20x%2Fy%25", "é x/y%"],
+    ] as const) {
+      const put = await http.send("PUT", path(encoded), { body: value });
+      expect([put.status, JSON.parse(put.text)]).toEqual([200, { key, sizeBytes: 300_000, seqnum: expect.any(Number) }]);
+      const get = await http.send("GET", path(encoded));
+      expect([get.status, get.headers["content-length"]]).toEqual([200, "300000"]);
+      expect(get.bytes.equals(value)).toBe(true);
+      expect((await http.send("DELETE", path(encoded))).status).toBe(204);
+      expect((await http.send("DELETE", path(encoded))).status).toBe(404);
+      const gone = await http.send("GET", path(encoded));
+      expect([gone.status, JSON.parse(gone.text).code]).toEqual([404, "UNKNOWN_OBJECT"]);
+    }
+  });
+  test("an empty object is an object", async () => {
+    expect((await http.send("PUT", path("empty"))).status).toBe(200);
+    expect(await http.send("GET", path("empty"))).toMatchObject({ status: 200, text: "" });
+    await http.send("DELETE", path("empty"));
+  });
+  test("the list goes on after `next`, within a prefix", async () => {
+    for (const key of ["p/1", "p/2", "p/3", "q/1"]) {
+      await http.send("PUT", path(key), { body: key });
+    }
+    const list = async (query: string) => JSON.parse((await http.send("GET", `/v1/tenants/demo/objects?${query}`)).text);
+    const first = await list("prefix=p/&limit=2");
+    expect(first).toMatchObject({ objects: [{ key: "p/1", sizeBytes: 3 }, { key: "p/2" }], next: "p/2" });
+    expect(await list(`prefix=p/&limit=2&after=${first.next}`)).toMatchObject({ objects: [{ key: "p/3" }], next: null });
+    expect((await list("")).objects).toHaveLength(4);
+  });
+  test.each([
+    "limit=0",
+    "limit=1001",
+    "limit=x",
+    "limit=1&limit=2",
+    "prefix=a&prefix=b",
+    "after=%00",
+    `prefix=${"x".repeat(1025)}`,
+  ])("a list with %s answers 400", async (query) => {
+    const answer = await http.send("GET", `/v1/tenants/demo/objects?${query}`);
+    expect([answer.status, JSON.parse(answer.text).code]).toEqual([400, "BAD_REQUEST"]);
+  });
+  test.each(["", "a%00b", "a%0Ab", "x".repeat(1025)])("the key %j answers 400", async (key) => {
+    const answer = await http.send("PUT", path(key), { body: "x" });
+    expect([answer.status, JSON.parse(answer.text).code]).toEqual([400, "BAD_KEY"]);
+  });
+});
+
+describe("instances and the node", () => {
+  test("unfinished instances are listed, and a parked one can be resumed once", async () => {
+    http.invocations.parked.add("1-p" as InstanceId);
+    const list = await http.send("GET", "/v1/tenants/demo/instances?state=unfinished");
+    expect(JSON.parse(list.text)).toEqual({ instances: [{ instance: "1-p", attempts: 3, parked: true }] });
+    const resume = await http.send("POST", "/v1/tenants/demo/instances/1-p/resume");
+    expect([resume.status, JSON.parse(resume.text)]).toEqual([202, { instance: "1-p" }]);
+    expect((await http.send("POST", "/v1/tenants/demo/instances/1-p/resume")).status).toBe(404);
+  });
+  test("another state answers 400", async () => {
+    expect((await http.send("GET", "/v1/tenants/demo/instances?state=done")).status).toBe(400);
+  });
+  test("status, health and metrics", async () => {
+    expect(JSON.parse((await http.send("GET", "/v1/status")).text)).toEqual({
+      role: "all",
+      nodeName: "node-1",
+      epoch: 7,
+      load: { workers: 1, active: 2, queued: 3, idle: 4 },
+    });
+    expect(await http.send("GET", "/healthz")).toMatchObject({ status: 200, text: "ok\n" });
+    const metrics = await http.send("GET", "/metrics");
+    expect(metrics.headers["content-type"]).toContain("version=0.0.4");
+    expect(metrics.text).toMatch(/^neap_call_answers_total\{status="200"\} [1-9]/m);
+    expect(metrics.text).toMatch(/^neap_http_in_flight 1$/m);
+  });
+  test("an unknown path below /v1 answers a problem", async () => {
+    const answer = await http.send("GET", "/v1/nothing");
+    expect([answer.status, JSON.parse(answer.text).code]).toEqual([404, "UNKNOWN_ROUTE"]);
+  });
+});

@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import { decodeArtefact } from "../../../../host/modules/artefact-codec.ts";
+import { prepareModule } from "../../../../host/modules/preparation.ts";
+import { prepareInThread, UploadThreads } from "../../../../host/modules/upload-thread.ts";
+import { wat } from "../../../support/guest-modules.ts";
+import { ABI, asyncRefusal, LIMITS } from "./fixtures.ts";
+
+const GOOD = wat(`(module (memory 1) (global (mut i64) (i64.const 0)) (data (i32.const 8) "hello")
+  (func $s (global.set 0 (i64.const 7))) (start $s) (func (export "main")))`);
+const loop = (body: string) => wat(`(module (memory 1) (func $s ${body}) (start $s) (func (export "main")))`);
+/** Far longer than a thread takes to start, shorter than the test's patience. */
+const SHORT = { ...LIMITS, uploadTimeoutMs: 4_000 };
+const bufferOf = (bytes: Uint8Array<ArrayBuffer>) => bytes.slice().buffer;
+
+describe("the upload's thread", () => {
+  test("gives back what the pipeline makes of the module, and the module", async () => {
+    const prepared = await prepareInThread(bufferOf(GOOD), ABI, LIMITS);
+    expect(decodeArtefact(prepared.artefact, prepared.hash)).toEqual(prepareModule(GOOD, ABI, LIMITS));
+    expect(Buffer.from(prepared.module).equals(GOOD)).toBe(true);
+  });
+
+  test("takes a buffer that grew while it was received", async () => {
+    const grown = new ArrayBuffer(GOOD.byteLength, { maxByteLength: 1_000_000 });
+    new Uint8Array(grown).set(GOOD);
+    expect((await prepareInThread(grown, ABI, LIMITS)).hash).toBe(prepareModule(GOOD, ABI, LIMITS).hash);
+  });
+
+  test("passes on why a module is refused", async () => {
+    expect(await asyncRefusal(prepareInThread(new ArrayBuffer(0), ABI, LIMITS))).toBe("MODULE_INVALID: the upload is empty");
+  });
+
+  test("start functions that loop are killed in time, and uploads go on", async () => {
+    const threads = new UploadThreads(ABI, SHORT);
+    const stuck = [loop("(loop (br 0))"), loop("(loop (try (do (loop (br 0))) (catch_all)) (br 0))")];
+    const refusals = stuck.map((bytes) => asyncRefusal(threads.prepare(bufferOf(bytes))));
+    // waits for the turn of one of the two
+    const good = threads.prepare(bufferOf(GOOD));
+    for (const refused of await Promise.all(refusals)) {
+      expect(refused).toBe(
+        "MODULE_START_FAILED: the start function runs longer than the 4000 ms an upload has (uploadTimeoutMs)",
+      );
+    }
+    expect((await good).hash).toBe(prepareModule(GOOD, ABI, SHORT).hash);
+  });
+});

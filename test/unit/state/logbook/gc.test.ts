@@ -1,0 +1,243 @@
+import { describe, expect, test } from "vitest";
+import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
+import { type AppendResult, type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
+import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
+import type { BlobRef } from "../../../../state/objects/blobs.ts";
+import { encodeObjectValue } from "../../../../state/objects/object-record.ts";
+import { keyTag, objectTag, stepTag } from "../../../../state/tags.ts";
+import { at, BOOK, bytes, none, openTestShard, type TestShard } from "../../../support/open-shard.ts";
+
+const HOUR_MS = 3_600_000;
+const object = objectTag("x");
+const id = (name: string) => name as InstanceId;
+const step = (name: string) => stepTag(id(name));
+const record = (kind: NewRecord["kind"], ...tags: Tag[]): NewRecord => ({ kind, tags, data: none });
+const version = (text: string, ...tags: Tag[]): NewRecord => ({
+  kind: RecordKind.write,
+  tags: [object, ...tags],
+  data: encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue({ kind: "inline", bytes: bytes(text) })),
+});
+const named = (ref: BlobRef): NewRecord => ({ ...version(ref.name), blobs: [ref] });
+
+function seqnumOf(result: AppendResult): SeqNum {
+  expect(result.kind).toBe("appended");
+  return result.kind === "appended" ? result.seqnum : NO_SEQNUM;
+}
+
+/** Collects whenever there is anything, and keeps results for an hour. */
+async function open(): Promise<
+  TestShard & { append(...records: NewRecord[]): Promise<SeqNum>; book: ReturnType<TestShard["shard"]["book"]> }
+> {
+  const opened = await openTestShard({ options: { garbageMin: 1, retentionMs: HOUR_MS } });
+  const book = opened.shard.book(BOOK);
+  return { ...opened, book, append: async (...records) => seqnumOf(await book.append({ records })) };
+}
+
+const trimmed = { code: "TRIMMED" };
+
+describe("versions of an object", () => {
+  test("the newest one at or below the watermark stays, with every newer one", async () => {
+    const { shard, book, append } = await open();
+    const v1 = await append(version("1"));
+    const v2 = await append(version("2"));
+    const release = shard.holdCursor(v2);
+    const v3 = await append(version("3"));
+    await shard.collect();
+    expect((await book.readPrev(object, v2)).record?.seqnum).toBe(v2);
+    expect((await book.readPrev(object, MAX_SEQNUM)).record?.seqnum).toBe(v3);
+    // Never "none".
+    await expect(book.readPrev(object, v1)).rejects.toMatchObject(trimmed);
+    await expect(book.readStream(object, 0)).rejects.toMatchObject(trimmed);
+    expect((await book.readStream(object, 1)).length).toBe(3);
+    release();
+    await append(version("4"));
+    await shard.collect();
+    await expect(book.readPrev(object, v2)).rejects.toMatchObject(trimmed);
+  });
+
+  test("[49] F11: what an unfinished instance reads stays, however old it is", async () => {
+    const { shard, book, append } = await open();
+    const v1 = await append(version("1"));
+    const cursor = await book.tail();
+    await append({ ...record(RecordKind.init, step("i")), initialCursor: cursor });
+    await append(version("2"));
+    await shard.collect();
+    expect((await book.readPrev(object, cursor)).record?.seqnum).toBe(v1);
+    await append(record(RecordKind.done, step("i")));
+    await append(version("3"));
+    await shard.collect();
+    await expect(book.readPrev(object, cursor)).rejects.toMatchObject(trimmed);
+  });
+
+  test("a deleted object goes as a whole, and is absent afterwards", async () => {
+    const { shard, book, append } = await open();
+    const v1 = await append(version("1"));
+    const deleted = await append(record(RecordKind.delete, object));
+    await shard.collect();
+    expect((await book.readPrev(object, MAX_SEQNUM)).record).toBeNull();
+    expect(await book.readStream(object, 0)).toMatchObject({ length: 0 });
+    await expect(book.readPrev(object, v1)).rejects.toMatchObject(trimmed);
+    await expect(book.listObjects("", "", v1, 10)).rejects.toMatchObject(trimmed);
+    const again = await book.append({ records: [version("2")], when: [{ tag: object, last: NO_SEQNUM }] });
+    expect((await book.readPrev(object, seqnumOf(again))).record?.seqnum).toBe(seqnumOf(again));
+    expect((await book.readPrev(object, deleted + 1 < seqnumOf(again) ? at(deleted + 1) : deleted)).record).toBeNull();
+    expect((await book.listObjects("", "", MAX_SEQNUM, 10)).objects.map((one) => one.key)).toEqual(["x"]);
+  });
+});
+
+describe("bytes on the disk", () => {
+  test("F4: a blob is deleted when the record that orders it is durable, and not before", async () => {
+    const { shard, append, journal, blobs } = await open();
+    const old = await blobs.put(bytes("old"));
+    const fresh = await blobs.put(bytes("fresh"));
+    await append(named(old));
+    await append(named(fresh));
+    journal.automatic = false;
+    const collected = shard.collect();
+    await new Promise(setImmediate);
+    expect(blobs.known(old.name)).toBe(3);
+    while (journal.flush());
+    await collected;
+    expect(blobs.known(old.name)).toBeUndefined();
+    expect(blobs.known(fresh.name)).toBe(5);
+  });
+
+  test("F4: when the GC record is lost in a crash everything it let go of is there again", async () => {
+    const opened = await open();
+    const old = await opened.blobs.put(bytes("old"));
+    const fresh = await opened.blobs.put(bytes("fresh"));
+    const v1 = await opened.append(named(old));
+    await opened.shard.whenDurable(v1);
+    opened.journal.automatic = false;
+    await opened.append(named(fresh));
+    void opened.shard.collect();
+    const { shard, blobs } = await opened.crash();
+    expect((await shard.book(BOOK).readPrev(object, MAX_SEQNUM)).record?.seqnum).toBe(v1);
+    expect(Buffer.from(await blobs.read(old.name, 0, 9)).toString()).toBe("old");
+    // What no record names any more was swept.
+    expect(blobs.known(fresh.name)).toBeUndefined();
+  });
+
+  test("F6: a blob that two records name lives until the last of them is collected", async () => {
+    const { shard, append, blobs } = await open();
+    const ref = await blobs.put(bytes("module"));
+    await append({ ...record(RecordKind.init, step("i")), blobs: [ref] });
+    await append(record(RecordKind.done, step("i")));
+    await append({ ...record(RecordKind.init, step("j")), blobs: [ref] });
+    await shard.collect();
+    expect(blobs.known(ref.name)).toBe(6);
+    await append(record(RecordKind.done, step("j")));
+    await append(version("1"));
+    await append(version("2"));
+    await shard.collect();
+    expect(blobs.known(ref.name)).toBeUndefined();
+  });
+});
+
+describe("instances", () => {
+  test("F11: a first step whose initial cursor lies below the floor is refused as stale", async () => {
+    const { shard, book, append } = await open();
+    const cursor = await append(version("1"));
+    await append(version("2"));
+    const before = await book.tail();
+    await shard.collect();
+    const first = (initialCursor: SeqNum) =>
+      book.append({ records: [{ ...record(RecordKind.init, step("i")), initialCursor }], when: [{ tag: step("i"), length: 0 }] });
+    expect(await first(cursor)).toEqual({ kind: "stale", floor: before });
+    expect((await first(before)).kind).toBe("appended");
+  });
+
+  test("F20: a zombie of a collected instance is refused at position 0 as stale and beyond it as badPosition", async () => {
+    const { shard, book, append } = await open();
+    const cursor = await book.tail();
+    const init = { ...record(RecordKind.init, step("i")), initialCursor: cursor };
+    await append(init);
+    await append(record(RecordKind.write, step("i")));
+    await append(record(RecordKind.done, step("i")));
+    const zombie = (position: number) =>
+      book.append({
+        records: [position === 0 ? init : record(RecordKind.write, step("i"))],
+        when: [{ tag: step("i"), length: position }],
+      });
+    expect((await zombie(0)).kind).toBe("closed");
+    const done = await book.tail();
+    await shard.collect();
+    // A copy that had logged nothing may have begun right before DONE.
+    expect((await zombie(0)).kind).toBe("closed");
+    await append(version("1"), version("2"));
+    await shard.collect();
+    expect(await book.readStream(step("i"), 0)).toMatchObject({ length: 0, closed: false });
+    expect((await zombie(0)).kind).toBe("stale");
+    const late = await book.append({ records: [{ ...init, initialCursor: done }], when: [{ tag: step("i"), length: 0 }] });
+    expect(late.kind).toBe("stale");
+    for (const position of [1, 2, 3]) {
+      expect((await zombie(position)).kind).toBe("badPosition");
+    }
+  });
+
+  test("[53] a child's result stays until its caller's stream is gone", async () => {
+    const { shard, book, append } = await open();
+    await append(record(RecordKind.init, step("root")));
+    await append(record(RecordKind.invoke, step("root"), step("child")));
+    await append(record(RecordKind.done, step("child")));
+    await append(version("1"), version("2"));
+    await shard.collect();
+    expect(await book.readStream(step("child"), 0)).toMatchObject({ length: 2, closed: true });
+    await append(record(RecordKind.done, step("root")));
+    await append(version("3"));
+    await shard.collect();
+    expect((await book.readStream(step("root"), 0)).length).toBe(0);
+    expect((await book.readStream(step("child"), 0)).length).toBe(0);
+  });
+
+  test("F16: a child that outlives its caller's stream is finished, and collected then", async () => {
+    const { shard, book, append } = await open();
+    await append(record(RecordKind.init, step("root")));
+    await append(record(RecordKind.invoke, step("root"), step("child")));
+    await append(record(RecordKind.done, step("root")));
+    // The child begins later, at a cursor of its own (F28).
+    await append({ ...record(RecordKind.write, step("child")), initialCursor: await book.tail() });
+    await append(version("1"), version("2"));
+    await shard.collect();
+    expect((await book.readStream(step("root"), 0)).length).toBe(0);
+    expect((await shard.unfinished(BOOK)).map((one) => one.instance)).toEqual(["child"]);
+    expect((await book.readStream(step("child"), 0)).records.map((one) => one.kind)).toEqual([
+      RecordKind.invoke,
+      RecordKind.write,
+    ]);
+    await append(record(RecordKind.done, step("child")));
+    await append(version("3"));
+    await shard.collect();
+    expect((await book.readStream(step("child"), 0)).length).toBe(0);
+  });
+
+  test("a keyed result is kept for the retention, then the key alone for as long again, then nothing", async () => {
+    const { shard, book, append, time } = await open();
+    const key = keyTag("f", "k");
+    const collectAfter = async (durationMs: number) => {
+      time.advance(durationMs);
+      await shard.collect();
+      return [(await book.readStream(step("i"), 0)).length, (await book.readStream(key, 0)).length];
+    };
+    await append(record(RecordKind.init, step("i"), key));
+    await append(record(RecordKind.done, step("i")));
+    await append(version("1"), version("2"));
+    expect(await collectAfter(HOUR_MS)).toEqual([2, 1]);
+    expect(await collectAfter(1)).toEqual([0, 1]);
+    // A reader finds the key record and no stream: the result has expired.
+    expect((await book.readPrev(key, MAX_SEQNUM)).record?.tags).toEqual([step("i"), key]);
+    expect(await collectAfter(HOUR_MS - 1)).toEqual([0, 1]);
+    expect(await collectAfter(1)).toEqual([0, 0]);
+    expect(
+      (await book.append({ records: [record(RecordKind.init, step("j"), key)], when: [{ tag: key, length: 0 }] })).kind,
+    ).toBe("appended");
+  });
+
+  test("nothing is collected, and no record is written, while nothing has become collectable", async () => {
+    const { shard, book, append } = await open();
+    await append(version("1"));
+    const tail = await book.tail();
+    await shard.collect();
+    expect(await book.tail()).toBe(tail);
+  });
+});
