@@ -36,10 +36,12 @@ async function installPackages() {
   if (!isInstalled(lock)) {
     say(
       existsSync(modules)
-        ? "packages changed: installing them (npm ci)"
-        : "first start: installing packages (npm ci), about a minute",
+        ? "packages changed: installing them (npm install)"
+        : "first start: installing packages (npm install), about a minute",
     );
-    await npmCi();
+    await npmInstall();
+    // npm may have added packages of other platforms that its registry knows: the file is not setup's to change.
+    writeFileSync(join(root, "package-lock.json"), lock);
     say("packages are installed");
   }
   writeFileSync(stampPath, hash);
@@ -68,14 +70,17 @@ function packagesOf(lock) {
 }
 
 /**
+ * Not `npm ci`: that one refuses a lock file without the packages of other platforms, which not every registry has.
+ *
  * Under `npm start` the PATH begins with node_modules/.bin, whose `node` npm would run on while it deletes it. So npm gets a PATH
  * without this project: it runs on the machine's own Node. This process may be the one that is deleted: it is in memory, and loads
  * nothing from node_modules.
  */
-function npmCi() {
+function npmInstall() {
   const env = { ...process.env, PATH: machinePath() };
   // Tools that build and the pinned Node are development and optional packages: wanted whatever the machine's npm leaves out.
-  const args = ["ci", "--no-audit", "--no-fund", "--include=dev", "--include=optional", "--loglevel=error"];
+  // None of them needs a script of its own to be run.
+  const args = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--include=dev", "--include=optional", "--loglevel=error"];
   return new Promise((done, fail) => {
     const npm = spawn("npm", args, { cwd: root, env, stdio: ["ignore", "inherit", "pipe"], shell: process.platform === "win32" });
     let complaints = "";
@@ -107,7 +112,7 @@ function explain(complaints, outcome) {
   if (complaints.includes("EACCES") || complaints.includes("EPERM")) {
     return `npm may not write to ${modules}; its owner is another user`;
   }
-  return `npm ci failed (${outcome}); its own words are above`;
+  return `npm install failed (${outcome}); its own words are above`;
 }
 
 function machinePath() {

@@ -11,7 +11,7 @@ export interface BodyLimit {
 }
 
 /** A client that sends less than this over `idleMs` holds a connection and a buffer for nothing (H27). */
-export const BODY_MIN_BYTES_PER_SECOND = 256;
+const BODY_MIN_BYTES_PER_SECOND = 256;
 
 export interface Exchange {
   readonly request: IncomingMessage;

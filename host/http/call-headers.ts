@@ -28,11 +28,14 @@ const PARTS_MAX = 32;
 export function formatParts(parts: readonly PartTrace[]): string {
   const members = parts
     .slice(0, PARTS_MAX)
-    .map((part) => `${text(part.executedAt)};reason=${text(part.reason)};out=${part.deltaOutBytes};back=${part.deltaBackBytes}`);
+    .map(
+      (part) =>
+        `${quotedText(part.executedAt)};reason=${quotedText(part.reason)};out=${part.deltaOutBytes};back=${part.deltaBackBytes}`,
+    );
   return [...members, ...(parts.length > PARTS_MAX ? ['"..."'] : [])].join(", ");
 }
 
 /** A quoted string of printable ASCII; anything else becomes "?". */
-export function text(value: string): string {
+export function quotedText(value: string): string {
   return `"${value.replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "\\$&")}"`;
 }

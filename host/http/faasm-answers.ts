@@ -1,7 +1,7 @@
 /** Codes and bodies of Faasm's invocation API. */
 import { NeapError } from "../../state/errors.ts";
 import type { CallAnswer, CallDescription, CallGraphNode, CallResult, CallStatus } from "../invocation/invocation.ts";
-import { callHeaders, text } from "./call-headers.ts";
+import { callHeaders, quotedText } from "./call-headers.ts";
 import { type Failure, failureHeaders, failureOf } from "./failure.ts";
 
 export interface TextAnswer {
@@ -58,7 +58,7 @@ export function faasmStatus(status: CallStatus, id: number): TextAnswer {
       return {
         status: 200,
         body: "RUNNING",
-        headers: ["Neap-Instance", status.call.instance, "Neap-Parked", text(status.reason)],
+        headers: ["Neap-Instance", status.call.instance, "Neap-Parked", quotedText(status.reason)],
       };
     case "completed": {
       const headers = ["Neap-Instance", status.call.instance];

@@ -17,7 +17,7 @@ interface ObjectPath {
   Params: { tenant: string; "*": string };
 }
 
-export const LIST_MAX = 1000;
+const LIST_MAX = 1000;
 const LIST_PRESET = 100;
 
 export function registerObjectRoutes(app: FastifyInstance, context: HttpContext): void {

@@ -60,7 +60,6 @@ export class Executor implements SandboxHost {
   /** Serves the channel until the worker is terminated. */
   readonly run = (): void => {
     this.turn += 1;
-    this.#marker.markIdle();
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const resume of deferred) {
@@ -88,6 +87,10 @@ export class Executor implements SandboxHost {
 
   markSlice(sandbox: SandboxInstance): void {
     this.#marker.mark(sandbox.slot, sandbox.attempt, sandbox.cpuMs);
+  }
+
+  markIdle(): void {
+    this.#marker.markIdle();
   }
 
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void {

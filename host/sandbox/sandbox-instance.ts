@@ -42,6 +42,8 @@ export interface SandboxHost {
   now(): number;
   /** The sandbox's guest runs from now on. */
   markSlice(sandbox: SandboxInstance): void;
+  /** Nothing of a guest runs from now on. */
+  markIdle(): void;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
@@ -308,7 +310,7 @@ export class SandboxInstance implements Guest {
 
   /** @param partBase the state that the part which ends here started from */
   #end(partBase?: MemoryImage): void {
-    this.#stopClock();
+    this.#endSlice();
     this.#running = false;
     const outcome: Outcome = this.#ending === undefined ? { kind: "returned", value: this.#value } : outcomeOf(this.#ending);
     const state =
@@ -334,15 +336,16 @@ export class SandboxInstance implements Guest {
   // slices
 
   #startSlice(): void {
-    this.#stopClock();
+    this.#endSlice();
     this.#sliceStartMs = this.#host.now();
     this.#host.markSlice(this);
   }
 
-  #stopClock(): void {
+  #endSlice(): void {
     if (!Number.isNaN(this.#sliceStartMs)) {
       this.cpuMs += this.#host.now() - this.#sliceStartMs;
       this.#sliceStartMs = Number.NaN;
+      this.#host.markIdle();
     }
   }
 
@@ -366,7 +369,7 @@ export class SandboxInstance implements Guest {
     const plain = this.#plain(run);
     return (...args: never[]) => {
       const result = plain(...args);
-      this.#stopClock();
+      this.#endSlice();
       if (result instanceof Promise) {
         return new Promise((resolve, reject) => {
           result.then(

@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
-/** Wall time that makes a slice long even if the thread got no CPU for it. */
-const PATIENCE = 10;
+/** A slice that gets no CPU counts too, at this fraction of its wall time: whatever holds it, it holds the worker. */
+const WALL_SHARE = 0.01;
 
 export interface RunningSlice {
   readonly call: number;
@@ -45,7 +45,7 @@ export class SliceWatch {
     const ageMs =
       threadCpuMs === undefined || this.#sinceCpuMs === undefined
         ? wallMs
-        : Math.max(threadCpuMs - this.#sinceCpuMs, wallMs / PATIENCE);
+        : Math.max(threadCpuMs - this.#sinceCpuMs, wallMs * WALL_SHARE);
     return { ...running, ageMs, cpuMs: cpuMs + ageMs };
   }
 

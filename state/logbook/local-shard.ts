@@ -50,7 +50,7 @@ export interface LocalShardOptions {
 export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   retentionMs: 24 * 60 * 60 * 1_000,
   recentMaxBytes: 64 * 1024 * 1024,
-  undurableMaxBytes: 64 * 1024 * 1024,
+  undurableMaxBytes: 32 * 1024 * 1024,
   garbageMin: 1_000,
 };
 

@@ -20,7 +20,7 @@ const FLUSH_BYTES = 64 * 1024;
 const FLUSH_AGE_MS = 2;
 const MIN_CAPACITY_BYTES = 1_024;
 /** More than a frame costs in any journal besides its payload. */
-export const FRAME_ALLOWANCE_BYTES = 256;
+const FRAME_ALLOWANCE_BYTES = 256;
 
 interface Waiter {
   readonly seqnum: SeqNum;

@@ -20,7 +20,7 @@ import { refusal } from "./decide.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import type { AppendRequest, AppendResult, BlobRefLike, Condition, LogRecord, NewRecord } from "./logbook.ts";
-import { FRAME_ALLOWANCE_BYTES, type Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
 import { Frame } from "./record-codec.ts";
 import type { ShardIndex } from "./shard-index.ts";
 import { Turns } from "./turns.ts";
@@ -53,6 +53,7 @@ export class Sequencer {
   readonly #undurableMaxBytes: number;
   readonly #turns = new Map<BookState, Turns>();
   readonly #read: (seqnum: SeqNum) => LogRecord;
+  /** Empty while there is room. */
   #waiting: Waiting[] = [];
   #stopped: NeapError | undefined = undefined;
 
@@ -92,7 +93,7 @@ export class Sequencer {
     if (this.#stopped !== undefined) {
       throw this.#stopped;
     }
-    if (this.#waiting.length > 0 || this.#outbox.undurableBytes >= this.#undurableMaxBytes) {
+    if (this.#outbox.undurableBytes >= this.#undurableMaxBytes) {
       return this.#appendLater(book, request, holder);
     }
     return this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder);
@@ -149,7 +150,6 @@ export class Sequencer {
     for (const record of records) {
       bound += Frame.boundBytes(record);
     }
-    this.#checkRoom(bound, records);
     const timeMs = this.timeMs();
     const frame = this.#outbox.gather((this.#index.tail + 1) as SeqNum, records.length, bound);
     const offsets = this.#encode(frame, book, records, when, timeMs);
@@ -167,7 +167,7 @@ export class Sequencer {
     return { kind: "appended", seqnum: this.#index.tail, timeMs };
   }
 
-  /** Adds all records to the frame, or none. @throws BAD_TAG, RECORD_TOO_LARGE */
+  /** Adds all records to the frame, or none. @throws BAD_TAG, RECORD_TOO_LARGE, DISK_FULL */
   #encode(
     frame: Frame,
     book: BookState | null,
@@ -184,6 +184,7 @@ export class Sequencer {
       if (frame.length > FRAME_MAX_BYTES) {
         throw tooLarge(frame.length);
       }
+      this.#checkRoom(frame.length - length, records);
     } catch (error) {
       frame.rewind(length, count);
       throw error;
@@ -191,11 +192,10 @@ export class Sequencer {
     return offsets;
   }
 
-  #checkRoom(boundBytes: number, records: readonly NewRecord[]): void {
-    const sizeBytes = this.#outbox.waitingBytes + FRAME_ALLOWANCE_BYTES + boundBytes;
+  #checkRoom(sizeBytes: number, records: readonly NewRecord[]): void {
     const reserved = records.every((record) => RESERVED.has(record.kind));
-    if (!this.#journal.hasRoom(sizeBytes, reserved)) {
-      throw new NeapError("DISK_FULL", `the journal has no room for ${boundBytes} bytes; nothing was ordered`);
+    if (!this.#journal.hasRoom(this.#outbox.waitingBytes + sizeBytes, reserved)) {
+      throw new NeapError("DISK_FULL", `the journal has no room for ${sizeBytes} bytes; nothing was ordered`);
     }
   }
 

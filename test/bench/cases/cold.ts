@@ -11,13 +11,11 @@ export const cold: BenchCase = {
   measures: "the first call of a function after its upload, beside the second, for many functions that differ",
   async run(bench) {
     const hello = await sampleGuest("hello");
+    const large = await largeHello(bench.folder, LARGE_BYTES);
     const host = await BenchHost.start(bench, "cold");
     await host.upload("hello", hello);
     await host.load(16, bench.roundMs, [callBody("hello", "")]);
-    return [
-      ...(await coldCalls(bench, host, "small", hello)),
-      ...(await coldCalls(bench, host, "large", await largeHello(bench.folder, LARGE_BYTES))),
-    ];
+    return [...(await coldCalls(bench, host, "small", hello)), ...(await coldCalls(bench, host, "large", large))];
   },
 };
 

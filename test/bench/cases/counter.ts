@@ -1,7 +1,7 @@
 import { atLeast, type Bar, type BenchCase, type Row } from "../bench-case.ts";
 import { BenchHost, callBody, TENANT } from "../support/bench-host.ts";
 import { sampleGuest } from "../support/guests.ts";
-import { alternate, nth } from "../support/measurement.ts";
+import { alternate, clients, nth } from "../support/measurement.ts";
 
 const CONNECTIONS = [1, 64];
 
@@ -37,7 +37,7 @@ export const counter: BenchCase = {
       );
       for (const [index, connections] of CONNECTIONS.entries()) {
         const { perSecond, p50Ms, p99Ms } = nth(taken, index);
-        const row = `${what}, ${connections === 1 ? "1 client" : `${connections} clients`}`;
+        const row = `${what}, ${clients(connections)}`;
         rows.push({ what: row, value: perSecond, unit: "calls/s", ...(connections === 64 ? { bar } : {}) });
         rows.push({ what: `${row}, p50`, value: p50Ms, unit: "ms" });
         rows.push({ what: `${row}, p99`, value: p99Ms, unit: "ms" });

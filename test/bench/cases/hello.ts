@@ -2,7 +2,7 @@ import { atLeast, type BenchCase, type Row } from "../bench-case.ts";
 import { startBareServer } from "../support/bare-process.ts";
 import { BenchHost, callBody } from "../support/bench-host.ts";
 import { sampleGuest } from "../support/guests.ts";
-import { alternate, type Measurement, nth } from "../support/measurement.ts";
+import { alternate, clients, type Measurement, nth } from "../support/measurement.ts";
 
 const CONNECTIONS = [1, 16, 64];
 const RATIO_BAR = atLeast(0.6, "design §12; host-rules H30");
@@ -28,8 +28,8 @@ export const hello: BenchCase = {
       ]);
       const bare = nth(taken, 0);
       const called = nth(taken, 1);
-      rows.push(...rowsOf(`bare, ${connections} connections`, bare), ...rowsOf(`hello, ${connections} connections`, called), {
-        what: `hello ÷ bare, ${connections} connections`,
+      rows.push(...rowsOf(`bare, ${clients(connections)}`, bare), ...rowsOf(`hello, ${clients(connections)}`, called), {
+        what: `hello ÷ bare, ${clients(connections)}`,
         value: called.perSecond / bare.perSecond,
         unit: "×",
         ...(connections === 64 ? { bar: RATIO_BAR } : {}),

@@ -13,8 +13,9 @@ export const sandboxes: BenchCase = {
   measures: "resident memory of the host's process per idle sandbox, after many calls at once have slept and ended",
   async run(bench) {
     const count = bench.size(1_000, 20);
+    const sleeper = await benchGuest("sleeper");
     const host = await BenchHost.start(bench, "sandboxes");
-    await host.upload("sleeper", await benchGuest("sleeper"));
+    await host.upload("sleeper", sleeper);
     const body = (sleepMs: number) => callBody("sleeper", `${sleepMs}`, { async: true });
 
     // As many calls one after the other: what the host keeps of calls, and no more than a few sandboxes.

@@ -2,7 +2,7 @@ import { atLeast, atMost, type Bar, type BenchCase, type Row } from "../bench-ca
 import { BenchHost, callBody } from "../support/bench-host.ts";
 import { FlushLoop } from "../support/flush.ts";
 import { benchGuest, sampleGuest } from "../support/guests.ts";
-import { alternate, nth } from "../support/measurement.ts";
+import { alternate, clients, nth } from "../support/measurement.ts";
 
 /** Each call takes the objects below one of so many prefixes: calls hardly ever meet. */
 const PREFIXES = 10_000;
@@ -20,9 +20,10 @@ export const steps: BenchCase = {
   measures: "calls with durable steps: writes are posted, updates read an object and write it if nobody else has",
   async run(bench) {
     const { folder, cleanup, rounds, roundMs } = bench;
+    const guests = { hello: await sampleGuest("hello"), steps: await benchGuest("steps") };
     const host = await BenchHost.start(bench, "steps");
-    await host.upload("hello", await sampleGuest("hello"));
-    await host.upload("steps", await benchGuest("steps"));
+    await host.upload("hello", guests.hello);
+    await host.upload("steps", guests.steps);
     const flushLoop = cleanup.use(new FlushLoop(folder));
     const prefixes = bench.size(PREFIXES, 100);
     const calls = KINDS.flatMap((kind) =>
@@ -49,14 +50,13 @@ export const steps: BenchCase = {
       if (hello === undefined || flush === undefined) {
         throw new Error("hello and the flush were not measured");
       }
-      const clients = connections === 1 ? "1 client" : `${connections} clients`;
       if (connections === 1) {
-        rows.push({ what: `hello, ${clients}, p50`, value: hello.p50Ms, unit: "ms" });
+        rows.push({ what: `hello, ${clients(connections)}, p50`, value: hello.p50Ms, unit: "ms" });
         rows.push({ what: "one flush, p50", value: flush.p50Ms, unit: "ms" });
       }
       for (const [index, { named, count, flushes }] of calls.entries()) {
         const { perSecond, p50Ms, p99Ms } = nth(taken, index);
-        const what = `${count} ${count === 1 ? named.slice(0, -1) : named}, ${clients}`;
+        const what = `${count} ${count === 1 ? named.slice(0, -1) : named}, ${clients(connections)}`;
         const judged = (isJudged: boolean, bar: Bar) => (isJudged && count === 10 ? { bar } : {});
         rows.push({ what: `${what}, p50`, value: p50Ms, unit: "ms" });
         rows.push({ what: `${what}, p99`, value: p99Ms, unit: "ms" });

@@ -50,16 +50,12 @@ export class BenchHost {
   }
 
   upload(functionName: string, module: Uint8Array): Promise<void> {
-    return upload(this.#host.url, TENANT, functionName, module);
+    return this.#explained(upload(this.#host.url, TENANT, functionName, module));
   }
 
   /** Calls with one of the bodies each, over as many connections. @throws when one fails */
-  async load(connections: number, durationMs: number, bodies: readonly string[]): Promise<Measurement> {
-    try {
-      return await this.#load.run({ port: this.port, path: "/f/", connections, durationMs, bodies });
-    } catch (error) {
-      throw new Error(`${error}\nThe host says:\n${this.#host.output()}`, { cause: error });
-    }
+  load(connections: number, durationMs: number, bodies: readonly string[]): Promise<Measurement> {
+    return this.#explained(this.#load.run({ port: this.port, path: "/f/", connections, durationMs, bodies }));
   }
 
   /** One call over the connection that stays open. @throws unless it is answered 200 */
@@ -92,7 +88,14 @@ export class BenchHost {
     });
     sent.on("error", reject);
     sent.end(body);
-    return promise;
+    return this.#explained(promise);
+  }
+
+  /** Adds what the host wrote to a failure. */
+  #explained<T>(outcome: Promise<T>): Promise<T> {
+    return outcome.catch((error: unknown) => {
+      throw new Error(`${error}\nThe host wrote:\n${this.#host.output()}`, { cause: error });
+    });
   }
 }
 

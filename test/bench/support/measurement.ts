@@ -65,3 +65,8 @@ export function nth<T>(values: readonly T[], index: number): T {
   }
   return value;
 }
+
+/** "1 client", "64 clients": so many connections, each of which waits for its answer before it asks again. */
+export function clients(connections: number): string {
+  return connections === 1 ? "1 client" : `${connections} clients`;
+}

@@ -50,7 +50,7 @@ const npmCalls = () =>
 
 test("the first run installs, the second does nothing and says nothing", () => {
   expect(setup()).toMatchObject({ status: 0, stderr: expect.stringContaining("first start: installing packages") });
-  expect(npmCalls()).toEqual([expect.stringMatching(/\|ci --no-audit --no-fund /)]);
+  expect(npmCalls()).toEqual([expect.stringMatching(/\|install --no-audit --no-fund /)]);
   expect(setup()).toEqual({ status: 0, stdout: "", stderr: "" });
   expect(npmCalls()).toHaveLength(1);
 });
@@ -115,7 +115,7 @@ test.each([
   ["echo 'npm error code ENOTFOUND' >&2; exit 1", "npm cannot reach its registry (ENOTFOUND)"],
   ["echo 'npm error code ENOSPC' >&2; exit 1", "the disk is full"],
   ["echo 'npm error code EACCES' >&2; exit 1", "npm may not write to"],
-  ["exit 7", "npm ci failed (7)"],
+  ["exit 7", "npm install failed (7)"],
 ])("npm doing %j is explained: %s", (script, message) => {
   fakeNpm(script);
   expect(setup()).toMatchObject({ status: 1, stderr: expect.stringContaining(message) });

@@ -1,0 +1,102 @@
+/** Drives a real pool of sandboxes with the imports of `test-imports.ts`. */
+import type { Artefact } from "../../host/modules/artefact.ts";
+import {
+  createSandboxPool,
+  type PartStart,
+  type SandboxCall,
+  type SandboxEnd,
+  type SandboxLimits,
+  type SandboxPool,
+  type SandboxPoolOptions,
+} from "../../host/sandbox/index.ts";
+import { ASK, POST } from "./test-imports.ts";
+
+const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+export function openPool(options: Partial<SandboxPoolOptions> = {}): Promise<SandboxPool> {
+  const importsUrl = new URL("./test-imports.ts", import.meta.url);
+  return createSandboxPool({ name: "test", importsUrl, clock, workers: 1, ...options });
+}
+
+export interface RunningCall {
+  readonly call: SandboxCall;
+  readonly end: Promise<SandboxEnd>;
+  readonly logs: string[];
+  /** Operations heard of so far. */
+  readonly operations: { operation: number; args: Uint8Array; waits: boolean }[];
+  /** How often `onEnd` was called. */
+  readonly ends: () => number;
+  /** Resolves when that many operations have been heard of. */
+  readonly heard: (count: number) => Promise<void>;
+}
+
+export interface CallOptions {
+  readonly input?: Uint8Array;
+  readonly limits?: Partial<SandboxLimits>;
+  readonly part?: PartStart;
+  /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
+  readonly onOperation?: (call: SandboxCall, operation: number, args: Uint8Array, waits: boolean) => void;
+}
+
+export function begin(pool: SandboxPool, artefact: Artefact, options: CallOptions = {}): RunningCall {
+  const logs: string[] = [];
+  const operations: RunningCall["operations"] = [];
+  const waiters: { count: number; resolve: () => void }[] = [];
+  const onOperation = options.onOperation ?? answer;
+  let ends = 0;
+  let finish: (end: SandboxEnd) => void = () => {};
+  const end = new Promise<SandboxEnd>((resolve) => {
+    finish = resolve;
+  });
+  const call = pool.start(
+    {
+      artefact,
+      input: options.input ?? new Uint8Array(0),
+      pins: { timeMs: 1_000, seed: new Uint8Array(32) },
+      limits: { wallTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
+      ...(options.part && { part: options.part }),
+    },
+    {
+      onOperation: (operation, args, waits) => {
+        operations.push({ operation, args: Uint8Array.from(args), waits });
+        for (const waiter of waiters) {
+          if (operations.length >= waiter.count) {
+            waiter.resolve();
+          }
+        }
+        onOperation(call, operation, args, waits);
+      },
+      onLog: (text) => logs.push(text),
+      onEnd: (value) => {
+        ends += 1;
+        finish(value);
+      },
+    },
+  );
+  const heard = (count: number) =>
+    new Promise<void>((resolve) => {
+      if (operations.length >= count) {
+        resolve();
+      } else {
+        waiters.push({ count, resolve });
+      }
+    });
+  return { call, end, logs, operations, ends: () => ends, heard };
+}
+
+/** The end of a call of which nothing else matters. */
+export function run(pool: SandboxPool, artefact: Artefact, options: CallOptions = {}): Promise<SandboxEnd> {
+  return begin(pool, artefact, options).end;
+}
+
+function answer(call: SandboxCall, operation: number, args: Uint8Array, waits: boolean): void {
+  if (waits && operation === ASK) {
+    const value = args.byteLength === 4 ? new DataView(args.buffer, args.byteOffset).getInt32(0, true) : args.byteLength;
+    call.reply({ code: value + 1, timeMs: 0, bytes: args });
+  } else if (operation === POST) {
+    call.acknowledge();
+  }
+}
+
+/** Leaves operations unanswered. */
+export const ignore = (): void => {};
