@@ -39,6 +39,8 @@ export interface Node {
 /** How often the log is looked through for what can be collected. */
 const COLLECT_MS = 5_000;
 const OWNER_TIMEOUT_MS = 10_000;
+/** What answers may take after the grace time. */
+const ANSWERS_MS = 500;
 const ARTEFACT_CACHE_BYTES = 256 * 1024 * 1024;
 
 /** Something to be closed when the node stops, in the reverse order of its making. */
@@ -116,8 +118,11 @@ class NodeBuilder {
     await owner.available(OWNER_TIMEOUT_MS);
     const functions = this.#functions(owner);
     const pool = await this.#pool("compute", workers.compute);
-    const storage = remoteStoragePool("storage", () => owner.peer());
-    const invocations = this.#invocations(owner, functions, pool, () => (owner.peer() === undefined ? null : storage));
+    const storage = () => {
+      const peer = owner.peer();
+      return peer === undefined ? null : remoteStoragePool(peer);
+    };
+    const invocations = this.#invocations(owner, functions, pool, storage);
     return this.#serve(owner, functions, invocations, pool, null, () => owner.current()?.epoch ?? 0);
   }
 
@@ -239,7 +244,11 @@ class NodeBuilder {
     });
     const { url } = await http.listen();
     const stop = async () => {
-      await Promise.all([http.close(config.graceMs), invocations.drain(config.graceMs)]);
+      const answered = http.close(config.graceMs + ANSWERS_MS);
+      await invocations.drain(config.graceMs);
+      // Ends the calls that still run, so that each is answered before its connection ends.
+      await pool.close();
+      await answered;
       await closeAll(this.#closes);
     };
     return { url, clusterUrl, epoch: epoch(), stop };

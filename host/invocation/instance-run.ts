@@ -36,6 +36,9 @@ type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOu
 const AGAIN: Verdict = { kind: "again", afterMs: 0 };
 /** Before a try that follows a shortage of the host. */
 const BACKOFF_MS = 50;
+/** What the owner may have again later: a logged instance waits for it, as nobody else would take it up. */
+const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MUCH_UNFLUSHED"]);
+const SHORTAGE_MS = 500;
 
 export class InstanceRun {
   readonly #context: InvocationContext;
@@ -318,6 +321,9 @@ export class InstanceRun {
     const { limits, source } = this.#context;
     if (isSessionOver(error) && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
       return { kind: "again", afterMs: BACKOFF_MS };
+    }
+    if (this.#loggedIn !== null && SHORTAGES.has(error.code)) {
+      return { kind: "again", afterMs: SHORTAGE_MS };
     }
     if (hasCode(error, "TRIMMED") && this.#loggedIn === null) {
       return AGAIN;

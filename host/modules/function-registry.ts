@@ -85,14 +85,19 @@ export class FunctionRegistry implements Functions {
     return { name, hash, sizeBytes: module.byteLength, uploadedMs: result.timeMs, seqnum: result.seqnum };
   }
 
-  async resolve(shard: Shard, tenant: LogBookId, name: string): Promise<{ version: FunctionVersion; tail: SeqNum }> {
-    const { entry, tail } = await this.#find(shard, tenant, name);
+  async resolve(
+    shard: Shard,
+    tenant: LogBookId,
+    name: string,
+    cursor: SeqNum = MAX_SEQNUM,
+  ): Promise<{ version: FunctionVersion; tail: SeqNum }> {
+    const { entry, tail } = await this.#find(shard, tenant, name, cursor);
     return { version: entry.version, tail };
   }
 
   async download(tenant: LogBookId, name: string): Promise<Uint8Array> {
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
-    const { entry, tail } = await this.#find(shard, tenant, name);
+    const { entry, tail } = await this.#find(shard, tenant, name, MAX_SEQNUM);
     await shard.whenDurable(tail);
     return readBlob(shard.blobs, entry.original);
   }
@@ -116,12 +121,12 @@ export class FunctionRegistry implements Functions {
     });
   }
 
-  async #find(shard: Shard, tenant: LogBookId, name: string): Promise<{ entry: RegistryEntry; tail: SeqNum }> {
+  async #find(shard: Shard, tenant: LogBookId, name: string, cursor: SeqNum): Promise<{ entry: RegistryEntry; tail: SeqNum }> {
     const unknown = () => new NeapError("UNKNOWN_FUNCTION", `tenant ${tenant} has no function ${quote(name)}`);
     if (!isName(name)) {
       throw unknown();
     }
-    const { record, tail } = await shard.book(tenant).readPrev(functionTag(name), MAX_SEQNUM);
+    const { record, tail } = await shard.book(tenant).readPrev(functionTag(name), cursor);
     if (record === null) {
       throw unknown();
     }

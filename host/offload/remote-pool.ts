@@ -14,21 +14,13 @@ import {
 const RUN_PART = method("offload.run", Bytes, Bytes);
 const CANCEL_PART = method("offload.cancel", Bytes, Nothing);
 
-/**
- * The storage node's pool as a compute node sees it.
- *
- * @param peer  the connection now, or undefined while there is none
- */
-export function remoteStoragePool(name: string, peer: () => Peer | undefined): StoragePool {
+/** The pool of the storage node at the other end of a connection, as a compute node sees it. */
+export function remoteStoragePool(peer: Peer): StoragePool {
   return {
-    name,
+    name: `storage@${peer.name}`,
     async run(request: PartRequest): Promise<PartReply> {
       try {
-        const connection = peer();
-        if (connection === undefined) {
-          return { kind: "lost", reason: "no connection to the storage node" };
-        }
-        return decodePartReply(await connection.request(RUN_PART, encodePartRequest(request)));
+        return decodePartReply(await peer.request(RUN_PART, encodePartRequest(request)));
       } catch (error) {
         if (error instanceof NeapError || error instanceof RangeError || error instanceof TypeError) {
           return { kind: "lost", reason: error.message };
@@ -37,7 +29,7 @@ export function remoteStoragePool(name: string, peer: () => Peer | undefined): S
       }
     },
     cancel(request: PartRequest): void {
-      peer()?.notify(CANCEL_PART, encodePartRequest(withoutState(request)));
+      peer.notify(CANCEL_PART, encodePartRequest(withoutState(request)));
     },
   };
 }

@@ -24,6 +24,8 @@ export class Attempt implements SandboxCall {
   /** The worker that has it. */
   worker: SandboxWorker | undefined;
   ended = false;
+  /** Its guest is suspended until `reply`. */
+  waiting = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
   readonly #onCancel: (attempt: Attempt) => void;
@@ -47,6 +49,7 @@ export class Attempt implements SandboxCall {
   }
 
   reply({ code, timeMs, bytes }: OperationReply): void {
+    this.waiting = false;
     this.#tell({ type: FrameType.reply, a: code, x: timeMs, body: bytes });
   }
 
@@ -63,6 +66,7 @@ export class Attempt implements SandboxCall {
 
   onOperation(operation: number, args: Uint8Array, waits: boolean, cpuMs: number): void {
     this.cpuMs = cpuMs;
+    this.waiting = waits;
     if (!waits) {
       this.#acknowledgements.posted(args.byteLength);
     }

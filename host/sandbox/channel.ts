@@ -5,7 +5,7 @@
  *
  * 1. Messages arrive in the order they were sent, whatever their size: an attachment is posted before the frame that refers to it.
  * 2. The worker's side waits for room, the main thread's side never blocks: it keeps what does not fit and sends it later.
- * 3. A received body is a copy: nothing outside this file points into shared memory.
+ * 3. A received body is a copy, whose buffer other bodies may share: nothing outside this file points into shared memory.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { invariant } from "../../state/errors.ts";

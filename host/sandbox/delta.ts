@@ -7,7 +7,7 @@
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { type GlobalExport, WASM_PAGE_BYTES } from "../modules/artefact.ts";
-import { BLOCK_BYTES, blockOf, type MemoryImage, type Run } from "./memory-image.ts";
+import { BLOCK_BYTES, blockOf, type MemoryImage, PIECE_BYTES, type Run } from "./memory-image.ts";
 
 export interface Delta {
   /** Size of the memory now. */
@@ -17,8 +17,6 @@ export interface Delta {
   readonly runs: readonly Run[];
 }
 
-/** Inside a block that differs, pieces of this size are compared at once. */
-const PIECE_BYTES = 4096;
 /** Equal words between two changed ones that stay inside the run: a run of its own costs 8 bytes, and a look at each end. */
 const GAP_WORDS = 8;
 const TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];

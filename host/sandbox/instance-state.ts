@@ -1,11 +1,9 @@
 /** Memory and globals of an instance: everything of the guest that a reset puts back and a delta carries. */
 import { MEMORY_EXPORT, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import { captureDelta, type Delta, decodeDelta } from "./delta.ts";
-import { BLOCK_BYTES, type MemoryImage } from "./memory-image.ts";
+import type { MemoryImage } from "./memory-image.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
-/** Memories up to this size are reset by copying the whole image, larger ones by comparing first (H9). */
-const COPY_WHOLE_MAX_BYTES = 1024 * 1024;
 /** A sandbox that has touched more is not worth keeping (H9). */
 const TOUCHED_MAX_BYTES = 4 * 1024 * 1024;
 /** Stack, instance and wrappers, beside the memory. */
@@ -44,19 +42,11 @@ export class InstanceState {
     if (memory.byteLength !== image.pages * WASM_PAGE_BYTES) {
       return false;
     }
-    if (memory.byteLength <= COPY_WHOLE_MAX_BYTES) {
-      for (let index = 0; index < image.pages; index++) {
-        memory.set(image.block(index), index * BLOCK_BYTES);
-      }
-      this.idleBytes = OVERHEAD_BYTES + memory.byteLength;
-    } else {
-      const touched = image.differingBlocks(memory);
-      this.idleBytes += touched.length * BLOCK_BYTES;
-      if (this.idleBytes > TOUCHED_MAX_BYTES) {
-        return false;
-      }
-      image.copyTo(memory, touched);
+    const touchedBytes = image.reset(memory, TOUCHED_MAX_BYTES);
+    if (touchedBytes > TOUCHED_MAX_BYTES) {
+      return false;
     }
+    this.idleBytes = Math.max(this.idleBytes, OVERHEAD_BYTES + touchedBytes);
     this.#setGlobals(loaded.snapshot.globals);
     return true;
   }

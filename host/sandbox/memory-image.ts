@@ -1,8 +1,10 @@
 /** What a memory shall look like: a snapshot, or a snapshot with a delta on top, in blocks that share their zeros. */
 import { type Snapshot, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 
-/** Unit of comparing and copying; equal to a page, so that a memory is always whole blocks. */
+/** Unit of comparing; equal to a wasm page, so that a memory is always whole blocks. */
 export const BLOCK_BYTES = WASM_PAGE_BYTES;
+/** A page of the machine: inside a block that differs, pieces of this size are compared. */
+export const PIECE_BYTES = 4096;
 const ZERO_BLOCK = new Uint8Array(BLOCK_BYTES);
 
 export interface Run {
@@ -59,6 +61,29 @@ export class MemoryImage {
       }
     }
     return differing;
+  }
+
+  /**
+   * Makes `memory` equal to this image, writing only the pieces that differ: what the guest has not touched does not become resident.
+   * Stops in the middle beyond `maxBytes`. Returns the bytes rewritten.
+   */
+  reset(memory: Uint8Array, maxBytes: number): number {
+    let rewritten = 0;
+    for (let index = 0; index * BLOCK_BYTES < memory.byteLength && rewritten <= maxBytes; index++) {
+      const is = blockOf(memory, index);
+      const should = this.block(index);
+      if (Buffer.compare(is, should) === 0) {
+        continue;
+      }
+      for (let at = 0; at < BLOCK_BYTES; at += PIECE_BYTES) {
+        const piece = should.subarray(at, at + PIECE_BYTES);
+        if (Buffer.compare(is.subarray(at, at + PIECE_BYTES), piece) !== 0) {
+          is.set(piece, at);
+          rewritten += PIECE_BYTES;
+        }
+      }
+    }
+    return rewritten;
   }
 
   /** Writes the given blocks of this image into `memory`. */

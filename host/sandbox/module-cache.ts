@@ -1,6 +1,9 @@
 /** Compiled modules of a pool, by content hash; the least recently used go when they are too many bytes. */
 import type { Artefact } from "../modules/artefact.ts";
 
+/** Compiled on the main thread, in at most 0.3 ms: handing the work over and back takes as long. */
+const COMPILE_AT_ONCE_MAX_BYTES = 64 * 1024;
+
 export class ModuleEntry {
   /** Names the module to workers. */
   readonly id: number;
@@ -16,7 +19,8 @@ export class ModuleEntry {
     this.id = id;
     this.artefact = artefact;
     this.sizeBytes = artefact.wasm.byteLength + artefact.snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength, 0);
-    this.#compiled = WebAssembly.compile(artefact.wasm);
+    this.#compiled =
+      artefact.wasm.byteLength <= COMPILE_AT_ONCE_MAX_BYTES ? compileAtOnce(artefact.wasm) : WebAssembly.compile(artefact.wasm);
     this.#compiled.then(
       (module) => {
         this.module = module;
@@ -76,4 +80,8 @@ export class ModuleCache {
       }
     }
   }
+}
+
+async function compileAtOnce(wasm: Uint8Array): Promise<WebAssembly.Module> {
+  return new WebAssembly.Module(wasm);
 }

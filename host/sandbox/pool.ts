@@ -86,6 +86,7 @@ class ThreadPool implements SandboxPool {
       workers,
       lanesMax,
       attemptsPerWorker,
+      isBusy: (worker) => worker.active > 0 && this.#attemptsIn(worker).some((attempt) => !attempt.waiting || attempt.ended),
       isSuspect: ({ module }) => this.#suspects.has(module.artefact.hash),
       spawn: () => {
         spawned += 1;
@@ -240,6 +241,9 @@ class ThreadPool implements SandboxPool {
       return;
     } else if (frame.type === FrameType.operation) {
       attempt.onOperation(frame.code, frame.body, frame.a === 1, frame.x);
+      if (this.#scheduler.queuedSuspects > 0) {
+        this.#scheduler.dispatch();
+      }
     } else if (frame.type === FrameType.log) {
       attempt.handler.onLog(Buffer.from(frame.body).toString());
     }

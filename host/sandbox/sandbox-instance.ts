@@ -1,29 +1,28 @@
 /**
  * One WebAssembly instance and the stack it lives on; runs one call after the other.
  *
- * Owns: the operations its guest waits for, the CPU time and the end of its call.
- * Does not own: which call runs in it and when it is dropped (`executor.ts`).
+ * Owns: the operations its guest waits for and the end of its call.
+ * Does not own: which call runs in it and when it is dropped (`executor.ts`), when its guest goes on (`import-gate.ts`).
  *
  * 1. Each call ends with exactly one `ended`, before anything is reset (H9).
- * 2. Once an import has ended the call (exit, fault, kill, cancellation) every import throws the same again, whatever the guest
- *    catches, and that is the call's outcome (H3).
- * 3. Right before guest code runs, the call is marked as the running slice (H7).
- * 4. A guest whose suspending imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 2. What an import has thrown is the call's outcome, whatever the guest makes of it (H3).
+ * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
-import { InvariantBroken, invariant } from "../../state/errors.ts";
+import { invariant } from "../../state/errors.ts";
 import { TABLE_EXPORT } from "../modules/artefact.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
+import { ImportGate, type MessageLoop } from "./import-gate.ts";
 import { InstanceState } from "./instance-state.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { OperationWindow } from "./operation-window.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import type { GuestState, OperationReply } from "./sandbox.ts";
+import { SliceClock } from "./slice-clock.ts";
+import type { SliceMarker } from "./slice-marks.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
-const AT_ONCE_MAX = 64;
-const AT_ONCE_MAX_MS = 1;
 const NO_CALL = new CallState({
   input: new Uint8Array(0),
   startTimeMs: 0,
@@ -33,17 +32,8 @@ const NO_CALL = new CallState({
 });
 
 /** What a sandbox needs of the worker it lives in. */
-export interface SandboxHost {
-  /** Counts the rounds of the worker's message loop. */
-  readonly turn: number;
-  /** Runs `resume` in the next round. */
-  onNextTurn(resume: () => void): void;
-  /** Monotonic, ms. */
-  now(): number;
-  /** The sandbox's guest runs from now on. */
-  markSlice(sandbox: SandboxInstance): void;
-  /** Nothing of a guest runs from now on. */
-  markIdle(): void;
+export interface SandboxHost extends MessageLoop {
+  readonly marker: SliceMarker;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
@@ -61,16 +51,14 @@ export class SandboxInstance implements Guest {
   slot = -1;
   attempt = 0;
   call: CallState = NO_CALL;
-  cpuMs = 0;
   readonly #host: SandboxHost;
+  readonly #clock: SliceClock;
+  readonly #gate: ImportGate;
   readonly #exports: WebAssembly.Exports;
   readonly #state: InstanceState;
   readonly #suspends: boolean;
-  readonly #mark = () => this.#startSlice();
   #window = new OperationWindow();
   #running = false;
-  /** What ended the call, thrown again by every import. */
-  #ending: unknown;
   #value = 0;
   #trapped = false;
   #dropped = false;
@@ -78,16 +66,13 @@ export class SandboxInstance implements Guest {
   #windowOpens: Waiting<void> | undefined;
   /** Leaves the parking place of the resident stack: 1 runs a call, 0 ends the stack. */
   #wake: ((run: number) => void) | undefined;
-  #sliceStartMs = Number.NaN;
-  /** Times the guest was resumed in this turn of the message loop, and since when. */
-  #burst = 0;
-  #burstTurn = -1;
-  #burstStartMs = 0;
 
   /** @throws WebAssembly.LinkError for a module whose imports are not offered, RangeError when there is no memory for it */
   constructor(module: WorkerModule, createImports: CreateImports, host: SandboxHost) {
     this.module = module;
     this.#host = host;
+    this.#clock = new SliceClock(host.marker, host.now);
+    this.#gate = new ImportGate(host, this.#clock);
     const offered = createImports(this);
     const imports: Record<string, Record<string, WebAssembly.Suspending | GuestImport["run"]>> = {};
     let suspends = false;
@@ -98,7 +83,7 @@ export class SandboxInstance implements Guest {
       }
       suspends ||= found.suspends;
       imports[group] ??= {};
-      imports[group][name] = found.suspends ? new WebAssembly.Suspending(this.#suspending(found.run)) : this.#plain(found.run);
+      imports[group][name] = found.suspends ? this.#gate.suspending(found.run) : this.#gate.immediate(found.run);
     }
     this.#suspends = suspends;
     this.#exports = new WebAssembly.Instance(module.loaded.module, imports).exports;
@@ -109,6 +94,11 @@ export class SandboxInstance implements Guest {
     return this.#state.idleBytes;
   }
 
+  /** CPU time of the call, ms, without the slice that runs. */
+  get cpuMs(): number {
+    return this.#clock.cpuMs;
+  }
+
   /** Starts a call. Without suspending imports it has ended when this returns. */
   start(slot: number, attempt: number, pins: CallPins): void {
     if (this.#suspends && this.#wake === undefined) {
@@ -116,7 +106,7 @@ export class SandboxInstance implements Guest {
     }
     this.#begin(slot, attempt, pins);
     if (!this.#suspends) {
-      this.#startSlice();
+      this.#clock.start();
       try {
         this.#value = Number(entryOf(this.#exports, this.module.loaded.entry)()) | 0;
         this.#end();
@@ -125,7 +115,7 @@ export class SandboxInstance implements Guest {
       }
       return;
     }
-    queueMicrotask(this.#mark);
+    this.#gate.markNext();
     this.#wake?.(1);
   }
 
@@ -146,7 +136,7 @@ export class SandboxInstance implements Guest {
       return;
     }
     this.call.inPart = true;
-    this.#startSlice();
+    this.#clock.start();
     this.runTableFunction(part.tableIndex).then(
       (value) => {
         this.#value = value;
@@ -172,7 +162,7 @@ export class SandboxInstance implements Guest {
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending !== undefined) {
-      queueMicrotask(this.#mark);
+      this.#gate.markNext();
       pending.resolve(reply);
     }
   }
@@ -187,13 +177,13 @@ export class SandboxInstance implements Guest {
 
   /** Ends the call as soon as the guest lets it: what it waits for is rejected, and from now on every import throws (H3). */
   cancel(): void {
-    this.#ending ??= new GuestKill("cancelled", "the attempt was cancelled");
+    const ending = this.#gate.end(new GuestKill("cancelled", "the attempt was cancelled"));
     const waiting = this.#pending ?? this.#windowOpens;
     this.#pending = undefined;
     this.#windowOpens = undefined;
     if (waiting !== undefined) {
-      queueMicrotask(this.#mark);
-      waiting.reject(this.#ending);
+      this.#gate.markNext();
+      waiting.reject(ending);
     }
   }
 
@@ -206,6 +196,7 @@ export class SandboxInstance implements Guest {
   request(operation: number, args: Uint8Array): Promise<OperationReply> {
     invariant(this.#pending === undefined, "a guest waits for one operation at a time");
     this.#host.sendOperation(this, operation, args, true);
+    this.#clock.stop();
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
     });
@@ -217,6 +208,7 @@ export class SandboxInstance implements Guest {
     if (!this.#window.full) {
       return undefined;
     }
+    this.#clock.stop();
     return new Promise((resolve, reject) => {
       this.#windowOpens = { resolve, reject };
     });
@@ -251,10 +243,12 @@ export class SandboxInstance implements Guest {
       if (error instanceof WebAssembly.LinkError) {
         throw new GuestFault(`the function at ${tableIndex} of the table does not take nothing and return an i32`);
       }
-      if (isTrap(error)) {
-        this.#trapped = true;
+      if (error instanceof GuestExit) {
+        // A part that is shipped could not say so: only its value travels back.
+        this.#gate.ending = new GuestFault("the guest exited inside a storage part");
       }
-      throw error;
+      this.#trapped ||= isTrap(error);
+      throw this.#gate.end(error);
     }
   }
 
@@ -264,9 +258,9 @@ export class SandboxInstance implements Guest {
     this.slot = slot;
     this.attempt = attempt;
     this.call = new CallState(pins);
-    this.cpuMs = 0;
+    this.#clock.reset(slot, attempt);
     this.#running = true;
-    this.#ending = undefined;
+    this.#gate.ending = undefined;
     this.#value = 0;
     this.#window = new OperationWindow();
   }
@@ -291,7 +285,7 @@ export class SandboxInstance implements Guest {
           this.#value = value;
         },
         threw: () => {
-          this.#ending ??= new GuestFault("the guest threw an exception of its own and did not catch it");
+          this.#gate.end(new GuestFault("the guest threw an exception of its own and did not catch it"));
         },
       },
       entryReturns,
@@ -304,15 +298,16 @@ export class SandboxInstance implements Guest {
 
   #endThrown(error: unknown): void {
     this.#trapped ||= isTrap(error);
-    this.#ending ??= error;
+    this.#gate.end(error);
     this.#end();
   }
 
   /** @param partBase the state that the part which ends here started from */
   #end(partBase?: MemoryImage): void {
-    this.#endSlice();
+    this.#clock.stop();
     this.#running = false;
-    const outcome: Outcome = this.#ending === undefined ? { kind: "returned", value: this.#value } : outcomeOf(this.#ending);
+    const { ending } = this.#gate;
+    const outcome: Outcome = ending === undefined ? { kind: "returned", value: this.#value } : outcomeOf(ending);
     const state =
       partBase === undefined || outcome.kind !== "returned"
         ? undefined
@@ -331,104 +326,6 @@ export class SandboxInstance implements Guest {
         `the state of a storage part is damaged: ${error instanceof Error ? error.message : error}`,
       );
     }
-  }
-
-  // slices
-
-  #startSlice(): void {
-    this.#endSlice();
-    this.#sliceStartMs = this.#host.now();
-    this.#host.markSlice(this);
-  }
-
-  #endSlice(): void {
-    if (!Number.isNaN(this.#sliceStartMs)) {
-      this.cpuMs += this.#host.now() - this.#sliceStartMs;
-      this.#sliceStartMs = Number.NaN;
-      this.#host.markIdle();
-    }
-  }
-
-  // imports
-
-  /** A guest's import, with what may be thrown remembered. */
-  #plain(run: GuestImport["run"]): GuestImport["run"] {
-    return (...args: never[]) => {
-      if (this.#ending !== undefined) {
-        throw this.#ending;
-      }
-      try {
-        return run(...args);
-      } catch (error) {
-        throw this.#failed(error);
-      }
-    };
-  }
-
-  #suspending(run: GuestImport["run"]): GuestImport["run"] {
-    const plain = this.#plain(run);
-    return (...args: never[]) => {
-      const result = plain(...args);
-      this.#endSlice();
-      if (result instanceof Promise) {
-        return new Promise((resolve, reject) => {
-          result.then(
-            (value) => this.#resume(value, resolve, reject),
-            (error) => {
-              this.#failed(error);
-              this.#resume(undefined, resolve, reject);
-            },
-          );
-        });
-      }
-      if (this.#mayGoOn()) {
-        queueMicrotask(this.#mark);
-        return result;
-      }
-      return new Promise((resolve, reject) => this.#resumeInNextTurn(result, resolve, reject));
-    };
-  }
-
-  #resume(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-    if (this.#mayGoOn()) {
-      queueMicrotask(this.#mark);
-      if (this.#ending === undefined) {
-        resolve(result);
-      } else {
-        reject(this.#ending);
-      }
-    } else {
-      this.#resumeInNextTurn(result, resolve, reject);
-    }
-  }
-
-  #resumeInNextTurn(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-    this.#host.onNextTurn(() => this.#resume(result, resolve, reject));
-  }
-
-  /** False when the guest has been resumed so often, or so long, since the messages were last looked at that they come first (H4). */
-  #mayGoOn(): boolean {
-    if (this.#burstTurn !== this.#host.turn) {
-      this.#burstTurn = this.#host.turn;
-      this.#burstStartMs = this.#host.now();
-      this.#burst = 0;
-    }
-    this.#burst += 1;
-    return this.#burst <= AT_ONCE_MAX && this.#host.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
-  }
-
-  /** What the guest gets to see of an error, now and at every later import. */
-  #failed(error: unknown): unknown {
-    if (error instanceof InvariantBroken) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-    if (error instanceof GuestExit && this.call.inPart) {
-      this.#ending ??= new GuestFault("the guest exited inside a storage part");
-    }
-    this.#ending ??= error;
-    return this.#ending;
   }
 }
 

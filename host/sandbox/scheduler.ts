@@ -23,6 +23,8 @@ export interface SchedulerOptions {
   readonly spawn: () => SandboxWorker;
   /** Functions whose calls run in a lane, by content hash. */
   readonly isSuspect: (attempt: Attempt) => boolean;
+  /** Whether an attempt in the worker is not suspended: a call that waits for its own children must not keep them from a lane. */
+  readonly isBusy: (worker: SandboxWorker) => boolean;
 }
 
 export class Scheduler {
@@ -41,6 +43,11 @@ export class Scheduler {
 
   get queued(): number {
     return this.#queue.size + this.#suspects.size;
+  }
+
+  /** Attempts that wait for a lane. */
+  get queuedSuspects(): number {
+    return this.#suspects.size;
   }
 
   /** All workers, whatever their role. */
@@ -88,15 +95,20 @@ export class Scheduler {
   }
 
   /**
-   * A normal worker is in a long slice: it gets nothing new and becomes a lane, a spare takes its place. False when there are lanes
-   * enough, and the worker must go.
+   * A normal worker is in a long slice: it gets nothing new and becomes a lane, in the place of an idle one if need be, and a spare
+   * takes its place. False when all lanes are in use, and the worker must go.
    */
   demote(worker: SandboxWorker): boolean {
     if (this.#lanes.has(worker)) {
       return true;
     }
     if (this.#lanes.size >= this.#options.lanesMax) {
-      return false;
+      const idle = [...this.#lanes].find((lane) => lane.active === 0);
+      if (idle === undefined) {
+        return false;
+      }
+      this.#lanes.delete(idle);
+      idle.terminate();
     }
     this.#normal.delete(worker);
     this.#lanes.add(worker);
@@ -140,7 +152,7 @@ export class Scheduler {
 
   #freeLane(): SandboxWorker | undefined {
     for (const lane of this.#lanes) {
-      if (lane.active === 0) {
+      if (lane.active < this.#options.attemptsPerWorker && !this.#options.isBusy(lane)) {
         return lane;
       }
     }

@@ -1,6 +1,7 @@
 /** Makes a new segment ahead of its use, in steps short enough to fit between two frames. */
 import { invariant } from "../errors.ts";
-import { type Disk, type DiskFile, isNoRoom } from "./disk.ts";
+import type { Disk, DiskFile } from "./disk.ts";
+import { isNoRoom } from "./no-room.ts";
 import { decodeSegmentHeader, type Segment, segmentName } from "./segment.ts";
 
 /** Bytes that one step writes and flushes: a fraction of a millisecond on a disk that flushes in as much. */

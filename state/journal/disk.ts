@@ -73,12 +73,6 @@ export function realDisk(directory: string): Disk {
   };
 }
 
-/** Whether a write failed only because there is no room: the disk is full, or the user's quota is. */
-export function isNoRoom(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "ENOSPC" || code === "EDQUOT";
-}
-
 function realFile(path: string, mode: string): DiskFile {
   const fd = openSync(path, mode, 0o600);
   return {

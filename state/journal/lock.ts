@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { NeapError } from "../errors.ts";
+import { isNoRoom } from "./no-room.ts";
 
 const LOCK_FILE = "lock";
 const HOLDER_FILE = "lock.pid";
@@ -31,8 +32,19 @@ export function lockFolder(directory: string): () => void {
     }
     throw error;
   }
-  writeFileSync(join(directory, HOLDER_FILE), `${process.pid}\n`);
+  noteHolder(directory);
   return () => database.close();
+}
+
+/** For messages only: a full disk must not keep the host from being started. */
+function noteHolder(directory: string): void {
+  try {
+    writeFileSync(join(directory, HOLDER_FILE), `${process.pid}\n`);
+  } catch (error) {
+    if (!isNoRoom(error)) {
+      throw error;
+    }
+  }
 }
 
 function holder(directory: string): string {

@@ -88,13 +88,13 @@ export interface LogBook {
   /**
    * Orders the records if every condition holds; they are applied when this resolves, and not yet durable.
    *
-   * @throws RECORD_TOO_LARGE, BAD_TAG  nothing was ordered
+   * @throws RECORD_TOO_LARGE, BAD_RECORD, BAD_TAG, BAD_SEQNUM  nothing was ordered
    * @throws BLOB_MISSING, DISK_FULL, TOO_MUCH_UNFLUSHED  nothing was ordered
    */
   append(request: AppendRequest): Promise<AppendResult>;
   /**
    * The last record with this tag at or before `max`; null when there is none.
-   * @throws TRIMMED when records at or before `max` have been collected and none is left there
+   * @throws TRIMMED when none is left at or before `max` and some may have been collected: always so below the floor
    */
   readPrev(tag: Tag, max: SeqNum): Promise<ReadResult>;
   /** The records of a stream from position `from` on (0-based). @throws TRIMMED when `from` was collected */
@@ -102,6 +102,7 @@ export interface LogBook {
   /**
    * Objects that exist at `cursor`, ordered by the UTF-8 bytes of the key: those with the prefix and after `after`, at most `limit`.
    * @param cursor  MAX_SEQNUM for now
+   * @throws TRIMMED when `cursor` lies below the floor
    */
   listObjects(
     prefix: string,
@@ -114,7 +115,7 @@ export interface LogBook {
   /**
    * Waits until it is this caller's turn to change the stream, so that contending read-modify-writes queue instead of failing. A
    * matter of speed only: nobody is kept from appending. The turn ends at the next record with this tag, at `end()`, or by itself
-   * after 100 ms.
+   * when somebody else has waited for 100 ms.
    */
   turn(tag: Tag): Promise<Turn>;
 }

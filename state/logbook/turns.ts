@@ -3,6 +3,8 @@ import type { Timers } from "../ports.ts";
 
 const TURN_MS = 100;
 
+const NO_TIMER = (): void => {};
+
 interface Turned {
   readonly owner: object;
   readonly grant: () => void;
@@ -29,13 +31,14 @@ export class Turns {
   /** Resolves when the turn has come, to what ends it. `owner` is the session that asks. */
   take(tag: Tag, owner: object): Promise<() => void> {
     const { promise, resolve } = Promise.withResolvers<() => void>();
-    const turned: Turned = { owner, grant: () => resolve(() => this.#leave(tag, turned)), cancelTimer: () => {} };
+    const turned: Turned = { owner, grant: () => resolve(() => this.#leave(tag, turned)), cancelTimer: NO_TIMER };
     const queue = this.#queues.get(tag);
     if (queue === undefined) {
       this.#queues.set(tag, [turned]);
-      this.#begin(tag, turned);
+      turned.grant();
     } else {
       queue.push(turned);
+      this.#limit(tag, queue);
     }
     return promise;
   }
@@ -58,9 +61,12 @@ export class Turns {
     }
   }
 
-  #begin(tag: Tag, turned: Turned): void {
-    turned.cancelTimer = this.#timers.after(TURN_MS, () => this.#leave(tag, turned));
-    turned.grant();
+  /** Bounds the first one's turn, from the moment that somebody waits for its end: most turns need no timer. */
+  #limit(tag: Tag, queue: readonly Turned[]): void {
+    const first = queue[0];
+    if (first !== undefined && first.cancelTimer === NO_TIMER && queue.length > 1) {
+      first.cancelTimer = this.#timers.after(TURN_MS, () => this.#leave(tag, first));
+    }
   }
 
   #leave(tag: Tag, turned: Turned): void {
@@ -75,7 +81,8 @@ export class Turns {
     if (next === undefined) {
       this.#queues.delete(tag);
     } else if (index === 0) {
-      this.#begin(tag, next);
+      this.#limit(tag, queue);
+      next.grant();
     }
   }
 }

@@ -14,6 +14,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs
 import { join } from "node:path";
 import { NeapError } from "../errors.ts";
 import { type BlobName, quote } from "../ids.ts";
+import { isNoRoom } from "../journal/index.ts";
 import type { Random } from "../ports.ts";
 import type { BlobRef, BlobWriter, OwnedBlobs } from "./blobs.ts";
 
@@ -49,7 +50,8 @@ export class FileBlobs implements OwnedBlobs {
     const unique = this.#hex();
     const path = join(this.#directory, INCOMING, unique);
     const final = name ?? (`${this.#epoch}-${unique}` as BlobName);
-    return new FileBlobWriter(await open(path, "wx"), path, (sizeBytes) => this.#adopt(path, final, sizeBytes));
+    const file = await orDiskFull(open(path, "wx"));
+    return new FileBlobWriter(file, path, (sizeBytes) => orDiskFull(this.#adopt(path, final, sizeBytes)));
   }
 
   known(name: BlobName): number | undefined {
@@ -176,14 +178,15 @@ class FileBlobWriter implements BlobWriter {
   async write(chunk: Uint8Array): Promise<void> {
     let written = 0;
     while (written < chunk.byteLength) {
-      const { bytesWritten } = await this.#file.write(chunk, written, chunk.byteLength - written, this.#sizeBytes);
+      const writing = this.#file.write(chunk, written, chunk.byteLength - written, this.#sizeBytes);
+      const { bytesWritten } = await orDiskFull(writing);
       written += bytesWritten;
       this.#sizeBytes += bytesWritten;
     }
   }
 
   async commit(): Promise<BlobRef> {
-    await this.#file.sync();
+    await orDiskFull(this.#file.sync());
     this.#isOpen = false;
     await this.#file.close();
     return this.#adopt(this.#sizeBytes);
@@ -204,6 +207,18 @@ function isBlobName(name: string): boolean {
 
 function missing(name: BlobName): NeapError {
   return new NeapError("BLOB_MISSING", `blob ${quote(name)} is not held here`);
+}
+
+/** @throws DISK_FULL instead of the system's errors that say so */
+async function orDiskFull<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isNoRoom(error)) {
+      throw new NeapError("DISK_FULL", "the disk has no room for the value of an object; nothing was changed", { cause: error });
+    }
+    throw error;
+  }
 }
 
 function ignoreMissing<T>(error: unknown, value: T): T {

@@ -8,11 +8,12 @@
  * S2. At a given program point every attempt has the same position and cursor. Only records of the stream, and joins with
  *     children's DONE, move the cursor.
  * S3. Before the first step the cursor is the pinned initial cursor, never INIT's seqnum (F13).
- * S4. The first step carries the pins and the nonce of the attempt that drew them. An attempt that loses it to another nonce
- *     restarts from the winner's pins; later positions are adopted (F13).
+ * S4. The first step carries the pins and the nonce of the attempt that drew them. An attempt that finds other pins there restarts
+ *     from those; later positions are adopted (F13).
  * S5. After the attempt was fenced nothing it does has an effect: every call throws.
  * S6. `dependency` is the highest seqnum of everything written or consulted: nothing leaves the platform before it is durable (F8).
  */
+import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
@@ -58,6 +59,18 @@ export interface StepStreamState {
 
 const EMPTY = new Uint8Array(0);
 
+/** Refusals of an append that say that nothing was ordered; after any other error nobody knows. */
+const NOTHING_ORDERED: ReadonlySet<string> = new Set([
+  "RECORD_TOO_LARGE",
+  "MESSAGE_TOO_LARGE",
+  "BAD_RECORD",
+  "BAD_TAG",
+  "BAD_SEQNUM",
+  "BLOB_MISSING",
+  "DISK_FULL",
+  "TOO_MUCH_UNFLUSHED",
+]);
+
 export class StepStream {
   readonly instance: InstanceId;
   readonly book: LogBook;
@@ -72,6 +85,8 @@ export class StepStream {
   #touched = false;
   /** An append is on its way: whether it is in the log is not known yet. */
   #appending = false;
+  /** An append was not answered, or a part that went on with this stream was lost: what they logged is not known. */
+  #doubtful = false;
   #fenced: Fenced | null = null;
 
   /**
@@ -124,7 +139,12 @@ export class StepStream {
 
   /** Whether the instance has, or may have, a record in the log: then it will be finished whatever happens. */
   get logged(): boolean {
-    return this.#origin.kind !== "unlogged" || this.#appending;
+    return this.#origin.kind !== "unlogged" || this.#appending || this.#doubtful;
+  }
+
+  /** Whether that is not known: `settle` finds out. */
+  get inDoubt(): boolean {
+    return this.#origin.kind === "unlogged" && this.#doubtful;
   }
 
   /** Whether the next step is in the log already. */
@@ -143,19 +163,33 @@ export class StepStream {
     };
   }
 
-  /** Takes over what a storage part did to the stream. */
+  /** Takes over what a storage part did to the stream. Of a fenced attempt only that something is logged: that stays true. */
   adopt(state: StepStreamState): void {
+    if (this.#origin.kind !== "pinned") {
+      const { origin: kind, pins } = state;
+      this.#origin = kind === "unlogged" ? { ...this.#origin, pins } : { kind, pins };
+    }
     this.#check();
-    if (state.origin !== "unlogged" && this.#origin.kind === "unlogged") {
-      this.#origin = { kind: "initialised", pins: this.#origin.pins };
-    }
-    if (state.origin === "pinned") {
-      this.#origin = { kind: "pinned", pins: this.#origin.pins };
-    }
     this.#position = state.position;
     this.#cursor = state.cursor;
     this.#touched = state.touched;
     this.consulted(state.dependency);
+  }
+
+  /** A storage part that went on with this stream was lost: whether it has logged the first step is not known. */
+  doubt(): void {
+    this.#doubtful = true;
+  }
+
+  /** Asks the owner what `inDoubt` leaves open: `logged` is exact then. Only when nothing of the attempt is on its way any more. */
+  async settle(): Promise<void> {
+    if (this.inDoubt) {
+      const { length } = await this.book.readStream(this.tag, 0);
+      this.#doubtful = false;
+      if (length > 0) {
+        this.#origin = { kind: "initialised", pins: this.#origin.pins };
+      }
+    }
   }
 
   /** Notes that something of this seqnum was consulted: output waits for it (F8). */
@@ -197,8 +231,8 @@ export class StepStream {
    * Performs, replays or adopts the operation at the next position.
    *
    * @returns the record that stands at the position: `step.kind`, or CONFLICT when a condition of `step.when` failed (F10)
-   * @throws Fenced  `restart`: lost the first step, or nothing is logged and an object condition failed; `closed`: the instance is
-   *   done; `badPosition`: reload; `notDeterministic`: the log has another operation here (F31, F32)
+   * @throws Fenced  `restart`: the first step has other pins, or nothing is logged and an object condition failed; `closed`: the
+   *   instance is done; `badPosition`: reload; `notDeterministic`: the log has another operation here (F31, F32)
    */
   async step(step: Step): Promise<StepDone> {
     this.#check();
@@ -253,9 +287,14 @@ export class StepStream {
     const records = unlogged ? [await origin.init(), record] : [record];
     this.#check();
     this.#appending = true;
-    const result = await this.book.append({ records, when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when] });
-    this.#appending = false;
-    return result;
+    try {
+      return await this.book.append({ records, when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when] });
+    } catch (error) {
+      this.#doubtful ||= !(error instanceof NeapError && NOTHING_ORDERED.has(error.code));
+      throw error;
+    } finally {
+      this.#appending = false;
+    }
   }
 
   #performed(kind: RecordKind, result: Extract<AppendResult, { kind: "appended" }>): StepDone {
@@ -285,24 +324,22 @@ export class StepStream {
       case "badPosition":
         throw this.fence(new Fenced("badPosition", `position ${position} of a stream of ${result.length} records`));
       case "conflict": {
-        const from = this.#origin.kind === "unlogged" ? 1 : position;
-        const stream = await this.book.readStream(this.tag, from);
-        const first = stream.records[0];
-        if (first === undefined || (this.#origin.kind !== "pinned" && !this.#isOwn(first))) {
-          throw this.fence(new Fenced("restart", "another attempt logged the first step"));
+        this.#loadedFrom = this.#origin.kind === "unlogged" ? 1 : position;
+        this.#loaded = (await this.book.readStream(this.tag, this.#loadedFrom)).records;
+        const [first] = this.#loaded;
+        if (first === undefined) {
+          throw this.fence(new Fenced("restart", "another attempt logged INIT"));
         }
-        this.#origin = { kind: "pinned", pins: this.#origin.pins };
-        this.#loaded = stream.records;
-        this.#loadedFrom = from;
         return this.#consume(step, first);
       }
     }
   }
 
-  /** Whether the first step was drawn with this attempt's nonce: by a copy of it that runs or ran a storage part. */
+  /** Whether the first step has this attempt's pins: a copy of it that runs or ran a storage part logged it. */
   #isOwn(first: LogRecord): boolean {
-    const pins = first.kind === RecordKind.init ? null : decodeStep(first.data).pins;
-    return pins !== null && Buffer.from(pins.nonce).equals(this.#origin.pins.nonce);
+    const theirs = first.kind === RecordKind.init ? null : decodeStep(first.data).pins;
+    const ours = this.#origin.pins;
+    return theirs !== null && theirs.initialCursor === ours.initialCursor && Buffer.from(theirs.nonce).equals(ours.nonce);
   }
 
   #recorded(position: number): LogRecord {
@@ -314,6 +351,12 @@ export class StepStream {
   }
 
   #consume(step: Step, record: LogRecord): StepDone {
+    if (this.#origin.kind !== "pinned") {
+      if (!this.#isOwn(record)) {
+        throw this.fence(new Fenced("restart", "another attempt logged the first step"));
+      }
+      this.#origin = { kind: "pinned", pins: this.#origin.pins };
+    }
     const expectsConflict = step.when !== undefined && step.when.length > 0;
     const sameKind = record.kind === step.kind || (expectsConflict && record.kind === RecordKind.conflict);
     if (record.kind === RecordKind.done && step.kind !== RecordKind.done) {

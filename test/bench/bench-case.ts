@@ -15,6 +15,8 @@ export interface BenchCase {
 export interface Bench {
   /** Length of one round of one measurement. */
   readonly roundMs: number;
+  /** How long a fresh process is warmed up with one kind of call before it is measured. */
+  readonly warmUpMs: number;
   /** Rounds of each measurement; what is reported is the median over them. */
   readonly rounds: number;
   /** Temporary, on the file system that is measured, for this case alone. */

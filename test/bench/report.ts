@@ -7,7 +7,9 @@ export interface CaseResult {
   readonly name: string;
   readonly measures: string;
   readonly seconds: number;
-  /** Share of the machine's CPU time that went elsewhere meanwhile. */
+  /** Share of the machine's CPU that was in use right before, by others. */
+  readonly busyShare: number;
+  /** Share of the machine's CPU time that the hypervisor gave to other machines meanwhile. */
   readonly stealShare: number;
   readonly rows: readonly Row[];
   /** Why it failed; null when it did not. */
@@ -19,8 +21,9 @@ export function describeMachine({ cores, processor, memoryBytes, kernel, node, v
   return `${cores} cores (${processor}), ${memory}, Linux ${kernel}, Node ${node}, V8 ${v8}\n`;
 }
 
-export function describeCase({ name, measures, seconds, stealShare, rows, failure }: CaseResult): string {
-  const head = `\n${name}: ${measures}\n  (${seconds.toFixed(1)} s, ${(stealShare * 100).toFixed(1)} % of the CPU stolen)\n`;
+export function describeCase({ name, measures, seconds, busyShare, stealShare, rows, failure }: CaseResult): string {
+  const cpu = `${percent(busyShare)} of the CPU in use before, ${percent(stealShare)} stolen meanwhile`;
+  const head = `\n${name}: ${measures}\n  (${seconds.toFixed(1)} s; ${cpu})\n`;
   const width = Math.max(0, ...rows.map(({ what }) => what.length));
   const lines = rows.map((row) => {
     const value = `${formatNumber(row.value, row.unit)} ${row.unit}`;
@@ -37,6 +40,10 @@ function describeBar({ value, unit, bar }: Row): string {
   const sign = bar.limit === "at least" ? "≥" : "≤";
   const by = `${(Math.abs(value / bar.value - 1) * 100).toFixed(0)} %`;
   return `bar ${sign} ${formatNumber(bar.value, unit)}: ${isMet(value, bar) ? "met" : "MISSED"} by ${by}`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
 }
 
 /** Three digits that mean something; whole things whole. */

@@ -9,6 +9,7 @@ import {
   temporaryFolder,
   upload,
 } from "../support/host-process.ts";
+import { askUntilAnswered } from "../support/keyed-call.ts";
 import { type Prng, prng } from "../support/prng.ts";
 
 const KILLS = 20;
@@ -34,25 +35,8 @@ afterEach(async () => {
   removeFolder(folder);
 });
 
-/** Asks until there is an answer, as a client with retries does. */
-async function ask(current: () => string, asked: Asked): Promise<string> {
-  for (;;) {
-    try {
-      const request = { user: "bank", function: asked.functionName, input_data: asked.input };
-      const { status, body } = await call(current(), request, { "idempotency-key": asked.key });
-      if (status === 200) {
-        return body;
-      }
-      if (status !== 503 && status !== 504) {
-        throw new Error(`${asked.functionName} ${asked.input} was answered ${status}: ${body}`);
-      }
-    } catch (error) {
-      if (!(error instanceof TypeError)) {
-        throw error;
-      }
-    }
-    await pause(20);
-  }
+async function ask(url: () => string, asked: Asked): Promise<string> {
+  return askUntilAnswered(url, { tenant: "bank", ...asked });
 }
 
 function draw(random: Prng, client: number, n: number): Asked {

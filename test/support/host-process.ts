@@ -1,9 +1,11 @@
 /** Real host processes for end-to-end and crash tests, on free ports and folders of their own. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { Readable } from "node:stream";
+import { fetch, type Headers } from "undici";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 
@@ -20,6 +22,8 @@ export interface HostOptions {
   /** Flags of the neap command besides ports and data. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the host, such as `prlimit` with its options. */
+  readonly under?: readonly string[];
   /** 0: any free one. */
   readonly port?: number;
 }
@@ -37,11 +41,35 @@ export interface RunningHost {
   stop(): Promise<number | null>;
 }
 
+function spawnHost({
+  dataDirectory,
+  flags = [],
+  env = {},
+  under = [],
+  port = 0,
+}: HostOptions): ChildProcessByStdio<null, Readable, Readable> {
+  const [command = process.execPath, ...before] = [...under, process.execPath];
+  const args = [...before, "host/main.ts", "--port", String(port), "--alias-port", "0", "--data-directory", dataDirectory, ...flags];
+  return spawn(command, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Runs a host that is expected to end by itself. */
+export async function runHost(options: HostOptions): Promise<{ code: number | null; output: string }> {
+  const child = spawnHost(options);
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk;
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    output += chunk;
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, output };
+}
+
 /** Resolves when the host is ready for calls. @throws with its output when it exits before */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
-  const { dataDirectory, flags = [], env = {}, port = 0 } = options;
-  const args = ["host/main.ts", "--port", String(port), "--alias-port", "0", "--data-directory", dataDirectory, ...flags];
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawnHost(options);
   let output = "";
   const ready = Promise.withResolvers<void>();
   const gather = (chunk: Buffer) => {

@@ -17,12 +17,15 @@ const state = `
 
 const module = (imports: string, rest: string) => artefactOf(`(module ${imports} ${state} ${rest})`);
 /** A module with an entry () → i32 of the given body, once without and once with a suspending import. */
-export const plain = (body: string, more = "", imports = "") => module(head + imports, `${more} (func (export "run") (result i32) ${body})`);
+export const plain = (body: string, more = "", imports = "") =>
+  module(head + imports, `${more} (func (export "run") (result i32) ${body})`);
 export const resident = (body: string, more = "", imports = "") =>
   module(head + suspending + imports, `${more} (func (export "run") (result i32) ${body})`);
 
 export const echo = (make: typeof plain) =>
-  make("(local $n i32) (local.set $n (call $input (i32.const 1024))) (call $output (i32.const 1024) (local.get $n)) (local.get $n)");
+  make(
+    "(local $n i32) (local.set $n (call $input (i32.const 1024))) (call $output (i32.const 1024) (local.get $n)) (local.get $n)",
+  );
 
 /** Returns what it finds in its global and memory, and leaves something else there. */
 export const stains = (make: typeof plain) =>
@@ -38,7 +41,10 @@ export const STAINS_FRESH = 7 + 110;
 export const loops = (make: typeof plain) => make("(loop $forever (br $forever)) (i32.const 0)");
 export const traps = (make: typeof plain) => make("unreachable");
 export const recurses = (make: typeof plain) =>
-  make("(call $deeper (i32.const 1))", "(func $deeper (param i32) (result i32) (i32.add (call $deeper (local.get 0)) (call $deeper (i32.const 2))))");
+  make(
+    "(call $deeper (i32.const 1))",
+    "(func $deeper (param i32) (result i32) (i32.add (call $deeper (local.get 0)) (call $deeper (i32.const 2))))",
+  );
 export const asksOnce = resident("(call $ask (i32.const 41))");
 export const asks = (times: number) =>
   resident(`(local $left i32) (local $sum i32) (local.set $left (i32.const ${times}))

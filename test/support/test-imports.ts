@@ -55,7 +55,7 @@ export const createImports: CreateImports = (guest) => {
     "t.at_once": { suspends: true, run: () => 7 },
     "t.at_once_async": { suspends: true, run: async () => 7 },
     /** Runs a part here. */
-    "t.part": { suspends: true, run: (tableIndex: number) => guest.runTableFunction(tableIndex) },
+    "t.part": { suspends: true, run: (tableIndex: number) => guest.runTableFunction(tableIndex >>> 0) },
     /** Ships a part; the reply holds its state afterwards. */
     "t.ship": {
       suspends: true,

@@ -23,12 +23,12 @@ export const append: BenchCase = {
   measures:
     "the state layer alone, in the benchmark's process: conditional appends of 200 B, each awaited until durable; readPrev",
   async run(bench) {
-    const { rounds, roundMs, folder, cleanup } = bench;
+    const { rounds, roundMs, warmUpMs, folder, cleanup } = bench;
     const flushLoop = cleanup.use(new FlushLoop(folder));
     const shard = await openShard(bench);
     const book = shard.book(BOOK);
     const streams = Array.from({ length: 64 }, (_, i): Stream => ({ tag: `bench/${i}` as Tag, length: 0, seqnums: [] }));
-    await appendFor(shard, book, streams, roundMs);
+    await appendFor(shard, book, streams, warmUpMs / 3);
     const taken = await alternate(rounds, [
       () => flushLoop.measure(roundMs / 2),
       () => appendFor(shard, book, streams.slice(0, 1), roundMs),

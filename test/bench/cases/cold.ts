@@ -14,7 +14,7 @@ export const cold: BenchCase = {
     const large = await largeHello(bench.folder, LARGE_BYTES);
     const host = await BenchHost.start(bench, "cold");
     await host.upload("hello", hello);
-    await host.load(16, bench.roundMs, [callBody("hello", "")]);
+    await host.load(16, bench.warmUpMs, [callBody("hello", "")]);
     return [...(await coldCalls(bench, host, "small", hello)), ...(await coldCalls(bench, host, "large", large))];
   },
 };

@@ -15,7 +15,7 @@ export const counter: BenchCase = {
   name: "counter",
   measures: "increments of durable counters by the counter sample; at the end no increment is lost or doubled",
   async run(bench) {
-    const { rounds, roundMs } = bench;
+    const { rounds, roundMs, warmUpMs } = bench;
     const host = await BenchHost.start(bench, "counter");
     await host.upload("counter", await sampleGuest("counter"));
     const count = bench.size(10_000, 50);
@@ -30,7 +30,7 @@ export const counter: BenchCase = {
     const rows: Row[] = [];
     for (const { what, keys, bar } of workloads) {
       const bodies = keys.map((key) => callBody("counter", key));
-      const warmed = await host.load(16, roundMs, bodies);
+      const warmed = await host.load(16, warmUpMs, bodies);
       const taken = await alternate(
         rounds,
         CONNECTIONS.map((connections) => () => host.load(connections, roundMs, bodies)),

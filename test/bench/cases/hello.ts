@@ -11,15 +11,15 @@ export const hello: BenchCase = {
   name: "hello",
   measures: "calls without state, beside a bare node:http server that reads and parses the same POST and sends the same answer",
   async run(bench) {
-    const { load, rounds, roundMs } = bench;
+    const { load, rounds, roundMs, warmUpMs } = bench;
     const barePort = await startBareServer(bench);
     const host = await BenchHost.start(bench, "hello");
     await host.upload("hello", await sampleGuest("hello"));
     const bodies = [callBody("hello", "Neap")];
     const bareLoad = (connections: number, durationMs: number) =>
       load.run({ port: barePort, path: "/f/", connections, durationMs, bodies });
-    await bareLoad(16, roundMs);
-    await host.load(16, roundMs, bodies);
+    await bareLoad(16, warmUpMs);
+    await host.load(16, warmUpMs, bodies);
     const rows: Row[] = [];
     for (const connections of CONNECTIONS) {
       const taken = await alternate(rounds, [

@@ -19,7 +19,7 @@ export const steps: BenchCase = {
   name: "steps",
   measures: "calls with durable steps: writes are posted, updates read an object and write it if nobody else has",
   async run(bench) {
-    const { folder, cleanup, rounds, roundMs } = bench;
+    const { folder, cleanup, rounds, roundMs, warmUpMs } = bench;
     const guests = { hello: await sampleGuest("hello"), steps: await benchGuest("steps") };
     const host = await BenchHost.start(bench, "steps");
     await host.upload("hello", guests.hello);
@@ -33,9 +33,12 @@ export const steps: BenchCase = {
         bodies: Array.from({ length: prefixes }, (_, i) => callBody("steps", `${kind.how} ${count} p${i}`)),
       })),
     );
-    for (const { bodies } of calls) {
-      await host.load(16, roundMs / 2, bodies);
-    }
+    await host.load(16, warmUpMs, [callBody("hello", "Neap")]);
+    await host.load(
+      16,
+      warmUpMs,
+      calls.flatMap(({ bodies }) => bodies),
+    );
     const rows: Row[] = [];
     for (const connections of [1, 64]) {
       const [hello, flush, ...taken] = await alternate(rounds, [

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { FunctionRegistry, type FunctionVersion, prepareModule } from "../../../../host/modules/index.ts";
-import type { BlobName, LogBookId } from "../../../../state/ids.ts";
+import type { BlobName, LogBookId, SeqNum } from "../../../../state/ids.ts";
 import type { Shard, ShardSource } from "../../../../state/logbook/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
 import { BOOK, openTestShard, type TestShard } from "../../../support/open-shard.ts";
@@ -79,6 +79,17 @@ describe("the function registry", () => {
     ]);
     const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, limits: LIMITS, cacheMaxBytes: 1_000_000 });
     expect((await elsewhere.artefact(state.shard, old.hash)).hash).toBe(old.hash);
+  });
+
+  test("F13: with a cursor the version of that moment is found, so that every replay of a caller starts the same one", async () => {
+    const { owner, registry, upload } = await open();
+    const old = await upload("hello", module(1));
+    const next = await upload("hello", module(2));
+    const at = (cursor: number) => registry.resolve(owner.shard, BOOK, "hello", cursor as SeqNum);
+    expect((await at(old.seqnum)).version).toEqual(old);
+    expect((await at(next.seqnum - 1)).version).toEqual(old);
+    expect((await at(next.seqnum)).version).toEqual(next);
+    expect(await asyncRefusal(at(old.seqnum - 1))).toMatch(/^UNKNOWN_FUNCTION: /);
   });
 
   test("tenants see their own functions only", async () => {

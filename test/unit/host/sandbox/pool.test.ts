@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
 import { begin, ignore, openPool, run } from "../../../support/sandbox-calls.ts";
-import { asks, asksOnce, echo, plain, recurses, resident, STAINS_FRESH, stains, traps } from "../../../support/sandbox-modules.ts";
+import {
+  asks,
+  asksOnce,
+  echo,
+  plain,
+  recurses,
+  resident,
+  STAINS_FRESH,
+  stains,
+  traps,
+} from "../../../support/sandbox-modules.ts";
 import { artefactOf } from "../../../support/wasm.ts";
 
 const returned = (value: number) => expect.objectContaining({ kind: "returned", value });
@@ -63,7 +73,10 @@ describe.each([
   test("that writes more output than allowed is killed, even when it catches what the import throws", async () => {
     const writes = "(call $output (i32.const 0) (i32.const 11))";
     const limits = { outputMaxBytes: 10 };
-    expect(await run(pool, make(`${writes} (i32.const 0)`), { limits })).toMatchObject({ kind: "killed", reason: "outputTooLarge" });
+    expect(await run(pool, make(`${writes} (i32.const 0)`), { limits })).toMatchObject({
+      kind: "killed",
+      reason: "outputTooLarge",
+    });
     const catches = make(`(try (do ${writes}) (catch_all)) (i32.const 0)`);
     expect(await run(pool, catches, { limits })).toMatchObject({ kind: "killed", reason: "outputTooLarge" });
   });
@@ -85,7 +98,9 @@ describe.each([
 });
 
 test("an entry without a result returns 0", async () => {
-  const nothing = artefactOf('(module (import "t" "ask" (func (param i32) (result i32))) (memory (export "$memory") 1) (func (export "run")))');
+  const nothing = artefactOf(
+    '(module (import "t" "ask" (func (param i32) (result i32))) (memory (export "$memory") 1) (func (export "run")))',
+  );
   expect(await run(pool, nothing)).toEqual(returned(0));
 });
 

@@ -1,0 +1,21 @@
+/** `npm run docs`: writes the pages that are made from other files. */
+import { writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { hostAbiPage } from "../guest-sdk/host-abi-page.ts";
+import { configurationPage } from "../host/config/configuration-page.ts";
+
+export interface GeneratedPage {
+  readonly url: URL;
+  text(): string;
+}
+
+export const GENERATED_PAGES: readonly GeneratedPage[] = [
+  { url: new URL("reference/host-abi.md", import.meta.url), text: hostAbiPage },
+  { url: new URL("reference/configuration.md", import.meta.url), text: configurationPage },
+];
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  for (const page of GENERATED_PAGES) {
+    writeFileSync(page.url, page.text());
+  }
+}

@@ -1,0 +1,71 @@
+/** The reference page docs/reference/host-abi.md, made from abi.json. `npm run docs` writes it. */
+import abi from "./abi.json" with { type: "json" };
+
+type Import = (typeof abi.imports)[number];
+
+export function hostAbiPage(): string {
+  const modules = [...new Set(abi.imports.map(({ module }) => module))];
+  return `${[HEAD, abi.about, MODULE_RULES, index(), classes(), errors(), ...modules.map(section)].join("\n\n")}\n`;
+}
+
+const HEAD = `<!-- Made from guest-sdk/abi.json by \`npm run docs\`. Change that file, not this page. -->
+# Host ABI
+
+What a WebAssembly module may import, whatever language it was written in. AssemblyScript functions use the modules of
+[guest-sdk](../../guest-sdk/README.md) instead, which call these imports.`;
+
+const MODULE_RULES = `A module
+
+- imports functions of this page only, with exactly these types;
+- has one memory of its own, at most one table, no threads, no 64-bit memory or table, no relaxed SIMD;
+- exports \`main\`, \`() → i32\` or \`()\`, or \`_start\`, \`()\`. What \`main\` returns is the call's return value, 0 for success;
+- is started once, at its upload, where it may import nothing yet; every call begins with the memory and globals of that moment;
+- does not change its table or drop segments (\`table.set\`, \`table.grow\`, \`data.drop\` and their like are refused);
+- has no export whose name begins with \`$\`.`;
+
+function index(): string {
+  const rows = abi.imports.map(
+    (one) => `| [${code(nameOf(one))}](#${anchor(one)}) | ${one.class} | ${one.suspends ? "may wait" : ""} |`,
+  );
+  return ["## All imports", "", "| import | class | |", "|---|---|---|", ...rows].join("\n");
+}
+
+function classes(): string {
+  const rows = Object.entries(abi.classes).map(([name, meaning]) => `| *${name}* | ${meaning} |`);
+  return ["## Classes", "", "| class | meaning |", "|---|---|", ...rows].join("\n");
+}
+
+function errors(): string {
+  const rows = Object.entries(abi.errors).map(([number, meaning]) => `| ${number} | ${meaning} |`);
+  return ["## Codes", "", "Imports answer these instead of a result.", "", "| code | meaning |", "|---|---|", ...rows].join("\n");
+}
+
+function section(module: string): string {
+  const entries = abi.imports.filter((one) => one.module === module).map(entry);
+  return [`## Module ${code(module)}`, ...entries].join("\n\n");
+}
+
+function entry(one: Import): string {
+  const facts = [code(typeOf(one)), one.class, ...(one.suspends ? ["may wait"] : [])];
+  const codes = one.errors.length === 0 ? [] : [`codes ${one.errors.join(", ")}`];
+  return [`### ${nameOf(one)}`, [...facts, ...codes].join(" · "), one.summary].join("\n\n");
+}
+
+function typeOf({ params, results }: Import): string {
+  return results.length === 0 ? `(${params.join(", ")})` : `(${params.join(", ")}) → ${results.join(", ")}`;
+}
+
+function nameOf({ module, name }: Import): string {
+  return `${module}.${name}`;
+}
+
+/** As the usual Markdown viewers make it of a heading. */
+function anchor(one: Import): string {
+  return nameOf(one)
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, "");
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}

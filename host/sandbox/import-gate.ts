@@ -1,0 +1,123 @@
+/**
+ * Stands between a guest and its imports: decides when the guest goes on, and that nothing gets through once the call has ended.
+ *
+ * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
+ * 2. Right before the guest goes on after a suspension its slice is marked (H7).
+ * 3. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ */
+import { InvariantBroken } from "../../state/errors.ts";
+import type { GuestImport } from "./guest.ts";
+import type { SliceClock } from "./slice-clock.ts";
+
+const AT_ONCE_MAX = 64;
+const AT_ONCE_MAX_MS = 1;
+
+/** What the gate needs of the worker's message loop. */
+export interface MessageLoop {
+  /** Counts its rounds. */
+  readonly turn: number;
+  /** Runs `resume` in the next round. */
+  onNextTurn(resume: () => void): void;
+  /** Monotonic, ms. */
+  now(): number;
+}
+
+export class ImportGate {
+  /** What ended the call; undefined while it may go on. */
+  ending: unknown;
+  readonly #loop: MessageLoop;
+  readonly #clock: SliceClock;
+  readonly #startSlice: () => void;
+  /** Times the guest was resumed in this turn of the message loop, and since when. */
+  #burst = 0;
+  #burstTurn = -1;
+  #burstStartMs = 0;
+
+  constructor(loop: MessageLoop, clock: SliceClock) {
+    this.#loop = loop;
+    this.#clock = clock;
+    this.#startSlice = () => clock.start();
+  }
+
+  /** An import that the guest sees return at once. */
+  immediate(run: GuestImport["run"]): GuestImport["run"] {
+    return (...args: never[]) => {
+      if (this.ending !== undefined) {
+        throw this.ending;
+      }
+      try {
+        return run(...args);
+      } catch (error) {
+        throw this.end(error);
+      }
+    };
+  }
+
+  /** An import that the guest waits for. */
+  suspending(run: GuestImport["run"]): WebAssembly.Suspending {
+    const immediate = this.immediate(run);
+    return new WebAssembly.Suspending((...args: never[]) => {
+      const result = immediate(...args);
+      this.#clock.stop();
+      if (result instanceof Promise) {
+        return new Promise((resolve, reject) => {
+          result.then(
+            (value) => this.#resume(value, resolve, reject),
+            (error) => {
+              this.end(error);
+              this.#resume(undefined, resolve, reject);
+            },
+          );
+        });
+      }
+      if (this.#mayGoOn()) {
+        this.markNext();
+        return result;
+      }
+      return new Promise((resolve, reject) => this.#resumeInNextTurn(result, resolve, reject));
+    });
+  }
+
+  /** The slice starts with the next microtask: to be called right before the promise is settled that the guest waits for. */
+  markNext(): void {
+    queueMicrotask(this.#startSlice);
+  }
+
+  /** Lets nothing through from now on. Returns what ended the call: this error, or an earlier one. */
+  end(error: unknown): unknown {
+    if (error instanceof InvariantBroken) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+    this.ending ??= error;
+    return this.ending;
+  }
+
+  #resume(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+    if (!this.#mayGoOn()) {
+      this.#resumeInNextTurn(result, resolve, reject);
+      return;
+    }
+    this.markNext();
+    if (this.ending === undefined) {
+      resolve(result);
+    } else {
+      reject(this.ending);
+    }
+  }
+
+  #resumeInNextTurn(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+    this.#loop.onNextTurn(() => this.#resume(result, resolve, reject));
+  }
+
+  #mayGoOn(): boolean {
+    if (this.#burstTurn !== this.#loop.turn) {
+      this.#burstTurn = this.#loop.turn;
+      this.#burstStartMs = this.#loop.now();
+      this.#burst = 0;
+    }
+    this.#burst += 1;
+    return this.#burst <= AT_ONCE_MAX && this.#loop.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
+  }
+}
