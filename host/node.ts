@@ -96,7 +96,6 @@ class NodeBuilder {
         pool: storagePool,
         admission,
         log: parts.log,
-        objectMaxBytes: config.limits.objectMaxBytes,
         logMaxBytes: config.limits.logMaxBytes,
       });
     const clusterUrl = await this.#cluster(shard, journalId, partHost);
@@ -219,6 +218,7 @@ class NodeBuilder {
       },
     });
     service.startRecovery(config.recovery.scanIntervalMs);
+    this.#closes.push(() => service.drain(0));
     return service;
   }
 
@@ -255,12 +255,18 @@ class NodeBuilder {
   }
 
   #repeat(everyMs: number, work: () => Promise<void>, failed: (error: unknown) => void): void {
+    let isClosed = false;
     let cancel = () => {};
     const next = () => {
-      cancel = this.#parts.timers.after(everyMs, () => void work().catch(failed).finally(next));
+      if (!isClosed) {
+        cancel = this.#parts.timers.after(everyMs, () => void work().catch(failed).finally(next));
+      }
     };
     next();
-    this.#closes.push(() => cancel());
+    this.#closes.push(() => {
+      isClosed = true;
+      cancel();
+    });
   }
 }
 

@@ -5,10 +5,11 @@
  * end (InstanceRun), the sandbox.
  *
  * A1. Operations take effect in the order the guest asked for them, also posted ones; one at a time (design §13.5).
- * A2. The end is reported once; that of a guest that returned or trapped after every operation before it has been carried out.
+ * A2. The end is reported once, when no operation is under way any more: what the attempt did to the log is settled then. That of
+ *     a guest that returned or trapped comes after every operation before it has been carried out.
  * A3. After a failed operation no later one of this attempt is carried out.
  */
-import { NeapError } from "../../state/errors.ts";
+import type { NeapError } from "../../state/errors.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
@@ -22,6 +23,7 @@ import type {
   SandboxLimits,
   SandboxPool,
 } from "../sandbox/sandbox.ts";
+import { toNeapError } from "./context.ts";
 
 /** Performs one operation; the attempt calls it serially. Throws Fenced or NeapError to end the attempt. */
 export type PerformOperation = (operation: number, args: Uint8Array) => Promise<OperationReply>;
@@ -49,6 +51,8 @@ export interface AttemptOptions {
   readonly limits: SandboxLimits;
   readonly part?: PartStart;
   readonly perform: PerformOperation;
+  /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
+  readonly onStop: () => void;
   readonly onLog: (text: string) => void;
 }
 
@@ -60,6 +64,7 @@ interface Pending {
 
 export class Attempt implements SandboxHandler {
   readonly #perform: PerformOperation;
+  readonly #onStop: () => void;
   readonly #onLog: (text: string) => void;
   readonly #call: SandboxCall;
   readonly #pending: Pending[] = [];
@@ -67,10 +72,13 @@ export class Attempt implements SandboxHandler {
   #sandboxEnd: SandboxEnd | null = null;
   /** Why no further operation counts, whatever the sandbox says. */
   #verdict: AttemptEnd | null = null;
+  #isStopped = false;
+  #isReported = false;
   readonly #outcome = Promise.withResolvers<AttemptEnd>();
 
   constructor(options: AttemptOptions) {
     this.#perform = options.perform;
+    this.#onStop = options.onStop;
     this.#onLog = options.onLog;
     const { artefact, input, pins, limits, part } = options;
     this.#call = options.pool.start({ artefact, input, pins, limits, ...(part !== undefined && { part }) }, this);
@@ -80,17 +88,17 @@ export class Attempt implements SandboxHandler {
     return this.#outcome.promise;
   }
 
-  /** Stops the attempt: from now on none of its operations is carried out. */
+  /** Stops the attempt: from now on none of its operations is carried out. Nothing happens when it was stopped or has ended. */
   stop(verdict: AttemptEnd): void {
-    if (this.#verdict === null) {
+    if (!this.#isStopped && !this.#isReported) {
       this.#verdict = verdict;
-      this.#pending.length = 0;
+      this.#interrupt();
       this.#call.cancel();
     }
   }
 
   onOperation(operation: number, args: Uint8Array, waits: boolean): void {
-    if (this.#verdict !== null) {
+    if (this.#isStopped) {
       return;
     }
     this.#pending.push({ operation, args: Uint8Array.prototype.slice.call(args), waits });
@@ -105,13 +113,10 @@ export class Attempt implements SandboxHandler {
 
   onEnd(end: SandboxEnd): void {
     this.#sandboxEnd = end;
-    const stopped = end.kind === "killed" || end.kind === "displaced" || this.#verdict !== null;
-    if (stopped) {
-      this.#pending.length = 0;
+    if (end.kind === "killed" || end.kind === "displaced") {
+      this.#interrupt();
     }
-    if (stopped || !this.#performing) {
-      this.#end();
-    }
+    this.#report();
   }
 
   async #work(): Promise<void> {
@@ -129,26 +134,25 @@ export class Attempt implements SandboxHandler {
       }
     }
     this.#performing = false;
-    if (this.#sandboxEnd !== null) {
-      this.#end();
+    this.#report();
+  }
+
+  #interrupt(): void {
+    if (!this.#isStopped) {
+      this.#isStopped = true;
+      this.#pending.length = 0;
+      this.#onStop();
     }
   }
 
-  #end(): void {
-    const end = this.#sandboxEnd;
-    if (end !== null) {
-      this.#outcome.resolve(this.#verdict ?? end);
+  #report(): void {
+    if (this.#sandboxEnd !== null && !this.#performing && !this.#isReported) {
+      this.#isReported = true;
+      this.#outcome.resolve(this.#verdict ?? this.#sandboxEnd);
     }
   }
 }
 
-/** An InvariantBroken is passed on: it must stop the process. */
 function verdictOf(error: unknown): AttemptEnd {
-  if (error instanceof Fenced) {
-    return { kind: "fenced", fenced: error };
-  }
-  if (error instanceof NeapError) {
-    return { kind: "failed", error };
-  }
-  throw error;
+  return error instanceof Fenced ? { kind: "fenced", fenced: error } : { kind: "failed", error: toNeapError(error) };
 }

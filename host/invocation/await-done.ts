@@ -1,5 +1,4 @@
 /** Waits for the DONE of an instance that somebody else runs, here or on another node. */
-import { hasCode } from "../../state/errors.ts";
 import type { InstanceId, LogBookId } from "../../state/ids.ts";
 import { MAX_SEQNUM } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
@@ -25,18 +24,16 @@ export async function awaitDone(
   for (let waitMs = POLL_FIRST_MS; clock.monotonic() < giveUpMs; waitMs = Math.min(waitMs * 2, POLL_MAX_MS)) {
     try {
       const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
-      const { record } = await shard.book(tenant).readPrev(stepTag(instance), MAX_SEQNUM);
-      if (record?.kind === RecordKind.done) {
+      const { record, tail } = await shard.book(tenant).readPrev(stepTag(instance), MAX_SEQNUM);
+      if (record === null) {
+        await shard.whenDurable(tail);
+        return expired(instance);
+      }
+      if (record.kind === RecordKind.done) {
         await shard.whenDurable(record.seqnum);
         return await completedOutcome(shard, record);
       }
-      if (record === null) {
-        return expired(instance);
-      }
     } catch (error) {
-      if (hasCode(error, "TRIMMED")) {
-        return expired(instance);
-      }
       if (!isSessionOver(error)) {
         throw error;
       }

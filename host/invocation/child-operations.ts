@@ -1,10 +1,10 @@
 /** A guest's calls of other functions: start, await; and its sleep. */
 import { crc32 } from "node:zlib";
 import { hasCode, NeapError } from "../../state/errors.ts";
-import type { LogBookId } from "../../state/ids.ts";
+import type { InstanceId, LogBookId } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint, SEED_BYTES } from "../../state/logbook/step-record.ts";
-import type { StepStream } from "../../state/protocols/index.ts";
+import { Fenced, type StepStream } from "../../state/protocols/index.ts";
 import { STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import { callAwaitArgs, callAwaitReply, callStartArgs, GuestError, Operation, sleepArgs } from "../abi/operations.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
@@ -28,7 +28,7 @@ type Child =
   | { readonly kind: "refused"; readonly code: number };
 
 /**
- * Owns: the calls this attempt has started. Does not own: their runs, which go on when the attempt ends.
+ * Owns: the calls this attempt has started, and its waits. Does not own: the calls' runs, which go on when the attempt ends.
  *
  * C1. The Invoke record is the child's INIT (F16): a child exists exactly if its caller's step does.
  * C2. A child's result reaches the guest only from its DONE record, and moves the caller's cursor to it (F17).
@@ -42,23 +42,30 @@ export class ChildOperations {
   readonly #caller: InstanceInit;
   readonly #trace: Trace;
   readonly #children: Child[] = [];
+  /** Ends the wait that is under way. */
+  #stopWaiting: (reason: Fenced) => void = () => {};
 
-  constructor(
-    context: InvocationContext,
-    runner: InstanceRunner,
-    shard: Shard,
-    tenant: LogBookId,
-    steps: StepStream,
-    caller: InstanceInit,
-    trace: Trace,
-  ) {
-    this.#context = context;
-    this.#runner = runner;
-    this.#shard = shard;
-    this.#tenant = tenant;
-    this.#steps = steps;
-    this.#caller = caller;
-    this.#trace = trace;
+  constructor(options: {
+    context: InvocationContext;
+    runner: InstanceRunner;
+    shard: Shard;
+    tenant: LogBookId;
+    steps: StepStream;
+    caller: InstanceInit;
+    trace: Trace;
+  }) {
+    this.#context = options.context;
+    this.#runner = options.runner;
+    this.#shard = options.shard;
+    this.#tenant = options.tenant;
+    this.#steps = options.steps;
+    this.#caller = options.caller;
+    this.#trace = options.trace;
+  }
+
+  /** The attempt was stopped: it no longer waits for calls or for time to pass. The calls go on. */
+  close(): void {
+    this.#stopWaiting(new Fenced("closed", "the attempt was stopped"));
   }
 
   /** @returns null when `operation` is not one of calls */
@@ -107,6 +114,7 @@ export class ChildOperations {
 
   async #invoke(version: FunctionVersion, input: Uint8Array): Promise<InstanceSpec> {
     const { random, clock } = this.#context;
+    const { pins } = this.#steps;
     const child = mintInstance(this.#shard, random);
     const init: InstanceInit = {
       functionName: version.name,
@@ -115,9 +123,10 @@ export class ChildOperations {
       forbidPushDown: this.#caller.forbidPushDown,
       wallTimeMs: this.#caller.wallTimeMs,
       outputMaxBytes: this.#caller.outputMaxBytes,
+      objectMaxBytes: this.#caller.objectMaxBytes,
       depth: this.#caller.depth + 1,
       callId: 0,
-      startedMs: clock.now(),
+      startedMs: Math.max(clock.now(), pins.timeMs),
       childSeed: random.bytes(SEED_BYTES),
     };
     const { record, theirs } = await this.#steps.step({
@@ -128,11 +137,12 @@ export class ChildOperations {
       when: [{ tag: stepTag(child), length: 0 }],
       blobs: payloadBlobs(init.input),
     });
+    const { epoch } = this.#shard;
     if (theirs === null) {
-      return { tenant: this.#tenant, instance: child, init, begin: { kind: "child", pins: childPins(record, init) } };
+      return { tenant: this.#tenant, instance: child, init, epoch, begin: { kind: "child", pins: childPins(record, init) } };
     }
-    const instance = theirs.tags[1]?.slice(STEP_TAG_PREFIX.length) as typeof child;
-    return { tenant: this.#tenant, instance, init: initOf(theirs), begin: { kind: "logged" } };
+    const instance = theirs.tags[1]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
+    return { tenant: this.#tenant, instance, init: initOf(theirs), epoch, begin: { kind: "logged" } };
   }
 
   async #await(args: Uint8Array): Promise<OperationReply> {
@@ -143,7 +153,7 @@ export class ChildOperations {
     if (child.kind === "refused") {
       return plainReply(child.code);
     }
-    const outcome = await child.outcome;
+    const outcome = await this.#waitFor(child.outcome);
     if (outcome.kind !== "completed") {
       const reason = outcome.kind === "pending" ? outcome.reason : outcome.message;
       throw new NeapError("OUTCOME_PENDING", `a called function could not be finished here: ${reason}`);
@@ -163,10 +173,22 @@ export class ChildOperations {
       payload: new Uint8Array(0),
     });
     const wakeMs = record.timeMs + durationMs;
-    const restMs = wakeMs - this.#context.clock.now();
+    // The record's time is the owner's; a clock that is behind it must not make the guest sleep longer than it asked for.
+    const restMs = Math.min(wakeMs - this.#context.clock.now(), durationMs);
     if (restMs > 0) {
-      await new Promise((resolve) => setTimeout(resolve, restMs));
+      let timer: NodeJS.Timeout | undefined;
+      const woken = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, restMs);
+      });
+      await this.#waitFor(woken).finally(() => clearTimeout(timer));
     }
     return plainReply(0, wakeMs);
+  }
+
+  /** Rejects when the attempt is stopped first. */
+  #waitFor<T>(awaited: Promise<T>): Promise<T> {
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    this.#stopWaiting = reject;
+    return Promise.race([awaited, stopped]);
   }
 }

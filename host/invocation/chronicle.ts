@@ -1,16 +1,15 @@
 /** What the log tells about calls: their status and the tree of calls they made. Every answer waits until it is durable (F8). */
 import { hasCode } from "../../state/errors.ts";
-import { type InstanceId, type LogBookId, MAX_SEQNUM, type SeqNum } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
 import { type LogRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { InvocationContext } from "./context.ts";
-import { doneOf, type InstanceInit, initOf } from "./instance-record.ts";
+import { doneOf, initOf } from "./instance-record.ts";
 import type { CallDescription, CallGraphNode, CallStatus } from "./invocation.ts";
 import { fromPayload } from "./payloads.ts";
 
 /** The records of an instance, read once. */
 interface Story {
-  readonly init: InstanceInit;
   readonly description: CallDescription;
   readonly steps: readonly LogRecord[];
   readonly done: LogRecord | null;
@@ -52,13 +51,22 @@ export class Chronicle {
   ): Promise<{ tenant: LogBookId; instance: InstanceId } | null> {
     const books = tenant === undefined ? await shard.books() : [tenant];
     const found: { tenant: LogBookId; instance: InstanceId }[] = [];
+    let tail: SeqNum = NO_SEQNUM;
     for (const book of books) {
-      const { record } = await shard.book(book).readPrev(callIdTag(callId), MAX_SEQNUM);
+      const read = await shard.book(book).readPrev(callIdTag(callId), MAX_SEQNUM);
+      const { record } = read;
+      tail = read.tail;
       if (record !== null) {
         found.push({ tenant: book, instance: record.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId });
       }
     }
-    return found.length === 1 ? (found[0] ?? null) : null;
+    const [only] = found;
+    if (only === undefined || found.length > 1) {
+      // The id may be unknown because a collection has let go of it.
+      await shard.whenDurable(tail);
+      return null;
+    }
+    return only;
   }
 
   async #statusOf(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<CallStatus> {
@@ -73,8 +81,8 @@ export class Chronicle {
       return { kind: "completed", call, result };
     }
     const { record } = await shard.book(tenant).readPrev(attemptTag(instance), MAX_SEQNUM);
+    await shard.whenDurable(record?.seqnum ?? NO_SEQNUM);
     if (record?.kind === RecordKind.parked) {
-      await shard.whenDurable(record.seqnum);
       return { kind: "parked", call, reason: Buffer.from(record.data).toString() };
     }
     return { kind: "running", call };
@@ -101,10 +109,11 @@ export class Chronicle {
     const records = await this.#records(shard, tenant, instance);
     const first = records[0];
     if (first === undefined) {
+      await shard.whenDurable(await shard.book(tenant).tail());
       return null;
     }
     const last = records.at(-1) ?? first;
-    await shard.whenDurable(last.seqnum as SeqNum);
+    await shard.whenDurable(last.seqnum);
     const init = initOf(first);
     const done = last.kind === RecordKind.done ? last : null;
     const description: CallDescription = {
@@ -116,7 +125,7 @@ export class Chronicle {
       startedMs: init.startedMs,
       finishedMs: done?.timeMs ?? null,
     };
-    return { init, description, steps: records.slice(1), done };
+    return { description, steps: records.slice(1), done };
   }
 
   async #records(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<readonly LogRecord[]> {

@@ -1,6 +1,6 @@
 /** What the invocation layer is given, and the words its parts share. */
-import { NeapError } from "../../state/errors.ts";
-import type { InstanceId, LogBookId, SeqNum, Tag } from "../../state/ids.ts";
+import { InvariantBroken, NeapError } from "../../state/errors.ts";
+import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard, ShardSource } from "../../state/logbook/index.ts";
 import type { Pins } from "../../state/logbook/step-record.ts";
 import type { Clock, Faults, Random } from "../../state/ports.ts";
@@ -30,7 +30,7 @@ export interface InvocationLimits {
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
   readonly objectMaxBytes: number;
-  /** Attempts that the host may have to end before an instance is parked (F27). */
+  /** So often the host may end an attempt, or die with one that the scanner began, before the instance is parked (F17, F27). */
   readonly attemptsMax: number;
   /** How long a call waits for an owner that is out of reach. */
   readonly ownerTimeoutMs: number;
@@ -44,6 +44,8 @@ export interface InstanceSpec {
   readonly tenant: LogBookId;
   readonly instance: InstanceId;
   readonly init: InstanceInit;
+  /** The owner's epoch in which `begin` holds: in another one what it rests on may be lost (F1). */
+  readonly epoch: number;
   /**
    * `unlogged`: nothing is in the log; reads begin at `initialCursor`. `child`: the Invoke record was just appended and pins all.
    * `logged`: read the stream.
@@ -74,6 +76,7 @@ export type InstanceOutcome =
 /** Runs instances; each at most once at a time in this process. */
 export interface InstanceRunner {
   run(spec: InstanceSpec, trace: Trace): Promise<InstanceOutcome>;
+  isRunning(instance: InstanceId): boolean;
 }
 
 /** Gathers where a call ran and what it moved. */
@@ -97,9 +100,17 @@ export function mintInstance(shard: Shard, random: Random): InstanceId {
   return `${shard.epoch.toString(36)}-${Buffer.from(random.bytes(12)).toString("base64url")}` as InstanceId;
 }
 
+/** An unexpected error is one of this call's only; an InvariantBroken is passed on, as it must stop the process. */
+export function toNeapError(error: unknown): NeapError {
+  if (error instanceof InvariantBroken) {
+    throw error;
+  }
+  return error instanceof NeapError
+    ? error
+    : new NeapError("INTERNAL", "an unexpected error, the host's log has the details", { cause: error });
+}
+
 /** The session is over: whatever used it is run again with the next one. */
 export function isSessionOver(error: unknown): boolean {
   return error instanceof NeapError && (error.code === "EPOCH_CHANGED" || error.code === "OWNER_UNAVAILABLE");
 }
-
-export type InitTags = readonly Tag[];

@@ -3,6 +3,7 @@
  * step header comes first.
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import { invariant } from "../../state/errors.ts";
 import type { BlobName, SeqNum } from "../../state/ids.ts";
 import { type BlobRefLike, type LogRecord, RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
@@ -24,10 +25,12 @@ export interface InstanceInit {
   readonly forbidPushDown: boolean;
   readonly wallTimeMs: number;
   readonly outputMaxBytes: number;
+  readonly objectMaxBytes: number;
   /** Calls above this one; bounded. */
   readonly depth: number;
   /** 0: none. */
   readonly callId: number;
+  /** Of a child: not before any time that its caller may have seen. */
   readonly startedMs: number;
   /** SEED_BYTES; the seed of a child, whose other pins follow from its Invoke record. Zeros for a root. */
   readonly childSeed: Uint8Array;
@@ -48,13 +51,15 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   const w = new ByteWriter(256);
   w.u8(FORMAT).text(init.functionName).text(init.module);
   w.u8(init.forbidPushDown ? 1 : 0);
-  w.f64(init.wallTimeMs).f64(init.outputMaxBytes).u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
+  w.f64(init.wallTimeMs).f64(init.outputMaxBytes).f64(init.objectMaxBytes);
+  w.u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
   return writePayload(w, init.input).take();
 }
 
 export function decodeInit(bytes: Uint8Array): InstanceInit {
   const r = new ByteReader(bytes);
-  r.u8();
+  const format = r.u8();
+  invariant(format === FORMAT, `an INIT has format ${format}, this host reads ${FORMAT}`);
   const functionName = r.text();
   const module = r.text() as ModuleHash;
   const forbidPushDown = r.u8() === 1;
@@ -64,6 +69,7 @@ export function decodeInit(bytes: Uint8Array): InstanceInit {
     forbidPushDown,
     wallTimeMs: r.f64(),
     outputMaxBytes: r.f64(),
+    objectMaxBytes: r.f64(),
     depth: r.u16(),
     callId: r.u32(),
     startedMs: r.f64(),
@@ -77,9 +83,13 @@ export function initOf(first: LogRecord): InstanceInit {
   return decodeInit(first.kind === RecordKind.init ? first.data : decodeStep(first.data).payload);
 }
 
-/** The pins that follow from a child's Invoke record: it starts right there, so every attempt of it agrees (F28). */
+/**
+ * The pins that follow from a child's Invoke record: it starts right there, so every attempt of it agrees (F28). Its clock is behind
+ * neither its caller's nor the record's, whose times come from two machines (F35).
+ */
 export function childPins(invoke: { readonly seqnum: SeqNum; readonly timeMs: number }, init: InstanceInit): Pins {
-  return { initialCursor: invoke.seqnum, timeMs: invoke.timeMs, seed: init.childSeed, nonce: NO_NONCE };
+  const timeMs = Math.max(invoke.timeMs, init.startedMs);
+  return { initialCursor: invoke.seqnum, timeMs, seed: init.childSeed, nonce: NO_NONCE };
 }
 
 const NO_NONCE = new Uint8Array(8);

@@ -1,65 +1,65 @@
 /**
  * Brings one instance to its end: attempt after attempt until there is a result, or a reason to leave it for later.
  *
- * Owns: the decision what follows an attempt's end. Does not own: operations (Attempt), who waits for the outcome (service).
+ * Owns: the decision what follows an attempt's end. Does not own: the attempt (execution.ts), who waits for the outcome (service).
  *
  * R1. What the guest did is a result and is logged as DONE when anything is logged; what the host did to it only ends the attempt
  *     (F17).
  * R2. Every attempt begins with what the log says: nothing, INIT, pins, steps or DONE.
- * R3. A `failed` outcome means that nothing of the instance is in the log.
+ * R3. A `failed` outcome means that nothing of the instance is in the log, or not any more.
+ * R4. A logged instance is left neither done nor parked only when the session is over or the host stops: then somebody else takes
+ *     it up.
  */
 import { hasCode, NeapError } from "../../state/errors.ts";
 import { NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
 import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { decodeStep, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
-import { Fenced, HalfmoonRead, type Origin, StepStream } from "../../state/protocols/index.ts";
-import { attemptTag, stepTag } from "../../state/tags.ts";
-import { Attempt, type AttemptEnd } from "./attempt.ts";
-import { ChildOperations } from "./child-operations.ts";
-import {
-  type InstanceOutcome,
-  type InstanceRunner,
-  type InstanceSpec,
-  type InvocationContext,
-  isSessionOver,
-  type Trace,
-} from "./context.ts";
+import { Fenced, type Origin, StepStream } from "../../state/protocols/index.ts";
+import { stepTag } from "../../state/tags.ts";
+import type { AttemptEnd } from "./attempt.ts";
+import { park } from "./attempt-notes.ts";
+import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
+import { type Execution, execute } from "./execution.ts";
 import { childPins, doneOf, encodeDone, encodeInit, type InstanceDone, initOf, payloadBlobs } from "./instance-record.ts";
-import type { LiveAttempts } from "./live-attempts.ts";
-import { ObjectOperations } from "./object-operations.ts";
-import { PartOperations } from "./part-operations.ts";
 import { fromPayload, toPayload } from "./payloads.ts";
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
 
+/** What the guest did. */
+interface Result {
+  readonly returnValue: number;
+  readonly trap: string;
+  readonly output: Uint8Array;
+}
+
 const AGAIN: Verdict = { kind: "again", afterMs: 0 };
-/** Before a try that follows a shortage of the host. */
 const BACKOFF_MS = 50;
-/** What the owner may have again later: a logged instance waits for it, as nobody else would take it up. */
+const BACKOFF_MAX_MS = 2_000;
+/** They say nothing about the instance and pass by. */
 const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MUCH_UNFLUSHED"]);
-const SHORTAGE_MS = 500;
+const EMPTY = new Uint8Array(0);
 
 export class InstanceRun {
   readonly #context: InvocationContext;
-  readonly #runner: InstanceRunner;
-  readonly #attempts: LiveAttempts;
   readonly #spec: InstanceSpec;
-  readonly #trace: Trace;
-  /** Whether answers wait for the disk here: a root's do, a child's result reaches only its caller. */
-  readonly #commits: boolean;
+  readonly #parts: Omit<Execution, "shard" | "steps">;
   /** The epoch in which the instance was last known to be in the log. */
-  #loggedIn: number | null = null;
-  #killed = 0;
+  #loggedIn: number | null;
+  /** The initial cursor of an attempt of which nobody knows whether it logged anything; null when there is none. */
+  #doubted: SeqNum | null = null;
+  /** Attempts that the host has ended. */
+  #ended = 0;
+  /** Why no further attempt is made. */
+  #hopeless: NeapError | null = null;
+  #shortages = 0;
   #tries = 0;
 
-  constructor(context: InvocationContext, runner: InstanceRunner, attempts: LiveAttempts, spec: InstanceSpec, trace: Trace) {
-    this.#context = context;
-    this.#runner = runner;
-    this.#attempts = attempts;
-    this.#spec = spec;
-    this.#trace = trace;
-    this.#commits = spec.init.depth === 0;
+  constructor(parts: Omit<Execution, "shard" | "steps">) {
+    this.#parts = parts;
+    this.#context = parts.context;
+    this.#spec = parts.spec;
+    this.#loggedIn = parts.spec.begin.kind === "unlogged" ? null : parts.spec.epoch;
   }
 
   async run(): Promise<InstanceOutcome> {
@@ -78,55 +78,53 @@ export class InstanceRun {
   async #attempt(): Promise<Verdict> {
     const { source, limits } = this.#context;
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
-    if (this.#spec.begin.kind !== "unlogged") {
-      this.#loggedIn ??= shard.epoch;
-    }
-    const opened = this.#tries === 0 ? this.#fresh(shard) : null;
-    const steps = opened ?? (await this.#reload(shard));
+    const steps = this.#fresh(shard) ?? (await this.#reload(shard));
     if (!(steps instanceof StepStream)) {
       return this.#committed(shard, steps);
     }
-    const end = await this.#execute(shard, steps);
-    this.#loggedIn = steps.logged ? shard.epoch : this.#loggedIn;
+    if (this.#hopeless !== null) {
+      return this.#giveUp(shard, steps, this.#hopeless);
+    }
+    const end = await execute({ ...this.#parts, shard, steps });
+    await this.#settle(shard, steps);
     switch (end.kind) {
       case "returned":
+        this.#parts.trace.cpuMs += end.cpuMs;
+        return this.#completed(shard, steps, { returnValue: end.value, trap: "", output: end.output });
       case "trapped":
-        this.#trace.cpuMs += end.cpuMs;
-        return this.#completed(shard, steps, end);
+        this.#parts.trace.cpuMs += end.cpuMs;
+        return this.#completed(shard, steps, { returnValue: 1, trap: end.message, output: EMPTY });
       case "killed":
-        return this.#afterKill(shard, steps, end);
+        return this.#afterKill(steps, end);
       case "displaced":
         return AGAIN;
       case "fenced":
-        return this.#afterFence(shard, end.fenced);
+        return this.#afterFence(end.fenced);
       case "failed":
         return this.#failed(end.error);
     }
   }
 
-  /** The first attempt of an instance whose place in the log is known without looking. */
+  /** The first attempt of an instance whose place in the log is known without looking: in the epoch of `begin` only (F1). */
   #fresh(shard: Shard): StepStream | null {
-    const { begin, tenant, instance } = this.#spec;
-    switch (begin.kind) {
-      case "unlogged": {
-        const steps = this.#unlogged(shard, begin.initialCursor);
-        steps.consulted(begin.dependency);
-        return steps;
-      }
-      case "child":
-        return new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins });
-      case "logged":
-        return null;
+    const { begin, epoch, tenant, instance } = this.#spec;
+    if (this.#tries > 0 || shard.epoch !== epoch || begin.kind === "logged") {
+      return null;
     }
+    return begin.kind === "unlogged"
+      ? this.#unlogged(shard, begin.initialCursor, begin.dependency)
+      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins });
   }
 
-  #unlogged(shard: Shard, initialCursor: SeqNum): StepStream {
+  #unlogged(shard: Shard, initialCursor: SeqNum, dependency: SeqNum): StepStream {
     const { tenant, instance } = this.#spec;
     const origin: Origin = { kind: "unlogged", pins: this.#draw(initialCursor), init: () => this.#initRecord() };
-    return new StepStream(shard.book(tenant), instance, origin);
+    const steps = new StepStream(shard.book(tenant), instance, origin);
+    steps.consulted(dependency);
+    return steps;
   }
 
-  async #initRecord(): Promise<NewRecord> {
+  #initRecord(): NewRecord {
     const { init, instance } = this.#spec;
     return { kind: RecordKind.init, tags: [stepTag(instance)], data: encodeInit(init), blobs: payloadBlobs(init.input) };
   }
@@ -137,14 +135,14 @@ export class InstanceRun {
     return { initialCursor, timeMs: clock.now(), seed: bits.subarray(0, SEED_BYTES), nonce: bits.subarray(SEED_BYTES) };
   }
 
-  /** The step stream as the log has it now, or the outcome if it has DONE. */
+  /** The step stream as the log has it now, or the outcome if that is known. */
   async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
     const { tenant, instance, init } = this.#spec;
     const book = shard.book(tenant);
     const { records, tail } = await book.readStream(stepTag(instance), 0);
     const [first, second] = records;
     if (first === undefined) {
-      return this.#vanished(shard) ?? this.#unlogged(shard, tail);
+      return this.#absent(shard, tail);
     }
     this.#loggedIn = shard.epoch;
     const last = records.at(-1);
@@ -164,173 +162,165 @@ export class InstanceRun {
     return steps;
   }
 
-  /** Nothing is in the log: why that ends the run, or null if it may begin from its input. */
-  #vanished(shard: Shard): InstanceOutcome | null {
-    const { begin, instance } = this.#spec;
-    if (this.#loggedIn === shard.epoch) {
-      return {
-        kind: "failed",
-        code: "RESULT_EXPIRED",
-        message: `instance ${instance} is finished and its result is no longer kept`,
-      };
+  /** Nothing is in the log: the stream of an instance that begins from its input, or why that must not be. */
+  async #absent(shard: Shard, tail: SeqNum): Promise<StepStream | InstanceOutcome> {
+    const { begin, epoch, instance } = this.#spec;
+    if (this.#loggedIn === shard.epoch || (await this.#mayBeCollected(shard))) {
+      const message = `instance ${instance} is finished and its result is no longer kept`;
+      return { kind: "failed", code: "RESULT_EXPIRED", message };
     }
-    return begin.kind === "unlogged"
-      ? null
-      : { kind: "failed", code: "EPOCH_CHANGED", message: `the owner was restarted before instance ${instance} was durable` };
+    this.#doubted = null;
+    if (begin.kind !== "unlogged" || shard.epoch !== epoch) {
+      const message = `the owner was restarted before instance ${instance} was durable`;
+      return { kind: "failed", code: "EPOCH_CHANGED", message };
+    }
+    return this.#unlogged(shard, tail, begin.dependency);
   }
 
-  async #execute(shard: Shard, steps: StepStream): Promise<AttemptEnd> {
-    const { functions, pool, offload, limits, log, nodeName } = this.#context;
-    const { init, tenant, instance, signal } = this.#spec;
-    if (signal?.aborted === true && !steps.logged) {
-      return { kind: "killed", reason: "cancelled", message: "the client went away" };
+  /**
+   * Whether an attempt in doubt may have been logged, finished by somebody else and collected since: only when the floor has passed
+   * its initial cursor (F20).
+   */
+  async #mayBeCollected(shard: Shard): Promise<boolean> {
+    if (this.#doubted === null) {
+      return false;
     }
-    const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), fromPayload(shard.blobs, init.input)]);
-    const protocol = new HalfmoonRead(steps, shard.blobs);
-    const objects = new ObjectOperations(protocol, shard.blobs, limits.objectMaxBytes, this.#trace.moved);
-    const children = new ChildOperations(this.#context, this.#runner, shard, tenant, steps, init, this.#trace);
-    const parts = new PartOperations({ offload, tenant, steps, objects: protocol, artefact, init, trace: this.#trace, nodeName });
-    this.#trace.executedAt.add(nodeName);
-    const attempt = new Attempt({
-      pool,
-      artefact,
-      input,
-      pins: steps.pins,
-      limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
-      perform: (operation, args) =>
-        objects.perform(operation, args) ??
-        children.perform(operation, args) ??
-        parts.perform(operation, args) ??
-        Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`)),
-      onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
-    });
-    const abort = () => {
-      if (!steps.logged) {
-        attempt.stop({ kind: "killed", reason: "cancelled", message: "the client went away" });
-      }
-    };
-    signal?.addEventListener("abort", abort);
-    this.#attempts.add(shard, attempt);
-    const end = await attempt.ended;
-    this.#attempts.delete(shard, attempt);
-    signal?.removeEventListener("abort", abort);
-    if (end.kind !== "returned" && end.kind !== "trapped") {
-      steps.fence(new Fenced("closed", "the attempt has ended"));
-    }
-    parts.close();
-    await objects.close();
-    return end;
-  }
-
-  async #completed(
-    shard: Shard,
-    steps: StepStream,
-    end: Extract<AttemptEnd, { kind: "returned" | "trapped" }>,
-  ): Promise<Verdict> {
-    const output = end.kind === "returned" ? end.output : new Uint8Array(0);
-    const returnValue = end.kind === "returned" ? end.value : 1;
-    const trap = end.kind === "trapped" ? end.message : "";
-    if (!steps.logged) {
-      const done: InstanceDone = { returnValue, trap, output: { kind: "inline", bytes: output } };
-      const { dependency } = steps;
-      return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
-    }
-    return this.#logDone(shard, steps, returnValue, trap, output);
-  }
-
-  async #logDone(shard: Shard, steps: StepStream, returnValue: number, trap: string, output: Uint8Array): Promise<Verdict> {
-    const done: InstanceDone = { returnValue, trap, output: await toPayload(shard.blobs, output) };
+    const { tenant, instance } = this.#spec;
     try {
-      const { record } = await steps.done(encodeDone(done), payloadBlobs(done.output));
-      const { dependency } = steps;
-      return await this.#committed(shard, {
-        kind: "completed",
-        done,
-        output,
-        seqnum: record.seqnum,
-        timeMs: record.timeMs,
-        dependency,
-      });
+      await shard.book(tenant).readPrev(stepTag(instance), this.#doubted);
+      return false;
     } catch (error) {
-      if (error instanceof Fenced) {
-        return this.#afterFence(shard, error);
+      if (hasCode(error, "TRIMMED")) {
+        return true;
       }
       throw error;
     }
   }
 
-  /** Output commit: nothing of the outcome leaves before the journal is durable up to all it rests on (F8). */
+  /** Notes what the attempt that has ended left in the log. */
+  async #settle(shard: Shard, steps: StepStream): Promise<void> {
+    if (steps.inDoubt) {
+      this.#doubted = steps.pins.initialCursor;
+      await steps.settle();
+      this.#doubted = null;
+    }
+    if (steps.logged) {
+      this.#loggedIn = shard.epoch;
+    }
+  }
+
+  async #completed(shard: Shard, steps: StepStream, result: Result): Promise<Verdict> {
+    if (steps.logged) {
+      return this.#logDone(shard, steps, result);
+    }
+    const { output } = result;
+    const done: InstanceDone = { ...result, output: { kind: "inline", bytes: output } };
+    const { dependency } = steps;
+    return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
+  }
+
+  async #logDone(shard: Shard, steps: StepStream, result: Result): Promise<Verdict> {
+    const { output } = result;
+    const done: InstanceDone = { ...result, output: await toPayload(shard.blobs, output) };
+    try {
+      const { record } = await steps.done(encodeDone(done), payloadBlobs(done.output));
+      const { seqnum, timeMs } = record;
+      return await this.#committed(shard, { kind: "completed", done, output, seqnum, timeMs, dependency: steps.dependency });
+    } catch (error) {
+      if (error instanceof Fenced) {
+        return this.#afterFence(error);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Output commit: nothing of the outcome leaves before the journal is durable up to all it rests on (F8). A root's outcome waits
+   * here, a child's reaches only its caller.
+   */
   async #committed(shard: Shard, outcome: InstanceOutcome): Promise<Verdict> {
-    if (this.#commits && outcome.kind === "completed" && outcome.dependency > 0) {
+    if (outcome.kind === "completed" && this.#spec.init.depth === 0) {
       await shard.whenDurable(outcome.dependency);
     }
     return outcome;
   }
 
-  async #afterKill(shard: Shard, steps: StepStream, end: Extract<AttemptEnd, { kind: "killed" }>): Promise<Verdict> {
-    const { limits, log } = this.#context;
+  #afterKill(steps: StepStream, { reason, message }: Extract<AttemptEnd, { kind: "killed" }>): Verdict {
     const { tenant, instance, init } = this.#spec;
-    const { reason, message } = end;
-    log.warn(message, { tenant, instance, functionName: init.functionName, code: KILL_CODES[reason] });
+    const code = KILL_CODES[reason];
+    this.#context.log.warn(message, { tenant, instance, functionName: init.functionName, code });
     if (!steps.logged) {
-      return { kind: "failed", code: KILL_CODES[reason], message };
+      return { kind: "failed", code, message };
     }
-    if (reason === "closed") {
-      return { kind: "pending", parked: false, reason: "the host is stopping; the call goes on at its next start" };
+    switch (reason) {
+      case "closed":
+        return { kind: "pending", parked: false, reason: "the host is stopping; the call goes on at its next start" };
+      case "overloaded":
+        return this.#later();
+      case "cancelled":
+        return AGAIN;
+      default:
+        return this.#again(new NeapError(code, message));
     }
-    if (reason === "overloaded") {
-      return { kind: "again", afterMs: BACKOFF_MS };
-    }
-    this.#killed += 1;
-    if (this.#killed < limits.attemptsMax) {
-      return { kind: "again", afterMs: reason === "workerLost" ? BACKOFF_MS : 0 };
-    }
-    return init.depth > 0 ? this.#giveUp(shard, message) : this.#park(shard, `${this.#killed} attempts were ended: ${message}`);
   }
 
-  /** A child that no attempt can finish gets a DONE of its own, so that its caller can go on (F17). */
-  async #giveUp(shard: Shard, message: string): Promise<Verdict> {
-    const steps = await this.#reload(shard);
-    if (!(steps instanceof StepStream)) {
-      return steps;
+  #afterFence(fenced: Fenced): Verdict {
+    if (fenced.reason === "notDeterministic") {
+      this.#hopeless ??= new NeapError("NOT_DETERMINISTIC", `NOT_DETERMINISTIC: ${fenced.message}`);
     }
-    steps.skipToEnd();
-    return this.#logDone(shard, steps, 1, `ended by the host: ${message}`, new Uint8Array(0));
-  }
-
-  async #park(shard: Shard, reason: string): Promise<InstanceOutcome> {
-    const { tenant, instance } = this.#spec;
-    const record: NewRecord = { kind: RecordKind.parked, tags: [attemptTag(instance)], data: Buffer.from(reason) };
-    const result = await shard.book(tenant).append({ records: [record] });
-    if (result.kind === "appended") {
-      await shard.whenDurable(result.seqnum);
-    }
-    this.#context.log.error(`parked: ${reason}`, { tenant, instance });
-    return { kind: "pending", parked: true, reason };
-  }
-
-  async #afterFence(shard: Shard, fenced: Fenced): Promise<Verdict> {
-    return fenced.reason === "notDeterministic" ? this.#park(shard, `NOT_DETERMINISTIC: ${fenced.message}`) : AGAIN;
+    return AGAIN;
   }
 
   /** An operation, or the platform around the attempt, failed. */
-  #failed(error: unknown): Verdict {
-    if (!(error instanceof NeapError)) {
-      throw error;
+  #failed(thrown: unknown): Verdict {
+    const { limits, log, source } = this.#context;
+    const { tenant, instance, init } = this.#spec;
+    const error = toNeapError(thrown);
+    const { code, message } = error;
+    if (code === "INTERNAL") {
+      log.error("an attempt failed unexpectedly", { tenant, instance, functionName: init.functionName, error });
     }
-    const { limits, source } = this.#context;
-    if (isSessionOver(error) && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
+    const isOver = isSessionOver(error);
+    if (isOver && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
       return { kind: "again", afterMs: BACKOFF_MS };
     }
-    if (this.#loggedIn !== null && SHORTAGES.has(error.code)) {
-      return { kind: "again", afterMs: SHORTAGE_MS };
+    if (this.#loggedIn === null && this.#doubted === null) {
+      return code === "TRIMMED" ? AGAIN : { kind: "failed", code, message };
     }
-    if (hasCode(error, "TRIMMED") && this.#loggedIn === null) {
-      return AGAIN;
+    if (isOver) {
+      return { kind: "pending", parked: false, reason: `${code}: ${message}` };
     }
-    return this.#loggedIn !== null
-      ? { kind: "pending", parked: false, reason: `${error.code}: ${error.message}` }
-      : { kind: "failed", code: error.code, message: error.message };
+    return SHORTAGES.has(code) ? this.#later() : this.#again(error);
+  }
+
+  /** The host has ended an attempt: once more, as long as that has not happened too often. */
+  #again(cause: NeapError): Verdict {
+    this.#ended += 1;
+    if (this.#ended >= this.#context.limits.attemptsMax) {
+      this.#hopeless ??= new NeapError(cause.code, `${this.#ended} attempts were ended by the host: ${cause.message}`);
+    }
+    return { kind: "again", afterMs: BACKOFF_MS };
+  }
+
+  #later(): Verdict {
+    const afterMs = Math.min(BACKOFF_MS * 2 ** this.#shortages, BACKOFF_MAX_MS);
+    this.#shortages += 1;
+    return { kind: "again", afterMs };
+  }
+
+  /** A child gets a DONE of its own, so that its caller can go on; a root is parked (F17). */
+  async #giveUp(shard: Shard, steps: StepStream, { code, message }: NeapError): Promise<Verdict> {
+    const { tenant, instance, init } = this.#spec;
+    if (!steps.logged) {
+      return { kind: "failed", code, message };
+    }
+    if (init.depth > 0) {
+      steps.skipToEnd();
+      return this.#logDone(shard, steps, { returnValue: 1, trap: `ended by the host: ${message}`, output: EMPTY });
+    }
+    await park(shard, tenant, instance, message);
+    this.#context.log.error(`parked: ${message}`, { tenant, instance });
+    return { kind: "pending", parked: true, reason: message };
   }
 }
 

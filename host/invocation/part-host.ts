@@ -1,15 +1,15 @@
 /** Runs storage parts for other nodes, or for the compute pool of this process, beside the data. */
 import { NeapError } from "../../state/errors.ts";
-import type { Shard } from "../../state/logbook/index.ts";
-import { RecordKind } from "../../state/logbook/index.ts";
-import { HalfmoonRead, type Origin, StepStream } from "../../state/protocols/index.ts";
+import { RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { Fenced, HalfmoonRead, type Origin, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { Admission, PartReply, PartRequest, StoragePool } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
-import { decodeInit, payloadBlobs } from "./instance-record.ts";
+import { toNeapError } from "./context.ts";
+import { decodeInit, type InstanceInit, payloadBlobs } from "./instance-record.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { fromPayload } from "./payloads.ts";
 
@@ -21,22 +21,32 @@ export interface PartHostOptions {
   readonly pool: SandboxPool;
   readonly admission: Admission;
   readonly log: Log;
-  readonly objectMaxBytes: number;
   readonly logMaxBytes: number;
 }
+
+/** A part that was admitted. */
+interface RunningPart {
+  /** Null while it is being prepared. */
+  attempt: Attempt | null;
+  isCancelled: boolean;
+}
+
+const CANCELLED = "the caller no longer waits for the part";
 
 /**
  * H1. A refusal comes before the guest's first instruction (H16).
  * H2. The part is a peer of its instance: everything it does to the world is a step, so a part that runs twice happened once (F21).
+ * H3. When the reply is given nothing of the part is under way any more. Parts of a session end with it (F1).
  */
 export class PartHost implements StoragePool {
   readonly name: string;
   readonly #options: PartHostOptions;
-  readonly #running = new Map<string, Attempt>();
+  readonly #running = new Map<string, RunningPart>();
 
   constructor(options: PartHostOptions) {
     this.name = options.name;
     this.#options = options;
+    void options.shard.ended.then(() => this.#cancelAll());
   }
 
   async run(request: PartRequest): Promise<PartReply> {
@@ -45,69 +55,83 @@ export class PartHost implements StoragePool {
     if (refusal !== null) {
       return { kind: "refused", reason: refusal };
     }
+    const offer = offerName(request);
+    const part: RunningPart = { attempt: null, isCancelled: false };
+    this.#running.set(offer, part);
     try {
-      return await this.#admitted(request);
+      return await this.#admitted(request, part);
     } catch (error) {
-      if (error instanceof NeapError) {
-        return { kind: "lost", reason: `${error.code}: ${error.message}` };
+      const { code, message } = toNeapError(error);
+      if (code === "INTERNAL") {
+        this.#options.log.error("a storage part failed unexpectedly", { instance: request.instance, error });
       }
-      throw error;
+      return { kind: "lost", reason: `${code}: ${message}` };
     } finally {
+      this.#running.delete(offer);
       admission.leave();
     }
   }
 
   cancel(request: PartRequest): void {
-    const message = "the caller no longer waits for the part";
-    this.#running.get(offerName(request))?.stop({ kind: "killed", reason: "cancelled", message });
+    cancelPart(this.#running.get(offerName(request)));
   }
 
-  async #admitted(request: PartRequest): Promise<PartReply> {
-    const { functions, shard, pool, log } = this.#options;
+  #cancelAll(): void {
+    for (const part of this.#running.values()) {
+      cancelPart(part);
+    }
+  }
+
+  async #admitted(request: PartRequest, part: RunningPart): Promise<PartReply> {
+    const { functions, shard, pool, log, logMaxBytes } = this.#options;
     const artefact = await functions.artefact(shard, request.module);
     if (artefact.snapshot.hash !== request.part.snapshotHash) {
       return { kind: "refused", reason: "the module's snapshot is another one here" };
     }
     const init = decodeInit(request.init);
-    const steps = await this.#resume(request);
+    const steps = await this.#resume(request, init);
+    const input = await fromPayload(shard.blobs, init.input);
+    if (part.isCancelled) {
+      return { kind: "lost", reason: CANCELLED };
+    }
     const protocol = new HalfmoonRead(steps, shard.blobs);
-    const objects = new ObjectOperations(protocol, shard.blobs, this.#options.objectMaxBytes, () => {});
+    const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, () => {});
     const { tenant, instance } = request;
-    const attempt = new Attempt({
+    part.attempt = new Attempt({
       pool,
       artefact,
-      input: await fromPayload(shard.blobs, init.input),
+      input,
       pins: request.steps.pins,
-      limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: this.#options.logMaxBytes },
+      limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes },
       part: request.part,
       perform: (operation, args) =>
         objects.perform(operation, args) ??
         Promise.reject(new NeapError("INTERNAL", `operation ${operation} is not allowed in a storage part`)),
+      onStop: () => steps.fence(new Fenced("closed", "the part was stopped")),
       onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
     });
-    this.#running.set(offerName(request), attempt);
-    const end = await attempt.ended;
-    this.#running.delete(offerName(request));
+    const end = await part.attempt.ended;
     await objects.close();
     return toReply(end, steps);
   }
 
-  async #resume(request: PartRequest): Promise<StepStream> {
-    const { tenant, instance, steps: state } = request;
+  async #resume({ tenant, instance, steps: state, init: encoded }: PartRequest, init: InstanceInit): Promise<StepStream> {
     const book = this.#options.shard.book(tenant);
+    const { pins } = state;
     if (state.origin === "unlogged") {
-      const init = decodeInit(request.init);
-      const record = {
-        kind: RecordKind.init,
-        tags: [stepTag(instance)],
-        data: request.init.slice(),
-        blobs: payloadBlobs(init.input),
-      };
-      const origin: Origin = { kind: "unlogged", pins: state.pins, init: async () => record };
-      return StepStream.resume(book, instance, origin, state, []);
+      const record = { kind: RecordKind.init, tags: [stepTag(instance)], data: encoded, blobs: payloadBlobs(init.input) };
+      return StepStream.resume(book, instance, { kind: "unlogged", pins, init: () => record }, state, []);
     }
+    const origin: Origin = { kind: state.origin, pins };
     const { records } = await book.readStream(stepTag(instance), state.position);
-    return StepStream.resume(book, instance, { kind: state.origin, pins: state.pins }, state, records);
+    return StepStream.resume(book, instance, origin, state, records);
+  }
+}
+
+function cancelPart(part: RunningPart | undefined): void {
+  if (part !== undefined) {
+    part.isCancelled = true;
+    part.attempt?.stop({ kind: "killed", reason: "cancelled", message: CANCELLED });
   }
 }
 

@@ -1,6 +1,8 @@
 /** A guest's storage parts, on the side of the caller: offered, shipped, and taken back. */
-import type { LogBookId } from "../../state/ids.ts";
-import type { ObjectProtocol, StepStream } from "../../state/protocols/index.ts";
+import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
+import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
+import type { StepStream } from "../../state/protocols/index.ts";
+import { objectTag } from "../../state/tags.ts";
 import { guestStateBytes, Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
@@ -23,7 +25,6 @@ export class PartOperations {
   readonly #offload: Offload;
   readonly #tenant: LogBookId;
   readonly #steps: StepStream;
-  readonly #objects: ObjectProtocol;
   readonly #artefact: Artefact;
   readonly #init: InstanceInit;
   readonly #trace: Trace;
@@ -36,7 +37,6 @@ export class PartOperations {
     offload: Offload;
     tenant: LogBookId;
     steps: StepStream;
-    objects: ObjectProtocol;
     artefact: Artefact;
     init: InstanceInit;
     trace: Trace;
@@ -45,7 +45,6 @@ export class PartOperations {
     this.#offload = options.offload;
     this.#tenant = options.tenant;
     this.#steps = options.steps;
-    this.#objects = options.objects;
     this.#artefact = options.artefact;
     this.#init = options.init;
     this.#trace = options.trace;
@@ -66,7 +65,7 @@ export class PartOperations {
     }
   }
 
-  /** The attempt was stopped: a part that is still out need not go on. */
+  /** The attempt was stopped: a part that is still out need not go on. Its reply still comes: what it has logged is settled then. */
   close(): void {
     if (this.#shipped !== null) {
       this.#shipped.pool.cancel(this.#shipped.request);
@@ -75,11 +74,10 @@ export class PartOperations {
 
   async #offer(args: Uint8Array): Promise<OperationReply> {
     const { key, tableIndex } = partOfferArgs.decode(args);
-    const object = await this.#objects.read(key, 0, 0);
-    const decision = this.#offload.decide({
+    const decision = await this.#offload.decide({
       module: this.#artefact.hash,
       forbidden: this.#init.forbidPushDown,
-      objectBytes: object.kind === "found" ? object.sizeBytes : null,
+      objectBytes: () => this.#objectBytes(key),
     });
     if (decision.pool === null) {
       this.#ranHere(decision.reason);
@@ -89,6 +87,13 @@ export class PartOperations {
     return plainReply(Placement.ship);
   }
 
+  /** As it is now, for the decision only: a read that the guest does not see leaves its cursor free to move. */
+  async #objectBytes(key: string): Promise<number | null> {
+    const { record } = await this.#steps.book.readPrev(objectTag(key), MAX_SEQNUM);
+    const value = record === null ? null : decodeObjectValue(record);
+    return value === null ? null : objectSize(value);
+  }
+
   async #ship(args: Uint8Array): Promise<OperationReply> {
     const offered = this.#offered;
     this.#offered = null;
@@ -96,16 +101,19 @@ export class PartOperations {
       return partReply({ kind: "local" });
     }
     const { pool, reason } = offered.decision;
-    const { artefact, init } = { artefact: this.#artefact, init: this.#init };
     this.#offers += 1;
     const request: PartRequest = {
       tenant: this.#tenant,
       instance: this.#steps.instance,
       offer: this.#offers,
-      module: artefact.hash,
-      init: encodeInit(init),
+      module: this.#artefact.hash,
+      init: encodeInit(this.#init),
       steps: this.#steps.state(),
-      part: { snapshotHash: artefact.snapshot.hash, tableIndex: offered.tableIndex, state: guestStateBytes.decode(args) },
+      part: {
+        snapshotHash: this.#artefact.snapshot.hash,
+        tableIndex: offered.tableIndex,
+        state: guestStateBytes.decode(args),
+      },
     };
     this.#shipped = { pool, request };
     const reply = await pool.run(request);
@@ -115,6 +123,9 @@ export class PartOperations {
   }
 
   #takeBack(reply: PartReply, pool: StoragePool, reason: string, deltaOutBytes: number): PartAnswer {
+    if (reply.kind === "lost") {
+      this.#steps.doubt();
+    }
     if (reply.kind === "refused" || reply.kind === "lost") {
       this.#ranHere(`${reply.kind}: ${reply.reason}`, deltaOutBytes);
       return { kind: "local" };

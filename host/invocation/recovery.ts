@@ -6,9 +6,10 @@
  */
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId, LogBookId } from "../../state/ids.ts";
-import { type NewRecord, RecordKind, type Shard, type UnfinishedInstance } from "../../state/logbook/index.ts";
-import { attemptTag, stepTag } from "../../state/tags.ts";
-import { type InstanceRunner, type InvocationContext, isSessionOver, Trace } from "./context.ts";
+import { RecordKind, type Shard, type UnfinishedInstance } from "../../state/logbook/index.ts";
+import { stepTag } from "../../state/tags.ts";
+import { note, park } from "./attempt-notes.ts";
+import { type InstanceRunner, type InvocationContext, isSessionOver, Trace, toNeapError } from "./context.ts";
 import { initOf } from "./instance-record.ts";
 
 /** Taken over at once. */
@@ -45,8 +46,7 @@ export class Recovery {
     if (parked === undefined) {
       throw new NeapError("UNKNOWN_INSTANCE", `instance ${instance} is not parked`);
     }
-    await this.#note(shard, tenant, instance, RecordKind.resumed, "by the administrator");
-    await shard.release(tenant, instance);
+    await note(shard, tenant, instance, RecordKind.resumed, "by the administrator");
     void this.#scan();
   }
 
@@ -57,43 +57,53 @@ export class Recovery {
     }
     this.#scanning = true;
     try {
-      for (let claimed = await shard.claim(CLAIM_MAX); claimed.length > 0; claimed = await shard.claim(CLAIM_MAX)) {
-        await Promise.all(claimed.map((one) => this.#takeOver(shard, one)));
+      while (!this.#stopped && (await this.#takeOverSome(shard))) {
+        // More may be waiting.
       }
     } catch (error) {
       if (!isSessionOver(error)) {
-        this.#context.log.error(`recovery scan failed: ${String(error)}`, {});
+        this.#context.log.error(`recovery scan failed: ${toNeapError(error).message}`, { error });
       }
     } finally {
       this.#scanning = false;
     }
   }
 
+  /** @returns whether there was any */
+  async #takeOverSome(shard: Shard): Promise<boolean> {
+    const claimed = await shard.claim(CLAIM_MAX);
+    await Promise.all(
+      claimed.map((one) =>
+        this.#takeOver(shard, one).catch(async (error: unknown) => {
+          // For the next scan, or another node's.
+          await shard.release(one.book, one.instance);
+          throw error;
+        }),
+      ),
+    );
+    return claimed.length > 0;
+  }
+
   async #takeOver(shard: Shard, { book, instance, attempts }: UnfinishedInstance): Promise<void> {
     const { limits, log } = this.#context;
+    if (this.#runner.isRunning(instance)) {
+      // It lost its session, not its host, and goes on in this one.
+      return;
+    }
     if (attempts >= limits.attemptsMax) {
       const reason = `was running in ${attempts} hosts that died`;
       log.error(`parked: ${reason}`, { tenant: book, instance });
-      await this.#note(shard, book, instance, RecordKind.parked, reason);
+      await park(shard, book, instance, reason);
       return;
     }
-    await this.#note(shard, book, instance, RecordKind.attempt, String(attempts + 1));
+    await note(shard, book, instance, RecordKind.attempt, String(attempts + 1));
     const { records } = await shard.book(book).readStream(stepTag(instance), 0);
     const first = records[0];
     if (first === undefined) {
       return;
     }
     log.info(`recovering, attempt ${attempts + 1}`, { tenant: book, instance });
-    const outcome = this.#runner.run({ tenant: book, instance, init: initOf(first), begin: { kind: "logged" } }, new Trace());
-    outcome.catch((error: unknown) => log.error(`recovery failed: ${String(error)}`, { tenant: book, instance }));
-  }
-
-  /** Durable when it resolves. */
-  async #note(shard: Shard, book: LogBookId, instance: InstanceId, kind: RecordKind, text: string): Promise<void> {
-    const record: NewRecord = { kind, tags: [attemptTag(instance)], data: Buffer.from(text) };
-    const result = await shard.book(book).append({ records: [record] });
-    if (result.kind === "appended") {
-      await shard.whenDurable(result.seqnum);
-    }
+    const { epoch } = shard;
+    void this.#runner.run({ tenant: book, instance, init: initOf(first), epoch, begin: { kind: "logged" } }, new Trace());
   }
 }

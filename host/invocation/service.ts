@@ -79,9 +79,13 @@ class Service implements InvocationService {
     if (running !== undefined) {
       return running;
     }
-    const outcome = new InstanceRun(this.#context, this, this.#attempts, spec, trace).run();
+    const outcome = new InstanceRun({ context: this.#context, runner: this, attempts: this.#attempts, spec, trace }).run();
     this.#running.set(spec.instance, outcome);
     return outcome.finally(() => this.#running.delete(spec.instance));
+  }
+
+  isRunning(instance: InstanceId): boolean {
+    return this.#running.has(instance);
   }
 
   status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus> {
@@ -97,7 +101,10 @@ class Service implements InvocationService {
   }
 
   async unfinished(tenant: LogBookId): ReturnType<Invocations["unfinished"]> {
-    return (await this.#shard()).unfinished(tenant);
+    const shard = await this.#shard();
+    const unfinished = await shard.unfinished(tenant);
+    await shard.whenDurable(await shard.book(tenant).tail());
+    return unfinished;
   }
 
   resume(instance: InstanceId, tenant: LogBookId): Promise<void> {
@@ -138,6 +145,7 @@ class Service implements InvocationService {
       tenant: request.tenant,
       instance,
       init,
+      epoch: shard.epoch,
       begin: { kind: "unlogged", initialCursor: tail, dependency: version.seqnum },
       ...(request.signal !== undefined && { signal: request.signal }),
     };
@@ -154,6 +162,7 @@ class Service implements InvocationService {
       forbidPushDown: request.forbidPushDown,
       wallTimeMs: limits.wallTimeMs,
       outputMaxBytes: limits.outputMaxBytes,
+      objectMaxBytes: limits.objectMaxBytes,
       depth: 0,
       callId: request.key?.kind === "callId" ? request.key.value : 0,
       startedMs: clock.now(),
@@ -186,6 +195,7 @@ class Service implements InvocationService {
       }
       const wasDrawn = key?.kind !== "callId" && result.tag === idTags[0];
       if (!wasDrawn) {
+        await shard.whenDurable(result.tail);
         return this.#attach(shard, request, result.existing);
       }
     }
@@ -204,16 +214,16 @@ class Service implements InvocationService {
     seqnum: SeqNum,
   ): Promise<CallAnswer> {
     const trace = new Trace();
-    const outcome = this.run({ tenant: request.tenant, instance, init, begin: { kind: "logged" } }, trace);
+    const { epoch } = shard;
+    const outcome = this.run({ tenant: request.tenant, instance, init, epoch, begin: { kind: "logged" } }, trace);
     if (request.answer === "result") {
       return toAnswer(instance, await outcome, trace);
     }
-    outcome.catch((error: unknown) => this.#context.log.error(String(error), { instance, tenant: request.tenant }));
     await shard.whenDurable(seqnum);
     return { kind: "accepted", instance, callId: init.callId };
   }
 
-  /** A duplicate: same request → the same answer, another one → refused (F30). */
+  /** A duplicate: same request → the same answer, another one → refused (F30). What it says rests on durable records only (F8). */
   async #attach(shard: Shard, request: CallRequest, first: LogRecord | null): Promise<CallAnswer> {
     if (first === null) {
       throw new NeapError("RESULT_EXPIRED", "the call is finished and its result is no longer kept");
@@ -222,7 +232,6 @@ class Service implements InvocationService {
     const instance = first.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
     await this.#checkSame(shard, request, theirs);
     if (request.answer === "accepted") {
-      await shard.whenDurable(first.seqnum);
       return { kind: "accepted", instance, callId: theirs.callId };
     }
     const running = this.#running.get(instance);
@@ -232,7 +241,7 @@ class Service implements InvocationService {
 
   async #checkSame(shard: Shard, request: CallRequest, theirs: InstanceInit): Promise<void> {
     const input = await fromPayload(shard.blobs, theirs.input);
-    if (theirs.functionName === request.functionName && Buffer.from(input).equals(request.input)) {
+    if (theirs.functionName === request.functionName && Buffer.compare(input, request.input) === 0) {
       return;
     }
     if (request.key?.kind === "callId") {

@@ -39,9 +39,13 @@ export class Offload {
   }
 
   /**
-   * @param objectBytes  size of the object the part works on, null when it does not exist
+   * @param objectBytes  asks for the size of the object the part works on, null when it does not exist; only if the decision needs it
    */
-  decide(request: { module: string; forbidden: boolean; objectBytes: number | null }): PlacementDecision {
+  async decide(request: {
+    module: string;
+    forbidden: boolean;
+    objectBytes: () => Promise<number | null>;
+  }): Promise<PlacementDecision> {
     if (request.forbidden) {
       return { pool: null, reason: "forbidden by the request" };
     }
@@ -56,7 +60,7 @@ export class Offload {
       return { pool, reason: "marked by the function" };
     }
     const expectedBytes = this.#experience.get(request.module)?.movedBytes ?? EXPECTED_BYTES;
-    const objectBytes = request.objectBytes ?? 0;
+    const objectBytes = (await request.objectBytes()) ?? 0;
     return objectBytes > expectedBytes
       ? { pool, reason: `object of ${objectBytes} bytes, part moves about ${expectedBytes}` }
       : { pool: null, reason: `object of ${objectBytes} bytes, part would move about ${expectedBytes}` };
@@ -66,6 +70,9 @@ export class Offload {
   learn(module: string, movedBytes: number): void {
     const known = this.#experience.get(module);
     if (known === undefined) {
+      if (this.#experience.size >= MODULES_MAX) {
+        this.#experience.clear();
+      }
       this.#experience.set(module, { movedBytes });
     } else {
       known.movedBytes = Math.round(known.movedBytes * 0.8 + movedBytes * 0.2);
@@ -73,5 +80,7 @@ export class Offload {
   }
 }
 
+/** Beyond it everything is learnt anew. */
+const MODULES_MAX = 10_000;
 /** Before anything is known of a module: the deltas of the sample functions (12 to 28 KiB). */
 const EXPECTED_BYTES = 24 * 1024;

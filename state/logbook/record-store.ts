@@ -16,6 +16,10 @@ import { type Frame, readRecord } from "./record-codec.ts";
 
 const CHUNK_RECORDS = 4_096;
 
+/** Records that are read again and again (registry entries, hot objects) are decoded once: a power of two of them, by seqnum. */
+const DECODED_RECORDS = 1_024;
+const DECODED_MAX_BYTES = 8 * 1024;
+
 /** What a frame in memory costs besides its bytes. */
 const FRAME_OVERHEAD_BYTES = 512;
 
@@ -36,6 +40,7 @@ export class RecordStore {
   readonly #chunks: (Chunk | undefined)[] = [];
   /** Oldest first. */
   #recent: Frame[] = [];
+  readonly #decoded: (LogRecord | undefined)[] = new Array(DECODED_RECORDS).fill(undefined);
   #recentHead = 0;
   #recentBytes = 0;
   #durable = 0;
@@ -127,8 +132,25 @@ export class RecordStore {
     }
   }
 
-  /** A copy of a record that some stream still holds. */
+  /** A record that some stream still holds. Its data is the reader's to keep and nobody's to change. */
   read(seqnum: SeqNum): LogRecord {
+    const place = seqnum % DECODED_RECORDS;
+    const known = this.#decoded[place];
+    if (known !== undefined && known.seqnum === seqnum && this.#isHeld(seqnum)) {
+      return known;
+    }
+    const record = this.#decode(seqnum);
+    if (record.data.byteLength <= DECODED_MAX_BYTES) {
+      this.#decoded[place] = record;
+    }
+    return record;
+  }
+
+  #isHeld(seqnum: SeqNum): boolean {
+    return (this.#chunks[Math.floor(seqnum / CHUNK_RECORDS)]?.holders[seqnum % CHUNK_RECORDS] ?? 0) > 0;
+  }
+
+  #decode(seqnum: SeqNum): LogRecord {
     const chunk = this.#chunk(seqnum);
     const slot = seqnum % CHUNK_RECORDS;
     invariant((chunk.holders[slot] ?? 0) > 0, `record ${seqnum} was collected and is read`);

@@ -73,6 +73,7 @@ export class HalfmoonRead implements ObjectProtocol {
 
   async update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
     const tag = objectTag(key);
+    const readAt = this.#steps.cursor;
     const done = await this.#steps.step({
       kind: RecordKind.write,
       fingerprint: fingerprint(`${version} ${key}`, valueCrc),
@@ -81,8 +82,9 @@ export class HalfmoonRead implements ObjectProtocol {
       when: [{ tag, last: version }],
       ...(value.kind === "blob" && { blobs: [value.ref] }),
     });
-    const { timeMs } = done.record;
-    if (done.record.kind === RecordKind.conflict) {
+    const { kind, timeMs } = done.record;
+    if (kind === RecordKind.conflict) {
+      this.#afterConflict(key, readAt);
       return { kind: "conflict", timeMs };
     }
     this.#endTurn(key);
@@ -141,6 +143,14 @@ export class HalfmoonRead implements ObjectProtocol {
     return value.kind === "inline"
       ? value.bytes.subarray(offset, offset + maxBytes)
       : this.#blobs.read(value.ref.name, offset, maxBytes);
+  }
+
+  /** A change since the turn began has ended it: queue again. With a read from before it, the turn goes on: read again. */
+  #afterConflict(key: string, readAt: SeqNum): void {
+    const turn = this.#turns.get(key);
+    if (turn !== undefined && readAt >= turn.tail) {
+      this.#endTurn(key);
+    }
   }
 
   #endTurn(key: string): void {

@@ -24,7 +24,7 @@ import { Fenced } from "./fenced.ts";
 /** How the first record of the instance comes into the log. */
 export type Origin =
   /** Not logged yet: `init` is appended together with the first step (lazy INIT). */
-  | { readonly kind: "unlogged"; readonly pins: Pins; readonly init: () => Promise<NewRecord> }
+  | { readonly kind: "unlogged"; readonly pins: Pins; readonly init: () => NewRecord }
   /** INIT is logged and no step is, as far as this attempt knows: the first step carries `pins`. */
   | { readonly kind: "initialised"; readonly pins: Pins }
   /** A step is logged, or the pins follow from the first record itself (a child's Invoke). */
@@ -284,8 +284,7 @@ export class StepStream {
       ...(step.blobs !== undefined && step.blobs.length > 0 && { blobs: step.blobs }),
     };
     const unlogged = origin.kind === "unlogged";
-    const records = unlogged ? [await origin.init(), record] : [record];
-    this.#check();
+    const records = unlogged ? [origin.init(), record] : [record];
     this.#appending = true;
     try {
       return await this.book.append({ records, when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when] });
@@ -337,7 +336,7 @@ export class StepStream {
 
   /** Whether the first step has this attempt's pins: a copy of it that runs or ran a storage part logged it. */
   #isOwn(first: LogRecord): boolean {
-    const theirs = first.kind === RecordKind.init ? null : decodeStep(first.data).pins;
+    const theirs = decodeStep(first.data).pins;
     const ours = this.#origin.pins;
     return theirs !== null && theirs.initialCursor === ours.initialCursor && Buffer.from(theirs.nonce).equals(ours.nonce);
   }

@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { globSync, readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { buildFunctions, compileFunction } from "../../functions/build.ts";
@@ -236,5 +237,65 @@ describe("a journal that was changed while no host ran", () => {
     const end = (last?.offset ?? 0) + (last?.sizeBytes ?? 0);
     overwrite(path, end, readFileSync(path).subarray(largest.offset, largest.offset + largest.sizeBytes / 2));
     await everythingIsThere();
+  });
+});
+
+describe("a host whose disk is full", () => {
+  const SEGMENT_BYTES = 64 * 1024 * 1024;
+  /** No file may become as large as a segment: what a full disk is to a host that needs one. */
+  const noRoom = ["prlimit", `--fsize=${SEGMENT_BYTES - 1}:`];
+
+  it("F34: refuses what writes with 507 DISK_FULL, goes on with reads, and takes writes again when there is room", async () => {
+    newFolder();
+    let running = await start();
+    for (const [name, module] of [
+      ["counter", sampleModule("counter")],
+      ["get", sampleModule("ndp/get")],
+      ["gated", gated],
+    ] as const) {
+      await upload(running.url, T, name, module);
+    }
+    const count = (headers = {}, fields = {}) =>
+      call(running.url, { user: T, function: "counter", input_data: "count", ...fields }, headers);
+    expect((await count()).body).toBe("1");
+    const { body: id } = await call(running.url, { user: T, function: "gated", input_data: "here waiting", async: true });
+    await eventually("the gated call has begun", () => read(running, "waiting/begun"));
+    await running.kill();
+    for (const spare of segmentFiles(folder).slice(1)) {
+      rmSync(spare);
+    }
+
+    running = await start({ under: noRoom });
+    const large = Buffer.alloc(SEGMENT_BYTES + 1);
+    const refused = [
+      await count(),
+      await count({ "idempotency-key": "full" }),
+      await count({}, { async: true }),
+      ...(await Promise.all(
+        [`/v1/tenants/${T}/objects/small`, `/v1/tenants/${T}/objects/large`, `/f/${T}/another`].map(async (path) => {
+          const body = path.endsWith("large") ? large : path.endsWith("small") ? "small" : sampleModule("hello").slice();
+          const response = await fetch(`${running.url}${path}`, { method: "PUT", body });
+          return { status: response.status, headers: response.headers, body: await response.text() };
+        }),
+      )),
+    ];
+    expect(refused.map(({ status, headers }) => [status, headers.get("neap-error")])).toEqual(
+      refused.map(() => [507, "DISK_FULL"]),
+    );
+    expect(readdirSync(join(folder, "blobs", "incoming"))).toEqual([]);
+    expect(await read(running, "count")).toBe("1");
+    expect((await call(running.url, { user: T, function: "get", input_data: "count" })).body).toBe("1");
+    expect((await poll(running, id)).body).toBe("RUNNING");
+
+    execFileSync("prlimit", ["--pid", `${running.process.pid}`, "--fsize=unlimited:"]);
+    const counted = await eventually("it counts again", async () => {
+      const answer = await count();
+      return answer.status === 200 && answer.body;
+    });
+    expect(counted).toBe("2");
+    expect((await count({ "idempotency-key": "full" })).body).toBe("3");
+    expect((await write(running, "waiting/gate", "open")).status).toBe(200);
+    expect(await eventually("the call from before has ended", () => read(running, "waiting/ended"))).toBe("1");
+    expect(await read(running, "waiting/begun")).toBe("1");
   });
 });

@@ -1,118 +1,68 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import {
-  call,
-  type RunningHost,
-  removeFolder,
-  sampleModule,
-  startHost,
-  temporaryFolder,
-  upload,
-} from "../support/host-process.ts";
-import { askUntilAnswered } from "../support/keyed-call.ts";
-import { type Prng, prng } from "../support/prng.ts";
+import { Bank } from "../support/bank.ts";
+import { HostCluster } from "../support/host-cluster.ts";
+import { type RunningHost, removeFolder, startHost, temporaryFolder } from "../support/host-process.ts";
+import { prng } from "../support/prng.ts";
 
 const KILLS = 20;
+const CLUSTER_KILLS = 10;
 const CLIENTS = 6;
-const COUNTERS = 4;
-const ACCOUNTS = 5;
-const DEPOSIT = 1000;
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000);
 
-/** One request under one key: what was asked, and the answer once there is one. */
-interface Asked {
-  readonly key: string;
-  readonly functionName: string;
-  readonly input: string;
-  answer: string | null;
-}
-
-let host: RunningHost | null = null;
-let folder = "";
-
+const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
-  await host?.kill();
-  removeFolder(folder);
-});
-
-async function ask(url: () => string, asked: Asked): Promise<string> {
-  return askUntilAnswered(url, { tenant: "bank", ...asked });
-}
-
-function draw(random: Prng, client: number, n: number): Asked {
-  const key = `client-${client}-${n}`;
-  if (random.below(2) === 0) {
-    return { key, functionName: "counter", input: `count-${random.below(COUNTERS)} ${1 + random.below(3)}`, answer: null };
+  for (const cleanup of cleanups.splice(0)) {
+    await cleanup();
   }
-  const from = random.below(ACCOUNTS);
-  const to = (from + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
-  return { key, functionName: "transfer", input: `account-${from} account-${to} ${1 + random.below(9)}`, answer: null };
-}
+});
 
 describe("a host that is killed again and again", () => {
   it(`loses nothing it acknowledged and doubles nothing, over ${KILLS} SIGKILLs`, { timeout: 240_000 }, async () => {
-    folder = temporaryFolder("kill");
-    const start = () => startHost({ dataDirectory: folder, port: host === null ? 0 : Number(new URL(host.url).port) });
-    host = await start();
+    const folder = temporaryFolder("kill");
+    let host: RunningHost = await startHost({ dataDirectory: folder });
     const { url } = host;
-    for (const name of ["counter", "transfer", "account"]) {
-      await upload(url, "bank", name, sampleModule(name));
-    }
+    cleanups.push(async () => {
+      await host.kill();
+      removeFolder(folder);
+    });
     const random = prng(seed);
-    const history: Asked[] = [];
-    for (let i = 0; i < ACCOUNTS; i += 1) {
-      const deposit = { key: `deposit-${i}`, functionName: "account", input: `account-${i} ${DEPOSIT}`, answer: null };
-      await ask(() => url, deposit);
-    }
-
-    let stop = false;
-    const client = async (id: number) => {
-      const own = prng(seed + 1 + id);
-      for (let n = 0; !stop; n += 1) {
-        const asked = draw(own, id, n);
-        history.push(asked);
-        asked.answer = await ask(() => url, asked);
-      }
-    };
-    const clients = Array.from({ length: CLIENTS }, (_, id) => client(id));
+    const bank = new Bank(seed, () => url);
+    await bank.open();
+    bank.start(CLIENTS);
     for (let kills = 0; kills < KILLS; kills += 1) {
       await pause(50 + random.below(250));
       await host.kill();
-      host = await start();
+      host = await startHost({ dataDirectory: folder, port: Number(new URL(url).port) });
     }
-    stop = true;
-    await Promise.all(clients);
-
-    expect(history.length, `seed ${seed}`).toBeGreaterThan(KILLS);
-    await checkSums(url, history);
-    for (const asked of history) {
-      expect(await ask(() => url, asked), `key ${asked.key}, seed ${seed}`).toBe(asked.answer);
-    }
-    await checkSums(url, history);
+    await bank.stop();
+    expect(bank.asked, `seed ${seed}`).toBeGreaterThan(KILLS);
+    await bank.check();
     expect(await host.stop()).toBe(0);
   });
 });
 
-async function checkSums(url: string, history: readonly Asked[]): Promise<void> {
-  const expected = new Map<string, number>();
-  const add = (name: string, amount: number) => expected.set(name, (expected.get(name) ?? 0) + amount);
-  for (let i = 0; i < ACCOUNTS; i += 1) {
-    add(`account-${i}`, DEPOSIT);
-  }
-  for (const { functionName, input } of history) {
-    const [first = "", second = "", amount = "0"] = input.split(" ");
-    if (functionName === "counter") {
-      add(first, Number(second));
-    } else {
-      add(first, -Number(amount));
-      add(second, Number(amount));
+describe("a cluster whose nodes are killed again and again", () => {
+  it(`loses nothing it acknowledged and doubles nothing, over ${CLUSTER_KILLS} SIGKILLs`, { timeout: 240_000 }, async () => {
+    const cluster = await HostCluster.start("kill-cluster", { compute: 2 });
+    cleanups.push(() => cluster.close());
+    const random = prng(seed);
+    const bank = new Bank(seed, (client) => cluster.url(client % 2));
+    await bank.open();
+    bank.start(CLIENTS);
+    for (let kills = 0; kills < CLUSTER_KILLS; kills += 1) {
+      await pause(50 + random.below(250));
+      const victim = random.below(4);
+      if (victim < 2) {
+        await cluster.node(victim).kill();
+        await cluster.restartCompute(victim);
+      } else {
+        await cluster.storage.kill();
+        await cluster.restartStorage();
+      }
     }
-  }
-  const actual = new Map<string, number>();
-  for (const name of expected.keys()) {
-    const functionName = name.startsWith("count") ? "counter" : "account";
-    const { body } = await call(url, { user: "bank", function: functionName, input_data: `${name} 0` });
-    actual.set(name, Number(body));
-  }
-  expect(Object.fromEntries(actual), `seed ${seed}`).toEqual(Object.fromEntries(expected));
-}
+    await bank.stop();
+    expect(bank.asked, `seed ${seed}`).toBeGreaterThan(CLUSTER_KILLS);
+    await bank.check();
+  });
+});

@@ -49,7 +49,17 @@ function spawnHost({
   port = 0,
 }: HostOptions): ChildProcessByStdio<null, Readable, Readable> {
   const [command = process.execPath, ...before] = [...under, process.execPath];
-  const args = [...before, "host/main.ts", "--port", String(port), "--alias-port", "0", "--data-directory", dataDirectory, ...flags];
+  const args = [
+    ...before,
+    "host/main.ts",
+    "--port",
+    String(port),
+    "--alias-port",
+    "0",
+    "--data-directory",
+    dataDirectory,
+    ...flags,
+  ];
   return spawn(command, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
 }
 

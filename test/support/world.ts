@@ -93,7 +93,6 @@ export class World {
       pool,
       admission: new Admission({ slots: 4, cpuThreshold: 1, memoryThreshold: 1 }, () => ({ cpuShare: 0, memoryShare: 0 })),
       log: silentLog,
-      objectMaxBytes: 2 ** 24,
       logMaxBytes: 2 ** 16,
     });
     const invocations = createInvocations({

@@ -4,41 +4,41 @@ import { Admission, Offload, type OffloadPolicy, type StoragePool } from "../../
 const pool: StoragePool = { name: "storage@here", run: async () => ({ kind: "lost", reason: "never asked" }), cancel() {} };
 const decide = (
   policy: OffloadPolicy,
-  request: { forbidden?: boolean; objectBytes?: number | null },
+  { forbidden = false, objectBytes = 10 }: { forbidden?: boolean; objectBytes?: number | null },
   storage: StoragePool | null = pool,
-) => new Offload(policy, () => storage).decide({ module: "m", forbidden: false, objectBytes: 10, ...request });
+) => new Offload(policy, () => storage).decide({ module: "m", forbidden, objectBytes: async () => objectBytes });
 
 describe("where a storage part runs", () => {
-  it("follows the mark by default", () => {
-    expect(decide("marked", {})).toEqual({ pool, reason: "marked by the function" });
+  it("follows the mark by default", async () => {
+    expect(await decide("marked", {})).toEqual({ pool, reason: "marked by the function" });
   });
 
-  it("is here when the request forbids push-down, whatever the policy", () => {
-    expect(decide("marked", { forbidden: true }).pool).toBeNull();
-    expect(decide("cost", { forbidden: true, objectBytes: 1e9 }).pool).toBeNull();
+  it("is here when the request forbids push-down, whatever the policy", async () => {
+    expect((await decide("marked", { forbidden: true })).pool).toBeNull();
+    expect((await decide("cost", { forbidden: true, objectBytes: 1e9 })).pool).toBeNull();
   });
 
-  it("is here under policy never, and when no storage pool is in reach", () => {
-    expect(decide("never", {}).pool).toBeNull();
-    expect(decide("marked", {}, null)).toEqual({ pool: null, reason: "no storage pool in reach" });
+  it("is here under policy never, and when no storage pool is in reach", async () => {
+    expect((await decide("never", {})).pool).toBeNull();
+    expect(await decide("marked", {}, null)).toEqual({ pool: null, reason: "no storage pool in reach" });
   });
 
-  it("is there under policy cost only if the object is larger than what the part moves", () => {
-    expect(decide("cost", { objectBytes: 20_000_000 }).pool).toBe(pool);
-    expect(decide("cost", { objectBytes: 100 }).pool).toBeNull();
-    expect(decide("cost", { objectBytes: null }).pool).toBeNull();
+  it("is there under policy cost only if the object is larger than what the part moves", async () => {
+    expect((await decide("cost", { objectBytes: 20_000_000 })).pool).toBe(pool);
+    expect((await decide("cost", { objectBytes: 100 })).pool).toBeNull();
+    expect((await decide("cost", { objectBytes: null })).pool).toBeNull();
   });
 
-  it("learns what the parts of a module move", () => {
+  it("learns what the parts of a module move", async () => {
     const offload = new Offload("cost", () => pool);
-    const request = { module: "decoder", forbidden: false, objectBytes: 500_000 };
-    expect(offload.decide(request).pool).toBe(pool);
+    const request = { module: "decoder", forbidden: false, objectBytes: async () => 500_000 };
+    expect((await offload.decide(request)).pool).toBe(pool);
     offload.learn("decoder", 2_000_000);
-    expect(offload.decide(request).pool).toBeNull();
+    expect((await offload.decide(request)).pool).toBeNull();
     for (let i = 0; i < 30; i += 1) {
       offload.learn("decoder", 1000);
     }
-    expect(offload.decide(request).pool).toBe(pool);
+    expect((await offload.decide(request)).pool).toBe(pool);
   });
 });
 

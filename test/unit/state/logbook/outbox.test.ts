@@ -143,7 +143,8 @@ test("F34: on a full disk nothing is ordered but the records with which the host
 test("records are read again from the journal when they are not in memory any more", async () => {
   const { shard, journal } = await openTestShard({ options: { recentMaxBytes: 0 } });
   const book = shard.book(BOOK);
-  await book.append({ records: [{ kind: RecordKind.write, tags: [x], data: new Uint8Array([1, 2]) }] });
+  // Larger than what is kept decoded.
+  await book.append({ records: [{ kind: RecordKind.write, tags: [x], data: new Uint8Array(10_000).fill(7) }] });
   const undurable = (await book.readStream(x, 0)).records;
   expect(journal.reads).toBe(0);
   await shard.whenDurable(await book.tail());

@@ -28,7 +28,7 @@ function pins(initialCursor: number, nonce: number): Pins {
 const init: NewRecord = { kind: RecordKind.init, tags: [TAG], data: bytes("init") };
 
 async function unlogged(book: LogBook, nonce: number): Promise<StepStream> {
-  const origin: Origin = { kind: "unlogged", pins: pins(await book.tail(), nonce), init: async () => init };
+  const origin: Origin = { kind: "unlogged", pins: pins(await book.tail(), nonce), init: () => init };
   return new StepStream(book, INSTANCE, origin);
 }
 
@@ -211,7 +211,7 @@ describe("a step stream", () => {
   it("F21: a copy with the same nonce that runs a storage part is adopted, also at the first step", async () => {
     const book = await openBook();
     const caller = await unlogged(book, 1);
-    const origin: Origin = { kind: "unlogged", pins: caller.pins, init: async () => init };
+    const origin: Origin = { kind: "unlogged", pins: caller.pins, init: () => init };
     const part = StepStream.resume(book, INSTANCE, origin, caller.state(), []);
     await part.step(write("in the part"));
     expect((await caller.step(write("in the part"))).theirs).not.toBeNull();
@@ -222,7 +222,7 @@ describe("a step stream", () => {
   it("F21: what a part did to position, cursor and dependency comes back with it", async () => {
     const book = await openBook();
     const caller = await unlogged(book, 1);
-    const origin: Origin = { kind: "unlogged", pins: caller.pins, init: async () => init };
+    const origin: Origin = { kind: "unlogged", pins: caller.pins, init: () => init };
     const part = StepStream.resume(book, INSTANCE, origin, caller.state(), []);
     await part.step(write("a"));
     await part.step(write("b"));

@@ -1,0 +1,21 @@
+/** Records about an instance's attempts, outside its step stream (design §13.1). */
+import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import { RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { attemptTag } from "../../state/tags.ts";
+
+type NoteKind = typeof RecordKind.attempt | typeof RecordKind.parked | typeof RecordKind.resumed;
+
+/** Durable when it resolves (F27). */
+export async function note(shard: Shard, tenant: LogBookId, instance: InstanceId, kind: NoteKind, text: string): Promise<void> {
+  const record = { kind, tags: [attemptTag(instance)], data: Buffer.from(text) };
+  const result = await shard.book(tenant).append({ records: [record] });
+  if (result.kind === "appended") {
+    await shard.whenDurable(result.seqnum);
+  }
+}
+
+/** No more attempts until the instance is resumed; then whoever scans first runs it. Durable when it resolves. */
+export async function park(shard: Shard, tenant: LogBookId, instance: InstanceId, reason: string): Promise<void> {
+  await note(shard, tenant, instance, RecordKind.parked, reason);
+  await shard.release(tenant, instance);
+}

@@ -1,0 +1,281 @@
+/** A sandbox pool whose guests are functions of the test, so that a test can stop the world between any two operations. */
+import {
+  callAwaitArgs,
+  callAwaitReply,
+  callStartArgs,
+  GuestError,
+  guestStateBytes,
+  Operation,
+  objectDeleteArgs,
+  objectListArgs,
+  objectListReply,
+  objectReadArgs,
+  objectReadReply,
+  objectUpdateArgs,
+  objectWriteArgs,
+  Placement,
+  partAnswer,
+  partOfferArgs,
+  sleepArgs,
+} from "../../host/abi/operations.ts";
+import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+
+/** What a guest's `main` does; the number is its return value. */
+export type Script = (guest: ScriptedGuest) => Promise<number | undefined>;
+
+export interface ScriptedFunction {
+  readonly main: Script;
+  /** Storage parts by table index. */
+  readonly parts?: readonly Script[];
+}
+
+const EMPTY = new Uint8Array(0);
+
+class Trap extends Error {}
+
+export class ScriptedGuest implements SandboxCall {
+  readonly input: string;
+  readonly start: SandboxStart;
+  /** The guest's memory: what travels with a storage part. */
+  memory: Record<string, string> = {};
+  readonly #scripted: ScriptedFunction;
+  readonly #handler: SandboxHandler;
+  readonly #onEnd: () => void;
+  #output = "";
+  #timeMs: number;
+  #ended = false;
+  #answer: ((reply: { code: number; timeMs: number; bytes: Uint8Array }) => void) | undefined;
+  #handles = 0;
+
+  constructor(scripted: ScriptedFunction, start: SandboxStart, handler: SandboxHandler, onEnd: () => void) {
+    this.#scripted = scripted;
+    this.start = start;
+    this.input = Buffer.from(start.input).toString();
+    this.#handler = handler;
+    this.#onEnd = onEnd;
+    this.#timeMs = start.pins.timeMs;
+    queueMicrotask(() => void this.#run());
+  }
+
+  // What a test does to the guest
+
+  kill(reason: KillReason): void {
+    this.#end({ kind: "killed", reason, message: `killed by the test: ${reason}`, cpuMs: 0 });
+  }
+
+  displace(): void {
+    this.#end({ kind: "displaced" });
+  }
+
+  // SandboxCall
+
+  reply(reply: { code: number; timeMs: number; bytes: Uint8Array }): void {
+    const answer = this.#answer;
+    this.#answer = undefined;
+    answer?.(reply);
+  }
+
+  acknowledge(): void {}
+
+  cancel(): void {
+    this.kill("cancelled");
+  }
+
+  // What a script does
+
+  /** The guest's clock in ms (F35). */
+  now(): number {
+    return this.#timeMs;
+  }
+
+  output(text: string): void {
+    this.#output += text;
+  }
+
+  trap(message: string): never {
+    throw new Trap(message);
+  }
+
+  async read(key: string): Promise<{ text: string | null; version: number }> {
+    return this.#read(Operation.objectRead, key);
+  }
+
+  async get(key: string): Promise<string | null> {
+    return (await this.read(key)).text;
+  }
+
+  readForUpdate(key: string): Promise<{ text: string | null; version: number }> {
+    return this.#read(Operation.objectReadForUpdate, key);
+  }
+
+  put(key: string, text: string): void {
+    this.#post(Operation.objectWrite, objectWriteArgs.encode({ key, staged: false, value: Buffer.from(text) }));
+  }
+
+  delete(key: string): void {
+    this.#post(Operation.objectDelete, objectDeleteArgs.encode(key));
+  }
+
+  /** Whether it was applied. */
+  async compareAndSet(key: string, version: number, text: string): Promise<boolean> {
+    const args = objectUpdateArgs.encode({ key, version, staged: false, value: Buffer.from(text) });
+    return (await this.#request(Operation.objectUpdate, args)).code === 1;
+  }
+
+  async update(key: string, change: (old: string | null) => string): Promise<string> {
+    for (;;) {
+      const { text, version } = await this.readForUpdate(key);
+      const changed = change(text);
+      if (await this.compareAndSet(key, version, changed)) {
+        return changed;
+      }
+    }
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    const { bytes } = await this.#request(Operation.objectList, objectListArgs.encode({ prefix, after: "", limit: 100 }));
+    return objectListReply.decode(bytes).map(({ key }) => key);
+  }
+
+  async stage(bytes: Uint8Array): Promise<number> {
+    return (await this.#request(Operation.stageChunk, bytes)).code;
+  }
+
+  callStart(functionName: string, input: string): number {
+    this.#post(Operation.callStart, callStartArgs.encode({ functionName, input: Buffer.from(input) }));
+    this.#handles += 1;
+    return this.#handles - 1;
+  }
+
+  async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {
+    const { code, bytes } = await this.#request(Operation.callAwait, callAwaitArgs.encode(handle));
+    if (code < 0) {
+      return { returnValue: code, text: "" };
+    }
+    const { returnValue, output } = callAwaitReply.decode(bytes);
+    return { returnValue, text: Buffer.from(output).toString() };
+  }
+
+  call(functionName: string, input = ""): Promise<{ returnValue: number; text: string }> {
+    return this.callAwait(this.callStart(functionName, input));
+  }
+
+  async sleep(durationMs: number): Promise<void> {
+    await this.#request(Operation.sleep, sleepArgs.encode(durationMs));
+  }
+
+  /** A storage part, as host/abi runs it. */
+  async part(key: string, tableIndex: number): Promise<number> {
+    const offer = await this.#request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
+    if (offer.code === Placement.ship) {
+      const reply = await this.#request(Operation.partShip, guestStateBytes.encode(this.#state()));
+      const answer = partAnswer.decode(reply.bytes);
+      if (answer.kind === "trapped") {
+        throw new Trap(answer.message);
+      }
+      if (answer.kind === "done") {
+        this.#restore(answer.state);
+        return answer.value;
+      }
+    }
+    const value = await this.#partScript(tableIndex);
+    this.#post(Operation.partEnd, EMPTY);
+    return value;
+  }
+
+  async #run(): Promise<void> {
+    const { part } = this.start;
+    try {
+      if (part === undefined) {
+        const value = (await this.#scripted.main(this)) ?? 0;
+        this.#end({ kind: "returned", value, output: Buffer.from(this.#output), cpuMs: 1 });
+      } else {
+        this.#restore(part.state);
+        const value = await this.#partScript(part.tableIndex);
+        this.#end({ kind: "returned", value, output: EMPTY, cpuMs: 1, state: this.#state() });
+      }
+    } catch (error) {
+      if (!(error instanceof Trap)) {
+        throw error;
+      }
+      this.#end({ kind: "trapped", message: error.message, cpuMs: 1 });
+    }
+  }
+
+  async #partScript(tableIndex: number): Promise<number> {
+    const script = this.#scripted.parts?.[tableIndex];
+    return script === undefined ? this.trap(`no part ${tableIndex}`) : ((await script(this)) ?? 0);
+  }
+
+  async #read(operation: Operation, key: string): Promise<{ text: string | null; version: number }> {
+    const { code, bytes } = await this.#request(operation, objectReadArgs.encode({ key, offset: 0, maxBytes: 2 ** 20 }));
+    const { version, slice } = objectReadReply.decode(bytes);
+    return { text: code === GuestError.notFound ? null : Buffer.from(slice).toString(), version };
+  }
+
+  #request(operation: Operation, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
+    const { promise, resolve } = Promise.withResolvers<{ code: number; timeMs: number; bytes: Uint8Array }>();
+    if (!this.#ended) {
+      this.#answer = (reply) => {
+        this.#timeMs = Math.max(this.#timeMs, reply.timeMs);
+        resolve(reply);
+      };
+      this.#handler.onOperation(operation, args, true);
+    }
+    return promise;
+  }
+
+  #post(operation: Operation, args: Uint8Array): void {
+    if (!this.#ended) {
+      this.#handler.onOperation(operation, args, false);
+    }
+  }
+
+  #state(): { delta: Uint8Array; hostState: Uint8Array } {
+    return { delta: Buffer.from(JSON.stringify(this.memory)), hostState: Buffer.from(`${this.#timeMs}`) };
+  }
+
+  #restore({ delta, hostState }: { delta: Uint8Array; hostState: Uint8Array }): void {
+    this.memory = JSON.parse(Buffer.from(delta).toString());
+    this.#timeMs = Number(Buffer.from(hostState).toString());
+  }
+
+  #end(end: SandboxEnd): void {
+    if (!this.#ended) {
+      this.#ended = true;
+      this.#answer = undefined;
+      this.#onEnd();
+      this.#handler.onEnd(end);
+    }
+  }
+}
+
+export class ScriptedPool implements SandboxPool {
+  /** By the hash of the artefact. */
+  readonly scripts = new Map<string, ScriptedFunction>();
+  /** Guests that have not ended, oldest first. */
+  readonly running = new Set<ScriptedGuest>();
+  /** Attempts and parts begun so far. */
+  started = 0;
+
+  get load() {
+    return { workers: 1, active: this.running.size, queued: 0, idle: 0 };
+  }
+
+  start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
+    const scripted = this.scripts.get(start.artefact.hash);
+    if (scripted === undefined) {
+      throw new Error(`no script for module ${start.artefact.hash}`);
+    }
+    this.started += 1;
+    const guest: ScriptedGuest = new ScriptedGuest(scripted, start, handler, () => this.running.delete(guest));
+    this.running.add(guest);
+    return guest;
+  }
+
+  async close(): Promise<void> {
+    for (const guest of this.running) {
+      guest.kill("closed");
+    }
+  }
+}
