@@ -80,7 +80,15 @@ function npmInstall() {
   const env = { ...process.env, PATH: machinePath() };
   // Tools that build and the pinned Node are development and optional packages: wanted whatever the machine's npm leaves out.
   // None of them needs a script of its own to be run.
-  const args = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--include=dev", "--include=optional", "--loglevel=error"];
+  const args = [
+    "install",
+    "--no-audit",
+    "--no-fund",
+    "--ignore-scripts",
+    "--include=dev",
+    "--include=optional",
+    "--loglevel=error",
+  ];
   return new Promise((done, fail) => {
     const npm = spawn("npm", args, { cwd: root, env, stdio: ["ignore", "inherit", "pipe"], shell: process.platform === "win32" });
     let complaints = "";

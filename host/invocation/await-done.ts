@@ -43,6 +43,7 @@ export async function awaitDone(
   return { kind: "pending", parked: false, reason: `no result after ${timeoutMs} ms; the call goes on` };
 }
 
-function expired(instance: InstanceId): InstanceOutcome {
+/** Its step stream is collected, its key still leads to it (design §13.10). */
+export function expired(instance: InstanceId): InstanceOutcome {
   return { kind: "failed", code: "RESULT_EXPIRED", message: `instance ${instance} is finished and its result is no longer kept` };
 }

@@ -19,6 +19,7 @@ import { stepTag } from "../../state/tags.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import { park } from "./attempt-notes.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
+import { expired } from "./expired.ts";
 import { type Execution, execute } from "./execution.ts";
 import { childPins, doneOf, encodeDone, encodeInit, type InstanceDone, initOf, payloadBlobs } from "./instance-record.ts";
 import { fromPayload, toPayload } from "./payloads.ts";
@@ -166,8 +167,7 @@ export class InstanceRun {
   async #absent(shard: Shard, tail: SeqNum): Promise<StepStream | InstanceOutcome> {
     const { begin, epoch, instance } = this.#spec;
     if (this.#loggedIn === shard.epoch || (await this.#mayBeCollected(shard))) {
-      const message = `instance ${instance} is finished and its result is no longer kept`;
-      return { kind: "failed", code: "RESULT_EXPIRED", message };
+      return expired(instance);
     }
     this.#doubted = null;
     if (begin.kind !== "unlogged" || shard.epoch !== epoch) {

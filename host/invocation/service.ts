@@ -8,11 +8,11 @@
  * I3. An accepted call is durable before it is acknowledged (design §6).
  */
 import { NeapError } from "../../state/errors.ts";
-import { type InstanceId, isName, type LogBookId, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
+import { type InstanceId, isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
 import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
-import { awaitDone } from "./await-done.ts";
+import { awaitDone, expired } from "./await-done.ts";
 import { Chronicle } from "./chronicle.ts";
 import {
   type InstanceOutcome,
@@ -232,7 +232,10 @@ class Service implements InvocationService {
     const instance = first.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
     await this.#checkSame(shard, request, theirs);
     if (request.answer === "accepted") {
-      return { kind: "accepted", instance, callId: theirs.callId };
+      const { record } = await shard.book(request.tenant).readPrev(stepTag(instance), MAX_SEQNUM);
+      return record === null
+        ? toAnswer(instance, expired(instance), new Trace())
+        : { kind: "accepted", instance, callId: theirs.callId };
     }
     const running = this.#running.get(instance);
     const outcome = running ?? awaitDone(this.#context, request.tenant, instance, theirs.wallTimeMs);

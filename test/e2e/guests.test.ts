@@ -17,7 +17,7 @@ import { threadCount } from "../support/process-status.ts";
 const WRITE = `(import "neap" "output_write" (func $write (param i32 i32)))`;
 /** Each misbehaves in its own way; how a call of it is answered. */
 const HOSTILE = {
-  loop: { text: `(func (export "main") (loop (br 0)))`, status: 504, code: "TIME_LIMIT", body: /longer than 2000 ms/ },
+  loop: { text: `(func (export "main") (loop (br 0)))`, status: 504, code: "TIME_LIMIT", body: /longer than 3000 ms/ },
   recursion: {
     text: `(func $f (export "main") (call $f) (call $f))`,
     status: 500,
@@ -84,7 +84,7 @@ describe("functions that misbehave", () => {
 
   beforeAll(async () => {
     await buildFunctions({ force: false });
-    host = await start(["--wall-time-ms", "2000", "--log-level", "error"]);
+    host = await start(["--wall-time-ms", "3000", "--memory-max-pages", "256", "--log-level", "error"]);
     await upload(host.url, "good", "hello", sampleModule("hello"));
     for (const [name, { text }] of Object.entries(HOSTILE)) {
       await upload(host.url, "hostile", name, wat(`(module ${WRITE} (memory (export "memory") 1) ${text})`));

@@ -74,7 +74,7 @@ describe("a crash at every fault point", () => {
     const calm = await run(() => null);
     expect(calm.answers).toHaveLength(REQUESTS.length);
     expect(calm.versions["account/alice"]).toEqual(["100", "70"]);
-    expect(calm.versions["visits"]).toEqual(["2", "7"]);
+    expect(calm.versions.visits).toEqual(["2", "7"]);
     for (const kind of [
       "append:before",
       "append:after",

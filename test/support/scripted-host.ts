@@ -1,11 +1,283 @@
 /** The invocation layer over a real shard with a journal in memory, and guests that are functions of the test. */
 import { createHash } from "node:crypto";
+import { abiTable } from "../../host/abi/index.ts";
 import {
   type CallAnswer,
   type CallRequest,
   createInvocations,
-  type InvocationLimits,
   type InvocationService,
   PartHost,
 } from "../../host/invocation/index.ts";
-import { ARTEFACT_FOR_SCRIPTS, type Functions, type ModuleHash } from "./scripted-functions.ts";
+import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
+import { FunctionRegistry, type ModuleHash } from "../../host/modules/index.ts";
+import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
+import { Admission, Offload } from "../../host/offload/index.ts";
+import { silentLog } from "../../host/telemetry/index.ts";
+import { NeapError } from "../../state/errors.ts";
+import type { BlobName, InstanceId, LogBookId } from "../../state/ids.ts";
+import { type LogBook, type LogRecord, RecordKind, type Shard, type ShardSource } from "../../state/logbook/index.ts";
+import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
+import { decodeObjectValue } from "../../state/objects/index.ts";
+import { encodeObjectValue } from "../../state/objects/object-record.ts";
+import { type Clock, type FaultPoint, type Faults, noFaults } from "../../state/ports.ts";
+import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
+import { openTestShard, type TestShard } from "./open-shard.ts";
+import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
+import { artefactOf } from "./wasm.ts";
+
+export const TENANT = "acme" as LogBookId;
+const ARTEFACT = artefactOf(`(module (memory (export "$memory") 1) (func (export "run")))`);
+const LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
+
+export interface ScriptedHostParts {
+  readonly test?: TestShard;
+  readonly pool?: ScriptedPool;
+  /** Parts are offered to the pool beside the data, which has so many slots; without, they run where the guest is. */
+  readonly partSlots?: number;
+  readonly faults?: Faults;
+  /** Of the host; the owner's is that of `test`. */
+  readonly clock?: Clock;
+}
+
+export type ScriptedCall = Partial<Omit<CallRequest, "input" | "key">> & {
+  readonly functionName: string;
+  readonly input?: string;
+  readonly key?: string;
+  readonly callId?: number;
+};
+
+function lost(): never {
+  throw new NeapError("OWNER_UNAVAILABLE", "the connection was lost");
+}
+
+/** Like an object of another node: whatever was asked of it rejects when the connection is lost, carried out or not. */
+function losable<T extends object>(target: T, over: Promise<never>): T {
+  over.catch(() => {});
+  return new Proxy(target, {
+    get(_, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") {
+        return value;
+      }
+      return (...args: unknown[]): unknown => {
+        const answer: unknown = value.apply(target, args);
+        if (answer instanceof Promise) {
+          return Promise.race([over, answer]);
+        }
+        return name === "book" ? losable(answer as object, over) : answer;
+      };
+    },
+  });
+}
+
+/** The connection of the host with the owner: lost and found again, the owner restarted. */
+class SwitchedSource implements ShardSource {
+  #session: Shard | undefined;
+  #waiting: ((shard: Shard) => void)[] = [];
+
+  current(): Shard | undefined {
+    return this.#session;
+  }
+
+  available(timeoutMs: number): Promise<Shard> {
+    const { promise, resolve, reject } = Promise.withResolvers<Shard>();
+    if (this.#session !== undefined) {
+      return Promise.resolve(this.#session);
+    }
+    const timer = setTimeout(() => reject(new NeapError("OWNER_UNAVAILABLE", "no owner")), timeoutMs);
+    this.#waiting.push((shard) => {
+      clearTimeout(timer);
+      resolve(shard);
+    });
+    return promise;
+  }
+
+  /** The session is lost; `session` is the next one. */
+  async connect(session: Shard | undefined): Promise<void> {
+    const before = this.#session;
+    this.#session = session === undefined ? undefined : losable(session, session.ended.then(lost));
+    await before?.close();
+    if (this.#session !== undefined) {
+      for (const resolve of this.#waiting.splice(0)) {
+        resolve(this.#session);
+      }
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+export class ScriptedHost {
+  test: TestShard;
+  readonly pool: ScriptedPool;
+  readonly invocations: InvocationService;
+  readonly source = new SwitchedSource();
+  readonly #partSlots: number;
+
+  private constructor(test: TestShard, parts: ScriptedHostParts) {
+    this.test = test;
+    this.pool = parts.pool ?? new ScriptedPool();
+    this.#partSlots = parts.partSlots ?? 0;
+    const functions = new FunctionRegistry({ shards: this.source, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 20 });
+    const partHosts = new WeakMap<Shard, PartHost>();
+    const admission = new Admission({ slots: this.#partSlots, cpuThreshold: 1, memoryThreshold: 1 }, () => ({
+      cpuShare: 0,
+      memoryShare: 0,
+    }));
+    const storagePool = () => {
+      const shard = this.source.current();
+      if (shard === undefined || parts.partSlots === undefined) {
+        return null;
+      }
+      const partHost =
+        partHosts.get(shard) ??
+        new PartHost({ name: "storage", shard, functions, pool: this.pool, admission, log: silentLog, logMaxBytes: 1024 });
+      partHosts.set(shard, partHost);
+      return partHost;
+    };
+    this.invocations = createInvocations({
+      source: this.source,
+      functions,
+      pool: this.pool,
+      offload: new Offload("marked", storagePool),
+      clock: parts.clock ?? test.time,
+      random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
+      log: silentLog,
+      faults: parts.faults ?? noFaults,
+      nodeName: "compute",
+      limits: {
+        wallTimeMs: 20_000,
+        outputMaxBytes: 2 ** 20,
+        logMaxBytes: 1024,
+        objectMaxBytes: 2 ** 20,
+        attemptsMax: 3,
+        ownerTimeoutMs: 200,
+      },
+    });
+  }
+
+  static async open(parts: ScriptedHostParts = {}): Promise<ScriptedHost> {
+    const host = new ScriptedHost(parts.test ?? (await openTestShard()), parts);
+    await host.source.connect(host.test.shard.openSession());
+    return host;
+  }
+
+  get book(): LogBook {
+    return this.test.shard.book(TENANT);
+  }
+
+  /** The session with the owner, for what it may be asked directly. */
+  get session(): Shard {
+    const session = this.source.current();
+    if (session === undefined) {
+      throw new Error("there is no session");
+    }
+    return session;
+  }
+
+  /** Another process over what is durable, with the same functions. The old one's guests go on in vain. */
+  async crash(parts: Omit<ScriptedHostParts, "test" | "pool"> = {}): Promise<ScriptedHost> {
+    const pool = new ScriptedPool();
+    for (const [hash, scripted] of this.pool.scripts) {
+      pool.scripts.set(hash, scripted);
+    }
+    return ScriptedHost.open({ ...parts, partSlots: parts.partSlots ?? this.#partSlots, test: await this.test.crash(), pool });
+  }
+
+  /** The owner dies and another one opens what was durable; this process goes on. */
+  async restartOwner(): Promise<void> {
+    this.test = await this.test.crash();
+    await this.source.connect(this.test.shard.openSession());
+  }
+
+  /** The connection is lost and found again; the owner goes on. */
+  async reconnect(): Promise<void> {
+    await this.source.connect(this.test.shard.openSession());
+  }
+
+  /** Uploads a function, or a new version of it. */
+  async define(name: string, scripted: ScriptedFunction | ScriptedFunction["main"]): Promise<void> {
+    const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
+    this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
+    const artefact = await this.test.blobs.put(encodeArtefact({ ...ARTEFACT, hash }), hash as string as BlobName);
+    const record = {
+      kind: RecordKind.function,
+      tags: [functionTag(name), functionTag("")],
+      data: encodeFunctionData({ name, hash, artefact, original: artefact }),
+      blobs: [artefact],
+    };
+    await this.book.append({ records: [record] });
+  }
+
+  call({ input = "", key, callId, ...request }: ScriptedCall): Promise<CallAnswer> {
+    return this.invocations.call({
+      tenant: TENANT,
+      answer: "result",
+      forbidPushDown: false,
+      input: Buffer.from(input),
+      ...(key !== undefined && { key: { kind: "idempotency", value: key } }),
+      ...(callId !== undefined && { key: { kind: "callId", value: callId } }),
+      ...request,
+    });
+  }
+
+  /** The answer in one line: its return value and output, or its kind and why. */
+  async told(request: ScriptedCall): Promise<string> {
+    return tell(await this.call(request));
+  }
+
+  /** Writes an object from outside, without waiting for the disk. */
+  async put(key: string, text: string): Promise<void> {
+    const value = encodeObjectValue({ kind: "inline", bytes: Buffer.from(text) });
+    const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, value);
+    await this.book.append({ records: [{ kind: RecordKind.write, tags: [objectTag(key)], data }] });
+  }
+
+  /** All versions of an object, as text; null for a delete. */
+  async versions(key: string): Promise<(string | null)[]> {
+    const { records } = await this.book.readStream(objectTag(key), 0);
+    return records.map((record) => {
+      const value = decodeObjectValue(record);
+      return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
+    });
+  }
+
+  async steps(instance: InstanceId): Promise<readonly LogRecord[]> {
+    return (await this.book.readStream(stepTag(instance), 0)).records;
+  }
+}
+
+export function tell(answer: CallAnswer): string {
+  switch (answer.kind) {
+    case "completed": {
+      const { returnValue, output, trap } = answer.result;
+      return trap === undefined ? `${returnValue} ${Buffer.from(output)}` : `trap ${trap}`;
+    }
+    case "accepted":
+      return "accepted";
+    case "pending":
+      return answer.parked ? `parked: ${answer.reason}` : `pending: ${answer.reason}`;
+    case "failed":
+      return `failed: ${answer.code}`;
+  }
+}
+
+/** Runs everything that waits for nothing but promises and immediate callbacks. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Faults that do something at the n-th time a point is passed. */
+export function atPoint(wanted: FaultPoint, action: () => void, nth = 1): Faults {
+  let passed = 0;
+  return {
+    at(point) {
+      passed += point === wanted ? 1 : 0;
+      if (point === wanted && passed === nth) {
+        action();
+      }
+    },
+  };
+}

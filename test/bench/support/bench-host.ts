@@ -6,6 +6,7 @@ import type { Bench } from "../bench-case.ts";
 import type { Measurement } from "./measurement.ts";
 
 export const TENANT = "bench";
+const OUTPUT_SHOWN_CHARACTERS = 2_000;
 
 export interface Reply {
   readonly status: number;
@@ -94,7 +95,7 @@ export class BenchHost {
   /** Adds what the host wrote to a failure. */
   #explained<T>(outcome: Promise<T>): Promise<T> {
     return outcome.catch((error: unknown) => {
-      throw new Error(`${error}\nThe host wrote:\n${this.#host.output()}`, { cause: error });
+      throw new Error(`${error}\nThe host wrote last:\n${this.#host.output().slice(-OUTPUT_SHOWN_CHARACTERS)}`, { cause: error });
     });
   }
 }

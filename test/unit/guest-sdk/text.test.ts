@@ -14,7 +14,11 @@ interface TextModule extends ASUtil {
 let guest: TextModule & Required<Pick<ASUtil, "__newString" | "__newArray" | "__getString" | "__getUint8Array">>;
 
 beforeAll(async () => {
-  const wasm = await compileFunction(join(import.meta.dirname, "assembly", "text.ts"), ["--exportRuntime", "--runtime", "minimal"]);
+  const wasm = await compileFunction(join(import.meta.dirname, "assembly", "text.ts"), [
+    "--exportRuntime",
+    "--runtime",
+    "minimal",
+  ]);
   const { exports } = await instantiate<Record<string, unknown>>(wasm.slice());
   guest = exports as unknown as typeof guest;
 });

@@ -1,0 +1,162 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { ObjectStore } from "../../../../state/objects/index.ts";
+import { MemoryJournal } from "../../../support/memory-journal.ts";
+import { openTestShard } from "../../../support/open-shard.ts";
+import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
+
+let journal: MemoryJournal;
+let host: ScriptedHost;
+
+/** A host whose records become durable only when the test says so. */
+beforeEach(async () => {
+  const opening = new MemoryJournal();
+  const test = await openTestShard({ journal: opening });
+  host = await ScriptedHost.open({ test });
+  await host.define("write", async (guest) => {
+    guest.put("x", guest.input);
+    return 0;
+  });
+  await host.define("read", async (guest) => {
+    guest.output((await guest.get("x")) ?? "absent");
+    return 0;
+  });
+  await host.define("list", async (guest) => {
+    guest.output((await guest.list("")).join(","));
+    return 0;
+  });
+  await host.put("x", "old");
+  await test.shard.whenDurable(await host.book.tail());
+  opening.automatic = false;
+  journal = opening;
+});
+
+/** Whether `asked` is answered before the disk has what it rests on; then lets the disk catch up. */
+async function leavesEarly(asked: Promise<unknown>): Promise<boolean> {
+  let answered = false;
+  void asked.then(() => {
+    answered = true;
+  });
+  await settled();
+  const early = answered;
+  while (journal.flush()) {
+    await settled();
+  }
+  await asked;
+  return early;
+}
+
+describe("F8: nothing leaves before everything it rests on is durable", () => {
+  it("the answer of a call that wrote", async () => {
+    expect(await leavesEarly(host.call({ functionName: "write", input: "new" }))).toBe(false);
+  });
+
+  it("the answer of a read-only call that saw an undurable version", async () => {
+    await host.put("x", "new");
+    const asked = host.told({ functionName: "read" });
+    expect(await leavesEarly(asked)).toBe(false);
+    expect(await asked).toBe("0 new");
+  });
+
+  it("but a read-only call whose versions are durable causes no flush, and waits for none", async () => {
+    await host.put("y", "new");
+    const asked = host.told({ functionName: "read" });
+    await settled();
+    expect(await Promise.race([asked, "waits"])).toBe("0 old");
+    expect(journal.flush()).toBe(false);
+  });
+
+  it("a list that leaves an object out because of an undurable delete", async () => {
+    await host.define("delete", async (guest) => {
+      guest.delete("x");
+      return 0;
+    });
+    const deleted = host.call({ functionName: "delete" });
+    await settled();
+    const asked = host.told({ functionName: "list" });
+    expect(await leavesEarly(asked)).toBe(false);
+    expect(await asked).toBe("0 ");
+    await deleted;
+  });
+
+  it("the status of a call whose DONE is not durable", async () => {
+    const call = host.call({ functionName: "write", input: "new", callId: 7 });
+    await settled();
+    const asked = host.invocations.status(7, TENANT);
+    expect(await leavesEarly(asked)).toBe(false);
+    expect((await asked).kind).toBe("completed");
+    await call;
+  });
+
+  it("the graph, and the list of unfinished calls", async () => {
+    const gate = Promise.withResolvers<void>();
+    await host.define("waiting", async () => {
+      await gate.promise;
+      return 0;
+    });
+    const call = host.call({ functionName: "waiting", callId: 7 });
+    await settled();
+    expect(await leavesEarly(host.invocations.graph(7, TENANT))).toBe(false);
+    const second = host.call({ functionName: "waiting", callId: 8 });
+    await settled();
+    expect(await leavesEarly(host.invocations.unfinished(TENANT))).toBe(false);
+    gate.resolve();
+    await leavesEarly(Promise.all([call, second]));
+  });
+
+  it("the acknowledgement of an asynchronous call", async () => {
+    expect(await leavesEarly(host.call({ functionName: "write", input: "new", answer: "accepted" }))).toBe(false);
+  });
+
+  it("the stored answer for a duplicate, and the refusal of another input under the key", async () => {
+    const first = host.call({ functionName: "write", input: "new", key: "k" });
+    await settled();
+    const same = host.told({ functionName: "write", input: "new", key: "k" });
+    const other = host.call({ functionName: "write", input: "other", key: "k" }).catch((error) => error.code);
+    const asked = Promise.all([same, other]);
+    let answered = false;
+    void Promise.race([same, other]).then(() => {
+      answered = true;
+    });
+    await settled();
+    expect(answered).toBe(false);
+    await leavesEarly(asked);
+    expect(await asked).toEqual(["0 ", "IDEMPOTENCY_MISMATCH"]);
+    await first;
+  });
+
+  it("an object, a list of objects and the answer to a write, as the outside sees them", async () => {
+    const objects = new ObjectStore(host.source, 100);
+    await host.put("x", "new");
+    expect(await leavesEarly(objects.get(TENANT, "x"))).toBe(false);
+    const removed = objects.remove(TENANT, "x");
+    await settled();
+    expect(await leavesEarly(objects.get(TENANT, "x"))).toBe(false);
+    expect(await removed).toBe(true);
+    await host.put("y", "1");
+    expect(await leavesEarly(objects.list(TENANT, "", "", 10))).toBe(false);
+    const put = objects.put(TENANT, "x", chunks("2"), 100);
+    expect(await leavesEarly(put)).toBe(false);
+  });
+
+  it("F1: an answer that rested on what an owner's crash took away is not given: the call is begun anew", async () => {
+    await host.put("x", "lost");
+    const asked = host.told({ functionName: "read" });
+    await settled();
+    await host.restartOwner();
+    expect(await asked).toBe("0 old");
+  });
+
+  it("F1: a write whose record an owner's crash took away is done again before it is acknowledged", async () => {
+    const asked = host.told({ functionName: "write", input: "again" });
+    await settled();
+    await host.restartOwner();
+    expect(await asked).toBe("0 ");
+    expect(await host.versions("x")).toEqual(["old", "again"]);
+  });
+});
+
+async function* chunks(...texts: string[]): AsyncGenerator<Uint8Array> {
+  for (const text of texts) {
+    yield Buffer.from(text);
+  }
+}
