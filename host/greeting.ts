@@ -9,19 +9,21 @@ export function greeting(config: ResolvedConfig, node: Node): string {
     `listening on ${node.url}, data in ${config.dataDirectory}`,
     ...(node.clusterUrl === null ? [] : [`compute nodes connect to ${node.clusterUrl}`]),
     "",
-    ...(config.role === "storage" ? [] : examples(node.url)),
+    ...(config.role === "storage" ? [] : examples(node.url, config.access.tokens !== null)),
     "Ready.",
   ];
   return `${lines.join("\n")}\n`;
 }
 
-function examples(url: string): string[] {
+/** @param asksToken  the reader has to put one in */
+function examples(url: string, asksToken: boolean): string[] {
+  const curl = asksToken ? "curl -H 'Authorization: Bearer TOKEN'" : "curl";
   const call = (fields: string) =>
-    `curl -X POST '${url}/f/' -H 'Content-Type: application/json' -d '{"async": false, ${fields}}'`;
+    `${curl} -X POST '${url}/f/' -H 'Content-Type: application/json' -d '{"async": false, ${fields}}'`;
   const ndp = (name: string, input: string) => call(`"user": "ndp", "function": "${name}", "input_data": "${input}"`);
   return [
     "Try, in a second terminal:",
-    ...["put", "get", "wordcount"].map((name) => `  curl -X PUT ${url}/f/ndp/${name} -T functions/ndp/build/${name}.wasm`),
+    ...["put", "get", "wordcount"].map((name) => `  ${curl} -X PUT ${url}/f/ndp/${name} -T functions/ndp/build/${name}.wasm`),
     `  ${ndp("put", "key v1 v2 v3")}`,
     `  ${ndp("get", "key")}`,
     `  ${ndp("wordcount", "key")}`,

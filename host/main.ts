@@ -69,6 +69,8 @@ async function main(): Promise<void> {
   const log = createLog({ level: config.logLevel, destination: process.stderr, pretty: process.stderr.isTTY, clock });
   stopOnBug(log);
   const sampler = new MachineLoadSampler(counters, timers);
+  // Nothing else keeps a node alive that waits for its storage node.
+  const starting = setInterval(() => {}, 1_000);
   const node = await startNode(config, {
     clock,
     timers,
@@ -82,6 +84,7 @@ async function main(): Promise<void> {
       process.exit(1);
     },
   });
+  clearInterval(starting);
   stopOnSignal(node, log, config.graceMs);
   process.stdout.write(greeting(config, node));
 }

@@ -11,7 +11,15 @@ import type { ResolvedConfig } from "./config/index.ts";
 import { createHttpServer, type HttpServer } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
 import { FunctionRegistry } from "./modules/index.ts";
-import { Admission, type MachineLoad, Offload, remoteStoragePool, type StoragePool, serveParts } from "./offload/index.ts";
+import {
+  Admission,
+  boundedPool,
+  type MachineLoad,
+  Offload,
+  remoteStoragePool,
+  type StoragePool,
+  serveParts,
+} from "./offload/index.ts";
 import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
 
@@ -32,7 +40,7 @@ export interface Node {
   /** Where compute nodes connect; null when there is no cluster key. */
   readonly clusterUrl: string | null;
   readonly epoch: number;
-  /** No new calls, the grace time for those that run, everything flushed (design §13.9). */
+  /** No new calls, the grace time for those that run, everything flushed. */
   stop(): Promise<void>;
 }
 
@@ -99,7 +107,7 @@ class NodeBuilder {
         logMaxBytes: config.limits.logMaxBytes,
       });
     const clusterUrl = await this.#cluster(shard, journalId, partHost);
-    const beside = config.role === "all" ? partHost(shard) : null;
+    const beside = config.role === "all" ? this.#bounded(partHost(shard)) : null;
     const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
     const invocations = this.#invocations(shard, functions, pool, () => beside);
     return this.#serve(shard, functions, invocations, pool, clusterUrl, () => shard.epoch);
@@ -119,10 +127,14 @@ class NodeBuilder {
     const pool = await this.#pool("compute", workers.compute);
     const storage = () => {
       const peer = owner.peer();
-      return peer === undefined ? null : remoteStoragePool(peer);
+      return peer === undefined ? null : this.#bounded(remoteStoragePool(peer));
     };
     const invocations = this.#invocations(owner, functions, pool, storage);
     return this.#serve(owner, functions, invocations, pool, null, () => owner.current()?.epoch ?? 0);
+  }
+
+  #bounded(pool: StoragePool): StoragePool {
+    return boundedPool(pool, this.#parts.timers, this.#config.offload.partTimeoutMs);
   }
 
   async #openShard(): Promise<{ shard: LocalShard; journalId: string }> {
@@ -207,7 +219,7 @@ class NodeBuilder {
       random: parts.random,
       log: parts.log,
       faults: parts.faults,
-      nodeName: `compute@${config.nodeName}`,
+      nodeName: `${config.role === "storage" ? "storage" : "compute"}@${config.nodeName}`,
       limits: {
         wallTimeMs,
         outputMaxBytes,

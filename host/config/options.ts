@@ -47,7 +47,7 @@ export const OPTIONS = {
     "Node",
     text,
     "./data",
-    "where the journal, objects and modules are kept; compute nodes keep only a cache there",
+    "where the journal, objects and modules are kept; a compute node keeps nothing",
   ),
   logLevel: option(
     "Node",

@@ -4,7 +4,7 @@ import { MAX_SEQNUM } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import { type InstanceOutcome, type InvocationContext, isSessionOver } from "./context.ts";
-import { completedOutcome } from "./instance-run.ts";
+import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
 const POLL_FIRST_MS = 2;
 const POLL_MAX_MS = 100;
@@ -27,7 +27,7 @@ export async function awaitDone(
       const { record, tail } = await shard.book(tenant).readPrev(stepTag(instance), MAX_SEQNUM);
       if (record === null) {
         await shard.whenDurable(tail);
-        return expired(instance);
+        return expiredOutcome(instance);
       }
       if (record.kind === RecordKind.done) {
         await shard.whenDurable(record.seqnum);
@@ -41,9 +41,4 @@ export async function awaitDone(
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
   return { kind: "pending", parked: false, reason: `no result after ${timeoutMs} ms; the call goes on` };
-}
-
-/** Its step stream is collected, its key still leads to it (design §13.10). */
-export function expired(instance: InstanceId): InstanceOutcome {
-  return { kind: "failed", code: "RESULT_EXPIRED", message: `instance ${instance} is finished and its result is no longer kept` };
 }

@@ -12,17 +12,17 @@
  */
 import { hasCode, NeapError } from "../../state/errors.ts";
 import { NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
-import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { decodeStep, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import { Fenced, type Origin, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import { park } from "./attempt-notes.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
-import { expired } from "./expired.ts";
 import { type Execution, execute } from "./execution.ts";
-import { childPins, doneOf, encodeDone, encodeInit, type InstanceDone, initOf, payloadBlobs } from "./instance-record.ts";
-import { fromPayload, toPayload } from "./payloads.ts";
+import { childPins, encodeDone, encodeInit, type InstanceDone, initOf, payloadBlobs } from "./instance-record.ts";
+import { toPayload } from "./payloads.ts";
+import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -167,7 +167,7 @@ export class InstanceRun {
   async #absent(shard: Shard, tail: SeqNum): Promise<StepStream | InstanceOutcome> {
     const { begin, epoch, instance } = this.#spec;
     if (this.#loggedIn === shard.epoch || (await this.#mayBeCollected(shard))) {
-      return expired(instance);
+      return expiredOutcome(instance);
     }
     this.#doubted = null;
     if (begin.kind !== "unlogged" || shard.epoch !== epoch) {
@@ -322,13 +322,6 @@ export class InstanceRun {
     this.#context.log.error(`parked: ${message}`, { tenant, instance });
     return { kind: "pending", parked: true, reason: message };
   }
-}
-
-/** The outcome that a DONE record tells. */
-export async function completedOutcome(shard: Shard, record: LogRecord): Promise<InstanceOutcome> {
-  const done = doneOf(record);
-  const { seqnum, timeMs } = record;
-  return { kind: "completed", done, output: await fromPayload(shard.blobs, done.output), seqnum, timeMs, dependency: seqnum };
 }
 
 function ownPins(pins: Pins): Pins {

@@ -12,7 +12,7 @@ import { type InstanceId, isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, 
 import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
-import { awaitDone, expired } from "./await-done.ts";
+import { awaitDone } from "./await-done.ts";
 import { Chronicle } from "./chronicle.ts";
 import {
   type InstanceOutcome,
@@ -28,6 +28,7 @@ import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations } 
 import { LiveAttempts } from "./live-attempts.ts";
 import { fromPayload, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
+import { expiredOutcome } from "./stored-outcome.ts";
 
 export interface InvocationService extends Invocations, InstanceRunner {
   /** Starts to take over instances that nobody runs, every `intervalMs`. */
@@ -234,7 +235,7 @@ class Service implements InvocationService {
     if (request.answer === "accepted") {
       const { record } = await shard.book(request.tenant).readPrev(stepTag(instance), MAX_SEQNUM);
       return record === null
-        ? toAnswer(instance, expired(instance), new Trace())
+        ? toAnswer(instance, expiredOutcome(instance), new Trace())
         : { kind: "accepted", instance, callId: theirs.callId };
     }
     const running = this.#running.get(instance);

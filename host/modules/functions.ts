@@ -1,4 +1,4 @@
-/** The contract of the function registry: names → modules, in the tenant's LogBook (design §13.13). */
+/** The contract of the function registry: names → modules, in the tenant's LogBook. */
 import type { LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/logbook.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";

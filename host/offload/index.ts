@@ -1,4 +1,5 @@
 export { Admission, type AdmissionLimits, type MachineLoad } from "./admission.ts";
+export { boundedPool } from "./bounded-pool.ts";
 export { MachineLoadSampler } from "./machine-load.ts";
 export { Offload, type OffloadPolicy, type PlacementDecision, type StoragePool } from "./offload.ts";
 export {

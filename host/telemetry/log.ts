@@ -1,4 +1,4 @@
-/** The host's log: one line per event, JSON for machines, a short form for a terminal. Outside output commit (design §13.12). */
+/** The host's log: one line per event, JSON for machines, a short form for a terminal. Outside output commit: a line may tell what a crash undoes. */
 import { pino } from "pino";
 import type { Clock } from "../../state/ports.ts";
 

@@ -52,6 +52,9 @@ function formatNumber(value: number, unit: Unit): string {
   return value.toLocaleString("en", whole ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 });
 }
 
+/** Other work that a number may stand beside. */
+const QUIET_SHARE = 0.1;
+
 /** The last lines: how many bars, and which are missed. */
 export function describeVerdict(results: readonly CaseResult[]): string {
   const judged = results
@@ -59,12 +62,14 @@ export function describeVerdict(results: readonly CaseResult[]): string {
     .filter(({ row }) => row.bar !== undefined);
   const missed = judged.filter(({ row }) => row.bar !== undefined && !isMet(row.value, row.bar));
   const failed = results.filter(({ failure }) => failure !== null);
+  const disturbed = results.filter(({ busyShare, stealShare }) => Math.max(busyShare, stealShare) > QUIET_SHARE);
   const lines = [
     `${judged.length - missed.length} of ${judged.length} bars met`,
     ...missed.map(
       ({ name, row }) => `missed: ${name}, ${row.what}: ${formatNumber(row.value, row.unit)} ${row.unit}, ${describeBar(row)}`,
     ),
-    ...failed.map(({ name, failure }) => `failed: ${name}: ${failure}`),
+    ...failed.map(({ name, failure }) => `failed: ${name}: ${failure?.split("\n", 1)[0]}`),
+    ...disturbed.map(({ name }) => `not to be relied on: ${name}, as other work kept the machine busy`),
   ];
   return `\n${lines.join("\n")}\n`;
 }

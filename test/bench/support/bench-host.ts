@@ -18,8 +18,8 @@ export interface Reply {
 export class BenchHost {
   readonly #host: RunningHost;
   readonly #load: Bench["load"];
-  /** One connection that stays open. */
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  /** Connections stay open; whoever sends one request after the other always uses the same. */
+  readonly #agent = new Agent({ keepAlive: true });
 
   /** Starts a host for the time of the case. `name` is that of its data folder. */
   static async start({ load, folder, cleanup }: Bench, name: string, options: Partial<HostOptions> = {}): Promise<BenchHost> {
@@ -59,7 +59,7 @@ export class BenchHost {
     return this.#explained(this.#load.run({ port: this.port, path: "/f/", connections, durationMs, bodies }));
   }
 
-  /** One call over the connection that stays open. @throws unless it is answered 200 */
+  /** One call. @throws unless it is answered 200 */
   call(body: string): Promise<Reply> {
     return this.request("POST", "/f/", body);
   }

@@ -1,0 +1,31 @@
+import { expect, it } from "vitest";
+import { boundedPool, type PartReply, type PartRequest, type StoragePool } from "../../../../host/offload/index.ts";
+import { ManualTime } from "../../../support/manual-time.ts";
+
+const REQUEST = { offer: 1 } as PartRequest;
+
+function poolAnswering(reply: Promise<PartReply>): StoragePool & { readonly cancelled: PartRequest[] } {
+  const cancelled: PartRequest[] = [];
+  return { name: "there", cancelled, run: () => reply, cancel: (request) => cancelled.push(request) };
+}
+
+it("F21: a part without an answer in time is lost, cancelled over there, and its late answer is dropped", async () => {
+  const time = new ManualTime();
+  const late = Promise.withResolvers<PartReply>();
+  const pool = poolAnswering(late.promise);
+  const reply = boundedPool(pool, time, 500).run(REQUEST);
+  time.advance(499);
+  expect(pool.cancelled).toEqual([]);
+  time.advance(1);
+  late.resolve({ kind: "refused", reason: "too late" });
+  expect(await reply).toEqual({ kind: "lost", reason: "no answer within 500 ms" });
+  expect(pool.cancelled).toEqual([REQUEST]);
+});
+
+it("an answer in time is passed on, and nothing is cancelled afterwards", async () => {
+  const time = new ManualTime();
+  const pool = poolAnswering(Promise.resolve({ kind: "refused", reason: "no slot" }));
+  expect(await boundedPool(pool, time, 500).run(REQUEST)).toEqual({ kind: "refused", reason: "no slot" });
+  time.advance(1000);
+  expect(pool.cancelled).toEqual([]);
+});
