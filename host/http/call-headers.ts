@@ -22,7 +22,7 @@ export function callHeaders(instance: string, trace: CallTrace): string[] {
 const PARTS_MAX = 32;
 
 /**
- * A list as of RFC 9651: `"storage-1";reason="marked by the function";out=1024;back=96, "node-1";reason="refused …";out=0;back=0`.
+ * A list as of RFC 9651: `"storage@a";reason="marked by the function";out=1024;back=96, "compute@b";reason="refused …";out=0;back=0`.
  * Sizes in bytes. Of more than PARTS_MAX parts the first are shown, and `...` as the last member.
  */
 export function formatParts(parts: readonly PartTrace[]): string {

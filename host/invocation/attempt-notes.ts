@@ -1,5 +1,5 @@
 /** Records about an instance's attempts, outside its step stream (design §13.1). */
-import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { attemptTag } from "../../state/tags.ts";
 
@@ -18,4 +18,11 @@ export async function note(shard: Shard, tenant: LogBookId, instance: InstanceId
 export async function park(shard: Shard, tenant: LogBookId, instance: InstanceId, reason: string): Promise<void> {
   await note(shard, tenant, instance, RecordKind.parked, reason);
   await shard.release(tenant, instance);
+}
+
+/** Why the instance is parked, or null when it is not. What it tells is durable. */
+export async function parkReason(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<string | null> {
+  const { record } = await shard.book(tenant).readPrev(attemptTag(instance), MAX_SEQNUM);
+  await shard.whenDurable(record?.seqnum ?? NO_SEQNUM);
+  return record?.kind === RecordKind.parked ? Buffer.from(record.data).toString() : null;
 }

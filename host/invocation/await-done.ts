@@ -3,6 +3,7 @@ import type { InstanceId, LogBookId } from "../../state/ids.ts";
 import { MAX_SEQNUM } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import { stepTag } from "../../state/tags.ts";
+import { parkReason } from "./attempt-notes.ts";
 import { type InstanceOutcome, type InvocationContext, isSessionOver } from "./context.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
@@ -10,8 +11,8 @@ const POLL_FIRST_MS = 2;
 const POLL_MAX_MS = 100;
 
 /**
- * The result once it is durable; `pending` when there is none after `timeoutMs`. Looks again and again, as the one who runs the
- * instance may be another node, or nobody until the recovery scanner takes it up.
+ * The result once it is durable; `pending` when there is none after `timeoutMs`, or the instance is parked. Looks again and again,
+ * as the one who runs the instance may be another node, or nobody until the recovery scanner takes it up.
  */
 export async function awaitDone(
   context: InvocationContext,
@@ -32,6 +33,10 @@ export async function awaitDone(
       if (record.kind === RecordKind.done) {
         await shard.whenDurable(record.seqnum);
         return await completedOutcome(shard, record);
+      }
+      const reason = await parkReason(shard, tenant, instance);
+      if (reason !== null) {
+        return { kind: "pending", parked: true, reason };
       }
     } catch (error) {
       if (!isSessionOver(error)) {

@@ -2,7 +2,8 @@
 import { hasCode } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
 import { type LogRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
-import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import { callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import { parkReason } from "./attempt-notes.ts";
 import type { InvocationContext } from "./context.ts";
 import { doneOf, initOf } from "./instance-record.ts";
 import type { CallDescription, CallGraphNode, CallStatus } from "./invocation.ts";
@@ -80,12 +81,8 @@ export class Chronicle {
       const result = { returnValue, output: await fromPayload(shard.blobs, output), ...(trap !== "" && { trap }) };
       return { kind: "completed", call, result };
     }
-    const { record } = await shard.book(tenant).readPrev(attemptTag(instance), MAX_SEQNUM);
-    await shard.whenDurable(record?.seqnum ?? NO_SEQNUM);
-    if (record?.kind === RecordKind.parked) {
-      return { kind: "parked", call, reason: Buffer.from(record.data).toString() };
-    }
-    return { kind: "running", call };
+    const reason = await parkReason(shard, tenant, instance);
+    return reason === null ? { kind: "running", call } : { kind: "parked", call, reason };
   }
 
   async #node(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<CallGraphNode | null> {

@@ -56,6 +56,12 @@ export class Channel {
   #closed = false;
   #slab = new Uint8Array(SLAB_BYTES);
   #slabUsed = 0;
+  /** The main thread wakes a sleeping worker at the end of its turn: a worker woken in the middle of it takes the core away. */
+  #wakes = false;
+  readonly #wake = (): void => {
+    this.#wakes = false;
+    this.#out.wake();
+  };
   readonly #frame: Frame = {
     type: FrameType.cancel,
     code: 0,
@@ -194,6 +200,12 @@ export class Channel {
       }
     }
     this.#out.publish();
+    if (this.#mayBlock) {
+      this.#out.wake();
+    } else if (!this.#wakes) {
+      this.#wakes = true;
+      setImmediate(this.#wake);
+    }
     return true;
   }
 

@@ -101,10 +101,14 @@ export class RingWriter extends RingSide {
     return index;
   }
 
-  /** Makes the reserved bytes a frame of the reader and wakes it if it sleeps. */
+  /** Makes the reserved bytes a frame of the reader, which sees it unless it sleeps. */
   publish(): void {
     this.#published = this.#head;
     Atomics.store(this.control, HEAD, this.#head);
+  }
+
+  /** Wakes the reader if it sleeps. */
+  wake(): void {
     this.wakeOther(READER_NAP, HEAD);
   }
 

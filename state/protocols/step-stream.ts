@@ -206,16 +206,16 @@ export class StepStream {
   }
 
   /**
-   * Moves the initial cursor up to `tail`, which is allowed as long as nobody can have noticed where it was: no read was made and
-   * no step fixed it. Otherwise nothing changes.
+   * Moves the initial cursor up to `tail`, which is allowed as long as nobody can have noticed where it was: no read was made, and
+   * no step fixed it, nor may a lost part's have done so. Otherwise nothing changes.
    */
   refresh(tail: SeqNum): void {
-    if (this.#touched || this.#origin.kind === "pinned" || this.#position !== 1 || this.replaying || tail <= this.#cursor) {
-      return;
+    const mayMove = this.#origin.kind !== "pinned" && !this.#touched && !this.#doubtful && !this.replaying;
+    if (mayMove && tail > this.#cursor) {
+      const pins = { ...this.#origin.pins, initialCursor: tail };
+      this.#origin = { ...this.#origin, pins };
+      this.#cursor = tail;
     }
-    const pins = { ...this.#origin.pins, initialCursor: tail };
-    this.#origin = { ...this.#origin, pins };
-    this.#cursor = tail;
   }
 
   /** The join with a child: the child's effects are visible from here on (design §13.3). */

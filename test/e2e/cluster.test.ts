@@ -5,6 +5,7 @@ import { COUNTS, curl, LINES } from "../support/curl.ts";
 import { eventually } from "../support/eventually.ts";
 import { HostCluster } from "../support/host-cluster.ts";
 import { call, runHost, sampleModule, upload } from "../support/host-process.ts";
+import { readObject, writeObject } from "../support/host-requests.ts";
 import { askUntilAnswered } from "../support/keyed-call.ts";
 
 const WORDCOUNT = { user: "ndp", function: "wordcount", input_data: "key" };
@@ -13,31 +14,20 @@ let cluster: HostCluster;
 
 beforeAll(async () => {
   await buildFunctions({ force: false });
+  // First, as it blocks this process for longer than an idle connection lives.
+  const gated = await compileFunction(join(import.meta.dirname, "assembly", "gated.ts"));
   cluster = await HostCluster.start("cluster", { compute: 2 });
   for (const name of ["put", "get", "wordcount"]) {
     await upload(cluster.url(0), "ndp", name, sampleModule(`ndp/${name}`));
   }
   await upload(cluster.url(1), "ndp", "counter", sampleModule("counter"));
-  const gated = join(import.meta.dirname, "assembly", "gated.ts");
-  await upload(cluster.url(0), "ndp", "gated", await compileFunction(gated));
+  await upload(cluster.url(0), "ndp", "gated", gated);
 });
 
 afterAll(() => cluster?.close());
 
-const objectUrl = (node: number, key: string) => `${cluster.url(node)}/v1/tenants/ndp/objects/${key}`;
-
-/** The object's text through a compute node; undefined when there is none, or no answer now. */
-async function read(node: number, key: string): Promise<string | undefined> {
-  const response = await fetch(objectUrl(node, key));
-  const text = await response.text();
-  return response.ok ? text : undefined;
-}
-
-async function write(node: number, key: string, text: string): Promise<void> {
-  const response = await fetch(objectUrl(node, key), { method: "PUT", body: text });
-  expect(response.status, await response.text()).toBe(200);
-}
-
+const read = (node: number, key: string) => readObject(cluster.url(node), "ndp", key);
+const write = (node: number, key: string, text: string) => writeObject(cluster.url(node), "ndp", key, text);
 const begun = (node: number, name: string) => eventually(`${name} has begun`, () => read(node, `${name}/begun`));
 
 describe("one storage node and two compute nodes", () => {

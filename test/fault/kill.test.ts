@@ -8,6 +8,8 @@ import { prng } from "../support/prng.ts";
 const KILLS = 20;
 const CLUSTER_KILLS = 10;
 const CLIENTS = 6;
+/** A call that is running at every kill shall not be parked for it. */
+const FLAGS = ["--recovery-attempts-max", `${KILLS + 1}`];
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000);
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -20,7 +22,7 @@ afterEach(async () => {
 describe("a host that is killed again and again", () => {
   it(`loses nothing it acknowledged and doubles nothing, over ${KILLS} SIGKILLs`, { timeout: 240_000 }, async () => {
     const folder = temporaryFolder("kill");
-    let host: RunningHost = await startHost({ dataDirectory: folder });
+    let host: RunningHost = await startHost({ dataDirectory: folder, flags: FLAGS });
     const { url } = host;
     cleanups.push(async () => {
       await host.kill();
@@ -33,7 +35,7 @@ describe("a host that is killed again and again", () => {
     for (let kills = 0; kills < KILLS; kills += 1) {
       await pause(50 + random.below(250));
       await host.kill();
-      host = await startHost({ dataDirectory: folder, port: Number(new URL(url).port) });
+      host = await startHost({ dataDirectory: folder, flags: FLAGS, port: Number(new URL(url).port) });
     }
     await bank.stop();
     expect(bank.asked, `seed ${seed}`).toBeGreaterThan(KILLS);
@@ -44,7 +46,7 @@ describe("a host that is killed again and again", () => {
 
 describe("a cluster whose nodes are killed again and again", () => {
   it(`loses nothing it acknowledged and doubles nothing, over ${CLUSTER_KILLS} SIGKILLs`, { timeout: 240_000 }, async () => {
-    const cluster = await HostCluster.start("kill-cluster", { compute: 2 });
+    const cluster = await HostCluster.start("kill-cluster", { compute: 2, flags: FLAGS });
     cleanups.push(() => cluster.close());
     const random = prng(seed);
     const bank = new Bank(seed, (client) => cluster.url(client % 2));

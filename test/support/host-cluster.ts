@@ -11,21 +11,25 @@ const TAKES_EVERY_PART = ["--offload-cpu-threshold", "1", "--offload-memory-thre
 export class HostCluster {
   /** Holds the data of each node in a folder of its own. */
   readonly folder: string;
+  /** Of every node. */
+  readonly #flags: readonly string[];
   #storage: RunningHost;
   readonly #compute: RunningHost[] = [];
 
   /** Resolves when all nodes take calls. Compute nodes are called compute-0, compute-1 … */
-  static async start(name: string, options: { compute: number }): Promise<HostCluster> {
+  static async start(name: string, options: { compute: number; flags?: readonly string[] }): Promise<HostCluster> {
     const folder = temporaryFolder(name);
-    const cluster = new HostCluster(folder, await startStorage(folder, 0, []));
-    for (let i = 0; i < options.compute; i += 1) {
-      cluster.#compute.push(await cluster.startCompute(i));
+    const { compute, flags = [] } = options;
+    const cluster = new HostCluster(folder, flags, await startStorage(folder, 0, flags));
+    for (let i = 0; i < compute; i += 1) {
+      cluster.#compute.push(await cluster.#startCompute(i));
     }
     return cluster;
   }
 
-  private constructor(folder: string, storage: RunningHost) {
+  private constructor(folder: string, flags: readonly string[], storage: RunningHost) {
     this.folder = folder;
+    this.#flags = flags;
     this.#storage = storage;
   }
 
@@ -49,28 +53,28 @@ export class HostCluster {
   /** Starts the storage node again after it was ended, where it was. `flags` come last and win. */
   async restartStorage(flags: readonly string[] = []): Promise<void> {
     const port = Number(new URL(this.#storage.clusterUrl).port);
-    this.#storage = await startStorage(this.folder, port, flags);
+    this.#storage = await startStorage(this.folder, port, [...this.#flags, ...flags]);
     await Promise.all(this.#compute.map((node) => this.#reconnected(node)));
   }
 
   /** Starts a compute node that was killed once more, on its old port. */
   async restartCompute(index: number): Promise<void> {
-    this.#compute[index] = await this.startCompute(index, Number(new URL(this.url(index)).port));
-  }
-
-  startCompute(index: number, port = 0, env: Readonly<Record<string, string>> = {}): Promise<RunningHost> {
-    return startHost({
-      dataDirectory: join(this.folder, `compute-${index}`),
-      port,
-      env: { ...ENV, ...env },
-      flags: ["--role", "compute", "--node-name", `compute-${index}`, "--storage-url", this.#storage.clusterUrl],
-    });
+    this.#compute[index] = await this.#startCompute(index, Number(new URL(this.url(index)).port));
   }
 
   /** Ends everything and removes the data. */
   async close(): Promise<void> {
     await Promise.all([this.#storage, ...this.#compute].map((node) => node.kill()));
     removeFolder(this.folder);
+  }
+
+  #startCompute(index: number, port = 0): Promise<RunningHost> {
+    return startHost({
+      dataDirectory: join(this.folder, `compute-${index}`),
+      port,
+      env: ENV,
+      flags: ["--role", "compute", "--node-name", `compute-${index}`, "--storage-url", this.#storage.clusterUrl, ...this.#flags],
+    });
   }
 
   /** A node that was killed meanwhile does not count. */

@@ -11,7 +11,7 @@ import {
 import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
 import { FunctionRegistry, type ModuleHash } from "../../host/modules/index.ts";
 import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
-import { Admission, Offload } from "../../host/offload/index.ts";
+import { Admission, Offload, type StoragePool } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { BlobName, InstanceId, LogBookId } from "../../state/ids.ts";
@@ -34,6 +34,8 @@ export interface ScriptedHostParts {
   readonly pool?: ScriptedPool;
   /** Parts are offered to the pool beside the data, which has so many slots; without, they run where the guest is. */
   readonly partSlots?: number;
+  /** Stands between the callers and the pool beside the data. */
+  readonly storage?: (pool: StoragePool) => StoragePool;
   readonly faults?: Faults;
   /** Of the host; the owner's is that of `test`. */
   readonly clock?: Clock;
@@ -51,7 +53,7 @@ function lost(): never {
 }
 
 /** Like an object of another node: whatever was asked of it rejects when the connection is lost, carried out or not. */
-function losable<T extends object>(target: T, over: Promise<never>): T {
+function losable<T extends object>(target: T, over: Promise<never>, withheld: ReadonlySet<string>): T {
   over.catch(() => {});
   return new Proxy(target, {
     get(_, name) {
@@ -62,9 +64,9 @@ function losable<T extends object>(target: T, over: Promise<never>): T {
       return (...args: unknown[]): unknown => {
         const answer: unknown = value.apply(target, args);
         if (answer instanceof Promise) {
-          return Promise.race([over, answer]);
+          return Promise.race(withheld.has(String(name)) ? [over] : [over, answer]);
         }
-        return name === "book" ? losable(answer as object, over) : answer;
+        return name === "book" ? losable(answer as object, over, withheld) : answer;
       };
     },
   });
@@ -72,6 +74,8 @@ function losable<T extends object>(target: T, over: Promise<never>): T {
 
 /** The connection of the host with the owner: lost and found again, the owner restarted. */
 class SwitchedSource implements ShardSource {
+  /** Methods that are carried out and whose answers do not arrive. */
+  readonly withheld = new Set<string>();
   #session: Shard | undefined;
   #waiting: ((shard: Shard) => void)[] = [];
 
@@ -95,7 +99,7 @@ class SwitchedSource implements ShardSource {
   /** The session is lost; `session` is the next one. */
   async connect(session: Shard | undefined): Promise<void> {
     const before = this.#session;
-    this.#session = session === undefined ? undefined : losable(session, session.ended.then(lost));
+    this.#session = session === undefined ? undefined : losable(session, session.ended.then(lost), this.withheld);
     await before?.close();
     if (this.#session !== undefined) {
       for (const resolve of this.#waiting.splice(0)) {
@@ -119,7 +123,7 @@ export class ScriptedHost {
     this.pool = parts.pool ?? new ScriptedPool();
     this.#partSlots = parts.partSlots ?? 0;
     const functions = new FunctionRegistry({ shards: this.source, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 20 });
-    const partHosts = new WeakMap<Shard, PartHost>();
+    const partHosts = new WeakMap<Shard, StoragePool>();
     const admission = new Admission({ slots: this.#partSlots, cpuThreshold: 1, memoryThreshold: 1 }, () => ({
       cpuShare: 0,
       memoryShare: 0,
@@ -129,11 +133,11 @@ export class ScriptedHost {
       if (shard === undefined || parts.partSlots === undefined) {
         return null;
       }
-      const partHost =
-        partHosts.get(shard) ??
-        new PartHost({ name: "storage", shard, functions, pool: this.pool, admission, log: silentLog, logMaxBytes: 1024 });
-      partHosts.set(shard, partHost);
-      return partHost;
+      const { storage = (pool) => pool } = parts;
+      const options = { name: "storage", shard, functions, pool: this.pool, admission, log: silentLog, logMaxBytes: 1024 };
+      const storagePool = partHosts.get(shard) ?? storage(new PartHost(options));
+      partHosts.set(shard, storagePool);
+      return storagePool;
     };
     this.invocations = createInvocations({
       source: this.source,

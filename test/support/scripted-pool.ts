@@ -37,7 +37,7 @@ export class ScriptedGuest implements SandboxCall {
   readonly input: string;
   readonly start: SandboxStart;
   /** The guest's memory: what travels with a storage part. */
-  memory: Record<string, string> = {};
+  memory = new Map<string, string>();
   readonly #scripted: ScriptedFunction;
   readonly #handler: SandboxHandler;
   readonly #onEnd: () => void;
@@ -232,11 +232,11 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   #state(): { delta: Uint8Array; hostState: Uint8Array } {
-    return { delta: Buffer.from(JSON.stringify(this.memory)), hostState: Buffer.from(`${this.#timeMs}`) };
+    return { delta: Buffer.from(JSON.stringify([...this.memory])), hostState: Buffer.from(`${this.#timeMs}`) };
   }
 
   #restore({ delta, hostState }: { delta: Uint8Array; hostState: Uint8Array }): void {
-    this.memory = JSON.parse(Buffer.from(delta).toString());
+    this.memory = new Map(JSON.parse(Buffer.from(delta).toString()));
     this.#timeMs = Number(Buffer.from(hostState).toString());
   }
 

@@ -110,7 +110,8 @@ export class World {
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 2 ** 16,
         objectMaxBytes: 2 ** 24,
-        attemptsMax: 3,
+        // Fewer crashes than that park no instance.
+        attemptsMax: 10,
         ownerTimeoutMs: 1000,
       },
     });

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { InvariantBroken } from "../../../../state/errors.ts";
+import { MAX_SEQNUM } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
+import { decodeObjectValue } from "../../../../state/objects/index.ts";
+import { objectTag } from "../../../../state/tags.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
@@ -269,6 +272,47 @@ describe("an attempt that is stopped in the middle of an append", () => {
   });
 });
 
+describe("an operation that is under way when its attempt is stopped", () => {
+  it("has no effect any more: a value that was still being stored is not written", async () => {
+    const host = await ScriptedHost.open({ partSlots: 1 });
+    await host.define("write", {
+      main: async (guest) => {
+        guest.put("x", "x".repeat(5000));
+        await guest.get("x");
+        return 0;
+      },
+      parts: [],
+    });
+    await host.define("part", {
+      main: (guest) => guest.part("x", 0),
+      parts: [
+        async (guest) => {
+          guest.put("x", "x".repeat(5000));
+          await guest.get("x");
+          return 0;
+        },
+      ],
+    });
+    const { blobs } = host.test;
+    const create = blobs.create.bind(blobs);
+    for (const functionName of ["write", "part"]) {
+      const gate = Promise.withResolvers<void>();
+      blobs.create = async (name) => {
+        await gate.promise;
+        return create(name);
+      };
+      const client = new AbortController();
+      const asked = host.told({ functionName, signal: client.signal });
+      await settled();
+      client.abort();
+      await settled();
+      gate.resolve();
+      expect(await asked, functionName).toBe("failed: CANCELLED");
+      expect(await host.versions("x")).toEqual([]);
+    }
+  });
+});
+
 describe("a shortage of the host", () => {
   it("F34: a call whose first step finds the disk full has failed: nothing was ordered", async () => {
     const journal = new MemoryJournal();
@@ -297,6 +341,35 @@ describe("a shortage of the host", () => {
     expect(await host.told({ functionName: "write" })).toBe("3 ");
     expect(host.pool.started).toBe(6);
     expect(await host.versions("x")).toEqual(["1", "2"]);
+  });
+
+  it("F7: a replay that computes another value stores it under a new name, and only that one is committed", async () => {
+    const journal = new MemoryJournal();
+    const host = await ScriptedHost.open({ test: await openTestShard({ journal }) });
+    const read: (string | null)[] = [];
+    await host.define("copy", async (guest) => {
+      const text = (await guest.get("y")) ?? "";
+      read.push(text);
+      journal.roomBytes = text === "old" ? 0 : Number.POSITIVE_INFINITY;
+      guest.put("x", text.repeat(5000));
+      return 0;
+    });
+    await host.put("y", "old");
+    const before = new Set(host.test.blobs.blobs.keys());
+    const asked = host.told({ functionName: "copy", key: "k" });
+    while (journal.roomBytes > 0) {
+      await settled();
+    }
+    await settled();
+    journal.roomBytes = Number.POSITIVE_INFINITY;
+    await host.put("y", "new");
+    expect(await asked).toBe("0 ");
+    expect(read).toEqual(["old", "new"]);
+    const stored = [...host.test.blobs.blobs].filter(([name]) => !before.has(name));
+    expect(stored.map(([, bytes]) => Buffer.from(bytes).toString().slice(0, 3))).toEqual(["old", "new"]);
+    const { record } = await host.book.readPrev(objectTag("x"), MAX_SEQNUM);
+    const value = record === null ? null : decodeObjectValue(record);
+    expect(value?.kind === "blob" && value.ref.name).toBe(stored[1]?.[0]);
   });
 
   it("an error that nobody expected fails the call only, and parks it when something is logged", async () => {
@@ -358,23 +431,45 @@ describe("a session that is lost", () => {
       return 0;
     });
     const other = await ScriptedHost.open({ test: host.test, pool: host.pool });
+    host.source.withheld.add("append");
     const asked = host.told({ functionName: "count" });
-    // Right after its first step is ordered, before the answer arrives.
-    while ((await host.versions("n")).length === 0) {
-      await Promise.resolve();
-    }
-    const lost = host.source.connect(undefined);
+    await settled();
+    expect(await host.versions("n")).toEqual(["1"]);
+    await host.source.connect(undefined);
     other.invocations.startRecovery(10_000);
-    await lost;
     await settled();
     expect(await other.invocations.unfinished(TENANT)).toEqual([]);
     await host.put("other", "1");
     await host.put("other", "2");
     await host.test.shard.collect();
+    host.source.withheld.clear();
     await host.reconnect();
     expect(await asked).toBe("failed: RESULT_EXPIRED");
     expect(await host.versions("n")).toEqual(["1"]);
     await other.invocations.drain(0);
+  });
+
+  it("F17: tells that the outcome of a logged call is pending when the owner stays out of reach", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("hello", async () => 0);
+    for (const [withheld, key] of [
+      ["readStream", "k"],
+      ["append", undefined],
+    ] as const) {
+      await host.define("write", async (guest) => {
+        guest.put("x", "1");
+        return 0;
+      });
+      host.source.withheld.add(withheld);
+      const asked = host.told({ functionName: "write", ...(key !== undefined && { key }) });
+      await settled();
+      await host.source.connect(undefined);
+      expect(await asked).toMatch(/^pending: OWNER_UNAVAILABLE/);
+      host.source.withheld.clear();
+      await host.reconnect();
+    }
+    await host.source.connect(undefined);
+    await expect(host.call({ functionName: "hello" })).rejects.toMatchObject({ code: "OWNER_UNAVAILABLE" });
   });
 
   it("F1: pins of an epoch that has ended are not used in the next one: the call is begun anew", async () => {

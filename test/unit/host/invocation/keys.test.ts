@@ -100,6 +100,7 @@ describe("an Idempotency-Key", () => {
     await pass(2);
     expect(tell(await host.call(request))).toBe("failed: RESULT_EXPIRED");
     expect(await refused(host.call({ ...request, input: "b" }))).toBe("IDEMPOTENCY_MISMATCH");
+    expect(tell(await host.call({ ...request, answer: "accepted" }))).toBe("failed: RESULT_EXPIRED");
     const restarted = await host.crash();
     expect(tell(await restarted.call(request))).toBe("failed: RESULT_EXPIRED");
     await pass(RETENTION_MS);

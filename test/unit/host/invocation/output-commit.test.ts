@@ -103,6 +103,33 @@ describe("F8: nothing leaves before everything it rests on is durable", () => {
     await leavesEarly(Promise.all([call, second]));
   });
 
+  it("the status of a call that is parked, not durably yet", async () => {
+    await host.define("stuck", async (guest) => {
+      guest.put("x", "1");
+      return new Promise<never>(() => {});
+    });
+    const call = host.call({ functionName: "stuck", callId: 7 });
+    while ((await host.test.shard.unfinished(TENANT))[0]?.parked !== true) {
+      for (const guest of host.pool.running) {
+        guest.kill("wallTime");
+      }
+      await settled();
+    }
+    while ((await host.book.tail()) > 0 && journal.flush()) {
+      // The frame in flight was ordered before; PARKED may be in the one that gathers.
+      break;
+    }
+    const asked = host.invocations.status(7, TENANT);
+    expect(await leavesEarly(asked)).toBe(false);
+    expect((await asked).kind).toBe("parked");
+    await call;
+  });
+
+  it("the answer of a function whose upload is not durable", async () => {
+    await host.define("pure", async () => 0);
+    expect(await leavesEarly(host.call({ functionName: "pure" }))).toBe(false);
+  });
+
   it("the acknowledgement of an asynchronous call", async () => {
     expect(await leavesEarly(host.call({ functionName: "write", input: "new", answer: "accepted" }))).toBe(false);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { NeapError } from "../../../../state/errors.ts";
 import { type InstanceId, logBookId, type SeqNum } from "../../../../state/ids.ts";
 import { type LogBook, type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
 import { decodeStep, fingerprint, NO_FINGERPRINT, type Pins } from "../../../../state/logbook/step-record.ts";
@@ -40,6 +41,11 @@ async function replay(book: LogBook): Promise<StepStream> {
   const origin: Origin =
     found === null ? { kind: "initialised", pins: pins(await book.tail(), 99) } : { kind: "pinned", pins: found };
   return new StepStream(book, INSTANCE, origin, records.slice(1));
+}
+
+/** An attempt that knows only that INIT is logged. */
+async function openPeer(book: LogBook, nonce: number): Promise<StepStream> {
+  return new StepStream(book, INSTANCE, { kind: "initialised", pins: pins(await book.tail(), nonce) });
 }
 
 const write = (value: string, key = "x"): Step => ({
@@ -230,6 +236,87 @@ describe("a step stream", () => {
     expect(caller.state()).toEqual(part.state());
     await caller.step(write("c"));
     expect((await book.readStream(TAG, 0)).length).toBe(4);
+  });
+
+  it("F21: the initial cursor that a part moved before anything was logged is its caller's from then on", async () => {
+    const book = await openBook();
+    const caller = await unlogged(book, 1);
+    await setX(book, "newer");
+    const part = StepStream.resume(book, INSTANCE, { kind: "unlogged", pins: caller.pins, init: () => init }, caller.state(), []);
+    part.refresh(await book.tail());
+    part.touch();
+    caller.adopt(part.state());
+    await setX(book, "newest");
+    await caller.step(write("a", "y"));
+    expect((await replay(book)).cursor).toBe(part.cursor);
+  });
+
+  it("F13: a part that finds another attempt's first step in the log restarts, it does not replay it with its own pins", async () => {
+    const book = await openBook();
+    await book.append({ records: [init] });
+    const [a, b] = [await replay(book), await openPeer(book, 2)];
+    await b.step(write("a"));
+    const { records } = await book.readStream(TAG, 1);
+    const part = StepStream.resume(book, INSTANCE, { kind: "initialised", pins: a.pins }, a.state(), records);
+    expect(await fenceOf(part.step(write("a")))).toBe("restart");
+  });
+
+  it("F13: equal nonces are not enough: the first step of a copy that moved its initial cursor is not adopted", async () => {
+    const book = await openBook();
+    const caller = await unlogged(book, 1);
+    await setX(book, "newer");
+    const part = StepStream.resume(book, INSTANCE, { kind: "unlogged", pins: caller.pins, init: () => init }, caller.state(), []);
+    part.refresh(await book.tail());
+    await part.step(write("a"));
+    expect(await fenceOf(caller.step(write("a")))).toBe("restart");
+  });
+
+  it("F21: a reply that comes after the attempt was fenced changes nothing but what is known to be logged", async () => {
+    const book = await openBook();
+    const caller = await unlogged(book, 1);
+    const part = StepStream.resume(book, INSTANCE, { kind: "unlogged", pins: caller.pins, init: () => init }, caller.state(), []);
+    await part.step(write("a"));
+    caller.fence(new Fenced("closed", "stopped"));
+    expect(() => caller.adopt(part.state())).toThrow(Fenced);
+    expect(caller.position).toBe(1);
+    expect(caller.logged).toBe(true);
+  });
+
+  it("R3: is in doubt after a part was lost, until the owner has said what the part logged", async () => {
+    const book = await openBook();
+    for (const logs of [false, true]) {
+      const caller = await unlogged(book, 1);
+      const origin: Origin = { kind: "unlogged", pins: caller.pins, init: () => init };
+      if (logs) {
+        await StepStream.resume(book, INSTANCE, origin, caller.state(), []).step(write("a"));
+      }
+      caller.doubt();
+      expect([caller.logged, caller.inDoubt]).toEqual([true, true]);
+      await caller.settle();
+      expect([caller.logged, caller.inDoubt]).toEqual([logs, false]);
+    }
+  });
+
+  it("R3: is in doubt after an append that was not answered, and not after one that was refused", async () => {
+    const book = await openBook();
+    for (const [code, inDoubt] of [
+      ["DISK_FULL", false],
+      ["BLOB_MISSING", false],
+      ["RECORD_TOO_LARGE", false],
+      ["OWNER_UNAVAILABLE", true],
+      ["EPOCH_CHANGED", true],
+      ["REMOTE_FAILED", true],
+    ] as const) {
+      const failing: LogBook = {
+        ...book,
+        tail: () => book.tail(),
+        append: () => Promise.reject(new NeapError(code, "for the test")),
+      };
+      const steps = await unlogged(failing, 1);
+      await expect(steps.step(write("a"))).rejects.toMatchObject({ code });
+      expect(steps.inDoubt, code).toBe(inDoubt);
+      expect(steps.logged, code).toBe(inDoubt);
+    }
   });
 
   it("F28: an eagerly logged INIT pins no cursor: it may move until something was read or logged", async () => {
