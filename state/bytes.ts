@@ -99,15 +99,43 @@ export class ByteWriter {
   }
 }
 
+/** The u32 at `offset`, which must be inside. Without a DataView: one for each record read is what the collector then has to find. */
+export function u32At(bytes: Uint8Array, offset: number): number {
+  return (
+    ((bytes[offset] ?? 0) |
+      ((bytes[offset + 1] ?? 0) << 8) |
+      ((bytes[offset + 2] ?? 0) << 16) |
+      ((bytes[offset + 3] ?? 0) << 24)) >>>
+    0
+  );
+}
+
+const scratch = new Uint8Array(8);
+const scratchF64 = new Float64Array(scratch.buffer);
+const scratchI64 = new BigInt64Array(scratch.buffer);
+
+/** The f64 at `offset`, whose eight bytes must be inside. */
+export function f64At(bytes: Uint8Array, offset: number): number {
+  fillScratch(bytes, offset);
+  return scratchF64[0] ?? 0;
+}
+
+function fillScratch(bytes: Uint8Array, offset: number): void {
+  for (let i = 0; i < 8; i += 1) {
+    scratch[i] = bytes[offset + i] ?? 0;
+  }
+}
+
+/** Above it a text is decoded by the engine; below, looking for ASCII first is cheaper. */
+const SHORT_TEXT_BYTES = 64;
+
 /** Reads what ByteWriter wrote. Every method throws RangeError when the bytes end too early, and TypeError for text that is not UTF-8. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get remaining(): number {
@@ -115,48 +143,34 @@ export class ByteReader {
   }
 
   u8(): number {
-    const value = this.#view.getUint8(this.#offset);
-    this.#offset += 1;
-    return value;
+    return this.#bytes[this.#take(1)] ?? 0;
   }
 
   u16(): number {
-    const value = this.#view.getUint16(this.#offset, true);
-    this.#offset += 2;
-    return value;
+    const at = this.#take(2);
+    return (this.#bytes[at] ?? 0) | ((this.#bytes[at + 1] ?? 0) << 8);
   }
 
   u32(): number {
-    const value = this.#view.getUint32(this.#offset, true);
-    this.#offset += 4;
-    return value;
+    return u32At(this.#bytes, this.#take(4));
   }
 
   i32(): number {
-    const value = this.#view.getInt32(this.#offset, true);
-    this.#offset += 4;
-    return value;
+    return this.u32() | 0;
   }
 
   f64(): number {
-    const value = this.#view.getFloat64(this.#offset, true);
-    this.#offset += 8;
-    return value;
+    return f64At(this.#bytes, this.#take(8));
   }
 
   i64(): bigint {
-    const value = this.#view.getBigInt64(this.#offset, true);
-    this.#offset += 8;
-    return value;
+    fillScratch(this.#bytes, this.#take(8));
+    return scratchI64[0] ?? 0n;
   }
 
   /** A view of the next `sizeBytes` bytes. */
   raw(sizeBytes: number): Uint8Array {
-    if (sizeBytes > this.remaining) {
-      throw new RangeError(`${sizeBytes} bytes wanted, ${this.remaining} left`);
-    }
-    const start = this.#offset;
-    this.#offset += sizeBytes;
+    const start = this.#take(sizeBytes);
     return this.#bytes.subarray(start, this.#offset);
   }
 
@@ -166,6 +180,31 @@ export class ByteReader {
   }
 
   text(): string {
-    return utf8.decode(this.bytes());
+    const sizeBytes = this.u32();
+    const start = this.#take(sizeBytes);
+    return sizeBytes <= SHORT_TEXT_BYTES && this.#isAscii(start)
+      ? latin1Slice.call(this.#bytes, start, this.#offset)
+      : utf8.decode(this.#bytes.subarray(start, this.#offset));
+  }
+
+  #isAscii(start: number): boolean {
+    for (let at = start; at < this.#offset; at += 1) {
+      if ((this.#bytes[at] ?? 0) >= 0x80) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Goes past `sizeBytes` bytes and returns where they begin. */
+  #take(sizeBytes: number): number {
+    if (sizeBytes > this.remaining) {
+      throw new RangeError(`${sizeBytes} bytes wanted, ${this.remaining} left`);
+    }
+    const start = this.#offset;
+    this.#offset += sizeBytes;
+    return start;
   }
 }
+
+const latin1Slice: (this: Uint8Array, start: number, end: number) => string = Buffer.prototype.latin1Slice;

@@ -9,6 +9,7 @@
  *     9/49     …  payload of the kind
  */
 import { crc32 } from "node:zlib";
+import { f64At, u32At } from "../bytes.ts";
 import type { SeqNum } from "../ids.ts";
 
 /**
@@ -70,14 +71,13 @@ export function encodeStep(header: StepHeader, payload: Uint8Array): Uint8Array 
 
 /** The inverse of `encodeStep`; the payload is a view of `data`. */
 export function decodeStep(data: Uint8Array): StepHeader & { readonly payload: Uint8Array } {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const fingerprint = { target: view.getUint32(1, true), value: view.getUint32(5, true) };
+  const fingerprint = { target: u32At(data, 1), value: u32At(data, 5) };
   if (data[0] === 0) {
     return { fingerprint, pins: null, payload: data.subarray(SHORT_HEADER_BYTES) };
   }
   const pins: Pins = {
-    initialCursor: view.getFloat64(9, true) as SeqNum,
-    timeMs: view.getFloat64(17, true),
+    initialCursor: f64At(data, 9) as SeqNum,
+    timeMs: f64At(data, 17),
     seed: data.subarray(25, 25 + SEED_BYTES),
     nonce: data.subarray(25 + SEED_BYTES, PINNED_HEADER_BYTES),
   };

@@ -8,6 +8,7 @@
  *
  * A `delete` record has no payload. The key is in the record's object tag.
  */
+import { f64At } from "../bytes.ts";
 import type { BlobName } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { LogRecord } from "../logbook/logbook.ts";
@@ -42,7 +43,7 @@ export function decodeObjectValue(record: LogRecord): ObjectValue | null {
   if (payload[0] === 0) {
     return { kind: "inline", bytes: rest };
   }
-  const sizeBytes = new DataView(payload.buffer, payload.byteOffset).getFloat64(1, true);
+  const sizeBytes = f64At(payload, 1);
   return { kind: "blob", ref: { name: Buffer.from(rest).toString() as BlobName, sizeBytes } };
 }
 
