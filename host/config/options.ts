@@ -43,12 +43,7 @@ export const OPTIONS = {
     "what this node does: all in one process, or one half of a cluster",
   ),
   nodeName: option("Node", text, (machine) => machine.hostName, "how this node is called in Neap-Executed-At and in logs"),
-  dataDirectory: option(
-    "Node",
-    text,
-    "./data",
-    "where the journal, objects and modules are kept; a compute node keeps nothing",
-  ),
+  dataDirectory: option("Node", text, "./data", "where the journal, objects and modules are kept; a compute node keeps nothing"),
   logLevel: option(
     "Node",
     Type.Enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]),

@@ -1,4 +1,4 @@
-/** Records about an instance's attempts, outside its step stream (design §13.1). */
+/** Records about an instance's attempts, outside its step stream. */
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { attemptTag } from "../../state/tags.ts";

@@ -4,7 +4,7 @@
  * Owns: the order of the guest's operations, the fence between a stopped attempt and the log. Does not own: what happens after the
  * end (InstanceRun), the sandbox.
  *
- * A1. Operations take effect in the order the guest asked for them, also posted ones; one at a time (design §13.5).
+ * A1. Operations take effect in the order the guest asked for them, also posted ones; one at a time.
  * A2. The end is reported once, when no operation is under way any more: what the attempt did to the log is settled then. That of
  *     a guest that returned or trapped comes after every operation before it has been carried out.
  * A3. After a failed operation no later one of this attempt is carried out.
@@ -25,7 +25,7 @@ import type {
 } from "../sandbox/sandbox.ts";
 import { toNeapError } from "./context.ts";
 
-/** Performs one operation; the attempt calls it serially. Throws Fenced or NeapError to end the attempt. */
+/** Performs one operation; the attempt calls it serially. Throws Fenced, Suspended or NeapError to end the attempt. */
 export type PerformOperation = (operation: number, args: Uint8Array) => Promise<OperationReply>;
 
 export type AttemptEnd =
@@ -39,9 +39,21 @@ export type AttemptEnd =
   | { readonly kind: "trapped"; readonly message: string; readonly cpuMs: number }
   | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string }
   | { readonly kind: "displaced" }
+  /** It waits for long and has given its sandbox back: a replay goes on when `until` has settled. */
+  | { readonly kind: "suspended"; readonly until: Promise<unknown> }
   | { readonly kind: "fenced"; readonly fenced: Fenced }
   /** The owner of the state is gone, or an operation failed for a reason that is not the guest's. */
   | { readonly kind: "failed"; readonly error: NeapError };
+
+/** Thrown by an operation whose answer is a long time off. */
+export class Suspended extends Error {
+  override name = "Suspended";
+  readonly until: Promise<unknown>;
+  constructor(until: Promise<unknown>) {
+    super("the attempt waits for long");
+    this.until = until;
+  }
+}
 
 export interface AttemptOptions {
   readonly pool: SandboxPool;
@@ -154,5 +166,8 @@ export class Attempt implements SandboxHandler {
 }
 
 function verdictOf(error: unknown): AttemptEnd {
+  if (error instanceof Suspended) {
+    return { kind: "suspended", until: error.until };
+  }
   return error instanceof Fenced ? { kind: "fenced", fenced: error } : { kind: "failed", error: toNeapError(error) };
 }

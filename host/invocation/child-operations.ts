@@ -9,6 +9,7 @@ import { STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import { callAwaitArgs, callAwaitReply, callStartArgs, GuestError, Operation, sleepArgs } from "../abi/operations.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
+import { Suspended } from "./attempt.ts";
 import {
   CALL_DEPTH_MAX,
   type InstanceOutcome,
@@ -43,7 +44,7 @@ export class ChildOperations {
   readonly #trace: Trace;
   readonly #children: Child[] = [];
   /** Ends the wait that is under way. */
-  #stopWaiting: (reason: Fenced) => void = () => {};
+  #stopWaiting: (reason: Fenced | Suspended) => void = () => {};
 
   constructor(options: {
     context: InvocationContext;
@@ -175,20 +176,39 @@ export class ChildOperations {
     const wakeMs = record.timeMs + durationMs;
     // The record's time is the owner's; a clock that is behind it must not make the guest sleep longer than it asked for.
     const restMs = Math.min(wakeMs - this.#context.clock.now(), durationMs);
+    if (restMs > this.#waitMaxMs) {
+      throw new Suspended(delay(restMs));
+    }
     if (restMs > 0) {
-      let timer: NodeJS.Timeout | undefined;
-      const woken = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, restMs);
-      });
-      await this.#waitFor(woken).finally(() => clearTimeout(timer));
+      await this.#waitFor(delay(restMs));
     }
     return plainReply(0, wakeMs);
   }
 
-  /** Rejects when the attempt is stopped first. */
-  #waitFor<T>(awaited: Promise<T>): Promise<T> {
+  /** Rejects when the attempt is stopped first, or when the wait takes too long for a guest to keep its sandbox. */
+  async #waitFor<T>(awaited: Promise<T>): Promise<T> {
     const { promise: stopped, reject } = Promise.withResolvers<never>();
     this.#stopWaiting = reject;
-    return Promise.race([awaited, stopped]);
+    const timer = setTimeout(() => reject(new Suspended(awaited)), this.#waitMaxMs);
+    try {
+      return await Promise.race([awaited, stopped]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
+
+  /**
+   * A guest that waits for half of its wall time gives its sandbox back, so that waiting is no reason to end it, and those it waits
+   * for find a place to run.
+   */
+  get #waitMaxMs(): number {
+    return this.#caller.wallTimeMs / 2;
+  }
+}
+
+/** Does not keep the process alive. */
+function delay(durationMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, durationMs).unref();
+  });
 }

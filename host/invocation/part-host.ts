@@ -151,6 +151,8 @@ function toReply(end: AttemptEnd, steps: StepStream): PartReply {
       return { kind: "lost", reason: end.message };
     case "displaced":
       return { kind: "lost", reason: "displaced by another call" };
+    case "suspended":
+      return { kind: "lost", reason: "it waits for long" };
     case "fenced":
       return { kind: "lost", reason: end.fenced.message };
     case "failed":

@@ -5,7 +5,7 @@
  *
  * I1. Under one key or call id there is at most one instance, decided by the append of its INIT (F20, F30).
  * I2. A duplicate never runs: it waits for the DONE of the one that does.
- * I3. An accepted call is durable before it is acknowledged (design §6).
+ * I3. An accepted call is durable before it is acknowledged.
  */
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
@@ -48,7 +48,7 @@ const CALL_ID_MAX = 2 ** 31 - 1;
 class Service implements InvocationService {
   readonly #context: InvocationContext;
   readonly #attempts = new LiveAttempts();
-  readonly #running = new Map<InstanceId, Promise<InstanceOutcome>>();
+  readonly #running = new Map<InstanceId, { readonly run: InstanceRun; readonly outcome: Promise<InstanceOutcome> }>();
   readonly #chronicle: Chronicle;
   readonly #recovery: Recovery;
   #draining = false;
@@ -78,11 +78,12 @@ class Service implements InvocationService {
   run(spec: InstanceSpec, trace: Trace): Promise<InstanceOutcome> {
     const running = this.#running.get(spec.instance);
     if (running !== undefined) {
-      return running;
+      return running.outcome;
     }
-    const outcome = new InstanceRun({ context: this.#context, runner: this, attempts: this.#attempts, spec, trace }).run();
-    this.#running.set(spec.instance, outcome);
-    return outcome.finally(() => this.#running.delete(spec.instance));
+    const run = new InstanceRun({ context: this.#context, runner: this, attempts: this.#attempts, spec, trace });
+    const outcome = run.run().finally(() => this.#running.delete(spec.instance));
+    this.#running.set(spec.instance, { run, outcome });
+    return outcome;
   }
 
   isRunning(instance: InstanceId): boolean {
@@ -123,8 +124,12 @@ class Service implements InvocationService {
     const grace = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs);
     });
-    await Promise.race([Promise.allSettled(this.#running.values()), grace]);
+    const running = [...this.#running.values()];
+    await Promise.race([Promise.allSettled(running.map(({ outcome }) => outcome)), grace]);
     clearTimeout(timer);
+    for (const { run } of running) {
+      run.leave();
+    }
   }
 
   async #shard(): Promise<Shard> {
@@ -238,7 +243,7 @@ class Service implements InvocationService {
         ? toAnswer(instance, expiredOutcome(instance), new Trace())
         : { kind: "accepted", instance, callId: theirs.callId };
     }
-    const running = this.#running.get(instance);
+    const running = this.#running.get(instance)?.outcome;
     const outcome = running ?? awaitDone(this.#context, request.tenant, instance, theirs.wallTimeMs);
     return toAnswer(instance, await outcome, new Trace());
   }

@@ -12,7 +12,7 @@ export async function completedOutcome(shard: Shard, record: LogRecord): Promise
   return { kind: "completed", done, output: await fromPayload(shard.blobs, done.output), seqnum, timeMs, dependency: seqnum };
 }
 
-/** The step stream is collected; something still leads to it (design §13.10). */
+/** The step stream is collected; something still leads to it. */
 export function expiredOutcome(instance: InstanceId): InstanceOutcome {
   return { kind: "failed", code: "RESULT_EXPIRED", message: `instance ${instance} is finished and its result is no longer kept` };
 }

@@ -96,10 +96,11 @@ export class Instances {
     return lowest;
   }
 
-  /** Those that may be run again: no live session holds them, they are not parked, and no unfinished caller will run them itself (F16). */
+  /** Those that may be run again: no live session holds them, they are not parked, and no caller will run them itself (F16). */
   *claimable(): Iterable<Instance> {
     for (const instance of this.unfinished.values()) {
-      const joined = instance.caller !== undefined && instance.caller.done === NO_SEQNUM;
+      const { caller } = instance;
+      const joined = caller !== undefined && caller.done === NO_SEQNUM && !caller.parked;
       const held = instance.holder !== undefined && !instance.holder.isOver;
       if (!held && !instance.parked && !joined) {
         yield instance;

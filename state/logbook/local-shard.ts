@@ -164,6 +164,8 @@ export class LocalShard implements Shard, ShardSource {
   async collect(): Promise<void> {
     this.#own.check();
     const { index, outbox, sequencer } = this.#parts;
+    await outbox.whenDurable(index.tail);
+    this.#own.check();
     for (const book of index.books.values()) {
       const nowMs = sequencer.timeMs();
       const collection = { watermark: this.#watermark(book), retainSinceMs: nowMs - this.#options.retentionMs };
@@ -192,9 +194,12 @@ export class LocalShard implements Shard, ShardSource {
     await this.#journal.close();
   }
 
-  /** No attempt that can still write reads below this (F11). */
+  /**
+   * No attempt that can still write reads below this (F11). What is not durable is not collected: a reader that finds nothing would
+   * not know what to wait for (F8).
+   */
   #watermark(book: BookState): SeqNum {
-    let lowest = Math.min(this.#parts.index.tail, book.instances.readsFrom());
+    let lowest = Math.min(this.#parts.outbox.durable, book.instances.readsFrom());
     for (const { seqnum } of this.#held) {
       lowest = Math.min(lowest, seqnum);
     }

@@ -7,7 +7,8 @@
  * Q1. Between the decision and the application of a request nothing else runs: an outcome is known before it is durable, and is
  *     final unless the process dies.
  * Q2. Requests are decided in the order in which they came, also when they had to wait for room.
- * Q3. Nothing is ordered that the journal has no room for (F34), nor that names a blob which is not here (F6).
+ * Q3. Nothing is ordered for a session that is over: what its successor reads is final (F20).
+ * Q4. Nothing is ordered that the journal has no room for (F34), nor that names a blob which is not here (F6).
  */
 import { invariant, NeapError } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";
@@ -141,6 +142,9 @@ export class Sequencer {
     when: readonly Condition[],
     holder: Holder | undefined,
   ): AppendResult {
+    if (holder?.isOver === true) {
+      throw new NeapError("OWNER_UNAVAILABLE", "the session with the owner of the LogBook has ended; nothing was ordered");
+    }
     this.#faults.at("append:before");
     const refused = book === null ? undefined : refusal(book, records, when, this.#index.tail, this.#read);
     if (refused !== undefined) {

@@ -218,7 +218,7 @@ export class StepStream {
     }
   }
 
-  /** The join with a child: the child's effects are visible from here on (design §13.3). */
+  /** The join with a child: the child's effects are visible from here on. */
   join(done: SeqNum): void {
     this.#check();
     this.consulted(done);

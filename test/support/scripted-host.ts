@@ -36,6 +36,7 @@ export interface ScriptedHostParts {
   readonly partSlots?: number;
   /** Stands between the callers and the pool beside the data. */
   readonly storage?: (pool: StoragePool) => StoragePool;
+  readonly wallTimeMs?: number;
   readonly faults?: Faults;
   /** Of the host; the owner's is that of `test`. */
   readonly clock?: Clock;
@@ -150,7 +151,7 @@ export class ScriptedHost {
       faults: parts.faults ?? noFaults,
       nodeName: "compute",
       limits: {
-        wallTimeMs: 20_000,
+        wallTimeMs: parts.wallTimeMs ?? 20_000,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,

@@ -54,10 +54,13 @@ export class ScriptedGuest implements SandboxCall {
     this.#handler = handler;
     this.#onEnd = onEnd;
     this.#timeMs = start.pins.timeMs;
-    queueMicrotask(() => void this.#run());
   }
 
   // What a test does to the guest
+
+  begin(): void {
+    queueMicrotask(() => void this.#run());
+  }
 
   kill(reason: KillReason): void {
     this.#end({ kind: "killed", reason, message: `killed by the test: ${reason}`, cpuMs: 0 });
@@ -184,6 +187,9 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   async #run(): Promise<void> {
+    if (this.#ended) {
+      return;
+    }
     const { part } = this.start;
     try {
       if (part === undefined) {
@@ -257,6 +263,9 @@ export class ScriptedPool implements SandboxPool {
   readonly running = new Set<ScriptedGuest>();
   /** Attempts and parts begun so far. */
   started = 0;
+  /** Attempts beyond it wait until another one has ended. */
+  sandboxesMax = Number.POSITIVE_INFINITY;
+  readonly #queue: ScriptedGuest[] = [];
 
   get load() {
     return { workers: 1, active: this.running.size, queued: 0, idle: 0 };
@@ -267,10 +276,25 @@ export class ScriptedPool implements SandboxPool {
     if (scripted === undefined) {
       throw new Error(`no script for module ${start.artefact.hash}`);
     }
-    this.started += 1;
-    const guest: ScriptedGuest = new ScriptedGuest(scripted, start, handler, () => this.running.delete(guest));
-    this.running.add(guest);
+    const guest: ScriptedGuest = new ScriptedGuest(scripted, start, handler, () => {
+      this.running.delete(guest);
+      this.#dispatch();
+    });
+    this.#queue.push(guest);
+    this.#dispatch();
     return guest;
+  }
+
+  #dispatch(): void {
+    while (this.running.size < this.sandboxesMax) {
+      const next = this.#queue.shift();
+      if (next === undefined) {
+        return;
+      }
+      this.started += 1;
+      this.running.add(next);
+      next.begin();
+    }
   }
 
   async close(): Promise<void> {

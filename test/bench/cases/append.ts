@@ -14,9 +14,9 @@ const BOOK = "bench" as LogBookId;
 const RECORD = { kind: RecordKind.write, data: new Uint8Array(200) };
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
-const ALONE_BAR = atMost(1.3, "design §12: 1 appender, p50 in flushes");
-const RATE_BAR = atLeast(150_000, "design §12: 64 appenders");
-const READ_BAR = atMost(0.6, "design §12: readPrev");
+const ALONE_BAR = atMost(1.3, "1 appender, p50 in flushes");
+const RATE_BAR = atLeast(150_000, "64 appenders");
+const READ_BAR = atMost(0.6, "readPrev");
 
 export const append: BenchCase = {
   name: "append",

@@ -4,7 +4,7 @@ import { helloGreeting, largeHello, sampleGuest } from "../support/guests.ts";
 import { median } from "../support/measurement.ts";
 
 const LARGE_BYTES = 60 * 1024;
-const BAR = atMost(0.5, "design §12: modules up to 64 KB, warm host");
+const BAR = atMost(0.5, "modules up to 64 KB, warm host");
 
 export const cold: BenchCase = {
   name: "cold",

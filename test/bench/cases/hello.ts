@@ -5,7 +5,7 @@ import { sampleGuest } from "../support/guests.ts";
 import { alternate, clients, type Measurement, nth } from "../support/measurement.ts";
 
 const CONNECTIONS = [1, 16, 64];
-const RATIO_BAR = atLeast(0.6, "design §12; host-rules H30");
+const RATIO_BAR = atLeast(0.6, "H30: the same POST read and parsed");
 
 export const hello: BenchCase = {
   name: "hello",

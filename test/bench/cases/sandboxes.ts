@@ -4,7 +4,7 @@ import { atMost, type BenchCase } from "../bench-case.ts";
 import { BenchHost, callBody } from "../support/bench-host.ts";
 import { benchGuest } from "../support/guests.ts";
 
-const BAR = atMost(90, "design §12: idle sandbox of hello; here with a sleep, and so with a stack of its own");
+const BAR = atMost(90, "idle sandbox of hello; here with a sleep, and so with a stack of its own");
 const TIMEOUT_MS = 60_000;
 const SETTLE_MS = 300;
 const CALLERS = 8;

@@ -8,12 +8,12 @@ import { alternate, clients, nth } from "../support/measurement.ts";
 const PREFIXES = 10_000;
 
 const KINDS = [
-  { how: "write", named: "writes", flushes: atMost(2.5, "design §12: 10 steps, 1 client, writes as steps") },
-  { how: "update", named: "updates", flushes: atMost(4, "design §12: 10 steps, 1 client, steps that return values") },
+  { how: "write", named: "writes", flushes: atMost(2.5, "10 steps, 1 client, writes as steps") },
+  { how: "update", named: "updates", flushes: atMost(4, "10 steps, 1 client, steps that return values") },
 ] as const;
 const COUNTS = [1, 5, 10];
 /** 20 × Restate's 337 calls/s. */
-const RATE_BAR = atLeast(6_700, "design §12: 10 steps, 64 clients");
+const RATE_BAR = atLeast(6_700, "10 steps, 64 clients");
 
 export const steps: BenchCase = {
   name: "steps",

@@ -86,7 +86,7 @@ describe("an Idempotency-Key", () => {
     expect(first.kind === "completed" && second.kind === "completed" && first.instance !== second.instance).toBe(true);
   });
 
-  it("design §13.10: after the retention it is answered 410, and after its own record has expired it is new", async () => {
+  it("F20: after the retention it is answered 410, and after its own record has expired it is new", async () => {
     const host = await openHost();
     const request = { functionName: "append", input: "a", key: "k" };
     const first = await host.call(request);

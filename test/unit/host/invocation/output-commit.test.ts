@@ -109,20 +109,42 @@ describe("F8: nothing leaves before everything it rests on is durable", () => {
       return new Promise<never>(() => {});
     });
     const call = host.call({ functionName: "stuck", callId: 7 });
+    await settled();
+    expect(await leavesEarly(host.test.shard.whenDurable(await host.book.tail()))).toBe(false);
     while ((await host.test.shard.unfinished(TENANT))[0]?.parked !== true) {
       for (const guest of host.pool.running) {
         guest.kill("wallTime");
       }
       await settled();
     }
-    while ((await host.book.tail()) > 0 && journal.flush()) {
-      // The frame in flight was ordered before; PARKED may be in the one that gathers.
-      break;
-    }
     const asked = host.invocations.status(7, TENANT);
     expect(await leavesEarly(asked)).toBe(false);
     expect((await asked).kind).toBe("parked");
     await call;
+  });
+
+  it("absence, also when a collection has let go of the undurable delete that it rests on", async () => {
+    const test = await openTestShard({ options: { garbageMin: 1 } });
+    host = await ScriptedHost.open({ test });
+    ({ journal } = test);
+    await host.define("read", async (guest) => {
+      guest.output((await guest.get("x")) ?? "absent");
+      return 0;
+    });
+    await host.put("x", "old");
+    await test.shard.whenDurable(await host.book.tail());
+    journal.automatic = false;
+    const objects = new ObjectStore(host.source, 100);
+    const removed = objects.remove(TENANT, "x");
+    await settled();
+    await host.put("y", "1");
+    await host.put("y", "2");
+    const collected = test.shard.collect();
+    await settled();
+    const asked = host.told({ functionName: "read" });
+    expect(await leavesEarly(Promise.race([asked, objects.get(TENANT, "x")]))).toBe(false);
+    expect(await asked).toBe("0 absent");
+    await Promise.all([removed, collected]);
   });
 
   it("the answer of a function whose upload is not durable", async () => {

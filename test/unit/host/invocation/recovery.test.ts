@@ -92,6 +92,32 @@ describe("F27: the recovery scanner", () => {
     expect(await host.versions("x")).toEqual(["begun"]);
   });
 
+  it("F16: runs the unfinished calls of a caller that is parked, as that does not run them itself", async () => {
+    const host = await ScriptedHost.open();
+    let stuck = true;
+    await host.define("child", async (guest) => {
+      await (stuck ? FOREVER : Promise.resolve());
+      guest.put("child", "ran");
+      return 0;
+    });
+    let value = 0;
+    await host.define("caller", async (guest) => {
+      guest.callStart("child", "");
+      value += 1;
+      guest.put("x", `${value}`);
+      return value < 2 ? FOREVER : 0;
+    });
+    const asked = host.told({ functionName: "caller" });
+    await settled();
+    [...host.pool.running][0]?.displace();
+    expect(await asked).toMatch(/^parked: NOT_DETERMINISTIC/);
+    stuck = false;
+    const again = await host.crash();
+    again.invocations.startRecovery(10_000);
+    await settled();
+    expect(await again.versions("child")).toEqual(["ran"]);
+  });
+
   it("leaves alone what a live session runs", async () => {
     const { host } = await openWithUnfinished();
     const other = await ScriptedHost.open({ test: host.test, pool: host.pool });
@@ -168,7 +194,7 @@ describe("F27: the recovery scanner", () => {
     await again.invocations.drain(0);
   });
 
-  it("design §13.9: a host that drains refuses new calls and lets those that run finish", async () => {
+  it("a host that drains refuses new calls and lets those that run finish", async () => {
     const host = await ScriptedHost.open();
     const gate = Promise.withResolvers<void>();
     await host.define("gated", async () => {

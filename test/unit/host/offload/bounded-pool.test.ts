@@ -9,7 +9,7 @@ function poolAnswering(reply: Promise<PartReply>): StoragePool & { readonly canc
   return { name: "there", cancelled, run: () => reply, cancel: (request) => cancelled.push(request) };
 }
 
-it("F21: a part without an answer in time is lost, cancelled over there, and its late answer is dropped", async () => {
+it("F21: a part without an answer in time is cancelled over there, and lost as soon as nothing of it is under way", async () => {
   const time = new ManualTime();
   const late = Promise.withResolvers<PartReply>();
   const pool = poolAnswering(late.promise);
@@ -17,9 +17,19 @@ it("F21: a part without an answer in time is lost, cancelled over there, and its
   time.advance(499);
   expect(pool.cancelled).toEqual([]);
   time.advance(1);
-  late.resolve({ kind: "refused", reason: "too late" });
+  expect(pool.cancelled).toEqual([REQUEST]);
+  late.resolve({ kind: "lost", reason: "the caller no longer waits for the part" });
   expect(await reply).toEqual({ kind: "lost", reason: "no answer within 500 ms" });
   expect(pool.cancelled).toEqual([REQUEST]);
+});
+
+it("F21: a part that was finished when its cancellation arrived is done: its steps and its memory are as good as any", async () => {
+  const time = new ManualTime();
+  const late = Promise.withResolvers<PartReply>();
+  const reply = boundedPool(poolAnswering(late.promise), time, 500).run(REQUEST);
+  time.advance(500);
+  late.resolve({ kind: "refused", reason: "no slot" });
+  expect(await reply).toEqual({ kind: "refused", reason: "no slot" });
 });
 
 it("an answer in time is passed on, and nothing is cancelled afterwards", async () => {

@@ -96,7 +96,7 @@ describe("bytes on the disk", () => {
     const old = await blobs.put(bytes("old"));
     const fresh = await blobs.put(bytes("fresh"));
     await append(named(old));
-    await append(named(fresh));
+    await shard.whenDurable(await append(named(fresh)));
     journal.automatic = false;
     const collected = shard.collect();
     await new Promise(setImmediate);
@@ -111,16 +111,31 @@ describe("bytes on the disk", () => {
     const opened = await open();
     const old = await opened.blobs.put(bytes("old"));
     const fresh = await opened.blobs.put(bytes("fresh"));
+    const unnamed = await opened.blobs.put(bytes("unnamed"));
     const v1 = await opened.append(named(old));
-    await opened.shard.whenDurable(v1);
+    await opened.shard.whenDurable(await opened.append(named(fresh)));
     opened.journal.automatic = false;
-    await opened.append(named(fresh));
     void opened.shard.collect();
+    await new Promise(setImmediate);
     const { shard, blobs } = await opened.crash();
-    expect((await shard.book(BOOK).readPrev(object, MAX_SEQNUM)).record?.seqnum).toBe(v1);
+    expect((await shard.book(BOOK).readPrev(object, v1)).record?.seqnum).toBe(v1);
     expect(Buffer.from(await blobs.read(old.name, 0, 9)).toString()).toBe("old");
-    // What no record names any more was swept.
-    expect(blobs.known(fresh.name)).toBeUndefined();
+    // What no record names was swept.
+    expect(blobs.known(unnamed.name)).toBeUndefined();
+  });
+
+  test("F8: what is not durable is not collected: a reader that finds nothing need not wait for what it cannot see", async () => {
+    const { shard, append, journal } = await open();
+    await shard.whenDurable(await append(version("1")));
+    journal.automatic = false;
+    const deleted = await append({ ...version("2"), kind: RecordKind.delete });
+    const collected = shard.collect();
+    await new Promise(setImmediate);
+    expect((await shard.book(BOOK).readPrev(object, MAX_SEQNUM)).record?.seqnum).toBe(deleted);
+    journal.automatic = true;
+    journal.flush();
+    await collected;
+    expect((await shard.book(BOOK).readPrev(object, MAX_SEQNUM)).record).toBeNull();
   });
 
   test("F6: a blob that two records name lives until the last of them is collected", async () => {

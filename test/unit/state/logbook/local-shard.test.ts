@@ -36,6 +36,30 @@ test("F1: a seqnum beyond the tail is of an epoch that is over, and never become
   expect((await shard.book(BOOK).readStream(x, 0)).length).toBe(0);
 });
 
+test("F20: an append that waits for room, or for a blob to be looked up, is not ordered once its session is over", async () => {
+  const { shard, journal, blobs } = await openTestShard({ options: { undurableMaxBytes: 1 } });
+  const ref = await blobs.put(bytes("value"));
+  const { promise: looked, resolve: look } = Promise.withResolvers<number>();
+  blobs.known = () => undefined;
+  blobs.size = () => looked;
+  journal.automatic = false;
+  const session = shard.openSession();
+  const naming = session.book(BOOK).append({ records: [{ ...write(x), blobs: [ref] }] });
+  await shard.book(BOOK).append({ records: [write(own)] });
+  const waiting = session.book(BOOK).append({ records: [write(x)] });
+  await session.close();
+  look(ref.sizeBytes);
+  const refused = Promise.allSettled([naming, waiting]);
+  for (let i = 0; i < 5; i++) {
+    await new Promise(setImmediate);
+    journal.flush();
+  }
+  for (const outcome of await refused) {
+    expect(outcome).toMatchObject({ status: "rejected", reason: { code: "OWNER_UNAVAILABLE" } });
+  }
+  expect((await shard.book(BOOK).readStream(x, 0)).length).toBe(0);
+});
+
 test("F19: replay asserts every condition and decides none", async () => {
   const replay = (when: readonly Condition[], record: NewRecord = write(x)) => {
     const frame = new Frame(at(1), 256);

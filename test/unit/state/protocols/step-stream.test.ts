@@ -282,7 +282,7 @@ describe("a step stream", () => {
     expect(caller.logged).toBe(true);
   });
 
-  it("R3: is in doubt after a part was lost, until the owner has said what the part logged", async () => {
+  it("F17: is in doubt after a part was lost, until the owner has said what the part logged", async () => {
     const book = await openBook();
     for (const logs of [false, true]) {
       const caller = await unlogged(book, 1);
@@ -297,7 +297,7 @@ describe("a step stream", () => {
     }
   });
 
-  it("R3: is in doubt after an append that was not answered, and not after one that was refused", async () => {
+  it("F17: is in doubt after an append that was not answered, and not after one that was refused", async () => {
     const book = await openBook();
     for (const [code, inDoubt] of [
       ["DISK_FULL", false],

@@ -1,0 +1,168 @@
+/**
+ * What a run knows of its instance's records, and where that lets an attempt begin.
+ *
+ * Owns: the knowledge whether anything is logged, with all its doubts. Does not own: the attempts (InstanceRun).
+ *
+ * Y1. An attempt begins with what the log says: nothing, INIT, pins, steps or DONE.
+ * Y2. Nothing that one epoch said is used in another one (F1).
+ * Y3. An instance that may have been finished by somebody else is never begun from its input again (F20).
+ */
+import { hasCode } from "../../state/errors.ts";
+import type { SeqNum } from "../../state/ids.ts";
+import { type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { decodeStep, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
+import { type Origin, StepStream } from "../../state/protocols/index.ts";
+import { stepTag } from "../../state/tags.ts";
+import type { InstanceOutcome, InstanceSpec, InvocationContext } from "./context.ts";
+import { childPins, encodeInit, initOf, payloadBlobs } from "./instance-record.ts";
+import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
+
+/** An attempt that has logged nothing may so often be overtaken by others. */
+const OVERTAKEN_MAX = 8;
+
+export class InstanceHistory {
+  readonly #context: InvocationContext;
+  readonly #spec: InstanceSpec;
+  #isFresh = true;
+  /** The epoch in which the instance was last known to be in the log. */
+  #loggedIn: number | null;
+  /** The initial cursor of an attempt of which nobody knows whether it logged anything; null when there is none. */
+  #doubted: SeqNum | null = null;
+  #overtaken = 0;
+
+  constructor(context: InvocationContext, spec: InstanceSpec) {
+    this.#context = context;
+    this.#spec = spec;
+    this.#loggedIn = spec.begin.kind === "unlogged" ? null : spec.epoch;
+  }
+
+  get mayBeLogged(): boolean {
+    return this.#loggedIn !== null || this.#doubted !== null;
+  }
+
+  /** The stream that the next attempt walks along, or the outcome when the log has it. */
+  async begin(shard: Shard): Promise<StepStream | InstanceOutcome> {
+    const { begin, epoch, tenant, instance } = this.#spec;
+    const isFresh = this.#isFresh && shard.epoch === epoch;
+    this.#isFresh = false;
+    if (!isFresh || begin.kind === "logged") {
+      return this.#reload(shard);
+    }
+    return begin.kind === "unlogged"
+      ? this.#unlogged(shard, begin.initialCursor, begin.dependency)
+      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins });
+  }
+
+  /** Notes what an attempt that has ended left in the log. */
+  async settle(shard: Shard, steps: StepStream): Promise<void> {
+    if (steps.inDoubt) {
+      this.#doubted = steps.pins.initialCursor;
+      await steps.settle();
+      this.#doubted = null;
+    }
+    if (steps.logged) {
+      this.#loggedIn = shard.epoch;
+    }
+  }
+
+  /** An attempt has to begin anew because of what others did. */
+  overtaken(): void {
+    this.#overtaken += 1;
+  }
+
+  async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
+    const { tenant, instance, init } = this.#spec;
+    const book = shard.book(tenant);
+    const { records, tail } = await book.readStream(stepTag(instance), 0);
+    const [first, second] = records;
+    if (first === undefined) {
+      return this.#absent(shard, tail);
+    }
+    this.#loggedIn = shard.epoch;
+    const last = records.at(-1);
+    if (last !== undefined && last.kind === RecordKind.done) {
+      return completedOutcome(shard, last);
+    }
+    if (first.kind === RecordKind.invoke) {
+      const origin: Origin = { kind: "pinned", pins: childPins(first, initOf(first)) };
+      return new StepStream(book, instance, origin, records.slice(1));
+    }
+    const pins = second === undefined ? null : decodeStep(second.data).pins;
+    const origin: Origin =
+      pins === null ? { kind: "initialised", pins: this.#draw(tail) } : { kind: "pinned", pins: ownPins(pins) };
+    const steps = new StepStream(book, instance, origin, records.slice(1));
+    steps.consulted(first.seqnum);
+    this.#context.log.debug(`replaying ${records.length - 1} steps`, { tenant, instance, functionName: init.functionName });
+    return steps;
+  }
+
+  /** Nothing is in the log: the stream of an instance that begins from its input, or why that must not be. */
+  async #absent(shard: Shard, tail: SeqNum): Promise<StepStream | InstanceOutcome> {
+    const { begin, epoch, instance } = this.#spec;
+    if (this.#loggedIn === shard.epoch || (await this.#mayBeCollected(shard))) {
+      return expiredOutcome(instance);
+    }
+    this.#doubted = null;
+    if (begin.kind !== "unlogged" || shard.epoch !== epoch) {
+      const message = `the owner was restarted before instance ${instance} was durable`;
+      return { kind: "failed", code: "EPOCH_CHANGED", message };
+    }
+    return this.#overtaken < OVERTAKEN_MAX ? this.#unlogged(shard, tail, begin.dependency) : this.#initialise(shard, tail);
+  }
+
+  /**
+   * Whether an attempt in doubt may have been logged, finished by somebody else and collected since: only when the floor has passed
+   * its initial cursor.
+   */
+  async #mayBeCollected(shard: Shard): Promise<boolean> {
+    if (this.#doubted === null) {
+      return false;
+    }
+    const { tenant, instance } = this.#spec;
+    try {
+      await shard.book(tenant).readPrev(stepTag(instance), this.#doubted);
+      return false;
+    } catch (error) {
+      if (hasCode(error, "TRIMMED")) {
+        return true;
+      }
+      throw error;
+    }
+  }
+
+  #unlogged(shard: Shard, initialCursor: SeqNum, dependency: SeqNum): StepStream {
+    const { tenant, instance } = this.#spec;
+    const origin: Origin = { kind: "unlogged", pins: this.#draw(initialCursor), init: () => this.#initRecord() };
+    const steps = new StepStream(shard.book(tenant), instance, origin);
+    steps.consulted(dependency);
+    return steps;
+  }
+
+  /**
+   * Begins with an INIT after all. From now on nothing that the instance may read is collected (F11), and a lost update is a step
+   * and no reason to begin anew (F10): it gets to its end, whatever others do.
+   */
+  async #initialise(shard: Shard, tail: SeqNum): Promise<StepStream | InstanceOutcome> {
+    const { tenant, instance } = this.#spec;
+    this.#doubted = tail;
+    await shard.book(tenant).append({ records: [this.#initRecord()], when: [{ tag: stepTag(instance), length: 0 }] });
+    this.#doubted = null;
+    return this.#reload(shard);
+  }
+
+  #initRecord(): NewRecord {
+    const { init, instance } = this.#spec;
+    return { kind: RecordKind.init, tags: [stepTag(instance)], data: encodeInit(init), blobs: payloadBlobs(init.input) };
+  }
+
+  #draw(initialCursor: SeqNum): Pins {
+    const { clock, random } = this.#context;
+    const bits = random.bytes(SEED_BYTES + NONCE_BYTES);
+    return { initialCursor, timeMs: clock.now(), seed: bits.subarray(0, SEED_BYTES), nonce: bits.subarray(SEED_BYTES) };
+  }
+}
+
+/** A copy that does not hold on to the record. */
+function ownPins(pins: Pins): Pins {
+  return { ...pins, seed: pins.seed.slice(), nonce: pins.nonce.slice() };
+}
