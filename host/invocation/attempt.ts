@@ -113,7 +113,7 @@ export class Attempt implements SandboxHandler {
     if (this.#isStopped) {
       return;
     }
-    this.#pending.push({ operation, args: Uint8Array.prototype.slice.call(args), waits });
+    this.#pending.push({ operation, args, waits });
     if (!this.#performing) {
       void this.#work();
     }

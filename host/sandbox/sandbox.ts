@@ -73,7 +73,7 @@ export interface OperationReply {
 export interface SandboxHandler {
   /**
    * The guest performs an operation. `waits`: it is suspended until `SandboxCall.reply`; otherwise it went on (a posted step, H5)
-   * and `SandboxCall.acknowledge` must follow. `args` is valid only during this call.
+   * and `SandboxCall.acknowledge` must follow. `args` is the handler's to keep.
    */
   onOperation(operation: number, args: Uint8Array, waits: boolean): void;
   onLog(text: string): void;
