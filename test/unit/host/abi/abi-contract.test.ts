@@ -124,3 +124,7 @@ describe("the engine links what the compiler makes with the types of abi.json", 
     });
   }
 });
+
+it("F15: no import reaches outside of the platform, so nothing can happen there before it is logged", () => {
+  expect(abi.imports.filter((one) => one.class === "outside")).toEqual([]);
+});
