@@ -70,27 +70,33 @@ export class MemoryImage {
   reset(memory: Uint8Array, maxBytes: number): number {
     let rewritten = 0;
     for (let index = 0; index * BLOCK_BYTES < memory.byteLength && rewritten <= maxBytes; index++) {
-      const is = blockOf(memory, index);
-      const should = this.block(index);
-      if (Buffer.compare(is, should) === 0) {
-        continue;
-      }
-      for (let at = 0; at < BLOCK_BYTES; at += PIECE_BYTES) {
-        const piece = should.subarray(at, at + PIECE_BYTES);
-        if (Buffer.compare(is.subarray(at, at + PIECE_BYTES), piece) !== 0) {
-          is.set(piece, at);
-          rewritten += PIECE_BYTES;
-        }
+      if (Buffer.compare(this.block(index), blockOf(memory, index)) !== 0) {
+        rewritten += this.#restore(memory, index);
       }
     }
     return rewritten;
   }
 
-  /** Writes the given blocks of this image into `memory`. */
+  /** Makes the given blocks of `memory` equal to this image, with as little resident as `reset`. */
   copyTo(memory: Uint8Array, blocks: Iterable<number>): void {
     for (const index of blocks) {
-      memory.set(this.block(index), index * BLOCK_BYTES);
+      this.#restore(memory, index);
     }
+  }
+
+  /** Writes the pieces of a block that differ. Returns their bytes. */
+  #restore(memory: Uint8Array, index: number): number {
+    const is = blockOf(memory, index);
+    const should = this.block(index);
+    let rewritten = 0;
+    for (let at = 0; at < BLOCK_BYTES; at += PIECE_BYTES) {
+      const piece = should.subarray(at, at + PIECE_BYTES);
+      if (Buffer.compare(is.subarray(at, at + PIECE_BYTES), piece) !== 0) {
+        is.set(piece, at);
+        rewritten += PIECE_BYTES;
+      }
+    }
+    return rewritten;
   }
 }
 

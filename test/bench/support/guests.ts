@@ -40,16 +40,16 @@ function workOf(seed: number): string {
 }
 
 /**
- * The `hello` sample greets "world" when its input is empty; a copy greets `word` instead. The copies have different bytes in a
- * section that matters, so nothing on the way can take one for the other.
+ * `hello` with an empty input and `sleeper` greet "world"; a copy greets `word` instead. The copies have different bytes in a section
+ * that matters, so nothing on the way can take one for the other.
  *
  * @param word  5 ASCII characters
  */
-export function helloGreeting(hello: Uint8Array, word: string): Uint8Array {
-  const copy = Buffer.from(hello);
+export function helloGreeting(module: Uint8Array, word: string): Uint8Array {
+  const copy = Buffer.from(module);
   const at = copy.indexOf(Buffer.from("world", "utf16le"));
   if (at < 0 || word.length !== 5) {
-    throw new Error(`hello has no "world" to replace by ${JSON.stringify(word)}`);
+    throw new Error(`the module has no "world" to replace by ${JSON.stringify(word)}`);
   }
   copy.write(word, at, "utf16le");
   return copy;
