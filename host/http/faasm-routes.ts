@@ -1,6 +1,8 @@
-/** Faasm's upload service: functions, ping, and what this host does not offer of it. Bodies are text. */
+/** Faasm's upload service: functions, state values, ping, and what this host does not offer of it. Messages are text. */
+import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { NeapError } from "../../state/errors.ts";
+import { objectKey, quote } from "../../state/ids.ts";
 import { mustAct } from "./access.ts";
 import { streamBody } from "./body.ts";
 import type { HttpContext } from "./context.ts";
@@ -11,8 +13,15 @@ interface FunctionPath {
   Params: { user: string; function: string };
 }
 
+interface StatePath {
+  Params: { user: string; key: string };
+}
+
+/** State values are the objects of this prefix: functions read and write them as such. */
+const STATE_PREFIX = "state/";
+
 export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, call: FaasmCall): void {
-  const { access, functions, limits } = context;
+  const { access, functions, objects, limits } = context;
   const target = (request: FastifyRequest<FunctionPath>) => ({
     tenant: mustAct(access.caller(request.raw), tenantField("user", request.params.user)),
     name: nameField("function", request.params.function),
@@ -45,14 +54,39 @@ export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, 
     });
   }
 
+  const stateValue = ({ raw, params }: FastifyRequest<StatePath>) => ({
+    tenant: mustAct(access.caller(raw), tenantField("user", params.user)),
+    key: objectKey(STATE_PREFIX + params.key),
+  });
+
+  app.put<StatePath>("/s/:user/:key", async (request, reply) => {
+    const { tenant, key } = stateValue(request);
+    const body = streamBody(
+      { request: request.raw, response: reply.raw },
+      { maxBytes: limits.objectMaxBytes, code: "OBJECT_TOO_LARGE", what: "the state value" },
+      context,
+    );
+    await objects.put(tenant, key, body, limits.objectMaxBytes);
+    return "State upload complete\n";
+  });
+
+  app.get<StatePath>("/s/:user/:key", async (request, reply) => {
+    const { tenant, key } = stateValue(request);
+    const value = await objects.get(tenant, key);
+    if (value === null) {
+      throw new NeapError("UNKNOWN_OBJECT", `there is no state value ${quote(request.params.key)}`);
+    }
+    return reply
+      .type("application/octet-stream")
+      .header("Content-Length", value.sizeBytes)
+      .send(Readable.from(value.stream, { objectMode: false }));
+  });
+
   const unoffered = (what: string) => () => {
     throw new NeapError("NOT_SUPPORTED", what);
   };
   app.put("/p/:user/:function", unoffered("Python functions are not offered by this host; upload a WebAssembly module to /f/"));
-  const state = "Faasm's state values are not offered yet; objects are at /v1/tenants/<tenant>/objects/<key>";
-  app.put("/s/:user/:key", unoffered(state));
-  app.get("/s/:user/:key", unoffered(state));
-  const file = "shared files are not offered yet; objects are at /v1/tenants/<tenant>/objects/<key>";
+  const file = "shared files are not offered by this host; objects are at /v1/tenants/<tenant>/objects/<key>";
   app.put("/file", unoffered(file));
   app.get("/file", unoffered(file));
 }

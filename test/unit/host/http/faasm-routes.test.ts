@@ -62,6 +62,41 @@ describe("functions", () => {
   });
 });
 
+describe("state values", () => {
+  test("PUT /s/<user>/<key> answers Faasm's line, GET gives the bytes back, and a function sees the object state/<key>", async () => {
+    const bytes = Buffer.from([0, 255, 10]);
+    const put = await http.send("PUT", "/s/demo/counter", { body: bytes });
+    expect([put.status, put.text]).toEqual([200, "State upload complete\n"]);
+    const get = await http.send("GET", "/s/demo/counter");
+    expect([get.status, get.headers["content-type"]]).toEqual([200, "application/octet-stream"]);
+    expect(get.bytes.equals(bytes)).toBe(true);
+    expect((await http.send("GET", "/v1/tenants/demo/objects/state/counter")).bytes.equals(bytes)).toBe(true);
+  });
+  test("an empty value is a value", async () => {
+    expect((await http.send("PUT", "/s/demo/empty", { body: "" })).status).toBe(200);
+    const get = await http.send("GET", "/s/demo/empty");
+    expect([get.status, get.bytes.length]).toEqual([200, 0]);
+  });
+  test("an absent value answers 404", async () => {
+    const get = await http.send("GET", "/s/demo/absent");
+    expect([get.status, get.headers["neap-error"], get.text]).toEqual([
+      404,
+      "UNKNOWN_OBJECT",
+      'there is no state value "absent"',
+    ]);
+  });
+  test.each([
+    ["/s/../x", "BAD_NAME"],
+    ["/s/demo/a%00b", "BAD_KEY"],
+    [`/s/demo/${"x".repeat(1100)}`, "BAD_KEY"],
+  ])("the name in %s answers 400", async (path, code) => {
+    for (const method of ["PUT", "GET"]) {
+      const answer = await http.send(method, path, method === "PUT" ? { body: "x" } : {});
+      expect([answer.status, answer.headers["neap-error"]]).toEqual([400, code]);
+    }
+  });
+});
+
 describe("the rest of Faasm's upload service", () => {
   test("GET /ping answers PONG", async () => {
     const answer = await http.send("GET", "/ping");
@@ -69,8 +104,6 @@ describe("the rest of Faasm's upload service", () => {
   });
   test.each([
     ["PUT", "/p/demo/x"],
-    ["PUT", "/s/demo/key"],
-    ["GET", "/s/demo/key"],
     ["PUT", "/file"],
     ["GET", "/file"],
   ])("%s %s is not offered and says so with 501", async (method, path) => {
