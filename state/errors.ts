@@ -42,6 +42,12 @@ export const STATE_ERRORS = {
     status: 507,
     meaning: "The disk has no room for another record; nothing was ordered.",
   },
+  DISK_FAILED: {
+    fault: "dependency",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "The system refused to read or write the value of an object; nothing was changed.",
+  },
   JOURNAL_DAMAGED: {
     fault: "dependency",
     retry: "never",

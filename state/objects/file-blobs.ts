@@ -50,8 +50,8 @@ export class FileBlobs implements OwnedBlobs {
     const unique = this.#hex();
     const path = join(this.#directory, INCOMING, unique);
     const final = name ?? (`${this.#epoch}-${unique}` as BlobName);
-    const file = await orDiskFull(open(path, "wx"));
-    return new FileBlobWriter(file, path, (sizeBytes) => orDiskFull(this.#adopt(path, final, sizeBytes)));
+    const file = await onDisk(open(path, "wx"));
+    return new FileBlobWriter(file, path, (sizeBytes) => onDisk(this.#adopt(path, final, sizeBytes)));
   }
 
   known(name: BlobName): number | undefined {
@@ -93,7 +93,7 @@ export class FileBlobs implements OwnedBlobs {
     try {
       let read = 0;
       while (read < bytes.byteLength) {
-        const { bytesRead } = await file.read(bytes, read, bytes.byteLength - read, offset + read);
+        const { bytesRead } = await onDisk(file.read(bytes, read, bytes.byteLength - read, offset + read));
         if (bytesRead === 0) {
           throw missing(name);
         }
@@ -179,14 +179,14 @@ class FileBlobWriter implements BlobWriter {
     let written = 0;
     while (written < chunk.byteLength) {
       const writing = this.#file.write(chunk, written, chunk.byteLength - written, this.#sizeBytes);
-      const { bytesWritten } = await orDiskFull(writing);
+      const { bytesWritten } = await onDisk(writing);
       written += bytesWritten;
       this.#sizeBytes += bytesWritten;
     }
   }
 
   async commit(): Promise<BlobRef> {
-    await orDiskFull(this.#file.sync());
+    await onDisk(this.#file.sync());
     this.#isOpen = false;
     await this.#file.close();
     return this.#adopt(this.#sizeBytes);
@@ -209,23 +209,32 @@ function missing(name: BlobName): NeapError {
   return new NeapError("BLOB_MISSING", `blob ${quote(name)} is not held here`);
 }
 
-/** @throws DISK_FULL instead of the system's errors that say so */
-async function orDiskFull<T>(work: Promise<T>): Promise<T> {
+/** @throws DISK_FULL, DISK_FAILED  instead of the system's errors */
+async function onDisk<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (isNoRoom(error)) {
-      throw new NeapError("DISK_FULL", "the disk has no room for the value of an object; nothing was changed", { cause: error });
-    }
-    throw error;
+    throw isNoRoom(error)
+      ? new NeapError("DISK_FULL", "the disk has no room for the value of an object; nothing was changed", { cause: error })
+      : diskFailed(error);
   }
+}
+
+/** Of EIO, EMFILE, EROFS …; what is not a failure of the system is passed on. */
+function diskFailed(error: unknown): unknown {
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
+  return typeof syscall === "string"
+    ? new NeapError("DISK_FAILED", `${syscall} of the value of an object failed with ${code}; nothing was changed`, {
+        cause: error,
+      })
+    : error;
 }
 
 function ignoreMissing<T>(error: unknown, value: T): T {
   if ((error as { code?: unknown }).code === "ENOENT") {
     return value;
   }
-  throw error;
+  throw diskFailed(error);
 }
 
 async function syncFolder(path: string): Promise<void> {

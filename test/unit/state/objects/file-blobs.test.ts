@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -117,6 +117,17 @@ test("a blob whose file was lost is missing, and does not end in anything else",
   await rm(join(directory, name.slice(-2), name));
   await expect(blobs.read(name, 0, 1)).rejects.toMatchObject({ code: "BLOB_MISSING" });
   expect(await blobs.size(name)).toBeNull();
+});
+
+test("what the system refuses answers DISK_FAILED with call and error, and changes nothing", async () => {
+  const blobs = await open();
+  const { name } = await put(blobs, "1");
+  const path = join(directory, name.slice(-2), name);
+  await rm(path);
+  await mkdir(path);
+  await expect(blobs.read(name, 0, 1)).rejects.toMatchObject({ code: "DISK_FAILED", message: expect.stringContaining("EISDIR") });
+  await rm(join(directory, "incoming"), { recursive: true });
+  await expect(blobs.create()).rejects.toMatchObject({ code: "DISK_FAILED", message: expect.stringMatching(/^open .* ENOENT/) });
 });
 
 test("no name leads out of the folder", async () => {
