@@ -1,7 +1,7 @@
 /** Native calls: a function's input is the request's body, its output the answer's. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { NeapError } from "../../state/errors.ts";
-import { type LogBookId, quote } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, quote } from "../../state/ids.ts";
 import type { CallAnswer, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { mustAct } from "./access.ts";
 import { readBody } from "./body.ts";
@@ -60,10 +60,24 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     const instance = instanceField(request.params.instance);
     const status = await invocations.statusOfInstance(instance, tenant);
     if (status.kind === "unknown") {
-      throw new NeapError("UNKNOWN_INSTANCE", `no instance of ${tenant} has the id ${quote(instance)}`);
+      throw unknownInstance(instance, tenant);
     }
     return reply.send(statusJson(status));
   });
+
+  app.get<InstancePath>("/v1/tenants/:tenant/calls/:instance/steps", async (request) => {
+    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+    const instance = instanceField(request.params.instance);
+    const steps = await invocations.timeline(instance, tenant);
+    if (steps.length === 0) {
+      throw unknownInstance(instance, tenant);
+    }
+    return { instance, steps };
+  });
+}
+
+function unknownInstance(instance: InstanceId, tenant: LogBookId): NeapError {
+  return new NeapError("UNKNOWN_INSTANCE", `no instance of ${tenant} has the id ${quote(instance)}`);
 }
 
 function send(reply: FastifyReply, { status, type, body, headers }: NativeAnswer): void {

@@ -1,12 +1,12 @@
 /** What the log tells about calls: their status and the tree of calls they made. Every answer waits until it is durable (F8). */
 import { hasCode } from "../../state/errors.ts";
-import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
-import { type LogRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
-import { callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
+import { kindName, type LogRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import { parkReason } from "./attempt-notes.ts";
 import type { InvocationContext } from "./context.ts";
 import { doneOf, initOf } from "./instance-record.ts";
-import type { CallDescription, CallGraphNode, CallStatus } from "./invocation.ts";
+import type { CallDescription, CallGraphNode, CallStatus, TimelineEntry } from "./invocation.ts";
 import { fromPayload } from "./payloads.ts";
 
 /** The records of an instance, read once. */
@@ -31,6 +31,17 @@ export class Chronicle {
 
   async statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
     return this.#statusOf(await this.#shard(), tenant, instance);
+  }
+
+  async timeline(instance: InstanceId, tenant: LogBookId): Promise<readonly TimelineEntry[]> {
+    const shard = await this.#shard();
+    const steps = await this.#records(shard, tenant, stepTag(instance));
+    const notes = await this.#records(shard, tenant, attemptTag(instance));
+    await shard.whenDurable(Math.max(steps.at(-1)?.seqnum ?? 0, notes.at(-1)?.seqnum ?? 0) as SeqNum);
+    return [
+      ...steps.map((record, position) => timelineEntry(record, position)),
+      ...notes.map((record) => timelineEntry(record, null)),
+    ].sort((a, b) => a.seqnum - b.seqnum);
   }
 
   async graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null> {
@@ -103,7 +114,7 @@ export class Chronicle {
   }
 
   async #story(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<Story | null> {
-    const records = await this.#records(shard, tenant, instance);
+    const records = await this.#records(shard, tenant, stepTag(instance));
     const first = records[0];
     if (first === undefined) {
       await shard.whenDurable(await shard.book(tenant).tail());
@@ -125,9 +136,9 @@ export class Chronicle {
     return { description, steps: records.slice(1), done };
   }
 
-  async #records(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<readonly LogRecord[]> {
+  async #records(shard: Shard, tenant: LogBookId, tag: Tag): Promise<readonly LogRecord[]> {
     try {
-      return (await shard.book(tenant).readStream(stepTag(instance), 0)).records;
+      return (await shard.book(tenant).readStream(tag, 0)).records;
     } catch (error) {
       if (hasCode(error, "TRIMMED")) {
         return [];
@@ -135,4 +146,8 @@ export class Chronicle {
       throw error;
     }
   }
+}
+
+function timelineEntry({ kind, seqnum, timeMs, tags }: LogRecord, position: number | null): TimelineEntry {
+  return { position, kind: kindName(kind), seqnum, timeMs, tags: tags.slice(1) };
 }

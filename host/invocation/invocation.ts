@@ -1,5 +1,5 @@
 /** The contract of the invocation layer, as the HTTP routes see it. */
-import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 
 export interface CallRequest {
   readonly tenant: LogBookId;
@@ -69,6 +69,18 @@ export interface CallDescription {
   readonly finishedMs: number | null;
 }
 
+/** A record of an instance's step stream, or about its attempts. */
+export interface TimelineEntry {
+  /** Place in the step stream, from 0; null for a record about attempts. */
+  readonly position: number | null;
+  /** "init", "write", "invoke", "done" … */
+  readonly kind: string;
+  readonly seqnum: SeqNum;
+  readonly timeMs: number;
+  /** The other streams that the record is in: "o/<object>", "i/<child>" … */
+  readonly tags: readonly string[];
+}
+
 export interface CallGraphNode {
   readonly call: CallDescription;
   readonly returnValue: number | null;
@@ -81,6 +93,8 @@ export interface Invocations {
   /** By call id; `tenant` undefined looks in all LogBooks, and an id that several tenants use is `unknown` then. Waits for durability (F8). */
   status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus>;
   statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus>;
+  /** What the log holds of an instance, in its order; empty when it holds nothing. */
+  timeline(instance: InstanceId, tenant: LogBookId): Promise<readonly TimelineEntry[]>;
   /** The tree of chained calls, from the log. */
   graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null>;
   /** Unfinished instances of a tenant with their attempts and whether they are parked. */

@@ -24,7 +24,7 @@ import {
 } from "./context.ts";
 import { encodeInit, type InstanceInit, initOf, NO_SEED, payloadBlobs } from "./instance-record.ts";
 import { InstanceRun } from "./instance-run.ts";
-import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations } from "./invocation.ts";
+import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
 import { fromPayload, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
@@ -96,6 +96,10 @@ class Service implements InvocationService {
 
   statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
     return this.#chronicle.statusOfInstance(instance, tenant);
+  }
+
+  timeline(instance: InstanceId, tenant: LogBookId): Promise<readonly TimelineEntry[]> {
+    return this.#chronicle.timeline(instance, tenant);
   }
 
   graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null> {

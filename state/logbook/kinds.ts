@@ -25,3 +25,10 @@ export const RecordKind = {
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
+
+/** As it is called in this table: "write". */
+export function kindName(kind: RecordKind): string {
+  return NAMES.get(kind) ?? String(kind);
+}
+
+const NAMES: ReadonlyMap<RecordKind, string> = new Map(Object.entries(RecordKind).map(([name, kind]) => [kind, name]));

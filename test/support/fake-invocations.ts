@@ -10,6 +10,7 @@ import type {
   CallStatus,
   CallTrace,
   Invocations,
+  TimelineEntry,
 } from "../../host/invocation/invocation.ts";
 import type { ModuleHash } from "../../host/modules/artefact.ts";
 import type { Functions, FunctionVersion } from "../../host/modules/functions.ts";
@@ -73,6 +74,12 @@ export class FakeInvocations implements Invocations {
   async statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
     const found = this.#kept.find(({ description }) => description.instance === instance && description.tenant === tenant);
     return found?.status ?? { kind: "unknown" };
+  }
+
+  async timeline(instance: InstanceId): Promise<readonly TimelineEntry[]> {
+    const found = this.#kept.find(({ description }) => description.instance === instance);
+    const timeMs = found?.description.startedMs ?? 0;
+    return found === undefined ? [] : [{ position: 0, kind: "init", seqnum: seqNum(1), timeMs, tags: [] }];
   }
 
   async graph(callId: number): Promise<CallGraphNode | null> {

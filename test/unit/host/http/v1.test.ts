@@ -100,8 +100,16 @@ describe("calls", () => {
     expect(answer.headers["content-type"]).toBe("application/problem+json");
   });
   test.each(["1-absent", "..", "a%2Fb", "x".repeat(300)])("an unknown instance %s answers 404", async (instance) => {
-    const answer = await http.send("GET", `/v1/tenants/demo/calls/${instance}`);
-    expect([answer.status, JSON.parse(answer.text).code]).toEqual([404, "UNKNOWN_INSTANCE"]);
+    for (const path of [`/v1/tenants/demo/calls/${instance}`, `/v1/tenants/demo/calls/${instance}/steps`]) {
+      const answer = await http.send("GET", path);
+      expect([answer.status, JSON.parse(answer.text).code]).toEqual([404, "UNKNOWN_INSTANCE"]);
+    }
+  });
+  test("the steps of a call are listed", async () => {
+    const { instance } = JSON.parse((await http.send("POST", calls("echo"), { headers: { Prefer: "respond-async" } })).text);
+    const answer = await http.send("GET", `/v1/tenants/demo/calls/${instance}/steps`);
+    const step = { position: 0, kind: "init", seqnum: 1, timeMs: 1_700_000_000_000, tags: [] };
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { instance, steps: [step] }]);
   });
 });
 

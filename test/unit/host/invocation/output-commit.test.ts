@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { InstanceId } from "../../../../state/ids.ts";
 import { ObjectStore } from "../../../../state/objects/index.ts";
+import { keyTag, STEP_TAG_PREFIX } from "../../../../state/tags.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
@@ -101,6 +103,22 @@ describe("F8: nothing leaves before everything it rests on is durable", () => {
     expect(await leavesEarly(host.invocations.unfinished(TENANT))).toBe(false);
     gate.resolve();
     await leavesEarly(Promise.all([call, second]));
+  });
+
+  it("the timeline of a call whose last step is not durable", async () => {
+    const call = host.call({ functionName: "write", input: "new", key: "k" });
+    await settled();
+    const { records } = await host.book.readStream(keyTag("write", "k"), 0);
+    const instance = records[0]?.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
+    const asked = host.invocations.timeline(instance, TENANT);
+    expect(await leavesEarly(asked)).toBe(false);
+    const told = (await asked).map(({ position, kind, tags }) => [position, kind, ...tags]);
+    expect(told).toEqual([
+      [0, "init", "k/write/k"],
+      [1, "write", "o/x"],
+      [2, "done"],
+    ]);
+    await call;
   });
 
   it("the status of a call that is parked, not durably yet", async () => {
