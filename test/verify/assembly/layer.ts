@@ -1,0 +1,73 @@
+// One layer of the call tree. Input: "<layer> <program>"; what programs look like is said in ../program.ts. Calls go to "layer-<layer + 1>".
+import { input, objects, output, sleep, start, StartedCall } from "../../../guest-sdk/assembly";
+
+let amount: i64 = 0;
+
+export function main(): i32 {
+  const program = new Program(input());
+  const next = program.number() + 1;
+  while (!program.isOver) {
+    run(program, <i32>next);
+  }
+  output("done");
+  return 0;
+}
+
+function run(program: Program, next: i32): void {
+  const operation = program.word();
+  if (operation == "increment") {
+    const key = "counter/" + program.word();
+    amount = program.number();
+    objects.update(key, (old) => ((old === null ? <i64>0 : I64.parseInt(old)) + amount).toString());
+  } else if (operation == "set") {
+    objects.put("scratch/" + program.word(), program.word());
+  } else if (operation == "get") {
+    objects.get("scratch/" + program.word());
+  } else if (operation == "clear") {
+    objects.remove("scratch/" + program.word());
+  } else if (operation == "wait") {
+    sleep(program.number());
+  } else if (operation == "call") {
+    const calls = new Array<StartedCall>(<i32>program.number());
+    for (let i = 0; i < calls.length; i++) {
+      calls[i] = start("layer-" + next.toString(), next.toString() + " " + program.text());
+    }
+    // A call that failed is no reason to stop: what it did before stays.
+    for (let i = 0; i < calls.length; i++) {
+      calls[i].wait();
+    }
+  } else if (operation == "fail") {
+    throw new Error("as the program says");
+  } else {
+    throw new Error("unknown operation " + operation);
+  }
+}
+
+/** Reads a program from its beginning to its end. */
+class Program {
+  private at: i32 = 0;
+
+  constructor(private readonly source: string) {}
+
+  get isOver(): bool {
+    return this.at >= this.source.length;
+  }
+
+  word(): string {
+    const end = this.source.indexOf(" ", this.at);
+    const word = this.source.substring(this.at, end);
+    this.at = end + 1;
+    return word;
+  }
+
+  number(): i64 {
+    return I64.parseInt(this.word());
+  }
+
+  text(): string {
+    const length = <i32>this.number();
+    const text = this.source.substring(this.at, this.at + length);
+    this.at += length;
+    return text;
+  }
+}
