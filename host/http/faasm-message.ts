@@ -40,7 +40,8 @@ const KEY_TYPES: ReadonlyMap<string, "string" | "boolean" | "integer"> = new Map
 export interface FaasmMessage {
   readonly user: string;
   readonly function: string;
-  readonly input_data: string;
+  /** The UTF-8 bytes of `input_data`; null when it has half of a surrogate pair. */
+  readonly input: Uint8Array | null;
   readonly async: boolean;
   /** 0: none. */
   readonly id: number;
@@ -54,7 +55,7 @@ export interface FaasmMessage {
   readonly func_ptr: number;
 }
 
-const DEFAULTS: FaasmMessage = {
+const DEFAULTS = {
   user: "",
   function: "",
   input_data: "",
@@ -69,6 +70,9 @@ const DEFAULTS: FaasmMessage = {
   mpi: false,
   func_ptr: 0,
 };
+
+/** Of other texts than the input. No longer one has a meaning here, and messages show less. */
+const TEXT_KEPT_MAX = 1024;
 
 export const CALL_ID_MAX = 2 ** 31 - 1;
 
@@ -104,10 +108,11 @@ function checkTypes(given: Record<string, unknown>): FaasmMessage {
         const found = typeof value === "number" && type === "integer" ? String(value) : describe(value);
         throw new NeapError("BAD_REQUEST", `${key} must be a ${wanted}, is ${found}`);
       }
-      message[key] = value;
+      message[key] = typeof value === "string" && key !== "input_data" ? value.slice(0, TEXT_KEPT_MAX) : value;
     }
   }
-  return message as unknown as FaasmMessage;
+  const { input_data, ...rest } = message as unknown as typeof DEFAULTS;
+  return { ...rest, input: input_data.isWellFormed() ? Buffer.from(input_data) : null };
 }
 
 /** @throws BAD_REQUEST */

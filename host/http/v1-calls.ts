@@ -4,7 +4,7 @@ import { NeapError } from "../../state/errors.ts";
 import { type LogBookId, quote } from "../../state/ids.ts";
 import type { CallAnswer, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { mustAct } from "./access.ts";
-import { readBody } from "./body.ts";
+import { takeBody } from "./body.ts";
 import { callHeaders } from "./call-headers.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
@@ -36,7 +36,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     const functionName = nameField("function", request.params.function);
     const key = idempotencyKey(request.raw);
     const forbidPushDown = pushDownForbidden(request);
-    const input = await readBody(
+    const input = await takeBody(
       { request: request.raw, response: reply.raw },
       { maxBytes: limits.inputMaxBytes, code: "BODY_TOO_LARGE", what: "the input" },
       context,
