@@ -5,7 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
-import { describeJsonFault } from "./json-fault.ts";
+import { describeJsonFault, parseShallowJson } from "./json-scan.ts";
 
 /** Keys with a meaning, with their types. All others, Faasm's internal ones (`exec_host`, `result_key` …) among them, are ignored. */
 const KEY_TYPES: ReadonlyMap<string, "string" | "boolean" | "integer"> = new Map([
@@ -78,6 +78,15 @@ export const CALL_ID_MAX = 2 ** 31 - 1;
 
 /** @throws BAD_REQUEST  empty body, no object, wrong type; MALFORMED_JSON with the position */
 export function parseFaasmMessage(body: Buffer): FaasmMessage {
+  return parse(body, JSON.parse);
+}
+
+/** The same, slower, and without the memory that a long body of ignored values could take. */
+export function parseLongFaasmMessage(body: Buffer): FaasmMessage {
+  return parse(body, (text) => parseShallowJson(text, (key) => KEY_TYPES.has(key)));
+}
+
+function parse(body: Buffer, parseJson: (text: string) => unknown): FaasmMessage {
   if (body.length === 0) {
     throw new NeapError("BAD_REQUEST", "Empty request");
   }
@@ -87,7 +96,7 @@ export function parseFaasmMessage(body: Buffer): FaasmMessage {
   const text = body.toString();
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseJson(text);
   } catch {
     throw new NeapError("MALFORMED_JSON", `the body is not JSON: ${describeJsonFault(text)}`);
   }

@@ -1,11 +1,10 @@
 /**
  * Parses long bodies of `POST /f/` in a thread of its own: on the main thread nothing may take longer than a millisecond (H27).
  *
- * The thread is started when it is needed and ended when it has not been for a while. It has one body at a time, so that when a body
- * ends it, by the memory that it takes, no other one is lost.
+ * The thread is started when it is needed and ended when it has not been for a while. It has one body at a time.
  */
 import { Worker } from "node:worker_threads";
-import { hasCode, NeapError } from "../../state/errors.ts";
+import { NeapError } from "../../state/errors.ts";
 import type { FaasmMessage } from "./faasm-message.ts";
 
 /** What the thread is given; the buffers are handed over. */
@@ -23,7 +22,10 @@ interface Waiting {
 
 const KEEP_MS = 30_000;
 const MIB = 1024 * 1024;
-/** JavaScript heap: the text and the input in it, two bytes per character each, and as much again for what else is in the body. */
+/**
+ * JavaScript heap: the text and the input in it, two bytes per character each, twice. No body takes more: a thread without memory would
+ * take the process down.
+ */
 const HEAP_BYTES_PER_BYTE = 8;
 const HEAP_MIN_MIB = 64;
 
@@ -38,10 +40,7 @@ export class MessageThread {
     this.#bodyMaxBytes = bodyMaxBytes;
   }
 
-  /**
-   * As `parseFaasmMessage` of all blocks. The blocks are detached.
-   * @throws BODY_TOO_LARGE  what the body holds takes too much memory
-   */
+  /** As `parseFaasmMessage` of all blocks together, which are handed over. */
   parse(job: MessageJob): Promise<FaasmMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<FaasmMessage>();
     this.#waiting.push({ job, resolve, reject });
@@ -97,9 +96,7 @@ export class MessageThread {
       this.#next();
     });
     worker.on("error", (error) => {
-      failure = hasCode(error, "ERR_WORKER_OUT_OF_MEMORY")
-        ? new NeapError("BODY_TOO_LARGE", "what the body holds takes more memory to parse than a request has")
-        : error;
+      failure = error;
     });
     worker.on("exit", () => {
       if (this.#worker === worker) {

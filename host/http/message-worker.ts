@@ -1,7 +1,7 @@
 /** The thread behind MessageThread. */
 import { parentPort } from "node:worker_threads";
 import { NeapError } from "../../state/errors.ts";
-import { parseFaasmMessage } from "./faasm-message.ts";
+import { parseLongFaasmMessage } from "./faasm-message.ts";
 import type { MessageAnswer, MessageJob } from "./message-thread.ts";
 
 parentPort?.on("message", (job: MessageJob) => {
@@ -11,7 +11,7 @@ parentPort?.on("message", (job: MessageJob) => {
 
 function answerOf(job: MessageJob): { answer: MessageAnswer; transfer: ArrayBuffer[] } {
   try {
-    const message = parseFaasmMessage(Buffer.concat(job));
+    const message = parseLongFaasmMessage(Buffer.concat(job));
     if (message.input === null) {
       return { answer: { kind: "parsed", message }, transfer: [] };
     }
