@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { MessageThread } from "../../../../host/http/message-thread.ts";
 import { HttpFixture } from "../../../support/http-fixture.ts";
 
 const MIB = 1024 * 1024;
 /** What one unit of work of the main thread gets of a body: what the socket gives at a time. */
 const CHUNK_MAX_BYTES = 64 * 1024;
+const PARSED_HERE_MAX_BYTES = 32 * 1024;
 const CALLS = "/v1/tenants/demo/functions/echo/calls";
 
 let http: HttpFixture;
@@ -71,6 +72,18 @@ describe("H27: a native body", () => {
 
 describe("H27: a JSON body that is parsed in a thread", () => {
   const good = { user: "demo", function: "echo" };
+  test("is not parsed on the main thread", async () => {
+    const parse = vi.spyOn(JSON, "parse");
+    const sizes = [100, 31 * 1024, 33 * 1024, MIB, 3 * MIB];
+    for (const size of sizes) {
+      expect((await http.call({ ...good, input_data: "x".repeat(size) })).text.length).toBe(size);
+    }
+    const parsedHere = parse.mock.calls.map(([text]) => text.length);
+    parse.mockRestore();
+    expect(parsedHere.length).toBe(2);
+    expect(Math.max(...parsedHere)).toBeLessThanOrEqual(PARSED_HERE_MAX_BYTES);
+  });
+
   test.each([100_000, 3 * MIB])("of %i characters and more is the same call", async (length) => {
     const input_data = `\u00e9"\n\u{1f40b}${"x".repeat(length)}`;
     const answer = await http.call({ ...good, input_data, forbid_ndp: true }, { "Idempotency-Key": `k${length}` });
