@@ -63,7 +63,7 @@ const EMPTY = Buffer.alloc(0);
 /** Puts chunks together, a chunk at a time once there are many: no call takes long. */
 class Gathering {
   readonly #wholeMaxBytes: number;
-  #chunks: Buffer[] = [];
+  readonly #chunks: Buffer[] = [];
   #sizeBytes = 0;
   readonly #blocks: Uint8Array<ArrayBuffer>[] = [];
   /** Of the last block. */

@@ -52,14 +52,20 @@ export class MessageThread {
 
   /** What is being parsed is given up. */
   async close(): Promise<void> {
+    const stopping = new NeapError("SHUTTING_DOWN", "the host is stopping");
+    this.#current?.reject(stopping);
+    this.#current = null;
+    for (const { reject } of this.#waiting.splice(0)) {
+      reject(stopping);
+    }
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     clearTimeout(this.#idle);
     const worker = this.#worker;
     this.#worker = null;
     await worker?.terminate();
-    for (const { reject } of [...(this.#current === null ? [] : [this.#current]), ...this.#waiting.splice(0)]) {
-      reject(new NeapError("SHUTTING_DOWN", "the host is stopping"));
-    }
-    this.#current = null;
   }
 
   #next(): void {
@@ -67,7 +73,7 @@ export class MessageThread {
     const next = this.#waiting.shift();
     this.#current = next ?? null;
     if (next === undefined) {
-      this.#idle = setTimeout(() => void this.close(), KEEP_MS).unref();
+      this.#idle = setTimeout(() => void this.#end(), KEEP_MS).unref();
       return;
     }
     this.#worker ??= this.#start();
@@ -87,6 +93,9 @@ export class MessageThread {
     worker.unref();
     let failure: unknown = new Error("the thread that parses bodies ended without an answer");
     worker.on("message", (answer: MessageAnswer) => {
+      if (this.#worker !== worker) {
+        return;
+      }
       const current = this.#current;
       if (answer.kind === "parsed") {
         current?.resolve(answer.message);

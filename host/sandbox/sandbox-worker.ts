@@ -87,6 +87,7 @@ export class SandboxWorker {
     attempt.worker = this;
     const { pins, limits, input, part } = start;
     const state = part === undefined ? EMPTY : partStart.encode(part);
+    const isShared = input.buffer instanceof SharedArrayBuffer;
     const frame = {
       type: FrameType.start,
       call: slot,
@@ -98,13 +99,14 @@ export class SandboxWorker {
       y: limits.outputMaxBytes,
       z: input.byteLength,
       body: pins.seed,
+      tail: isShared ? EMPTY : part === undefined ? input : Buffer.concat([input, state]),
     };
-    if (input.buffer instanceof SharedArrayBuffer) {
-      // Slices, as a clone of a view takes its whole buffer along.
-      const beside: SharedStart = { seed: pins.seed.slice(), input, part: state.slice() };
+    if (isShared) {
+      // Copies, as a clone of a view takes its whole buffer along.
+      const beside: SharedStart = { seed: new Uint8Array(pins.seed), input, part: new Uint8Array(state) };
       this.channel.sendAttached(frame, beside);
     } else {
-      this.channel.send({ ...frame, tail: part === undefined ? input : Buffer.concat([input, state]) });
+      this.channel.send(frame);
     }
   }
 

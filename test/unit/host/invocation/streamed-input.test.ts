@@ -76,6 +76,8 @@ describe("a streamed input", () => {
     expect(await refused(host.call(call(80, "z")))).toBe("IDEMPOTENCY_MISMATCH");
     expect(Math.max(...blobs.moved)).toBeLessThanOrEqual(BLOB_CHUNK_BYTES);
     expect(await refused(host.call(call(79, "y")))).toBe("IDEMPOTENCY_MISMATCH");
+    // The same bytes but for the last.
+    expect(await refused(host.call(call(80, "")))).toBe("IDEMPOTENCY_MISMATCH");
     expect(await refused(host.call(call(0, "y")))).toBe("IDEMPOTENCY_MISMATCH");
     expect(host.pool.started).toBe(1);
   });
