@@ -1,12 +1,14 @@
 /** Codes and bodies of Faasm's invocation API. */
+import type { Readable } from "node:stream";
 import { NeapError } from "../../state/errors.ts";
 import type { CallAnswer, CallDescription, CallGraphNode, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { callHeaders, quotedText } from "./call-headers.ts";
 import { type Failure, failureHeaders, failureOf } from "./failure.ts";
+import { jsonBody, TextBytes } from "./json-body.ts";
 
 export interface TextAnswer {
   readonly status: number;
-  readonly body: string | Uint8Array;
+  readonly body: string | Uint8Array | Readable;
   readonly headers: readonly string[];
 }
 
@@ -63,7 +65,7 @@ export function faasmStatus(status: CallStatus, id: number): TextAnswer {
     case "completed": {
       const headers = ["Neap-Instance", status.call.instance];
       return status.result.returnValue === 0
-        ? { status: 200, body: JSON.stringify(messageJson(status.call, status.result)), headers }
+        ? { status: 200, body: jsonBody(messageJson(status.call, status.result)), headers }
         : { status: 500, body: `FAILED: ${failureText(status.result)}`, headers: ["Neap-Error", "CALL_FAILED", ...headers] };
     }
   }
@@ -74,7 +76,7 @@ export function faasmGraph(graph: CallGraphNode | null, id: number): TextAnswer 
   if (graph === null) {
     throw unknownCall(id);
   }
-  return { status: 200, body: JSON.stringify({ root: graphJson(graph) }), headers: ["Neap-Instance", graph.call.instance] };
+  return { status: 200, body: jsonBody({ root: graphJson(graph) }), headers: ["Neap-Instance", graph.call.instance] };
 }
 
 function unknownCall(id: number): NeapError {
@@ -95,12 +97,8 @@ function messageJson(call: CallDescription, result?: CallResult): object {
     function: call.functionName,
     timestamp: call.startedMs,
     ...(call.finishedMs === null ? {} : { finished: call.finishedMs }),
-    ...(call.input.byteLength === 0 ? {} : { input_data: utf8(call.input) }),
-    ...(result === undefined ? {} : { output_data: utf8(result.output), return_value: result.returnValue }),
+    ...(call.input.byteLength === 0 ? {} : { input_data: new TextBytes(call.input, "utf8") }),
+    ...(result === undefined ? {} : { output_data: new TextBytes(result.output, "utf8"), return_value: result.returnValue }),
     instance: call.instance,
   };
-}
-
-function utf8(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }

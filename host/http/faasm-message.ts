@@ -5,7 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
-import { describeJsonFault } from "./json-fault.ts";
+import { describeJsonFault, parseShallowJson } from "./json-scan.ts";
 
 /** Keys with a meaning, with their types. All others, Faasm's internal ones (`exec_host`, `result_key` …) among them, are ignored. */
 const KEY_TYPES: ReadonlyMap<string, "string" | "boolean" | "integer"> = new Map([
@@ -40,7 +40,8 @@ const KEY_TYPES: ReadonlyMap<string, "string" | "boolean" | "integer"> = new Map
 export interface FaasmMessage {
   readonly user: string;
   readonly function: string;
-  readonly input_data: string;
+  /** The UTF-8 bytes of `input_data`; null when it has half of a surrogate pair. */
+  readonly input: Uint8Array | null;
   readonly async: boolean;
   /** 0: none. */
   readonly id: number;
@@ -54,7 +55,7 @@ export interface FaasmMessage {
   readonly func_ptr: number;
 }
 
-const DEFAULTS: FaasmMessage = {
+const DEFAULTS = {
   user: "",
   function: "",
   input_data: "",
@@ -70,10 +71,22 @@ const DEFAULTS: FaasmMessage = {
   func_ptr: 0,
 };
 
+/** Of other texts than the input. No longer one has a meaning here, and messages show less. */
+const TEXT_KEPT_MAX = 1024;
+
 export const CALL_ID_MAX = 2 ** 31 - 1;
 
 /** @throws BAD_REQUEST  empty body, no object, wrong type; MALFORMED_JSON with the position */
 export function parseFaasmMessage(body: Buffer): FaasmMessage {
+  return parse(body, JSON.parse);
+}
+
+/** The same, slower, and without the memory that a long body of ignored values could take. */
+export function parseLongFaasmMessage(body: Buffer): FaasmMessage {
+  return parse(body, (text) => parseShallowJson(text, (key) => KEY_TYPES.has(key)));
+}
+
+function parse(body: Buffer, parseJson: (text: string) => unknown): FaasmMessage {
   if (body.length === 0) {
     throw new NeapError("BAD_REQUEST", "Empty request");
   }
@@ -83,7 +96,7 @@ export function parseFaasmMessage(body: Buffer): FaasmMessage {
   const text = body.toString();
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseJson(text);
   } catch {
     throw new NeapError("MALFORMED_JSON", `the body is not JSON: ${describeJsonFault(text)}`);
   }
@@ -104,10 +117,11 @@ function checkTypes(given: Record<string, unknown>): FaasmMessage {
         const found = typeof value === "number" && type === "integer" ? String(value) : describe(value);
         throw new NeapError("BAD_REQUEST", `${key} must be a ${wanted}, is ${found}`);
       }
-      message[key] = value;
+      message[key] = typeof value === "string" && key !== "input_data" ? value.slice(0, TEXT_KEPT_MAX) : value;
     }
   }
-  return message as unknown as FaasmMessage;
+  const { input_data, ...rest } = message as unknown as typeof DEFAULTS;
+  return { ...rest, input: input_data.isWellFormed() ? Buffer.from(input_data) : null };
 }
 
 /** @throws BAD_REQUEST */

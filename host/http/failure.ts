@@ -1,5 +1,6 @@
 /** From a thrown error to an answer: text with the code in `Neap-Error` for Faasm's routes, problem+json for the native ones. */
 import type { ServerResponse } from "node:http";
+import { pipeline, type Readable } from "node:stream";
 import { InvariantBroken, NeapError } from "../../state/errors.ts";
 import { ERRORS } from "../errors.ts";
 import type { Log } from "../telemetry/index.ts";
@@ -41,16 +42,9 @@ export function failureOf(code: string, message: string): Failure | undefined {
 }
 
 /** A body of problem+json (RFC 9457). `type` names the code, whose text is in docs/reference/errors.md. */
-export function problemBody(failure: Failure, members: object = {}): string {
+export function problem(failure: Failure, members: object = {}): object {
   const { code, status, message } = failure;
-  return JSON.stringify({
-    type: `urn:neap:error:${code}`,
-    title: ERRORS[code]?.meaning ?? code,
-    status,
-    code,
-    detail: message,
-    ...members,
-  });
+  return { type: `urn:neap:error:${code}`, title: ERRORS[code]?.meaning ?? code, status, code, detail: message, ...members };
 }
 
 /** Headers of any failure, flat: name, value, name, value … */
@@ -66,8 +60,19 @@ export function failureHeaders(failure: Failure): string[] {
 }
 
 /** Writes a text answer; harmless when the answer has already begun or the client has gone. */
-export function sendText(response: ServerResponse, status: number, body: string | Uint8Array, headers: readonly string[]): void {
+export function sendText(
+  response: ServerResponse,
+  status: number,
+  body: string | Uint8Array | Readable,
+  headers: readonly string[],
+): void {
   if (response.headersSent || response.destroyed) {
+    return;
+  }
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) {
+    response.writeHead(status, ["Content-Type", "text/plain", ...headers]);
+    // A client that goes away ends both.
+    pipeline(body, response, () => {});
     return;
   }
   const sizeBytes = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;

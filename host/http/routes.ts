@@ -7,7 +7,7 @@ import { discardRest } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import type { FaasmCall } from "./faasm-call.ts";
 import { registerFaasmRoutes, unknownFaasmPath } from "./faasm-routes.ts";
-import { failureHeaders, problemBody, toFailure } from "./failure.ts";
+import { failureHeaders, problem, toFailure } from "./failure.ts";
 import { registerCallRoutes } from "./v1-calls.ts";
 import { registerFunctionRoutes } from "./v1-functions.ts";
 import { registerNodeRoutes } from "./v1-node.ts";
@@ -67,7 +67,7 @@ function sendError(context: HttpContext, error: unknown, request: FastifyRequest
   reply.removeHeader("Content-Length");
   reply.code(failure.status);
   if (isNative(pathOf(request.raw))) {
-    reply.type("application/problem+json").send(Buffer.from(problemBody(failure)));
+    reply.type("application/problem+json").send(Buffer.from(JSON.stringify(problem(failure))));
   } else {
     reply.type("text/plain").send(failure.message);
   }

@@ -117,6 +117,7 @@ class NodeHttpServer implements HttpServer {
     }
     await Promise.all(closed);
     await this.#closeRoutes();
+    await this.#call.close();
   }
 
   #createServer(): Server {

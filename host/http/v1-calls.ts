@@ -1,16 +1,18 @@
 /** Native calls: a function's input is the request's body, its output the answer's. */
+import type { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, quote } from "../../state/ids.ts";
 import type { CallAnswer, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { mustAct } from "./access.ts";
-import { readBody } from "./body.ts";
+import { takeBody } from "./body.ts";
 import { callHeaders } from "./call-headers.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { unfinishedFailure } from "./faasm-answers.ts";
-import { failureHeaders, problemBody } from "./failure.ts";
+import { failureHeaders, problem } from "./failure.ts";
 import { idempotencyKey, instanceField, nameField, tenantField } from "./fields.ts";
+import { jsonBody, TextBytes } from "./json-body.ts";
 
 interface CallPath {
   Params: { tenant: string; function: string };
@@ -23,7 +25,7 @@ interface InstancePath {
 interface NativeAnswer {
   readonly status: number;
   readonly type: string;
-  readonly body: string | Uint8Array;
+  readonly body: string | Uint8Array | Readable;
   readonly headers: readonly string[];
 }
 
@@ -36,7 +38,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     const functionName = nameField("function", request.params.function);
     const key = idempotencyKey(request.raw);
     const forbidPushDown = pushDownForbidden(request);
-    const input = await readBody(
+    const input = await takeBody(
       { request: request.raw, response: reply.raw },
       { maxBytes: limits.inputMaxBytes, code: "BODY_TOO_LARGE", what: "the input" },
       context,
@@ -62,7 +64,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     if (status.kind === "unknown") {
       throw unknownInstance(instance, tenant);
     }
-    return reply.send(statusJson(status));
+    return reply.type("application/json; charset=utf-8").send(jsonBody(statusJson(status)));
   });
 
   app.get<InstancePath>("/v1/tenants/:tenant/calls/:instance/steps", async (request) => {
@@ -114,7 +116,7 @@ function nativeAnswer(answer: CallAnswer, tenant: LogBookId): NativeAnswer {
       return {
         status: failure.status,
         type: PROBLEM,
-        body: problemBody(failure, { instance: answer.instance, ...(pending ? { parked: answer.parked } : {}) }),
+        body: jsonBody(problem(failure, { instance: answer.instance, ...(pending ? { parked: answer.parked } : {}) })),
         headers: [...failureHeaders(failure), ...instance, ...(pending ? location : [])],
       };
     }
@@ -130,14 +132,13 @@ function failed(result: CallResult, instance: string, headers: readonly string[]
   return {
     status: failure.status,
     type: PROBLEM,
-    body: problemBody(failure, { instance, ...resultJson(result) }),
+    body: jsonBody(problem(failure, { instance, ...resultJson(result) })),
     headers: [...failureHeaders(failure), ...headers],
   };
 }
 
 function resultJson({ returnValue, trap, output }: CallResult): object {
-  const outputBase64 = Buffer.from(output.buffer, output.byteOffset, output.byteLength).toString("base64");
-  return { returnValue, ...(trap === undefined ? {} : { trap }), outputBase64 };
+  return { returnValue, ...(trap === undefined ? {} : { trap }), outputBase64: new TextBytes(output, "base64") };
 }
 
 function statusJson(status: Exclude<CallStatus, { kind: "unknown" }>): object {

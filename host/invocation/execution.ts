@@ -8,7 +8,7 @@ import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./c
 import type { LiveAttempts } from "./live-attempts.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { PartOperations } from "./part-operations.ts";
-import { fromPayload } from "./payloads.ts";
+import { guestInput } from "./payloads.ts";
 
 export interface Execution {
   readonly context: InvocationContext;
@@ -24,7 +24,7 @@ export interface Execution {
 export async function execute({ context, runner, attempts, spec, shard, steps, trace }: Execution): Promise<AttemptEnd> {
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
-  const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), fromPayload(shard.blobs, init.input)]);
+  const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), guestInput(shard.blobs, init.input)]);
   const protocol = new HalfmoonRead(steps, shard.blobs);
   const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, trace.moved);
   const children = new ChildOperations({ context, runner, shard, tenant, steps, caller: init, trace });

@@ -3,6 +3,7 @@ export type {
   CallAnswer,
   CallDescription,
   CallGraphNode,
+  CallInput,
   CallRequest,
   CallResult,
   CallStatus,

@@ -1,10 +1,13 @@
 /** The contract of the invocation layer, as the HTTP routes see it. */
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 
+/** Bytes in memory; or a stream, which becomes a blob as it comes, is read once at most, and is left unread when the call is refused. */
+export type CallInput = Uint8Array | AsyncIterable<Uint8Array>;
+
 export interface CallRequest {
   readonly tenant: LogBookId;
   readonly functionName: string;
-  readonly input: Uint8Array;
+  readonly input: CallInput;
   /**
    * Makes the request idempotent. `idempotency`: scope (tenant, function, value); another input is IDEMPOTENCY_MISMATCH (422).
    * `callId`: scope (tenant, value), 1 … 2^31−1; another function or input is CALL_ID_TAKEN (409).
@@ -88,7 +91,10 @@ export interface CallGraphNode {
 }
 
 export interface Invocations {
-  /** @throws UNKNOWN_FUNCTION, IDEMPOTENCY_MISMATCH, CALL_ID_TAKEN, OVERLOADED, RESULT_EXPIRED, and what state/errors.ts lists */
+  /**
+   * A streamed input whose blob is lost with its owner's epoch is `failed` with EPOCH_CHANGED: only its sender can send it again.
+   * @throws what a streamed input throws, UNKNOWN_FUNCTION, IDEMPOTENCY_MISMATCH, CALL_ID_TAKEN, OVERLOADED, RESULT_EXPIRED, and what state/errors.ts lists
+   */
   call(request: CallRequest): Promise<CallAnswer>;
   /** By call id; `tenant` undefined looks in all LogBooks, and an id that several tenants use is `unknown` then. Waits for durability (F8). */
   status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus>;

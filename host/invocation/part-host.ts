@@ -11,7 +11,7 @@ import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { toNeapError } from "./context.ts";
 import { decodeInit, type InstanceInit, payloadBlobs } from "./instance-record.ts";
 import { ObjectOperations } from "./object-operations.ts";
-import { fromPayload } from "./payloads.ts";
+import { guestInput } from "./payloads.ts";
 
 export interface PartHostOptions {
   readonly name: string;
@@ -90,7 +90,7 @@ export class PartHost implements StoragePool {
     }
     const init = decodeInit(request.init);
     const steps = await this.#resume(request, init);
-    const input = await fromPayload(shard.blobs, init.input);
+    const input = await guestInput(shard.blobs, init.input);
     if (part.isCancelled) {
       return { kind: "lost", reason: CANCELLED };
     }

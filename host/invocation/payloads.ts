@@ -1,39 +1,65 @@
 /** Moves inputs, outputs and object values between bytes and what records carry: long ones become blobs first (F6). */
 import { invariant } from "../../state/errors.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
+import { blobPieces, inPieces, receive } from "../../state/objects/index.ts";
 import { PAYLOAD_INLINE_MAX_BYTES, type Payload } from "./instance-record.ts";
+import type { CallInput } from "./invocation.ts";
 
 /** Flushed and linked when this resolves. */
 export async function storeBlob(blobs: BlobStore, bytes: Uint8Array): Promise<BlobRef> {
-  const writer = await blobs.create();
-  try {
-    for (let offset = 0; offset < bytes.byteLength; offset += BLOB_CHUNK_BYTES) {
-      await writer.write(bytes.subarray(offset, offset + BLOB_CHUNK_BYTES));
-    }
-    return await writer.commit();
-  } catch (error) {
-    await writer.abort();
-    throw error;
-  }
+  const stored = await receive(blobs, inPieces(bytes), 0);
+  invariant(stored.kind === "blob", "an empty value needs no blob");
+  return stored.ref;
 }
 
-export async function toPayload(blobs: BlobStore, bytes: Uint8Array): Promise<Payload> {
-  return bytes.byteLength <= PAYLOAD_INLINE_MAX_BYTES
-    ? { kind: "inline", bytes }
-    : { kind: "blob", ref: await storeBlob(blobs, bytes) };
+/** Reads a streamed input to its end; when that fails nothing is left of it, and the error is passed on. */
+export async function toPayload(blobs: BlobStore, input: CallInput): Promise<Payload> {
+  if (input instanceof Uint8Array && input.byteLength <= PAYLOAD_INLINE_MAX_BYTES) {
+    return { kind: "inline", bytes: input };
+  }
+  return receive(blobs, input instanceof Uint8Array ? inPieces(input) : input, PAYLOAD_INLINE_MAX_BYTES);
 }
 
 export async function fromPayload(blobs: BlobStore, payload: Payload): Promise<Uint8Array> {
-  if (payload.kind === "inline") {
-    return payload.bytes;
+  return payload.kind === "inline" ? payload.bytes : load(blobs, payload.ref, new Uint8Array(payload.ref.sizeBytes));
+}
+
+/** What a sandbox is started with: a long input is in shared memory, so that it reaches the worker without one more copy. */
+export async function guestInput(blobs: BlobStore, payload: Payload): Promise<Uint8Array> {
+  return payload.kind === "inline"
+    ? payload.bytes
+    : load(blobs, payload.ref, new Uint8Array(new SharedArrayBuffer(payload.ref.sizeBytes)));
+}
+
+async function load(blobs: BlobStore, ref: BlobRef, bytes: Uint8Array): Promise<Uint8Array> {
+  const { name, sizeBytes } = ref;
+  let offset = 0;
+  for await (const piece of blobPieces(blobs, ref)) {
+    bytes.set(piece, offset);
+    offset += piece.byteLength;
   }
-  const { name, sizeBytes } = payload.ref;
-  const bytes = new Uint8Array(sizeBytes);
-  for (let offset = 0; offset < sizeBytes; ) {
-    const chunk = await blobs.read(name, offset, BLOB_CHUNK_BYTES);
-    invariant(chunk.byteLength > 0, `blob ${name} ends at ${offset} of ${sizeBytes} bytes`);
-    bytes.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
+  invariant(offset === sizeBytes, `blob ${name} ends at ${offset} of ${sizeBytes} bytes`);
   return bytes;
+}
+
+/** Whether both are the same bytes; compared piece by piece. */
+export async function samePayload(blobs: BlobStore, a: Payload, b: Payload): Promise<boolean> {
+  if (a.kind === "inline" || b.kind === "inline") {
+    // Of equal bytes both are inline, or neither is.
+    return a.kind === "inline" && b.kind === "inline" && Buffer.compare(a.bytes, b.bytes) === 0;
+  }
+  const { sizeBytes } = a.ref;
+  if (sizeBytes !== b.ref.sizeBytes) {
+    return false;
+  }
+  for (let offset = 0; offset < sizeBytes; offset += BLOB_CHUNK_BYTES) {
+    const [left, right] = await Promise.all([
+      blobs.read(a.ref.name, offset, BLOB_CHUNK_BYTES),
+      blobs.read(b.ref.name, offset, BLOB_CHUNK_BYTES),
+    ]);
+    if (Buffer.compare(left, right) !== 0) {
+      return false;
+    }
+  }
+  return true;
 }

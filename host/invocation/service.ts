@@ -22,11 +22,11 @@ import {
   mintInstance,
   Trace,
 } from "./context.ts";
-import { encodeInit, type InstanceInit, initOf, NO_SEED, payloadBlobs } from "./instance-record.ts";
+import { encodeInit, type InstanceInit, initOf, NO_SEED, type Payload, payloadBlobs } from "./instance-record.ts";
 import { InstanceRun } from "./instance-run.ts";
 import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
-import { fromPayload, toPayload } from "./payloads.ts";
+import { samePayload, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
 
@@ -69,7 +69,8 @@ class Service implements InvocationService {
     for (let tries = 1; ; tries += 1) {
       const answer = await this.#call(request);
       const lost = answer.kind === "failed" && answer.code === "EPOCH_CHANGED";
-      if (!lost || tries === CALL_TRIES_MAX) {
+      const mayBegin = request.input instanceof Uint8Array && tries < CALL_TRIES_MAX;
+      if (!lost || !mayBegin) {
         return answer;
       }
     }
@@ -206,7 +207,7 @@ class Service implements InvocationService {
       const wasDrawn = key?.kind !== "callId" && result.tag === idTags[0];
       if (!wasDrawn) {
         await shard.whenDurable(result.tail);
-        return this.#attach(shard, request, result.existing);
+        return this.#attach(shard, request, wanted.input, result.existing);
       }
     }
   }
@@ -234,13 +235,13 @@ class Service implements InvocationService {
   }
 
   /** A duplicate: same request → the same answer, another one → refused (F30). What it says rests on durable records only (F8). */
-  async #attach(shard: Shard, request: CallRequest, first: LogRecord | null): Promise<CallAnswer> {
+  async #attach(shard: Shard, request: CallRequest, input: Payload, first: LogRecord | null): Promise<CallAnswer> {
     if (first === null) {
       throw new NeapError("RESULT_EXPIRED", "the call is finished and its result is no longer kept");
     }
     const theirs = initOf(first);
     const instance = first.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
-    await this.#checkSame(shard, request, theirs);
+    await this.#checkSame(shard, request, input, theirs);
     if (request.answer === "accepted") {
       const { record } = await shard.book(request.tenant).readPrev(stepTag(instance), MAX_SEQNUM);
       return record === null
@@ -252,9 +253,8 @@ class Service implements InvocationService {
     return toAnswer(instance, await outcome, new Trace());
   }
 
-  async #checkSame(shard: Shard, request: CallRequest, theirs: InstanceInit): Promise<void> {
-    const input = await fromPayload(shard.blobs, theirs.input);
-    if (theirs.functionName === request.functionName && Buffer.compare(input, request.input) === 0) {
+  async #checkSame(shard: Shard, request: CallRequest, input: Payload, theirs: InstanceInit): Promise<void> {
+    if (theirs.functionName === request.functionName && (await samePayload(shard.blobs, input, theirs.input))) {
       return;
     }
     if (request.key?.kind === "callId") {

@@ -135,6 +135,7 @@ export class Channel {
     frame.y = floats[f + 1] as number;
     frame.z = floats[f + 2] as number;
     frame.body = bodyBytes === 0 ? EMPTY : this.#copy(offset + HEADER_BYTES, bodyBytes);
+    frame.attachment = undefined;
     this.#in.release(totalBytes);
     if ((kind & ATTACHED) !== 0) {
       this.#takeAttachment(frame);

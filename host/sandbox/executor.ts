@@ -11,7 +11,16 @@ import type { Channel } from "./channel.ts";
 import type { CreateImports } from "./guest.ts";
 import type { CallPins } from "./guest-call.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
-import { EMPTY, EndKind, type Frame, FrameType, KILL_REASONS, type LoadedModule, partStart } from "./protocol.ts";
+import {
+  EMPTY,
+  EndKind,
+  type Frame,
+  FrameType,
+  KILL_REASONS,
+  type LoadedModule,
+  partStart,
+  type SharedStart,
+} from "./protocol.ts";
 import type { GuestState } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { SliceMarker } from "./slice-marks.ts";
@@ -165,13 +174,13 @@ export class Executor implements SandboxHost {
   }
 
   #start(frame: Frame): void {
-    const { call, attempt, body } = frame;
+    const { call, attempt } = frame;
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
-    const inputEnd = frame.b + frame.z;
+    const { seed, input, part } = startOf(frame);
     const pins: CallPins = {
-      seed: body.subarray(0, frame.b),
-      input: body.subarray(frame.b, inputEnd),
+      seed,
+      input,
       startTimeMs: frame.x,
       outputMaxBytes: frame.y,
       logMaxBytes: frame.c,
@@ -186,8 +195,8 @@ export class Executor implements SandboxHost {
       return;
     }
     this.#running[call] = sandbox;
-    if (body.byteLength > inputEnd) {
-      sandbox.startPart(call, attempt, pins, partStart.decode(body.subarray(inputEnd)));
+    if (part.byteLength > 0) {
+      sandbox.startPart(call, attempt, pins, partStart.decode(part));
     } else {
       sandbox.start(call, attempt, pins);
     }
@@ -284,4 +293,12 @@ export class Executor implements SandboxHost {
     this.#idleBytes += bytes;
     this.marker.idleSandboxes = this.#idle;
   }
+}
+
+function startOf({ attachment, body, b: seedBytes, z: inputBytes }: Frame): SharedStart {
+  if (attachment !== undefined) {
+    return attachment as SharedStart;
+  }
+  const inputEnd = seedBytes + inputBytes;
+  return { seed: body.subarray(0, seedBytes), input: body.subarray(seedBytes, inputEnd), part: body.subarray(inputEnd) };
 }

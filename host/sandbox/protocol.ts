@@ -12,7 +12,7 @@ export const FrameType = {
   load: 1,
   /** a: module number. Its idle sandboxes go; running ones go when they end. */
   unload: 2,
-  /** a: module number, b: seed bytes, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, input, part if any. */
+  /** a: module number, b: seed bytes, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, input, part if any; or a SharedStart attached. */
   start: 3,
   /** a: code, x: time; body: bytes. */
   reply: 4,
@@ -63,6 +63,14 @@ export const KILL_REASONS: readonly KillReason[] = [
   "closed",
   "overloaded",
 ];
+
+/** The body of a start whose input is in shared memory. */
+export interface SharedStart {
+  readonly seed: Uint8Array;
+  readonly input: Uint8Array;
+  /** Empty: none. */
+  readonly part: Uint8Array;
+}
 
 /** A compiled module as a worker gets it: an artefact without its bytes. Structured clone shares the machine code. */
 export interface LoadedModule extends Omit<Artefact, "wasm"> {

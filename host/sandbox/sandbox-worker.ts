@@ -5,7 +5,7 @@ import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import type { ModuleEntry } from "./module-cache.ts";
-import { type Frame, FrameType, type LoadedModule, partStart } from "./protocol.ts";
+import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
 import { createSliceMarks, SliceReader } from "./slice-marks.ts";
 import type { WorkerData, WorkerReady } from "./worker.ts";
 
@@ -86,7 +86,9 @@ export class SandboxWorker {
     this.active += 1;
     attempt.worker = this;
     const { pins, limits, input, part } = start;
-    this.channel.send({
+    const state = part === undefined ? EMPTY : partStart.encode(part);
+    const isShared = input.buffer instanceof SharedArrayBuffer;
+    const frame = {
       type: FrameType.start,
       call: slot,
       attempt: use,
@@ -97,8 +99,15 @@ export class SandboxWorker {
       y: limits.outputMaxBytes,
       z: input.byteLength,
       body: pins.seed,
-      tail: part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
-    });
+      tail: isShared ? EMPTY : part === undefined ? input : Buffer.concat([input, state]),
+    };
+    if (isShared) {
+      // Copies, as a clone of a view takes its whole buffer along.
+      const beside: SharedStart = { seed: new Uint8Array(pins.seed), input, part: new Uint8Array(state) };
+      this.channel.sendAttached(frame, beside);
+    } else {
+      this.channel.send(frame);
+    }
   }
 
   unload(module: ModuleEntry): void {

@@ -22,6 +22,7 @@ export interface SandboxLoad {
 
 export interface SandboxStart {
   readonly artefact: Artefact;
+  /** Not copied on this thread when its buffer is shared; it must not be changed then. */
   readonly input: Uint8Array;
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };

@@ -2,3 +2,4 @@ export { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore, type BlobWriter, type O
 export { type FileBlobs, openFileBlobs } from "./file-blobs.ts";
 export { decodeObjectValue, encodeObjectValue, INLINE_MAX_BYTES, type ObjectValue, objectSize } from "./object-record.ts";
 export { ObjectStore, type StoredObject } from "./object-store.ts";
+export { blobPieces, inPieces, receive } from "./receive.ts";

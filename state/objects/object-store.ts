@@ -6,8 +6,8 @@ import { RecordKind } from "../logbook/kinds.ts";
 import type { ListedObject, LogBook, NewRecord, Shard, ShardSource } from "../logbook/logbook.ts";
 import { encodeStep, NO_FINGERPRINT } from "../logbook/step-record.ts";
 import { objectTag } from "../tags.ts";
-import { BLOB_CHUNK_BYTES, type BlobWriter } from "./blobs.ts";
 import { decodeObjectValue, encodeObjectValue, INLINE_MAX_BYTES, type ObjectValue, objectSize } from "./object-record.ts";
+import { blobPieces, receive } from "./receive.ts";
 
 export interface StoredObject {
   readonly sizeBytes: number;
@@ -42,7 +42,7 @@ export class ObjectStore {
   ): Promise<{ sizeBytes: number; seqnum: SeqNum }> {
     objectKey(key);
     const shard = await this.#shard();
-    const value = await receive(shard, body, maxBytes);
+    const value: ObjectValue = await receive(shard.blobs, limited(body, maxBytes), INLINE_MAX_BYTES);
     const seqnum = await this.#append(shard, tenant, {
       kind: RecordKind.write,
       tags: [objectTag(key)],
@@ -96,41 +96,22 @@ export class ObjectStore {
   }
 }
 
-/** Small values stay in memory, larger ones go to a blob as they come. */
-async function receive(shard: Shard, body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<ObjectValue> {
-  const head: Uint8Array[] = [];
+/** @throws OBJECT_TOO_LARGE as soon as it is */
+async function* limited(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
   let sizeBytes = 0;
-  let writer: BlobWriter | null = null;
-  try {
-    for await (const chunk of body) {
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes > maxBytes) {
-        throw new NeapError("OBJECT_TOO_LARGE", `the object has more than ${maxBytes} bytes`);
-      }
-      if (writer === null && sizeBytes <= INLINE_MAX_BYTES) {
-        head.push(chunk);
-        continue;
-      }
-      if (writer === null) {
-        writer = await shard.blobs.create();
-        await writer.write(Buffer.concat(head));
-      }
-      await writer.write(chunk);
+  for await (const chunk of body) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > maxBytes) {
+      throw new NeapError("OBJECT_TOO_LARGE", `the object has more than ${maxBytes} bytes`);
     }
-    return writer === null ? { kind: "inline", bytes: Buffer.concat(head) } : { kind: "blob", ref: await writer.commit() };
-  } catch (error) {
-    await writer?.abort();
-    throw error;
+    yield chunk;
   }
 }
 
 async function* chunksOf(shard: Shard, value: ObjectValue): AsyncGenerator<Uint8Array> {
   if (value.kind === "inline") {
     yield value.bytes;
-    return;
-  }
-  const { name, sizeBytes } = value.ref;
-  for (let offset = 0; offset < sizeBytes; offset += BLOB_CHUNK_BYTES) {
-    yield await shard.blobs.read(name, offset, BLOB_CHUNK_BYTES);
+  } else {
+    yield* blobPieces(shard.blobs, value.ref);
   }
 }

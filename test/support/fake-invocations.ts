@@ -5,6 +5,7 @@ import type {
   CallAnswer,
   CallDescription,
   CallGraphNode,
+  CallInput,
   CallRequest,
   CallResult,
   CallStatus,
@@ -17,9 +18,12 @@ import type { Functions, FunctionVersion } from "../../host/modules/functions.ts
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
 
+/** A request whose input has been read. */
+export type FakeRequest = CallRequest & { readonly input: Uint8Array };
+
 /** What a fake function does with a request: its result, or any other answer. */
 export type FakeFunction = (
-  request: CallRequest,
+  request: FakeRequest,
   instance: InstanceId,
 ) => Partial<CallResult> | CallAnswer | Promise<Partial<CallResult> | CallAnswer>;
 
@@ -27,25 +31,28 @@ export const FAKE_TRACE: CallTrace = { executedAt: ["node-1"], parts: [], movedB
 
 interface FakeCall {
   readonly description: CallDescription;
-  readonly request: CallRequest;
+  readonly request: FakeRequest;
   status: CallStatus;
 }
 
 /** Runs functions that are TypeScript; keeps the calls that have an id, a key or are asynchronous. */
 export class FakeInvocations implements Invocations {
   readonly functions = new Map<string, FakeFunction>();
-  readonly calls: CallRequest[] = [];
+  readonly calls: FakeRequest[] = [];
+  /** Sizes of the chunks in which streamed inputs came. */
+  readonly chunkSizes: number[] = [];
   readonly parked = new Set<InstanceId>();
   readonly graphs = new Map<number, CallGraphNode>();
   readonly #kept: FakeCall[] = [];
   #minted = 0;
 
-  async call(request: CallRequest): Promise<CallAnswer> {
-    this.calls.push(request);
-    const run = this.functions.get(request.functionName);
+  async call(asked: CallRequest): Promise<CallAnswer> {
+    const run = this.functions.get(asked.functionName);
     if (run === undefined) {
-      throw new NeapError("UNKNOWN_FUNCTION", `${request.tenant} has no function ${request.functionName}`);
+      throw new NeapError("UNKNOWN_FUNCTION", `${asked.tenant} has no function ${asked.functionName}`);
     }
+    const request: FakeRequest = { ...asked, input: await this.#read(asked.input) };
+    this.calls.push(request);
     const known = request.key && this.#kept.find((call) => sameKey(call.request, request));
     if (known !== undefined) {
       return replay(known, request);
@@ -96,6 +103,18 @@ export class FakeInvocations implements Invocations {
     }
   }
 
+  async #read(input: CallInput): Promise<Uint8Array> {
+    if (input instanceof Uint8Array) {
+      return input;
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of input) {
+      this.chunkSizes.push(chunk.byteLength);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  }
+
   #finish(call: FakeCall, made: Partial<CallResult> | CallAnswer): CallAnswer {
     if ("kind" in made) {
       if (made.kind === "pending" && made.parked) {
@@ -109,7 +128,7 @@ export class FakeInvocations implements Invocations {
   }
 }
 
-function sameKey(a: CallRequest, b: CallRequest): boolean {
+function sameKey(a: FakeRequest, b: FakeRequest): boolean {
   return (
     a.tenant === b.tenant &&
     a.key?.kind === b.key?.kind &&
@@ -118,7 +137,7 @@ function sameKey(a: CallRequest, b: CallRequest): boolean {
   );
 }
 
-function replay(known: FakeCall, request: CallRequest): CallAnswer {
+function replay(known: FakeCall, request: FakeRequest): CallAnswer {
   const callId = known.description.callId ?? 0;
   if (known.request.functionName !== request.functionName || !Buffer.from(known.request.input).equals(request.input)) {
     throw request.key?.kind === "callId"

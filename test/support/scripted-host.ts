@@ -44,7 +44,7 @@ export interface ScriptedHostParts {
 
 export type ScriptedCall = Partial<Omit<CallRequest, "input" | "key">> & {
   readonly functionName: string;
-  readonly input?: string;
+  readonly input?: string | AsyncIterable<Uint8Array>;
   readonly key?: string;
   readonly callId?: number;
 };
@@ -219,7 +219,7 @@ export class ScriptedHost {
       tenant: TENANT,
       answer: "result",
       forbidPushDown: false,
-      input: Buffer.from(input),
+      input: typeof input === "string" ? Buffer.from(input) : input,
       ...(key !== undefined && { key: { kind: "idempotency", value: key } }),
       ...(callId !== undefined && { key: { kind: "callId", value: callId } }),
       ...request,

@@ -59,9 +59,14 @@ const callWithPart = (how: "part" | "ship", index = 1) =>
       (local.get $value)))`);
 
 /** Runs the call on `compute` and its shipped parts on `storage`. */
-async function runShipped(artefact: ReturnType<typeof callWithPart>, damage?: (delta: Uint8Array) => void): Promise<SandboxEnd> {
+async function runShipped(
+  artefact: ReturnType<typeof callWithPart>,
+  damage?: (delta: Uint8Array) => void,
+  input: Uint8Array = new Uint8Array(0),
+): Promise<SandboxEnd> {
   let partEnd: SandboxEnd | undefined;
   const call = begin(compute, artefact, {
+    input,
     onOperation: async (caller, operation, args) => {
       if (operation !== SHIP) {
         caller.reply({ code: 6, timeMs: 0, bytes: new Uint8Array(0) });
@@ -74,7 +79,7 @@ async function runShipped(artefact: ReturnType<typeof callWithPart>, damage?: (d
         state: { delta: r.bytes(), hostState: r.bytes() },
       };
       damage?.(part.state.delta);
-      partEnd = await run(storage, artefact, { part });
+      partEnd = await run(storage, artefact, { part, input });
       if (partEnd.kind === "returned" && partEnd.state !== undefined) {
         const { delta, hostState } = partEnd.state;
         caller.reply({ code: partEnd.value, timeMs: 0, bytes: new ByteWriter().bytes(delta).bytes(hostState).take() });
@@ -92,6 +97,11 @@ test("H15: a part that runs elsewhere leaves the call exactly as one that runs h
   const shipped = await runShipped(callWithPart("ship"));
   expect(local).toMatchObject({ kind: "returned", value: 1000 });
   expect({ ...shipped, cpuMs: 0 }).toEqual({ ...local, cpuMs: 0 });
+});
+
+test("a part runs beside an input in shared memory", async () => {
+  const input = new Uint8Array(new SharedArrayBuffer(300_000));
+  expect(await runShipped(callWithPart("ship"), undefined, input)).toMatchObject({ kind: "returned", value: 1000 });
 });
 
 test("a part runs on a sandbox that a call has used before, and the next call finds nothing of it", async () => {

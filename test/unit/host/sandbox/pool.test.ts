@@ -33,8 +33,11 @@ describe.each([
     expect(text(end)).toBe("spring tide");
   });
 
-  test("carries input and output larger than a ring frame", async () => {
-    const input = Buffer.alloc(700_000, "tide");
+  test.each([
+    ["", new ArrayBuffer(700_000)],
+    [", an input in shared memory without a copy", new SharedArrayBuffer(700_000)],
+  ])("carries input and output larger than a ring frame%s", async (_, buffer) => {
+    const input = Buffer.from(buffer).fill("tide");
     const large = make(
       `(local $n i32) (drop (memory.grow (i32.const 30))) (local.set $n (call $input (i32.const 65536)))
        (call $output (i32.const 65536) (local.get $n)) (i32.const 0)`,

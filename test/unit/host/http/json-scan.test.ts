@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { describeJsonFault } from "../../../../host/http/json-fault.ts";
+import { describe, expect, test } from "vitest";
+import { describeJsonFault, parseShallowJson } from "../../../../host/http/json-scan.ts";
 
 test.each([
   ["", "it ends too early, at position 0"],
@@ -50,4 +50,44 @@ test("the position is the engine's own where the engine says one", () => {
 
 test("deep nesting is no problem", () => {
   expect(describeJsonFault("[".repeat(200_000))).toBe("it ends too early, at position 200000");
+});
+
+describe("parseShallowJson", () => {
+  const wanted = (key: string) => ["a", "b", "\u00e9", "__proto__"].includes(key);
+  const shallow = (value: unknown): unknown =>
+    Array.isArray(value) ? [] : typeof value === "object" && value !== null ? {} : value;
+  /** By JSON.parse. */
+  function plainly(text: string): unknown {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)
+      ? Object.fromEntries(Object.entries(parsed).flatMap(([key, value]) => (wanted(key) ? [[key, shallow(value)]] : [])))
+      : shallow(parsed);
+  }
+  const attempt = (parse: () => unknown): unknown => {
+    try {
+      return { value: parse() };
+    } catch (error) {
+      return error instanceof SyntaxError ? "no JSON" : error;
+    }
+  };
+
+  const key = fc.constantFrom('"a"', '"b"', '"\\u0061"', '"\u00e9"', '"c"', '"__proto__"', '"\\x"');
+  const leaf = fc.constantFrom("1", "-0.5e3", "true", "null", '"x\\n\\ud83d\\udc0b"', '"\\u12"', "01", "{}", "[]", "", "{", "]");
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof({ depthSize: "small" }, leaf, tie("list"), tie("object")),
+    list: fc.array(tie("value"), { maxLength: 3 }).map((values) => `[${values.join(" ,")}]`),
+    object: fc
+      .array(fc.tuple(key, tie("value")), { maxLength: 4 })
+      .map((all) => ` {${all.map(([k, v]) => `${k} : ${v}`).join(",\n")}} `),
+  }));
+
+  test("is JSON.parse without what is not wanted: the same values, the same order, the same refusals", () => {
+    fc.assert(
+      fc.property(value, (text) => {
+        const [ours, theirs] = [attempt(() => parseShallowJson(String(text), wanted)), attempt(() => plainly(String(text)))];
+        expect(JSON.stringify(ours)).toBe(JSON.stringify(theirs));
+      }),
+      { numRuns: 3000 },
+    );
+  });
 });

@@ -1,0 +1,27 @@
+/** The thread behind MessageThread. */
+import { parentPort } from "node:worker_threads";
+import { NeapError } from "../../state/errors.ts";
+import { parseLongFaasmMessage } from "./faasm-message.ts";
+import type { MessageAnswer, MessageJob } from "./message-thread.ts";
+
+parentPort?.on("message", (job: MessageJob) => {
+  const { answer, transfer } = answerOf(job);
+  parentPort?.postMessage(answer, transfer);
+});
+
+function answerOf(job: MessageJob): { answer: MessageAnswer; transfer: ArrayBuffer[] } {
+  try {
+    const message = parseLongFaasmMessage(Buffer.concat(job));
+    if (message.input === null) {
+      return { answer: { kind: "parsed", message }, transfer: [] };
+    }
+    // A buffer of its own, as that of a short input is shared.
+    const input = new Uint8Array(message.input);
+    return { answer: { kind: "parsed", message: { ...message, input } }, transfer: [input.buffer] };
+  } catch (error) {
+    if (!(error instanceof NeapError)) {
+      throw error;
+    }
+    return { answer: { kind: "refused", code: error.code, message: error.message }, transfer: [] };
+  }
+}

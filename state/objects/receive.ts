@@ -1,0 +1,44 @@
+/** Takes bytes in as they come: few stay in memory, more become a blob, and are never held whole. */
+import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore, type BlobWriter } from "./blobs.ts";
+
+/** Bytes that a record carries, or the blob that holds them. */
+export type Received = { readonly kind: "inline"; readonly bytes: Uint8Array } | { readonly kind: "blob"; readonly ref: BlobRef };
+
+/** A blob is flushed and linked when this resolves. When `body` or the store fails, nothing is left, and the error is passed on. */
+export async function receive(blobs: BlobStore, body: AsyncIterable<Uint8Array>, inlineMaxBytes: number): Promise<Received> {
+  const head: Uint8Array[] = [];
+  let sizeBytes = 0;
+  let writer: BlobWriter | null = null;
+  try {
+    for await (const chunk of body) {
+      sizeBytes += chunk.byteLength;
+      if (writer === null && sizeBytes <= inlineMaxBytes) {
+        head.push(chunk);
+        continue;
+      }
+      if (writer === null) {
+        writer = await blobs.create();
+        await writer.write(Buffer.concat(head));
+      }
+      await writer.write(chunk);
+    }
+    return writer === null ? { kind: "inline", bytes: Buffer.concat(head) } : { kind: "blob", ref: await writer.commit() };
+  } catch (error) {
+    await writer?.abort();
+    throw error;
+  }
+}
+
+/** In pieces of at most BLOB_CHUNK_BYTES. */
+export async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < bytes.byteLength; offset += BLOB_CHUNK_BYTES) {
+    yield bytes.subarray(offset, offset + BLOB_CHUNK_BYTES);
+  }
+}
+
+/** The blob's bytes in pieces of at most BLOB_CHUNK_BYTES. */
+export async function* blobPieces(blobs: BlobStore, { name, sizeBytes }: BlobRef): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < sizeBytes; offset += BLOB_CHUNK_BYTES) {
+    yield await blobs.read(name, offset, BLOB_CHUNK_BYTES);
+  }
+}
