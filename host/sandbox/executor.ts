@@ -77,7 +77,8 @@ export class Executor implements SandboxHost {
       this.#take(frame);
     }
     if (taken === 0 && deferred.length === 0 && !this.#resetOne()) {
-      this.#channel.sleep();
+      // Calls that have begun and not ended are suspended here, and wait for answers.
+      this.#channel.sleep(this.#live > this.#idle);
     }
     setImmediate(this.run);
   };

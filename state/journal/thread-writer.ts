@@ -6,6 +6,9 @@ import type { FrameWriter } from "./frame-writer.ts";
 import type { LogThreadData } from "./log-thread.ts";
 import { Order, SharedSlot, Word } from "./shared-slot.ts";
 
+/** A flush takes so many turns of an idle event loop, some 250 µs; waking it costs 50. See docs/decisions/0013-wake-ups.md. */
+const LOOKS_BEFORE_SLEEP = 250;
+
 /** Starts the log thread of a folder. It keeps this process alive only while a write is under way. */
 export function threadWriter(directory: string, faults: Faults): FrameWriter {
   const slot = new SharedSlot();
@@ -33,6 +36,28 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
     writer.onWritten();
   };
 
+  /** Looks for the end of the write in so many turns of the event loop, then sleeps. */
+  const look = (before: number, turns: number): void => {
+    setImmediate(() => {
+      if (Atomics.load(words, Word.written) !== before) {
+        written();
+      } else if (turns > 0) {
+        look(before, turns - 1);
+      } else {
+        sleep(before);
+      }
+    });
+  };
+
+  const sleep = (before: number): void => {
+    const waiting = Atomics.waitAsync(words, Word.written, before);
+    if (waiting.async) {
+      void waiting.value.then(written);
+    } else {
+      written();
+    }
+  };
+
   const writer: FrameWriter = {
     frame: slot.frame,
     onWritten() {},
@@ -46,12 +71,7 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
       Atomics.store(words, Word.sizeBytes, sizeBytes);
       Atomics.add(words, Word.submitted, 1);
       slot.wake();
-      const waiting = Atomics.waitAsync(words, Word.written, before);
-      if (waiting.async) {
-        void waiting.value.then(written);
-      } else {
-        queueMicrotask(written);
-      }
+      look(before, LOOKS_BEFORE_SLEEP);
     },
     allocate(header) {
       slot.header.set(header);
