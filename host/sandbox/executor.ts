@@ -111,6 +111,7 @@ export class Executor implements SandboxHost {
     this.#running[slot] = undefined;
     this.#sendEnd(slot, attempt, outcome, cpuMs, outcome.kind === "returned" ? call.output() : EMPTY, state);
     if (reusable && !sandbox.module.unloaded) {
+      this.#used.add(sandbox);
       this.#keep(sandbox);
     } else {
       this.#live -= 1;
@@ -149,6 +150,9 @@ export class Executor implements SandboxHost {
         break;
       case FrameType.unload:
         this.#unload(frame.a);
+        break;
+      case FrameType.prepare:
+        this.#prepare(frame.a);
         break;
       case FrameType.start:
         this.#start(frame);
@@ -194,6 +198,20 @@ export class Executor implements SandboxHost {
     }
   }
 
+  #prepare(id: number): void {
+    const module = this.#modules.get(id);
+    if (module === undefined || this.#live >= this.#sandboxesMax) {
+      return;
+    }
+    try {
+      const sandbox = this.#newSandbox(module);
+      sandbox.enter();
+      this.#keep(sandbox);
+    } catch {
+      // The first call fails likewise, and says why.
+    }
+  }
+
   #unload(id: number): void {
     const module = this.#modules.get(id);
     this.#modules.delete(id);
@@ -230,7 +248,6 @@ export class Executor implements SandboxHost {
 
   #keep(sandbox: SandboxInstance): void {
     sandbox.module.idle.push(sandbox);
-    this.#used.add(sandbox);
     this.#countIdle(1, sandbox.idleBytes);
     if (this.#idleBytes > this.#idleMaxBytes) {
       this.#dropOldest();

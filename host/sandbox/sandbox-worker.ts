@@ -108,6 +108,13 @@ export class SandboxWorker {
     });
   }
 
+  /** Sends a module that the worker does not know ahead of its first call, for which the worker makes a sandbox ready. */
+  prepare(module: ModuleEntry): void {
+    if (this.#load(module)) {
+      this.channel.send({ type: FrameType.prepare, a: module.id });
+    }
+  }
+
   unload(module: ModuleEntry): void {
     if (this.#loaded.delete(module.id)) {
       this.channel.send({ type: FrameType.unload, a: module.id });
@@ -140,13 +147,16 @@ export class SandboxWorker {
     }
   }
 
-  #load(entry: ModuleEntry): void {
-    if (!this.#loaded.has(entry.id) && entry.module !== undefined) {
-      this.#loaded.add(entry.id);
-      const { wasm: _, ...artefact } = entry.artefact;
-      const loaded: LoadedModule = { ...artefact, module: entry.module };
-      this.channel.sendAttached({ type: FrameType.load, a: entry.id }, loaded);
+  /** False when the worker has the module. */
+  #load(entry: ModuleEntry): boolean {
+    if (this.#loaded.has(entry.id) || entry.module === undefined) {
+      return false;
     }
+    this.#loaded.add(entry.id);
+    const { wasm: _, ...artefact } = entry.artefact;
+    const loaded: LoadedModule = { ...artefact, module: entry.module };
+    this.channel.sendAttached({ type: FrameType.load, a: entry.id }, loaded);
+    return true;
   }
 
   readonly #drain = (): void => {
