@@ -36,20 +36,23 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
     writer.onWritten();
   };
 
-  /** Looks for the end of the write in so many turns of the event loop, then sleeps. */
-  const look = (before: number, turns: number): void => {
-    setImmediate(() => {
-      if (Atomics.load(words, Word.written) !== before) {
-        written();
-      } else if (turns > 0) {
-        look(before, turns - 1);
-      } else {
-        sleep(before);
-      }
-    });
+  /** Word.written before the write under way. */
+  let before = 0;
+  let looksLeft = 0;
+
+  /** Looks for the end of the write, turn by turn of the event loop, and in the end sleeps until it comes. */
+  const look = (): void => {
+    if (Atomics.load(words, Word.written) !== before) {
+      written();
+    } else if (looksLeft > 0) {
+      looksLeft -= 1;
+      setImmediate(look);
+    } else {
+      sleep();
+    }
   };
 
-  const sleep = (before: number): void => {
+  const sleep = (): void => {
     const waiting = Atomics.waitAsync(words, Word.written, before);
     if (waiting.async) {
       void waiting.value.then(written);
@@ -65,13 +68,14 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
     write(segmentNumber, offset, sizeBytes) {
       faults.at("flush:before");
       thread.ref();
-      const before = Atomics.load(words, Word.written);
+      before = Atomics.load(words, Word.written);
       Atomics.store(words, Word.segment, segmentNumber);
       Atomics.store(words, Word.offset, offset);
       Atomics.store(words, Word.sizeBytes, sizeBytes);
       Atomics.add(words, Word.submitted, 1);
       slot.wake();
-      look(before, LOOKS_BEFORE_SLEEP);
+      looksLeft = LOOKS_BEFORE_SLEEP;
+      setImmediate(look);
     },
     allocate(header) {
       slot.header.set(header);
