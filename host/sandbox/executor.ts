@@ -203,13 +203,15 @@ export class Executor implements SandboxHost {
     if (module === undefined || this.#live >= this.#sandboxesMax) {
       return;
     }
+    let sandbox: SandboxInstance;
     try {
-      const sandbox = this.#newSandbox(module);
-      sandbox.enter();
-      this.#keep(sandbox);
+      sandbox = this.#newSandbox(module);
     } catch {
       // The first call fails likewise, and says why.
+      return;
     }
+    sandbox.enter();
+    this.#keep(sandbox);
   }
 
   #unload(id: number): void {
