@@ -93,8 +93,9 @@ class NodeBuilder {
   async #ownerNode(): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const { shard, journalId } = await this.#openShard();
-    const functions = this.#functions(shard);
     const storagePool = await this.#pool("storage", config.workers.storage);
+    const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
+    const functions = this.#functions(shard, pool);
     const admission = new Admission(config.offload, parts.machineLoad);
     const partHost = (session: Shard) =>
       new PartHost({
@@ -108,7 +109,6 @@ class NodeBuilder {
       });
     const clusterUrl = await this.#cluster(shard, journalId, partHost);
     const beside = config.role === "all" ? this.#bounded(partHost(shard)) : null;
-    const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
     const invocations = this.#invocations(shard, functions, pool, () => beside);
     return this.#serve(shard, functions, invocations, pool, clusterUrl, () => shard.epoch);
   }
@@ -123,8 +123,8 @@ class NodeBuilder {
     const owner: OwnerConnection = connectToOwner({ url: cluster.storageUrl, key: cluster.key, nodeName, timers, random, log });
     this.#closes.push(() => owner.close());
     await owner.available(OWNER_TIMEOUT_MS);
-    const functions = this.#functions(owner);
     const pool = await this.#pool("compute", workers.compute);
+    const functions = this.#functions(owner, pool);
     const storage = () => {
       const peer = owner.peer();
       return peer === undefined ? null : this.#bounded(remoteStoragePool(peer));
@@ -182,9 +182,15 @@ class NodeBuilder {
     return `ws://${listenHost}:${server.port}`;
   }
 
-  #functions(shards: ShardSource): FunctionRegistry {
+  #functions(shards: ShardSource, pool: SandboxPool): FunctionRegistry {
     const { limits } = this.#config;
-    return new FunctionRegistry({ shards, abi: abiTable, limits, cacheMaxBytes: ARTEFACT_CACHE_BYTES });
+    return new FunctionRegistry({
+      shards,
+      abi: abiTable,
+      limits,
+      cacheMaxBytes: ARTEFACT_CACHE_BYTES,
+      onUpload: (artefact) => pool.prepare(artefact),
+    });
   }
 
   async #pool(kind: "compute" | "storage", workers: number): Promise<SandboxPool> {

@@ -30,9 +30,12 @@ export const TAG_MAX_BYTES = 1_200;
 
 /** @throws BAD_TAG when the tag is empty or longer than TAG_MAX_BYTES in UTF-8. */
 export function tag(value: string): Tag {
-  const sizeBytes = Buffer.byteLength(value);
-  if (sizeBytes === 0 || sizeBytes > TAG_MAX_BYTES) {
-    throw new NeapError("BAD_TAG", `tag is ${sizeBytes} bytes, must be 1 to ${TAG_MAX_BYTES}`);
+  // A character has at most three bytes: nearly every tag is short enough whatever it holds.
+  if (value.length === 0 || value.length > TAG_MAX_BYTES / 3) {
+    const sizeBytes = Buffer.byteLength(value);
+    if (sizeBytes === 0 || sizeBytes > TAG_MAX_BYTES) {
+      throw new NeapError("BAD_TAG", `tag is ${sizeBytes} bytes, must be 1 to ${TAG_MAX_BYTES}`);
+    }
   }
   return value as Tag;
 }

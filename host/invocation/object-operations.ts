@@ -24,6 +24,12 @@ const LIST_MAX_ENTRIES = 1000;
 
 export const plainReply = (code: number, timeMs = 0): OperationReply => ({ code, timeMs, bytes: EMPTY });
 
+interface StepValue {
+  readonly object: ObjectValue;
+  /** CRC-32 of the value. */
+  readonly crc: number;
+}
+
 /**
  * Owns: values that are being staged chunk by chunk. Does not own: the order of operations (Attempt calls one at a time).
  */
@@ -93,14 +99,14 @@ export class ObjectOperations {
 
   async #write(args: Uint8Array): Promise<OperationReply> {
     const { key, staged, value } = objectWriteArgs.decode(args);
-    const { object, crc } = await this.#value(staged, value);
+    const { object, crc } = this.#inline(staged, value) ?? (await this.#value(staged, value));
     await this.#protocol.write(key, object, crc);
     return plainReply(0);
   }
 
   async #update(args: Uint8Array): Promise<OperationReply> {
     const { key, version, staged, value } = objectUpdateArgs.decode(args);
-    const { object, crc } = await this.#value(staged, value);
+    const { object, crc } = this.#inline(staged, value) ?? (await this.#value(staged, value));
     const outcome = await this.#protocol.update(key, seqNum(version), object, crc);
     return plainReply(outcome.kind === "applied" ? 1 : GuestError.conflict, outcome.timeMs);
   }
@@ -131,17 +137,22 @@ export class ObjectOperations {
     return plainReply(0);
   }
 
-  async #value(isStaged: boolean, bytes: Uint8Array): Promise<{ object: ObjectValue; crc: number }> {
+  /** A value that travels in its record; null for a longer one. */
+  #inline(isStaged: boolean, bytes: Uint8Array): StepValue | null {
+    if ((isStaged && this.#staged !== null) || bytes.byteLength > INLINE_MAX_BYTES) {
+      return null;
+    }
+    this.#onMoved(bytes.byteLength);
+    return { object: { kind: "inline", bytes }, crc: crc32(bytes) };
+  }
+
+  async #value(isStaged: boolean, bytes: Uint8Array): Promise<StepValue> {
     const staged = this.#staged;
     if (isStaged && staged !== null) {
       this.#staged = null;
       return { object: { kind: "blob", ref: await staged.writer.commit() }, crc: staged.crc };
     }
     this.#onMoved(bytes.byteLength);
-    const object: ObjectValue =
-      bytes.byteLength <= INLINE_MAX_BYTES
-        ? { kind: "inline", bytes }
-        : { kind: "blob", ref: await storeBlob(this.#blobs, bytes) };
-    return { object, crc: crc32(bytes) };
+    return { object: { kind: "blob", ref: await storeBlob(this.#blobs, bytes) }, crc: crc32(bytes) };
   }
 }

@@ -29,6 +29,8 @@ export interface FunctionRegistryOptions {
   readonly limits: ModuleLimits;
   /** Bytes of artefacts kept in memory. */
   readonly cacheMaxBytes: number;
+  /** Told of each module that was uploaded here, before the upload is acknowledged. */
+  readonly onUpload?: (artefact: Artefact) => void;
 }
 
 /** No function has the empty name: the stream of all functions' records. */
@@ -81,7 +83,7 @@ export class FunctionRegistry implements Functions {
     const result = await shard.book(tenant).append({ records: [record] });
     invariant(result.kind === "appended", `an append without conditions was answered ${result.kind}`);
     await shard.whenDurable(result.seqnum);
-    await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash));
+    this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)));
     return { name, hash, sizeBytes: module.byteLength, uploadedMs: result.timeMs, seqnum: result.seqnum };
   }
 

@@ -2,7 +2,7 @@
 import type { AttemptQueue } from "./attempt-queue.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { AcknowledgementBatch } from "./operation-window.ts";
-import { FrameType } from "./protocol.ts";
+import { EMPTY, FrameType } from "./protocol.ts";
 import type { OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "./sandbox.ts";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
@@ -50,13 +50,13 @@ export class Attempt implements SandboxCall {
 
   reply({ code, timeMs, bytes }: OperationReply): void {
     this.waiting = false;
-    this.#tell({ type: FrameType.reply, a: code, x: timeMs, body: bytes });
+    this.#tell(FrameType.reply, code, timeMs, bytes);
   }
 
   acknowledge(): void {
     const count = this.#acknowledgements.carriedOut();
     if (count > 0) {
-      this.#tell({ type: FrameType.acknowledge, a: count });
+      this.#tell(FrameType.acknowledge, count, 0, EMPTY);
     }
   }
 
@@ -81,9 +81,9 @@ export class Attempt implements SandboxCall {
     }
   }
 
-  #tell(frame: { type: FrameType; a: number; x?: number; body?: Uint8Array }): void {
+  #tell(type: FrameType, a: number, x: number, body: Uint8Array): void {
     if (!this.ended) {
-      this.worker?.channel.send({ ...frame, call: this.slot, attempt: this.attempt });
+      this.worker?.channel.send({ type, call: this.slot, attempt: this.attempt, a, x, body });
     }
   }
 }

@@ -56,7 +56,7 @@ export class Channel {
   #closed = false;
   #slab = new Uint8Array(SLAB_BYTES);
   #slabUsed = 0;
-  /** The main thread wakes a sleeping worker at the end of its turn: a worker woken in the middle of it takes the core away. */
+  /** The main thread wakes a sleeping worker at the end of its turn. See docs/decisions/0013-wake-ups.md. */
   #wakes = false;
   readonly #wake = (): void => {
     this.#wakes = false;
@@ -143,9 +143,12 @@ export class Channel {
     return frame;
   }
 
-  /** Blocks until a message may be there. Only after `receive` has returned undefined, as for `sleepAsync`. */
-  sleep(): void {
-    this.#in.sleep();
+  /**
+   * Blocks until a message may be there. Only after `receive` has returned undefined, as for `sleepAsync`.
+   * @param isOwed  the other side owes an answer
+   */
+  sleep(isOwed: boolean): void {
+    this.#in.sleep(isOwed);
   }
 
   /** Calls `wake` once a message may be there; false when one is there already. Does not keep the event loop alive. */

@@ -86,7 +86,8 @@ export class Executor implements SandboxHost {
       this.#take(frame);
     }
     if (taken === 0 && deferred.length === 0 && !this.#resetOne()) {
-      this.#channel.sleep();
+      // Calls that have begun and not ended are suspended here, and wait for answers.
+      this.#channel.sleep(this.#live > this.#idle);
     }
     setImmediate(this.run);
   };
@@ -119,6 +120,7 @@ export class Executor implements SandboxHost {
     this.#running[slot] = undefined;
     this.#sendEnd(slot, attempt, outcome, cpuMs, outcome.kind === "returned" ? call.output() : EMPTY, state);
     if (reusable && !sandbox.module.unloaded) {
+      this.#used.add(sandbox);
       this.#keep(sandbox);
     } else {
       this.#live -= 1;
@@ -157,6 +159,9 @@ export class Executor implements SandboxHost {
         break;
       case FrameType.unload:
         this.#unload(frame.a);
+        break;
+      case FrameType.prepare:
+        this.#prepare(frame.a);
         break;
       case FrameType.start:
         this.#start(frame);
@@ -202,6 +207,22 @@ export class Executor implements SandboxHost {
     }
   }
 
+  #prepare(id: number): void {
+    const module = this.#modules.get(id);
+    if (module === undefined || this.#live >= this.#sandboxesMax) {
+      return;
+    }
+    let sandbox: SandboxInstance;
+    try {
+      sandbox = this.#newSandbox(module);
+    } catch {
+      // The first call fails likewise, and says why.
+      return;
+    }
+    sandbox.enter();
+    this.#keep(sandbox);
+  }
+
   #unload(id: number): void {
     const module = this.#modules.get(id);
     this.#modules.delete(id);
@@ -238,7 +259,6 @@ export class Executor implements SandboxHost {
 
   #keep(sandbox: SandboxInstance): void {
     sandbox.module.idle.push(sandbox);
-    this.#used.add(sandbox);
     this.#countIdle(1, sandbox.idleBytes);
     if (this.#idleBytes > this.#idleMaxBytes) {
       this.#dropOldest();

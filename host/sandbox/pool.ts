@@ -11,6 +11,7 @@
 import { availableParallelism } from "node:os";
 import { ByteReader } from "../../state/bytes.ts";
 import type { Clock } from "../../state/ports.ts";
+import type { Artefact } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import { sandboxCeiling } from "./limits.ts";
@@ -132,6 +133,18 @@ class ThreadPool implements SandboxPool {
       this.#enqueueCompiled(attempt);
     }
     return attempt;
+  }
+
+  prepare(artefact: Artefact): void {
+    const module = this.#modules.get(artefact);
+    module.users += 1;
+    const end = (): void => {
+      module.users -= 1;
+    };
+    module.compiled().then(() => {
+      end();
+      this.#scheduler.leastLoaded()?.prepare(module);
+    }, end);
   }
 
   async close(): Promise<void> {

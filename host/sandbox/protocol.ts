@@ -19,6 +19,8 @@ export const FrameType = {
   /** a: how many posted operations have been carried out. */
   acknowledge: 5,
   cancel: 6,
+  /** a: module number. A sandbox of it shall lie ready. */
+  prepare: 7,
   // to the main thread
   /** code: operation, a: 1 when the guest waits, x: CPU ms so far; body: arguments. */
   operation: 16,

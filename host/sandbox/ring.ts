@@ -18,10 +18,7 @@ const TAIL = 32;
 const WRITER_NAP = 48;
 const CONTROL_BYTES = 256;
 const PAD = -1;
-/**
- * About 60 µs: an answer of the main thread is often that near, and waking a thread whose core sleeps takes as long. Measured on two
- * cores: ten steps with values at one client 1.2 ms instead of 2.2, calls at 64 clients as before.
- */
+/** About 60 µs: an answer of the main thread is often that near. See docs/decisions/0013-wake-ups.md. */
 const LOOKS_BEFORE_SLEEP = 1_500;
 
 export const RING_FRAME_ALIGNMENT_BYTES = 8;
@@ -151,9 +148,12 @@ export class RingReader extends RingSide {
     this.wakeOther(WRITER_NAP, TAIL);
   }
 
-  /** Blocks until a frame is there. Only after `next` has returned −1, as for `sleepAsync`. */
-  sleep(): void {
-    for (let looks = LOOKS_BEFORE_SLEEP; looks > 0; looks -= 1) {
+  /**
+   * Blocks until a frame is there. Only after `next` has returned −1, as for `sleepAsync`.
+   * @param isOwed  the other side owes an answer: it is looked for before this thread sleeps
+   */
+  sleep(isOwed: boolean): void {
+    for (let looks = isOwed ? LOOKS_BEFORE_SLEEP : 0; looks > 0; looks -= 1) {
       if (Atomics.load(this.control, HEAD) !== this.#head) {
         return;
       }

@@ -99,11 +99,16 @@ export class SandboxInstance implements Guest {
     return this.#clock.cpuMs;
   }
 
-  /** Starts a call. Without suspending imports it has ended when this returns. */
-  start(slot: number, attempt: number, pins: CallPins): void {
+  /** Has the stack on which calls run, if they can be suspended. */
+  enter(): void {
     if (this.#suspends && this.#wake === undefined) {
       this.#enterStack();
     }
+  }
+
+  /** Starts a call. Without suspending imports it has ended when this returns. */
+  start(slot: number, attempt: number, pins: CallPins): void {
+    this.enter();
     this.#begin(slot, attempt, pins);
     if (!this.#suspends) {
       this.#clock.start();

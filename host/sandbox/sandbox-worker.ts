@@ -13,6 +13,11 @@ import type { WorkerData, WorkerReady } from "./worker.ts";
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 };
 /** The main thread goes back to its event loop after so much work on messages. */
 const DRAIN_MAX_MS = 1;
+/**
+ * While a call is in the worker, the main thread looks for its frames in so many turns of the event loop before it sleeps: some 60 µs
+ * of an idle loop, and nothing of a busy one. See docs/decisions/0013-wake-ups.md.
+ */
+const LOOKS_BEFORE_SLEEP = 60;
 const LOWEST_PRIORITY = 19;
 
 export interface SandboxWorkerOptions {
@@ -42,6 +47,8 @@ export class SandboxWorker {
   readonly #options: SandboxWorkerOptions;
   readonly #loaded = new Set<number>();
   #closed = false;
+  /** Turns since the last frame. */
+  #emptyTurns = 0;
 
   constructor(options: SandboxWorkerOptions) {
     this.#options = options;
@@ -110,6 +117,13 @@ export class SandboxWorker {
     }
   }
 
+  /** Sends a module that the worker does not know ahead of its first call, for which the worker makes a sandbox ready. */
+  prepare(module: ModuleEntry): void {
+    if (this.#load(module)) {
+      this.channel.send({ type: FrameType.prepare, a: module.id });
+    }
+  }
+
   unload(module: ModuleEntry): void {
     if (this.#loaded.delete(module.id)) {
       this.channel.send({ type: FrameType.unload, a: module.id });
@@ -142,32 +156,52 @@ export class SandboxWorker {
     }
   }
 
-  #load(entry: ModuleEntry): void {
-    if (!this.#loaded.has(entry.id) && entry.module !== undefined) {
-      this.#loaded.add(entry.id);
-      const { wasm: _, ...artefact } = entry.artefact;
-      const loaded: LoadedModule = { ...artefact, module: entry.module };
-      this.channel.sendAttached({ type: FrameType.load, a: entry.id }, loaded);
+  /** False when the worker has the module. */
+  #load(entry: ModuleEntry): boolean {
+    if (this.#loaded.has(entry.id) || entry.module === undefined) {
+      return false;
     }
+    this.#loaded.add(entry.id);
+    const { wasm: _, ...artefact } = entry.artefact;
+    const loaded: LoadedModule = { ...artefact, module: entry.module };
+    this.channel.sendAttached({ type: FrameType.load, a: entry.id }, loaded);
+    return true;
   }
 
   readonly #drain = (): void => {
-    const { clock, onFrame } = this.#options;
-    const untilMs = clock.monotonic() + DRAIN_MAX_MS;
     let drained = false;
     try {
-      for (let taken = 1; !this.#closed && ((taken & 15) !== 0 || clock.monotonic() < untilMs); taken++) {
-        const frame = this.channel.receive();
-        if (frame === undefined) {
-          drained = true;
-          break;
-        }
-        onFrame(frame);
-      }
+      drained = this.#takeFrames();
     } finally {
-      if (!this.#closed && !(drained && this.channel.sleepAsync(this.#drain))) {
+      if (!this.#closed && !(drained && this.#goesToSleep())) {
         setImmediate(this.#drain);
       }
     }
   };
+
+  /** False when there may be more. */
+  #takeFrames(): boolean {
+    const { clock, onFrame } = this.#options;
+    let frame = this.channel.receive();
+    if (frame === undefined) {
+      this.#emptyTurns += 1;
+      return true;
+    }
+    this.#emptyTurns = 0;
+    const untilMs = clock.monotonic() + DRAIN_MAX_MS;
+    for (let taken = 1; frame !== undefined; taken++) {
+      onFrame(frame);
+      if (this.#closed || ((taken & 15) === 0 && clock.monotonic() >= untilMs)) {
+        return false;
+      }
+      frame = this.channel.receive();
+    }
+    return true;
+  }
+
+  /** False when the main thread shall look again in its next turn. */
+  #goesToSleep(): boolean {
+    const mayHearSoon = this.active > 0 && this.#emptyTurns < LOOKS_BEFORE_SLEEP;
+    return !mayHearSoon && this.channel.sleepAsync(this.#drain);
+  }
 }

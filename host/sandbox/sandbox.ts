@@ -5,6 +5,11 @@ import type { Artefact } from "../modules/artefact.ts";
 export interface SandboxPool {
   /** Queues an attempt; `handler.onEnd` is called exactly once, whatever happens. */
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall;
+  /**
+   * A module that is about to be called: it is compiled, and a worker gets a sandbox ready. A matter of speed only; a module that is
+   * no good shows at its first call.
+   */
+  prepare(artefact: Artefact): void;
   /** What a scheduler asks: attempts that run, are suspended, wait. */
   readonly load: SandboxLoad;
   /** Ends all attempts with `killed: closed` and all workers. */

@@ -79,7 +79,7 @@ export class Scheduler {
   /** Hands out what waits. To be called whenever a worker has become free or ready. */
   dispatch(): void {
     while (this.#queue.size > 0) {
-      const worker = this.#leastLoaded();
+      const worker = this.leastLoaded();
       if (worker === undefined) {
         break;
       }
@@ -128,6 +128,17 @@ export class Scheduler {
     }
   }
 
+  /** Where the next attempt runs; undefined when it has to wait. */
+  leastLoaded(): SandboxWorker | undefined {
+    let least: SandboxWorker | undefined;
+    for (const worker of this.#normal) {
+      if (worker.isReady && worker.active < (least?.active ?? this.#options.attemptsPerWorker)) {
+        least = worker;
+      }
+    }
+    return least;
+  }
+
   /** Starts no more workers. */
   close(): void {
     this.#closed = true;
@@ -138,16 +149,6 @@ export class Scheduler {
     if (attempt !== undefined) {
       worker.begin(attempt);
     }
-  }
-
-  #leastLoaded(): SandboxWorker | undefined {
-    let least: SandboxWorker | undefined;
-    for (const worker of this.#normal) {
-      if (worker.isReady && worker.active < (least?.active ?? this.#options.attemptsPerWorker)) {
-        least = worker;
-      }
-    }
-    return least;
   }
 
   #freeLane(): SandboxWorker | undefined {

@@ -16,6 +16,12 @@ export interface LogThreadData {
 /** Without a frame for so long the thread takes the next step of an allocation. */
 const PAUSE_MS = 1;
 
+/**
+ * About 20 µs: whoever waited for a frame often has the next one that soon, and being woken takes longer. See
+ * docs/decisions/0013-wake-ups.md.
+ */
+const LOOKS_BEFORE_SLEEP = 500;
+
 /** Under load a step is taken whenever this many bytes of frames were written: a segment is ready when half of one is used up. */
 const FRAME_BYTES_PER_STEP = ALLOCATION_STEP_BYTES / 2;
 
@@ -38,6 +44,7 @@ function run(disk: Disk, slot: SharedSlot): void {
       Atomics.store(words, Word.written, submitted);
       Atomics.notify(words, Word.written);
       bytesSinceStep += sizeBytes;
+      lookFor(submitted);
     } else if (Atomics.load(words, Word.stop) === 1) {
       segment.close();
       return;
@@ -51,6 +58,13 @@ function run(disk: Disk, slot: SharedSlot): void {
         allocation = undefined;
         Atomics.store(words, Word.order, outcome === "done" ? Order.done : Order.full);
       }
+    }
+  }
+
+  /** Returns when a frame after number `submitted` is there, or soon. */
+  function lookFor(submitted: number): void {
+    for (let looks = LOOKS_BEFORE_SLEEP; looks > 0 && Atomics.load(words, Word.submitted) === submitted; looks -= 1) {
+      Atomics.pause();
     }
   }
 }

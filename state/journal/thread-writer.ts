@@ -6,6 +6,9 @@ import type { FrameWriter } from "./frame-writer.ts";
 import type { LogThreadData } from "./log-thread.ts";
 import { Order, SharedSlot, Word } from "./shared-slot.ts";
 
+/** A flush takes so many turns of an idle event loop, some 250 µs; waking it costs 50. See docs/decisions/0013-wake-ups.md. */
+const LOOKS_BEFORE_SLEEP = 250;
+
 /** Starts the log thread of a folder. It keeps this process alive only while a write is under way. */
 export function threadWriter(directory: string, faults: Faults): FrameWriter {
   const slot = new SharedSlot();
@@ -33,6 +36,31 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
     writer.onWritten();
   };
 
+  /** Word.written before the write under way. */
+  let before = 0;
+  let looksLeft = 0;
+
+  /** Looks for the end of the write, turn by turn of the event loop, and in the end sleeps until it comes. */
+  const look = (): void => {
+    if (Atomics.load(words, Word.written) !== before) {
+      written();
+    } else if (looksLeft > 0) {
+      looksLeft -= 1;
+      setImmediate(look);
+    } else {
+      sleep();
+    }
+  };
+
+  const sleep = (): void => {
+    const waiting = Atomics.waitAsync(words, Word.written, before);
+    if (waiting.async) {
+      void waiting.value.then(written);
+    } else {
+      written();
+    }
+  };
+
   const writer: FrameWriter = {
     frame: slot.frame,
     onWritten() {},
@@ -40,18 +68,14 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
     write(segmentNumber, offset, sizeBytes) {
       faults.at("flush:before");
       thread.ref();
-      const before = Atomics.load(words, Word.written);
+      before = Atomics.load(words, Word.written);
       Atomics.store(words, Word.segment, segmentNumber);
       Atomics.store(words, Word.offset, offset);
       Atomics.store(words, Word.sizeBytes, sizeBytes);
       Atomics.add(words, Word.submitted, 1);
       slot.wake();
-      const waiting = Atomics.waitAsync(words, Word.written, before);
-      if (waiting.async) {
-        void waiting.value.then(written);
-      } else {
-        queueMicrotask(written);
-      }
+      looksLeft = LOOKS_BEFORE_SLEEP;
+      setImmediate(look);
     },
     allocate(header) {
       slot.header.set(header);

@@ -52,7 +52,7 @@ function checkRecord({ kind, tags, initialCursor, blobs }: NewRecord): void {
     throw new NeapError("BAD_RECORD", `tags holds ${tags.length}, must be at most ${MAX_TAGS}`);
   }
   for (let i = 0; i < tags.length; i++) {
-    checkTag(tags[i] as Tag);
+    tag(tags[i] as Tag);
   }
   if (tags.length > 1 && hasDuplicate(tags)) {
     throw new NeapError("BAD_TAG", "a tag is twice in tags");
@@ -75,19 +75,12 @@ function checkConditions(when: readonly Condition[]): void {
     throw new NeapError("BAD_RECORD", `when holds ${when.length}, must be at most ${MAX_CONDITIONS}`);
   }
   for (const condition of when) {
-    checkTag(condition.tag);
+    tag(condition.tag);
     if ("length" in condition) {
       checkNumber("length", condition.length);
     } else {
       checkNumber("last", condition.last);
     }
-  }
-}
-
-/** The short way for what nearly every tag is. */
-function checkTag(value: Tag): void {
-  if (value.length === 0 || value.length > 400) {
-    tag(value);
   }
 }
 

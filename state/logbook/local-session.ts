@@ -65,7 +65,7 @@ export class LocalSession implements Shard, LogBookSession {
     if (seqnum > this.index.tail) {
       throw new NeapError("EPOCH_CHANGED", `seqnum ${seqnum} is of another epoch, the tail is ${this.index.tail}`);
     }
-    return this.#outbox.whenDurable(seqnum);
+    await this.#outbox.whenDurable(seqnum);
   }
 
   async claim(limit: number): Promise<readonly UnfinishedInstance[]> {

@@ -17,14 +17,15 @@ export interface NewRecord {
   readonly kind: RecordKind;
   /** 0 to 255, without duplicates. The record becomes the last of each of these streams. */
   readonly tags: readonly Tag[];
+  /** Never changed afterwards: readers may get these very bytes. */
   readonly data: Uint8Array;
   /**
    * Set on the record that carries an instance's pins (its first step): the seqnum its reads began at. Below the floor the
    * append is refused `stale` (F11); afterwards it holds the watermark back until the instance is done.
    */
-  readonly initialCursor?: SeqNum;
+  readonly initialCursor?: SeqNum | undefined;
   /** Blobs named by `data`; the owner refuses the append unless it holds them all (F6). */
-  readonly blobs?: readonly BlobRefLike[];
+  readonly blobs?: readonly BlobRefLike[] | undefined;
 }
 
 export interface BlobRefLike {

@@ -10,13 +10,16 @@
 import { invariant } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { RecordKind } from "./kinds.ts";
-import type { LogRecord } from "./logbook.ts";
+import { RecordKind } from "./kinds.ts";
+import type { LogRecord, NewRecord } from "./logbook.ts";
 import { type Frame, readRecord } from "./record-codec.ts";
 
 const CHUNK_RECORDS = 4_096;
 
-/** Records that are read again and again (registry entries, hot objects) are decoded once: a power of two of them, by seqnum. */
+/**
+ * Records that are read again and again (registry entries, hot objects) are decoded once, or never when they were appended here: a
+ * power of two of them, by seqnum. None holds on to a buffer of more than DECODED_MAX_BYTES.
+ */
 const DECODED_RECORDS = 1_024;
 const DECODED_MAX_BYTES = 8 * 1024;
 
@@ -70,6 +73,14 @@ export class RecordStore {
     chunk.holders[slot] = holders;
     if (holders > 0) {
       chunk.live++;
+    }
+  }
+
+  /** Keeps a record that was just appended as its readers will get it, if they are likely to come. Its data must not change any more. */
+  remember(seqnum: SeqNum, { kind, tags, data }: NewRecord, timeMs: number): void {
+    if (kind === RecordKind.write && data.buffer.byteLength <= DECODED_MAX_BYTES) {
+      const plain = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      this.#decoded[seqnum % DECODED_RECORDS] = { seqnum, kind, tags, timeMs, data: plain };
     }
   }
 

@@ -20,7 +20,7 @@ import { checkRequest, tooLarge } from "./check-request.ts";
 import { refusal } from "./decide.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { AppendRequest, AppendResult, BlobRefLike, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import type { AppendRequest, AppendResult, Condition, LogRecord, NewRecord } from "./logbook.ts";
 import type { Outbox } from "./outbox.ts";
 import { Frame } from "./record-codec.ts";
 import type { ShardIndex } from "./shard-index.ts";
@@ -81,16 +81,17 @@ export class Sequencer {
   }
 
   /**
-   * As LogBook.append.
+   * As LogBook.append; in this tick, unless a blob has to be looked for or room to be waited for.
    * @param holder  the session that asks
    */
-  async append(book: BookState, request: AppendRequest, holder: Holder): Promise<AppendResult> {
+  append(book: BookState, request: AppendRequest, holder: Holder): AppendResult | Promise<AppendResult> {
     checkRequest(request);
-    for (const record of request.records) {
-      for (const blob of record.blobs ?? []) {
-        await this.#checkBlob(blob);
-      }
-    }
+    return request.records.some(namesBlobs)
+      ? this.#checkBlobs(request.records).then(() => this.#admitted(book, request, holder))
+      : this.#admitted(book, request, holder);
+  }
+
+  #admitted(book: BookState, request: AppendRequest, holder: Holder): AppendResult | Promise<AppendResult> {
     if (this.#stopped !== undefined) {
       throw this.#stopped;
     }
@@ -162,6 +163,7 @@ export class Sequencer {
       const record = records[i] as NewRecord;
       const offset = offsets[i] ?? 0;
       this.#index.apply(book, record, timeMs, offset, (offsets[i + 1] ?? frame.length) - offset, holder);
+      this.#index.store.remember(this.#index.tail, record, timeMs);
     }
     this.#outbox.gathered(frame.length - start);
     if (book !== null && this.#turns.size > 0) {
@@ -203,11 +205,13 @@ export class Sequencer {
     }
   }
 
-  async #checkBlob({ name, sizeBytes }: BlobRefLike): Promise<void> {
-    const held = this.#blobs.known(name) ?? (await this.#blobs.size(name));
-    if (held !== sizeBytes) {
-      const what = held === null ? "is not held here" : `has ${held} bytes`;
-      throw new NeapError("BLOB_MISSING", `blob ${name} of ${sizeBytes} bytes ${what}`);
+  async #checkBlobs(records: readonly NewRecord[]): Promise<void> {
+    for (const { name, sizeBytes } of records.flatMap(({ blobs = [] }) => blobs)) {
+      const held = this.#blobs.known(name) ?? (await this.#blobs.size(name));
+      if (held !== sizeBytes) {
+        const what = held === null ? "is not held here" : `has ${held} bytes`;
+        throw new NeapError("BLOB_MISSING", `blob ${name} of ${sizeBytes} bytes ${what}`);
+      }
     }
   }
 
@@ -248,4 +252,8 @@ export class Sequencer {
       }
     }
   }
+}
+
+function namesBlobs({ blobs }: NewRecord): boolean {
+  return blobs !== undefined && blobs.length > 0;
 }

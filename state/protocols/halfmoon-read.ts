@@ -5,7 +5,7 @@
  * last version at or below the attempt's cursor, which is the same for every attempt at this point of the program (S2), so it need
  * not be logged. Source: Halfmoon (SOSP '23), log-free reads; with attempt-unique value names one append replaces two (F7).
  */
-import { NO_SEQNUM, type SeqNum } from "../ids.ts";
+import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { ListedObject, Turn } from "../logbook/logbook.ts";
 import { fingerprint } from "../logbook/step-record.ts";
@@ -18,7 +18,7 @@ import type { StepStream } from "./step-stream.ts";
 const EMPTY = new Uint8Array(0);
 
 interface Version {
-  readonly key: string;
+  readonly tag: Tag;
   readonly cursor: SeqNum;
   readonly seqnum: SeqNum;
   readonly timeMs: number;
@@ -28,9 +28,12 @@ interface Version {
 export class HalfmoonRead implements ObjectProtocol {
   readonly #steps: StepStream;
   readonly #blobs: BlobStore;
-  readonly #turns = new Map<string, Turn>();
+  readonly #turns = new Map<Tag, Turn>();
   /** The version found last, as large objects are read slice by slice. */
   #found: Version | null = null;
+  /** Of the object asked for last: an update follows a read, and the engine need not hash its tag again. */
+  #key = "";
+  #tag: Tag | null = null;
 
   constructor(steps: StepStream, blobs: BlobStore) {
     this.#steps = steps;
@@ -39,7 +42,7 @@ export class HalfmoonRead implements ObjectProtocol {
 
   async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     this.#steps.touch();
-    const version = await this.#versionAtCursor(key);
+    const version = await this.#versionAtCursor(this.#tagOf(key));
     if (version.value === null) {
       return { kind: "absent", version: version.seqnum, timeMs: version.timeMs };
     }
@@ -53,12 +56,13 @@ export class HalfmoonRead implements ObjectProtocol {
   }
 
   async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    if (!this.#steps.replaying && !this.#turns.has(key)) {
-      const turn = await this.#steps.book.turn(objectTag(key));
-      this.#turns.set(key, turn);
+    const tag = this.#tagOf(key);
+    if (!this.#steps.replaying && !this.#turns.has(tag)) {
+      const turn = await this.#steps.book.turn(tag);
+      this.#turns.set(tag, turn);
       this.#steps.refresh(turn.tail);
     }
-    return this.read(key, 0, maxBytes);
+    return await this.read(key, 0, maxBytes);
   }
 
   async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
@@ -66,13 +70,13 @@ export class HalfmoonRead implements ObjectProtocol {
       kind: RecordKind.write,
       fingerprint: fingerprint(key, valueCrc),
       payload: encodeObjectValue(value),
-      tags: [objectTag(key)],
-      ...(value.kind === "blob" && { blobs: [value.ref] }),
+      tags: [this.#tagOf(key)],
+      blobs: value.kind === "blob" ? [value.ref] : undefined,
     });
   }
 
   async update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
-    const tag = objectTag(key);
+    const tag = this.#tagOf(key);
     const readAt = this.#steps.cursor;
     const done = await this.#steps.step({
       kind: RecordKind.write,
@@ -80,14 +84,14 @@ export class HalfmoonRead implements ObjectProtocol {
       payload: encodeObjectValue(value),
       tags: [tag],
       when: [{ tag, last: version }],
-      ...(value.kind === "blob" && { blobs: [value.ref] }),
+      blobs: value.kind === "blob" ? [value.ref] : undefined,
     });
     const { kind, timeMs } = done.record;
     if (kind === RecordKind.conflict) {
-      this.#afterConflict(key, readAt);
+      this.#afterConflict(tag, readAt);
       return { kind: "conflict", timeMs };
     }
-    this.#endTurn(key);
+    this.#endTurn(tag);
     return { kind: "applied", timeMs };
   }
 
@@ -96,7 +100,7 @@ export class HalfmoonRead implements ObjectProtocol {
       kind: RecordKind.delete,
       fingerprint: fingerprint(key, 0),
       payload: EMPTY,
-      tags: [objectTag(key)],
+      tags: [this.#tagOf(key)],
     });
   }
 
@@ -110,23 +114,31 @@ export class HalfmoonRead implements ObjectProtocol {
   }
 
   close(): void {
-    for (const key of [...this.#turns.keys()]) {
-      this.#endTurn(key);
+    for (const tag of this.#turns.keys()) {
+      this.#endTurn(tag);
     }
   }
 
-  async #versionAtCursor(key: string): Promise<Version> {
+  #tagOf(key: string): Tag {
+    if (this.#tag === null || this.#key !== key) {
+      this.#key = key;
+      this.#tag = objectTag(key);
+    }
+    return this.#tag;
+  }
+
+  async #versionAtCursor(tag: Tag): Promise<Version> {
     const cursor = this.#steps.cursor;
     const found = this.#found;
-    if (found !== null && found.key === key && found.cursor === cursor) {
+    if (found !== null && found.tag === tag && found.cursor === cursor) {
       return found;
     }
-    const { record } = await this.#steps.book.readPrev(objectTag(key), cursor);
+    const { record } = await this.#steps.book.readPrev(tag, cursor);
     if (record !== null) {
       this.#steps.consulted(record.seqnum);
     }
     const version: Version = {
-      key,
+      tag,
       cursor,
       seqnum: record?.seqnum ?? NO_SEQNUM,
       timeMs: record?.timeMs ?? 0,
@@ -146,15 +158,15 @@ export class HalfmoonRead implements ObjectProtocol {
   }
 
   /** A change since the turn began has ended it: queue again. With a read from before it, the turn goes on: read again. */
-  #afterConflict(key: string, readAt: SeqNum): void {
-    const turn = this.#turns.get(key);
+  #afterConflict(tag: Tag, readAt: SeqNum): void {
+    const turn = this.#turns.get(tag);
     if (turn !== undefined && readAt >= turn.tail) {
-      this.#endTurn(key);
+      this.#endTurn(tag);
     }
   }
 
-  #endTurn(key: string): void {
-    this.#turns.get(key)?.end();
-    this.#turns.delete(key);
+  #endTurn(tag: Tag): void {
+    this.#turns.get(tag)?.end();
+    this.#turns.delete(tag);
   }
 }

@@ -38,7 +38,7 @@ export interface Step {
   readonly tags?: readonly Tag[];
   /** Besides the own position. */
   readonly when?: readonly Condition[];
-  readonly blobs?: readonly BlobRefLike[];
+  readonly blobs?: readonly BlobRefLike[] | undefined;
 }
 
 export interface StepDone {
@@ -58,6 +58,7 @@ export interface StepStreamState {
 }
 
 const EMPTY = new Uint8Array(0);
+const NO_CONDITIONS: readonly Condition[] = [];
 
 /** Refusals of an append that say that nothing was ordered; after any other error nobody knows. */
 const NOTHING_ORDERED: ReadonlySet<string> = new Set([
@@ -240,7 +241,7 @@ export class StepStream {
     if (this.replaying) {
       return this.#consume(step, this.#recorded(position));
     }
-    const result = await this.#append(step, position, step.when ?? []);
+    const result = await this.#append(step, position, step.when ?? NO_CONDITIONS);
     if (result.kind === "appended") {
       return this.#performed(step.kind, result);
     }
@@ -257,7 +258,7 @@ export class StepStream {
   }
 
   /** Closes the stream with the result of the instance. Same outcomes as `step`. */
-  async done(payload: Uint8Array, blobs: readonly BlobRefLike[]): Promise<StepDone> {
+  done(payload: Uint8Array, blobs: readonly BlobRefLike[]): Promise<StepDone> {
     return this.step({ kind: RecordKind.done, fingerprint: NO_FINGERPRINT, payload, blobs });
   }
 
@@ -280,8 +281,8 @@ export class StepStream {
       kind: step.kind,
       tags: step.tags === undefined ? [this.tag] : [this.tag, ...step.tags],
       data: encodeStep({ fingerprint: step.fingerprint, pins }, step.payload),
-      ...(pins !== null && { initialCursor: pins.initialCursor }),
-      ...(step.blobs !== undefined && step.blobs.length > 0 && { blobs: step.blobs }),
+      initialCursor: pins?.initialCursor,
+      blobs: step.blobs,
     };
     const unlogged = origin.kind === "unlogged";
     const records = unlogged ? [origin.init(), record] : [record];
@@ -310,7 +311,7 @@ export class StepStream {
       throw this.fence(new Fenced("restart", "an object changed before anything was logged"));
     }
     const conflict: Step = { kind: RecordKind.conflict, fingerprint: step.fingerprint, payload: EMPTY };
-    const result = await this.#append(conflict, position, []);
+    const result = await this.#append(conflict, position, NO_CONDITIONS);
     return result.kind === "appended" ? this.#performed(RecordKind.conflict, result) : this.#lost(step, position, result);
   }
 

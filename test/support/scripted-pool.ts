@@ -285,6 +285,9 @@ export class ScriptedPool implements SandboxPool {
     return guest;
   }
 
+  /** Scripts are always ready. */
+  prepare(): void {}
+
   #dispatch(): void {
     while (this.running.size < this.sandboxesMax) {
       const next = this.#queue.shift();

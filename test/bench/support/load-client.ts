@@ -6,9 +6,10 @@ export interface LoadOptions {
   readonly connections: number;
   readonly durationMs: number;
   readonly path: string;
-  /** Body of each POST; a function is asked before every request. */
-  readonly body: string | (() => string);
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Each POST has one of them. */
+  readonly bodies: readonly string[];
+  /** A whole number from 0 to below the limit: which body comes next. */
+  readonly draw: (limit: number) => number;
 }
 
 export interface LoadResult {
@@ -27,10 +28,9 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const latencies: number[] = [];
   let failed = 0;
   let firstFailure: string | null = null;
-  const headers = Object.entries(options.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = `POST ${options.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers.join("")}`;
-  const fixed = typeof options.body === "string" ? requestBytes(head, options.body) : undefined;
-  const nextRequest = () => fixed ?? requestBytes(head, (options.body as () => string)());
+  const { draw } = options;
+  const requests = options.bodies.map((body) => requestBytes(options.path, body));
+  const nextRequest = () => requests[draw(requests.length)] ?? NOTHING;
   const startMs = performance.now();
   const endMs = startMs + options.durationMs;
   await Promise.all(
@@ -57,13 +57,22 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   };
 }
 
-function requestBytes(head: string, body: string): Buffer {
+function requestBytes(path: string, body: string): Buffer {
+  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
   return Buffer.from(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
 
+const NOTHING = Buffer.alloc(0);
 const HEAD_END = Buffer.from("\r\n\r\n");
+/** As both servers write it. */
+const CONTENT_LENGTH = Buffer.from("\r\nContent-Length: ");
+const READ_BYTES = 16 * 1024;
 
-/** Sends until `endMs`, then ends the connection after the last answer. Rejects when the connection breaks. */
+/**
+ * Sends until `endMs`, then ends the connection after the last answer. Rejects when the connection breaks.
+ *
+ * @param onAnswer  `answer` is a view that the next answer overwrites
+ */
 function drive(
   port: number,
   nextRequest: () => Buffer,
@@ -71,40 +80,51 @@ function drive(
   onAnswer: (status: number, latencyMs: number, answer: Buffer) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true });
     let sentMs = 0;
-    let pending: Buffer | undefined;
-    const send = () => {
+    let pending = NOTHING;
+    const received = (chunk: Buffer) => {
+      const answer = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+      const sizeBytes = answerBytes(answer);
+      if (Number.isNaN(sizeBytes)) {
+        socket.destroy(new Error(`an answer without Content-Length: ${answer}`));
+      } else if (answer.length < sizeBytes) {
+        pending = Buffer.from(answer);
+      } else {
+        pending = NOTHING;
+        const nowMs = performance.now();
+        onAnswer(Number(answer.toString("latin1", 9, 12)), nowMs - sentMs, answer);
+        if (nowMs < endMs) {
+          sentMs = nowMs;
+          socket.write(nextRequest());
+        } else {
+          socket.end();
+        }
+      }
+    };
+    // Into one buffer for good: what a client allocates is what it takes from the server on the same cores.
+    const buffer = Buffer.alloc(READ_BYTES);
+    const callback = (sizeBytes: number) => {
+      received(buffer.subarray(0, sizeBytes));
+      return true;
+    };
+    const socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true, onread: { buffer, callback } });
+    socket.on("connect", () => {
       sentMs = performance.now();
       socket.write(nextRequest());
-    };
-    socket.on("connect", send);
+    });
     socket.on("error", reject);
     socket.on("close", () => resolve());
-    socket.on("data", (chunk: Buffer) => {
-      pending = pending === undefined ? chunk : Buffer.concat([pending, chunk]);
-      const headEnd = pending.indexOf(HEAD_END);
-      if (headEnd < 0) {
-        return;
-      }
-      const head = pending.toString("latin1", 0, headEnd);
-      const length = /content-length: *([0-9]+)/i.exec(head)?.[1];
-      if (length === undefined) {
-        socket.destroy(new Error(`an answer without Content-Length: ${head}`));
-        return;
-      }
-      if (pending.length < headEnd + HEAD_END.length + Number(length)) {
-        return;
-      }
-      const answer = pending;
-      pending = undefined;
-      const nowMs = performance.now();
-      onAnswer(Number(head.slice(9, 12)), nowMs - sentMs, answer);
-      if (nowMs < endMs) {
-        send();
-      } else {
-        socket.end();
-      }
-    });
   });
+}
+
+/** Size of the answer that `bytes` begin with: infinite until its head is there, NaN when that does not say. */
+function answerBytes(bytes: Buffer): number {
+  const headEnd = bytes.indexOf(HEAD_END);
+  if (headEnd < 0) {
+    return Number.POSITIVE_INFINITY;
+  }
+  const at = bytes.indexOf(CONTENT_LENGTH);
+  const bodyBytes =
+    at < 0 || at > headEnd ? Number.NaN : Number.parseInt(bytes.toString("latin1", at + CONTENT_LENGTH.length, headEnd), 10);
+  return headEnd + HEAD_END.length + bodyBytes;
 }

@@ -6,10 +6,8 @@ import type { LoadOrder } from "./load-thread.ts";
 
 const draw = prng(1);
 
-parentPort?.on("message", ({ bodies, ...options }: LoadOrder) => {
-  const [first = ""] = bodies;
-  const body = bodies.length === 1 ? first : () => bodies[draw.below(bodies.length)] ?? first;
-  runLoad({ ...options, body }).then(
+parentPort?.on("message", (order: LoadOrder) => {
+  runLoad({ ...order, draw: (limit) => draw.below(limit) }).then(
     (result) => parentPort?.postMessage(result),
     (error: unknown) => parentPort?.postMessage(error),
   );

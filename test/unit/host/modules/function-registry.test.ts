@@ -67,6 +67,20 @@ describe("the function registry", () => {
     expect(await registry.artefact(owner.shard, version.hash)).toEqual(prepareModule(module(1), ABI, LIMITS));
   });
 
+  test("whoever asked for it hears of each module before its upload is acknowledged", async () => {
+    const { shard } = await openTestShard();
+    const heard: string[] = [];
+    const registry = new FunctionRegistry({
+      shards: new Owner(shard),
+      abi: ABI,
+      limits: LIMITS,
+      cacheMaxBytes: 1_000_000,
+      onUpload: (artefact) => heard.push(artefact.hash),
+    });
+    const { hash } = await registry.upload(BOOK, "hello", stream(module(1)));
+    expect(heard).toEqual([hash]);
+  });
+
   test("a call that arrives later runs the new version, and the old one can still be loaded", async () => {
     const { owner, registry, upload, resolve, state } = await open();
     const old = await upload("hello", module(1));

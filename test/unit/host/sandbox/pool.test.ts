@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ModuleHash } from "../../../../host/modules/artefact.ts";
 import type { SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { begin, ignore, openPool, run } from "../../../support/sandbox-calls.ts";
 import {
   asks,
@@ -229,5 +231,32 @@ describe("H5: posted operations", () => {
     const call = begin(pool, posts(1_000, 8));
     expect(await call.end).toEqual(returned(6));
     expect(call.operations.map(({ waits }) => waits)).toEqual([...Array(1_000).fill(false), true]);
+  });
+});
+
+describe("a module that is prepared", () => {
+  test.each([
+    ["without suspending imports", plain],
+    ["on a resident stack", resident],
+  ])("has a sandbox ready before its first call, %s", async (_name, make) => {
+    await using cleanup = new AsyncDisposableStack();
+    const fresh = cleanup.adopt(await openPool(), (opened) => opened.close());
+    const module = stains(make);
+    fresh.prepare(module);
+    await eventually("a sandbox that lies ready", () => fresh.load.idle === 1);
+    expect(await run(fresh, module)).toEqual(returned(STAINS_FRESH));
+    fresh.prepare(module);
+    expect(await run(fresh, module)).toEqual(returned(STAINS_FRESH));
+    await eventually("the same sandbox, and no other one", () => fresh.load.idle === 1);
+  });
+
+  test("is no good: its first call says so, and the worker goes on", async () => {
+    const unlinked = plain("(call $unknown)", "", '(import "t" "unknown" (func $unknown (result i32)))');
+    const broken = { ...echo(plain), hash: "broken" as ModuleHash, wasm: Uint8Array.of(0, 1, 2, 3) };
+    pool.prepare(unlinked);
+    pool.prepare(broken);
+    expect(await run(pool, unlinked)).toMatchObject({ kind: "trapped", message: expect.stringContaining("t.unknown") });
+    expect(await run(pool, broken)).toMatchObject({ kind: "killed", message: expect.stringContaining("does not compile") });
+    expect(await run(pool, echo(plain), { input: Buffer.from("neap") })).toEqual(returned(4));
   });
 });

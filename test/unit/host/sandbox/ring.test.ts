@@ -38,6 +38,6 @@ test("a reader that has a frame does not sleep", () => {
   expect(reader.next()).toBe(-1);
   send(writer, 1);
   expect(reader.sleepAsync()).toBeUndefined();
-  reader.sleep();
+  reader.sleep(false);
   expect(reader.next()).toBe(0);
 });

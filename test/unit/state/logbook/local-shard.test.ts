@@ -194,3 +194,30 @@ test("[11] only the LogBooks that have a record are named", async () => {
   await shard.book("carol" as LogBookId).append({ records: [write(x)] });
   expect(await shard.books()).toEqual(["carol"]);
 });
+
+test("a record that was just appended is read as it will be from the log, and holds on to no larger buffer", async () => {
+  const opened = await openTestShard();
+  const slab = Buffer.alloc(100_000, 7);
+  const records = [Buffer.from("small"), slab.subarray(0, 20), Buffer.alloc(20_000, 8)].map((data) => ({ ...write(x), data }));
+  for (const record of records) {
+    await opened.shard.book(BOOK).append({ records: [record] });
+  }
+  const { records: appended } = await opened.shard.book(BOOK).readStream(x, 0);
+  await opened.shard.whenDurable(await opened.shard.book(BOOK).tail());
+  const { records: replayed } = await (await opened.crash()).shard.book(BOOK).readStream(x, 0);
+  expect(appended).toEqual(replayed);
+  expect(appended.map(({ data }) => Buffer.from(data))).toEqual(records.map(({ data }) => data));
+  expect(appended.map(({ data }) => data.constructor)).toEqual([Uint8Array, Uint8Array, Uint8Array]);
+  expect(appended[1]?.data.buffer).not.toBe(slab.buffer);
+});
+
+test("a record that was just appended is forgotten with its last stream", async () => {
+  const { shard } = await openTestShard({ options: { garbageMin: 1 } });
+  const book = shard.book(BOOK);
+  const object = tagOf("o/x");
+  const first = await book.append({ records: [write(object)] });
+  await book.append({ records: [write(object)] });
+  expect(first.kind === "appended" && (await book.readPrev(object, first.seqnum)).record?.seqnum).toBe(2);
+  await shard.collect();
+  await expect(book.readPrev(object, at(2))).rejects.toMatchObject({ code: "TRIMMED" });
+});
