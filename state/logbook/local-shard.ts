@@ -41,6 +41,8 @@ export interface LocalShardOptions {
   readonly retentionMs: number;
   /** Records in memory besides those that are not durable. */
   readonly recentMaxBytes: number;
+  /** Aux data in memory. */
+  readonly auxMaxBytes: number;
   /** Above this many bytes ordered and not durable, appends wait. */
   readonly undurableMaxBytes: number;
   /** A LogBook is collected when this many versions were superseded or instances done. */
@@ -50,6 +52,7 @@ export interface LocalShardOptions {
 export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   retentionMs: 24 * 60 * 60 * 1_000,
   recentMaxBytes: 64 * 1024 * 1024,
+  auxMaxBytes: 16 * 1024 * 1024,
   undurableMaxBytes: 32 * 1024 * 1024,
   garbageMin: 1_000,
 };
@@ -64,7 +67,7 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   const { journal, blobs } = parts;
   const options = { ...DEFAULT_SHARD_OPTIONS, ...parts.options };
   const store = new RecordStore(journal, options.recentMaxBytes);
-  const index = new ShardIndex(store);
+  const index = new ShardIndex(store, options.auxMaxBytes);
   for (const frame of journal.frames()) {
     index.replay(frame);
   }
