@@ -35,7 +35,12 @@ export const STATE_ERRORS = {
     status: 500,
     meaning: "A record names a blob that its owner does not hold.",
   },
-  TRIMMED: { fault: "platform", retry: "same-instance", status: 410, meaning: "The records asked for have been collected or trimmed." },
+  TRIMMED: {
+    fault: "platform",
+    retry: "same-instance",
+    status: 410,
+    meaning: "The records asked for have been collected or trimmed.",
+  },
   AUX_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "Aux data of a record is larger than the limit." },
   BAD_TIMEOUT: { fault: "caller", retry: "never", status: 400, meaning: "A time-out is not a whole number of ms in range." },
   TOO_MANY_WAITS: {

@@ -63,7 +63,7 @@ export class BookState {
         if (isObjectTag(tag)) {
           this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
         } else if (isGuestTag(tag)) {
-          this.trims.tags.add(tag);
+          this.trims.tags.push(tag);
         }
       } else if (isObjectTag(tag)) {
         this.superseded.add(tag);

@@ -173,7 +173,14 @@ export class LocalShard implements Shard, ShardSource {
       const nowMs = sequencer.timeMs();
       const collection = { watermark: this.#watermark(book), retainSinceMs: nowMs - this.#options.retentionMs };
       if (book.garbage >= this.#options.garbageMin || isDue(book, collection, nowMs)) {
-        sequencer.orderOwn(book, { kind: RecordKind.gc, tags: [], data: encodeCollection(collection) });
+        const gc = { kind: RecordKind.gc, tags: [], data: encodeCollection(collection) };
+        sequencer.orderOwn(book, gc);
+        // What trims hide is let go of piece by piece, and others get their turn in between.
+        while (book.trims.isDue(collection.watermark)) {
+          await outbox.whenDurable(index.tail);
+          this.#own.check();
+          sequencer.orderOwn(book, gc);
+        }
       }
     }
     const dead = index.blobs.takeDead();

@@ -65,21 +65,21 @@ export class Stream {
     return this.last !== NO_SEQNUM && this.last <= max ? this.kept : this.#countUpTo(max);
   }
 
-  /** Collects every record at or before `upTo`. */
-  collectUpTo(upTo: SeqNum, drop: (seqnum: SeqNum) => void): void {
-    if (this.last <= upTo) {
+  /** Collects the first `count` records. */
+  collectFirst(count: number, drop: (seqnum: SeqNum) => void): void {
+    if (count === this.kept) {
       this.collectAll(drop);
     } else {
-      this.#collectFirst(this.#countUpTo(upTo), drop);
+      this.#collectEarlier(count, drop);
     }
   }
 
   /** Collects every record before the last one at or before `watermark`. */
   collectBefore(watermark: SeqNum, drop: (seqnum: SeqNum) => void): void {
-    this.#collectFirst(Math.max(0, this.countUpTo(watermark) - 1), drop);
+    this.#collectEarlier(Math.max(0, this.countUpTo(watermark) - 1), drop);
   }
 
-  #collectFirst(count: number, drop: (seqnum: SeqNum) => void): void {
+  #collectEarlier(count: number, drop: (seqnum: SeqNum) => void): void {
     if (this.earlier === undefined || count === 0) {
       return;
     }

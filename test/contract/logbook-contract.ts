@@ -53,13 +53,6 @@ async function walk(book: LogBook, tag: Tag, from: SeqNum, at?: SeqNum): Promise
   }
 }
 
-/** Whatever goes on between two nodes and within them has gone on. */
-async function quiet(): Promise<void> {
-  for (let i = 0; i < 10; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
 /** The guarantees of LogBook and Shard that hold wherever the owner is. */
 export function describeLogBookContract(name: string, open: () => Promise<LogBookHarness>): void {
   describe(`${name} keeps the LogBook contract`, () => {
@@ -216,7 +209,8 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       expect((await book.awaitNext(x, first, 1_000)).record?.seqnum).toBe(first);
       const answers = Array.from({ length: 3 }, () => book.awaitNext(x, next(first), 1_000));
       const later = book.awaitNext(x, (first + 3) as SeqNum, 1_000);
-      await quiet();
+      // Requests are served in their order: the waits have begun.
+      await book.tail();
       await book.append({ records: [write("other", y)] });
       const second = seqnumOf(await book.append({ records: [write("2", x)] }));
       for (const { record, tail } of await Promise.all(answers)) {
@@ -234,7 +228,7 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       void answer.then(() => {
         isOver = true;
       });
-      await quiet();
+      await book.tail();
       const tail = seqnumOf(await book.append({ records: [write("1", y)] }));
       expect(isOver).toBe(false);
       harness.advance(50);
@@ -253,16 +247,17 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       expect(new Set((await ends).map((end) => end.status === "rejected" && end.reason.message))).toEqual(new Set(["given up"]));
       await expect(book.awaitNext(x, NO_SEQNUM, 1_000, controller.signal)).rejects.toThrow("given up");
       const waiting = book.awaitNext(x, NO_SEQNUM, 1_000);
-      await quiet();
+      await book.tail();
       await book.append({ records: [write("1", x)] });
       expect((await waiting).record).not.toBeNull();
     });
 
     test("[8] [10] a waiting read rejects when its session ends", async () => {
-      const over = expect(shard.book(ALICE).awaitNext(x, NO_SEQNUM, 1_000)).rejects.toMatchObject({
+      const book = shard.book(ALICE);
+      const over = expect(book.awaitNext(x, NO_SEQNUM, 1_000)).rejects.toMatchObject({
         code: expect.stringMatching(/^(EPOCH_CHANGED|OWNER_UNAVAILABLE)$/),
       });
-      await quiet();
+      await book.tail();
       await harness.restart();
       await over;
     });
@@ -476,7 +471,7 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       const tail = seqnumOf(await book.append({ records: [write("1", feed)] }));
       const waiting = [feed, guestTag("none")].map((tag) => book.awaitNext(tag, next(tail), 1_000));
       const ends = Promise.all(waiting.map((one) => expect(one).rejects.toMatchObject({ code: "TRIMMED" })));
-      await quiet();
+      await book.tail();
       await book.append({ records: [write("other", x)] });
       await book.append({ records: [trimRecord({ tag: null, upTo: next(tail) })] });
       await ends;
@@ -487,7 +482,7 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       const feed = guestTag("feed");
       await book.append({ records: [write("1", feed)] });
       const waiting = book.awaitNext(feed, MAX_SEQNUM, 1_000);
-      await quiet();
+      await book.tail();
       const closing: NewRecord = { kind: RecordKind.close, tags: [feed, x], data: bytes("end") };
       const seqnum = seqnumOf(await book.append({ records: [closing] }));
       harness.advance(1_000);
