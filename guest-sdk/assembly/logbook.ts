@@ -142,7 +142,7 @@ export namespace logbook {
     const head = memory.data(HEAD_BYTES, 8);
     const room = new Uint8Array(FIRST_READ_BYTES);
     const size = host.logReadPrev(name.dataStart, name.byteLength, max, room.dataStart, room.byteLength, head);
-    return found("logbook.prev", tag, size, head, room);
+    return found("logbook.prev", tag, max, size, head, room);
   }
 
   /** The first record with a seqnum of `min` or more: one above the last one read goes through a stream without gaps. */
@@ -151,7 +151,7 @@ export namespace logbook {
     const head = memory.data(HEAD_BYTES, 8);
     const room = new Uint8Array(FIRST_READ_BYTES);
     const size = host.logReadNext(name.dataStart, name.byteLength, min, room.dataStart, room.byteLength, head);
-    return found("logbook.next", tag, size, head, room);
+    return found("logbook.next", tag, min, size, head, room);
   }
 
   /**
@@ -163,7 +163,7 @@ export namespace logbook {
     const head = memory.data(HEAD_BYTES, 8);
     const room = new Uint8Array(FIRST_READ_BYTES);
     const size = host.logAwaitNext(name.dataStart, name.byteLength, min, timeoutMs, room.dataStart, room.byteLength, head);
-    return found("logbook.awaitNext", tag, size, head, room);
+    return found("logbook.awaitNext", tag, min, size, head, room);
   }
 
   /** The stream as it is now. */
@@ -178,12 +178,12 @@ export namespace logbook {
   export function trim(tag: string, upTo: i64): void {
     const name = toBytes(tag);
     if (name.byteLength == 0) throw new Error("logbook.trim: '' is not a tag: trimAll trims all streams");
-    checked(host.logTrim(name.dataStart, name.byteLength, upTo), "logbook.trim", tag, 0);
+    checked(host.logTrim(name.dataStart, name.byteLength, upTo), "logbook.trim", tag, upTo);
   }
 
   /** Takes the records with a seqnum up to `upTo` away from all streams of the tenant's functions. */
   export function trimAll(upTo: i64): void {
-    checked(host.logTrim(0, 0, upTo), "logbook.trimAll", "", 0);
+    checked(host.logTrim(0, 0, upTo), "logbook.trimAll", "", upTo);
   }
 }
 
@@ -209,11 +209,11 @@ function appended(what: string, tags: string[], bytes: Uint8Array, when: Conditi
 }
 
 /** A record that is larger than `room` is read again: its seqnum is known now, so that costs no step. */
-function found(what: string, tag: string, size: i64, head: usize, room: Uint8Array): LogRead {
+function found(what: string, tag: string, asked: i64, size: i64, head: usize, room: Uint8Array): LogRead {
   if (size == host.NOT_FOUND) return new LogRead(null, 0);
   const seqnum = load<i64>(head);
   if (size == host.TRIMMED) return new LogRead(null, seqnum);
-  checked(size, what, tag, 0);
+  checked(size, what, tag, asked);
   const closes = load<i32>(head, 8) != 0;
   if (size <= room.byteLength) return new LogRead(new LogRecord(seqnum, room.subarray(0, <i32>size), closes), 0);
   const name = toBytes(tag);
@@ -256,14 +256,14 @@ function packTag(tag: string, at: usize): usize {
 }
 
 /** Passes refusals on; a tag, number or record that may not be is a mistake of the program and ends the call. */
-function checked(code: i64, what: string, tag: string, sizeBytes: i32): void {
+function checked(code: i64, what: string, tag: string, value: i64): void {
   if (code == host.INVALID) {
     throw new Error(
-      what + ": '" + tag + "': tags are 1 to 16 different texts of 1 to 256 bytes without control characters, " +
-        "conditions at most 16, seqnums and lengths 0 to 2^53 - 1",
+      what + "('" + tag + "', " + value.toString() + "): a tag is 1 to 256 bytes without control characters, " +
+        "at most 16 different ones; at most 16 conditions; a seqnum or length is 0 to 2^53 - 1",
     );
   }
   if (code == host.TOO_LARGE) {
-    throw new Error(what + ": the record for '" + tag + "' has " + sizeBytes.toString() + " bytes, the limit is " + RECORD_MAX_BYTES.toString());
+    throw new Error(what + "('" + tag + "'): the record has " + value.toString() + " bytes, the limit is " + RECORD_MAX_BYTES.toString());
   }
 }

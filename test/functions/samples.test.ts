@@ -86,6 +86,16 @@ describe("feed", () => {
     expect(await answer("feed", "page news 3")).toEqual([0, `${entries(9, 12)}next 13\n`]);
   });
 
+  it("ends with a message that names value and limit when the log refuses what it is given", async () => {
+    const [, tooLarge] = await answer("feed", `add news ${"x".repeat(262_145)}`);
+    expect(tooLarge).toContain("logbook.append('news'): the record has 262145 bytes, the limit is 262144");
+    const [, badTag] = await answer("feed", `page ${"t".repeat(257)}`);
+    expect(badTag).toContain("', 0): a tag is 1 to 256 bytes");
+    const [, badSeqnum] = await answer("feed", "page news 9007199254740992");
+    expect(badSeqnum).toContain("logbook.next('news', 9007199254740992)");
+    expect(host.log.records).toEqual([]);
+  });
+
   it("says how to use it", async () => {
     for (const input of ["", "add", "add news", "page", "page news x", "page news -1", "page news 1 2"]) {
       expect(await answer("feed", input)).toEqual([2, "usage: add <feed> <text> | page <feed> [<from>]"]);
