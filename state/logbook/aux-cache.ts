@@ -2,6 +2,8 @@ import { NeapError } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";
 
 export const AUX_MAX_BYTES = 64 * 1024;
+/** What an entry costs besides its bytes. */
+const ENTRY_BYTES = 200;
 
 /**
  * Bytes that users of the log keep beside records: in memory only, the least recently used ones go first. To lose any of them at
@@ -33,7 +35,7 @@ export class AuxCache {
   set(seqnum: SeqNum, bytes: Uint8Array): void {
     this.drop(seqnum);
     this.#bytes.set(seqnum, Uint8Array.from(bytes));
-    this.#sizeBytes += bytes.byteLength;
+    this.#sizeBytes += ENTRY_BYTES + bytes.byteLength;
     for (const oldest of this.#bytes.keys()) {
       if (this.#sizeBytes <= this.#maxBytes) {
         break;
@@ -43,8 +45,11 @@ export class AuxCache {
   }
 
   drop(seqnum: SeqNum): void {
-    this.#sizeBytes -= this.#bytes.get(seqnum)?.byteLength ?? 0;
-    this.#bytes.delete(seqnum);
+    const bytes = this.#bytes.get(seqnum);
+    if (bytes !== undefined) {
+      this.#sizeBytes -= ENTRY_BYTES + bytes.byteLength;
+      this.#bytes.delete(seqnum);
+    }
   }
 }
 

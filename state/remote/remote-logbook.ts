@@ -47,7 +47,8 @@ export class RemoteLogBook implements LogBook {
     const answer = this.#shard.request(methods.awaitNext, [this.id, tagToWire(tag), min, timeoutMs, id]);
     const { promise: givenUp, reject } = Promise.withResolvers<never>();
     const abort = () => {
-      this.#shard.notify(methods.endAwait, id);
+      // A request, not a notice: it must not arrive before the wait has begun.
+      void this.#shard.request(methods.endAwait, id).catch(() => {});
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abort);

@@ -60,7 +60,7 @@ export const readPrev = method("readPrev", Type.Tuple([Book, Tag, Count, Count])
 export const readNext = method("readNext", Type.Tuple([Book, Tag, Count, Count]), WireReadResult);
 /** book, tag, min, time-out in ms, the caller's number for the wait */
 export const awaitNext = method("awaitNext", Type.Tuple([Book, Tag, Count, Type.Number(), Count]), WireReadResult);
-/** number of the wait that is given up; a notice */
+/** number of the wait that is given up */
 export const endAwait = method("endAwait", Count, Nothing);
 /** book, tag, at → length, last seqnum, gone up to, closed, tail */
 export const tailOf = method("tailOf", Type.Tuple([Book, Tag, Count]), Type.Tuple([Count, Count, Count, Type.Boolean(), Count]));

@@ -228,6 +228,8 @@ describe("F36: the streams of a tenant's functions", () => {
       guest.output(await guest.logNext("a", 0));
       return 0;
     });
+    // The function itself is durable: what the answer waits for is the record.
+    await host.session.whenDurable(await host.book.tail());
     host.test.journal.automatic = false;
     const adding = add(host, "a", "1");
     await settled();

