@@ -29,7 +29,7 @@ export const logAppendArgs = {
   },
 };
 
-/** The bytes of a logAppend reply. Code 0: the seqnum; a refusal: the winner's, with the length it found and the index of what failed. */
+/** The bytes of a logAppend reply. Code 0: the seqnum; a refusal: the winner's, with the length it found and which stream it was. */
 export const logAppendReply = {
   encode: (a: { seqnum: number; length: number; index: number }) =>
     new ByteWriter(24).f64(a.seqnum).f64(a.length).u16(a.index).view(),

@@ -21,7 +21,8 @@ const EMPTY = new Uint8Array(0);
 export class LogOperations {
   readonly #log: GuestLog;
   readonly #waitMaxMs: number;
-  readonly #stopped = new AbortController();
+  /** Made when a wait begins: most calls never wait. */
+  #wait: AbortController | null = null;
 
   /** @param wallTimeMs  the call's limit, which every attempt has the same of: a guest waits for half of it at most */
   constructor(steps: StepStream, wallTimeMs: number) {
@@ -49,7 +50,7 @@ export class LogOperations {
 
   /** The attempt was stopped: it no longer waits for records. */
   close(): void {
-    this.#stopped.abort(new Fenced("closed", "the attempt was stopped"));
+    this.#wait?.abort(new Fenced("closed", "the attempt was stopped"));
   }
 
   async #append(args: Uint8Array): Promise<OperationReply> {
@@ -72,7 +73,8 @@ export class LogOperations {
         return readReply(await this.#log.readNext(tag, seqNum(seqnum)));
       default: {
         const waitMs = Math.min(timeoutMs, this.#waitMaxMs);
-        return readReply(await this.#log.awaitNext(tag, seqNum(seqnum), waitMs, this.#stopped.signal));
+        this.#wait = new AbortController();
+        return readReply(await this.#log.awaitNext(tag, seqNum(seqnum), waitMs, this.#wait.signal));
       }
     }
   }

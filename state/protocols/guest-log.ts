@@ -40,7 +40,8 @@ export type LogAppendOutcome =
   | { readonly kind: "appended"; readonly seqnum: SeqNum; readonly timeMs: number }
   /**
    * `conflict`: a condition failed; `winner` is the record that stood in the way. `closed`: by the record `winner`. `gap`: the stream has
-   * only `length` records. `winner` is 0 for a record that is trimmed. `index`: of the condition, or behind them of the tag.
+   * only `length` records. `winner` is 0 for a record that is trimmed. `index` says which stream: of the first condition on it, or behind
+   * the conditions of its tag.
    */
   | {
       readonly kind: "conflict" | "closed" | "gap";
@@ -88,7 +89,10 @@ export class GuestLog {
     let own: Uint8Array = EMPTY;
     const { record, theirs } = await this.#steps.step({
       kind: closes ? RecordKind.close : RecordKind.append,
-      fingerprint: fingerprint([...tags, ...when.map(({ tag, by, value }) => `${by} ${value} ${tag}`)].join("\n"), crc),
+      fingerprint: fingerprint(
+        [tags.length, ...tags, ...when.map(({ tag, by, value }) => `${by} ${value} ${tag}`)].join("\n"),
+        crc,
+      ),
       payload: bytes,
       tags: streams,
       when: conditions,

@@ -110,6 +110,21 @@ describe("F36: the streams of a tenant's functions", () => {
     await expect(host.book.readPrev(guestTag("a"), second as never)).rejects.toMatchObject({ code: "TRIMMED" });
   });
 
+  it("F13: a read at the initial cursor fixes it, also when an update would rather begin with a fresh one", async () => {
+    const host = await withFeed();
+    const first = await add(host, "a", "1");
+    let isTrimmed = false;
+    const { seen } = await twice(host, async (guest, say) => {
+      say(await guest.logNext("a", 0));
+      if (!isTrimmed) {
+        isTrimmed = true;
+        await host.told({ functionName: "trim", input: `${first} a` });
+      }
+      await guest.update("n", (old) => `${old ?? ""}x`);
+    });
+    expect(seen).toEqual(Array(2).fill(`${first} 1`));
+  });
+
   it("reads beyond the cursor are steps that log where they looked, and answer the same in a replay", async () => {
     const host = await withFeed();
     const { seen, kinds } = await twice(
