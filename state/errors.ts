@@ -35,7 +35,26 @@ export const STATE_ERRORS = {
     status: 500,
     meaning: "A record names a blob that its owner does not hold.",
   },
-  TRIMMED: { fault: "platform", retry: "same-instance", status: 410, meaning: "The records asked for have been collected." },
+  TRIMMED: {
+    fault: "platform",
+    retry: "same-instance",
+    status: 410,
+    meaning: "The records asked for have been collected or trimmed.",
+  },
+  AUX_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "Aux data of a record is larger than the limit." },
+  BAD_TIMEOUT: { fault: "caller", retry: "never", status: 400, meaning: "A time-out is not a whole number of ms in range." },
+  TOO_MANY_WAITS: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "A node waits for too many records at once.",
+  },
+  WAIT_GIVEN_UP: {
+    fault: "caller",
+    retry: "never",
+    status: 499,
+    meaning: "Whoever waited for a record has given up.",
+  },
   DISK_FULL: {
     fault: "dependency",
     retry: "after-backoff",

@@ -14,5 +14,18 @@ export const callIdTag = (id: number): Tag => tag(`c/${id}`);
 /** The registry entries of a function. */
 export const functionTag = (name: string): Tag => tag(`f/${name}`);
 
+/** A stream that a guest names: of the tenant's LogBook, and of no stream of the host's (F36). */
+export const guestTag = (name: string): Tag => tag(`u/${name}`);
+
 export const OBJECT_TAG_PREFIX = "o/";
 export const STEP_TAG_PREFIX = "i/";
+export const GUEST_TAG_PREFIX = "u/";
+
+/** Without a substring: asked for each stream that is made, and each read. */
+export function isGuestTag(tag: Tag): boolean {
+  return tag.charCodeAt(0) === 117 && tag.charCodeAt(1) === 47;
+}
+
+export function isStepTag(tag: Tag): boolean {
+  return tag.charCodeAt(0) === 105 && tag.charCodeAt(1) === 47;
+}

@@ -10,6 +10,9 @@ export const NOT_IN_PART: i32 = -3;
 export const UNKNOWN_FUNCTION: i32 = -4;
 export const TOO_LARGE: i32 = -5;
 export const CONFLICT: i32 = -6;
+export const CLOSED: i32 = -20;
+export const TRIMMED: i32 = -21;
+export const GAP: i32 = -22;
 
 @external("neap", "input_size")
 export declare function inputSize(): i32;
@@ -42,6 +45,21 @@ export declare function sleepMs(durationMs: i64): void;
 
 @external("neap", "storage_call")
 export declare function storageCall(key: usize, keyLength: i32, tableIndex: u32): i32;
+
+@external("neap", "log_append")
+export declare function logAppend(tags: usize, tagsLength: i32, when: usize, whenLength: i32, pointer: usize, length: i32, closes: i32, outcome: usize): i64;
+@external("neap", "log_post")
+export declare function logPost(tags: usize, tagsLength: i32, pointer: usize, length: i32): i32;
+@external("neap", "log_read_prev")
+export declare function logReadPrev(tag: usize, tagLength: i32, max: i64, pointer: usize, capacity: i32, head: usize): i64;
+@external("neap", "log_read_next")
+export declare function logReadNext(tag: usize, tagLength: i32, min: i64, pointer: usize, capacity: i32, head: usize): i64;
+@external("neap", "log_await_next")
+export declare function logAwaitNext(tag: usize, tagLength: i32, min: i64, timeoutMs: i64, pointer: usize, capacity: i32, head: usize): i64;
+@external("neap", "log_tail")
+export declare function logTail(tag: usize, tagLength: i32, tail: usize): i32;
+@external("neap", "log_trim")
+export declare function logTrim(tag: usize, tagLength: i32, upTo: i64): i32;
 
 @external("neap", "clock_now")
 export declare function clockNow(): i64;

@@ -2,6 +2,7 @@
 export { toBytes, toText } from "./bytes";
 export { call, CallOutcome, sleep, start, startBytes, StartedCall } from "./calls";
 export { input, inputBytes, log, output, outputBytes } from "./io";
+export { Append, Condition, LogRead, LogRecord, LogTail, logbook, MAX_SEQNUM } from "./logbook";
 export { objects } from "./objects";
 export { storage } from "./storage";
 export { now, random, randomBytes } from "./time-random";

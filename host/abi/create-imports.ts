@@ -6,6 +6,7 @@ import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
 import { io } from "./io.ts";
+import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 
@@ -15,6 +16,7 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...objects(guest),
   ...calls(guest),
   ...parts(guest),
+  ...log(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
 });

@@ -4,6 +4,7 @@ import type { Guest } from "../sandbox/guest.ts";
 import { guestBytes } from "./guest-memory.ts";
 
 const FUNCTION_NAME_MAX_BYTES = 128;
+export const LOG_TAG_MAX_BYTES = 256;
 /** Without ignoreBOM two different keys would be one. */
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lossyUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -12,6 +13,12 @@ const lossyUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 export function guestKey(guest: Guest, what: string, pointer: number, length: number): string | null {
   const key = shortText(guestBytes(guest, what, pointer, length), OBJECT_KEY_MAX_BYTES);
   return key !== null && isObjectKey(key) ? key : null;
+}
+
+/** The name of a stream of the guest's; null when the bytes are none. */
+export function guestLogTag(bytes: Uint8Array): string | null {
+  const name = shortText(bytes, LOG_TAG_MAX_BYTES);
+  return name !== null && isObjectKey(name) ? name : null;
 }
 
 /** The beginning of keys: a key, or empty. */

@@ -22,6 +22,12 @@ export const Operation = {
   partShip: 12,
   /** The part has ended here (after Placement.local). */
   partEnd: 13,
+  logAppend: 20,
+  logReadPrev: 21,
+  logReadNext: 22,
+  logAwaitNext: 23,
+  logTail: 24,
+  logTrim: 25,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];
@@ -40,6 +46,12 @@ export const GuestError = {
   tooLarge: -5,
   /** The object was changed since the version was read. */
   conflict: -6,
+  /** The stream is closed. */
+  closed: -20,
+  /** The records asked for are trimmed. */
+  trimmed: -21,
+  /** The stream is shorter than the condition says. */
+  gap: -22,
 } as const;
 
 export const Placement = { local: 0, ship: 1 } as const;

@@ -6,6 +6,7 @@ import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
+import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { guestInput } from "./payloads.ts";
@@ -27,6 +28,7 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
   const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), guestInput(shard.blobs, init.input)]);
   const protocol = new HalfmoonRead(steps, shard.blobs);
   const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, trace.moved);
+  const logs = new LogOperations(steps, init.wallTimeMs);
   const children = new ChildOperations({ context, runner, shard, tenant, steps, caller: init, trace });
   const parts = new PartOperations({ offload: context.offload, tenant, steps, artefact, init, trace, nodeName });
   trace.executedAt.add(nodeName);
@@ -38,11 +40,13 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
     limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
     perform: (operation, args) =>
       objects.perform(operation, args) ??
+      logs.perform(operation, args) ??
       children.perform(operation, args) ??
       parts.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`)),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
+      logs.close();
       children.close();
       parts.close();
     },

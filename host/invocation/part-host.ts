@@ -10,6 +10,7 @@ import type { Log } from "../telemetry/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { toNeapError } from "./context.ts";
 import { decodeInit, type InstanceInit, payloadBlobs } from "./instance-record.ts";
+import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { guestInput } from "./payloads.ts";
 
@@ -96,6 +97,7 @@ export class PartHost implements StoragePool {
     }
     const protocol = new HalfmoonRead(steps, shard.blobs);
     const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, () => {});
+    const logs = new LogOperations(steps, init.wallTimeMs);
     const { tenant, instance } = request;
     part.attempt = new Attempt({
       pool,
@@ -106,8 +108,12 @@ export class PartHost implements StoragePool {
       part: request.part,
       perform: (operation, args) =>
         objects.perform(operation, args) ??
+        logs.perform(operation, args) ??
         Promise.reject(new NeapError("INTERNAL", `operation ${operation} is not allowed in a storage part`)),
-      onStop: () => steps.fence(new Fenced("closed", "the part was stopped")),
+      onStop: () => {
+        steps.fence(new Fenced("closed", "the part was stopped"));
+        logs.close();
+      },
       onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
     });
     const end = await part.attempt.ended;

@@ -6,7 +6,7 @@
  *     on disk is deleted by the owner, once the record is durable.
  */
 import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { OBJECT_TAG_PREFIX } from "../tags.ts";
+import { isGuestTag, isStepTag, OBJECT_TAG_PREFIX } from "../tags.ts";
 import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
 import { type Holder, type Instance, Instances, instanceOfAttemptTag, instanceOfStepTag } from "./instances.ts";
@@ -14,6 +14,8 @@ import { RecordKind } from "./kinds.ts";
 import type { NewRecord } from "./logbook.ts";
 import { ObjectNames } from "./object-names.ts";
 import { Stream } from "./stream.ts";
+import { decodeTrim } from "./trim.ts";
+import { Trims } from "./trims.ts";
 
 /** Streams of results whose instances are collected: a reader finds the key and no stream, which means "expired". */
 export interface ExpiringTags {
@@ -33,6 +35,7 @@ export class BookState {
   readonly streams = new Map<Tag, Stream>();
   readonly names = new ObjectNames();
   readonly instances = new Instances();
+  readonly trims = new Trims();
   /** Nothing below may be read or begun at any more (F11). */
   floor: SeqNum = NO_SEQNUM;
   /** Object streams that have something to collect sooner or later. */
@@ -59,6 +62,8 @@ export class BookState {
         this.streams.set(tag, stream);
         if (isObjectTag(tag)) {
           this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
+        } else if (isGuestTag(tag)) {
+          this.trims.tags.push(tag);
         }
       } else if (isObjectTag(tag)) {
         this.superseded.add(tag);
@@ -100,6 +105,17 @@ export class BookState {
       case RecordKind.parked:
       case RecordKind.resumed:
         this.#applyAttempt(kind, this.#unfinished(instanceOfAttemptTag(tags[0])));
+        return;
+      case RecordKind.close:
+        for (const tag of tags) {
+          const stream = this.streams.get(tag);
+          if (stream !== undefined && !isStepTag(tag)) {
+            stream.closed = true;
+          }
+        }
+        return;
+      case RecordKind.trim:
+        this.trims.add(seqnum, decodeTrim(record.data));
         return;
       case RecordKind.gc:
         collect(this, decodeCollection(record.data), timeMs, this.#records);

@@ -5,6 +5,7 @@ import { FRAME_MAX_BYTES } from "../journal/journal.ts";
 import { RecordKind } from "./kinds.ts";
 import type { AppendRequest, Condition, NewRecord } from "./logbook.ts";
 import { FRAME_MAX_RECORDS } from "./record-codec.ts";
+import { checkTrim } from "./trim.ts";
 
 const MAX_TAGS = 255;
 const MAX_BLOBS = 255;
@@ -44,7 +45,7 @@ export function tooLarge(sizeBytes: number): NeapError {
   return new NeapError("RECORD_TOO_LARGE", `the request has ${sizeBytes} bytes, a frame holds at most ${FRAME_MAX_BYTES}`);
 }
 
-function checkRecord({ kind, tags, initialCursor, blobs }: NewRecord): void {
+function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): void {
   if (!APPENDABLE.has(kind)) {
     throw new NeapError("BAD_RECORD", `kind is ${kind}, which cannot be appended`);
   }
@@ -56,6 +57,9 @@ function checkRecord({ kind, tags, initialCursor, blobs }: NewRecord): void {
   }
   if (tags.length > 1 && hasDuplicate(tags)) {
     throw new NeapError("BAD_TAG", "a tag is twice in tags");
+  }
+  if (kind === RecordKind.trim) {
+    checkTrim(data);
   }
   if (initialCursor !== undefined) {
     checkNumber("initialCursor", initialCursor);

@@ -1,10 +1,12 @@
 /** Decides whether a request may be ordered (F10, F11, F14, F31). The only place: replay asserts what was decided here (F19). */
-import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { isGuestTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
 import type { AppendResult, Condition, LogRecord, NewRecord } from "./logbook.ts";
-import type { Stream } from "./stream.ts";
 
 export type Refusal = Exclude<AppendResult, { kind: "appended" }>;
+
+type Read = (seqnum: SeqNum) => LogRecord;
 
 /** Why a request must not be ordered now; undefined when it may. Conditions come first and in their order, so the own step is reported first. */
 export function refusal(
@@ -12,10 +14,10 @@ export function refusal(
   records: readonly NewRecord[],
   when: readonly Condition[],
   tail: SeqNum,
-  read: (seqnum: SeqNum) => LogRecord,
+  read: Read,
 ): Refusal | undefined {
   for (const condition of when) {
-    const refused = failed(book.streams.get(condition.tag), condition, tail, read);
+    const refused = failed(book, condition, tail, read);
     if (refused !== undefined) {
       return refused;
     }
@@ -27,41 +29,37 @@ export function refusal(
     for (const tag of tags) {
       const stream = book.streams.get(tag);
       if (stream?.closed) {
-        return closed(stream, tag, tail, read);
+        return { kind: "closed", tag, done: existing(book, tag, stream.last, read), tail };
       }
     }
   }
   return undefined;
 }
 
-function failed(
-  stream: Stream | undefined,
-  condition: Condition,
-  tail: SeqNum,
-  read: (seqnum: SeqNum) => LogRecord,
-): Refusal | undefined {
+function failed(book: BookState, condition: Condition, tail: SeqNum, read: Read): Refusal | undefined {
   const { tag } = condition;
+  const stream = book.streams.get(tag);
   if (stream?.closed) {
-    return closed(stream, tag, tail, read);
+    return { kind: "closed", tag, done: existing(book, tag, stream.last, read), tail };
   }
   if ("last" in condition) {
-    const last = stream === undefined ? NO_SEQNUM : stream.last;
-    return last === condition.last ? undefined : { kind: "conflict", tag, existing: existing(last, read), tail };
+    const last = stream === undefined ? NO_SEQNUM : book.trims.lastOf(tag, stream, MAX_SEQNUM);
+    return last === condition.last
+      ? undefined
+      : { kind: "conflict", tag, existing: existing(book, tag, stream?.last ?? NO_SEQNUM, read), tail };
   }
   const length = stream === undefined ? 0 : stream.length;
   if (length < condition.length) {
     return { kind: "badPosition", tag, length, tail };
   }
   if (length > condition.length) {
-    return { kind: "conflict", tag, existing: existing(stream?.at(condition.length) ?? NO_SEQNUM, read), tail };
+    return { kind: "conflict", tag, existing: existing(book, tag, stream?.at(condition.length) ?? NO_SEQNUM, read), tail };
   }
   return undefined;
 }
 
-function closed(stream: Stream, tag: Tag, tail: SeqNum, read: (seqnum: SeqNum) => LogRecord): Refusal {
-  return { kind: "closed", tag, done: existing(stream.last, read), tail };
-}
-
-function existing(seqnum: SeqNum, read: (seqnum: SeqNum) => LogRecord): LogRecord | null {
-  return seqnum === NO_SEQNUM ? null : read(seqnum);
+/** The record that stood in the way; null when it was collected or trimmed, whether or not its bytes are still there. */
+function existing(book: BookState, tag: Tag, seqnum: SeqNum, read: Read): LogRecord | null {
+  const isGone = seqnum === NO_SEQNUM || (isGuestTag(tag) && seqnum <= book.trims.upTo(tag, MAX_SEQNUM));
+  return isGone ? null : read(seqnum);
 }

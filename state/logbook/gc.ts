@@ -7,6 +7,7 @@
  *     left: copies of the instance began before its DONE, so `stale` refuses their first step, `badPosition` all others (F20).
  * G3. The result of a keyed call is needed while it is retained, that of a child while the caller's stream is there. Key and call id
  *     go after twice the retention.
+ * G4. What trims of guests hide goes when the floor has passed the trim's own record; length and last seqnum of the stream stay.
  */
 import type { SeqNum, Tag } from "../ids.ts";
 import { attemptTag, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
@@ -25,15 +26,17 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   }
   book.garbage = 0;
   collectVersions(book, records, drop);
+  book.trims.settle(book.floor, book.streams, drop);
   collectInstances(book, collection, drop);
   collectExpired(book, expiredBefore(collection, timeMs), drop);
 }
 
-/** Whether this collection would end the retention of a result, or of the key to one. */
+/** Whether this collection would end the retention of a result, or of the key to one, or let go of what a trim hides. */
 export function isDue(book: BookState, collection: Collection, nowMs: number): boolean {
   const retained = book.instances.retained[0];
   const expiring = book.expiring[0];
   return (
+    book.trims.isDue(collection.watermark) ||
     (retained !== undefined && isExpired(retained, collection)) ||
     (expiring !== undefined && expiring.doneMs < expiredBefore(collection, nowMs))
   );

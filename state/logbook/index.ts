@@ -1,3 +1,4 @@
+export { AUX_MAX_BYTES } from "./aux-cache.ts";
 export { kindName, RecordKind } from "./kinds.ts";
 export {
   DEFAULT_SHARD_OPTIONS,
@@ -19,6 +20,9 @@ export type {
   Shard,
   ShardSource,
   StreamRead,
+  StreamTail,
   Turn,
   UnfinishedInstance,
 } from "./logbook.ts";
+export { encodeTrim, type Trim, trimRecord } from "./trim.ts";
+export { WAIT_MAX_MS } from "./waits.ts";

@@ -22,6 +22,14 @@ export const RecordKind = {
   resumed: 12,
   /** A function's registry entry. */
   function: 13,
+  /** A guest's record in streams of its own (F36). */
+  append: 14,
+  /** The same; closes all its streams but a step stream. */
+  close: 15,
+  /** {tag, upTo}: records of a guest's streams are gone. */
+  trim: 16,
+  /** A step: a guest looked at the log beyond its cursor; {at}. */
+  observe: 17,
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];

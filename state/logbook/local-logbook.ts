@@ -1,12 +1,25 @@
 import { NeapError } from "../errors.ts";
-import { type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import { objectTag } from "../tags.ts";
+import { checkAux } from "./aux-cache.ts";
 import type { BookState } from "./book-state.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { AppendRequest, AppendResult, ListedObject, LogBook, LogRecord, ReadResult, StreamRead, Turn } from "./logbook.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  ListedObject,
+  LogBook,
+  LogRecord,
+  ReadResult,
+  StreamRead,
+  StreamTail,
+  Turn,
+} from "./logbook.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
+import { firstFrom, firstPosition, goneUpTo, lastUpTo } from "./stream-reads.ts";
+import { WAIT_MAX_MS } from "./waits.ts";
 
 /** What a session lends its LogBooks. */
 export interface LogBookSession extends Holder {
@@ -37,10 +50,56 @@ export class LocalLogBook implements LogBook {
     return this.#session.sequencer.append(this.#book, request, this.#session);
   }
 
-  async readPrev(tag: Tag, max: SeqNum): Promise<ReadResult> {
+  async readPrev(tag: Tag, max: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
     this.#session.check();
-    const seqnum = this.#lastUpTo(tag, max);
-    return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), tail: this.#index.tail };
+    return this.#result(lastUpTo(this.#book, tag, seqNum(max), seqNum(at)));
+  }
+
+  async readNext(tag: Tag, min: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
+    this.#session.check();
+    return this.#result(firstFrom(this.#book, tag, seqNum(min), seqNum(at)));
+  }
+
+  async awaitNext(tag: Tag, min: SeqNum, timeoutMs: number, signal?: AbortSignal): Promise<ReadResult> {
+    this.#session.check();
+    if (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > WAIT_MAX_MS) {
+      throw new NeapError("BAD_TIMEOUT", `timeoutMs is ${timeoutMs}, must be a whole number from 0 to ${WAIT_MAX_MS}`);
+    }
+    signal?.throwIfAborted();
+    seqNum(min);
+    const book = this.#book;
+    const look = (): ReadResult => this.#result(firstFrom(book, tag, min, MAX_SEQNUM));
+    const found = look();
+    if (found.record !== null || timeoutMs === 0 || book.streams.get(tag)?.closed === true) {
+      return found;
+    }
+    return this.#session.sequencer.waits.wait({ book, tag, owner: this.#session, timeoutMs, signal, look });
+  }
+
+  async tailOf(tag: Tag, at: SeqNum = MAX_SEQNUM): Promise<StreamTail> {
+    this.#session.check();
+    const { floor, streams, trims } = this.#book;
+    if (seqNum(at) < floor) {
+      throw new NeapError("TRIMMED", `position ${at} lies below the floor ${floor}`);
+    }
+    const { tail } = this.#index;
+    const stream = streams.get(tag);
+    const gone = goneUpTo(this.#book, tag, stream, at);
+    if (stream === undefined) {
+      return { length: 0, last: NO_SEQNUM, goneUpTo: gone, closed: false, tail };
+    }
+    const length = stream.base + stream.countUpTo(at);
+    const closed = stream.closed && length === stream.length;
+    return { length, last: trims.lastOf(tag, stream, at), goneUpTo: gone, closed, tail };
+  }
+
+  async setAux(tag: Tag, seqnum: SeqNum, bytes: Uint8Array): Promise<void> {
+    this.#session.check();
+    checkAux(bytes);
+    const stream = this.#book.streams.get(tag);
+    if (seqnum !== NO_SEQNUM && stream?.atOrBefore(seqnum) === seqnum) {
+      this.#index.aux.set(seqnum, bytes);
+    }
   }
 
   async readStream(tag: Tag, from: number): Promise<StreamRead> {
@@ -50,8 +109,9 @@ export class LocalLogBook implements LogBook {
     if (stream === undefined) {
       return { records: [], length: 0, closed: false, tail };
     }
-    if (from < stream.base) {
-      throw new NeapError("TRIMMED", `position ${from} of ${tag} was collected, ${stream.base} is the first one kept`);
+    const first = firstPosition(this.#book, tag, stream, MAX_SEQNUM);
+    if (from < first) {
+      throw new NeapError("TRIMMED", `position ${from} of ${tag} is gone, ${first} is the first one kept`);
     }
     const records: LogRecord[] = [];
     for (let position = from; position < stream.length; position++) {
@@ -95,14 +155,13 @@ export class LocalLogBook implements LogBook {
     return { tail: this.#index.tail, end };
   }
 
-  /** The last record of a stream up to `max`; 0 when there has been none. */
-  #lastUpTo(tag: Tag, max: SeqNum): SeqNum {
-    const stream = this.#book.streams.get(tag);
-    const seqnum = stream === undefined ? NO_SEQNUM : stream.atOrBefore(max);
-    // Below the floor a stream that is not there may have been collected as a whole.
-    if (seqnum === NO_SEQNUM && (max < this.#book.floor || (stream !== undefined && stream.base > 0))) {
-      throw new NeapError("TRIMMED", `records of ${tag} up to ${max} may have been collected, the floor is ${this.#book.floor}`);
+  #result(seqnum: SeqNum): ReadResult {
+    const { store, tail, aux } = this.#index;
+    if (seqnum === NO_SEQNUM) {
+      return { record: null, tail };
     }
-    return seqnum;
+    const record = store.read(seqnum);
+    const beside = aux.size === 0 ? undefined : aux.get(seqnum);
+    return beside === undefined ? { record, tail } : { record, tail, aux: beside };
   }
 }

@@ -98,7 +98,7 @@ export class LocalSession implements Shard, LogBookSession {
 
   async close(): Promise<void> {
     this.#isOver = true;
-    this.sequencer.leaveTurns(this);
+    this.sequencer.leave(this);
     this.#end();
   }
 }

@@ -41,6 +41,8 @@ export interface LocalShardOptions {
   readonly retentionMs: number;
   /** Records in memory besides those that are not durable. */
   readonly recentMaxBytes: number;
+  /** Aux data in memory. */
+  readonly auxMaxBytes: number;
   /** Above this many bytes ordered and not durable, appends wait. */
   readonly undurableMaxBytes: number;
   /** A LogBook is collected when this many versions were superseded or instances done. */
@@ -50,6 +52,7 @@ export interface LocalShardOptions {
 export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   retentionMs: 24 * 60 * 60 * 1_000,
   recentMaxBytes: 64 * 1024 * 1024,
+  auxMaxBytes: 16 * 1024 * 1024,
   undurableMaxBytes: 32 * 1024 * 1024,
   garbageMin: 1_000,
 };
@@ -64,7 +67,7 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   const { journal, blobs } = parts;
   const options = { ...DEFAULT_SHARD_OPTIONS, ...parts.options };
   const store = new RecordStore(journal, options.recentMaxBytes);
-  const index = new ShardIndex(store);
+  const index = new ShardIndex(store, options.auxMaxBytes);
   for (const frame of journal.frames()) {
     index.replay(frame);
   }
@@ -170,7 +173,14 @@ export class LocalShard implements Shard, ShardSource {
       const nowMs = sequencer.timeMs();
       const collection = { watermark: this.#watermark(book), retainSinceMs: nowMs - this.#options.retentionMs };
       if (book.garbage >= this.#options.garbageMin || isDue(book, collection, nowMs)) {
-        sequencer.orderOwn(book, { kind: RecordKind.gc, tags: [], data: encodeCollection(collection) });
+        const gc = { kind: RecordKind.gc, tags: [], data: encodeCollection(collection) };
+        sequencer.orderOwn(book, gc);
+        // What trims hide is let go of piece by piece, and others get their turn in between.
+        while (book.trims.isDue(collection.watermark)) {
+          await outbox.whenDurable(index.tail);
+          this.#own.check();
+          sequencer.orderOwn(book, gc);
+        }
       }
     }
     const dead = index.blobs.takeDead();

@@ -53,7 +53,10 @@ export type AppendResult =
   | { readonly kind: "conflict"; readonly tag: Tag; readonly existing: LogRecord | null; readonly tail: SeqNum }
   /** The position is beyond the end: the attempt must reload or stop. */
   | { readonly kind: "badPosition"; readonly tag: Tag; readonly length: number; readonly tail: SeqNum }
-  /** The stream has its DONE. Takes precedence over `conflict` (F31). */
+  /**
+   * The stream is closed: `done` is the record that closed it, of a step stream its DONE; null when it was collected. Takes
+   * precedence over `conflict` (F31).
+   */
   | { readonly kind: "closed"; readonly tag: Tag; readonly done: LogRecord | null; readonly tail: SeqNum }
   /** `initialCursor` lies below the floor (F11). */
   | { readonly kind: "stale"; readonly floor: SeqNum };
@@ -61,6 +64,20 @@ export type AppendResult =
 /** `tail` is the owner's applied tail when it answered: what the answer depends on at most. */
 export interface ReadResult {
   readonly record: LogRecord | null;
+  readonly tail: SeqNum;
+  /** What `setAux` left beside the record, if it is still there. */
+  readonly aux?: Uint8Array;
+}
+
+/** What is known of a stream as a whole. */
+export interface StreamTail {
+  /** Records ever appended, those that are gone included. */
+  readonly length: number;
+  /** Of the last record, also when that is gone; 0 when there was none. */
+  readonly last: SeqNum;
+  /** Records up to here are gone, or may be; 0 when none are. */
+  readonly goneUpTo: SeqNum;
+  readonly closed: boolean;
   readonly tail: SeqNum;
 }
 
@@ -95,9 +112,44 @@ export interface LogBook {
   append(request: AppendRequest): Promise<AppendResult>;
   /**
    * The last record with this tag at or before `max`; null when there is none.
-   * @throws TRIMMED when none is left at or before `max` and some may have been collected: always so below the floor
+   *
+   * @param at  reads the log as it was after this record: later records and trims do not count. The same answer for ever, as
+   *   long as no collection's floor has passed it; MAX_SEQNUM for now
+   * @throws TRIMMED  none is left at or before `max` and some may be gone. Of a guest's stream: `max` lies below a trim, or
+   *   records were trimmed and none lives at or before `max` (F36). Of any other: some may have been collected, always so below the floor
    */
-  readPrev(tag: Tag, max: SeqNum): Promise<ReadResult>;
+  readPrev(tag: Tag, max: SeqNum, at?: SeqNum): Promise<ReadResult>;
+  /**
+   * The first record with this tag at or after `min`; null when there is none yet. With `min` one above the record found last it goes
+   * through a stream without gaps.
+   *
+   * @param at  as for readPrev
+   * @throws TRIMMED  records at or after `min` are gone, or may be
+   */
+  readNext(tag: Tag, min: SeqNum, at?: SeqNum): Promise<ReadResult>;
+  /**
+   * As `readNext`, and when there is none waits for it: until it is applied, or for `timeoutMs`, then null. A closed stream is not
+   * waited for.
+   *
+   * @param timeoutMs  0 to 2^31 - 1
+   * @param signal  gives the wait up: it rejects with the signal's reason
+   * @throws TRIMMED  as for readNext, also when it becomes so
+   * @throws BAD_TIMEOUT
+   * @throws TOO_MANY_WAITS  the session waits for WAITS_MAX records already
+   */
+  awaitNext(tag: Tag, min: SeqNum, timeoutMs: number, signal?: AbortSignal): Promise<ReadResult>;
+  /**
+   * Length and end of a stream.
+   * @param at  as for readPrev
+   * @throws TRIMMED when `at` lies below the floor
+   */
+  tailOf(tag: Tag, at?: SeqNum): Promise<StreamTail>;
+  /**
+   * Keeps bytes beside a record of the stream, in the owner's memory only: a cache of what can be computed from the log up to this
+   * record. It may vanish at any time and does so with the record and with the epoch. Does nothing when the stream has no such record.
+   * @throws AUX_TOO_LARGE above AUX_MAX_BYTES
+   */
+  setAux(tag: Tag, seqnum: SeqNum, bytes: Uint8Array): Promise<void>;
   /** The records of a stream from position `from` on (0-based). @throws TRIMMED when `from` was collected */
   readStream(tag: Tag, from: number): Promise<StreamRead>;
   /**

@@ -1,7 +1,7 @@
 /**
  * Orders the records of a shard.
  *
- * Owns: the decision and the order, in one tick; room on the disk, back-pressure, the turns of streams.
+ * Owns: the decision and the order, in one tick; room on the disk, back-pressure, the turns of streams, who waits for records.
  * Does not own: sessions (local-shard), bytes on their way to the disk (outbox).
  *
  * Q1. Between the decision and the application of a request nothing else runs: an outcome is known before it is durable, and is
@@ -25,6 +25,7 @@ import type { Outbox } from "./outbox.ts";
 import { Frame } from "./record-codec.ts";
 import type { ShardIndex } from "./shard-index.ts";
 import { Turns } from "./turns.ts";
+import { Waits } from "./waits.ts";
 
 /** Kinds that the host needs to get on, or to make room: they may use the journal's reserve. */
 const RESERVED: ReadonlySet<RecordKind> = new Set([
@@ -53,6 +54,7 @@ export class Sequencer {
   readonly #timers: Timers;
   readonly #undurableMaxBytes: number;
   readonly #turns = new Map<BookState, Turns>();
+  readonly waits: Waits;
   readonly #read: (seqnum: SeqNum) => LogRecord;
   /** Empty while there is room. */
   #waiting: Waiting[] = [];
@@ -74,6 +76,7 @@ export class Sequencer {
     this.#blobs = parts.blobs;
     this.#clock = parts.clock;
     this.#timers = parts.timers;
+    this.waits = new Waits(parts.timers);
     this.#faults = parts.faults;
     this.#undurableMaxBytes = parts.undurableMaxBytes;
     this.#read = (seqnum) => this.#index.store.read(seqnum);
@@ -122,8 +125,9 @@ export class Sequencer {
     return turns;
   }
 
-  /** Ends all turns of a session. */
-  leaveTurns(holder: Holder): void {
+  /** Ends all turns and waits of a session. */
+  leave(holder: Holder): void {
+    this.waits.leaveAll(holder);
     for (const turns of this.#turns.values()) {
       turns.leaveAll(holder);
     }
@@ -168,6 +172,9 @@ export class Sequencer {
     this.#outbox.gathered(frame.length - start);
     if (book !== null && this.#turns.size > 0) {
       this.#endTurns(book, records);
+    }
+    if (book !== null && this.waits.size > 0) {
+      this.waits.applied(book, records);
     }
     this.#faults.at("append:after");
     return { kind: "appended", seqnum: this.#index.tail, timeMs };

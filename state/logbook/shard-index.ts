@@ -1,7 +1,7 @@
 /**
  * The index of a journal: a fold over all its records, the same at replay and while it runs (F19).
  *
- * Owns: the LogBooks' indexes, the applied tail, the owner's monotone time, which blobs are alive.
+ * Owns: the LogBooks' indexes, the applied tail, the owner's monotone time, which blobs are alive; beside the fold, aux data.
  * Does not own: the decision what is ordered (decide), the bytes (record-store).
  *
  * X1. Seqnums are 1, 2, 3 … without a gap.
@@ -10,6 +10,7 @@
 import { invariant, NeapError } from "../errors.ts";
 import { type LogBookId, NO_SEQNUM, type SeqNum } from "../ids.ts";
 import type { JournalFrame } from "../journal/journal.ts";
+import { AuxCache } from "./aux-cache.ts";
 import { BookState } from "./book-state.ts";
 import { refusal } from "./decide.ts";
 import { decodeEpoch } from "./epoch.ts";
@@ -28,9 +29,12 @@ export class ShardIndex {
   readonly books = new Map<LogBookId, BookState>();
   readonly blobs = new LiveBlobs();
   readonly store: RecordStore;
+  /** No part of the fold. */
+  readonly aux: AuxCache;
 
-  constructor(store: RecordStore) {
+  constructor(store: RecordStore, auxMaxBytes: number) {
     this.store = store;
+    this.aux = new AuxCache(auxMaxBytes);
   }
 
   book(id: LogBookId): BookState {
@@ -49,6 +53,7 @@ export class ShardIndex {
   drop(seqnum: SeqNum): void {
     if (this.store.drop(seqnum)) {
       this.blobs.drop(seqnum);
+      this.aux.drop(seqnum);
     }
   }
 

@@ -22,6 +22,11 @@ export class Stream {
     return this.last === NO_SEQNUM ? 0 : 1 + (this.earlier === undefined ? 0 : this.earlier.length);
   }
 
+  /** Of the first record kept; above every seqnum when none is. */
+  get first(): number {
+    return this.earlier?.[0] ?? (this.last === NO_SEQNUM ? Number.POSITIVE_INFINITY : this.last);
+  }
+
   push(seqnum: SeqNum): void {
     if (this.last !== NO_SEQNUM) {
       if (this.earlier === undefined) {
@@ -50,12 +55,34 @@ export class Stream {
     return this.earlier?.[index] ?? NO_SEQNUM;
   }
 
+  /** The first seqnum at or after `min`; 0 when none is kept there. */
+  atOrAfter(min: SeqNum): SeqNum {
+    return this.earlier?.[this.#countUpTo((min - 1) as SeqNum)] ?? (this.last >= min ? this.last : NO_SEQNUM);
+  }
+
+  /** How many kept ones are at or before `max`. */
+  countUpTo(max: SeqNum): number {
+    return this.last !== NO_SEQNUM && this.last <= max ? this.kept : this.#countUpTo(max);
+  }
+
+  /** Collects the first `count` records. */
+  collectFirst(count: number, drop: (seqnum: SeqNum) => void): void {
+    if (count === this.kept) {
+      this.collectAll(drop);
+    } else {
+      this.#collectEarlier(count, drop);
+    }
+  }
+
   /** Collects every record before the last one at or before `watermark`. */
   collectBefore(watermark: SeqNum, drop: (seqnum: SeqNum) => void): void {
-    if (this.earlier === undefined) {
+    this.#collectEarlier(Math.max(0, this.countUpTo(watermark) - 1), drop);
+  }
+
+  #collectEarlier(count: number, drop: (seqnum: SeqNum) => void): void {
+    if (this.earlier === undefined || count === 0) {
       return;
     }
-    const count = this.last <= watermark ? this.earlier.length : Math.max(0, this.#countUpTo(watermark) - 1);
     const gone = this.earlier.splice(0, count);
     this.base += gone.length;
     gone.forEach(drop);

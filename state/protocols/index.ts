@@ -1,4 +1,12 @@
 export { Fenced, type FenceReason } from "./fenced.ts";
+export {
+  GuestLog,
+  type GuestRead,
+  type GuestTail,
+  type LogAppend,
+  type LogAppendOutcome,
+  type LogCondition,
+} from "./guest-log.ts";
 export { HalfmoonRead } from "./halfmoon-read.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome } from "./protocol.ts";
-export { type Origin, type Step, type StepDone, StepStream, type StepStreamState } from "./step-stream.ts";
+export { type Origin, type Step, type StepDone, type StepRefusal, StepStream, type StepStreamState } from "./step-stream.ts";

@@ -39,7 +39,15 @@ export interface Step {
   /** Besides the own position. */
   readonly when?: readonly Condition[];
   readonly blobs?: readonly BlobRefLike[] | undefined;
+  /**
+   * Given when the guest is told why the step was refused, also that a tag is closed or shorter than a condition says: the payload
+   * of the CONFLICT. Then an attempt that has logged nothing logs it too; without, it starts again with a fresh cursor.
+   */
+  readonly refused?: (refusal: StepRefusal) => Uint8Array;
 }
+
+/** Why a step that was otherwise at the right position was not appended: `tag` is one of its conditions or tags. */
+export type StepRefusal = Extract<AppendResult, { kind: "conflict" | "closed" | "badPosition" }>;
 
 export interface StepDone {
   readonly record: { readonly kind: RecordKind; readonly seqnum: SeqNum; readonly timeMs: number };
@@ -245,9 +253,9 @@ export class StepStream {
     if (result.kind === "appended") {
       return this.#performed(step.kind, result);
     }
-    if (result.kind === "conflict" && result.tag !== this.tag) {
+    if (result.kind !== "stale" && result.tag !== this.tag && (result.kind === "conflict" || step.refused !== undefined)) {
       this.consulted(result.tail);
-      return this.#conflicted(step, position);
+      return this.#conflicted(step, position, result);
     }
     return this.#lost(step, position, result);
   }
@@ -305,12 +313,13 @@ export class StepStream {
     return { record: { kind, seqnum: result.seqnum, timeMs: result.timeMs }, theirs: null };
   }
 
-  /** An object condition failed: log that, so that a replay fails here as well (F10). */
-  async #conflicted(step: Step, position: number): Promise<StepDone> {
-    if (this.#origin.kind === "unlogged") {
+  /** A condition besides the own position failed: log that, so that a replay fails here as well (F10). */
+  async #conflicted(step: Step, position: number, refusal: StepRefusal): Promise<StepDone> {
+    if (this.#origin.kind === "unlogged" && step.refused === undefined) {
       throw this.fence(new Fenced("restart", "an object changed before anything was logged"));
     }
-    const conflict: Step = { kind: RecordKind.conflict, fingerprint: step.fingerprint, payload: EMPTY };
+    const payload = step.refused?.(refusal) ?? EMPTY;
+    const conflict: Step = { kind: RecordKind.conflict, fingerprint: step.fingerprint, payload };
     const result = await this.#append(conflict, position, NO_CONDITIONS);
     return result.kind === "appended" ? this.#performed(RecordKind.conflict, result) : this.#lost(step, position, result);
   }
@@ -357,7 +366,7 @@ export class StepStream {
       }
       this.#origin = { kind: "pinned", pins: this.#origin.pins };
     }
-    const expectsConflict = step.when !== undefined && step.when.length > 0;
+    const expectsConflict = step.refused !== undefined || (step.when !== undefined && step.when.length > 0);
     const sameKind = record.kind === step.kind || (expectsConflict && record.kind === RecordKind.conflict);
     if (record.kind === RecordKind.done && step.kind !== RecordKind.done) {
       throw this.fence(new Fenced("closed", "the instance is done"));

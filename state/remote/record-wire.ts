@@ -1,8 +1,23 @@
 /** Records, conditions and outcomes as they cross, and back. What comes back is checked by the ids' own constructors. */
 import { NeapError } from "../errors.ts";
 import { type BlobName, type InstanceId, isName, logBookId, quote, seqNum, TAG_MAX_BYTES, type Tag, tag } from "../ids.ts";
-import type { AppendRequest, AppendResult, Condition, LogRecord, NewRecord, UnfinishedInstance } from "../logbook/logbook.ts";
-import type { WireAppendResult, WireCondition, WireNewRecord, WireRecord, WireUnfinished } from "./shard-methods.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  Condition,
+  LogRecord,
+  NewRecord,
+  ReadResult,
+  UnfinishedInstance,
+} from "../logbook/logbook.ts";
+import type {
+  WireAppendResult,
+  WireCondition,
+  WireNewRecord,
+  WireReadResult,
+  WireRecord,
+  WireUnfinished,
+} from "./shard-methods.ts";
 
 export function recordToWire(record: LogRecord): WireRecord {
   return [record.seqnum, record.kind, record.tags.map(tagToWire), record.timeMs, asBuffer(record.data)];
@@ -71,6 +86,18 @@ export function resultFromWire(result: WireAppendResult): AppendResult {
     case 4:
       return { kind: "stale", floor: seqNum(result[1]) };
   }
+}
+
+export function readToWire({ record, tail, aux }: ReadResult): WireReadResult {
+  return [orNone(record), tail, aux === undefined ? null : asBuffer(aux)];
+}
+
+export function readFromWire([record, tail, aux]: WireReadResult): ReadResult {
+  return {
+    record: record === null ? null : recordFromWire(record),
+    tail: seqNum(tail),
+    ...(aux !== null && { aux: plainBytes(aux) }),
+  };
 }
 
 export function orNone(record: LogRecord | null): WireRecord | null {

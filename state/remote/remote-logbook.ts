@@ -1,4 +1,5 @@
-import { type LogBookId, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import { type LogBookId, MAX_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import { checkAux } from "../logbook/aux-cache.ts";
 import type {
   AppendRequest,
   AppendResult,
@@ -7,9 +8,10 @@ import type {
   LogRecord,
   ReadResult,
   StreamRead,
+  StreamTail,
   Turn,
 } from "../logbook/logbook.ts";
-import { appendToWire, keyToWire, recordFromWire, resultFromWire, tagToWire } from "./record-wire.ts";
+import { appendToWire, asBuffer, keyToWire, readFromWire, recordFromWire, resultFromWire, tagToWire } from "./record-wire.ts";
 import type { RemoteShard } from "./remote-shard.ts";
 import * as methods from "./shard-methods.ts";
 
@@ -31,9 +33,40 @@ export class RemoteLogBook implements LogBook {
     return resultFromWire(await this.#shard.request(methods.append, [this.id, records, when]));
   }
 
-  async readPrev(tag: Tag, max: SeqNum): Promise<ReadResult> {
-    const [record, tail] = await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max]);
-    return { record: record === null ? null : recordFromWire(record), tail: seqNum(tail) };
+  async readPrev(tag: Tag, max: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
+    return readFromWire(await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max, at]));
+  }
+
+  async readNext(tag: Tag, min: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
+    return readFromWire(await this.#shard.request(methods.readNext, [this.id, tagToWire(tag), min, at]));
+  }
+
+  async awaitNext(tag: Tag, min: SeqNum, timeoutMs: number, signal?: AbortSignal): Promise<ReadResult> {
+    signal?.throwIfAborted();
+    const id = this.#shard.nextNumber();
+    const answer = this.#shard.request(methods.awaitNext, [this.id, tagToWire(tag), min, timeoutMs, id]);
+    const { promise: givenUp, reject } = Promise.withResolvers<never>();
+    const abort = () => {
+      // A request, not a notice: it must not arrive before the wait has begun.
+      void this.#shard.request(methods.endAwait, id).catch(() => {});
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", abort);
+    try {
+      return readFromWire(await Promise.race([answer, givenUp]));
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async tailOf(tag: Tag, at: SeqNum = MAX_SEQNUM): Promise<StreamTail> {
+    const [length, last, gone, closed, tail] = await this.#shard.request(methods.tailOf, [this.id, tagToWire(tag), at]);
+    return { length, last: seqNum(last), goneUpTo: seqNum(gone), closed, tail: seqNum(tail) };
+  }
+
+  async setAux(tag: Tag, seqnum: SeqNum, bytes: Uint8Array): Promise<void> {
+    checkAux(bytes);
+    await this.#shard.request(methods.setAux, [this.id, tagToWire(tag), seqnum, asBuffer(bytes)]);
   }
 
   /** Long streams come in pages; the length is that of the last page, and every position below it is there. */
@@ -75,7 +108,7 @@ export class RemoteLogBook implements LogBook {
   }
 
   async turn(tag: Tag): Promise<Turn> {
-    const id = this.#shard.nextTurn();
+    const id = this.#shard.nextNumber();
     const tail = await this.#shard.request(methods.turn, [this.id, tagToWire(tag), id]);
     return { tail: seqNum(tail), end: () => this.#shard.notify(methods.endTurn, id) };
   }

@@ -22,7 +22,7 @@ export class RemoteShard implements Shard {
   readonly #peer: Peer;
   readonly #durable: DurableWaits;
   #currentEpoch: number;
-  #turns = 0;
+  #numbers = 0;
 
   constructor(peer: Peer) {
     this.#peer = peer;
@@ -47,9 +47,9 @@ export class RemoteShard implements Shard {
     this.#peer.notify(method, body);
   }
 
-  /** A number that no other turn of this session has. */
-  nextTurn(): number {
-    return ++this.#turns;
+  /** A number that no other turn or wait of this session has. */
+  nextNumber(): number {
+    return ++this.#numbers;
   }
 
   book(id: LogBookId): LogBook {

@@ -50,8 +50,22 @@ export const append = method(
   Type.Tuple([Book, Type.Array(WireNewRecord, { maxItems: 4_095 }), Type.Array(WireCondition, { maxItems: 4_095 })]),
   WireAppendResult,
 );
-/** book, tag, max → record, tail */
-export const readPrev = method("readPrev", Type.Tuple([Book, Tag, Count]), Type.Tuple([WireRecordOrNone, Count]));
+/** record, tail, aux data */
+export const WireReadResult = Type.Tuple([WireRecordOrNone, Count, Type.Union([Bytes, Type.Null()])]);
+export type WireReadResult = Static<typeof WireReadResult>;
+
+/** book, tag, max, at */
+export const readPrev = method("readPrev", Type.Tuple([Book, Tag, Count, Count]), WireReadResult);
+/** book, tag, min, at */
+export const readNext = method("readNext", Type.Tuple([Book, Tag, Count, Count]), WireReadResult);
+/** book, tag, min, time-out in ms, the caller's number for the wait */
+export const awaitNext = method("awaitNext", Type.Tuple([Book, Tag, Count, Type.Number(), Count]), WireReadResult);
+/** number of the wait that is given up */
+export const endAwait = method("endAwait", Count, Nothing);
+/** book, tag, at → length, last seqnum, gone up to, closed, tail */
+export const tailOf = method("tailOf", Type.Tuple([Book, Tag, Count]), Type.Tuple([Count, Count, Count, Type.Boolean(), Count]));
+/** book, tag, seqnum, aux data */
+export const setAux = method("setAux", Type.Tuple([Book, Tag, Count, Bytes]), Nothing);
 /** book, tag, from → a page of records, length, closed, tail */
 export const readStream = method(
   "readStream",

@@ -1,11 +1,12 @@
 /** Serves one session of the owner's shard to one node. */
+import { NeapError } from "../errors.ts";
 import { logBookId, seqNum, tag } from "../ids.ts";
 import type { LogBook, LogRecord, Shard, Turn } from "../logbook/logbook.ts";
 import { serveBlobs } from "./blob-server.ts";
 import { Lane } from "./lane.ts";
 import { fields } from "./method.ts";
 import type { Peer } from "./peer.ts";
-import { appendFromWire, instanceId, orNone, recordToWire, resultToWire, unfinishedToWire } from "./record-wire.ts";
+import { appendFromWire, instanceId, readToWire, recordToWire, resultToWire, unfinishedToWire } from "./record-wire.ts";
 import * as methods from "./shard-methods.ts";
 
 /** A turn that was not ended is over by itself long before as many others have begun. */
@@ -20,6 +21,7 @@ export function serveShard(peer: Peer, session: Shard): void {
   void session.ended.then(() => peer.close());
   serveBooks(peer, session);
   serveTurns(peer, session);
+  serveWaits(peer, session);
   serveBlobs(peer, session.blobs);
   peer.handle(methods.whenDurable, async (seqnum) => {
     await session.whenDurable(seqNum(seqnum));
@@ -58,9 +60,19 @@ function serveBooks(peer: Peer, session: Shard): void {
   peer.handle(methods.append, async ([book, records, when]) => {
     return resultToWire(await bookOf(book).append(appendFromWire(records, when)));
   });
-  peer.handle(methods.readPrev, async ([book, name, max]) => {
-    const { record, tail } = await bookOf(book).readPrev(tag(name), seqNum(max));
-    return fields(orNone(record), tail);
+  peer.handle(methods.readPrev, async ([book, name, max, at]) => {
+    return readToWire(await bookOf(book).readPrev(tag(name), seqNum(max), seqNum(at)));
+  });
+  peer.handle(methods.readNext, async ([book, name, min, at]) => {
+    return readToWire(await bookOf(book).readNext(tag(name), seqNum(min), seqNum(at)));
+  });
+  peer.handle(methods.tailOf, async ([book, name, at]) => {
+    const { length, last, goneUpTo, closed, tail } = await bookOf(book).tailOf(tag(name), seqNum(at));
+    return fields(length, last, goneUpTo, closed, tail);
+  });
+  peer.handle(methods.setAux, async ([book, name, seqnum, bytes]) => {
+    await bookOf(book).setAux(tag(name), seqNum(seqnum), bytes);
+    return null;
   });
   peer.handle(methods.readStream, async ([book, name, from]) => {
     const { records, length, closed, tail } = await pages.run(() => bookOf(book).readStream(tag(name), from));
@@ -112,6 +124,24 @@ function serveTurns(peer: Peer, session: Shard): void {
   });
   peer.handle(methods.endTurn, async (id) => {
     end(id);
+    return null;
+  });
+}
+
+/** A wait is a request like any other: it holds up nothing, and ends with the connection as the session does. */
+function serveWaits(peer: Peer, session: Shard): void {
+  const waits = new Map<number, AbortController>();
+  peer.handle(methods.awaitNext, async ([book, name, min, timeoutMs, id]) => {
+    const controller = new AbortController();
+    waits.set(id, controller);
+    try {
+      return readToWire(await session.book(logBookId(book)).awaitNext(tag(name), seqNum(min), timeoutMs, controller.signal));
+    } finally {
+      waits.delete(id);
+    }
+  });
+  peer.handle(methods.endAwait, async (id) => {
+    waits.get(id)?.abort(new NeapError("WAIT_GIVEN_UP", "the node that waited has given up"));
     return null;
   });
 }

@@ -20,6 +20,8 @@ describeLogBookContract("a LogBook in its owner's process", async () => {
       current = next;
       return next.shard;
     },
+    collect: () => current.shard.collect(),
+    advance: (durationMs) => current.time.advance(durationMs),
     stop: () => current.shard.close(),
   };
 });
@@ -62,6 +64,8 @@ describeLogBookContract("a LogBook on files, its owner killed,", async () => {
       shard = await open();
       return shard;
     },
+    collect: () => shard.collect(),
+    advance: (durationMs) => time.advance(durationMs),
     stop: async () => {
       await shard.close();
       await rm(directory, { recursive: true });

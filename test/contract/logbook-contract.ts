@@ -1,15 +1,29 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
-import { type AppendResult, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import {
+  type AppendResult,
+  AUX_MAX_BYTES,
+  type LogBook,
+  type NewRecord,
+  RecordKind,
+  type Shard,
+  trimRecord,
+  WAIT_MAX_MS,
+} from "../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
+import { WAITS_MAX } from "../../state/logbook/waits.ts";
 import { encodeObjectValue } from "../../state/objects/object-record.ts";
-import { callIdTag, objectTag, stepTag } from "../../state/tags.ts";
+import { callIdTag, guestTag, objectTag, stepTag } from "../../state/tags.ts";
 
 /** What the suite needs from an implementation. */
 export interface LogBookHarness {
   readonly shard: Shard;
   /** Ends the owner as a crash does and begins its next epoch: records that nobody waited for may be lost. */
   restart(): Promise<Shard>;
+  /** Lets go of what nobody can read any more. */
+  collect(): Promise<void>;
+  /** Lets time pass at the owner. */
+  advance(durationMs: number): void;
   stop(): Promise<void>;
 }
 
@@ -22,6 +36,21 @@ const texts = (records: readonly { data: Uint8Array }[]): string[] => records.ma
 function seqnumOf(result: AppendResult): SeqNum {
   expect(result.kind).toBe("appended");
   return result.kind === "appended" ? result.seqnum : NO_SEQNUM;
+}
+
+const next = (seqnum: SeqNum): SeqNum => (seqnum + 1) as SeqNum;
+
+/** All records of a stream, one `readNext` after the other. */
+async function walk(book: LogBook, tag: Tag, from: SeqNum, at?: SeqNum): Promise<string[]> {
+  const found: string[] = [];
+  for (let min = from; ; ) {
+    const { record } = await book.readNext(tag, min, at);
+    if (record === null) {
+      return found;
+    }
+    found.push(...texts([record]));
+    min = next(record.seqnum);
+  }
 }
 
 /** The guarantees of LogBook and Shard that hold wherever the owner is. */
@@ -146,6 +175,114 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       elsewhere.end();
     });
 
+    test("[6] readNext with one above the last seqnum goes through a stream without gaps, also as of an earlier position", async () => {
+      const book = shard.book(ALICE);
+      const seqnums: SeqNum[] = [];
+      for (const text of ["1", "2", "3", "4"]) {
+        seqnums.push(seqnumOf(await book.append({ records: [write(text, x)] })));
+        await book.append({ records: [write("between", y)] });
+      }
+      expect(await walk(book, x, NO_SEQNUM)).toEqual(["1", "2", "3", "4"]);
+      const [, second = NO_SEQNUM, third = NO_SEQNUM] = seqnums;
+      expect(texts([(await book.readNext(x, second)).record ?? { data: bytes("none") }])).toEqual(["2"]);
+      expect(await walk(book, x, next(second))).toEqual(["3", "4"]);
+      expect(await walk(book, x, NO_SEQNUM, third)).toEqual(["1", "2", "3"]);
+      expect((await book.readNext(x, next(third), third)).record).toBeNull();
+      expect((await book.readPrev(x, MAX_SEQNUM, second)).record?.seqnum).toBe(second);
+      expect((await book.readNext(x, MAX_SEQNUM)).record).toBeNull();
+      expect((await book.readNext("t/none" as Tag, NO_SEQNUM)).record).toBeNull();
+    });
+
+    test("a stream's tail is its length and last seqnum, also as of an earlier position", async () => {
+      const book = shard.book(ALICE);
+      const first = seqnumOf(await book.append({ records: [write("1", x)] }));
+      const second = seqnumOf(await book.append({ records: [write("2", x)] }));
+      const none = { length: 0, last: NO_SEQNUM, goneUpTo: NO_SEQNUM, closed: false };
+      expect(await book.tailOf(x)).toMatchObject({ ...none, length: 2, last: second });
+      expect(await book.tailOf(x, first)).toMatchObject({ ...none, length: 1, last: first });
+      expect(await book.tailOf(y)).toMatchObject({ ...none, tail: second });
+    });
+
+    test("[8] a waiting read answers when its record is applied, at once when it is there", async () => {
+      const book = shard.book(ALICE);
+      const first = seqnumOf(await book.append({ records: [write("1", x)] }));
+      expect((await book.awaitNext(x, first, 1_000)).record?.seqnum).toBe(first);
+      const answers = Array.from({ length: 3 }, () => book.awaitNext(x, next(first), 1_000));
+      const later = book.awaitNext(x, (first + 3) as SeqNum, 1_000);
+      // Requests are served in their order: the waits have begun.
+      await book.tail();
+      await book.append({ records: [write("other", y)] });
+      const second = seqnumOf(await book.append({ records: [write("2", x)] }));
+      for (const { record, tail } of await Promise.all(answers)) {
+        expect(record?.seqnum).toBe(second);
+        expect(tail).toBe(second);
+      }
+      const third = seqnumOf(await book.append({ records: [write("3", x)] }));
+      expect((await later).record?.seqnum).toBe(third);
+    });
+
+    test("[8] a waiting read of a silent log is over with its time, and holds nothing up meanwhile", async () => {
+      const book = shard.book(ALICE);
+      const answer = book.awaitNext(x, NO_SEQNUM, 50);
+      let isOver = false;
+      void answer.then(() => {
+        isOver = true;
+      });
+      await book.tail();
+      const tail = seqnumOf(await book.append({ records: [write("1", y)] }));
+      expect(isOver).toBe(false);
+      harness.advance(50);
+      expect(await answer).toEqual({ record: null, tail });
+      expect(await book.awaitNext(x, NO_SEQNUM, 0)).toEqual({ record: null, tail });
+    });
+
+    test("[8] a waiting read ends when its caller gives up, and its place is free again", async () => {
+      const book = shard.book(ALICE);
+      const controller = new AbortController();
+      const waits = Array.from({ length: WAITS_MAX }, () => book.awaitNext(x, NO_SEQNUM, 1_000, controller.signal));
+      const ends = Promise.allSettled(waits);
+      await book.tail();
+      await expect(book.awaitNext(x, NO_SEQNUM, 1_000)).rejects.toMatchObject({ code: "TOO_MANY_WAITS" });
+      controller.abort(new Error("given up"));
+      expect(new Set((await ends).map((end) => end.status === "rejected" && end.reason.message))).toEqual(new Set(["given up"]));
+      await expect(book.awaitNext(x, NO_SEQNUM, 1_000, controller.signal)).rejects.toThrow("given up");
+      const waiting = book.awaitNext(x, NO_SEQNUM, 1_000);
+      await book.tail();
+      await book.append({ records: [write("1", x)] });
+      expect((await waiting).record).not.toBeNull();
+    });
+
+    test("[8] [10] a waiting read rejects when its session ends", async () => {
+      const book = shard.book(ALICE);
+      const over = expect(book.awaitNext(x, NO_SEQNUM, 1_000)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(EPOCH_CHANGED|OWNER_UNAVAILABLE)$/),
+      });
+      await book.tail();
+      await harness.restart();
+      await over;
+    });
+
+    test("[10] an owner restarted in the middle of appends keeps each request whole or not at all, in order", async () => {
+      const book = shard.book(ALICE);
+      const own = guestTag("own");
+      const durable = seqnumOf(await book.append({ records: [write("0", x)] }));
+      await shard.whenDurable(durable);
+      const racing = Array.from({ length: 20 }, (_, i) =>
+        book.append({ records: [write(`${i} a`, x), write(`${i} b`, x)], when: [{ tag: own, length: 0 }] }),
+      );
+      const answers = Promise.allSettled(racing);
+      const after = (await harness.restart()).book(ALICE);
+      await answers;
+      const found = texts((await after.readStream(x, 0)).records);
+      const whole = ["0", ...Array.from({ length: (found.length - 1) / 2 }, (_, i) => [`${i} a`, `${i} b`]).flat()];
+      expect(found).toEqual(whole);
+      const late = await after.append({ records: [write("late", x)], when: [{ tag: x, length: found.length }] });
+      expect(late.kind).toBe("appended");
+      await expect(book.readPrev(x, MAX_SEQNUM)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(EPOCH_CHANGED|OWNER_UNAVAILABLE)$/),
+      });
+    });
+
     test("[9] what was durable survives a restart in its order, and its seqnums are not used again", async () => {
       const book = shard.book(ALICE);
       const seqnums: SeqNum[] = [];
@@ -181,6 +318,189 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       expect(result.kind).toBe("appended");
       expect(texts((await shard.book(ALICE).readStream(x, 0)).records)).toEqual(["alice"]);
       expect([...(await shard.books())].sort()).toEqual([ALICE, BOB]);
+    });
+
+    test("[12] aux data comes with reads of its record, and dropping it changes no result", async () => {
+      const book = shard.book(ALICE);
+      const first = seqnumOf(await book.append({ records: [write("1", x, y)] }));
+      const plain = await book.readPrev(x, MAX_SEQNUM);
+      await book.setAux(x, first, bytes("sum 1"));
+      expect(await book.readPrev(x, MAX_SEQNUM)).toEqual({ ...plain, aux: bytes("sum 1") });
+      expect((await book.readNext(y, NO_SEQNUM)).aux).toEqual(bytes("sum 1"));
+      // Nothing is kept beside what is no record of this LogBook's stream.
+      await book.setAux(y, next(first), bytes("nothing"));
+      await shard.book(BOB).setAux(x, first, bytes("bob's"));
+      expect((await book.readPrev(x, MAX_SEQNUM)).aux).toEqual(bytes("sum 1"));
+      const tooLarge = book.setAux(x, first, new Uint8Array(AUX_MAX_BYTES + 1));
+      await expect(tooLarge).rejects.toMatchObject({ code: "AUX_TOO_LARGE", message: expect.stringContaining("65536") });
+      await shard.whenDurable(first);
+      const reopened = (await harness.restart()).book(ALICE);
+      const { tail: _, ...read } = await reopened.readPrev(x, MAX_SEQNUM);
+      expect(read).toEqual({ record: plain.record });
+    });
+
+    test("[12] the aux data used least lately goes first, and that of a collected record with it", async () => {
+      const book = shard.book(ALICE);
+      const feed = guestTag("feed");
+      const seqnums: SeqNum[] = [];
+      for (let i = 0; i < 300; i++) {
+        const seqnum = seqnumOf(await book.append({ records: [write(`${i}`, feed)] }));
+        await book.setAux(feed, seqnum, new Uint8Array(AUX_MAX_BYTES).fill(i));
+        await book.readNext(feed, seqnums[0] ?? seqnum);
+        seqnums.push(seqnum);
+      }
+      const [first = NO_SEQNUM, second = NO_SEQNUM] = seqnums;
+      expect((await book.readNext(feed, first)).aux?.byteLength).toBe(AUX_MAX_BYTES);
+      expect((await book.readNext(feed, second)).aux).toBeUndefined();
+      await book.append({ records: [trimRecord({ tag: feed, upTo: first })] });
+      await expect(book.readNext(feed, first)).rejects.toMatchObject({ code: "TRIMMED" });
+    });
+
+    test("[13] below a trim a read is TRIMMED and never none, and other tags of the records stay", async () => {
+      const book = shard.book(ALICE);
+      const [feed, other] = [guestTag("feed"), guestTag("other")];
+      const seqnums: SeqNum[] = [];
+      for (const text of ["1", "2", "3", "4"]) {
+        seqnums.push(seqnumOf(await book.append({ records: [write(text, feed, other, x)] })));
+      }
+      const [first = NO_SEQNUM, second = NO_SEQNUM, third = NO_SEQNUM, last = NO_SEQNUM] = seqnums;
+      const before = await book.tail();
+      await book.append({ records: [trimRecord({ tag: feed, upTo: second })] });
+      const trimmed = { code: "TRIMMED" };
+      for (const isCollected of [false, true]) {
+        if (isCollected) {
+          await harness.collect();
+        }
+        await expect(book.readPrev(feed, first)).rejects.toMatchObject(trimmed);
+        await expect(book.readPrev(feed, second)).rejects.toMatchObject(trimmed);
+        await expect(book.readNext(feed, NO_SEQNUM)).rejects.toMatchObject(trimmed);
+        await expect(book.awaitNext(feed, second, 1_000)).rejects.toMatchObject(trimmed);
+        await expect(book.readStream(feed, 1)).rejects.toMatchObject(trimmed);
+        expect(await walk(book, feed, next(second))).toEqual(["3", "4"]);
+        expect((await book.readPrev(feed, third)).record?.seqnum).toBe(third);
+        expect(texts((await book.readStream(feed, 2)).records)).toEqual(["3", "4"]);
+        expect(await book.tailOf(feed)).toMatchObject({ length: 4, last, goneUpTo: second });
+        for (const tag of [other, x]) {
+          expect(texts((await book.readStream(tag, 0)).records)).toEqual(["1", "2", "3", "4"]);
+        }
+        // As of the time before, nothing is gone until nobody can read there any more.
+        if (!isCollected) {
+          expect(await walk(book, feed, NO_SEQNUM, before)).toEqual(["1", "2", "3", "4"]);
+        }
+      }
+    });
+
+    test("[13] a trim of the book touches the streams of guests only, and later records stay", async () => {
+      const book = shard.book(ALICE);
+      const [feed, empty] = [guestTag("feed"), guestTag("empty")];
+      const first = seqnumOf(await book.append({ records: [write("1", feed, x)] }));
+      await shard.book(BOB).append({ records: [write("bob", feed)] });
+      await book.append({ records: [trimRecord({ tag: null, upTo: MAX_SEQNUM })] });
+      for (const isCollected of [false, true]) {
+        if (isCollected) {
+          await harness.collect();
+        }
+        await expect(book.readPrev(feed, MAX_SEQNUM)).rejects.toMatchObject({ code: "TRIMMED" });
+        expect(texts((await book.readStream(x, 0)).records)).toEqual(["1"]);
+        expect(texts((await shard.book(BOB).readStream(feed, 0)).records)).toEqual(["bob"]);
+        // Below the trim point, although this stream never had a record; above it there is none.
+        await expect(book.readPrev(empty, first)).rejects.toMatchObject({ code: "TRIMMED" });
+        expect((await book.readPrev(empty, MAX_SEQNUM)).record).toBeNull();
+      }
+      const later = seqnumOf(await book.append({ records: [write("2", feed)], when: [{ tag: feed, last: first }] }));
+      expect(await walk(book, feed, later)).toEqual(["2"]);
+      await expect(book.append({ records: [trimRecord({ tag: x, upTo: first })] })).rejects.toMatchObject({ code: "BAD_TAG" });
+    });
+
+    test("[13] F14: a stream that was trimmed as a whole keeps length and last seqnum, over collection and restart", async () => {
+      const book = shard.book(ALICE);
+      const feed = guestTag("feed");
+      await book.append({ records: [write("1", feed)] });
+      const last = seqnumOf(await book.append({ records: [write("2", feed)] }));
+      await book.append({ records: [trimRecord({ tag: feed, upTo: last })] });
+      const check = async (one: LogBook) => {
+        const refused = { kind: "conflict", tag: feed, existing: null };
+        const records = [write("late", feed)];
+        expect(await one.append({ records, when: [{ tag: feed, length: 0 }] })).toMatchObject(refused);
+        expect(await one.append({ records, when: [{ tag: feed, length: 1 }] })).toMatchObject(refused);
+        expect(await one.append({ records, when: [{ tag: feed, last: NO_SEQNUM }] })).toMatchObject(refused);
+        expect(await one.tailOf(feed)).toMatchObject({ length: 2, last, goneUpTo: last });
+        expect((await one.append({ records, when: [{ tag: feed, length: 3 }] })).kind).toBe("badPosition");
+      };
+      await check(book);
+      await harness.collect();
+      await check(book);
+      const reopened = (await harness.restart()).book(ALICE);
+      await check(reopened);
+      const when = [
+        { tag: feed, last },
+        { tag: feed, length: 2 },
+      ];
+      expect((await reopened.append({ records: [write("3", feed)], when })).kind).toBe("appended");
+    });
+
+    test("[13] a trim and reads at the same time: what is read is a record, or TRIMMED", async () => {
+      const book = shard.book(ALICE);
+      const feed = guestTag("feed");
+      const seqnums: SeqNum[] = [];
+      for (let i = 0; i < 40; i++) {
+        seqnums.push(seqnumOf(await book.append({ records: [write(`${i}`, feed)] })));
+      }
+      const reads: Promise<void>[] = [];
+      for (const [i, upTo] of seqnums.entries()) {
+        const read = async () => {
+          const answer = await book.readNext(feed, upTo).catch((error: unknown) => error);
+          const seqnum = (answer as { record?: { seqnum: SeqNum } }).record?.seqnum;
+          expect(seqnum === undefined ? answer : seqnum).toEqual(
+            seqnum === undefined ? expect.objectContaining({ code: "TRIMMED" }) : upTo,
+          );
+        };
+        reads.push(read());
+        void book.append({ records: [trimRecord({ tag: feed, upTo })] });
+        reads.push(read());
+        if (i % 10 === 5) {
+          reads.push(harness.collect());
+        }
+      }
+      await Promise.all(reads);
+    });
+
+    test("[13] a waiting read below a new trim is TRIMMED", async () => {
+      const book = shard.book(ALICE);
+      const feed = guestTag("feed");
+      const tail = seqnumOf(await book.append({ records: [write("1", feed)] }));
+      const waiting = [feed, guestTag("none")].map((tag) => book.awaitNext(tag, next(tail), 1_000));
+      const ends = Promise.all(waiting.map((one) => expect(one).rejects.toMatchObject({ code: "TRIMMED" })));
+      await book.tail();
+      await book.append({ records: [write("other", x)] });
+      await book.append({ records: [trimRecord({ tag: null, upTo: next(tail) })] });
+      await ends;
+    });
+
+    test("[52] a closed stream refuses appends with the record that closed it, and stays closed when it is trimmed", async () => {
+      const book = shard.book(ALICE);
+      const feed = guestTag("feed");
+      await book.append({ records: [write("1", feed)] });
+      const waiting = book.awaitNext(feed, MAX_SEQNUM, 1_000);
+      await book.tail();
+      const closing: NewRecord = { kind: RecordKind.close, tags: [feed, x], data: bytes("end") };
+      const seqnum = seqnumOf(await book.append({ records: [closing] }));
+      harness.advance(1_000);
+      expect((await waiting).record).toBeNull();
+      const late = { records: [write("late", feed)], when: [{ tag: feed, length: 1 }] };
+      const refused = { kind: "closed", tag: feed, done: { seqnum, data: bytes("end") } };
+      expect(await book.append(late)).toMatchObject(refused);
+      expect(await book.append({ records: [write("late", x)] })).toMatchObject({ ...refused, tag: x });
+      expect(await book.tailOf(feed)).toMatchObject({ length: 2, last: seqnum, closed: true });
+      expect(await book.tailOf(feed, (seqnum - 1) as SeqNum)).toMatchObject({ length: 1, closed: false });
+      expect((await book.awaitNext(feed, next(seqnum), WAIT_MAX_MS)).record).toBeNull();
+      await book.append({ records: [trimRecord({ tag: feed, upTo: seqnum })] });
+      await harness.collect();
+      for (const open of [async () => book, async () => (await harness.restart()).book(ALICE)]) {
+        const one = await open();
+        expect(await one.append(late)).toMatchObject({ ...refused, done: null });
+        expect(await one.tailOf(feed)).toMatchObject({ length: 2, last: seqnum, closed: true });
+      }
     });
 
     test("[14] two tags never share a stream, however alike they are", async () => {
@@ -300,6 +620,42 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       }
       expect(await book.tail()).toBe(tail);
       expect((await book.append({ records: [write("x".repeat(1024 * 1024 - 1024), x)] })).kind).toBe("appended");
+    });
+
+    test("[15] seqnums, positions and time-outs out of range are refused, and nothing is ordered", async () => {
+      const book = shard.book(ALICE);
+      const tail = await book.tail();
+      const record = write("1", x);
+      const feed = guestTag("feed");
+      for (const wrong of [-1, 2 ** 53, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+        const value = wrong as SeqNum;
+        for (const request of [
+          { records: [record], when: [{ tag: x, length: wrong }] },
+          { records: [record], when: [{ tag: x, last: value }] },
+          { records: [trimRecord({ tag: feed, upTo: value })] },
+        ]) {
+          await expect(book.append(request)).rejects.toMatchObject({ code: expect.stringMatching(/^BAD_(SEQNUM|MESSAGE)$/) });
+        }
+        await expect(book.awaitNext(x, NO_SEQNUM, wrong)).rejects.toMatchObject({
+          code: expect.stringMatching(/^BAD_(TIMEOUT|MESSAGE)$/),
+        });
+        for (const read of [
+          book.readPrev(x, value),
+          book.readNext(x, value),
+          book.tailOf(x, value),
+          book.awaitNext(x, value, 0),
+        ]) {
+          await expect(read).rejects.toMatchObject({ code: expect.stringMatching(/^BAD_(SEQNUM|MESSAGE)$/) });
+        }
+      }
+      await expect(book.awaitNext(x, NO_SEQNUM, WAIT_MAX_MS + 1)).rejects.toMatchObject({ code: "BAD_TIMEOUT" });
+      const malformed = { kind: RecordKind.trim, tags: [], data: bytes("123456789") };
+      await expect(book.append({ records: [malformed] })).rejects.toMatchObject({ code: "BAD_RECORD" });
+      const when = Array.from({ length: 4_096 }, () => ({ tag: x, length: 0 }));
+      await expect(book.append({ records: [record], when })).rejects.toMatchObject({
+        code: expect.stringMatching(/^BAD_(RECORD|MESSAGE)$/),
+      });
+      expect(await book.tail()).toBe(tail);
     });
 
     test("listObjects shows what existed at the cursor, in the order of the keys' UTF-8 bytes", async () => {

@@ -19,6 +19,8 @@ describeLogBookContract("a LogBook of another node", async () => {
       owner = await startOwner(next, { port: previous.server.port });
       return connection.available(TIMEOUT_MS);
     },
+    collect: () => owner.test.shard.collect(),
+    advance: (durationMs) => owner.test.time.advance(durationMs),
     stop: async () => {
       await connection.close();
       await owner.stop();

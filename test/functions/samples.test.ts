@@ -1,4 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { logTrimArgs } from "../../host/abi/log-messages.ts";
+import { Operation } from "../../host/abi/operations.ts";
 import { MemoryHost } from "../support/memory-guest.ts";
 import { sampleModules } from "../support/sample-functions.ts";
 
@@ -67,6 +69,38 @@ describe("counter", () => {
     const [value, message] = await answer("counter", "text");
     expect([value, message.split(" at ")[0]]).toEqual([1, "the object is not a counter"]);
     expect(host.text("text")).toBe("not a number");
+  });
+});
+
+describe("feed", () => {
+  it("appends, and pages through without gaps, from what is left on", async () => {
+    for (let i = 1; i <= 12; i++) {
+      expect(await answer("feed", `add news entry ${i}`)).toEqual([0, `${i}`]);
+    }
+    expect(await answer("feed", "add other else")).toEqual([0, "13"]);
+    const entries = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, i) => `${from + i} entry ${from + i}\n`).join("");
+    expect(await answer("feed", "page news")).toEqual([0, `${entries(1, 10)}next 11\n`]);
+    expect(await answer("feed", "page news 11")).toEqual([0, `${entries(11, 12)}next 13\n`]);
+    host.log.perform(Operation.logTrim, logTrimArgs.encode({ tag: "news", upTo: 8 }));
+    expect(await answer("feed", "page news 3")).toEqual([0, `${entries(9, 12)}next 13\n`]);
+  });
+
+  it("ends with a message that names value and limit when the log refuses what it is given", async () => {
+    const [, tooLarge] = await answer("feed", `add news ${"x".repeat(262_145)}`);
+    expect(tooLarge).toContain("logbook.append('news'): the record has 262145 bytes, the limit is 262144");
+    const [, badTag] = await answer("feed", `page ${"t".repeat(257)}`);
+    expect(badTag).toContain("', 0): a tag is 1 to 256 bytes");
+    const [, badSeqnum] = await answer("feed", "page news 9007199254740992");
+    expect(badSeqnum).toContain("logbook.next('news', 9007199254740992)");
+    expect(host.log.records).toEqual([]);
+  });
+
+  it("says how to use it", async () => {
+    for (const input of ["", "add", "add news", "page", "page news x", "page news -1", "page news 1 2"]) {
+      expect(await answer("feed", input)).toEqual([2, "usage: add <feed> <text> | page <feed> [<from>]"]);
+    }
+    expect(host.log.records).toEqual([]);
   });
 });
 

@@ -24,6 +24,7 @@ import {
 import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
 import { CallState } from "../../host/sandbox/guest-call.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
+import { MemoryLog } from "./memory-log.ts";
 
 export interface StoredObject {
   /** null: deleted. */
@@ -47,6 +48,7 @@ export class MemoryHost {
   readonly objects = new Map<string, StoredObject>();
   readonly functions = new Map<string, WebAssembly.Module>();
   readonly logs: string[] = [];
+  readonly log = new MemoryLog();
   /** Every operation performed, in order. */
   readonly operations: number[] = [];
   /** Answers partShip; null keeps parts where the call is. */
@@ -227,8 +229,13 @@ export class MemoryGuest implements Guest {
         return reply(0, partAnswer.encode(host.shipPart?.(args) ?? { kind: "local" }));
       case Operation.partEnd:
         return reply(0);
-      default:
+      default: {
+        const answer = host.log.perform(operation, args);
+        if (answer !== null) {
+          return reply(answer.code, answer.bytes);
+        }
         throw new Error(`unknown operation ${operation}`);
+      }
     }
   }
 

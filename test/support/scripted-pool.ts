@@ -1,4 +1,14 @@
 /** A sandbox pool whose guests are functions of the test, so that a test can stop the world between any two operations. */
+
+import {
+  logAppendArgs,
+  logAppendReply,
+  logReadArgs,
+  logReadReply,
+  logTailArgs,
+  logTailReply,
+  logTrimArgs,
+} from "../../host/abi/log-messages.ts";
 import {
   callAwaitArgs,
   callAwaitReply,
@@ -19,6 +29,8 @@ import {
   sleepArgs,
 } from "../../host/abi/operations.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+
+type LogCondition = Parameters<typeof logAppendArgs.encode>[0]["when"][number];
 
 /** What a guest's `main` does; the number is its return value. */
 export type Script = (guest: ScriptedGuest) => Promise<number | undefined>;
@@ -165,6 +177,58 @@ export class ScriptedGuest implements SandboxCall {
 
   async sleep(durationMs: number): Promise<void> {
     await this.#request(Operation.sleep, sleepArgs.encode(durationMs));
+  }
+
+  /** Appends to streams of the log; what came of it in one line. */
+  async append(tags: string, text: string, when: readonly LogCondition[] = [], closes = false): Promise<string> {
+    const args = logAppendArgs.encode({ tags: tags.split(" "), when, closes, bytes: Buffer.from(text) });
+    const { code, bytes } = await this.#request(Operation.logAppend, args);
+    const { seqnum, length, index } = logAppendReply.decode(bytes);
+    const winner = async () => (seqnum === 0 ? "gone" : this.logPrev(tags.split(" ")[0] ?? "", seqnum));
+    switch (code) {
+      case GuestError.conflict:
+        return `conflict ${index} ${await winner()}`;
+      case GuestError.closed:
+        return `closed ${index} ${await winner()}`;
+      case GuestError.gap:
+        return `gap ${index} ${length}`;
+      default:
+        return `appended ${seqnum}`;
+    }
+  }
+
+  post(tag: string, text: string): void {
+    this.#post(Operation.logAppend, logAppendArgs.encode({ tags: [tag], when: [], closes: false, bytes: Buffer.from(text) }));
+  }
+
+  trim(tag: string, upTo: number): void {
+    this.#post(Operation.logTrim, logTrimArgs.encode({ tag, upTo }));
+  }
+
+  logPrev(tag: string, max: number): Promise<string> {
+    return this.#readLog(Operation.logReadPrev, tag, max, 0);
+  }
+
+  logNext(tag: string, min: number): Promise<string> {
+    return this.#readLog(Operation.logReadNext, tag, min, 0);
+  }
+
+  logAwait(tag: string, min: number, timeoutMs: number): Promise<string> {
+    return this.#readLog(Operation.logAwaitNext, tag, min, timeoutMs);
+  }
+
+  async logTail(tag: string): Promise<{ length: number; last: number; goneUpTo: number; closed: boolean }> {
+    return logTailReply.decode((await this.#request(Operation.logTail, logTailArgs.encode(tag))).bytes);
+  }
+
+  /** "<seqnum> <text>", "none", or "trimmed <seqnum>". */
+  async #readLog(operation: Operation, tag: string, seqnum: number, timeoutMs: number): Promise<string> {
+    const { code, bytes } = await this.#request(operation, logReadArgs.encode({ tag, seqnum, timeoutMs }));
+    if (code === GuestError.notFound) {
+      return "none";
+    }
+    const found = logReadReply.decode(bytes);
+    return code === GuestError.trimmed ? `trimmed ${found.seqnum}` : `${found.seqnum} ${Buffer.from(found.bytes)}`;
   }
 
   /** A storage part, as host/abi runs it. */

@@ -16,6 +16,14 @@ update: 111
 call: 3 10000 false
 both: 20000
 part: 5 6
+append: 1 false feed two
+large record: true 10000
+next: one two
+await: true
+trim: true 1 true
+close: true true
+tail: 4 3 true
+gone: 4 0
 clock: true true
 random: true 16
 seeded: true

@@ -1,8 +1,11 @@
 import {
+  Condition,
+  MAX_SEQNUM,
   call,
   input,
   inputBytes,
   log,
+  logbook,
   now,
   objects,
   output,
@@ -61,6 +64,22 @@ export function main(): i32 {
       " " +
       found.toString(),
   );
+
+  const added = logbook.append("feed", "one").seqnum;
+  logbook.post("feed", "two");
+  const lost = logbook.appendIf(["feed", "other"], toBytes("lost"), [Condition.length("other", 0), Condition.last("feed", added)]);
+  line("append", added.toString() + " " + lost.ok.toString() + " " + lost.tag + " " + lost.winner()!.text);
+  line("large record", logbook.append("feed", "x".repeat(10000)).ok.toString() + " " + logbook.prev("feed", MAX_SEQNUM).record!.text.length.toString());
+  line("next", logbook.next("feed", 0).record!.text + " " + logbook.next("feed", added + 1).record!.text);
+  line("await", (logbook.awaitNext("feed", added + 10, 5).record === null).toString());
+  logbook.trim("feed", added);
+  const below = logbook.next("feed", 0);
+  line("trim", below.isTrimmed.toString() + " " + below.goneUpTo.toString() + " " + (logbook.next("none", 0).record === null).toString());
+  line("close", logbook.close("feed", "end").ok.toString() + " " + logbook.append("feed", "late").winner()!.closes.toString());
+  const end = logbook.tail("feed");
+  line("tail", end.length.toString() + " " + (end.last - added).toString() + " " + end.closed.toString());
+  logbook.trimAll(end.last);
+  line("gone", logbook.prev("feed", MAX_SEQNUM).goneUpTo.toString() + " " + logbook.appendIf(["f"], toBytes(""), [Condition.length("f", 2)]).length.toString());
 
   const time = now();
   line("clock", (now() > time).toString() + " " + (Date.now() >= 1000).toString());

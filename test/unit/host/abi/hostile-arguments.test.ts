@@ -16,6 +16,11 @@ const WRITES: Readonly<Record<string, { ranges?: [number, number][]; numbers?: [
   "neap.object_read_for_update": { ranges: [[2, 3]], numbers: [[4, 8]] },
   "neap.object_list": { ranges: [[4, 5]] },
   "neap.call_await": { ranges: [[1, 2]], numbers: [[3, 4]] },
+  "neap.log_append": { numbers: [[7, 20]] },
+  "neap.log_read_prev": { ranges: [[3, 4]], numbers: [[5, 12]] },
+  "neap.log_read_next": { ranges: [[3, 4]], numbers: [[5, 12]] },
+  "neap.log_await_next": { ranges: [[4, 5]], numbers: [[6, 12]] },
+  "neap.log_tail": { numbers: [[2, 28]] },
   "neap.random_fill": { ranges: [[0, 1]] },
 };
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { LogBookId, SeqNum, Tag } from "../../../../state/ids.ts";
 import { encodeCollection } from "../../../../state/logbook/collection.ts";
-import { type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
+import { type NewRecord, RecordKind, trimRecord } from "../../../../state/logbook/index.ts";
 import type { Instance } from "../../../../state/logbook/instances.ts";
 import { Outbox } from "../../../../state/logbook/outbox.ts";
 import { RecordStore } from "../../../../state/logbook/record-store.ts";
@@ -28,11 +28,13 @@ function dump(index: ShardIndex): unknown {
   const books = [...index.books.values()].map((book) => {
     const names: string[] = [];
     book.names.visit("", "", (name) => names.push(name) > 0);
-    const { id, streams, floor, superseded, expiring, garbage, instances } = book;
+    const { id, streams, floor, superseded, expiring, garbage, instances, trims } = book;
     const lists = [[...instances.unfinished.values()], instances.ended, instances.retained].map((list) => list.map(instance));
-    const live = [...streams.values()].flatMap((stream) => [...(stream.earlier ?? []), stream.last]);
+    const live = [...streams.values()]
+      .flatMap((stream) => [...(stream.earlier ?? []), stream.last])
+      .filter((seqnum) => seqnum > 0);
     const kinds = live.map((seqnum) => [seqnum, index.store.kindOf(seqnum), index.store.read(seqnum)]);
-    return { id, names, streams, floor, superseded, expiring, garbage, lists, kinds };
+    return { id, names, streams, floor, superseded, expiring, garbage, lists, kinds, trims };
   });
   return { tail: index.tail, timeMs: index.timeMs, books: books.sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }
@@ -40,7 +42,10 @@ function dump(index: ShardIndex): unknown {
 const small = fc.nat(3);
 const actionArbitrary = fc.record({
   book: fc.constantFrom(...BOOKS),
-  kind: fc.constantFrom("write", "delete", "init", "keyed", "invoke", "done", "attempt", "parked", "resumed", "gc", "gc", "time"),
+  kind: fc.constantFrom(
+    ...["write", "delete", "init", "keyed", "invoke", "done", "attempt", "parked", "resumed", "gc", "gc", "time"],
+    ...["append", "append", "append", "trim", "trim", "trim all", "close"],
+  ),
   a: small,
   b: small,
   pinned: fc.boolean(),
@@ -48,8 +53,12 @@ const actionArbitrary = fc.record({
 
 type Action = typeof actionArbitrary extends fc.Arbitrary<infer T> ? T : never;
 
-function recordOf({ kind, a, b }: Action, blob: NewRecord["blobs"] & {}): NewRecord | undefined {
+function recordOf({ kind, a, b }: Action, blob: NewRecord["blobs"] & {}, tail: SeqNum): NewRecord | undefined {
   const own = tagOf(`i/${a}`);
+  const upTo = at(Math.max(0, tail - 3 * b));
+  if (kind === "trim" || kind === "trim all") {
+    return trimRecord({ tag: kind === "trim" ? tagOf(`u/${a}`) : null, upTo });
+  }
   const other: Record<string, [NewRecord["kind"], Tag[]]> = {
     write: [RecordKind.write, [own, tagOf(`o/${b}`)]],
     delete: [RecordKind.delete, [own, tagOf(`o/${b}`)]],
@@ -57,6 +66,8 @@ function recordOf({ kind, a, b }: Action, blob: NewRecord["blobs"] & {}): NewRec
     keyed: [RecordKind.init, [own, tagOf(`k/f/${a}`)]],
     invoke: [RecordKind.invoke, a === b ? [own] : [own, tagOf(`i/${b}`)]],
     done: [RecordKind.done, [own]],
+    append: [RecordKind.append, [own, tagOf(`u/${a}`), tagOf(`u/x${b}`)]],
+    close: [RecordKind.close, [own, tagOf(`u/x${b}`)]],
     attempt: [RecordKind.attempt, [tagOf(`a/${a}`)]],
     parked: [RecordKind.parked, [tagOf(`a/${a}`)]],
     resumed: [RecordKind.resumed, [tagOf(`a/${a}`)]],
@@ -70,7 +81,7 @@ test("F4, F19: replay of the log gives the index that was there when it was writ
     fc.asyncProperty(fc.array(actionArbitrary, { maxLength: 120, size: "max" }), async (actions) => {
       const journal = new MemoryJournal();
       const store = new RecordStore(journal, 1 << 20);
-      const index = new ShardIndex(store);
+      const index = new ShardIndex(store, 0);
       const time = new ManualTime();
       const blobs = new MemoryBlobs();
       const outbox = new Outbox(journal, store, time, index.tail);
@@ -79,7 +90,7 @@ test("F4, F19: replay of the log gives the index that was there when it was writ
       const named: SeqNum[] = [];
       for (const action of actions) {
         const book = index.book(action.book);
-        const record = recordOf(action, action.pinned ? [await blobs.put(none)] : []);
+        const record = recordOf(action, action.pinned ? [await blobs.put(none)] : [], index.tail);
         if (record !== undefined) {
           const request = action.pinned ? { ...record, initialCursor: index.tail } : record;
           const result = await sequencer.append(book, { records: [request] }, session);
@@ -94,7 +105,7 @@ test("F4, F19: replay of the log gives the index that was there when it was writ
       }
       await outbox.whenDurable(index.tail);
 
-      const replayed = new ShardIndex(new RecordStore(journal, 0));
+      const replayed = new ShardIndex(new RecordStore(journal, 0), 0);
       for (const book of BOOKS) {
         index.book(book);
         replayed.book(book);

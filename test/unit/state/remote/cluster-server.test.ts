@@ -198,7 +198,12 @@ const newRecord = fc.tuple(
 const condition = fc.tuple(text, fc.constantFrom(0, 1), fc.double());
 const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   append: fc.tuple(text, fc.array(newRecord, { maxLength: 3 }), fc.array(condition, { maxLength: 3 })),
-  readPrev: fc.tuple(text, text, count),
+  readPrev: fc.tuple(text, text, count, count),
+  readNext: fc.tuple(text, text, count, count),
+  awaitNext: fc.tuple(text, text, count, fc.double(), count),
+  endAwait: count,
+  tailOf: fc.tuple(text, text, count),
+  setAux: fc.tuple(text, text, count, fc.uint8Array({ maxLength: 20 })),
   readStream: fc.tuple(text, text, count),
   listObjects: fc.tuple(text, text, text, count, count),
   tail: fc.tuple(text),
