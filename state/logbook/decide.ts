@@ -1,6 +1,7 @@
 /** Decides whether a request may be ordered (F10, F11, F14, F31). The only place: replay asserts what was decided here (F19). */
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import type { BookState } from "./book-state.ts";
+import { endsInstance, RecordKind } from "./kinds.ts";
 import type { AppendResult, Condition, LogRecord, NewRecord } from "./logbook.ts";
 import type { Stream } from "./stream.ts";
 
@@ -20,7 +21,7 @@ export function refusal(
       return refused;
     }
   }
-  for (const { initialCursor, tags } of records) {
+  for (const { kind, initialCursor, tags } of records) {
     if (initialCursor !== undefined && initialCursor < book.floor) {
       return { kind: "stale", floor: book.floor };
     }
@@ -28,6 +29,10 @@ export function refusal(
       const stream = book.streams.get(tag);
       if (stream?.closed) {
         return closed(stream, tag, tail, read);
+      }
+      // What an attempt read after the PIN, at the cursor before it, may be collected: it reloads and goes on from RESUME (F25).
+      if (book.awaitingResume.size > 0 && book.awaitingResume.has(tag) && kind !== RecordKind.resume && !endsInstance(kind)) {
+        return { kind: "badPosition", tag, length: stream?.length ?? 0, tail };
       }
     }
   }

@@ -1,4 +1,4 @@
-export { RecordKind } from "./kinds.ts";
+export { endsInstance, RecordKind, startsCall } from "./kinds.ts";
 export {
   DEFAULT_SHARD_OPTIONS,
   LocalShard,

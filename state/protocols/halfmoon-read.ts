@@ -7,22 +7,30 @@
  */
 import { NO_SEQNUM, type SeqNum } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { ListedObject, Turn } from "../logbook/logbook.ts";
+import type { ListedObject, LogBook, Turn } from "../logbook/logbook.ts";
 import { fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { decodeObjectValue, encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import type { ReadVersion } from "./read-log.ts";
 import type { StepStream } from "./step-stream.ts";
 
 const EMPTY = new Uint8Array(0);
 
-interface Version {
+interface Version extends ReadVersion {
   readonly key: string;
   readonly cursor: SeqNum;
-  readonly seqnum: SeqNum;
-  readonly timeMs: number;
-  readonly value: ObjectValue | null;
+}
+
+/** The version of an object at a cursor. @throws TRIMMED when it may have been collected */
+export async function readVersion(book: LogBook, key: string, cursor: SeqNum): Promise<ReadVersion> {
+  const { record } = await book.readPrev(objectTag(key), cursor);
+  return {
+    seqnum: record?.seqnum ?? NO_SEQNUM,
+    timeMs: record?.timeMs ?? 0,
+    value: record === null ? null : decodeObjectValue(record),
+  };
 }
 
 export class HalfmoonRead implements ObjectProtocol {
@@ -103,7 +111,12 @@ export class HalfmoonRead implements ObjectProtocol {
   async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
     this.#steps.touch();
     const cursor = this.#steps.cursor;
+    const pinned = this.#steps.reads.list(prefix, after, limit, cursor);
+    if (pinned !== undefined) {
+      return pinned;
+    }
     const { objects } = await this.#steps.book.listObjects(prefix, after, cursor, limit);
+    this.#steps.read({ kind: "list", prefix, after, limit });
     // A list consults every create and delete up to the cursor, those that hid an object too (F8).
     this.#steps.consulted(cursor);
     return objects;
@@ -121,18 +134,15 @@ export class HalfmoonRead implements ObjectProtocol {
     if (found !== null && found.key === key && found.cursor === cursor) {
       return found;
     }
-    const { record } = await this.#steps.book.readPrev(objectTag(key), cursor);
-    if (record !== null) {
-      this.#steps.consulted(record.seqnum);
-    }
-    const version: Version = {
-      key,
-      cursor,
-      seqnum: record?.seqnum ?? NO_SEQNUM,
-      timeMs: record?.timeMs ?? 0,
-      value: record === null ? null : decodeObjectValue(record),
-    };
+    const version: Version = { key, cursor, ...(this.#steps.reads.version(key, cursor) ?? (await this.#lookUp(key, cursor))) };
     this.#found = version;
+    return version;
+  }
+
+  async #lookUp(key: string, cursor: SeqNum): Promise<ReadVersion> {
+    const version = await readVersion(this.#steps.book, key, cursor);
+    this.#steps.consulted(version.seqnum);
+    this.#steps.read({ kind: "version", key });
     return version;
   }
 
