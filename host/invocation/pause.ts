@@ -15,9 +15,15 @@ export function after({ clock, timers }: Time, delayMs: number, action: () => vo
   const arm = (restMs: number) => {
     const stepMs = Math.min(restMs, TIMER_MAX_MS);
     const armedMs = clock.monotonic();
-    // A timer may come late: what it is late by has passed as well.
-    const next = () => arm(Math.max(0, restMs - Math.max(stepMs, clock.monotonic() - armedMs)));
-    cancel = timers.after(stepMs, restMs > stepMs ? next : action);
+    cancel = timers.after(stepMs, () => {
+      // A timer may come late: what it is late by has passed as well.
+      const leftMs = restMs - Math.max(stepMs, clock.monotonic() - armedMs);
+      if (leftMs > 0) {
+        arm(leftMs);
+      } else {
+        action();
+      }
+    });
   };
   arm(Math.max(0, delayMs));
   return () => cancel();
