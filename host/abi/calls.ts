@@ -62,8 +62,8 @@ export const calls = (guest: Guest) => {
 
   const start =
     (name: string, operation: Operation) =>
-    (...pointers: [number, number, number, number]): number | Promise<number> => {
-      const called = callee(name, pointers);
+    (namePointer: number, nameLength: number, inputPointer: number, inputLength: number): number | Promise<number> => {
+      const called = callee(name, [namePointer, nameLength, inputPointer, inputLength]);
       if (typeof called === "number") {
         return called;
       }
@@ -80,7 +80,7 @@ export const calls = (guest: Guest) => {
 
     "neap.call_start_bound": start("call_start_bound", Operation.callStartBound),
 
-    "neap.call_spawn": async (
+    "neap.call_spawn": (
       namePointer: number,
       nameLength: number,
       inputPointer: number,
@@ -88,7 +88,7 @@ export const calls = (guest: Guest) => {
       delayMs: bigint,
       idPointer: number,
       idCapacity: number,
-    ): Promise<number> => {
+    ): number | Promise<number> => {
       const called = callee("call_spawn", [namePointer, nameLength, inputPointer, inputLength]);
       if (idPointer !== 0) {
         guestBytes(guest, "call_spawn: id", idPointer, idCapacity);
@@ -104,12 +104,13 @@ export const calls = (guest: Guest) => {
       if (idCapacity >>> 0 < ID_MAX_BYTES) {
         return GuestError.tooLarge;
       }
-      const { code, bytes } = await request(guest, Operation.callSpawn, args);
-      if (code < 0) {
-        return code;
-      }
-      guestBytes(guest, "call_spawn: id", idPointer, idCapacity).set(bytes.subarray(0, ID_MAX_BYTES));
-      return bytes.byteLength;
+      return request(guest, Operation.callSpawn, args).then(({ code, bytes }) => {
+        if (code < 0) {
+          return code;
+        }
+        guestBytes(guest, "call_spawn: id", idPointer, idCapacity).set(bytes.subarray(0, ID_MAX_BYTES));
+        return bytes.byteLength;
+      });
     },
 
     "neap.call_select": async (handlesPointer: number, count: number): Promise<number> => {

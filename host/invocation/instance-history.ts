@@ -13,7 +13,7 @@ import { endsInstance, type LogBook, type LogRecord, type NewRecord, RecordKind,
 import { decodeStep, encodeStep, NO_FINGERPRINT, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import { type MadeRead, type Origin, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
-import type { InstanceOutcome, InstanceSpec, InvocationContext } from "./context.ts";
+import { type InstanceOutcome, type InstanceSpec, type InvocationContext, toNeapError } from "./context.ts";
 import { childPins, encodeInit, initOf, payloadBlobs } from "./instance-record.ts";
 import { pinReads, readPins } from "./pinned-reads.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
@@ -82,7 +82,11 @@ export class InstanceHistory {
     try {
       await pinReads(shard, tenant, instance, furthest.position, furthest.reads);
     } catch (error) {
-      this.#context.log.warn("an instance that waits goes on holding versions back", { tenant, instance, error });
+      this.#context.log.warn("an instance that waits goes on holding versions back", {
+        tenant,
+        instance,
+        error: toNeapError(error),
+      });
     }
   }
 

@@ -101,6 +101,7 @@ export class InstanceRun {
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
     const steps = await this.#history.begin(shard);
     if (!(steps instanceof StepStream)) {
+      await this.#endBound(shard);
       return this.#committed(shard, steps);
     }
     if (this.#hopeless !== null) {
@@ -147,6 +148,14 @@ export class InstanceRun {
     const done: InstanceDone = { ...result, output: { kind: "inline", bytes: output } };
     const { dependency } = steps;
     return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
+  }
+
+  /** The instance was ended by others, or by the host: whoever did that may have left its bound children (F40). */
+  async #endBound(shard: Shard): Promise<void> {
+    const { tenant, instance } = this.#spec;
+    if (this.#history.mayBeLogged) {
+      await cancelInstance(shard, tenant, instance, (one) => this.#parts.runner.stop(one));
+    }
   }
 
   async #logDone(shard: Shard, steps: StepStream, result: Result): Promise<Verdict> {
@@ -269,7 +278,11 @@ export class InstanceRun {
     if (init.depth > 0) {
       steps.skipToEnd();
       const trap = `ended by the host: ${message}`;
-      return this.#logDone(shard, steps, { returnValue: 1, trap, output: EMPTY });
+      const verdict = await this.#logDone(shard, steps, { returnValue: 1, trap, output: EMPTY });
+      if (verdict.kind === "completed") {
+        await this.#endBound(shard);
+      }
+      return verdict;
     }
     await this.#history.pin(shard);
     await park(shard, tenant, instance, message);

@@ -6,7 +6,7 @@ import { prng } from "../support/prng.ts";
 import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
 
 const BANK = logBookId("bank");
-/** Steps that return values, chained calls, a storage part, posted steps: each under a key of its own, as a client retries. */
+/** Steps that return values, chained calls, a choice among bound ones, a storage part, posted steps: each under a key of its own, as a client retries. */
 const REQUESTS = [
   { functionName: "account", input: "alice 100" },
   { functionName: "counter", input: "visits 2" },
@@ -14,6 +14,7 @@ const REQUESTS = [
   { functionName: "put", input: "text one two two" },
   { functionName: "wordcount", input: "text" },
   { functionName: "counter", input: "visits 5" },
+  { functionName: "fanout", input: "counter visits" },
 ] as const;
 const OBJECTS = ["account/alice", "account/bob", "visits", "text"];
 
@@ -27,7 +28,7 @@ let prepared: Remains;
 
 beforeAll(async () => {
   pool = await testPool();
-  prepared = await World.prepare(pool, BANK, ["account", "counter", "transfer", "ndp/put", "ndp/wordcount"]);
+  prepared = await World.prepare(pool, BANK, ["account", "counter", "transfer", "fanout", "ndp/put", "ndp/wordcount"]);
 });
 
 afterAll(() => pool.close());
@@ -74,7 +75,7 @@ describe("a crash at every fault point", () => {
     const calm = await run(() => null);
     expect(calm.answers).toHaveLength(REQUESTS.length);
     expect(calm.versions["account/alice"]).toEqual(["100", "70"]);
-    expect(calm.versions.visits).toEqual(["2", "7"]);
+    expect(calm.versions.visits).toEqual(["2", "7", "8"]);
     for (const kind of [
       "append:before",
       "append:after",

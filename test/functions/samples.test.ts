@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Operation } from "../../host/abi/operations.ts";
 import { MemoryHost } from "../support/memory-guest.ts";
 import { sampleModules } from "../support/sample-functions.ts";
 
@@ -91,6 +92,25 @@ describe("transfer", () => {
       expect(await answer("transfer", input)).toEqual([2, "usage: <from> <to> <whole number above 0>"]);
     }
     expect(await answer("account", "ada")).toEqual([2, "usage: <name> <whole number>"]);
+  });
+});
+
+describe("fanout", () => {
+  it("gives one answer, and cancels all calls but that", async () => {
+    const [value, text] = await answer("fanout", "hello ada bob cy");
+    expect([value, text]).toEqual([0, expect.stringMatching(/^(ada: Hello, ada!|bob: Hello, bob!|cy: Hello, cy!)$/)]);
+    expect(host.operations.filter((operation) => operation === Operation.callSelect)).toHaveLength(1);
+    expect(host.operations.filter((operation) => operation === Operation.callCancel)).toHaveLength(2);
+  });
+
+  it("passes on how the function ended", async () => {
+    expect(await answer("fanout", "account ada")).toEqual([2, "ada: usage: <name> <whole number>"]);
+  });
+
+  it("says how to use it", async () => {
+    for (const input of ["", "hello", "hello  ada", `hello${" x".repeat(17)}`]) {
+      expect(await answer("fanout", input)).toEqual([2, "usage: <function> <input> [<input> …], at most 16 inputs"]);
+    }
   });
 });
 

@@ -309,6 +309,25 @@ describe("F40: calls that were started and not awaited, at their caller's end", 
     expect(await host.versions("done leaf")).toEqual([]);
   });
 
+  it("a bound call whose caller the host gives up on is cancelled with it", async () => {
+    const { host, open } = await openGated();
+    await host.define("middle", async (guest) => (await guest.callAwait(guest.callStartBound("gated", "leaf"))).returnValue, {
+      attemptsMax: 1,
+      backoffMs: 0,
+      backoffMaxMs: 0,
+      causes: [],
+    });
+    await host.define("caller", async (guest) => (await guest.call("middle")).returnValue);
+    const asked = host.told({ functionName: "caller" });
+    await settled();
+    [...host.pool.running][1]?.kill("wallTime");
+    expect(await asked).toBe("1 ");
+    open("leaf");
+    await settled();
+    expect(await host.versions("done leaf")).toEqual([]);
+    expect(await host.invocations.unfinished(TENANT)).toEqual([]);
+  });
+
   it("a bound call that the host died before cancelling is cancelled by the next one, not run", async () => {
     const { host, open } = await openGated();
     await host.define("caller", async (guest) => {

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { InstanceId } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
+import type { FaultPoint } from "../../../../state/ports.ts";
 import { stepTag } from "../../../../state/tags.ts";
 import type { ManualTime } from "../../../support/manual-time.ts";
-import { openTestShard } from "../../../support/open-shard.ts";
+import { openTestShard, type TestShard } from "../../../support/open-shard.ts";
 import { atPoint, ScriptedHost, type ScriptedHostParts, settled, TENANT } from "../../../support/scripted-host.ts";
+import { ScriptedPool } from "../../../support/scripted-pool.ts";
 
 const FOREVER = new Promise<never>(() => {});
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -144,6 +146,60 @@ describe("a spawned call", () => {
     await test.shard.collect();
     expect(await host.invocations.statusOfInstance(id, TENANT)).toEqual({ kind: "unknown" });
   });
+});
+
+describe("[42], F16: crashes at every append of a caller that spawns now and later", () => {
+  it("leave each of the two calls done once", async () => {
+    for (let nth = 1; nth <= 12; nth += 1) {
+      for (const point of ["append:before", "append:after"] as const) {
+        await crashAt(point, nth);
+      }
+    }
+  });
+
+  async function crashAt(point: "append:before" | "append:after", nth: number): Promise<void> {
+    const { promise: crashed, resolve } = Promise.withResolvers<Promise<TestShard>>();
+    let atFault = (_: FaultPoint): void => {};
+    const test = await openTestShard({ faults: { at: (passed) => atFault(passed) } });
+    const { host } = await openManual({ test });
+    await host.define("add", async (guest) => {
+      await guest.update(guest.input, (old) => `${Number(old ?? 0) + 1}`);
+      return 0;
+    });
+    await host.define("caller", async (guest) => {
+      guest.put("began", "1");
+      await guest.spawn("add", "now");
+      await guest.spawn("add", "later", 1_000);
+      guest.put("went on", "1");
+      return 0;
+    });
+    await test.shard.whenDurable(await host.book.tail());
+    const faults = atPoint(point, () => resolve(test.crash()), nth);
+    atFault = (passed) => {
+      faults.at(passed);
+      // Flushed as early as can be, so that a crash finds as much as possible.
+      queueMicrotask(() => void host.book.tail().then((tail) => test.shard.whenDurable(tail)));
+    };
+    const asked = host.told({ functionName: "caller", key: "k" });
+    const left = await Promise.race([asked.then(() => test.crash()), crashed]);
+    const pool = new ScriptedPool();
+    for (const [hash, scripted] of host.pool.scripts) {
+      pool.scripts.set(hash, scripted);
+    }
+    const { host: again } = await openManual({ test: left, pool });
+    again.invocations.startRecovery(500);
+    const answered = again.told({ functionName: "caller", key: "k" });
+    for (let i = 0; i < 6; i += 1) {
+      await settled();
+      test.time.advance(500);
+    }
+    await settled();
+    expect(await answered, `${point} ${nth}`).toBe("0 ");
+    for (const key of ["began", "now", "later", "went on"]) {
+      expect(await again.versions(key), `${key}, ${point} ${nth}`).toEqual(["1"]);
+    }
+    await again.invocations.drain(0);
+  }
 });
 
 describe("F28: a delayed call", () => {

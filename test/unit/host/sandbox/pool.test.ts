@@ -240,7 +240,7 @@ describe("H2: nested calls in a pool that is full", () => {
       }
     };
     order.push(depth);
-    return begin(full, asksOnce(resident), { depth, onOperation: answer }).end;
+    return begin(full, asksOnce, { depth, onOperation: answer }).end;
   }
 
   test("many chains of depth 5 on one worker with few sandboxes all come to their end, far within their wall time", async () => {
@@ -255,7 +255,7 @@ describe("H2: nested calls in a pool that is full", () => {
 
   test("a root beyond the queue's limit is refused, a nested call never", async () => {
     const full = await openPool({ sandboxesMax: 2, queueMax: 1 });
-    const first = begin(full, asks(resident), { onOperation: ignore });
+    const first = begin(full, asks(1), { onOperation: ignore });
     await first.heard(1);
     const waits = begin(full, echo(resident));
     expect((await begin(full, echo(resident)).end).kind).toBe("killed");
@@ -267,14 +267,14 @@ describe("H2: nested calls in a pool that is full", () => {
 
   test("of what waits, the deepest is first", async () => {
     const full = await openPool({ sandboxesMax: 2 });
-    const busy = begin(full, asks(resident), { onOperation: ignore });
+    const busy = begin(full, asks(1), { onOperation: ignore });
     await busy.heard(1);
     const ended: string[] = [];
     const wait = async (name: string, depth: number) => {
       await begin(full, echo(resident), { depth }).end;
       ended.push(name);
     };
-    const beyond = begin(full, asks(resident), { depth: 3, onOperation: ignore });
+    const beyond = begin(full, asks(1), { depth: 3, onOperation: ignore });
     await beyond.heard(1);
     const all = [wait("root", 0), wait("first", 1), wait("third", 3), wait("second", 2)];
     beyond.call.cancel();
