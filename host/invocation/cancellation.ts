@@ -45,6 +45,20 @@ export function cancelRecord(instance: InstanceId): NewRecord {
   return { kind: RecordKind.cancel, tags: [stepTag(instance)], data };
 }
 
+/** Cancels the bound children of an instance that has ended, if whoever ended it has left them. */
+export async function cancelLeft(
+  shard: Shard,
+  tenant: LogBookId,
+  instance: InstanceId,
+  onEnded: (instance: InstanceId) => void,
+): Promise<void> {
+  const { records } = await shard.book(tenant).readStream(stepTag(instance), 0);
+  const end = records.at(-1);
+  if (end !== undefined && endsInstance(end.kind)) {
+    await cancelBound(shard, tenant, records, onEnded);
+  }
+}
+
 /** Cancels the children that are bound to an instance with these records and have not ended. */
 export async function cancelBound(
   shard: Shard,

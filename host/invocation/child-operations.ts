@@ -47,9 +47,10 @@ export type Child =
  * Owns: the calls this attempt has started. Does not own: the calls' runs, which go on when the attempt ends.
  *
  * C1. The Invoke record is the child's INIT (F16): a child exists exactly if its caller's step does.
- * C2. A child's result reaches the guest only from the record that ended it, and moves the caller's cursor to it (F17). So neither an
- *     await nor a cancel needs a record of the caller's own: a replay finds the same end.
+ * C2. A child's result reaches the guest only from the record that ended it, and moves the caller's cursor to it (F17). So an await
+ *     needs no record of the caller's own: a replay finds the same end.
  * C3. Which of several children ended first depends on luck, so it is a step.
+ * C4. A cancel changes another stream, so it is a step first: an attempt that may not go on cancels nothing.
  */
 export class ChildOperations {
   readonly #context: InvocationContext;
@@ -173,13 +174,19 @@ export class ChildOperations {
 
   /** 1: cancelled, now or before. 0: it had ended, and its result stands. */
   async #cancel(args: Uint8Array): Promise<OperationReply> {
-    const child = this.#children[callCancelArgs.decode(args).handle];
+    const { handle } = callCancelArgs.decode(args);
+    const child = this.#children[handle];
     if (child === undefined) {
       return plainReply(GuestError.invalid);
     }
     if (child.kind === "refused") {
       return plainReply(0);
     }
+    await this.#steps.step({
+      kind: RecordKind.cancelCall,
+      fingerprint: fingerprint("", handle),
+      payload: new Uint8Array(0),
+    });
     const cancelled = await cancelInstance(this.#shard, this.#tenant, child.instance, (one) => this.#runner.stop(one));
     if (cancelled.kind === "unknown") {
       throw new NeapError("INTERNAL", `nothing of the called instance ${child.instance} is in the log`);

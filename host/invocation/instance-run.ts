@@ -16,7 +16,7 @@ import { Fenced, StepStream } from "../../state/protocols/index.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
 import type { Attempt, AttemptEnd } from "./attempt.ts";
 import { park } from "./attempt-notes.ts";
-import { cancelInstance } from "./cancellation.ts";
+import { cancelInstance, cancelLeft } from "./cancellation.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
 import { type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
@@ -101,7 +101,7 @@ export class InstanceRun {
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
     const steps = await this.#history.begin(shard);
     if (!(steps instanceof StepStream)) {
-      await this.#endBound(shard);
+      await this.#cancelLeft(shard);
       return this.#committed(shard, steps);
     }
     if (this.#hopeless !== null) {
@@ -138,11 +138,7 @@ export class InstanceRun {
 
   async #completed(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
     if (steps.logged) {
-      // Before DONE, as what the caller has ended may change nothing once its answer is out (F40). A replay cancels them again.
-      for (const child of bound) {
-        await cancelInstance(shard, this.#spec.tenant, child, (one) => this.#parts.runner.stop(one));
-      }
-      return this.#logDone(shard, steps, result);
+      return this.#logDone(shard, steps, bound, result);
     }
     const { output } = result;
     const done: InstanceDone = { ...result, output: { kind: "inline", bytes: output } };
@@ -150,19 +146,21 @@ export class InstanceRun {
     return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
   }
 
-  /** The instance was ended by others, or by the host: whoever did that may have left its bound children (F40). */
-  async #endBound(shard: Shard): Promise<void> {
+  /** The instance was ended by others, or by the host: its bound children may be left (F40). */
+  async #cancelLeft(shard: Shard): Promise<void> {
     const { tenant, instance } = this.#spec;
-    if (this.#history.mayBeLogged) {
-      await cancelInstance(shard, tenant, instance, (one) => this.#parts.runner.stop(one));
-    }
+    await cancelLeft(shard, tenant, instance, (one) => this.#parts.runner.stop(one));
   }
 
-  async #logDone(shard: Shard, steps: StepStream, result: Result): Promise<Verdict> {
+  async #logDone(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
     const { output } = result;
     const done: InstanceDone = { ...result, output: await toPayload(shard.blobs, output) };
     try {
       const { record } = await steps.done(encodeDone(done), payloadBlobs(done.output));
+      // After DONE, which says that this attempt's end is the instance's; before the answer, so that nothing changes once it is out.
+      for (const child of bound) {
+        await cancelInstance(shard, this.#spec.tenant, child, (one) => this.#parts.runner.stop(one));
+      }
       const { seqnum, timeMs } = record;
       return await this.#committed(shard, { kind: "completed", done, output, seqnum, timeMs, dependency: steps.dependency });
     } catch (error) {
@@ -278,10 +276,8 @@ export class InstanceRun {
     if (init.depth > 0) {
       steps.skipToEnd();
       const trap = `ended by the host: ${message}`;
-      const verdict = await this.#logDone(shard, steps, { returnValue: 1, trap, output: EMPTY });
-      if (verdict.kind === "completed") {
-        await this.#endBound(shard);
-      }
+      const verdict = await this.#logDone(shard, steps, [], { returnValue: 1, trap, output: EMPTY });
+      await this.#cancelLeft(shard);
       return verdict;
     }
     await this.#history.pin(shard);

@@ -37,6 +37,8 @@ export const RecordKind = {
   pin: 44,
   /** A step position: the cursor of the attempts that go on after a PIN (F25). */
   resume: 45,
+  /** A step: the caller ends a call that it has started. A CANCEL in that call's stream follows, unless it had ended. */
+  cancelCall: 46,
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];

@@ -161,6 +161,49 @@ describe("F25: an instance that sleeps", () => {
     expect(await host.versions("read")).toEqual(["x 20"]);
   });
 
+  it.each(["cancel", "end"])("an attempt that goes on without the RESUME cancels nothing: %s", async (input) => {
+    const host = await openHost();
+    const gate = Promise.withResolvers<void>();
+    const leaf = Promise.withResolvers<void>();
+    await host.define("leaf", async () => {
+      await leaf.promise;
+      return 6;
+    });
+    let attempts = 0;
+    await host.define("caller", async (guest) => {
+      attempts += 1;
+      const handles = [guest.callStart("leaf", ""), guest.callStartBound("leaf")];
+      const read = await guest.get("x");
+      if (attempts === 1) {
+        await gate.promise;
+      }
+      if (read === "old") {
+        return guest.input === "cancel" ? guest.cancelCall(handles[0] ?? 0) : 0;
+      }
+      const ends = [await guest.callAwait(handles[0] ?? 0), await guest.callAwait(handles[1] ?? 0)];
+      return ends[0] === undefined || ends[1] === undefined ? -1 : ends[0].returnValue + ends[1].returnValue;
+    });
+    await host.put("x", "old");
+    const asked = host.told({ functionName: "caller", input, key: "k" });
+    await settled();
+    const instance = await theUnfinished(host);
+    await host.book.append({
+      records: [{ kind: RecordKind.pin, tags: [attemptTag(instance)], data: Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0]) }],
+      when: [{ tag: stepTag(instance), length: 3 }],
+    });
+    await host.put("x", "new");
+    if (input === "end") {
+      // Without it the attempt's end would be as good as any: nobody reads anything again after it.
+      const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
+      const resume = { kind: RecordKind.resume, tags: [stepTag(instance)], data };
+      await host.book.append({ records: [resume], when: [{ tag: stepTag(instance), length: 3 }] });
+    }
+    gate.resolve();
+    leaf.resolve();
+    await settled();
+    expect(await asked).toBe("12 ");
+  });
+
   it("a PIN for a position that the stream has passed is refused: somebody has gone on", async () => {
     const host = await openHost();
     await host.define("writes", async (guest) => {
