@@ -129,7 +129,7 @@ export class Instances {
     }
   }
 
-  /** The lowest position that an unfinished instance may read at; Infinity when there is none. */
+  /** The lowest position that an unfinished instance may read at; Infinity when none reads. */
   readsFrom(): number {
     let lowest = Number.POSITIVE_INFINITY;
     for (const instance of this.unfinished.values()) {
