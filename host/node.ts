@@ -10,7 +10,7 @@ import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
 import { createHttpServer, type HttpServer } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
-import { FunctionRegistry } from "./modules/index.ts";
+import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
 import {
   Admission,
   boundedPool,
@@ -216,12 +216,14 @@ class NodeBuilder {
   ): InvocationService {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const { wallTimeMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
+    const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
     const service = createInvocations({
       source,
       functions,
       pool,
       offload: new Offload(config.offload.policy, storage),
       clock: parts.clock,
+      timers: parts.timers,
       random: parts.random,
       log: parts.log,
       faults: parts.faults,
@@ -231,7 +233,8 @@ class NodeBuilder {
         outputMaxBytes,
         logMaxBytes,
         objectMaxBytes,
-        attemptsMax: config.recovery.attemptsMax,
+        attemptsMax,
+        retry: { attemptsMax, backoffMs, backoffMaxMs, causes: RETRY_CAUSES },
         ownerTimeoutMs: OWNER_TIMEOUT_MS,
       },
     });

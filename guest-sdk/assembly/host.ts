@@ -38,6 +38,14 @@ export declare function objectList(prefix: usize, prefixLength: i32, after: usiz
 
 @external("neap", "call_start")
 export declare function callStart(name: usize, nameLength: i32, input: usize, inputLength: i32): i32;
+@external("neap", "call_start_bound")
+export declare function callStartBound(name: usize, nameLength: i32, input: usize, inputLength: i32): i32;
+@external("neap", "call_spawn")
+export declare function callSpawn(name: usize, nameLength: i32, input: usize, inputLength: i32, delayMs: i64, id: usize, idCapacity: i32): i32;
+@external("neap", "call_select")
+export declare function callSelect(handles: usize, count: i32): i32;
+@external("neap", "call_cancel")
+export declare function callCancel(handle: i32): i32;
 @external("neap", "call_await")
 export declare function callAwait(handle: i32, pointer: usize, capacity: i32, returnValue: usize): i64;
 @external("neap", "sleep")

@@ -2,13 +2,27 @@
 import { type Guest, type GuestCall, GuestFault } from "../sandbox/guest.ts";
 import { checkRoom, guestBytes, storeI32 } from "./guest-memory.ts";
 import { guestFunctionName } from "./guest-text.ts";
-import { callAwaitArgs, callAwaitReply, callStartArgs, GuestError, Operation, sleepArgs } from "./operations.ts";
+import {
+  callAwaitArgs,
+  callAwaitReply,
+  callCancelArgs,
+  callSelectArgs,
+  callSpawnArgs,
+  callStartArgs,
+  GuestError,
+  Operation,
+  sleepArgs,
+} from "./operations.ts";
 import { post, request } from "./requests.ts";
 
 /** A larger input travels as an object whose key is the input. */
 const CALL_INPUT_MAX_BYTES = 1024 * 1024;
-/** What a timer can wait for. */
-const SLEEP_MAX_MS = 2 ** 31 - 1;
+/** Of sleeps and of delays before a call. */
+const WAIT_MAX_MS = 366 * 24 * 60 * 60 * 1000;
+/** Room for the id of a call. */
+const ID_MAX_BYTES = 64;
+/** Started calls that one select may name. */
+const SELECT_MAX = 64;
 
 interface Answer {
   readonly call: GuestCall;
@@ -30,28 +44,99 @@ export const calls = (guest: Guest) => {
     return reply.code < 0 ? reply.code : { call, handle, ...callAwaitReply.decode(reply.bytes) };
   }
 
+  /** What is called with what, or the code that the import answers. `name`: the import's. */
+  function callee(
+    name: string,
+    [namePointer, nameLength, inputPointer, inputLength]: readonly [number, number, number, number],
+  ): { functionName: string; input: Uint8Array } | number {
+    const functionName = guestFunctionName(guest, `${name}: name`, namePointer, nameLength);
+    const input = guestBytes(guest, `${name}: input`, inputPointer, inputLength);
+    if (guest.call.inPart) {
+      return GuestError.notInPart;
+    }
+    if (functionName === null) {
+      return GuestError.invalid;
+    }
+    return input.byteLength > CALL_INPUT_MAX_BYTES ? GuestError.tooLarge : { functionName, input };
+  }
+
+  const start =
+    (name: string, operation: Operation) =>
+    (namePointer: number, nameLength: number, inputPointer: number, inputLength: number): number | Promise<number> => {
+      const called = callee(name, [namePointer, nameLength, inputPointer, inputLength]);
+      if (typeof called === "number") {
+        return called;
+      }
+      const { call } = guest;
+      const handle = call.callCount;
+      call.callCount += 1;
+      return post(guest, operation, callStartArgs.encode(called), handle);
+    };
+
+  const isHandle = (handle: number): boolean => handle >= 0 && handle < guest.call.callCount;
+
   return {
-    "neap.call_start": (
+    "neap.call_start": start("call_start", Operation.callStart),
+
+    "neap.call_start_bound": start("call_start_bound", Operation.callStartBound),
+
+    "neap.call_spawn": (
       namePointer: number,
       nameLength: number,
       inputPointer: number,
       inputLength: number,
+      delayMs: bigint,
+      idPointer: number,
+      idCapacity: number,
     ): number | Promise<number> => {
-      const functionName = guestFunctionName(guest, "call_start: name", namePointer, nameLength);
-      const input = guestBytes(guest, "call_start: input", inputPointer, inputLength);
-      const { call } = guest;
-      if (call.inPart) {
-        return GuestError.notInPart;
+      const called = callee("call_spawn", [namePointer, nameLength, inputPointer, inputLength]);
+      if (idPointer !== 0) {
+        guestBytes(guest, "call_spawn: id", idPointer, idCapacity);
       }
-      if (functionName === null) {
-        return GuestError.invalid;
+      checkWait("call_spawn: delay", delayMs);
+      if (typeof called === "number") {
+        return called;
       }
-      if (input.byteLength > CALL_INPUT_MAX_BYTES) {
+      const args = callSpawnArgs.encode({ ...called, delayMs: Number(delayMs) });
+      if (idPointer === 0) {
+        return post(guest, Operation.callSpawn, args, 0);
+      }
+      if (idCapacity >>> 0 < ID_MAX_BYTES) {
         return GuestError.tooLarge;
       }
-      const handle = call.callCount;
-      call.callCount += 1;
-      return post(guest, Operation.callStart, callStartArgs.encode({ functionName, input }), handle);
+      return request(guest, Operation.callSpawn, args).then(({ code, bytes }) => {
+        if (code < 0) {
+          return code;
+        }
+        guestBytes(guest, "call_spawn: id", idPointer, idCapacity).set(bytes.subarray(0, ID_MAX_BYTES));
+        return bytes.byteLength;
+      });
+    },
+
+    "neap.call_select": async (handlesPointer: number, count: number): Promise<number> => {
+      const sizeBytes = (count >>> 0) * 4;
+      const bytes = guestBytes(guest, "call_select: handles", handlesPointer, Math.min(sizeBytes, 2 ** 32 - 1));
+      if (guest.call.inPart) {
+        return GuestError.notInPart;
+      }
+      if (bytes.byteLength === 0 || bytes.byteLength > SELECT_MAX * 4) {
+        return GuestError.invalid;
+      }
+      const { handles } = callSelectArgs.decode(bytes);
+      if (!handles.every(isHandle)) {
+        return GuestError.invalid;
+      }
+      return (await request(guest, Operation.callSelect, callSelectArgs.encode(handles))).code;
+    },
+
+    "neap.call_cancel": async (handle: number): Promise<number> => {
+      if (guest.call.inPart) {
+        return GuestError.notInPart;
+      }
+      if (!isHandle(handle)) {
+        return GuestError.invalid;
+      }
+      return (await request(guest, Operation.callCancel, callCancelArgs.encode(handle))).code;
     },
 
     "neap.call_await": async (handle: number, pointer: number, capacity: number, returnValuePointer: number): Promise<bigint> => {
@@ -60,7 +145,7 @@ export const calls = (guest: Guest) => {
       if (guest.call.inPart) {
         return BigInt(GuestError.notInPart);
       }
-      if (handle < 0 || handle >= guest.call.callCount) {
+      if (!isHandle(handle)) {
         return BigInt(GuestError.invalid);
       }
       const answer = await answerOf(handle);
@@ -79,10 +164,15 @@ export const calls = (guest: Guest) => {
       if (guest.call.inPart) {
         throw new GuestFault("sleep: not possible inside a storage part");
       }
-      if (durationMs < 0n || durationMs > BigInt(SLEEP_MAX_MS)) {
-        throw new GuestFault(`sleep: duration is ${durationMs} ms, must be 0 to ${SLEEP_MAX_MS}`);
-      }
+      checkWait("sleep: duration", durationMs);
       await request(guest, Operation.sleep, sleepArgs.encode(Number(durationMs)));
     },
   };
 };
+
+/** @throws GuestFault */
+function checkWait(what: string, durationMs: bigint): void {
+  if (durationMs < 0n || durationMs > BigInt(WAIT_MAX_MS)) {
+    throw new GuestFault(`${what} is ${durationMs} ms, must be 0 to ${WAIT_MAX_MS}`);
+  }
+}

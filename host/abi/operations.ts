@@ -28,6 +28,14 @@ export const Operation = {
   logAwaitNext: 23,
   logTail: 24,
   logTrim: 25,
+  /** Begins a call that nobody joins; the reply's bytes are its instance id. */
+  callSpawn: 50,
+  /** Like callStart; the call is cancelled when the caller ends without it. */
+  callStartBound: 51,
+  /** The reply's code is the index of the first of some started calls that has ended. */
+  callSelect: 52,
+  /** Reply code 1: cancelled; 0: it had ended. */
+  callCancel: 53,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];
@@ -230,3 +238,33 @@ export const partAnswer = {
     return kind === 2 ? { kind: "local" } : { kind: "trapped", message: r.text() };
   },
 };
+
+/** `delayMs`: 0 for at once. */
+export const callSpawnArgs = {
+  encode: (a: { functionName: string; delayMs: number; input: Uint8Array }) =>
+    new ByteWriter(64 + a.input.byteLength).text(a.functionName).f64(a.delayMs).raw(a.input).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { functionName: r.text(), delayMs: r.f64(), input: r.raw(r.remaining) };
+  },
+};
+
+export const callSelectArgs = {
+  encode: (handles: readonly number[]) => {
+    const w = new ByteWriter(handles.length * 4);
+    for (const handle of handles) {
+      w.u32(handle);
+    }
+    return w.view();
+  },
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    const handles: number[] = [];
+    while (r.remaining > 0) {
+      handles.push(r.u32());
+    }
+    return { handles };
+  },
+};
+
+export const callCancelArgs = callAwaitArgs;

@@ -22,7 +22,12 @@ export interface ResolvedConfig {
     readonly memoryThreshold: number;
     readonly partTimeoutMs: number;
   };
-  readonly recovery: { readonly attemptsMax: number; readonly scanIntervalMs: number };
+  readonly recovery: {
+    readonly attemptsMax: number;
+    readonly backoffMs: number;
+    readonly backoffMaxMs: number;
+    readonly scanIntervalMs: number;
+  };
   readonly retention: { readonly resultsMs: number };
 }
 

@@ -126,6 +126,13 @@ export const OPTIONS = {
   ),
 
   recoveryAttemptsMax: option("Recovery", whole(1, 1000), "3", "runs of an unfinished call before it is parked"),
+  retryBackoffMs: option(
+    "Recovery",
+    whole(0, DAY_MS),
+    "50",
+    "pause after the first attempt that the host has ended; doubled each time",
+  ),
+  retryBackoffMaxMs: option("Recovery", whole(0, DAY_MS), "60000", "longest pause between two attempts"),
   recoveryScanIntervalMs: option("Recovery", whole(10, 3_600_000), "1000", "how often unfinished calls are looked for"),
   retentionResultsMs: option(
     "Recovery",

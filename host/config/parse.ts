@@ -216,7 +216,12 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       memoryThreshold: values.offloadMemoryThreshold,
       partTimeoutMs: values.offloadPartTimeoutMs,
     },
-    recovery: { attemptsMax: values.recoveryAttemptsMax, scanIntervalMs: values.recoveryScanIntervalMs },
+    recovery: {
+      attemptsMax: values.recoveryAttemptsMax,
+      backoffMs: values.retryBackoffMs,
+      backoffMaxMs: Math.max(values.retryBackoffMs, values.retryBackoffMaxMs),
+      scanIntervalMs: values.recoveryScanIntervalMs,
+    },
     retention: { resultsMs: values.retentionResultsMs },
   };
 }

@@ -58,6 +58,13 @@ export function readBody(exchange: Exchange, limit: BodyLimit, pace: Pace, whole
   });
 }
 
+/** A body with a limit of at most WHOLE_BODY_MAX_BYTES. @throws as `readBody` does */
+export async function readSmallBody(exchange: Exchange, limit: BodyLimit, pace: Pace): Promise<Buffer> {
+  const body = await readBody(exchange, limit, pace, limit.maxBytes);
+  invariant(body.kind === "whole", "a body within its limit came in blocks");
+  return body.bytes;
+}
+
 const EMPTY = Buffer.alloc(0);
 
 /** Puts chunks together, a chunk at a time once there are many: no call takes long. */

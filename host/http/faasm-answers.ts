@@ -55,6 +55,7 @@ export function faasmStatus(status: CallStatus, id: number): TextAnswer {
     case "unknown":
       throw unknownCall(id);
     case "running":
+    case "delayed":
       return { status: 200, body: "RUNNING", headers: ["Neap-Instance", status.call.instance] };
     case "parked":
       return {

@@ -11,7 +11,7 @@ import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { unfinishedFailure } from "./faasm-answers.ts";
 import { failureHeaders, problem } from "./failure.ts";
-import { idempotencyKey, instanceField, nameField, tenantField } from "./fields.ts";
+import { idempotencyKey, instanceField, nameField, tenantField, wholeQuery } from "./fields.ts";
 import { jsonBody, TextBytes } from "./json-body.ts";
 
 interface CallPath {
@@ -38,6 +38,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     const functionName = nameField("function", request.params.function);
     const key = idempotencyKey(request.raw);
     const forbidPushDown = pushDownForbidden(request);
+    const delayMs = delay(request);
     const input = await takeBody(
       { request: request.raw, response: reply.raw },
       { maxBytes: limits.inputMaxBytes, code: "BODY_TOO_LARGE", what: "the input" },
@@ -48,7 +49,8 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
       functionName,
       input,
       ...(key === undefined ? {} : { key: { kind: "idempotency", value: key } }),
-      answer: prefersAsync(request) ? "accepted" : "result",
+      answer: delayMs > 0 || prefersAsync(request) ? "accepted" : "result",
+      delayMs,
       forbidPushDown,
       signal: clientSignal(reply.raw),
     });
@@ -75,6 +77,13 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
       throw unknownInstance(instance, tenant);
     }
     return { instance, steps };
+  });
+
+  app.delete<InstancePath>("/v1/tenants/:tenant/calls/:instance", async (request, reply) => {
+    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+    const instance = instanceField(request.params.instance);
+    const status = await invocations.cancel(instance, tenant);
+    return reply.send(status.kind === "unknown" ? { instance, state: "cancelled" } : statusJson(status));
   });
 }
 
@@ -142,14 +151,15 @@ function resultJson({ returnValue, trap, output }: CallResult): object {
 }
 
 function statusJson(status: Exclude<CallStatus, { kind: "unknown" }>): object {
-  const { instance, tenant, functionName, callId, startedMs, finishedMs } = status.call;
+  const { instance, tenant, functionName, callId, startedMs, notBeforeMs, finishedMs } = status.call;
   return {
     instance,
     id: callId,
     tenant,
     function: functionName,
-    state: status.kind,
+    state: status.kind === "completed" && status.result.cancelled === true ? "cancelled" : status.kind,
     startedMs,
+    notBeforeMs,
     finishedMs,
     ...(status.kind === "completed" ? resultJson(status.result) : {}),
     ...(status.kind === "parked" ? { reason: status.reason } : {}),
@@ -160,6 +170,14 @@ function statusJson(status: Exclude<CallStatus, { kind: "unknown" }>): object {
 function prefersAsync(request: FastifyRequest): boolean {
   return /(^|[\s,;])respond-async\s*($|[,;])/i.test([request.headers.prefer ?? ""].flat().join(","));
 }
+
+/** Of Neap-Delay-Ms; 0 when it is left out. */
+function delay(request: FastifyRequest): number {
+  const value = request.headers["neap-delay-ms"];
+  return wholeQuery("Neap-Delay-Ms", value, { min: 0, max: DELAY_MAX_MS, preset: 0 });
+}
+
+const DELAY_MAX_MS = 366 * 24 * 60 * 60 * 1000;
 
 function pushDownForbidden(request: FastifyRequest): boolean {
   const value = request.headers["neap-push-down"];

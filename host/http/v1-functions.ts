@@ -2,9 +2,10 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { mustAct } from "./access.ts";
-import { streamBody } from "./body.ts";
+import { readSmallBody, streamBody } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import { nameField, tenantField } from "./fields.ts";
+import { functionOptions, OPTIONS_MAX_BYTES } from "./retry-options.ts";
 
 interface TenantPath {
   Params: { tenant: string };
@@ -34,12 +35,23 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
     return versionJson(await functions.upload(tenant, name, body));
   });
 
+  app.put<FunctionPath>("/v1/tenants/:tenant/functions/:function/options", async (request, reply) => {
+    const tenant = tenantOf(request);
+    const name = nameField("function", request.params.function);
+    const body = await readSmallBody(
+      { request: request.raw, response: reply.raw },
+      { maxBytes: OPTIONS_MAX_BYTES, code: "BODY_TOO_LARGE", what: "the options" },
+      context,
+    );
+    return versionJson(await functions.setRetry(tenant, name, functionOptions(body).retry));
+  });
+
   app.get<FunctionPath>("/v1/tenants/:tenant/functions/:function", async (request, reply) => {
     const module = await functions.download(tenantOf(request), nameField("function", request.params.function));
     return reply.type("application/wasm").send(module);
   });
 }
 
-function versionJson({ name, hash, sizeBytes, uploadedMs }: FunctionVersion): object {
-  return { name, hash, sizeBytes, uploadedMs };
+function versionJson({ name, hash, sizeBytes, uploadedMs, retry }: FunctionVersion): object {
+  return { name, hash, sizeBytes, uploadedMs, retry };
 }

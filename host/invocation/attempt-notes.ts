@@ -22,6 +22,7 @@ export async function park(shard: Shard, tenant: LogBookId, instance: InstanceId
 
 /** Why the instance is parked, or null when it is not. What it tells is durable. */
 export async function parkReason(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<string | null> {
+  // The last one: a PIN comes before parking.
   const { record } = await shard.book(tenant).readPrev(attemptTag(instance), MAX_SEQNUM);
   await shard.whenDurable(record?.seqnum ?? NO_SEQNUM);
   return record?.kind === RecordKind.parked ? Buffer.from(record.data).toString() : null;

@@ -6,7 +6,7 @@
  *
  * A1. Operations take effect in the order the guest asked for them, also posted ones; one at a time.
  * A2. The end is reported once, when no operation is under way any more: what the attempt did to the log is settled then. That of
- *     a guest that returned or trapped comes after every operation before it has been carried out.
+ *     a guest that returned, trapped or wrote too much comes after every operation before it has been carried out.
  * A3. After a failed operation no later one of this attempt is carried out.
  */
 import type { NeapError } from "../../state/errors.ts";
@@ -59,6 +59,8 @@ export interface AttemptOptions {
   readonly pool: SandboxPool;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
+  /** Calls above this one. */
+  readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly part?: PartStart;
@@ -92,8 +94,8 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { artefact, input, pins, limits, part } = options;
-    this.#call = options.pool.start({ artefact, input, pins, limits, ...(part !== undefined && { part }) }, this);
+    const { artefact, input, depth, pins, limits, part } = options;
+    this.#call = options.pool.start({ artefact, input, depth, pins, limits, ...(part !== undefined && { part }) }, this);
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -125,7 +127,7 @@ export class Attempt implements SandboxHandler {
 
   onEnd(end: SandboxEnd): void {
     this.#sandboxEnd = end;
-    if (end.kind === "killed" || end.kind === "displaced") {
+    if (end.kind === "displaced" || (end.kind === "killed" && end.reason !== "outputTooLarge")) {
       this.#interrupt();
     }
     this.#report();

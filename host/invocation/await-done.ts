@@ -1,10 +1,11 @@
 /** Waits for the DONE of an instance that somebody else runs, here or on another node. */
 import type { InstanceId, LogBookId } from "../../state/ids.ts";
 import { MAX_SEQNUM } from "../../state/ids.ts";
-import { RecordKind } from "../../state/logbook/index.ts";
+import { endsInstance } from "../../state/logbook/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import { parkReason } from "./attempt-notes.ts";
 import { type InstanceOutcome, type InvocationContext, isSessionOver } from "./context.ts";
+import { pause } from "./pause.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
 const POLL_FIRST_MS = 2;
@@ -30,7 +31,7 @@ export async function awaitDone(
         await shard.whenDurable(tail);
         return expiredOutcome(instance);
       }
-      if (record.kind === RecordKind.done) {
+      if (endsInstance(record.kind)) {
         await shard.whenDurable(record.seqnum);
         return await completedOutcome(shard, record);
       }
@@ -43,7 +44,7 @@ export async function awaitDone(
         throw error;
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await pause(context, waitMs);
   }
   return { kind: "pending", parked: false, reason: `no result after ${timeoutMs} ms; the call goes on` };
 }

@@ -1,15 +1,25 @@
-/** A guest's calls of other functions: start, await; and its sleep. */
+/** A guest's calls of other functions: start, await, select, cancel. */
 import { crc32 } from "node:zlib";
-import { hasCode, NeapError } from "../../state/errors.ts";
+import { NeapError } from "../../state/errors.ts";
 import type { InstanceId, LogBookId } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
-import { fingerprint, SEED_BYTES } from "../../state/logbook/step-record.ts";
-import { Fenced, type StepStream } from "../../state/protocols/index.ts";
-import { STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
-import { callAwaitArgs, callAwaitReply, callStartArgs, GuestError, Operation, sleepArgs } from "../abi/operations.ts";
+import { fingerprint } from "../../state/logbook/step-record.ts";
+import type { StepStream } from "../../state/protocols/index.ts";
+import { stepTag } from "../../state/tags.ts";
+import {
+  callAwaitArgs,
+  callAwaitReply,
+  callCancelArgs,
+  callSelectArgs,
+  callStartArgs,
+  GuestError,
+  Operation,
+} from "../abi/operations.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
-import { Suspended } from "./attempt.ts";
+import type { AttemptWait } from "./attempt-wait.ts";
+import type { Callees } from "./callee.ts";
+import { cancelInstance, childOf } from "./cancellation.ts";
 import {
   CALL_DEPTH_MAX,
   type InstanceOutcome,
@@ -21,18 +31,26 @@ import {
 } from "./context.ts";
 import { childPins, encodeInit, type InstanceInit, initOf, payloadBlobs } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
-import { toPayload } from "./payloads.ts";
+import { type Contender, selectFirst } from "./select-step.ts";
 
 /** A started call: its outcome to come, or the code its await answers. */
-type Child =
-  | { readonly kind: "running"; readonly outcome: Promise<InstanceOutcome> }
+export type Child =
+  | {
+      readonly kind: "running";
+      readonly instance: InstanceId;
+      readonly bound: boolean;
+      readonly outcome: Promise<InstanceOutcome>;
+    }
   | { readonly kind: "refused"; readonly code: number };
 
 /**
- * Owns: the calls this attempt has started, and its waits. Does not own: the calls' runs, which go on when the attempt ends.
+ * Owns: the calls this attempt has started. Does not own: the calls' runs, which go on when the attempt ends.
  *
  * C1. The Invoke record is the child's INIT (F16): a child exists exactly if its caller's step does.
- * C2. A child's result reaches the guest only from its DONE record, and moves the caller's cursor to it (F17).
+ * C2. A child's result reaches the guest only from the record that ended it, and moves the caller's cursor to it (F17). So an await
+ *     needs no record of the caller's own: a replay finds the same end.
+ * C3. Which of several children ended first depends on luck, so it is a step.
+ * C4. A cancel changes another stream, so it is a step first: an attempt that may not go on cancels nothing.
  */
 export class ChildOperations {
   readonly #context: InvocationContext;
@@ -42,9 +60,9 @@ export class ChildOperations {
   readonly #steps: StepStream;
   readonly #caller: InstanceInit;
   readonly #trace: Trace;
+  readonly #callees: Callees;
+  readonly #wait: AttemptWait;
   readonly #children: Child[] = [];
-  /** Ends the wait that is under way. */
-  #stopWaiting: (reason: Fenced | Suspended) => void = () => {};
 
   constructor(options: {
     context: InvocationContext;
@@ -54,6 +72,8 @@ export class ChildOperations {
     steps: StepStream;
     caller: InstanceInit;
     trace: Trace;
+    callees: Callees;
+    wait: AttemptWait;
   }) {
     this.#context = options.context;
     this.#runner = options.runner;
@@ -62,77 +82,55 @@ export class ChildOperations {
     this.#steps = options.steps;
     this.#caller = options.caller;
     this.#trace = options.trace;
+    this.#callees = options.callees;
+    this.#wait = options.wait;
   }
 
-  /** The attempt was stopped: it no longer waits for calls or for time to pass. The calls go on. */
-  close(): void {
-    this.#stopWaiting(new Fenced("closed", "the attempt was stopped"));
+  /** Started calls that are cancelled when the caller ends without them (F40). */
+  get bound(): readonly InstanceId[] {
+    return this.#children.flatMap((child) => (child.kind === "running" && child.bound ? [child.instance] : []));
   }
 
-  /** @returns null when `operation` is not one of calls */
+  /** @returns null when `operation` is not one of children */
   perform(operation: number, args: Uint8Array): Promise<OperationReply> | null {
     switch (operation) {
       case Operation.callStart:
-        return this.#start(args);
+        return this.#start(args, false);
+      case Operation.callStartBound:
+        return this.#start(args, true);
       case Operation.callAwait:
         return this.#await(args);
-      case Operation.sleep:
-        return this.#sleep(args);
+      case Operation.callSelect:
+        return this.#select(args);
+      case Operation.callCancel:
+        return this.#cancel(args);
       default:
         return null;
     }
   }
 
-  async #start(args: Uint8Array): Promise<OperationReply> {
+  async #start(args: Uint8Array, bound: boolean): Promise<OperationReply> {
     const { functionName, input } = callStartArgs.decode(args);
-    const version = this.#caller.depth < CALL_DEPTH_MAX ? await this.#resolve(functionName) : null;
+    const version = this.#caller.depth < CALL_DEPTH_MAX ? await this.#callees.resolve(functionName) : null;
     if (version === null) {
       this.#children.push({ kind: "refused", code: GuestError.unknownFunction });
       return plainReply(0);
     }
-    const spec = await this.#invoke(version, input);
+    const spec = await this.#invoke(version, input, bound);
     this.#context.faults.at("dispatch:before");
     const outcome = this.#runner.run(spec, this.#trace);
     this.#context.faults.at("dispatch:after");
-    this.#children.push({ kind: "running", outcome });
+    this.#children.push({ kind: "running", instance: spec.instance, bound, outcome });
     return plainReply(0);
   }
 
-  /** The callee at the cursor, so that every replay calls the same version or none. */
-  async #resolve(functionName: string): Promise<FunctionVersion | null> {
-    try {
-      this.#steps.touch();
-      const { version } = await this.#context.functions.resolve(this.#shard, this.#tenant, functionName, this.#steps.cursor);
-      this.#steps.consulted(version.seqnum);
-      return version;
-    } catch (error) {
-      if (hasCode(error, "UNKNOWN_FUNCTION") || hasCode(error, "BAD_NAME")) {
-        return null;
-      }
-      throw error;
-    }
-  }
-
-  async #invoke(version: FunctionVersion, input: Uint8Array): Promise<InstanceSpec> {
-    const { random, clock } = this.#context;
-    const { pins } = this.#steps;
-    const child = mintInstance(this.#shard, random);
-    const init: InstanceInit = {
-      functionName: version.name,
-      module: version.hash,
-      input: await toPayload(this.#shard.blobs, input),
-      forbidPushDown: this.#caller.forbidPushDown,
-      wallTimeMs: this.#caller.wallTimeMs,
-      outputMaxBytes: this.#caller.outputMaxBytes,
-      objectMaxBytes: this.#caller.objectMaxBytes,
-      depth: this.#caller.depth + 1,
-      callId: 0,
-      startedMs: Math.max(clock.now(), pins.timeMs),
-      childSeed: random.bytes(SEED_BYTES),
-    };
+  async #invoke(version: FunctionVersion, input: Uint8Array, bound: boolean): Promise<InstanceSpec> {
+    const child = mintInstance(this.#shard, this.#context.random);
+    const depth = this.#caller.depth + 1;
+    const init = await this.#callees.init(version, input, { bound, notBeforeMs: 0, depth });
     const { record, theirs } = await this.#steps.step({
       kind: RecordKind.invoke,
-      fingerprint: fingerprint(version.name, crc32(input)),
+      fingerprint: fingerprint(bound ? `bound ${version.name}` : version.name, crc32(input)),
       payload: encodeInit(init),
       tags: [stepTag(child)],
       when: [{ tag: stepTag(child), length: 0 }],
@@ -142,8 +140,7 @@ export class ChildOperations {
     if (theirs === null) {
       return { tenant: this.#tenant, instance: child, init, epoch, begin: { kind: "child", pins: childPins(record, init) } };
     }
-    const instance = theirs.tags[1]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
-    return { tenant: this.#tenant, instance, init: initOf(theirs), epoch, begin: { kind: "logged" } };
+    return { tenant: this.#tenant, instance: childOf(theirs), init: initOf(theirs), epoch, begin: { kind: "logged" } };
   }
 
   async #await(args: Uint8Array): Promise<OperationReply> {
@@ -154,11 +151,7 @@ export class ChildOperations {
     if (child.kind === "refused") {
       return plainReply(child.code);
     }
-    const outcome = await this.#waitFor(child.outcome);
-    if (outcome.kind !== "completed") {
-      const reason = outcome.kind === "pending" ? outcome.reason : outcome.message;
-      throw new NeapError("OUTCOME_PENDING", `a called function could not be finished here: ${reason}`);
-    }
+    const outcome = ended(await this.#wait.for(child.outcome));
     this.#steps.consulted(outcome.dependency);
     this.#steps.join(outcome.seqnum);
     const { returnValue, trap } = outcome.done;
@@ -166,49 +159,49 @@ export class ChildOperations {
     return { code: 0, timeMs: outcome.timeMs, bytes };
   }
 
-  async #sleep(args: Uint8Array): Promise<OperationReply> {
-    const { durationMs } = sleepArgs.decode(args);
-    const { record } = await this.#steps.step({
-      kind: RecordKind.sleep,
-      fingerprint: fingerprint("", durationMs),
+  async #select(args: Uint8Array): Promise<OperationReply> {
+    const { handles } = callSelectArgs.decode(args);
+    const contenders: Contender[] = [];
+    for (const handle of handles) {
+      const child = this.#children[handle];
+      if (child === undefined) {
+        return plainReply(GuestError.invalid);
+      }
+      contenders.push({ handle, ended: child.kind === "refused" ? null : child.outcome.then(ended) });
+    }
+    return plainReply(await selectFirst(contenders, this.#steps, this.#wait));
+  }
+
+  /** 1: cancelled, now or before. 0: it had ended, and its result stands. */
+  async #cancel(args: Uint8Array): Promise<OperationReply> {
+    const { handle } = callCancelArgs.decode(args);
+    const child = this.#children[handle];
+    if (child === undefined) {
+      return plainReply(GuestError.invalid);
+    }
+    if (child.kind === "refused") {
+      return plainReply(0);
+    }
+    await this.#steps.step({
+      kind: RecordKind.cancelCall,
+      fingerprint: fingerprint("", handle),
       payload: new Uint8Array(0),
     });
-    const wakeMs = record.timeMs + durationMs;
-    // The record's time is the owner's; a clock that is behind it must not make the guest sleep longer than it asked for.
-    const restMs = Math.min(wakeMs - this.#context.clock.now(), durationMs);
-    if (restMs > this.#waitMaxMs) {
-      throw new Suspended(delay(restMs));
+    const cancelled = await cancelInstance(this.#shard, this.#tenant, child.instance, (one) => this.#runner.stop(one));
+    if (cancelled.kind === "unknown") {
+      throw new NeapError("INTERNAL", `nothing of the called instance ${child.instance} is in the log`);
     }
-    if (restMs > 0) {
-      await this.#waitFor(delay(restMs));
-    }
-    return plainReply(0, wakeMs);
-  }
-
-  /** Rejects when the attempt is stopped first, or when the wait takes too long for a guest to keep its sandbox. */
-  async #waitFor<T>(awaited: Promise<T>): Promise<T> {
-    const { promise: stopped, reject } = Promise.withResolvers<never>();
-    this.#stopWaiting = reject;
-    const timer = setTimeout(() => reject(new Suspended(awaited)), this.#waitMaxMs);
-    try {
-      return await Promise.race([awaited, stopped]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /**
-   * A guest that waits for half of its wall time gives its sandbox back, so that waiting is no reason to end it, and those it waits
-   * for find a place to run.
-   */
-  get #waitMaxMs(): number {
-    return this.#caller.wallTimeMs / 2;
+    const { kind, seqnum, timeMs } = cancelled.end;
+    this.#steps.join(seqnum);
+    return plainReply(kind === RecordKind.cancel ? 1 : 0, timeMs);
   }
 }
 
-/** Does not keep the process alive. */
-function delay(durationMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, durationMs).unref();
-  });
+/** @throws OUTCOME_PENDING  the call could not be brought to its end here */
+function ended(outcome: InstanceOutcome): Extract<InstanceOutcome, { kind: "completed" }> {
+  if (outcome.kind !== "completed") {
+    const reason = outcome.kind === "pending" ? outcome.reason : outcome.message;
+    throw new NeapError("OUTCOME_PENDING", `a called function could not be finished here: ${reason}`);
+  }
+  return outcome;
 }

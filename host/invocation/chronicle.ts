@@ -1,9 +1,10 @@
 /** What the log tells about calls: their status and the tree of calls they made. Every answer waits until it is durable (F8). */
 import { hasCode } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
-import { kindName, type LogRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { endsInstance, kindName, type LogRecord, RecordKind, type Shard, startsCall } from "../../state/logbook/index.ts";
 import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import { parkReason } from "./attempt-notes.ts";
+import { childOf } from "./cancellation.ts";
 import type { InvocationContext } from "./context.ts";
 import { doneOf, initOf } from "./instance-record.ts";
 import type { CallDescription, CallGraphNode, CallStatus, TimelineEntry } from "./invocation.ts";
@@ -89,11 +90,18 @@ export class Chronicle {
     const call = story.description;
     if (story.done !== null) {
       const { returnValue, trap, output } = doneOf(story.done);
-      const result = { returnValue, output: await fromPayload(shard.blobs, output), ...(trap !== "" && { trap }) };
+      const cancelled = story.done.kind === RecordKind.cancel;
+      const bytes = await fromPayload(shard.blobs, output);
+      const result = { returnValue, output: bytes, ...(trap !== "" && { trap }), ...(cancelled && { cancelled }) };
       return { kind: "completed", call, result };
     }
     const reason = await parkReason(shard, tenant, instance);
-    return reason === null ? { kind: "running", call } : { kind: "parked", call, reason };
+    if (reason !== null) {
+      return { kind: "parked", call, reason };
+    }
+    const { notBeforeMs } = call;
+    const waits = notBeforeMs !== null && story.steps.length === 0 && this.#context.clock.now() < notBeforeMs;
+    return waits ? { kind: "delayed", call, notBeforeMs } : { kind: "running", call };
   }
 
   async #node(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<CallGraphNode | null> {
@@ -103,8 +111,7 @@ export class Chronicle {
     }
     const chained: CallGraphNode[] = [];
     for (const step of story.steps) {
-      const child = step.kind === RecordKind.invoke ? step.tags[1]?.slice(STEP_TAG_PREFIX.length) : undefined;
-      const node = child === undefined ? null : await this.#node(shard, tenant, child as InstanceId);
+      const node = startsCall(step.kind) ? await this.#node(shard, tenant, childOf(step)) : null;
       if (node !== null) {
         chained.push(node);
       }
@@ -123,7 +130,7 @@ export class Chronicle {
     const last = records.at(-1) ?? first;
     await shard.whenDurable(last.seqnum);
     const init = initOf(first);
-    const done = last.kind === RecordKind.done ? last : null;
+    const done = endsInstance(last.kind) ? last : null;
     const description: CallDescription = {
       instance,
       tenant,
@@ -131,6 +138,7 @@ export class Chronicle {
       callId: init.callId === 0 ? null : init.callId,
       input: await fromPayload(shard.blobs, init.input),
       startedMs: init.startedMs,
+      notBeforeMs: init.notBeforeMs === 0 ? null : init.notBeforeMs,
       finishedMs: done?.timeMs ?? null,
     };
     return { description, steps: records.slice(1), done };

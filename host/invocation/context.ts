@@ -3,8 +3,9 @@ import { InvariantBroken, NeapError } from "../../state/errors.ts";
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard, ShardSource } from "../../state/logbook/index.ts";
 import type { Pins } from "../../state/logbook/step-record.ts";
-import type { Clock, Faults, Random } from "../../state/ports.ts";
+import type { Clock, Faults, Random, Timers } from "../../state/ports.ts";
 import type { Functions } from "../modules/functions.ts";
+import type { RetryPolicy } from "../modules/retry-policy.ts";
 import type { Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
@@ -17,6 +18,7 @@ export interface InvocationContext {
   readonly pool: SandboxPool;
   readonly offload: Offload;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
   readonly faults: Faults;
@@ -30,8 +32,10 @@ export interface InvocationLimits {
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
   readonly objectMaxBytes: number;
-  /** So often the host may end an attempt, or die with one that the scanner began, before the instance is parked (F17, F27). */
+  /** Hosts may so often die with an attempt that the scanner began before the instance is parked (F27). */
   readonly attemptsMax: number;
+  /** Of functions that have none of their own. */
+  readonly retry: RetryPolicy;
   /** How long a call waits for an owner that is out of reach. */
   readonly ownerTimeoutMs: number;
 }
@@ -77,6 +81,10 @@ export type InstanceOutcome =
 export interface InstanceRunner {
   run(spec: InstanceSpec, trace: Trace): Promise<InstanceOutcome>;
   isRunning(instance: InstanceId): boolean;
+  /** A record has ended the instance: an attempt of it that runs here is stopped, a wait is over. */
+  stop(instance: InstanceId): void;
+  /** A call that begins later is in the log: somebody looks for it when its time has come. */
+  beginLater(notBeforeMs: number): void;
 }
 
 /** Gathers where a call ran and what it moved. */

@@ -1,8 +1,11 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
 import { NeapError } from "../../state/errors.ts";
+import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import { Fenced, HalfmoonRead, type StepStream } from "../../state/protocols/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
+import { AttemptWait } from "./attempt-wait.ts";
+import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
@@ -10,6 +13,8 @@ import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { guestInput } from "./payloads.ts";
+import { SleepOperations } from "./sleep-operations.ts";
+import { SpawnOperations } from "./spawn-operations.ts";
 
 export interface Execution {
   readonly context: InvocationContext;
@@ -19,17 +24,30 @@ export interface Execution {
   readonly shard: Shard;
   readonly steps: StepStream;
   readonly trace: Trace;
+  /** Told the attempt when it has begun. */
+  readonly begun: (attempt: Attempt) => void;
+}
+
+/** How an attempt ended, and the children that it started bound to it. */
+export interface Executed {
+  readonly end: AttemptEnd;
+  readonly bound: readonly InstanceId[];
 }
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
-export async function execute({ context, runner, attempts, spec, shard, steps, trace }: Execution): Promise<AttemptEnd> {
+export async function execute(execution: Execution): Promise<Executed> {
+  const { context, runner, attempts, spec, shard, steps, trace, begun } = execution;
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), guestInput(shard.blobs, init.input)]);
   const protocol = new HalfmoonRead(steps, shard.blobs);
   const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, trace.moved);
   const logs = new LogOperations(steps, init.wallTimeMs);
-  const children = new ChildOperations({ context, runner, shard, tenant, steps, caller: init, trace });
+  const wait = new AttemptWait(context.timers, init.wallTimeMs);
+  const callees = new Callees(context, shard, tenant, steps, init);
+  const children = new ChildOperations({ context, runner, shard, tenant, steps, caller: init, trace, callees, wait });
+  const spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
+  const sleep = new SleepOperations(steps, context, wait);
   const parts = new PartOperations({ offload: context.offload, tenant, steps, artefact, init, trace, nodeName });
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
@@ -37,17 +55,20 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
     artefact,
     input,
     pins: steps.pins,
+    depth: init.depth,
     limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
     perform: (operation, args) =>
       objects.perform(operation, args) ??
       logs.perform(operation, args) ??
       children.perform(operation, args) ??
+      spawns.perform(operation, args) ??
+      sleep.perform(operation, args) ??
       parts.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`)),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       logs.close();
-      children.close();
+      wait.close();
       parts.close();
     },
     onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
@@ -62,9 +83,10 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
     abort();
   }
   attempts.add(shard, attempt);
+  begun(attempt);
   const end = await attempt.ended;
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await objects.close();
-  return end;
+  return { end, bound: children.bound };
 }

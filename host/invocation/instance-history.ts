@@ -9,12 +9,13 @@
  */
 import { hasCode } from "../../state/errors.ts";
 import type { SeqNum } from "../../state/ids.ts";
-import { type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
-import { decodeStep, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
-import { type Origin, StepStream } from "../../state/protocols/index.ts";
+import { endsInstance, type LogBook, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { decodeStep, encodeStep, NO_FINGERPRINT, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
+import { type MadeRead, type Origin, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
-import type { InstanceOutcome, InstanceSpec, InvocationContext } from "./context.ts";
+import { type InstanceOutcome, type InstanceSpec, type InvocationContext, toNeapError } from "./context.ts";
 import { childPins, encodeInit, initOf, payloadBlobs } from "./instance-record.ts";
+import { pinReads, readPins } from "./pinned-reads.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
 /** An attempt that has logged nothing may so often be overtaken by others. */
@@ -29,6 +30,8 @@ export class InstanceHistory {
   /** The initial cursor of an attempt of which nobody knows whether it logged anything; null when there is none. */
   #doubted: SeqNum | null = null;
   #overtaken = 0;
+  /** What the attempt that got furthest has read; null: some of it is not known here, or nothing is pinned. */
+  #furthest: { readonly epoch: number; readonly position: number; readonly reads: readonly MadeRead[] | null } | null = null;
 
   constructor(context: InvocationContext, spec: InstanceSpec) {
     this.#context = context;
@@ -62,12 +65,43 @@ export class InstanceHistory {
     }
     if (steps.logged) {
       this.#loggedIn = shard.epoch;
+      this.#reached(shard, steps);
+    }
+  }
+
+  /**
+   * Before a long wait: logs what the instance has read, so that it holds no version back until it goes on (F25). Where that is not
+   * known, as a storage part read elsewhere or no attempt has got to the end of the log, it goes on holding them.
+   */
+  async pin(shard: Shard): Promise<void> {
+    const furthest = this.#furthest;
+    if (furthest === null || furthest.epoch !== shard.epoch || furthest.reads === null) {
+      return;
+    }
+    const { tenant, instance } = this.#spec;
+    try {
+      await pinReads(shard, tenant, instance, furthest.position, furthest.reads);
+    } catch (error) {
+      this.#context.log.warn("an instance that waits goes on holding versions back", {
+        tenant,
+        instance,
+        error: toNeapError(error),
+      });
     }
   }
 
   /** An attempt has to begin anew because of what others did. */
   overtaken(): void {
     this.#overtaken += 1;
+  }
+
+  #reached(shard: Shard, steps: StepStream): void {
+    const { epoch } = shard;
+    const before = this.#furthest;
+    if (before === null || before.epoch !== epoch || before.position <= steps.position) {
+      // Before the first step there is nothing that a replay would read again.
+      this.#furthest = steps.position < 2 ? null : { epoch, position: steps.position, reads: steps.reads.made };
+    }
   }
 
   async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
@@ -80,20 +114,36 @@ export class InstanceHistory {
     }
     this.#loggedIn = shard.epoch;
     const last = records.at(-1);
-    if (last !== undefined && last.kind === RecordKind.done) {
+    if (last !== undefined && endsInstance(last.kind)) {
       return completedOutcome(shard, last);
     }
-    if (first.kind === RecordKind.invoke) {
-      const origin: Origin = { kind: "pinned", pins: childPins(first, initOf(first)) };
-      return new StepStream(book, instance, origin, records.slice(1));
+    const pinned = records.length > 1 ? await readPins(shard, tenant, instance) : null;
+    if (pinned !== null && pinned.position === records.length) {
+      await this.#resume(book, records.length);
+      return this.#reload(shard);
     }
-    const pins = second === undefined ? null : decodeStep(second.data).pins;
-    const origin: Origin =
-      pins === null ? { kind: "initialised", pins: this.#draw(tail) } : { kind: "pinned", pins: ownPins(pins) };
-    const steps = new StepStream(book, instance, origin, records.slice(1));
+    const steps = new StepStream(book, instance, this.#origin(first, second, tail), records.slice(1));
+    steps.reads.pin(pinned?.reads ?? []);
     steps.consulted(first.seqnum);
     this.#context.log.debug(`replaying ${records.length - 1} steps`, { tenant, instance, functionName: init.functionName });
     return steps;
+  }
+
+  #origin(first: LogRecord, second: LogRecord | undefined, tail: SeqNum): Origin {
+    if (first.kind === RecordKind.invoke) {
+      return { kind: "pinned", pins: childPins(first, initOf(first)) };
+    }
+    const pins = second === undefined ? null : decodeStep(second.data).pins;
+    return pins === null
+      ? { kind: "initialised", pins: this.#draw(tail, first.timeMs) }
+      : { kind: "pinned", pins: ownPins(pins) };
+  }
+
+  /** Whatever the answer is: the record at the position is there then, and the reload that follows finds it. */
+  async #resume(book: LogBook, position: number): Promise<void> {
+    const tag = stepTag(this.#spec.instance);
+    const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
+    await book.append({ records: [{ kind: RecordKind.resume, tags: [tag], data }], when: [{ tag, length: position }] });
   }
 
   /** Nothing is in the log: the stream of an instance that begins from its input, or why that must not be. */
@@ -155,10 +205,16 @@ export class InstanceHistory {
     return { kind: RecordKind.init, tags: [stepTag(instance)], data: encodeInit(init), blobs: payloadBlobs(init.input) };
   }
 
-  #draw(initialCursor: SeqNum): Pins {
+  /** @param notBeforeMs  what the instance may have seen already (F35) */
+  #draw(initialCursor: SeqNum, notBeforeMs = 0): Pins {
     const { clock, random } = this.#context;
     const bits = random.bytes(SEED_BYTES + NONCE_BYTES);
-    return { initialCursor, timeMs: clock.now(), seed: bits.subarray(0, SEED_BYTES), nonce: bits.subarray(SEED_BYTES) };
+    return {
+      initialCursor,
+      timeMs: Math.max(clock.now(), notBeforeMs),
+      seed: bits.subarray(0, SEED_BYTES),
+      nonce: bits.subarray(SEED_BYTES),
+    };
   }
 }
 

@@ -8,6 +8,7 @@ import type { BlobName, SeqNum } from "../../state/ids.ts";
 import { type BlobRefLike, type LogRecord, RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { ModuleHash } from "../modules/artefact.ts";
+import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "../modules/retry-policy.ts";
 
 /** Bytes that a record carries, or names when they are long. */
 export type Payload =
@@ -26,6 +27,11 @@ export interface InstanceInit {
   readonly wallTimeMs: number;
   readonly outputMaxBytes: number;
   readonly objectMaxBytes: number;
+  readonly retry: RetryPolicy;
+  /** Of a child: it is cancelled when its caller ends without it (F40). */
+  readonly bound: boolean;
+  /** It does not begin before; 0 for at once. */
+  readonly notBeforeMs: number;
   /** Calls above this one; bounded. */
   readonly depth: number;
   /** 0: none. */
@@ -44,32 +50,51 @@ export interface InstanceDone {
   readonly output: Payload;
 }
 
+/** How a cancelled call ends. */
+export const CANCELLED: InstanceDone = {
+  returnValue: 1,
+  trap: "cancelled",
+  output: { kind: "inline", bytes: new Uint8Array(0) },
+};
+
 export const NO_SEED = new Uint8Array(SEED_BYTES);
-const FORMAT = 1;
+const FORMAT = 2;
+
+const FORBID_PUSH_DOWN = 1;
+const BOUND = 2;
+
+/** The data of a call that begins later, and the payload of a spawn: the owner reads the time in front. */
+export function encodeLaterInit(init: InstanceInit): Uint8Array {
+  return new ByteWriter(264).f64(init.notBeforeMs).raw(encodeInit(init)).take();
+}
 
 export function encodeInit(init: InstanceInit): Uint8Array {
   const w = new ByteWriter(256);
   w.u8(FORMAT).text(init.functionName).text(init.module);
-  w.u8(init.forbidPushDown ? 1 : 0);
+  w.u8((init.forbidPushDown ? FORBID_PUSH_DOWN : 0) | (init.bound ? BOUND : 0));
   w.f64(init.wallTimeMs).f64(init.outputMaxBytes).f64(init.objectMaxBytes);
+  writeRetryPolicy(w, init.retry);
   w.u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
   return writePayload(w, init.input).take();
 }
 
-export function decodeInit(bytes: Uint8Array): InstanceInit {
+export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
   const r = new ByteReader(bytes);
   const format = r.u8();
   invariant(format === FORMAT, `an INIT has format ${format}, this host reads ${FORMAT}`);
   const functionName = r.text();
   const module = r.text() as ModuleHash;
-  const forbidPushDown = r.u8() === 1;
+  const flags = r.u8();
   return {
     functionName,
     module,
-    forbidPushDown,
+    forbidPushDown: (flags & FORBID_PUSH_DOWN) !== 0,
+    bound: (flags & BOUND) !== 0,
+    notBeforeMs,
     wallTimeMs: r.f64(),
     outputMaxBytes: r.f64(),
     objectMaxBytes: r.f64(),
+    retry: readRetryPolicy(r),
     depth: r.u16(),
     callId: r.u32(),
     startedMs: r.f64(),
@@ -78,9 +103,24 @@ export function decodeInit(bytes: Uint8Array): InstanceInit {
   };
 }
 
-/** From an `init` record or a child's `invoke` record. */
+/** From the first record of an instance. */
 export function initOf(first: LogRecord): InstanceInit {
-  return decodeInit(first.kind === RecordKind.init ? first.data : decodeStep(first.data).payload);
+  switch (first.kind) {
+    case RecordKind.init:
+      return decodeInit(first.data);
+    case RecordKind.delayed:
+      return decodeLaterInit(first.data);
+    case RecordKind.spawn:
+      return decodeLaterInit(decodeStep(first.data).payload);
+    default:
+      return decodeInit(decodeStep(first.data).payload);
+  }
+}
+
+function decodeLaterInit(bytes: Uint8Array): InstanceInit {
+  const r = new ByteReader(bytes);
+  const notBeforeMs = r.f64();
+  return decodeInit(r.raw(r.remaining), notBeforeMs);
 }
 
 /**
@@ -98,7 +138,7 @@ export function encodeDone(done: InstanceDone): Uint8Array {
   return writePayload(new ByteWriter(64).i32(done.returnValue).text(done.trap), done.output).take();
 }
 
-/** From a `done` record. */
+/** From a `done` or `cancel` record. */
 export function doneOf(record: LogRecord): InstanceDone {
   const r = new ByteReader(decodeStep(record.data).payload);
   return { returnValue: r.i32(), trap: r.text(), output: readPayload(r) };
@@ -108,11 +148,11 @@ export function payloadBlobs(payload: Payload): readonly BlobRefLike[] {
   return payload.kind === "blob" ? [payload.ref] : [];
 }
 
-function writePayload(w: ByteWriter, payload: Payload): ByteWriter {
+export function writePayload(w: ByteWriter, payload: Payload): ByteWriter {
   return payload.kind === "inline" ? w.u8(0).bytes(payload.bytes) : w.u8(1).text(payload.ref.name).f64(payload.ref.sizeBytes);
 }
 
-function readPayload(r: ByteReader): Payload {
+export function readPayload(r: ByteReader): Payload {
   return r.u8() === 0
     ? { kind: "inline", bytes: r.bytes() }
     : { kind: "blob", ref: { name: r.text() as BlobName, sizeBytes: r.f64() } };

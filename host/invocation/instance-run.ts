@@ -10,16 +10,21 @@
  *     it up.
  */
 import { NeapError } from "../../state/errors.ts";
-import { NO_SEQNUM } from "../../state/ids.ts";
+import { type InstanceId, NO_SEQNUM } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import { Fenced, StepStream } from "../../state/protocols/index.ts";
-import type { AttemptEnd } from "./attempt.ts";
+import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
+import type { Attempt, AttemptEnd } from "./attempt.ts";
 import { park } from "./attempt-notes.ts";
+import { cancelInstance, cancelLeft } from "./cancellation.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
 import { type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
 import { encodeDone, type InstanceDone, payloadBlobs } from "./instance-record.ts";
+import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
+
+type RunParts = Omit<Execution, "shard" | "steps" | "begun">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -37,8 +42,9 @@ const HOST_STOPS: Verdict = {
   parked: false,
   reason: "the host is stopping; the call goes on at its next start",
 };
-const BACKOFF_MS = 50;
-const BACKOFF_MAX_MS = 2_000;
+/** After what says nothing about the instance. */
+const SHORTAGE_BACKOFF_MS = 50;
+const SHORTAGE_BACKOFF_MAX_MS = 2_000;
 /** They say nothing about the instance and pass by. */
 const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MUCH_UNFLUSHED", "TOO_MANY_WAITS"]);
 const EMPTY = new Uint8Array(0);
@@ -46,7 +52,7 @@ const EMPTY = new Uint8Array(0);
 export class InstanceRun {
   readonly #context: InvocationContext;
   readonly #spec: InstanceSpec;
-  readonly #parts: Omit<Execution, "shard" | "steps">;
+  readonly #parts: RunParts;
   readonly #history: InstanceHistory;
   /** Attempts that the host has ended. */
   #ended = 0;
@@ -55,9 +61,10 @@ export class InstanceRun {
   #shortages = 0;
   #tries = 0;
   #isLeft = false;
+  #attempt: Attempt | null = null;
   #endWait: () => void = () => {};
 
-  constructor(parts: Omit<Execution, "shard" | "steps">) {
+  constructor(parts: RunParts) {
     this.#parts = parts;
     this.#context = parts.context;
     this.#spec = parts.spec;
@@ -66,15 +73,21 @@ export class InstanceRun {
 
   async run(): Promise<InstanceOutcome> {
     for (;;) {
-      const verdict = await this.#attempt().catch((error: unknown) => this.#failed(error));
+      const verdict = await this.#next().catch((error: unknown) => this.#failed(error));
       if (verdict.kind !== "again") {
         return verdict;
       }
       this.#tries += 1;
       if (verdict.afterMs > 0) {
-        await new Promise((resolve) => setTimeout(resolve, verdict.afterMs));
+        await this.#wait(pause(this.#context, verdict.afterMs));
       }
     }
+  }
+
+  /** A record has ended the instance: its attempt stops quietly, and what that record says is the outcome (F31). */
+  stop(): void {
+    this.#attempt?.stop({ kind: "fenced", fenced: new Fenced("closed", "the instance is done") });
+    this.#endWait();
   }
 
   /** The host stops: a call that waits for something is left to the next start. */
@@ -83,31 +96,39 @@ export class InstanceRun {
     this.#endWait();
   }
 
-  async #attempt(): Promise<Verdict> {
+  async #next(): Promise<Verdict> {
     const { source, limits } = this.#context;
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
     const steps = await this.#history.begin(shard);
     if (!(steps instanceof StepStream)) {
+      await this.#cancelLeft(shard);
       return this.#committed(shard, steps);
     }
     if (this.#hopeless !== null) {
       return this.#giveUp(shard, steps, this.#hopeless);
     }
-    const end = await execute({ ...this.#parts, shard, steps });
+    const begun = (attempt: Attempt) => {
+      this.#attempt = attempt;
+    };
+    const { end, bound } = await execute({ ...this.#parts, shard, steps, begun });
+    this.#attempt = null;
     await this.#history.settle(shard, steps);
+    if (end.kind === "returned" || end.kind === "trapped") {
+      this.#parts.trace.cpuMs += end.cpuMs;
+    }
     switch (end.kind) {
       case "returned":
-        this.#parts.trace.cpuMs += end.cpuMs;
-        return this.#completed(shard, steps, { returnValue: end.value, trap: "", output: end.output });
+        return this.#completed(shard, steps, bound, { returnValue: end.value, trap: "", output: end.output });
       case "trapped":
-        this.#parts.trace.cpuMs += end.cpuMs;
-        return this.#completed(shard, steps, { returnValue: 1, trap: end.message, output: EMPTY });
+        return this.#completed(shard, steps, bound, { returnValue: 1, trap: end.message, output: EMPTY });
       case "killed":
-        return this.#afterKill(steps, end);
+        return end.reason === "outputTooLarge" && steps.logged
+          ? this.#completed(shard, steps, bound, { returnValue: 1, trap: `OUTPUT_TOO_LARGE: ${end.message}`, output: EMPTY })
+          : this.#afterKill(steps, end);
       case "displaced":
         return AGAIN;
       case "suspended":
-        return this.#afterWait(end.until);
+        return this.#afterWait(shard, end.until);
       case "fenced":
         return this.#afterFence(end.fenced);
       case "failed":
@@ -115,9 +136,9 @@ export class InstanceRun {
     }
   }
 
-  async #completed(shard: Shard, steps: StepStream, result: Result): Promise<Verdict> {
+  async #completed(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
     if (steps.logged) {
-      return this.#logDone(shard, steps, result);
+      return this.#logDone(shard, steps, bound, result);
     }
     const { output } = result;
     const done: InstanceDone = { ...result, output: { kind: "inline", bytes: output } };
@@ -125,11 +146,21 @@ export class InstanceRun {
     return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
   }
 
-  async #logDone(shard: Shard, steps: StepStream, result: Result): Promise<Verdict> {
+  /** The instance was ended by others, or by the host: its bound children may be left (F40). */
+  async #cancelLeft(shard: Shard): Promise<void> {
+    const { tenant, instance } = this.#spec;
+    await cancelLeft(shard, tenant, instance, (one) => this.#parts.runner.stop(one));
+  }
+
+  async #logDone(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
     const { output } = result;
     const done: InstanceDone = { ...result, output: await toPayload(shard.blobs, output) };
     try {
       const { record } = await steps.done(encodeDone(done), payloadBlobs(done.output));
+      // After DONE, which says that this attempt's end is the instance's; before the answer, so that nothing changes once it is out.
+      for (const child of bound) {
+        await cancelInstance(shard, this.#spec.tenant, child, (one) => this.#parts.runner.stop(one));
+      }
       const { seqnum, timeMs } = record;
       return await this.#committed(shard, { kind: "completed", done, output, seqnum, timeMs, dependency: steps.dependency });
     } catch (error) {
@@ -170,12 +201,18 @@ export class InstanceRun {
     }
   }
 
-  async #afterWait(until: Promise<unknown>): Promise<Verdict> {
-    const left = new Promise<void>((resolve) => {
-      this.#endWait = resolve;
-    });
-    await (this.#isLeft || Promise.race([until, left]));
+  async #afterWait(shard: Shard, until: Promise<unknown>): Promise<Verdict> {
+    await this.#history.pin(shard);
+    await this.#wait(until);
     return this.#isLeft ? HOST_STOPS : AGAIN;
+  }
+
+  /** Ends early when the host stops or the instance was ended. */
+  async #wait(until: Promise<unknown>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#endWait = resolve;
+    await (this.#isLeft || Promise.race([until, promise]));
+    this.#endWait = () => {};
   }
 
   #afterFence(fenced: Fenced): Verdict {
@@ -197,7 +234,7 @@ export class InstanceRun {
     }
     const isOver = isSessionOver(error);
     if (isOver && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
-      return { kind: "again", afterMs: BACKOFF_MS };
+      return { kind: "again", afterMs: SHORTAGE_BACKOFF_MS };
     }
     if (!this.#history.mayBeLogged) {
       if (code === "TRIMMED") {
@@ -212,17 +249,20 @@ export class InstanceRun {
     return SHORTAGES.has(code) ? this.#later() : this.#again(error);
   }
 
-  /** The host has ended an attempt: once more, as long as that has not happened too often. */
+  /** The host has ended an attempt: once more, if the function's policy says so. */
   #again(cause: NeapError): Verdict {
+    const { retry } = this.#spec.init;
     this.#ended += 1;
-    if (this.#ended >= this.#context.limits.attemptsMax) {
-      this.#hopeless ??= new NeapError(cause.code, `${this.#ended} attempts were ended by the host: ${cause.message}`);
+    if (this.#ended >= retry.attemptsMax || !retry.causes.includes(RETRY_CAUSE[cause.code] ?? "failure")) {
+      const times = this.#ended === 1 ? "an attempt was" : `${this.#ended} attempts were`;
+      this.#hopeless ??= new NeapError(cause.code, `${times} ended by the host: ${cause.message}`);
+      return AGAIN;
     }
-    return { kind: "again", afterMs: BACKOFF_MS };
+    return { kind: "again", afterMs: backoffMs(retry, this.#ended) };
   }
 
   #later(): Verdict {
-    const afterMs = Math.min(BACKOFF_MS * 2 ** this.#shortages, BACKOFF_MAX_MS);
+    const afterMs = Math.min(SHORTAGE_BACKOFF_MS * 2 ** this.#shortages, SHORTAGE_BACKOFF_MAX_MS);
     this.#shortages += 1;
     return { kind: "again", afterMs };
   }
@@ -235,13 +275,23 @@ export class InstanceRun {
     }
     if (init.depth > 0) {
       steps.skipToEnd();
-      return this.#logDone(shard, steps, { returnValue: 1, trap: `ended by the host: ${message}`, output: EMPTY });
+      const trap = `ended by the host: ${message}`;
+      const verdict = await this.#logDone(shard, steps, [], { returnValue: 1, trap, output: EMPTY });
+      await this.#cancelLeft(shard);
+      return verdict;
     }
+    await this.#history.pin(shard);
     await park(shard, tenant, instance, message);
     this.#context.log.error(`parked: ${message}`, { tenant, instance });
     return { kind: "pending", parked: true, reason: message };
   }
 }
+
+const RETRY_CAUSE: Readonly<Record<string, RetryCause>> = {
+  TIME_LIMIT: "timeLimit",
+  STACK_OVERFLOW: "stackOverflow",
+  WORKER_LOST: "workerLost",
+};
 
 const KILL_CODES = {
   wallTime: "TIME_LIMIT",

@@ -15,6 +15,8 @@ export interface CallRequest {
   readonly key?: { readonly kind: "idempotency"; readonly value: string } | { readonly kind: "callId"; readonly value: number };
   /** `accepted`: answer with a call id as soon as the call is durable. */
   readonly answer: "result" | "accepted";
+  /** The call begins so much later; only with `accepted`. 0: at once. */
+  readonly delayMs?: number;
   readonly forbidPushDown: boolean;
   /** The client has gone away: an instance that has logged nothing is stopped (H28). */
   readonly signal?: AbortSignal;
@@ -36,6 +38,8 @@ export interface CallResult {
   readonly output: Uint8Array;
   /** Set when the guest trapped or aborted. */
   readonly trap?: string;
+  /** It was cancelled; `trap` says so too. */
+  readonly cancelled?: true;
 }
 
 /** Where a call ran and what it moved, for the answer's headers. Of this run only: `stored` for an answer from the log. */
@@ -59,6 +63,8 @@ export interface PartTrace {
 export type CallStatus =
   | { readonly kind: "unknown" }
   | { readonly kind: "running"; readonly call: CallDescription }
+  /** It has not begun, and will not before `notBeforeMs`. */
+  | { readonly kind: "delayed"; readonly call: CallDescription; readonly notBeforeMs: number }
   | { readonly kind: "completed"; readonly call: CallDescription; readonly result: CallResult }
   | { readonly kind: "parked"; readonly call: CallDescription; readonly reason: string };
 
@@ -69,6 +75,7 @@ export interface CallDescription {
   readonly callId: number | null;
   readonly input: Uint8Array;
   readonly startedMs: number;
+  readonly notBeforeMs: number | null;
   readonly finishedMs: number | null;
 }
 
@@ -107,4 +114,10 @@ export interface Invocations {
   unfinished(tenant: LogBookId): Promise<readonly { instance: InstanceId; attempts: number; parked: boolean }[]>;
   /** Lets a parked instance run again. @throws UNKNOWN_INSTANCE */
   resume(instance: InstanceId, tenant: LogBookId): Promise<void>;
+  /**
+   * Ends a call that is in the log: its result is `cancelled`, what it did so far stays, what it has called goes on unless it is
+   * bound to it. A call that is finished stays as it is. Durable when this resolves with what then is known of the call.
+   * @throws UNKNOWN_INSTANCE  nothing of it is in the log, or not any more
+   */
+  cancel(instance: InstanceId, tenant: LogBookId): Promise<CallStatus>;
 }

@@ -103,6 +103,7 @@ export class PartHost implements StoragePool {
       pool,
       artefact,
       input,
+      depth: init.depth,
       pins: request.steps.pins,
       limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes },
       part: request.part,

@@ -116,6 +116,7 @@ export class PartOperations {
       },
     };
     this.#shipped = { pool, request };
+    this.#steps.reads.incomplete();
     const reply = await pool.run(request);
     this.#shipped = null;
     this.#trace.moved(args.byteLength);

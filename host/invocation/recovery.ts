@@ -5,12 +5,14 @@
  * that an instance that kills hosts is found out by the log and parked (F27).
  */
 import { NeapError } from "../../state/errors.ts";
-import type { InstanceId, LogBookId } from "../../state/ids.ts";
-import { RecordKind, type Shard, type UnfinishedInstance } from "../../state/logbook/index.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
+import { endsInstance, type LogRecord, RecordKind, type Shard, type UnfinishedInstance } from "../../state/logbook/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import { note, park } from "./attempt-notes.ts";
+import { cancelInstance } from "./cancellation.ts";
 import { type InstanceRunner, type InvocationContext, isSessionOver, Trace, toNeapError } from "./context.ts";
 import { initOf } from "./instance-record.ts";
+import { after } from "./pause.ts";
 
 /** Taken over at once. */
 const CLAIM_MAX = 64;
@@ -18,8 +20,10 @@ const CLAIM_MAX = 64;
 export class Recovery {
   readonly #context: InvocationContext;
   readonly #runner: InstanceRunner;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer: () => void = () => {};
   #scanning = false;
+  /** Somebody has asked for a scan while one was under way, which may have looked too early. */
+  #scanAgain = false;
   #stopped = false;
 
   constructor(context: InvocationContext, runner: InstanceRunner) {
@@ -29,13 +33,17 @@ export class Recovery {
 
   start(intervalMs: number): void {
     void this.#scan();
-    this.#timer = setInterval(() => void this.#scan(), intervalMs);
-    this.#timer.unref();
+    this.#cancelTimer = this.#context.timers.after(intervalMs, () => this.start(intervalMs));
   }
 
   stop(): void {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#cancelTimer();
+  }
+
+  /** Looks for a delayed call when its time has come: not only at the next interval. */
+  lookAt(notBeforeMs: number): void {
+    after(this.#context, notBeforeMs - this.#context.clock.now(), () => void this.#scan());
   }
 
   /** @throws UNKNOWN_INSTANCE when it is not parked */
@@ -52,7 +60,11 @@ export class Recovery {
 
   async #scan(): Promise<void> {
     const shard = this.#context.source.current();
-    if (shard === undefined || this.#scanning || this.#stopped) {
+    if (shard === undefined || this.#stopped) {
+      return;
+    }
+    if (this.#scanning) {
+      this.#scanAgain = true;
       return;
     }
     this.#scanning = true;
@@ -66,6 +78,10 @@ export class Recovery {
       }
     } finally {
       this.#scanning = false;
+    }
+    if (this.#scanAgain) {
+      this.#scanAgain = false;
+      await this.#scan();
     }
   }
 
@@ -90,6 +106,16 @@ export class Recovery {
       // It lost its session, not its host, and goes on in this one.
       return;
     }
+    const { records } = await shard.book(book).readStream(stepTag(instance), 0);
+    const first = records[0];
+    if (first === undefined) {
+      return;
+    }
+    const init = initOf(first);
+    if (init.bound && (await this.#isAbandoned(shard, book, first))) {
+      await cancelInstance(shard, book, instance, (one) => this.#runner.stop(one));
+      return;
+    }
     if (attempts >= limits.attemptsMax) {
       const reason = `was running in ${attempts} hosts that died`;
       log.error(`parked: ${reason}`, { tenant: book, instance });
@@ -97,13 +123,15 @@ export class Recovery {
       return;
     }
     await note(shard, book, instance, RecordKind.attempt, String(attempts + 1));
-    const { records } = await shard.book(book).readStream(stepTag(instance), 0);
-    const first = records[0];
-    if (first === undefined) {
-      return;
-    }
     log.info(`recovering, attempt ${attempts + 1}`, { tenant: book, instance });
     const { epoch } = shard;
-    void this.#runner.run({ tenant: book, instance, init: initOf(first), epoch, begin: { kind: "logged" } }, new Trace());
+    void this.#runner.run({ tenant: book, instance, init, epoch, begin: { kind: "logged" } }, new Trace());
+  }
+
+  /** Whether the caller of a bound call has ended without it (F40). A parked caller may go on. */
+  async #isAbandoned(shard: Shard, book: LogBookId, invoke: LogRecord): Promise<boolean> {
+    const [callerTag] = invoke.tags;
+    const caller = callerTag === undefined ? null : (await shard.book(book).readPrev(callerTag, MAX_SEQNUM)).record;
+    return caller === null || endsInstance(caller.kind);
   }
 }

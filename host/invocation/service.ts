@@ -13,6 +13,7 @@ import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../st
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { awaitDone } from "./await-done.ts";
+import { cancelInstance } from "./cancellation.ts";
 import { Chronicle } from "./chronicle.ts";
 import {
   type InstanceOutcome,
@@ -22,10 +23,19 @@ import {
   mintInstance,
   Trace,
 } from "./context.ts";
-import { encodeInit, type InstanceInit, initOf, NO_SEED, type Payload, payloadBlobs } from "./instance-record.ts";
+import {
+  encodeInit,
+  encodeLaterInit,
+  type InstanceInit,
+  initOf,
+  NO_SEED,
+  type Payload,
+  payloadBlobs,
+} from "./instance-record.ts";
 import { InstanceRun } from "./instance-run.ts";
 import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
+import { after } from "./pause.ts";
 import { samePayload, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
@@ -91,6 +101,25 @@ class Service implements InvocationService {
     return this.#running.has(instance);
   }
 
+  stop(instance: InstanceId): void {
+    this.#running.get(instance)?.run.stop();
+  }
+
+  beginLater(notBeforeMs: number): void {
+    this.#recovery.lookAt(notBeforeMs);
+  }
+
+  async cancel(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
+    const shard = await this.#shard();
+    const cancelled = await cancelInstance(shard, tenant, instance, (one) => this.stop(one));
+    if (cancelled.kind === "unknown") {
+      await shard.whenDurable(await shard.book(tenant).tail());
+      throw new NeapError("UNKNOWN_INSTANCE", `no instance of ${tenant} has the id ${quote(instance)}`);
+    }
+    await shard.whenDurable(cancelled.end.seqnum);
+    return this.#chronicle.statusOfInstance(instance, tenant);
+  }
+
   status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus> {
     return this.#chronicle.status(callId, tenant);
   }
@@ -125,13 +154,11 @@ class Service implements InvocationService {
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
     this.#recovery.stop();
-    let timer: NodeJS.Timeout | undefined;
-    const grace = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, graceMs);
-    });
+    const { promise: grace, resolve } = Promise.withResolvers<void>();
+    const cancel = after(this.#context, graceMs, resolve);
     const running = [...this.#running.values()];
     await Promise.race([Promise.allSettled(running.map(({ outcome }) => outcome)), grace]);
-    clearTimeout(timer);
+    cancel();
     for (const { run } of running) {
       run.leave();
     }
@@ -165,6 +192,8 @@ class Service implements InvocationService {
 
   async #init(shard: Shard, request: CallRequest, version: FunctionVersion): Promise<InstanceInit> {
     const { limits, clock } = this.#context;
+    const nowMs = clock.now();
+    const { delayMs = 0 } = request;
     return {
       functionName: request.functionName,
       module: version.hash,
@@ -174,9 +203,12 @@ class Service implements InvocationService {
       wallTimeMs: limits.wallTimeMs,
       outputMaxBytes: limits.outputMaxBytes,
       objectMaxBytes: limits.objectMaxBytes,
+      retry: version.retry ?? limits.retry,
+      bound: false,
+      notBeforeMs: delayMs === 0 ? 0 : nowMs + delayMs,
       depth: 0,
       callId: request.key?.kind === "callId" ? request.key.value : 0,
-      startedMs: clock.now(),
+      startedMs: nowMs,
       childSeed: NO_SEED,
     };
   }
@@ -191,9 +223,9 @@ class Service implements InvocationService {
       const keyTags = key?.kind === "idempotency" ? [keyTag(request.functionName, key.value)] : [];
       const idTags = callId === 0 ? [] : [callIdTag(callId)];
       const record: NewRecord = {
-        kind: RecordKind.init,
+        kind: init.notBeforeMs > 0 ? RecordKind.delayed : RecordKind.init,
         tags: [stepTag(instance), ...keyTags, ...idTags],
-        data: encodeInit(init),
+        data: init.notBeforeMs > 0 ? encodeLaterInit(init) : encodeInit(init),
         blobs: payloadBlobs(init.input),
       };
       const conditions = [...keyTags, ...idTags].map((tag) => ({ tag, last: 0 as SeqNum }));
@@ -224,6 +256,11 @@ class Service implements InvocationService {
     init: InstanceInit,
     seqnum: SeqNum,
   ): Promise<CallAnswer> {
+    if (init.notBeforeMs > 0) {
+      await shard.whenDurable(seqnum);
+      this.beginLater(init.notBeforeMs);
+      return { kind: "accepted", instance, callId: init.callId };
+    }
     const trace = new Trace();
     const { epoch } = shard;
     const outcome = this.run({ tenant: request.tenant, instance, init, epoch, begin: { kind: "logged" } }, trace);

@@ -9,7 +9,7 @@
  *  2. What is decoded is kept per session of the owner: another epoch may use a seqnum again (F1, F7).
  */
 import { invariant, NeapError } from "../../state/errors.ts";
-import { isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
+import { isName, type LogBookId, MAX_SEQNUM, NAME_RULE, NO_SEQNUM, quote, type SeqNum } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/kinds.ts";
 import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
@@ -19,7 +19,15 @@ import type { Artefact, ModuleHash, ModuleLimits } from "./artefact.ts";
 import { ArtefactCache } from "./artefact-cache.ts";
 import { decodeArtefact } from "./artefact-codec.ts";
 import type { Functions, FunctionVersion } from "./functions.ts";
-import { artefactBlobName, encodeFunctionData, originalBlobName, type RegistryEntry, registryEntry } from "./registry-entry.ts";
+import {
+  artefactBlobName,
+  encodeFunctionData,
+  type FunctionData,
+  originalBlobName,
+  type RegistryEntry,
+  registryEntry,
+} from "./registry-entry.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 import { receiveUpload } from "./upload-body.ts";
 import { UploadThreads } from "./upload-thread.ts";
 
@@ -74,17 +82,55 @@ export class FunctionRegistry implements Functions {
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
     const original = await putBlob(shard.blobs, originalBlobName(uploadHash), module);
     const artefact = await putBlob(shard.blobs, artefactBlobName(hash), artefactBytes);
-    const record = {
-      kind: RecordKind.function,
-      tags: [functionTag(name), ALL_FUNCTIONS_TAG],
-      data: encodeFunctionData({ name, hash, artefact, original }),
-      blobs: [artefact, original],
-    };
-    const result = await shard.book(tenant).append({ records: [record] });
-    invariant(result.kind === "appended", `an append without conditions was answered ${result.kind}`);
-    await shard.whenDurable(result.seqnum);
+    const version = await this.#name(shard, tenant, name, (before) => ({
+      name,
+      hash,
+      artefact,
+      original,
+      retry: before?.version.retry ?? null,
+    }));
     this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)));
-    return { name, hash, sizeBytes: module.byteLength, uploadedMs: result.timeMs, seqnum: result.seqnum };
+    return version;
+  }
+
+  async setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion> {
+    const shard = await this.#options.shards.available(OWNER_WAIT_MS);
+    return this.#name(shard, tenant, name, (before) => {
+      if (before === null) {
+        throw unknownFunction(tenant, name);
+      }
+      const { version, artefact, original } = before;
+      return { name, hash: version.hash, artefact, original, retry };
+    });
+  }
+
+  /** Appends what `change` makes of the function's newest entry. Durable when it resolves. */
+  async #name(
+    shard: Shard,
+    tenant: LogBookId,
+    name: string,
+    change: (before: RegistryEntry | null) => FunctionData,
+  ): Promise<FunctionVersion> {
+    const tag = functionTag(name);
+    const book = shard.book(tenant);
+    for (;;) {
+      const { record: before } = await book.readPrev(tag, MAX_SEQNUM);
+      const data = change(before === null ? null : this.#entry(shard, before));
+      const { artefact, original } = data;
+      const record = {
+        kind: RecordKind.function,
+        tags: [tag, ALL_FUNCTIONS_TAG],
+        data: encodeFunctionData(data),
+        blobs: [artefact, original],
+      };
+      const result = await book.append({ records: [record], when: [{ tag, last: before?.seqnum ?? NO_SEQNUM }] });
+      if (result.kind === "appended") {
+        await shard.whenDurable(result.seqnum);
+        const { hash, retry } = data;
+        return { name, hash, sizeBytes: original.sizeBytes, uploadedMs: result.timeMs, seqnum: result.seqnum, retry };
+      }
+      invariant(result.kind === "conflict", `an append to the registry was answered ${result.kind}`);
+    }
   }
 
   async resolve(
@@ -124,13 +170,12 @@ export class FunctionRegistry implements Functions {
   }
 
   async #find(shard: Shard, tenant: LogBookId, name: string, cursor: SeqNum): Promise<{ entry: RegistryEntry; tail: SeqNum }> {
-    const unknown = () => new NeapError("UNKNOWN_FUNCTION", `tenant ${tenant} has no function ${quote(name)}`);
     if (!isName(name)) {
-      throw unknown();
+      throw unknownFunction(tenant, name);
     }
     const { record, tail } = await shard.book(tenant).readPrev(functionTag(name), cursor);
     if (record === null) {
-      throw unknown();
+      throw unknownFunction(tenant, name);
     }
     return { entry: this.#entry(shard, record), tail };
   }
@@ -149,6 +194,10 @@ export class FunctionRegistry implements Functions {
     entries.set(record.seqnum, entry);
     return entry;
   }
+}
+
+function unknownFunction(tenant: LogBookId, name: string): NeapError {
+  return new NeapError("UNKNOWN_FUNCTION", `tenant ${tenant} has no function ${quote(name)}`);
 }
 
 function loaded(bytes: Uint8Array, hash: ModuleHash): { artefact: Artefact; sizeBytes: number } {

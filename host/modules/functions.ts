@@ -2,6 +2,7 @@
 import type { LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/logbook.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 
 export interface FunctionVersion {
   readonly name: string;
@@ -10,6 +11,8 @@ export interface FunctionVersion {
   readonly uploadedMs: number;
   /** Where the registry entry lies: what an answer that used it depends on. */
   readonly seqnum: SeqNum;
+  /** null: the host's own. */
+  readonly retry: RetryPolicy | null;
 }
 
 export interface Functions {
@@ -27,6 +30,12 @@ export interface Functions {
    * @throws OVERLOADED  too many uploads are under way
    */
   upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion>;
+  /**
+   * Sets how calls that begin from now on are tried again; null: as the host's configuration says. Uploads keep it. Durable when this
+   * resolves.
+   * @throws UNKNOWN_FUNCTION
+   */
+  setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion>;
   /**
    * The version that a call arriving now runs, with the owner's applied tail (F29); with `cursor` the version a guest at that
    * cursor sees, which is the same in every replay.

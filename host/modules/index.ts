@@ -13,3 +13,4 @@ export {
 export { FunctionRegistry, type FunctionRegistryOptions } from "./function-registry.ts";
 export type { Functions, FunctionVersion } from "./functions.ts";
 export { prepareModule } from "./preparation.ts";
+export { RETRY_CAUSES, type RetryPolicy } from "./retry-policy.ts";

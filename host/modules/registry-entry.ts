@@ -6,8 +6,9 @@ import type { LogRecord } from "../../state/logbook/logbook.ts";
 import type { BlobRef } from "../../state/objects/blobs.ts";
 import type { ModuleHash } from "./artefact.ts";
 import type { FunctionVersion } from "./functions.ts";
+import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "./retry-policy.ts";
 
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Contents of the record; the record itself says when and where. */
 export interface FunctionData {
@@ -16,10 +17,13 @@ export interface FunctionData {
   readonly artefact: BlobRef;
   /** The module as it was uploaded. */
   readonly original: BlobRef;
+  /** null: the host's own. */
+  readonly retry: RetryPolicy | null;
 }
 
 export interface RegistryEntry {
   readonly version: FunctionVersion;
+  readonly artefact: BlobRef;
   readonly original: BlobRef;
 }
 
@@ -33,10 +37,14 @@ export function originalBlobName(uploadHash: string): BlobName {
   return uploadHash as BlobName;
 }
 
-export function encodeFunctionData({ name, hash, artefact, original }: FunctionData): Uint8Array {
+export function encodeFunctionData({ name, hash, artefact, original, retry }: FunctionData): Uint8Array {
   const w = new ByteWriter(512).u8(FORMAT).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
+  }
+  w.u8(retry === null ? 0 : 1);
+  if (retry !== null) {
+    writeRetryPolicy(w, retry);
   }
   return w.take();
 }
@@ -46,11 +54,12 @@ export function decodeFunctionData(data: Uint8Array): FunctionData {
   const format = r.u8();
   invariant(format === FORMAT, `a function record has format ${format}, this host reads ${FORMAT}`);
   const blob = (): BlobRef => ({ name: r.text() as BlobName, sizeBytes: r.f64() });
-  return { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
+  const head = { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
+  return { ...head, retry: r.u8() === 0 ? null : readRetryPolicy(r) };
 }
 
 export function registryEntry(record: LogRecord): RegistryEntry {
-  const { name, hash, original } = decodeFunctionData(record.data);
-  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs: record.timeMs, seqnum: record.seqnum };
-  return { version, original };
+  const { name, hash, artefact, original, retry } = decodeFunctionData(record.data);
+  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs: record.timeMs, seqnum: record.seqnum, retry };
+  return { version, artefact, original };
 }

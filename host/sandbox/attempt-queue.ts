@@ -1,4 +1,4 @@
-/** Attempts that wait for a worker, first in, first out. */
+/** Attempts that wait for a worker: nested calls before those that wait for them, of one depth first in, first out. */
 import type { Attempt } from "./attempt.ts";
 
 export class AttemptQueue {
@@ -44,3 +44,28 @@ export class AttemptQueue {
 }
 
 const COMPACT_AT = 1024;
+
+export class DepthQueues {
+  readonly #byDepth: AttemptQueue[] = [];
+
+  get size(): number {
+    return this.#byDepth.reduce((sum, queue) => sum + queue.size, 0);
+  }
+
+  /** Of the attempt that `shift` would give; -1 when none waits. */
+  get depth(): number {
+    return this.#byDepth.findLastIndex((queue) => queue.size > 0);
+  }
+
+  push(attempt: Attempt): void {
+    const { depth } = attempt.start;
+    while (this.#byDepth.length <= depth) {
+      this.#byDepth.push(new AttemptQueue());
+    }
+    this.#byDepth[depth]?.push(attempt);
+  }
+
+  shift(): Attempt | undefined {
+    return this.#byDepth[this.depth]?.shift();
+  }
+}

@@ -143,7 +143,7 @@ class ThreadPool implements SandboxPool {
     };
     module.compiled().then(() => {
       end();
-      this.#scheduler.leastLoaded()?.prepare(module);
+      this.#scheduler.leastLoaded(0)?.prepare(module);
     }, end);
   }
 
@@ -162,11 +162,12 @@ class ThreadPool implements SandboxPool {
     return this.#scheduler.queued + this.#compiling;
   }
 
-  #refusal({ artefact, part }: SandboxStart): [KillReason, string] | undefined {
+  #refusal({ artefact, depth, part }: SandboxStart): [KillReason, string] | undefined {
     if (this.#closed) {
       return ["closed", "the host is stopping"];
     }
-    if (this.#queued >= this.#queueMax) {
+    // A nested call has been let in with its root.
+    if (depth === 0 && this.#queued >= this.#queueMax) {
       return ["overloaded", `${this.#queued} calls wait for a sandbox, at most ${this.#queueMax} may`];
     }
     if (part !== undefined && part.snapshotHash !== artefact.snapshot.hash) {
@@ -216,7 +217,7 @@ class ThreadPool implements SandboxPool {
     if (this.#table.remove(attempt)) {
       attempt.module.users -= 1;
       if (attempt.worker !== undefined) {
-        attempt.worker.active -= 1;
+        attempt.worker.released(attempt);
       }
     }
   }

@@ -39,6 +39,8 @@ export class SandboxWorker {
   isReady = false;
   /** Slots in use there, those of attempts that have ended here included. */
   active = 0;
+  /** Attempts that began although the worker was full, each deeper than the one before. */
+  readonly beyond: Attempt[] = [];
   /** Lowered for good: the kernel does not let it be raised again (H7). */
   niced = false;
   /** The kernel's id of the thread, where it is known. */
@@ -84,6 +86,20 @@ export class SandboxWorker {
     });
     this.ready.catch(() => {});
     this.#drain();
+  }
+
+  /** The greatest depth of an attempt that began although the worker was full; 0 for none. */
+  get depthBeyond(): number {
+    return this.beyond.at(-1)?.start.depth ?? 0;
+  }
+
+  /** The worker has let go of an attempt. */
+  released(attempt: Attempt): void {
+    this.active -= 1;
+    const index = this.beyond.indexOf(attempt);
+    if (index >= 0) {
+      this.beyond.splice(index, 1);
+    }
   }
 
   /** Sends an attempt to the worker, and its module first if it does not know it. The module must be compiled. */

@@ -32,6 +32,8 @@ export interface SandboxStart {
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
+  /** Calls above this one, which wait for it in their sandboxes. 0: none. */
+  readonly depth: number;
   /** Run this part instead of the entry (push-down). */
   readonly part?: PartStart;
 }

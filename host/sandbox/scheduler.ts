@@ -6,11 +6,13 @@
  * that gets stuck becomes one, and stays one, as its priority cannot be raised again.
  *
  * 1. At most `lanesMax` lanes: so many long slices may run at a time (H7).
- * 2. A worker holds at most `attemptsPerWorker` attempts (H2); what does not fit waits in order of arrival.
+ * 2. A worker holds at most `attemptsPerWorker` attempts (H2); what does not fit waits, nested calls first. Beyond that it holds one
+ *    nested call for each depth, and a deeper one only: so of the calls that others wait for, the deepest always runs, and no number
+ *    of callers can keep their own callees out.
  * 3. An attempt is in a queue, in one worker, or ended.
  */
 import type { Attempt } from "./attempt.ts";
-import { AttemptQueue } from "./attempt-queue.ts";
+import { DepthQueues } from "./attempt-queue.ts";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
 /** A worker that could not even start is not replaced at once. */
@@ -32,8 +34,8 @@ export class Scheduler {
   readonly #normal = new Set<SandboxWorker>();
   readonly #lanes = new Set<SandboxWorker>();
   readonly #spares = new Set<SandboxWorker>();
-  readonly #queue = new AttemptQueue();
-  readonly #suspects = new AttemptQueue();
+  readonly #queue = new DepthQueues();
+  readonly #suspects = new DepthQueues();
   #closed = false;
 
   constructor(options: SchedulerOptions) {
@@ -79,14 +81,14 @@ export class Scheduler {
   /** Hands out what waits. To be called whenever a worker has become free or ready. */
   dispatch(): void {
     while (this.#queue.size > 0) {
-      const worker = this.leastLoaded();
+      const worker = this.leastLoaded(this.#queue.depth);
       if (worker === undefined) {
         break;
       }
       this.#begin(this.#queue, worker);
     }
     while (this.#suspects.size > 0) {
-      const worker = this.#freeLane();
+      const worker = this.#freeLane(this.#suspects.depth);
       if (worker === undefined) {
         break;
       }
@@ -128,11 +130,11 @@ export class Scheduler {
     }
   }
 
-  /** Where the next attempt runs; undefined when it has to wait. */
-  leastLoaded(): SandboxWorker | undefined {
+  /** Where an attempt of this depth would run now; undefined when it has to wait. */
+  leastLoaded(depth: number): SandboxWorker | undefined {
     let least: SandboxWorker | undefined;
     for (const worker of this.#normal) {
-      if (worker.isReady && worker.active < (least?.active ?? this.#options.attemptsPerWorker)) {
+      if (worker.isReady && this.#mayTake(worker, depth) && worker.active < (least?.active ?? Number.POSITIVE_INFINITY)) {
         least = worker;
       }
     }
@@ -144,16 +146,23 @@ export class Scheduler {
     this.#closed = true;
   }
 
-  #begin(queue: AttemptQueue, worker: SandboxWorker): void {
+  #begin(queue: DepthQueues, worker: SandboxWorker): void {
     const attempt = queue.shift();
     if (attempt !== undefined) {
+      if (worker.active >= this.#options.attemptsPerWorker) {
+        worker.beyond.push(attempt);
+      }
       worker.begin(attempt);
     }
   }
 
-  #freeLane(): SandboxWorker | undefined {
+  #mayTake(worker: SandboxWorker, depth: number): boolean {
+    return worker.active < this.#options.attemptsPerWorker || depth > worker.depthBeyond;
+  }
+
+  #freeLane(depth: number): SandboxWorker | undefined {
     for (const lane of this.#lanes) {
-      if (lane.active < this.#options.attemptsPerWorker && !this.#options.isBusy(lane)) {
+      if (this.#mayTake(lane, depth) && !this.#options.isBusy(lane)) {
         return lane;
       }
     }

@@ -5,17 +5,29 @@
  * B2. Collection is part of the fold: a GC record takes effect at its position, by the log before it alone (F4). What it lets go of
  *     on disk is deleted by the owner, once the record is durable.
  */
+import { f64At } from "../bytes.ts";
 import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { isGuestTag, isStepTag, OBJECT_TAG_PREFIX } from "../tags.ts";
+import { isGuestTag, isStepTag, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
 import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
-import { type Holder, type Instance, Instances, instanceOfAttemptTag, instanceOfStepTag } from "./instances.ts";
+import {
+  type Beginning,
+  type Holder,
+  type Instance,
+  Instances,
+  instanceOfAttemptTag,
+  instanceOfStepTag,
+  isResultTag,
+} from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import type { NewRecord } from "./logbook.ts";
 import { ObjectNames } from "./object-names.ts";
+import { decodeStep } from "./step-record.ts";
 import { Stream } from "./stream.ts";
 import { decodeTrim } from "./trim.ts";
 import { Trims } from "./trims.ts";
+
+const NO_TAGS: readonly Tag[] = [];
 
 /** Streams of results whose instances are collected: a reader finds the key and no stream, which means "expired". */
 export interface ExpiringTags {
@@ -36,6 +48,8 @@ export class BookState {
   readonly names = new ObjectNames();
   readonly instances = new Instances();
   readonly trims = new Trims();
+  /** Step streams with a PIN whose next step must be RESUME, or the end of the instance (F25). */
+  readonly awaitingResume = new Set<Tag>();
   /** Nothing below may be read or begun at any more (F11). */
   floor: SeqNum = NO_SEQNUM;
   /** Object streams that have something to collect sooner or later. */
@@ -75,10 +89,7 @@ export class BookState {
       this.#applyKind(seqnum, record, timeMs, holder);
     }
     if (record.initialCursor !== undefined) {
-      const instance = this.#unfinished(instanceOfStepTag(tags[0]));
-      if (instance !== undefined && instance.initialCursor === NO_SEQNUM) {
-        instance.initialCursor = record.initialCursor;
-      }
+      this.#unfinished(instanceOfStepTag(tags[0]))?.pinned(record.initialCursor);
     }
   }
 
@@ -93,18 +104,38 @@ export class BookState {
         }
         return;
       case RecordKind.init:
-        this.#begin(tags[0], seqnum, undefined, tags, holder);
+        this.#beginRoot(seqnum, tags, 0, holder);
         return;
-      case RecordKind.invoke:
-        this.#begin(tags[1], seqnum, this.#unfinished(instanceOfStepTag(tags[0])), [], holder);
+      case RecordKind.delayed:
+        this.#beginRoot(seqnum, tags, f64At(record.data, 0), holder);
         return;
+      case RecordKind.invoke: {
+        const caller = this.#unfinished(instanceOfStepTag(tags[0]));
+        const beginning = { caller, resultTags: NO_TAGS, notBeforeMs: 0, retained: false };
+        this.#begin(tags[1], seqnum, beginning, holder)?.pinned(seqnum);
+        return;
+      }
+      case RecordKind.spawn: {
+        const notBeforeMs = f64At(decodeStep(record.data).payload, 0);
+        this.#begin(tags[1], seqnum, { caller: undefined, resultTags: NO_TAGS, notBeforeMs, retained: true }, holder);
+        return;
+      }
       case RecordKind.done:
+      case RecordKind.cancel:
         this.#end(tags[0], seqnum, timeMs);
         return;
       case RecordKind.attempt:
+        this.#unfinished(instanceOfAttemptTag(tags[0]))?.attempted(seqnum);
+        return;
       case RecordKind.parked:
       case RecordKind.resumed:
-        this.#applyAttempt(kind, this.#unfinished(instanceOfAttemptTag(tags[0])));
+        this.#unfinished(instanceOfAttemptTag(tags[0]))?.park(kind === RecordKind.parked, seqnum);
+        return;
+      case RecordKind.pin:
+        this.#pin(this.#unfinished(instanceOfAttemptTag(tags[0])));
+        return;
+      case RecordKind.resume:
+        this.#resume(tags[0], seqnum);
         return;
       case RecordKind.close:
         for (const tag of tags) {
@@ -122,17 +153,36 @@ export class BookState {
     }
   }
 
-  #begin(
-    tag: Tag | undefined,
-    seqnum: SeqNum,
-    caller: Instance | undefined,
-    tags: readonly Tag[],
-    holder: Holder | undefined,
-  ): void {
+  #beginRoot(seqnum: SeqNum, tags: readonly Tag[], notBeforeMs: number, holder: Holder | undefined): void {
+    const resultTags = tags.filter(isResultTag);
+    const beginning = { caller: undefined, resultTags, notBeforeMs, retained: resultTags.length > 0 };
+    this.#begin(tags[0], seqnum, beginning, holder);
+  }
+
+  #begin(tag: Tag | undefined, seqnum: SeqNum, beginning: Beginning, holder: Holder | undefined): Instance | undefined {
     const id = instanceOfStepTag(tag);
     // Only the record at position 0 begins an instance.
-    if (id !== undefined && tag !== undefined && this.streams.get(tag)?.length === 1) {
-      this.instances.begin(id, seqnum, caller, tags).holder = holder;
+    if (id === undefined || tag === undefined || this.streams.get(tag)?.length !== 1) {
+      return undefined;
+    }
+    const instance = this.instances.begin(id, seqnum, beginning);
+    // A delayed call is held by nobody: whoever looks when its time has come runs it.
+    instance.holder = beginning.notBeforeMs > 0 ? undefined : holder;
+    return instance;
+  }
+
+  #pin(instance: Instance | undefined): void {
+    if (instance !== undefined) {
+      instance.readsFrom = null;
+      this.awaitingResume.add(stepTag(instance.id));
+    }
+  }
+
+  #resume(tag: Tag | undefined, seqnum: SeqNum): void {
+    const instance = this.#unfinished(instanceOfStepTag(tag));
+    if (tag !== undefined && instance !== undefined) {
+      this.awaitingResume.delete(tag);
+      instance.readsFrom = seqnum;
     }
   }
 
@@ -142,21 +192,10 @@ export class BookState {
       stream.closed = true;
     }
     const instance = this.#unfinished(instanceOfStepTag(tag));
-    if (instance !== undefined) {
+    if (tag !== undefined && instance !== undefined) {
       this.instances.end(instance, seqnum, timeMs);
+      this.awaitingResume.delete(tag);
       this.garbage++;
-    }
-  }
-
-  #applyAttempt(kind: RecordKind, instance: Instance | undefined): void {
-    if (instance === undefined) {
-      return;
-    }
-    if (kind === RecordKind.attempt) {
-      instance.attempts++;
-    } else {
-      instance.parked = kind === RecordKind.parked;
-      instance.attempts = instance.parked ? instance.attempts : 0;
     }
   }
 

@@ -2,6 +2,7 @@
 import { MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { isGuestTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
+import { endsInstance, RecordKind } from "./kinds.ts";
 import type { AppendResult, Condition, LogRecord, NewRecord } from "./logbook.ts";
 
 export type Refusal = Exclude<AppendResult, { kind: "appended" }>;
@@ -22,7 +23,7 @@ export function refusal(
       return refused;
     }
   }
-  for (const { initialCursor, tags } of records) {
+  for (const { kind, initialCursor, tags } of records) {
     if (initialCursor !== undefined && initialCursor < book.floor) {
       return { kind: "stale", floor: book.floor };
     }
@@ -30,6 +31,10 @@ export function refusal(
       const stream = book.streams.get(tag);
       if (stream?.closed) {
         return { kind: "closed", tag, done: existing(book, tag, stream.last, read), tail };
+      }
+      // What an attempt read after the PIN, at the cursor before it, may be collected: it reloads and goes on from RESUME (F25).
+      if (book.awaitingResume.size > 0 && book.awaitingResume.has(tag) && kind !== RecordKind.resume && !endsInstance(kind)) {
+        return { kind: "badPosition", tag, length: stream?.length ?? 0, tail };
       }
     }
   }

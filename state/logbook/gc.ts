@@ -1,8 +1,9 @@
 /**
  * What a GC record collects from the index of its LogBook.
  *
- * G1. Every unfinished instance reads at or above the watermark, so the newest version of an object at or below it stays, with all
- *     newer ones; older ones cannot be read any more. A delete as the only version left goes too: absent is absent.
+ * G1. Every unfinished instance reads at or above the watermark, or what its PIN records hold (F25). So the newest version of an
+ *     object at or below it stays, with all newer ones; older ones cannot be read any more. A delete as the only version left goes
+ *     too: absent is absent.
  * G2. A step stream goes when its instance is done, the watermark has passed its DONE, and nobody needs the result. No tombstone is
  *     left: copies of the instance began before its DONE, so `stale` refuses their first step, `badPosition` all others (F20).
  * G3. The result of a keyed call is needed while it is retained, that of a child while the caller's stream is there. Key and call id

@@ -1,5 +1,5 @@
 export { AUX_MAX_BYTES } from "./aux-cache.ts";
-export { kindName, RecordKind } from "./kinds.ts";
+export { endsInstance, kindName, RecordKind, startsCall } from "./kinds.ts";
 export {
   DEFAULT_SHARD_OPTIONS,
   LocalShard,

@@ -1,5 +1,6 @@
 /**
- * The instances of one LogBook: a fold over init, invoke, done, attempt, parked and resumed records, and who runs which.
+ * The instances of one LogBook: a fold over the records that begin and end them, of their attempts, pins and parking; and who runs
+ * which.
  *
  * I1. Everything but `holder` follows from the log alone, so that replay finds the same.
  * I2. An instance is here from its first record until its step stream is collected; `unfinished` until its DONE.
@@ -21,6 +22,15 @@ export class Instance {
   readonly first: SeqNum;
   /** Where its reads began; 0 until a step has pinned it. */
   initialCursor: SeqNum = NO_SEQNUM;
+  /**
+   * Reads of its attempts are at or after this; null while it pins no version: it has not begun, is parked before its first step, or
+   * its reads so far are answered by PIN records (F25).
+   */
+  readsFrom: SeqNum | null;
+  /** Not begun before; 0 for at once. */
+  readonly notBeforeMs: number;
+  /** Somebody may ask for its result for as long as results are retained. */
+  readonly retained: boolean;
   /** While the caller's step stream is there. */
   caller: Instance | undefined;
   readonly children: Instance[] = [];
@@ -34,22 +44,54 @@ export class Instance {
   /** The session that runs it, or ran it when it ended. */
   holder: Holder | undefined = undefined;
 
-  constructor(id: InstanceId, first: SeqNum, caller: Instance | undefined, resultTags: readonly Tag[]) {
+  constructor(id: InstanceId, first: SeqNum, { caller, resultTags, notBeforeMs, retained }: Beginning) {
     this.id = id;
     this.first = first;
     this.caller = caller;
     this.resultTags = resultTags;
+    this.notBeforeMs = notBeforeMs;
+    this.retained = retained;
+    this.readsFrom = notBeforeMs > 0 ? null : first;
   }
 
-  /** Reads of its attempts are at or after this. */
-  get readsFrom(): SeqNum {
-    return this.initialCursor === NO_SEQNUM ? this.first : this.initialCursor;
+  /** Whether it waits for its time: no attempt of it has begun. */
+  get isDelayed(): boolean {
+    return this.notBeforeMs > 0 && this.readsFrom === null && this.initialCursor === NO_SEQNUM && !this.parked;
   }
 
-  /** Somebody may ask for its result for as long as results are retained. */
-  get retained(): boolean {
-    return this.resultTags.length > 0;
+  /** The first step: it has fixed where all attempts read from. */
+  pinned(initialCursor: SeqNum): void {
+    if (this.initialCursor === NO_SEQNUM) {
+      this.initialCursor = initialCursor;
+      this.readsFrom = initialCursor;
+    }
   }
+
+  /** An ATTEMPT record. That of a delayed call is its beginning, and no attempt that a host's death has ended. */
+  attempted(seqnum: SeqNum): void {
+    if (this.isDelayed) {
+      this.readsFrom = seqnum;
+    } else {
+      this.attempts++;
+    }
+  }
+
+  /** A PARKED or RESUMED record. Before its first step a parked instance has read nothing that an attempt would read again. */
+  park(isParked: boolean, seqnum: SeqNum): void {
+    if (this.initialCursor === NO_SEQNUM) {
+      this.readsFrom = isParked ? null : seqnum;
+    }
+    this.parked = isParked;
+    this.attempts = isParked ? this.attempts : 0;
+  }
+}
+
+/** What the first record of an instance says of it. */
+export interface Beginning {
+  readonly caller: Instance | undefined;
+  readonly resultTags: readonly Tag[];
+  readonly notBeforeMs: number;
+  readonly retained: boolean;
 }
 
 export class Instances {
@@ -60,9 +102,9 @@ export class Instances {
   /** Done, the result is retained; in the order of DONE. */
   readonly retained: Instance[] = [];
 
-  begin(id: InstanceId, seqnum: SeqNum, caller: Instance | undefined, tags: readonly Tag[]): Instance {
-    const instance = new Instance(id, seqnum, caller, tags.filter(isResultTag));
-    caller?.children.push(instance);
+  begin(id: InstanceId, seqnum: SeqNum, beginning: Beginning): Instance {
+    const instance = new Instance(id, seqnum, beginning);
+    beginning.caller?.children.push(instance);
     this.unfinished.set(id, instance);
     return instance;
   }
@@ -87,22 +129,25 @@ export class Instances {
     }
   }
 
-  /** The lowest position that an unfinished instance may read at; Infinity when there is none. */
+  /** The lowest position that an unfinished instance may read at; Infinity when none reads. */
   readsFrom(): number {
     let lowest = Number.POSITIVE_INFINITY;
     for (const instance of this.unfinished.values()) {
-      lowest = Math.min(lowest, instance.readsFrom);
+      lowest = Math.min(lowest, instance.readsFrom ?? Number.POSITIVE_INFINITY);
     }
     return lowest;
   }
 
-  /** Those that may be run again: no live session holds them, they are not parked, and no caller will run them itself (F16). */
-  *claimable(): Iterable<Instance> {
+  /**
+   * Those that may be run: no live session holds them, they are not parked, no caller will run them itself (F16), and their time has
+   * come.
+   */
+  *claimable(nowMs: number): Iterable<Instance> {
     for (const instance of this.unfinished.values()) {
       const { caller } = instance;
       const joined = caller !== undefined && caller.done === NO_SEQNUM && !caller.parked;
       const held = instance.holder !== undefined && !instance.holder.isOver;
-      if (!held && !instance.parked && !joined) {
+      if (!held && !instance.parked && !joined && instance.notBeforeMs <= nowMs) {
         yield instance;
       }
     }
@@ -119,6 +164,6 @@ export function instanceOfAttemptTag(tag: Tag | undefined): InstanceId | undefin
   return tag?.startsWith(ATTEMPT_TAG_PREFIX) ? (tag.slice(ATTEMPT_TAG_PREFIX.length) as InstanceId) : undefined;
 }
 
-function isResultTag(tag: Tag): boolean {
+export function isResultTag(tag: Tag): boolean {
   return RESULT_TAG_PREFIXES.some((prefix) => tag.startsWith(prefix));
 }

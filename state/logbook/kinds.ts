@@ -30,9 +30,36 @@ export const RecordKind = {
   trim: 16,
   /** A step: a guest looked at the log beyond its cursor; {at}. */
   observe: 17,
+  /**
+   * A step of the caller that begins a call which nobody joins (F16): tags as of `invoke`. Its payload, and the data of `delayed`,
+   * begin with the time before which the call must not begin: f64, ms, 0 for none.
+   */
+  spawn: 40,
+  /** Position 0 of a root instance that begins later. */
+  delayed: 41,
+  /** Closes the stream of tags[0] in place of DONE, with a result that says so (F31). */
+  cancel: 42,
+  /** A step: which of several calls was the first to end. */
+  select: 43,
+  /** Outside the step stream: the answers of all log-free reads so far. The instance pins no other version until RESUME (F25). */
+  pin: 44,
+  /** A step position: the cursor of the attempts that go on after a PIN (F25). */
+  resume: 45,
+  /** A step: the caller ends a call that it has started. A CANCEL in that call's stream follows, unless it had ended. */
+  cancelCall: 46,
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
+
+/** Whether the record closes a step stream and holds the instance's result. */
+export function endsInstance(kind: RecordKind): boolean {
+  return kind === RecordKind.done || kind === RecordKind.cancel;
+}
+
+/** Whether the record is a caller's step that begins another instance: tags[1] is its step stream. */
+export function startsCall(kind: RecordKind): boolean {
+  return kind === RecordKind.invoke || kind === RecordKind.spawn;
+}
 
 /** As it is called in this table: "write". */
 export function kindName(kind: RecordKind): string {

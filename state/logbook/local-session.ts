@@ -72,7 +72,7 @@ export class LocalSession implements Shard, LogBookSession {
     this.check();
     const claimed: UnfinishedInstance[] = [];
     for (const book of this.index.books.values()) {
-      for (const instance of book.instances.claimable()) {
+      for (const instance of book.instances.claimable(this.sequencer.timeMs())) {
         if (claimed.length >= limit) {
           return claimed;
         }

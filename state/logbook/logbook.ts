@@ -206,8 +206,8 @@ export interface Shard {
    */
   whenDurable(seqnum: SeqNum): Promise<void>;
   /**
-   * Takes over unfinished instances that no live session runs, at most `limit`, parked ones and children of an unfinished
-   * caller left out (F16). From then on this session holds them. An instance is held from its first append by the session that
+   * Takes over unfinished instances that no live session runs, at most `limit`, parked ones, children of an unfinished caller
+   * (F16) and calls whose time has not come left out. From then on this session holds them. An instance is held from its first append by the session that
    * made it, until DONE or `release`. Leases are a matter of liveness only.
    */
   claim(limit: number): Promise<readonly UnfinishedInstance[]>;

@@ -35,6 +35,9 @@ const RESERVED: ReadonlySet<RecordKind> = new Set([
   RecordKind.attempt,
   RecordKind.parked,
   RecordKind.resumed,
+  RecordKind.cancel,
+  RecordKind.pin,
+  RecordKind.resume,
 ]);
 const NO_CONDITIONS: readonly Condition[] = [];
 

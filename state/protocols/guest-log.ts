@@ -168,6 +168,7 @@ export class GuestLog {
   /** A read at the cursor. */
   async #readAt(tag: Tag, at: SeqNum, read: (at: SeqNum) => Promise<ReadResult>): Promise<GuestRead> {
     this.#steps.touch();
+    this.#steps.reads.incomplete();
     const answer = await this.#answerAt(tag, at, read);
     // A trim is at or below the cursor; an absence rests on nothing.
     this.#steps.consulted(answer.kind === "found" ? answer.seqnum : answer.kind === "trimmed" ? at : NO_SEQNUM);
@@ -206,6 +207,7 @@ export class GuestLog {
     lookNow: () => Promise<Looked<T>>,
     lookAt: (at: SeqNum) => Promise<Looked<T>>,
   ): Promise<{ answer: T; timeMs: number }> {
+    this.#steps.reads.incomplete();
     const looked = this.#steps.replaying ? null : await lookNow();
     const payload = looked === null ? EMPTY : new ByteWriter(8).f64(looked.at).take();
     const { record, theirs } = await this.#steps.step({ kind: RecordKind.observe, fingerprint: print, payload });

@@ -7,22 +7,30 @@
  */
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { ListedObject, Turn } from "../logbook/logbook.ts";
+import type { ListedObject, LogBook, Turn } from "../logbook/logbook.ts";
 import { fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { decodeObjectValue, encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import type { ReadVersion } from "./read-log.ts";
 import type { StepStream } from "./step-stream.ts";
 
 const EMPTY = new Uint8Array(0);
 
-interface Version {
+interface Version extends ReadVersion {
   readonly tag: Tag;
   readonly cursor: SeqNum;
-  readonly seqnum: SeqNum;
-  readonly timeMs: number;
-  readonly value: ObjectValue | null;
+}
+
+/** The version of an object at a cursor. @throws TRIMMED when it may have been collected */
+export async function readVersion(book: LogBook, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
+  const { record } = await book.readPrev(tag, cursor);
+  return {
+    seqnum: record?.seqnum ?? NO_SEQNUM,
+    timeMs: record?.timeMs ?? 0,
+    value: record === null ? null : decodeObjectValue(record),
+  };
 }
 
 export class HalfmoonRead implements ObjectProtocol {
@@ -42,7 +50,7 @@ export class HalfmoonRead implements ObjectProtocol {
 
   async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     this.#steps.touch();
-    const version = await this.#versionAtCursor(this.#tagOf(key));
+    const version = await this.#versionAtCursor(key);
     if (version.value === null) {
       return { kind: "absent", version: version.seqnum, timeMs: version.timeMs };
     }
@@ -107,7 +115,12 @@ export class HalfmoonRead implements ObjectProtocol {
   async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
     this.#steps.touch();
     const cursor = this.#steps.cursor;
+    const pinned = this.#steps.reads.list(prefix, after, limit, cursor);
+    if (pinned !== undefined) {
+      return pinned;
+    }
     const { objects } = await this.#steps.book.listObjects(prefix, after, cursor, limit);
+    this.#steps.read({ kind: "list", prefix, after, limit });
     // A list consults every create and delete up to the cursor, those that hid an object too (F8).
     this.#steps.consulted(cursor);
     return objects;
@@ -127,24 +140,23 @@ export class HalfmoonRead implements ObjectProtocol {
     return this.#tag;
   }
 
-  async #versionAtCursor(tag: Tag): Promise<Version> {
+  async #versionAtCursor(key: string): Promise<Version> {
+    const tag = this.#tagOf(key);
     const cursor = this.#steps.cursor;
     const found = this.#found;
     if (found !== null && found.tag === tag && found.cursor === cursor) {
       return found;
     }
-    const { record } = await this.#steps.book.readPrev(tag, cursor);
-    if (record !== null) {
-      this.#steps.consulted(record.seqnum);
-    }
-    const version: Version = {
-      tag,
-      cursor,
-      seqnum: record?.seqnum ?? NO_SEQNUM,
-      timeMs: record?.timeMs ?? 0,
-      value: record === null ? null : decodeObjectValue(record),
-    };
+    const read = this.#steps.reads.version(key, cursor) ?? (await this.#lookUp(key, tag, cursor));
+    const version: Version = { tag, cursor, seqnum: read.seqnum, timeMs: read.timeMs, value: read.value };
     this.#found = version;
+    return version;
+  }
+
+  async #lookUp(key: string, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
+    const version = await readVersion(this.#steps.book, tag, cursor);
+    this.#steps.consulted(version.seqnum);
+    this.#steps.read({ kind: "version", key });
     return version;
   }
 

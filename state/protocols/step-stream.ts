@@ -11,15 +11,18 @@
  * S4. The first step carries the pins and the nonce of the attempt that drew them. An attempt that finds other pins there restarts
  *     from those; later positions are adopted (F13).
  * S5. After the attempt was fenced nothing it does has an effect: every call throws.
- * S6. `dependency` is the highest seqnum of everything written or consulted: nothing leaves the platform before it is durable (F8).
+ * S6. A RESUME takes a position and is nobody's operation: the cursor moves to it as soon as the step before it is behind (F25). An
+ *     attempt that meets one which was not there when it began restarts.
+ * S7. `dependency` is the highest seqnum of everything written or consulted: nothing leaves the platform before it is durable (F8).
  */
 import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { RecordKind } from "../logbook/kinds.ts";
+import { endsInstance, RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
 import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } from "../logbook/step-record.ts";
 import { stepTag } from "../tags.ts";
 import { Fenced } from "./fenced.ts";
+import { ReadLog, type ReadQuery } from "./read-log.ts";
 
 /** How the first record of the instance comes into the log. */
 export type Origin =
@@ -84,6 +87,7 @@ export class StepStream {
   readonly instance: InstanceId;
   readonly book: LogBook;
   readonly tag: Tag;
+  readonly reads = new ReadLog();
   #origin: Origin;
   /** Records of positions `#loadedFrom` and up that were in the log before this attempt got there. */
   #loaded: readonly LogRecord[];
@@ -112,6 +116,7 @@ export class StepStream {
     for (const record of loaded) {
       this.consulted(record.seqnum);
     }
+    this.#passResumes();
   }
 
   /** Goes on where another node left off. */
@@ -154,6 +159,11 @@ export class StepStream {
   /** Whether that is not known: `settle` finds out. */
   get inDoubt(): boolean {
     return this.#origin.kind === "unlogged" && this.#doubtful;
+  }
+
+  /** Notes a log-free read at the cursor, so that it can be pinned. */
+  read(query: ReadQuery): void {
+    this.reads.add(query, this.#cursor, this.#position);
   }
 
   /** Whether the next step is in the log already. */
@@ -368,8 +378,11 @@ export class StepStream {
     }
     const expectsConflict = step.refused !== undefined || (step.when !== undefined && step.when.length > 0);
     const sameKind = record.kind === step.kind || (expectsConflict && record.kind === RecordKind.conflict);
-    if (record.kind === RecordKind.done && step.kind !== RecordKind.done) {
+    if (endsInstance(record.kind) && record.kind !== step.kind) {
       throw this.fence(new Fenced("closed", "the instance is done"));
+    }
+    if (record.kind === RecordKind.resume) {
+      throw this.fence(new Fenced("restart", "another attempt went on after a long wait"));
     }
     const theirs = decodeStep(record.data).fingerprint;
     const ours = step.fingerprint;
@@ -390,6 +403,14 @@ export class StepStream {
     this.consulted(seqnum);
     if (seqnum > this.#cursor) {
       this.#cursor = seqnum;
+    }
+    this.#passResumes();
+  }
+
+  #passResumes(): void {
+    const next = this.#loaded[this.#position - this.#loadedFrom];
+    if (next?.kind === RecordKind.resume) {
+      this.#moveTo(next.seqnum);
     }
   }
 }

@@ -6,7 +6,7 @@ import { prng } from "../support/prng.ts";
 import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
 
 const BANK = logBookId("bank");
-/** Steps that return values, chained calls, a storage part, posted steps: each under a key of its own, as a client retries. */
+/** Steps that return values, chained calls, a choice among bound ones, a storage part, posted steps: each under a key of its own, as a client retries. */
 const REQUESTS = [
   { functionName: "account", input: "alice 100" },
   { functionName: "counter", input: "visits 2" },
@@ -16,6 +16,7 @@ const REQUESTS = [
   { functionName: "counter", input: "visits 5" },
   { functionName: "feed", input: "add news here" },
   { functionName: "feed", input: "page news" },
+  { functionName: "fanout", input: "counter visits" },
 ] as const;
 const OBJECTS = ["account/alice", "account/bob", "visits", "text"];
 
@@ -29,7 +30,7 @@ let prepared: Remains;
 
 beforeAll(async () => {
   pool = await testPool();
-  prepared = await World.prepare(pool, BANK, ["account", "counter", "feed", "transfer", "ndp/put", "ndp/wordcount"]);
+  prepared = await World.prepare(pool, BANK, ["account", "counter", "feed", "transfer", "fanout", "ndp/put", "ndp/wordcount"]);
 });
 
 afterAll(() => pool.close());
@@ -78,7 +79,7 @@ describe("a crash at every fault point", () => {
     const calm = await run(() => null);
     expect(calm.answers).toHaveLength(REQUESTS.length);
     expect(calm.versions["account/alice"]).toEqual(["100", "70"]);
-    expect(calm.versions.visits).toEqual(["2", "7"]);
+    expect(calm.versions.visits).toEqual(["2", "7", "8"]);
     expect(calm.answers.at(-1)).toBe("n n here\nnext n\n");
     for (const kind of [
       "append:before",

@@ -128,6 +128,25 @@ describe("transfer", () => {
   });
 });
 
+describe("fanout", () => {
+  it("gives one answer, and cancels all calls but that", async () => {
+    const [value, text] = await answer("fanout", "hello ada bob cy");
+    expect([value, text]).toEqual([0, expect.stringMatching(/^(ada: Hello, ada!|bob: Hello, bob!|cy: Hello, cy!)$/)]);
+    expect(host.operations.filter((operation) => operation === Operation.callSelect)).toHaveLength(1);
+    expect(host.operations.filter((operation) => operation === Operation.callCancel)).toHaveLength(2);
+  });
+
+  it("passes on how the function ended", async () => {
+    expect(await answer("fanout", "account ada")).toEqual([2, "ada: usage: <name> <whole number>"]);
+  });
+
+  it("says how to use it", async () => {
+    for (const input of ["", "hello", "hello  ada", `hello${" x".repeat(17)}`]) {
+      expect(await answer("fanout", input)).toEqual([2, "usage: <function> <input> [<input> …], at most 16 inputs"]);
+    }
+  });
+});
+
 describe("ndp/put and ndp/get", () => {
   it("store what is behind the first space and give it back", async () => {
     expect(await answer("put", "key v1 v2 v3")).toEqual([0, "OK"]);

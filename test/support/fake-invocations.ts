@@ -15,6 +15,7 @@ import type {
 } from "../../host/invocation/invocation.ts";
 import type { ModuleHash } from "../../host/modules/artefact.ts";
 import type { Functions, FunctionVersion } from "../../host/modules/functions.ts";
+import type { RetryPolicy } from "../../host/modules/retry-policy.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
 
@@ -61,7 +62,16 @@ export class FakeInvocations implements Invocations {
     const instance = `1-instance${this.#minted}` as InstanceId;
     const callId = request.key?.kind === "callId" ? request.key.value : 1000 + this.#minted;
     const { tenant, functionName, input } = request;
-    const description = { instance, tenant, functionName, callId, input, startedMs: 1_700_000_000_000, finishedMs: null };
+    const description = {
+      instance,
+      tenant,
+      functionName,
+      callId,
+      input,
+      startedMs: 1_700_000_000_000,
+      notBeforeMs: request.delayMs ? 1_700_000_000_000 + request.delayMs : null,
+      finishedMs: null,
+    };
     const call: FakeCall = { description, request, status: { kind: "running", call: description } };
     this.#kept.push(call);
     const finished = Promise.resolve(run(request, instance)).then((made) => this.#finish(call, made));
@@ -115,6 +125,18 @@ export class FakeInvocations implements Invocations {
     return Buffer.concat(chunks);
   }
 
+  async cancel(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
+    const found = this.#kept.find(({ description }) => description.instance === instance && description.tenant === tenant);
+    if (found === undefined) {
+      throw new NeapError("UNKNOWN_INSTANCE", `no instance has the id ${instance}`);
+    }
+    if (found.status.kind !== "completed") {
+      const result: CallResult = { returnValue: 1, output: new Uint8Array(0), trap: "cancelled", cancelled: true };
+      found.status = { kind: "completed", call: { ...found.description, finishedMs: 1_700_000_000_007 }, result };
+    }
+    return found.status;
+  }
+
   #finish(call: FakeCall, made: Partial<CallResult> | CallAnswer): CallAnswer {
     if ("kind" in made) {
       if (made.kind === "pending" && made.parked) {
@@ -156,6 +178,7 @@ function replay(known: FakeCall, request: FakeRequest): CallAnswer {
 /** Keeps modules as they come; refuses bytes that do not begin as a module does. */
 export class FakeFunctions implements Functions {
   readonly modules = new Map<string, Uint8Array>();
+  readonly policies = new Map<string, RetryPolicy | null>();
 
   async upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
     const bytes = await collect(body);
@@ -164,6 +187,12 @@ export class FakeFunctions implements Functions {
     }
     this.modules.set(`${tenant}/${name}`, bytes);
     return version(name, bytes);
+  }
+
+  async setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion> {
+    const bytes = await this.download(tenant, name);
+    this.policies.set(`${tenant}/${name}`, retry);
+    return { ...version(name, bytes), retry };
   }
 
   async resolve(): Promise<never> {
@@ -191,7 +220,7 @@ export class FakeFunctions implements Functions {
 
 function version(name: string, bytes: Uint8Array): FunctionVersion {
   const hash = "0".repeat(64) as ModuleHash;
-  return { name, hash, sizeBytes: bytes.byteLength, uploadedMs: 1_700_000_000_000, seqnum: seqNum(1) };
+  return { name, hash, sizeBytes: bytes.byteLength, uploadedMs: 1_700_000_000_000, seqnum: seqNum(1), retry: null };
 }
 
 /** Keeps objects in memory, whole; those larger than `keepMaxBytes` only by their size. */

@@ -6,6 +6,9 @@ import { createImports } from "../../host/abi/create-imports.ts";
 import {
   callAwaitArgs,
   callAwaitReply,
+  callCancelArgs,
+  callSelectArgs,
+  callSpawnArgs,
   callStartArgs,
   GuestError,
   Operation,
@@ -55,6 +58,8 @@ export class MemoryHost {
   shipPart: ((state: Uint8Array) => PartAnswer) | null = null;
   /** Called before each update decides: lets a test be the other call. */
   beforeUpdate: () => void = () => {};
+  /** Calls that nobody joins, in order; they are not run. */
+  readonly spawned: { readonly functionName: string; readonly input: string; readonly delayMs: number }[] = [];
   sleptMs = 0;
   timeMs = 1_000;
   /** Above it a staged value is refused. */
@@ -103,6 +108,7 @@ export class MemoryGuest implements Guest {
   readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
   readonly #host: MemoryHost;
   readonly #children: (Promise<Ended> | null)[] = [];
+  readonly #joined = new Set<number>();
   #staged: Uint8Array[] = [];
   #posts = 0;
   #memory: () => Uint8Array = () => NOTHING;
@@ -212,7 +218,8 @@ export class MemoryGuest implements Guest {
         return reply(0);
       case Operation.objectList:
         return this.#list(args);
-      case Operation.callStart: {
+      case Operation.callStart:
+      case Operation.callStartBound: {
         const { functionName, input } = callStartArgs.decode(args);
         const module = host.functions.get(functionName);
         this.#children.push(module === undefined ? null : host.run(module, Uint8Array.from(input)));
@@ -220,6 +227,18 @@ export class MemoryGuest implements Guest {
       }
       case Operation.callAwait:
         return this.#await(callAwaitArgs.decode(args).handle);
+      case Operation.callSpawn: {
+        const { functionName, input, delayMs } = callSpawnArgs.decode(args);
+        if (!host.functions.has(functionName)) {
+          return reply(GuestError.unknownFunction);
+        }
+        host.spawned.push({ functionName, input: Buffer.from(input).toString(), delayMs });
+        return reply(0, Buffer.from(`1-spawned${host.spawned.length}`));
+      }
+      case Operation.callSelect:
+        return this.#select(callSelectArgs.decode(args).handles);
+      case Operation.callCancel:
+        return this.#cancel(callCancelArgs.decode(args).handle);
       case Operation.sleep:
         host.sleptMs += sleepArgs.decode(args).durationMs;
         return reply(0);
@@ -252,8 +271,25 @@ export class MemoryGuest implements Guest {
     return { code: entries.length, timeMs: 0, bytes: objectListReply.encode(entries) };
   }
 
+  async #select(handles: readonly number[]): Promise<OperationReply> {
+    const first = await Promise.race(handles.map(async (handle, index) => [await this.#children[handle], index] as const));
+    return { code: first[1], timeMs: 0, bytes: NOTHING };
+  }
+
+  /** Calls in memory have all but ended when they have begun: what can be cancelled is what nobody has waited for. */
+  #cancel(handle: number): OperationReply {
+    const running = this.#children[handle];
+    if (running === undefined || running === null || this.#joined.has(handle)) {
+      return { code: 0, timeMs: 0, bytes: NOTHING };
+    }
+    const cancelled = { value: 1, output: NOTHING, trap: "cancelled", memory: NOTHING };
+    this.#children[handle] = Promise.resolve(cancelled);
+    return { code: 1, timeMs: 0, bytes: NOTHING };
+  }
+
   async #await(handle: number): Promise<OperationReply> {
     const ended = await this.#children[handle];
+    this.#joined.add(handle);
     if (ended === undefined || ended === null) {
       return { code: GuestError.unknownFunction, timeMs: 0, bytes: NOTHING };
     }

@@ -1,7 +1,7 @@
 import type { LogBookId, SeqNum, Tag } from "../../state/ids.ts";
 import { type LocalShard, type LocalShardOptions, openLocalShard } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
-import { noFaults } from "../../state/ports.ts";
+import { type Faults, noFaults } from "../../state/ports.ts";
 import { ManualTime } from "./manual-time.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryJournal } from "./memory-journal.ts";
@@ -23,7 +23,14 @@ export interface TestShard {
 
 /** A shard over a journal in memory. */
 export async function openTestShard(
-  parts: { journal?: MemoryJournal; blobs?: MemoryBlobs; time?: ManualTime; options?: Partial<LocalShardOptions> } = {},
+  parts: {
+    journal?: MemoryJournal;
+    blobs?: MemoryBlobs;
+    time?: ManualTime;
+    options?: Partial<LocalShardOptions>;
+    /** Of this opening only, not of one after a crash. */
+    faults?: Faults;
+  } = {},
 ): Promise<TestShard> {
   const { journal = new MemoryJournal(), blobs = new MemoryBlobs(), time = new ManualTime(), options = {} } = parts;
   const shard = await openLocalShard({
@@ -35,7 +42,7 @@ export async function openTestShard(
     },
     clock: time,
     timers: time,
-    faults: noFaults,
+    faults: parts.faults ?? noFaults,
     options,
   });
   const crash = () => openTestShard({ journal: journal.crash(), blobs, time, options });

@@ -34,6 +34,7 @@ export interface CallOptions {
   readonly input?: Uint8Array;
   readonly limits?: Partial<SandboxLimits>;
   readonly part?: PartStart;
+  readonly depth?: number;
   /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
   readonly onOperation?: (call: SandboxCall, operation: number, args: Uint8Array, waits: boolean) => void;
 }
@@ -52,6 +53,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
     {
       artefact,
       input: options.input ?? new Uint8Array(0),
+      depth: options.depth ?? 0,
       pins: { timeMs: 1_000, seed: new Uint8Array(32) },
       limits: { wallTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
       ...(options.part && { part: options.part }),

@@ -9,7 +9,7 @@ import {
   PartHost,
 } from "../../host/invocation/index.ts";
 import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
-import { FunctionRegistry, type ModuleHash } from "../../host/modules/index.ts";
+import { FunctionRegistry, type ModuleHash, RETRY_CAUSES, type RetryPolicy } from "../../host/modules/index.ts";
 import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
 import { Admission, Offload, type StoragePool } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
@@ -19,7 +19,7 @@ import { type LogBook, type LogRecord, RecordKind, type Shard, type ShardSource 
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
 import { decodeObjectValue } from "../../state/objects/index.ts";
 import { encodeObjectValue } from "../../state/objects/object-record.ts";
-import { type Clock, type FaultPoint, type Faults, noFaults } from "../../state/ports.ts";
+import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from "../../state/ports.ts";
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
@@ -40,7 +40,16 @@ export interface ScriptedHostParts {
   readonly faults?: Faults;
   /** Of the host; the owner's is that of `test`. */
   readonly clock?: Clock;
+  /** Real ones unless given. */
+  readonly timers?: Timers;
 }
+
+const realTimers: Timers = {
+  after(delayMs, action) {
+    const timer = setTimeout(action, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 export type ScriptedCall = Partial<Omit<CallRequest, "input" | "key">> & {
   readonly functionName: string;
@@ -146,6 +155,7 @@ export class ScriptedHost {
       pool: this.pool,
       offload: new Offload("marked", storagePool),
       clock: parts.clock ?? test.time,
+      timers: parts.timers ?? realTimers,
       random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
       log: silentLog,
       faults: parts.faults ?? noFaults,
@@ -156,6 +166,7 @@ export class ScriptedHost {
         logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,
         attemptsMax: 3,
+        retry: { attemptsMax: 3, backoffMs: 50, backoffMaxMs: 1000, causes: RETRY_CAUSES },
         ownerTimeoutMs: 200,
       },
     });
@@ -201,14 +212,18 @@ export class ScriptedHost {
   }
 
   /** Uploads a function, or a new version of it. */
-  async define(name: string, scripted: ScriptedFunction | ScriptedFunction["main"]): Promise<void> {
+  async define(
+    name: string,
+    scripted: ScriptedFunction | ScriptedFunction["main"],
+    retry: RetryPolicy | null = null,
+  ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
     const artefact = await this.test.blobs.put(encodeArtefact({ ...ARTEFACT, hash }), hash as string as BlobName);
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact }),
+      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });

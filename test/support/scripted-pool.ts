@@ -12,6 +12,9 @@ import {
 import {
   callAwaitArgs,
   callAwaitReply,
+  callCancelArgs,
+  callSelectArgs,
+  callSpawnArgs,
   callStartArgs,
   GuestError,
   guestStateBytes,
@@ -160,6 +163,28 @@ export class ScriptedGuest implements SandboxCall {
     this.#post(Operation.callStart, callStartArgs.encode({ functionName, input: Buffer.from(input) }));
     this.#handles += 1;
     return this.#handles - 1;
+  }
+
+  /** Started bound to this call (F40). */
+  callStartBound(functionName: string, input = ""): number {
+    this.#post(Operation.callStartBound, callStartArgs.encode({ functionName, input: Buffer.from(input) }));
+    this.#handles += 1;
+    return this.#handles - 1;
+  }
+
+  /** The id of the call, or a code below 0. */
+  async spawn(functionName: string, input = "", delayMs = 0): Promise<string | number> {
+    const args = callSpawnArgs.encode({ functionName, delayMs, input: Buffer.from(input) });
+    const { code, bytes } = await this.#request(Operation.callSpawn, args);
+    return code < 0 ? code : Buffer.from(bytes).toString();
+  }
+
+  async select(...handles: number[]): Promise<number> {
+    return (await this.#request(Operation.callSelect, callSelectArgs.encode(handles))).code;
+  }
+
+  async cancelCall(handle: number): Promise<number> {
+    return (await this.#request(Operation.callCancel, callCancelArgs.encode(handle))).code;
   }
 
   async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {

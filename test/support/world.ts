@@ -5,7 +5,7 @@
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
 import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
-import { FunctionRegistry } from "../../host/modules/index.ts";
+import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Admission, Offload } from "../../host/offload/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
@@ -101,6 +101,7 @@ export class World {
       pool,
       offload: new Offload("marked", () => partHost),
       clock,
+      timers,
       random,
       log: silentLog,
       faults,
@@ -112,6 +113,7 @@ export class World {
         objectMaxBytes: 2 ** 24,
         // Fewer crashes than that park no instance.
         attemptsMax: 10,
+        retry: { attemptsMax: 10, backoffMs: 50, backoffMaxMs: 1000, causes: RETRY_CAUSES },
         ownerTimeoutMs: 1000,
       },
     });

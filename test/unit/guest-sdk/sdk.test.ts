@@ -15,6 +15,10 @@ list: 600 0
 update: 111
 call: 3 10000 false
 both: 20000
+select: true
+cancel: true cancelled false
+third: 10000
+spawn: 1-spawned1 1-spawned2
 part: 5 6
 append: 1 false feed two
 large record: true 10000
@@ -39,6 +43,11 @@ describe("a function that uses all of the SDK gets what its documentation says",
       expect({ trap, output: Buffer.from(output).toString(), value }).toEqual({ trap: null, output: EXPECTED, value: 0 });
       expect(host.logs).toEqual(["a line", "traced 1 2.5"]);
       expect(host.sleptMs).toBe(1234);
+      expect(host.spawned.map(({ input, delayMs }) => [input, delayMs])).toEqual([
+        ["now", 0],
+        ["later", 5],
+        ["posted", 6],
+      ]);
     });
   }
 });

@@ -10,10 +10,14 @@ import {
   objects,
   output,
   outputBytes,
+  post,
   random,
   randomBytes,
+  select,
   sleep,
+  spawn,
   start,
+  startBound,
   storage,
   toBytes,
   toText,
@@ -51,6 +55,14 @@ export function main(): i32 {
   const first = start("everything", "child");
   const second = start("everything", "child");
   line("both", (second.wait().bytes.length + first.wait().bytes.length).toString());
+  const bound = startBound("everything", "child");
+  const third = start("everything", "child");
+  const chosen = select([bound, third]);
+  line("select", (chosen == 0 || chosen == 1).toString());
+  line("cancel", bound.cancel().toString() + " " + bound.wait().text + " " + bound.cancel().toString());
+  line("third", third.wait().bytes.length.toString());
+  line("spawn", spawn("everything", "now") + " " + spawn("everything", "later", 5));
+  post("everything", "posted", 6);
   sleep(1234);
 
   line(

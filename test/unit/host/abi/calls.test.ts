@@ -74,19 +74,102 @@ describe("call_start and call_await", () => {
   });
 });
 
+describe("call_start_bound", () => {
+  it("gives handles in one row with call_start, and asks the host for a bound call", async () => {
+    const { host, calls } = started();
+    expect(await calls.call("call_start", "callee", "first")).toBe(0);
+    expect(await calls.call("call_start_bound", "callee", "second")).toBe(1);
+    expect(await calls.call("call_await", 1, BUFFER, 6, 0)).toBe(36n);
+    expect(calls.bytesAt(BUFFER, 6).toString()).toBe("second");
+    expect(host.operations).toContain(Operation.callStartBound);
+  });
+});
+
+describe("call_spawn", () => {
+  it("stores the id of the call and gives its size; with pointer 0 it asks for none and gives 0", async () => {
+    const { host, calls } = started();
+    expect(await calls.call("call_spawn", "callee", "now", 0n, BUFFER, 64)).toBe(10);
+    expect(calls.bytesAt(BUFFER, 11).toString()).toBe("1-spawned1\0");
+    expect(await calls.call("call_spawn", "callee", "later", 31_622_400_000n, 0, 0)).toBe(0);
+    expect(host.spawned).toEqual([
+      { functionName: "callee", input: "now", delayMs: 0 },
+      { functionName: "callee", input: "later", delayMs: 31_622_400_000 },
+    ]);
+  });
+
+  it("says that there is no such function to whom asks for the id", async () => {
+    const { calls } = started();
+    expect(await calls.call("call_spawn", "nobody", "", 0n, BUFFER, 64)).toBe(GuestError.unknownFunction);
+    expect(await calls.call("call_spawn", "nobody", "", 0n, 0, 0)).toBe(0);
+  });
+
+  it("refuses bad names, long inputs, too little room and delays out of range before anything has happened", async () => {
+    const { host, calls } = started();
+    expect(await calls.call("call_spawn", "../callee", "", 0n, BUFFER, 64)).toBe(GuestError.invalid);
+    expect(await calls.call("call_spawn", "callee", BUFFER, 1024 * 1024 + 1, 0n, BUFFER, 64)).toBe(GuestError.tooLarge);
+    expect(await calls.call("call_spawn", "callee", "", 0n, BUFFER, 63)).toBe(GuestError.tooLarge);
+    await expect(calls.call("call_spawn", "callee", "", -1n, BUFFER, 64)).rejects.toThrow(GuestFault);
+    await expect(calls.call("call_spawn", "callee", "", 31_622_400_001n, BUFFER, 64)).rejects.toThrow(
+      new GuestFault("call_spawn: delay is 31622400001 ms, must be 0 to 31622400000"),
+    );
+    calls.guest.call.inPart = true;
+    expect(await calls.call("call_spawn", "callee", "", 0n, BUFFER, 64)).toBe(GuestError.notInPart);
+    expect(host.operations).toEqual([]);
+  });
+});
+
+describe("call_select and call_cancel", () => {
+  const handlesAt = (calls: GuestCalls, ...handles: number[]) => {
+    handles.forEach((handle, index) => {
+      new DataView(calls.guest.memory().buffer).setInt32(BUFFER + 4 * index, handle, true);
+    });
+  };
+
+  it("select gives an index into the handles; a cancelled call's outcome says so, an awaited one's stays", async () => {
+    const { calls } = started();
+    await calls.call("call_start", "callee", "first");
+    await calls.call("call_start", "callee", "second");
+    handlesAt(calls, 1, 0);
+    expect([0, 1]).toContain(await calls.call("call_select", BUFFER, 2));
+    expect(await calls.call("call_cancel", 1)).toBe(1);
+    expect(await calls.call("call_await", 1, BUFFER, 100, RETURN_VALUE)).toBe(9n);
+    expect(calls.bytesAt(BUFFER, 9).toString()).toBe("cancelled");
+    expect(calls.bytesAt(RETURN_VALUE, 4).readInt32LE()).toBe(1);
+    await calls.call("call_await", 0, BUFFER, 100, 0);
+    expect(await calls.call("call_cancel", 0)).toBe(0);
+  });
+
+  it("refuse handles never given, no handles, more than 64, and storage parts", async () => {
+    const { host, calls } = started();
+    await calls.call("call_start", "callee", "");
+    for (const handle of [1, -1]) {
+      handlesAt(calls, 0, handle);
+      expect(await calls.call("call_select", BUFFER, 2)).toBe(GuestError.invalid);
+      expect(await calls.call("call_cancel", handle)).toBe(GuestError.invalid);
+    }
+    expect(await calls.call("call_select", BUFFER, 0)).toBe(GuestError.invalid);
+    expect(await calls.call("call_select", BUFFER, 65)).toBe(GuestError.invalid);
+    await expect(calls.call("call_select", BUFFER, -1)).rejects.toThrow(GuestFault);
+    calls.guest.call.inPart = true;
+    expect(await calls.call("call_select", BUFFER, 1)).toBe(GuestError.notInPart);
+    expect(await calls.call("call_cancel", 0)).toBe(GuestError.notInPart);
+    expect(host.operations).toEqual([Operation.callStart]);
+  });
+});
+
 describe("sleep", () => {
-  it("sleeps from 0 ms to what a timer can wait", async () => {
+  it("sleeps from 0 ms to 366 days", async () => {
     const { host, calls } = started();
     await calls.call("sleep", 0n);
-    await calls.call("sleep", 2n ** 31n - 1n);
-    expect(host.sleptMs).toBe(2 ** 31 - 1);
+    await calls.call("sleep", 31_622_400_000n);
+    expect(host.sleptMs).toBe(366 * 24 * 60 * 60 * 1000);
   });
 
   it("ends a call that asks for less or more", async () => {
     const { calls } = started();
     await expect(calls.call("sleep", -1n)).rejects.toThrow(GuestFault);
-    await expect(calls.call("sleep", 2n ** 31n)).rejects.toThrow(
-      new GuestFault("sleep: duration is 2147483648 ms, must be 0 to 2147483647"),
+    await expect(calls.call("sleep", 31_622_400_001n)).rejects.toThrow(
+      new GuestFault("sleep: duration is 31622400001 ms, must be 0 to 31622400000"),
     );
   });
 });

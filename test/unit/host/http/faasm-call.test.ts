@@ -286,6 +286,7 @@ describe("asynchronous calls and polls", () => {
       callId: id,
       input: new Uint8Array(0),
       startedMs: 5,
+      notBeforeMs: null,
       finishedMs,
     });
     http.invocations.graphs.set(50, {

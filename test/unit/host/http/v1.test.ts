@@ -67,6 +67,7 @@ describe("calls", () => {
       function: "echo",
       state: "completed",
       startedMs: 1_700_000_000_000,
+      notBeforeMs: null,
       finishedMs: 1_700_000_000_005,
       returnValue: 0,
       outputBase64: Buffer.from("in").toString("base64"),
@@ -113,11 +114,86 @@ describe("calls", () => {
   });
 });
 
+describe("delayed and cancelled calls", () => {
+  test("Neap-Delay-Ms answers 202 at once, and the state says when the call begins", async () => {
+    const answer = await http.send("POST", calls("echo"), { body: "in", headers: { "Neap-Delay-Ms": "60000" } });
+    expect(answer.status).toBe(202);
+    expect(http.invocations.calls.at(-1)).toMatchObject({ answer: "accepted", delayMs: 60_000 });
+    const status = JSON.parse((await http.send("GET", `${answer.headers.location}`)).text);
+    expect(status).toMatchObject({ notBeforeMs: 1_700_000_060_000 });
+  });
+  test("a delay that is no whole number of up to 366 days is refused with field and value", async () => {
+    for (const value of ["-1", "1.5", "soon", "31622400001"]) {
+      const answer = await http.send("POST", calls("echo"), { body: "in", headers: { "Neap-Delay-Ms": value } });
+      expect([answer.status, JSON.parse(answer.text).detail]).toEqual([
+        400,
+        `Neap-Delay-Ms is ${JSON.stringify(value)}, must be a whole number from 0 to 31622400000`,
+      ]);
+    }
+  });
+  test("DELETE cancels a call, the same however often, and leaves one that has ended as it is", async () => {
+    const parked = await http.send("POST", calls("parked"));
+    const path = `${parked.headers.location}`;
+    for (let i = 0; i < 2; i += 1) {
+      const answer = await http.send("DELETE", path);
+      expect([answer.status, JSON.parse(answer.text)]).toMatchObject([200, { state: "cancelled", trap: "cancelled" }]);
+    }
+    expect(JSON.parse((await http.send("GET", path)).text)).toMatchObject({ state: "cancelled", returnValue: 1 });
+    const done = await http.send("POST", calls("echo"), { body: "in" });
+    const answer = await http.send("DELETE", `/v1/tenants/demo/calls/${done.headers["neap-instance"]}`);
+    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([200, { state: "completed", returnValue: 0 }]);
+    expect((await http.send("DELETE", "/v1/tenants/demo/calls/1-nobody")).status).toBe(404);
+  });
+});
+
+describe("options of a function", () => {
+  const path = "/v1/tenants/demo/functions/hello/options";
+  const policy = { attemptsMax: 5, backoffMs: 200, backoffMaxMs: 60_000, causes: ["timeLimit"] };
+  const put = (body: unknown) => http.send("PUT", path, { body: typeof body === "string" ? body : JSON.stringify(body) });
+
+  test("PUT sets the retry policy and takes it away again", async () => {
+    await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: Buffer.from("\0asm\x01\0\0\0") });
+    const answer = await put({ retry: policy });
+    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([200, { name: "hello", retry: policy }]);
+    const { causes, ...short } = policy;
+    expect(JSON.parse((await put({ retry: short })).text).retry.causes).toEqual([
+      "timeLimit",
+      "stackOverflow",
+      "workerLost",
+      "failure",
+    ]);
+    expect(JSON.parse((await put({ retry: null })).text).retry).toBeNull();
+    expect(causes).toHaveLength(1);
+  });
+
+  test("what it does not understand is refused with field and value, and changes nothing", async () => {
+    await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: Buffer.from("\0asm\x01\0\0\0") });
+    await put({ retry: policy });
+    const bad: [unknown, string][] = [
+      ["{", "the body is not JSON: it ends too early, at position 1"],
+      [{}, "retry is missing"],
+      [{ retry: policy, more: 1 }, 'the body has the field "more", which there is not'],
+      [{ retry: { ...policy, tries: 1 } }, 'retry has the field "tries", which there is not'],
+      [{ retry: { ...policy, attemptsMax: 0 } }, 'retry.attemptsMax is "0", must be a whole number from 1 to 1000'],
+      [{ retry: { ...policy, backoffMs: "1" } }, 'retry.backoffMs is "\\"1\\"", must be a whole number from 0 to 86400000'],
+      [{ retry: { ...policy, backoffMaxMs: 199 } }, 'retry.backoffMaxMs is "199", must be a whole number from 200 to 86400000'],
+      [{ retry: { ...policy, causes: ["luck"] } }, "retry.causes is"],
+      [{ retry: 5 }, 'retry is "5", must be an object'],
+    ];
+    for (const [body, detail] of bad) {
+      const answer = await put(body);
+      expect([answer.status, JSON.parse(answer.text).detail]).toEqual([400, expect.stringContaining(detail)]);
+    }
+    expect(http.functions.policies.get("demo/hello")).toEqual(policy);
+    expect((await http.send("PUT", path.replace("hello", "nobody"), { body: JSON.stringify({ retry: null }) })).status).toBe(404);
+  });
+});
+
 describe("functions", () => {
   test("PUT names the version, GET gives the module, the list shows it", async () => {
     const module = Buffer.from("\0asm\x01\0\0\0");
     const put = await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: module });
-    const version = { name: "hello", hash: "0".repeat(64), sizeBytes: 8, uploadedMs: 1_700_000_000_000 };
+    const version = { name: "hello", hash: "0".repeat(64), sizeBytes: 8, uploadedMs: 1_700_000_000_000, retry: null };
     expect([put.status, JSON.parse(put.text)]).toEqual([200, version]);
     expect((await http.send("GET", "/v1/tenants/demo/functions/hello")).bytes.equals(module)).toBe(true);
     expect(JSON.parse((await http.send("GET", "/v1/tenants/demo/functions")).text)).toEqual({ functions: [version] });

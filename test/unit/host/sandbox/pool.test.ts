@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ModuleHash } from "../../../../host/modules/artefact.ts";
-import type { SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
+import type { SandboxCall, SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { begin, ignore, openPool, run } from "../../../support/sandbox-calls.ts";
 import {
@@ -258,5 +258,62 @@ describe("a module that is prepared", () => {
     expect(await run(pool, unlinked)).toMatchObject({ kind: "trapped", message: expect.stringContaining("t.unknown") });
     expect(await run(pool, broken)).toMatchObject({ kind: "killed", message: expect.stringContaining("does not compile") });
     expect(await run(pool, echo(plain), { input: Buffer.from("neap") })).toEqual(returned(4));
+  });
+});
+
+describe("H2: nested calls in a pool that is full", () => {
+  /** Begins a chain: each call but the deepest asks, and is answered when the one it has started has ended. */
+  function chain(full: SandboxPool, depth: number, depthMax: number, order: number[]): Promise<SandboxEnd> {
+    const answer = (call: SandboxCall) => {
+      if (depth === depthMax) {
+        call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(0) });
+      } else {
+        void chain(full, depth + 1, depthMax, order).then(() => call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(0) }));
+      }
+    };
+    order.push(depth);
+    return begin(full, asksOnce, { depth, onOperation: answer }).end;
+  }
+
+  test("many chains of depth 5 on one worker with few sandboxes all come to their end, far within their wall time", async () => {
+    for (const sandboxesMax of [2, 4, 8]) {
+      const full = await openPool({ sandboxesMax });
+      const chains = Array.from({ length: 50 }, () => chain(full, 0, 5, []));
+      const ends = await Promise.all(chains);
+      expect(ends.every(({ kind }) => kind === "returned")).toBe(true);
+      await full.close();
+    }
+  });
+
+  test("a root beyond the queue's limit is refused, a nested call never", async () => {
+    const full = await openPool({ sandboxesMax: 2, queueMax: 1 });
+    const first = begin(full, asks(1), { onOperation: ignore });
+    await first.heard(1);
+    const waits = begin(full, echo(resident));
+    expect((await begin(full, echo(resident)).end).kind).toBe("killed");
+    expect((await begin(full, echo(resident), { depth: 1 }).end).kind).toBe("returned");
+    first.call.cancel();
+    expect((await waits.end).kind).toBe("returned");
+    await full.close();
+  });
+
+  test("of what waits, the deepest is first", async () => {
+    const full = await openPool({ sandboxesMax: 2 });
+    const busy = begin(full, asks(1), { onOperation: ignore });
+    await busy.heard(1);
+    const ended: string[] = [];
+    const wait = async (name: string, depth: number) => {
+      await begin(full, echo(resident), { depth }).end;
+      ended.push(name);
+    };
+    const beyond = begin(full, asks(1), { depth: 3, onOperation: ignore });
+    await beyond.heard(1);
+    const all = [wait("root", 0), wait("first", 1), wait("third", 3), wait("second", 2)];
+    beyond.call.cancel();
+    await Promise.all(all.slice(1));
+    expect(ended).toEqual(["third", "second", "first"]);
+    busy.call.cancel();
+    await Promise.all(all);
+    await full.close();
   });
 });

@@ -1,0 +1,38 @@
+/** What an attempt waits for. */
+import type { Timers } from "../../state/ports.ts";
+import { Fenced } from "../../state/protocols/index.ts";
+import { Suspended } from "./attempt.ts";
+
+/**
+ * W1. A wait ends with its attempt.
+ * W2. A guest that waits for half of its wall time gives its sandbox back, so that waiting is no reason to end it, and those it waits
+ *     for find a place to run.
+ */
+export class AttemptWait {
+  readonly #timers: Timers;
+  /** Longer waits suspend the attempt. */
+  readonly maxMs: number;
+  #stop: (reason: Fenced | Suspended) => void = () => {};
+
+  constructor(timers: Timers, wallTimeMs: number) {
+    this.#timers = timers;
+    this.maxMs = wallTimeMs / 2;
+  }
+
+  /** The attempt was stopped. */
+  close(): void {
+    this.#stop(new Fenced("closed", "the attempt was stopped"));
+  }
+
+  /** @throws Fenced, Suspended  the attempt was stopped first, or the wait takes too long for a guest to keep its sandbox */
+  async for<T>(awaited: Promise<T>): Promise<T> {
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    this.#stop = reject;
+    const cancel = this.#timers.after(this.maxMs, () => reject(new Suspended(awaited)));
+    try {
+      return await Promise.race([awaited, stopped]);
+    } finally {
+      cancel();
+    }
+  }
+}

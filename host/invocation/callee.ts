@@ -1,0 +1,69 @@
+/** What a guest calls: the version of a function at the caller's cursor, and the INIT of the call. */
+import { hasCode } from "../../state/errors.ts";
+import type { LogBookId } from "../../state/ids.ts";
+import type { Shard } from "../../state/logbook/index.ts";
+import { SEED_BYTES } from "../../state/logbook/step-record.ts";
+import type { StepStream } from "../../state/protocols/index.ts";
+import type { FunctionVersion } from "../modules/functions.ts";
+import type { InvocationContext } from "./context.ts";
+import type { InstanceInit } from "./instance-record.ts";
+import { toPayload } from "./payloads.ts";
+
+export class Callees {
+  readonly #context: InvocationContext;
+  readonly #shard: Shard;
+  readonly #tenant: LogBookId;
+  readonly #steps: StepStream;
+  readonly #caller: InstanceInit;
+
+  constructor(context: InvocationContext, shard: Shard, tenant: LogBookId, steps: StepStream, caller: InstanceInit) {
+    this.#context = context;
+    this.#shard = shard;
+    this.#tenant = tenant;
+    this.#steps = steps;
+    this.#caller = caller;
+  }
+
+  /** The function at the cursor, so that every replay calls the same version or none; null when there is none. */
+  async resolve(functionName: string): Promise<FunctionVersion | null> {
+    this.#steps.touch();
+    const { cursor, reads } = this.#steps;
+    if (reads.isNoFunction(functionName, cursor)) {
+      return null;
+    }
+    try {
+      const { version } = await this.#context.functions.resolve(this.#shard, this.#tenant, functionName, cursor);
+      this.#steps.consulted(version.seqnum);
+      return version;
+    } catch (error) {
+      if (hasCode(error, "UNKNOWN_FUNCTION") || hasCode(error, "BAD_NAME")) {
+        this.#steps.read({ kind: "noFunction", name: functionName });
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  async init(
+    version: FunctionVersion,
+    input: Uint8Array,
+    own: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth">,
+  ): Promise<InstanceInit> {
+    const { random, clock, limits } = this.#context;
+    const { forbidPushDown, wallTimeMs, outputMaxBytes, objectMaxBytes } = this.#caller;
+    return {
+      functionName: version.name,
+      module: version.hash,
+      input: await toPayload(this.#shard.blobs, input),
+      forbidPushDown,
+      wallTimeMs,
+      outputMaxBytes,
+      objectMaxBytes,
+      retry: version.retry ?? limits.retry,
+      ...own,
+      callId: 0,
+      startedMs: Math.max(clock.now(), this.#steps.pins.timeMs),
+      childSeed: random.bytes(SEED_BYTES),
+    };
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * The log-free reads of one instance: those that this attempt made, and the answers that PIN records hold of earlier ones (F25).
+ *
+ * A replay repeats its reads at cursors that may be months old. As long as the instance pins the watermark the versions are there;
+ * once it waits for long it does not, and PIN holds the answers themselves: versions, absences and lists alike.
+ *
+ * L1. What a PIN answers is never looked up again, so that it may have been collected.
+ * L2. `made` is complete, or says that it is not: then no PIN can be made of it.
+ */
+import { ByteReader, ByteWriter } from "../bytes.ts";
+import { type BlobName, type SeqNum, seqNum } from "../ids.ts";
+import type { ListedObject } from "../logbook/logbook.ts";
+import type { ObjectValue } from "../objects/object-record.ts";
+
+/** What was asked, at a cursor. Together they name the answer, which is the same in every replay. */
+export type ReadQuery =
+  | { readonly kind: "version"; readonly key: string }
+  | { readonly kind: "list"; readonly prefix: string; readonly after: string; readonly limit: number }
+  /** A function that was not there; one that was stays for ever. */
+  | { readonly kind: "noFunction"; readonly name: string };
+
+export interface ReadVersion {
+  readonly seqnum: SeqNum;
+  readonly timeMs: number;
+  /** null: absent or deleted. */
+  readonly value: ObjectValue | null;
+}
+
+/** A read as a PIN holds it. */
+export type PinnedRead =
+  | { readonly kind: "version"; readonly cursor: SeqNum; readonly key: string; readonly version: ReadVersion }
+  | {
+      readonly kind: "list";
+      readonly cursor: SeqNum;
+      readonly prefix: string;
+      readonly after: string;
+      readonly limit: number;
+      readonly objects: readonly ListedObject[];
+    }
+  | { readonly kind: "noFunction"; readonly cursor: SeqNum; readonly name: string };
+
+/** A read as an attempt made it. */
+export interface MadeRead {
+  readonly query: ReadQuery;
+  readonly cursor: SeqNum;
+  /** Steps and INIT before it. */
+  readonly position: number;
+}
+
+/** An attempt that reads more keeps its hold on the watermark when it waits. */
+const READS_MAX = 10_000;
+
+export class ReadLog {
+  readonly #pinned = new Map<string, PinnedRead>();
+  readonly #made: MadeRead[] = [];
+  #isComplete = true;
+
+  /** Reads of this attempt that no PIN answered, oldest first; null when some are not known here. */
+  get made(): readonly MadeRead[] | null {
+    return this.#isComplete ? this.#made : null;
+  }
+
+  /** Takes in what a PIN record holds. */
+  pin(reads: readonly PinnedRead[]): void {
+    for (const read of reads) {
+      this.#pinned.set(nameOf(read, read.cursor), read);
+    }
+  }
+
+  version(key: string, cursor: SeqNum): ReadVersion | undefined {
+    const read = this.#find({ kind: "version", key }, cursor);
+    return read?.kind === "version" ? read.version : undefined;
+  }
+
+  list(prefix: string, after: string, limit: number, cursor: SeqNum): readonly ListedObject[] | undefined {
+    const read = this.#find({ kind: "list", prefix, after, limit }, cursor);
+    return read?.kind === "list" ? read.objects : undefined;
+  }
+
+  isNoFunction(name: string, cursor: SeqNum): boolean {
+    return this.#find({ kind: "noFunction", name }, cursor) !== undefined;
+  }
+
+  add(query: ReadQuery, cursor: SeqNum, position: number): void {
+    if (this.#made.length < READS_MAX) {
+      this.#made.push({ query, cursor, position });
+    } else {
+      this.#isComplete = false;
+    }
+  }
+
+  /** Reads were made that no PIN can hold: by a storage part elsewhere, or of the tenant's log. */
+  incomplete(): void {
+    this.#isComplete = false;
+  }
+
+  #find(query: ReadQuery, cursor: SeqNum): PinnedRead | undefined {
+    return this.#pinned.size === 0 ? undefined : this.#pinned.get(nameOf(query, cursor));
+  }
+}
+
+/** Keys hold no control characters, so that the parts cannot run into each other. */
+function nameOf(query: ReadQuery, cursor: SeqNum): string {
+  switch (query.kind) {
+    case "version":
+      return `v\n${cursor}\n${query.key}`;
+    case "list":
+      return `l\n${cursor}\n${query.limit}\n${query.prefix}\n${query.after}`;
+    case "noFunction":
+      return `f\n${cursor}\n${query.name}`;
+  }
+}
+
+const VERSION = 1;
+const LIST = 2;
+const NO_FUNCTION = 3;
+const ABSENT = 0;
+const INLINE = 1;
+const BLOB = 2;
+
+export function encodeReads(reads: readonly PinnedRead[]): Uint8Array {
+  const w = new ByteWriter(1024);
+  for (const read of reads) {
+    switch (read.kind) {
+      case "version": {
+        const { seqnum, timeMs, value } = read.version;
+        w.u8(VERSION).f64(read.cursor).text(read.key).f64(seqnum).f64(timeMs);
+        writeValue(w, value);
+        break;
+      }
+      case "list":
+        w.u8(LIST).f64(read.cursor).text(read.prefix).text(read.after).u32(read.limit).u32(read.objects.length);
+        for (const { key, sizeBytes, seqnum } of read.objects) {
+          w.text(key).f64(sizeBytes).f64(seqnum);
+        }
+        break;
+      case "noFunction":
+        w.u8(NO_FUNCTION).f64(read.cursor).text(read.name);
+    }
+  }
+  return w.take();
+}
+
+export function decodeReads(bytes: Uint8Array): PinnedRead[] {
+  const r = new ByteReader(bytes);
+  const reads: PinnedRead[] = [];
+  while (r.remaining > 0) {
+    const kind = r.u8();
+    const cursor = seqNum(r.f64());
+    switch (kind) {
+      case VERSION: {
+        const key = r.text();
+        reads.push({ kind: "version", cursor, key, version: { seqnum: seqNum(r.f64()), timeMs: r.f64(), value: readValue(r) } });
+        break;
+      }
+      case LIST: {
+        const [prefix, after, limit] = [r.text(), r.text(), r.u32()];
+        const objects = Array.from({ length: r.u32() }, () => ({
+          key: r.text(),
+          sizeBytes: r.f64(),
+          seqnum: seqNum(r.f64()),
+        }));
+        reads.push({ kind: "list", cursor, prefix, after, limit, objects });
+        break;
+      }
+      case NO_FUNCTION:
+        reads.push({ kind: "noFunction", cursor, name: r.text() });
+        break;
+      default:
+        throw new RangeError(`a pinned read of kind ${kind}`);
+    }
+  }
+  return reads;
+}
+
+function writeValue(w: ByteWriter, value: ObjectValue | null): void {
+  if (value === null) {
+    w.u8(ABSENT);
+  } else if (value.kind === "inline") {
+    w.u8(INLINE).bytes(value.bytes);
+  } else {
+    w.u8(BLOB).text(value.ref.name).f64(value.ref.sizeBytes);
+  }
+}
+
+function readValue(r: ByteReader): ObjectValue | null {
+  const kind = r.u8();
+  if (kind === ABSENT) {
+    return null;
+  }
+  return kind === INLINE
+    ? { kind: "inline", bytes: r.bytes() }
+    : { kind: "blob", ref: { name: r.text() as BlobName, sizeBytes: r.f64() } };
+}

@@ -1,0 +1,336 @@
+import { describe, expect, it } from "vitest";
+import type { InstanceId, SeqNum } from "../../../../state/ids.ts";
+import { RecordKind } from "../../../../state/logbook/index.ts";
+import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
+import { attemptTag, objectTag, stepTag } from "../../../../state/tags.ts";
+import { openTestShard } from "../../../support/open-shard.ts";
+import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
+
+const FOREVER = new Promise<never>(() => {});
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** A host under the manual clock alone, over a shard that collects whatever it may. */
+async function openHost(): Promise<ScriptedHost> {
+  const test = await openTestShard({ options: { garbageMin: 1, retentionMs: DAY_MS } });
+  return ScriptedHost.open({ test, timers: test.time });
+}
+
+/** Writes of one object, with what is collected in between; how many of its versions are left. */
+async function load(host: ScriptedHost, key: string, writes: number): Promise<number> {
+  for (let i = 1; i <= writes; i += 1) {
+    await host.put(key, `${key} ${i}`);
+    if (i % 10 === 0) {
+      await host.test.shard.collect();
+    }
+  }
+  await host.test.shard.collect();
+  const { records } = await host.book.readStream(objectTag(key), await firstKept(host, key));
+  return records.length;
+}
+
+async function firstKept(host: ScriptedHost, key: string): Promise<number> {
+  let from = 0;
+  for (;;) {
+    try {
+      await host.book.readStream(objectTag(key), from);
+      return from;
+    } catch {
+      from += 1;
+    }
+  }
+}
+
+async function kindsOf(host: ScriptedHost, instance: InstanceId): Promise<number[]> {
+  return (await host.steps(instance)).map(({ kind }) => kind);
+}
+
+async function attemptKinds(host: ScriptedHost, instance: InstanceId): Promise<number[]> {
+  return (await host.book.readStream(attemptTag(instance), 0)).records.map(({ kind }) => kind);
+}
+
+async function theUnfinished(host: ScriptedHost): Promise<InstanceId> {
+  const [one] = await host.invocations.unfinished(TENANT);
+  if (one === undefined) {
+    throw new Error("nothing is unfinished");
+  }
+  return one.instance;
+}
+
+/** Reads everything that can be read before it sleeps, and tells it again afterwards: as it was before, and as it is now. */
+async function defineSleeper(host: ScriptedHost): Promise<void> {
+  await host.define("sleeper", async (guest) => {
+    const { returnValue } = await guest.call("later");
+    const before = [await guest.get("x"), await guest.get("absent"), (await guest.list("li")).join("+"), returnValue];
+    guest.put("before", before.join(" "));
+    const own = await guest.get("before");
+    await guest.sleep(30 * DAY_MS);
+    const after = [await guest.get("x"), await guest.get("absent"), (await guest.list("li")).join("+")];
+    guest.put("after", `${own} | ${after.join(" ")}`);
+    return 0;
+  });
+}
+
+describe("F25: an instance that sleeps", () => {
+  it("[51], [54]: for 30 days beside a steady load holds no version back, and reads again what it read before", async () => {
+    const host = await openHost();
+    await defineSleeper(host);
+    await host.put("x", "old");
+    await host.put("list", "1");
+    const asked = host.told({ functionName: "sleeper", key: "k" });
+    await settled();
+    const instance = await theUnfinished(host);
+    expect(host.pool.running.size).toBe(0);
+    expect(await attemptKinds(host, instance)).toEqual([RecordKind.pin]);
+    await host.put("absent", "there");
+    await host.put("lily", "2");
+    await host.define("later", async () => 0);
+    const kept: number[] = [];
+    for (let day = 0; day < 30; day += 1) {
+      kept.push(await load(host, "x", 100));
+      host.test.time.advance(DAY_MS);
+      await settled();
+    }
+    // Of a thousand versions and more, what is not durable yet at the last collection.
+    expect(Math.max(...kept)).toBeLessThanOrEqual(2);
+    expect(await asked).toBe("0 ");
+    expect(await host.versions("before")).toEqual(["old  list -4"]);
+    expect(await host.versions("after")).toEqual(["old  list -4 | x 100 there lily+list"]);
+    expect(await kindsOf(host, instance)).toEqual([
+      RecordKind.init,
+      RecordKind.write,
+      RecordKind.sleep,
+      RecordKind.resume,
+      RecordKind.write,
+      RecordKind.done,
+    ]);
+  });
+
+  it("reads the same when other hosts go on with it, one after the other, before it wakes", async () => {
+    const first = await openHost();
+    await defineSleeper(first);
+    await first.put("x", "old");
+    void first.call({ functionName: "sleeper", key: "k" });
+    await settled();
+    await load(first, "x", 40);
+    await first.test.shard.whenDurable(await first.book.tail());
+    let host = first;
+    for (let crash = 0; crash < 2; crash += 1) {
+      host = await host.crash({ timers: first.test.time });
+      host.invocations.startRecovery(1_000);
+      await settled();
+      await load(host, "x", 40);
+      await host.test.shard.whenDurable(await host.book.tail());
+    }
+    expect(host.pool.running.size).toBe(0);
+    host.test.time.advance(30 * DAY_MS);
+    await settled();
+    expect(await host.told({ functionName: "sleeper", key: "k" })).toBe("0 ");
+    expect(await host.versions("after")).toEqual(["old   -4 | x 40  "]);
+    await host.invocations.drain(0);
+  });
+
+  it("an attempt that goes on without the RESUME is refused, starts again and sees what the others see", async () => {
+    const host = await openHost();
+    const gate = Promise.withResolvers<void>();
+    let attempts = 0;
+    await host.define("peers", async (guest) => {
+      attempts += 1;
+      const mine = attempts;
+      guest.put("began", "1");
+      const read = await guest.get("x");
+      if (mine === 1) {
+        await gate.promise;
+      }
+      guest.put("read", `${read}`);
+      return 0;
+    });
+    await host.put("x", "old");
+    const asked = host.told({ functionName: "peers", key: "k" });
+    await settled();
+    const instance = await theUnfinished(host);
+    // What another node does that has waited at the same place.
+    await host.book.append({
+      records: [{ kind: RecordKind.pin, tags: [attemptTag(instance)], data: Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0]) }],
+      when: [{ tag: stepTag(instance), length: 2 }],
+    });
+    await load(host, "x", 20);
+    gate.resolve();
+    await settled();
+    expect(await asked).toBe("0 ");
+    expect(attempts).toBe(2);
+    expect(await host.versions("read")).toEqual(["x 20"]);
+  });
+
+  it.each(["cancel", "end"])("an attempt that goes on without the RESUME cancels nothing: %s", async (input) => {
+    const host = await openHost();
+    const gate = Promise.withResolvers<void>();
+    const leaf = Promise.withResolvers<void>();
+    await host.define("leaf", async () => {
+      await leaf.promise;
+      return 6;
+    });
+    let attempts = 0;
+    await host.define("caller", async (guest) => {
+      attempts += 1;
+      const handles = [guest.callStart("leaf", ""), guest.callStartBound("leaf")];
+      const read = await guest.get("x");
+      if (attempts === 1) {
+        await gate.promise;
+      }
+      if (read === "old") {
+        return guest.input === "cancel" ? guest.cancelCall(handles[0] ?? 0) : 0;
+      }
+      const ends = [await guest.callAwait(handles[0] ?? 0), await guest.callAwait(handles[1] ?? 0)];
+      return ends[0] === undefined || ends[1] === undefined ? -1 : ends[0].returnValue + ends[1].returnValue;
+    });
+    await host.put("x", "old");
+    const asked = host.told({ functionName: "caller", input, key: "k" });
+    await settled();
+    const instance = await theUnfinished(host);
+    await host.book.append({
+      records: [{ kind: RecordKind.pin, tags: [attemptTag(instance)], data: Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0]) }],
+      when: [{ tag: stepTag(instance), length: 3 }],
+    });
+    await host.put("x", "new");
+    if (input === "end") {
+      // Without it the attempt's end would be as good as any: nobody reads anything again after it.
+      const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
+      const resume = { kind: RecordKind.resume, tags: [stepTag(instance)], data };
+      await host.book.append({ records: [resume], when: [{ tag: stepTag(instance), length: 3 }] });
+    }
+    gate.resolve();
+    leaf.resolve();
+    await settled();
+    expect(await asked).toBe("12 ");
+  });
+
+  it("a PIN for a position that the stream has passed is refused: somebody has gone on", async () => {
+    const host = await openHost();
+    await host.define("writes", async (guest) => {
+      guest.put("a", "1");
+      guest.put("b", "1");
+      await guest.get("a");
+      return FOREVER;
+    });
+    void host.call({ functionName: "writes", key: "k" });
+    await settled();
+    const instance = await theUnfinished(host);
+    const pin = { kind: RecordKind.pin, tags: [attemptTag(instance)], data: new Uint8Array(9) };
+    expect(await host.book.append({ records: [pin], when: [{ tag: stepTag(instance), length: 2 }] })).toMatchObject({
+      kind: "conflict",
+    });
+  });
+
+  it("waits for a child, and for a child of that, without holding versions back", async () => {
+    const host = await openHost();
+    await host.define("leaf", async (guest) => {
+      guest.output(`${await guest.get("x")}`);
+      await guest.sleep(DAY_MS);
+      guest.output(` ${await guest.get("x")}`);
+      return 0;
+    });
+    await host.define("middle", async (guest) => {
+      const { text } = await guest.call("leaf");
+      guest.output(text);
+      return 0;
+    });
+    await host.define("root", async (guest) => {
+      const before = await guest.get("x");
+      const { text } = await guest.call("middle");
+      guest.put("seen", `${before}: ${text}`);
+      return 0;
+    });
+    await host.put("x", "old");
+    const asked = host.told({ functionName: "root", key: "k" });
+    await settled();
+    // Half of the wall time: those that wait give their sandboxes back.
+    host.test.time.advance(10_000);
+    await settled();
+    expect(host.pool.running.size).toBe(0);
+    expect(await load(host, "x", 200)).toBeLessThanOrEqual(2);
+    host.test.time.advance(DAY_MS);
+    await settled();
+    expect(await asked).toBe("0 ");
+    expect(await host.versions("seen")).toEqual(["old: old x 200"]);
+  });
+
+  it("with a part that read elsewhere goes on holding versions back, as nobody here knows which", async () => {
+    const test = await openTestShard({ options: { garbageMin: 1 } });
+    const host = await ScriptedHost.open({ test, timers: test.time, partSlots: 1 });
+    await host.define("parts", {
+      main: async (guest) => {
+        await guest.part("x", 0);
+        await guest.sleep(DAY_MS);
+        guest.put("seen", `${await guest.part("x", 0)}`);
+        return 0;
+      },
+      parts: [async (guest) => ((await guest.get("x")) === "old" ? 1 : 2)],
+    });
+    await host.put("x", "old");
+    const asked = host.told({ functionName: "parts", key: "k" });
+    await settled();
+    expect(await attemptKinds(host, await theUnfinished(host))).toEqual([]);
+    expect(await load(host, "x", 20)).toBeGreaterThan(20);
+    host.test.time.advance(DAY_MS);
+    await settled();
+    expect(await asked).toBe("0 ");
+  });
+});
+
+describe("F25: an instance that is parked", () => {
+  it("[51], [54]: holds no version back, and finishes with what it had read when it is resumed", async () => {
+    const host = await openHost();
+    let stuck = true;
+    await host.define("stuck", async (guest) => {
+      const before = await guest.get("x");
+      guest.put("before", `${before}`);
+      const now = await guest.get("x");
+      await (stuck ? FOREVER : Promise.resolve());
+      guest.put("after", `${before}, ${now}`);
+      return 0;
+    });
+    await host.put("x", "old");
+    const asked = host.told({ functionName: "stuck", key: "k" });
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      await settled();
+      expect(host.pool.started).toBe(attempt);
+      [...host.pool.running][0]?.kill("wallTime");
+      await settled();
+      host.test.time.advance(1_000);
+    }
+    await settled();
+    expect(await asked).toMatch(/^parked/);
+    const instance = await theUnfinished(host);
+    expect(await attemptKinds(host, instance)).toEqual([RecordKind.pin, RecordKind.parked]);
+    expect(await host.invocations.statusOfInstance(instance, TENANT)).toMatchObject({
+      kind: "parked",
+      reason: expect.stringContaining("3 attempts were ended by the host"),
+    });
+    expect(await load(host, "x", 300)).toBeLessThanOrEqual(2);
+    stuck = false;
+    await host.invocations.resume(instance, TENANT);
+    await settled();
+    expect(await host.told({ functionName: "stuck", key: "k" })).toBe("0 ");
+    expect(await host.versions("before")).toEqual(["old"]);
+    expect(await host.versions("after")).toEqual(["old, x 300"]);
+  });
+});
+
+describe("F25: the fold", () => {
+  it("after a PIN the next step must be RESUME or the end, and it is the same after a replay", async () => {
+    const test = await openTestShard();
+    const book = test.shard.book(TENANT);
+    const step = stepTag("i" as InstanceId);
+    const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
+    await book.append({ records: [{ kind: RecordKind.init, tags: [step], data, initialCursor: 0 as SeqNum }] });
+    await book.append({ records: [{ kind: RecordKind.pin, tags: [attemptTag("i" as InstanceId)], data }] });
+    const write = { kind: RecordKind.write, tags: [step, objectTag("x")], data };
+    const refused = { kind: "badPosition", length: 1 };
+    expect(await book.append({ records: [write], when: [{ tag: step, length: 1 }] })).toMatchObject(refused);
+    await test.shard.whenDurable(await book.tail());
+    const again = (await test.crash()).shard.book(TENANT);
+    expect(await again.append({ records: [write], when: [{ tag: step, length: 1 }] })).toMatchObject(refused);
+    await again.append({ records: [{ kind: RecordKind.resume, tags: [step], data }], when: [{ tag: step, length: 1 }] });
+    expect(await again.append({ records: [write], when: [{ tag: step, length: 2 }] })).toMatchObject({ kind: "appended" });
+  });
+});
