@@ -18,10 +18,11 @@ const CHUNK_RECORDS = 4_096;
 
 /**
  * Records that are read again and again (registry entries, hot objects) are decoded once, or never when they were appended here: a
- * power of two of them, by seqnum. None holds on to a buffer of more than DECODED_MAX_BYTES.
+ * power of two of them, by seqnum. None holds on to more than a slab of small buffers, which it shares with its neighbours.
  */
 const DECODED_RECORDS = 1_024;
 const DECODED_MAX_BYTES = 8 * 1024;
+const SLAB_MAX_BYTES = 128 * 1024;
 
 /** What a frame in memory costs besides its bytes. */
 const FRAME_OVERHEAD_BYTES = 512;
@@ -78,7 +79,7 @@ export class RecordStore {
 
   /** Keeps a record that was just appended as its readers will get it, if they are likely to come. Its data must not change any more. */
   remember(seqnum: SeqNum, { kind, tags, data }: NewRecord, timeMs: number): void {
-    if (kind === RecordKind.write && data.buffer.byteLength <= DECODED_MAX_BYTES) {
+    if (kind === RecordKind.write && data.byteLength <= DECODED_MAX_BYTES && data.buffer.byteLength <= SLAB_MAX_BYTES) {
       const plain = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       this.#decoded[seqnum % DECODED_RECORDS] = { seqnum, kind, tags, timeMs, data: plain };
     }

@@ -197,7 +197,7 @@ test("[11] only the LogBooks that have a record are named", async () => {
 
 test("a record that was just appended is read as it will be from the log, and holds on to no larger buffer", async () => {
   const opened = await openTestShard();
-  const slab = Buffer.alloc(100_000, 7);
+  const slab = Buffer.alloc(200_000, 7);
   const records = [Buffer.from("small"), slab.subarray(0, 20), Buffer.alloc(20_000, 8)].map((data) => ({ ...write(x), data }));
   for (const record of records) {
     await opened.shard.book(BOOK).append({ records: [record] });
