@@ -60,7 +60,7 @@ export async function cancelLeft(
 }
 
 /** Cancels the children that are bound to an instance with these records and have not ended. */
-export async function cancelBound(
+async function cancelBound(
   shard: Shard,
   tenant: LogBookId,
   records: readonly LogRecord[],

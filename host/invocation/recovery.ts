@@ -123,7 +123,8 @@ export class Recovery {
       return;
     }
     await note(shard, book, instance, RecordKind.attempt, String(attempts + 1));
-    log.info(`recovering, attempt ${attempts + 1}`, { tenant: book, instance });
+    const isBeginning = init.notBeforeMs > 0 && records.length === 1 && attempts === 0;
+    log.info(isBeginning ? "a delayed call begins" : `recovering, attempt ${attempts + 1}`, { tenant: book, instance });
     const { epoch } = shard;
     void this.#runner.run({ tenant: book, instance, init, epoch, begin: { kind: "logged" } }, new Trace());
   }

@@ -80,7 +80,10 @@ describe("[38]: select", () => {
     open("b");
     await settled();
     expect(await host.versions("chosen")).toEqual(["1"]);
+    // Both have ended when the replay asks.
     open("a");
+    await settled();
+    expect(await host.versions("done a")).toEqual(["1"]);
     stuck = false;
     const again = await recovered(host);
     expect(await again.told({ functionName: "caller", key: "k" })).toBe("1 ");

@@ -204,6 +204,30 @@ describe("F25: an instance that sleeps", () => {
     expect(await asked).toBe("12 ");
   });
 
+  it("holds what it may read from the RESUME on, and what it read before only through the PIN", async () => {
+    const host = await openHost();
+    const gate = Promise.withResolvers<void>();
+    await host.define("twice", async (guest) => {
+      const first = await guest.get("x");
+      await guest.sleep(DAY_MS);
+      const second = await guest.get("x");
+      await gate.promise;
+      guest.output(`${first}, ${second}, ${await guest.get("x")}, ${await guest.get("y")}`);
+      return 0;
+    });
+    await host.put("x", "old");
+    await host.put("y", "old");
+    const asked = host.told({ functionName: "twice", key: "k" });
+    await settled();
+    await load(host, "x", 20);
+    host.test.time.advance(DAY_MS);
+    await settled();
+    expect(await load(host, "x", 20)).toBe(21);
+    await load(host, "y", 20);
+    gate.resolve();
+    expect(await asked).toBe("0 old, x 20, x 20, old");
+  });
+
   it("a PIN for a position that the stream has passed is refused: somebody has gone on", async () => {
     const host = await openHost();
     await host.define("writes", async (guest) => {

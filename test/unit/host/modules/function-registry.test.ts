@@ -81,6 +81,24 @@ describe("the function registry", () => {
     expect(heard).toEqual([hash]);
   });
 
+  test("a retry policy counts from now on, for the same module, and is kept by uploads until it is taken away", async () => {
+    const { owner, registry, upload, resolve, state } = await open();
+    const retry = { attemptsMax: 7, backoffMs: 5, backoffMaxMs: 50, causes: ["workerLost", "failure"] } as const;
+    await expect(registry.setRetry(BOOK, "hello", retry)).rejects.toMatchObject({ code: "UNKNOWN_FUNCTION" });
+    const plain = await upload("hello", module(1));
+    const set = await registry.setRetry(BOOK, "hello", retry);
+    expect(set).toMatchObject({ name: "hello", hash: plain.hash, sizeBytes: plain.sizeBytes, retry });
+    expect((await registry.resolve(owner.shard, BOOK, "hello", plain.seqnum)).version.retry).toBeNull();
+    const next = await upload("hello", module(2));
+    expect(next).toMatchObject({ hash: prepareModule(module(2), ABI, LIMITS).hash, retry });
+    expect(await registry.list(BOOK)).toEqual([next]);
+    const again = await open(await state.crash());
+    expect((await again.resolve("hello")).version.retry).toEqual(retry);
+    expect(Buffer.from(await again.registry.download(BOOK, "hello")).equals(module(2))).toBe(true);
+    expect((await again.registry.setRetry(BOOK, "hello", null)).retry).toBeNull();
+    expect((await resolve("hello")).version.retry).toEqual(retry);
+  });
+
   test("a call that arrives later runs the new version, and the old one can still be loaded", async () => {
     const { owner, registry, upload, resolve, state } = await open();
     const old = await upload("hello", module(1));

@@ -1,0 +1,64 @@
+import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { buildFunctions } from "../../functions/build.ts";
+import { eventually } from "../support/eventually.ts";
+import { HostHome } from "../support/host-home.ts";
+import { call, sampleModule, upload } from "../support/host-process.ts";
+import { readObject } from "../support/host-requests.ts";
+
+const T = "demo";
+
+let home: HostHome;
+
+beforeAll(() => buildFunctions({ force: false }));
+
+beforeEach(() => {
+  home = new HostHome();
+});
+
+afterEach(() => home.close());
+
+/** Begins `counter` after a delay; gives where to ask for it. */
+async function delayed(url: string, input: string, delayMs: number): Promise<string> {
+  const answer = await fetch(`${url}/v1/tenants/${T}/functions/counter/calls`, {
+    method: "POST",
+    body: input,
+    headers: { "Neap-Delay-Ms": `${delayMs}` },
+  });
+  expect(answer.status).toBe(202);
+  return answer.headers.get("location") ?? "";
+}
+
+async function state(url: string, path: string): Promise<{ state: string }> {
+  return (await (await fetch(`${url}${path}`)).json()) as { state: string };
+}
+
+it("a delayed call survives a kill and is done once; one that is cancelled never begins; fanout takes one answer", {
+  timeout: 180_000,
+}, async () => {
+  let running = await home.start();
+  await upload(running.url, T, "counter", sampleModule("counter"));
+  await upload(running.url, T, "fanout", sampleModule("fanout"));
+  const soon = await delayed(running.url, "soon", 500);
+  const never = await delayed(running.url, "never", 500);
+  const late = await delayed(running.url, "late", 86_400_000);
+  for (let i = 0; i < 2; i += 1) {
+    const answer = await fetch(`${running.url}${never}`, { method: "DELETE" });
+    expect([answer.status, await answer.json()]).toMatchObject([200, { state: "cancelled" }]);
+  }
+  await running.kill();
+
+  running = await home.start();
+  const { url } = running;
+  await eventually("the delayed call is done", async () => (await state(url, soon)).state === "completed");
+  expect(await readObject(url, T, "soon")).toBe("1");
+  expect(await readObject(url, T, "never")).toBeUndefined();
+  expect([(await state(url, never)).state, (await state(url, late)).state]).toEqual(["cancelled", "delayed"]);
+
+  const { status, body } = await call(url, { user: T, function: "fanout", input_data: "counter a b c" });
+  expect([status, body]).toEqual([200, expect.stringMatching(/^[abc]: 1$/)]);
+  const answer = await fetch(`${url}/v1/tenants/${T}/functions/counter/options`, {
+    method: "PUT",
+    body: JSON.stringify({ retry: { attemptsMax: 5, backoffMs: 10, backoffMaxMs: 100 } }),
+  });
+  expect(await answer.json()).toMatchObject({ name: "counter", retry: { attemptsMax: 5 } });
+});
