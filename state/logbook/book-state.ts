@@ -149,6 +149,6 @@ export class BookState {
   }
 }
 
-function isObjectTag(tag: Tag): boolean {
+export function isObjectTag(tag: Tag): boolean {
   return tag.charCodeAt(0) === 111 && tag.charCodeAt(1) === 47;
 }

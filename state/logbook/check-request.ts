@@ -6,7 +6,8 @@ import { RecordKind } from "./kinds.ts";
 import type { AppendRequest, Condition, NewRecord } from "./logbook.ts";
 import { FRAME_MAX_RECORDS } from "./record-codec.ts";
 
-const MAX_TAGS = 255;
+/** The owner may add one (names-tag), and a frame counts them in a byte. */
+const MAX_TAGS = 254;
 const MAX_BLOBS = 255;
 const MAX_CONDITIONS = 4_095;
 

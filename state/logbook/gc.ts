@@ -9,7 +9,7 @@
  *     go after twice the retention.
  */
 import type { SeqNum, Tag } from "../ids.ts";
-import { attemptTag, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
+import { attemptTag, NAMES_TAG, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
 import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
 import type { Instance } from "./instances.ts";
@@ -25,6 +25,7 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   }
   book.garbage = 0;
   collectVersions(book, records, drop);
+  collectPassed(book, NAMES_TAG, drop);
   collectInstances(book, collection, drop);
   collectExpired(book, expiredBefore(collection, timeMs), drop);
 }
@@ -74,6 +75,22 @@ function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): 
     }
   }
   book.names.remove(gone);
+}
+
+/**
+ * Of a stream that is read at cursors for its last position only. When all of it is below the floor it may go as a whole: whoever
+ * began below the floor is done, so nobody takes "none" for what was there.
+ */
+function collectPassed(book: BookState, tag: Tag, drop: Drop): void {
+  const stream = book.streams.get(tag);
+  if (stream === undefined) {
+    return;
+  }
+  if (stream.last <= book.floor) {
+    free(book, tag, drop);
+  } else {
+    stream.collectBefore(book.floor, drop);
+  }
 }
 
 function collectInstances(book: BookState, collection: Collection, drop: Drop): void {

@@ -22,6 +22,19 @@ export const RecordKind = {
   resumed: 12,
   /** A function's registry entry. */
   function: 13,
+  /** Fixes the snapshot of a transaction: its own seqnum. */
+  begin: 30,
+  /** The last record of the request that holds all writes of a transaction. Releases the locks taken in it. */
+  commit: 31,
+  /** Ends a transaction without effect. Releases the locks taken in it. */
+  abort: 32,
+  /** A lock taken, or (without the lock's tag) found taken. */
+  lock: 33,
+  unlock: 34,
+  /** Outside the step stream: an administrator took a lock away from whoever held it. */
+  lockBroken: 35,
+  sync: 36,
+  fence: 37,
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];

@@ -15,7 +15,7 @@ export interface LogRecord {
 
 export interface NewRecord {
   readonly kind: RecordKind;
-  /** 0 to 255, without duplicates. The record becomes the last of each of these streams. */
+  /** 0 to 254, without duplicates. The record becomes the last of each of these streams. */
   readonly tags: readonly Tag[];
   readonly data: Uint8Array;
   /**

@@ -21,6 +21,7 @@ import { refusal } from "./decide.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import type { AppendRequest, AppendResult, BlobRefLike, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import { withNames } from "./names-tag.ts";
 import type { Outbox } from "./outbox.ts";
 import { Frame } from "./record-codec.ts";
 import type { ShardIndex } from "./shard-index.ts";
@@ -54,6 +55,7 @@ export class Sequencer {
   readonly #undurableMaxBytes: number;
   readonly #turns = new Map<BookState, Turns>();
   readonly #read: (seqnum: SeqNum) => LogRecord;
+  readonly #kindOf: (seqnum: SeqNum) => RecordKind;
   /** Empty while there is room. */
   #waiting: Waiting[] = [];
   #stopped: NeapError | undefined = undefined;
@@ -77,6 +79,7 @@ export class Sequencer {
     this.#faults = parts.faults;
     this.#undurableMaxBytes = parts.undurableMaxBytes;
     this.#read = (seqnum) => this.#index.store.read(seqnum);
+    this.#kindOf = (seqnum) => this.#index.kindOf(seqnum);
     this.#outbox.onDurable = () => this.#admit();
   }
 
@@ -138,7 +141,7 @@ export class Sequencer {
 
   #order(
     book: BookState | null,
-    records: readonly NewRecord[],
+    asked: readonly NewRecord[],
     when: readonly Condition[],
     holder: Holder | undefined,
   ): AppendResult {
@@ -146,10 +149,11 @@ export class Sequencer {
       throw new NeapError("OWNER_UNAVAILABLE", "the session with the owner of the LogBook has ended; nothing was ordered");
     }
     this.#faults.at("append:before");
-    const refused = book === null ? undefined : refusal(book, records, when, this.#index.tail, this.#read);
+    const refused = book === null ? undefined : refusal(book, asked, when, this.#index.tail, this.#read);
     if (refused !== undefined) {
       return refused;
     }
+    const records = book === null ? asked : withNames(book, asked, this.#kindOf);
     let bound = Frame.conditionBoundBytes(when);
     for (const record of records) {
       bound += Frame.boundBytes(record);

@@ -5,51 +5,31 @@
  * last version at or below the attempt's cursor, which is the same for every attempt at this point of the program (S2), so it need
  * not be logged. Source: Halfmoon (SOSP '23), log-free reads; with attempt-unique value names one append replaces two (F7).
  */
-import { NO_SEQNUM, type SeqNum } from "../ids.ts";
+import type { SeqNum } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { ListedObject, Turn } from "../logbook/logbook.ts";
 import { fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
-import { decodeObjectValue, encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { encodeObjectValue, type ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
+import { ObjectVersions } from "./object-versions.ts";
 import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 
 const EMPTY = new Uint8Array(0);
 
-interface Version {
-  readonly key: string;
-  readonly cursor: SeqNum;
-  readonly seqnum: SeqNum;
-  readonly timeMs: number;
-  readonly value: ObjectValue | null;
-}
-
 export class HalfmoonRead implements ObjectProtocol {
   readonly #steps: StepStream;
-  readonly #blobs: BlobStore;
+  readonly #versions: ObjectVersions;
   readonly #turns = new Map<string, Turn>();
-  /** The version found last, as large objects are read slice by slice. */
-  #found: Version | null = null;
 
   constructor(steps: StepStream, blobs: BlobStore) {
     this.#steps = steps;
-    this.#blobs = blobs;
+    this.#versions = new ObjectVersions(steps, blobs);
   }
 
-  async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
-    this.#steps.touch();
-    const version = await this.#versionAtCursor(key);
-    if (version.value === null) {
-      return { kind: "absent", version: version.seqnum, timeMs: version.timeMs };
-    }
-    return {
-      kind: "found",
-      sizeBytes: objectSize(version.value),
-      version: version.seqnum,
-      timeMs: version.timeMs,
-      bytes: await this.#slice(version.value, offset, maxBytes),
-    };
+  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+    return this.#versions.read(key, this.#steps.cursor, offset, maxBytes);
   }
 
   async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
@@ -100,49 +80,14 @@ export class HalfmoonRead implements ObjectProtocol {
     });
   }
 
-  async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
-    this.#steps.touch();
-    const cursor = this.#steps.cursor;
-    const { objects } = await this.#steps.book.listObjects(prefix, after, cursor, limit);
-    // A list consults every create and delete up to the cursor, those that hid an object too (F8).
-    this.#steps.consulted(cursor);
-    return objects;
+  list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
+    return this.#versions.list(prefix, after, this.#steps.cursor, limit);
   }
 
   close(): void {
     for (const key of [...this.#turns.keys()]) {
       this.#endTurn(key);
     }
-  }
-
-  async #versionAtCursor(key: string): Promise<Version> {
-    const cursor = this.#steps.cursor;
-    const found = this.#found;
-    if (found !== null && found.key === key && found.cursor === cursor) {
-      return found;
-    }
-    const { record } = await this.#steps.book.readPrev(objectTag(key), cursor);
-    if (record !== null) {
-      this.#steps.consulted(record.seqnum);
-    }
-    const version: Version = {
-      key,
-      cursor,
-      seqnum: record?.seqnum ?? NO_SEQNUM,
-      timeMs: record?.timeMs ?? 0,
-      value: record === null ? null : decodeObjectValue(record),
-    };
-    this.#found = version;
-    return version;
-  }
-
-  async #slice(value: ObjectValue, offset: number, maxBytes: number): Promise<Uint8Array> {
-    if (maxBytes === 0 || offset >= objectSize(value)) {
-      return EMPTY;
-    }
-    return value.kind === "inline"
-      ? value.bytes.subarray(offset, offset + maxBytes)
-      : this.#blobs.read(value.ref.name, offset, maxBytes);
   }
 
   /** A change since the turn began has ended it: queue again. With a read from before it, the turn goes on: read again. */

@@ -39,12 +39,16 @@ export interface Step {
   /** Besides the own position. */
   readonly when?: readonly Condition[];
   readonly blobs?: readonly BlobRefLike[];
+  /** Ordered with the step and before it, or not at all: records that are no steps. */
+  readonly before?: readonly NewRecord[];
 }
 
 export interface StepDone {
   readonly record: { readonly kind: RecordKind; readonly seqnum: SeqNum; readonly timeMs: number };
   /** The winning record's data when it is not this attempt's own. */
   readonly theirs: LogRecord | null;
+  /** The stream whose condition failed, when the record is a CONFLICT. */
+  readonly failed: Tag | null;
 }
 
 /** What travels with a storage part, both ways (F21, H15). */
@@ -56,8 +60,6 @@ export interface StepStreamState {
   readonly dependency: SeqNum;
   readonly touched: boolean;
 }
-
-const EMPTY = new Uint8Array(0);
 
 /** Refusals of an append that say that nothing was ordered; after any other error nobody knows. */
 const NOTHING_ORDERED: ReadonlySet<string> = new Set([
@@ -246,7 +248,7 @@ export class StepStream {
     }
     if (result.kind === "conflict" && result.tag !== this.tag) {
       this.consulted(result.tail);
-      return this.#conflicted(step, position);
+      return this.#conflicted(step, position, result.tag);
     }
     return this.#lost(step, position, result);
   }
@@ -284,7 +286,8 @@ export class StepStream {
       ...(step.blobs !== undefined && step.blobs.length > 0 && { blobs: step.blobs }),
     };
     const unlogged = origin.kind === "unlogged";
-    const records = unlogged ? [origin.init(), record] : [record];
+    const first = unlogged ? [origin.init()] : [];
+    const records = step.before === undefined ? [...first, record] : [...first, ...step.before, record];
     this.#appending = true;
     try {
       return await this.book.append({ records, when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when] });
@@ -296,22 +299,22 @@ export class StepStream {
     }
   }
 
-  #performed(kind: RecordKind, result: Extract<AppendResult, { kind: "appended" }>): StepDone {
+  #performed(kind: RecordKind, result: Extract<AppendResult, { kind: "appended" }>, failed: Tag | null = null): StepDone {
     if (this.#origin.kind !== "pinned") {
       this.#origin = { kind: "pinned", pins: this.#origin.pins };
     }
     this.#moveTo(result.seqnum);
-    return { record: { kind, seqnum: result.seqnum, timeMs: result.timeMs }, theirs: null };
+    return { record: { kind, seqnum: result.seqnum, timeMs: result.timeMs }, theirs: null, failed };
   }
 
   /** An object condition failed: log that, so that a replay fails here as well (F10). */
-  async #conflicted(step: Step, position: number): Promise<StepDone> {
+  async #conflicted(step: Step, position: number, failed: Tag): Promise<StepDone> {
     if (this.#origin.kind === "unlogged") {
       throw this.fence(new Fenced("restart", "an object changed before anything was logged"));
     }
-    const conflict: Step = { kind: RecordKind.conflict, fingerprint: step.fingerprint, payload: EMPTY };
+    const conflict: Step = { kind: RecordKind.conflict, fingerprint: step.fingerprint, payload: Buffer.from(failed) };
     const result = await this.#append(conflict, position, []);
-    return result.kind === "appended" ? this.#performed(RecordKind.conflict, result) : this.#lost(step, position, result);
+    return result.kind === "appended" ? this.#performed(RecordKind.conflict, result, failed) : this.#lost(step, position, result);
   }
 
   async #lost(step: Step, position: number, result: Exclude<AppendResult, { kind: "appended" }>): Promise<StepDone> {
@@ -361,7 +364,7 @@ export class StepStream {
     if (record.kind === RecordKind.done && step.kind !== RecordKind.done) {
       throw this.fence(new Fenced("closed", "the instance is done"));
     }
-    const theirs = decodeStep(record.data).fingerprint;
+    const { fingerprint: theirs, payload } = decodeStep(record.data);
     const ours = step.fingerprint;
     if (!sameKind || theirs.target !== ours.target || theirs.value !== ours.value) {
       throw this.fence(
@@ -372,7 +375,8 @@ export class StepStream {
       );
     }
     this.#moveTo(record.seqnum);
-    return { record, theirs: record };
+    const failed = record.kind === RecordKind.conflict ? (Buffer.from(payload).toString() as Tag) : null;
+    return { record, theirs: record, failed };
   }
 
   #moveTo(seqnum: SeqNum): void {
