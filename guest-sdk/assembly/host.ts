@@ -10,6 +10,10 @@ export const NOT_IN_PART: i32 = -3;
 export const UNKNOWN_FUNCTION: i32 = -4;
 export const TOO_LARGE: i32 = -5;
 export const CONFLICT: i32 = -6;
+export const IN_TRANSACTION: i32 = -40;
+export const NO_TRANSACTION: i32 = -41;
+export const OPEN_CALLS: i32 = -42;
+export const NOT_HELD: i32 = -43;
 
 @external("neap", "input_size")
 export declare function inputSize(): i32;
@@ -42,6 +46,25 @@ export declare function sleepMs(durationMs: i64): void;
 
 @external("neap", "storage_call")
 export declare function storageCall(key: usize, keyLength: i32, tableIndex: u32): i32;
+
+@external("neap", "sync")
+export declare function sync(): void;
+@external("neap", "fence")
+export declare function fence(): void;
+@external("neap", "transaction_begin")
+export declare function transactionBegin(isolation: i32): i32;
+@external("neap", "transaction_commit")
+export declare function transactionCommit(): i32;
+@external("neap", "transaction_conflict")
+export declare function transactionConflict(pointer: usize, capacity: i32): i32;
+@external("neap", "transaction_abort")
+export declare function transactionAbort(): i32;
+@external("neap", "lock")
+export declare function lock(name: usize, nameLength: i32): i64;
+@external("neap", "lock_try")
+export declare function lockTry(name: usize, nameLength: i32): i64;
+@external("neap", "unlock")
+export declare function unlock(name: usize, nameLength: i32): i32;
 
 @external("neap", "clock_now")
 export declare function clockNow(): i64;

@@ -2,6 +2,9 @@
 export { toBytes, toText } from "./bytes";
 export { call, CallOutcome, sleep, start, startBytes, StartedCall } from "./calls";
 export { input, inputBytes, log, output, outputBytes } from "./io";
-export { objects } from "./objects";
+export { lock, tryLock, unlock } from "./lock";
+export { objects, Version } from "./objects";
 export { storage } from "./storage";
+export { fence, sync } from "./sync";
 export { now, random, randomBytes } from "./time-random";
+export { Isolation, transaction } from "./transaction";

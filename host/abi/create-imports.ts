@@ -6,8 +6,10 @@ import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
 import { io } from "./io.ts";
+import { locks } from "./locks.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
+import { transactions } from "./transactions.ts";
 
 /** All imports of all groups, by "module.name". */
 export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImport["run"]>> => ({
@@ -15,6 +17,8 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...objects(guest),
   ...calls(guest),
   ...parts(guest),
+  ...transactions(guest),
+  ...locks(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
 });

@@ -6,6 +6,7 @@ import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import { Fenced, type StepStream } from "../../state/protocols/index.ts";
 import { STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import { blobsOf, decodeEffects, encodeInherited, type InheritedTransaction, type Transactions } from "../../state/txn/index.ts";
 import { callAwaitArgs, callAwaitReply, callStartArgs, GuestError, Operation, sleepArgs } from "../abi/operations.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -21,11 +22,16 @@ import {
 } from "./context.ts";
 import { childPins, encodeInit, type InstanceInit, initOf, payloadBlobs } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
-import { toPayload } from "./payloads.ts";
+import { fromPayload, toPayload } from "./payloads.ts";
 
 /** A started call: its outcome to come, or the code its await answers. */
 type Child =
-  | { readonly kind: "running"; readonly outcome: Promise<InstanceOutcome> }
+  | {
+      readonly kind: "running";
+      readonly outcome: Promise<InstanceOutcome>;
+      /** The transaction that it was called in and was not joined to yet. */
+      transaction: InheritedTransaction | null;
+    }
   | { readonly kind: "refused"; readonly code: number };
 
 /**
@@ -40,6 +46,7 @@ export class ChildOperations {
   readonly #shard: Shard;
   readonly #tenant: LogBookId;
   readonly #steps: StepStream;
+  readonly #transactions: Transactions;
   readonly #caller: InstanceInit;
   readonly #trace: Trace;
   readonly #children: Child[] = [];
@@ -52,6 +59,7 @@ export class ChildOperations {
     shard: Shard;
     tenant: LogBookId;
     steps: StepStream;
+    transactions: Transactions;
     caller: InstanceInit;
     trace: Trace;
   }) {
@@ -60,6 +68,7 @@ export class ChildOperations {
     this.#shard = options.shard;
     this.#tenant = options.tenant;
     this.#steps = options.steps;
+    this.#transactions = options.transactions;
     this.#caller = options.caller;
     this.#trace = options.trace;
   }
@@ -90,11 +99,12 @@ export class ChildOperations {
       this.#children.push({ kind: "refused", code: GuestError.unknownFunction });
       return plainReply(0);
     }
-    const spec = await this.#invoke(version, input);
+    const transaction = this.#transactions.give();
+    const spec = await this.#invoke(version, input, transaction);
     this.#context.faults.at("dispatch:before");
     const outcome = this.#runner.run(spec, this.#trace);
     this.#context.faults.at("dispatch:after");
-    this.#children.push({ kind: "running", outcome });
+    this.#children.push({ kind: "running", outcome, transaction });
     return plainReply(0);
   }
 
@@ -113,14 +123,15 @@ export class ChildOperations {
     }
   }
 
-  async #invoke(version: FunctionVersion, input: Uint8Array): Promise<InstanceSpec> {
+  async #invoke(version: FunctionVersion, input: Uint8Array, transaction: InheritedTransaction | null): Promise<InstanceSpec> {
     const { random, clock } = this.#context;
+    const { blobs } = this.#shard;
     const { pins } = this.#steps;
     const child = mintInstance(this.#shard, random);
     const init: InstanceInit = {
       functionName: version.name,
       module: version.hash,
-      input: await toPayload(this.#shard.blobs, input),
+      input: await toPayload(blobs, input),
       forbidPushDown: this.#caller.forbidPushDown,
       wallTimeMs: this.#caller.wallTimeMs,
       outputMaxBytes: this.#caller.outputMaxBytes,
@@ -128,6 +139,8 @@ export class ChildOperations {
       depth: this.#caller.depth + 1,
       callId: 0,
       startedMs: Math.max(clock.now(), pins.timeMs),
+      root: this.#caller.root === "" ? this.#steps.instance : this.#caller.root,
+      transaction: transaction === null ? null : await toPayload(blobs, encodeInherited(transaction)),
       childSeed: random.bytes(SEED_BYTES),
     };
     const { record, theirs } = await this.#steps.step({
@@ -136,7 +149,7 @@ export class ChildOperations {
       payload: encodeInit(init),
       tags: [stepTag(child)],
       when: [{ tag: stepTag(child), length: 0 }],
-      blobs: payloadBlobs(init.input),
+      blobs: [...payloadBlobs(init.input), ...payloadBlobs(init.transaction), ...blobsOf(transaction?.writes)],
     });
     const { epoch } = this.#shard;
     if (theirs === null) {
@@ -161,6 +174,12 @@ export class ChildOperations {
     }
     this.#steps.consulted(outcome.dependency);
     this.#steps.join(outcome.seqnum);
+    if (child.transaction !== null) {
+      const effects = outcome.done.transaction;
+      const decoded = effects === null ? null : decodeEffects(await fromPayload(this.#shard.blobs, effects));
+      this.#transactions.join(child.transaction, decoded);
+      child.transaction = null;
+    }
     const { returnValue, trap } = outcome.done;
     const bytes = callAwaitReply.encode(returnValue, trap === "" ? outcome.output : Buffer.from(trap));
     return { code: 0, timeMs: outcome.timeMs, bytes };

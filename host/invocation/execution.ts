@@ -2,13 +2,17 @@
 import { NeapError } from "../../state/errors.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import { Fenced, HalfmoonRead, type StepStream } from "../../state/protocols/index.ts";
+import { decodeInherited, HeldLocks, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
+import { LockOperations } from "./lock-operations.ts";
+import type { LockTurns } from "./lock-turns.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { fromPayload } from "./payloads.ts";
+import { TransactionOperations } from "./transaction-operations.ts";
 
 export interface Execution {
   readonly context: InvocationContext;
@@ -18,17 +22,39 @@ export interface Execution {
   readonly shard: Shard;
   readonly steps: StepStream;
   readonly trace: Trace;
+  /** Of all attempts of the run: who waits keeps its place. */
+  readonly lockTurns: LockTurns;
+}
+
+export interface Executed {
+  readonly end: AttemptEnd;
+  /** Of a child that was called in a transaction. */
+  readonly effects: TransactionEffects | null;
 }
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
-export async function execute({ context, runner, attempts, spec, shard, steps, trace }: Execution): Promise<AttemptEnd> {
+export async function execute(execution: Execution): Promise<Executed> {
+  const { context, runner, attempts, spec, shard, steps, trace, lockTurns } = execution;
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), fromPayload(shard.blobs, init.input)]);
-  const protocol = new HalfmoonRead(steps, shard.blobs);
-  const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, trace.moved);
-  const children = new ChildOperations({ context, runner, shard, tenant, steps, caller: init, trace });
-  const parts = new PartOperations({ offload: context.offload, tenant, steps, artefact, init, trace, nodeName });
+  const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
+  const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
+  const plain = new HalfmoonRead(steps, shard.blobs);
+  const transactions = new Transactions({ plain, steps, blobs: shard.blobs, locks: held, inherited });
+  const objects = new ObjectOperations(transactions, shard.blobs, init.objectMaxBytes, trace.moved);
+  const transacting = new TransactionOperations(steps, transactions);
+  const locks = new LockOperations({
+    shard,
+    tenant,
+    steps,
+    held,
+    transactions,
+    turns: lockTurns,
+    waitMaxMs: init.wallTimeMs / 2,
+  });
+  const children = new ChildOperations({ context, runner, shard, tenant, steps, transactions, caller: init, trace });
+  const parts = new PartOperations({ offload: context.offload, tenant, steps, transactions, artefact, init, trace, nodeName });
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
     pool,
@@ -39,11 +65,14 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
     perform: (operation, args) =>
       objects.perform(operation, args) ??
       children.perform(operation, args) ??
+      transacting.perform(operation, args) ??
+      locks.perform(operation, args) ??
       parts.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`)),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       children.close();
+      locks.close();
       parts.close();
     },
     onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
@@ -62,5 +91,11 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await objects.close();
-  return end;
+  return { end, effects: effectsOf(end, transactions) };
+}
+
+/** What a trap leaves of a child's part in a transaction: what it has read and locked, but nothing that it wrote. */
+function effectsOf(end: AttemptEnd, transactions: Transactions): TransactionEffects | null {
+  const effects = transactions.effects();
+  return effects !== null && end.kind === "trapped" ? { ...effects, writes: new Map() } : effects;
 }

@@ -13,12 +13,14 @@ import { NeapError } from "../../state/errors.ts";
 import { NO_SEQNUM } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import { Fenced, StepStream } from "../../state/protocols/index.ts";
+import { blobsOf, encodeEffects, type TransactionEffects } from "../../state/txn/index.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import { park } from "./attempt-notes.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
 import { type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
 import { encodeDone, type InstanceDone, payloadBlobs } from "./instance-record.ts";
+import { LockTurns } from "./lock-turns.ts";
 import { toPayload } from "./payloads.ts";
 
 /** Next attempt, or the outcome of the run. */
@@ -29,6 +31,8 @@ interface Result {
   readonly returnValue: number;
   readonly trap: string;
   readonly output: Uint8Array;
+  /** In the caller's transaction. */
+  readonly effects: TransactionEffects | null;
 }
 
 const AGAIN: Verdict = { kind: "again", afterMs: 0 };
@@ -46,7 +50,8 @@ const EMPTY = new Uint8Array(0);
 export class InstanceRun {
   readonly #context: InvocationContext;
   readonly #spec: InstanceSpec;
-  readonly #parts: Omit<Execution, "shard" | "steps">;
+  readonly #parts: Omit<Execution, "shard" | "steps" | "lockTurns">;
+  readonly #lockTurns = new LockTurns();
   readonly #history: InstanceHistory;
   /** Attempts that the host has ended. */
   #ended = 0;
@@ -57,7 +62,7 @@ export class InstanceRun {
   #isLeft = false;
   #endWait: () => void = () => {};
 
-  constructor(parts: Omit<Execution, "shard" | "steps">) {
+  constructor(parts: Omit<Execution, "shard" | "steps" | "lockTurns">) {
     this.#parts = parts;
     this.#context = parts.context;
     this.#spec = parts.spec;
@@ -68,6 +73,7 @@ export class InstanceRun {
     for (;;) {
       const verdict = await this.#attempt().catch((error: unknown) => this.#failed(error));
       if (verdict.kind !== "again") {
+        this.#lockTurns.close();
         return verdict;
       }
       this.#tries += 1;
@@ -93,15 +99,15 @@ export class InstanceRun {
     if (this.#hopeless !== null) {
       return this.#giveUp(shard, steps, this.#hopeless);
     }
-    const end = await execute({ ...this.#parts, shard, steps });
+    const { end, effects } = await execute({ ...this.#parts, shard, steps, lockTurns: this.#lockTurns });
     await this.#history.settle(shard, steps);
     switch (end.kind) {
       case "returned":
         this.#parts.trace.cpuMs += end.cpuMs;
-        return this.#completed(shard, steps, { returnValue: end.value, trap: "", output: end.output });
+        return this.#completed(shard, steps, { returnValue: end.value, trap: "", output: end.output, effects });
       case "trapped":
         this.#parts.trace.cpuMs += end.cpuMs;
-        return this.#completed(shard, steps, { returnValue: 1, trap: end.message, output: EMPTY });
+        return this.#completed(shard, steps, { returnValue: 1, trap: end.message, output: EMPTY, effects });
       case "killed":
         return this.#afterKill(steps, end);
       case "displaced":
@@ -119,17 +125,19 @@ export class InstanceRun {
     if (steps.logged) {
       return this.#logDone(shard, steps, result);
     }
-    const { output } = result;
-    const done: InstanceDone = { ...result, output: { kind: "inline", bytes: output } };
+    const { returnValue, trap, output } = result;
+    const done: InstanceDone = { returnValue, trap, output: { kind: "inline", bytes: output }, transaction: null };
     const { dependency } = steps;
     return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
   }
 
   async #logDone(shard: Shard, steps: StepStream, result: Result): Promise<Verdict> {
-    const { output } = result;
-    const done: InstanceDone = { ...result, output: await toPayload(shard.blobs, output) };
+    const { returnValue, trap, output, effects } = result;
+    const transaction = effects === null ? null : await toPayload(shard.blobs, encodeEffects(effects));
+    const done: InstanceDone = { returnValue, trap, output: await toPayload(shard.blobs, output), transaction };
+    const blobs = [...payloadBlobs(done.output), ...payloadBlobs(transaction), ...blobsOf(effects?.writes)];
     try {
-      const { record } = await steps.done(encodeDone(done), payloadBlobs(done.output));
+      const { record } = await steps.done(encodeDone(done), blobs);
       const { seqnum, timeMs } = record;
       return await this.#committed(shard, { kind: "completed", done, output, seqnum, timeMs, dependency: steps.dependency });
     } catch (error) {
@@ -235,7 +243,7 @@ export class InstanceRun {
     }
     if (init.depth > 0) {
       steps.skipToEnd();
-      return this.#logDone(shard, steps, { returnValue: 1, trap: `ended by the host: ${message}`, output: EMPTY });
+      return this.#logDone(shard, steps, { returnValue: 1, trap: `ended by the host: ${message}`, output: EMPTY, effects: null });
     }
     await park(shard, tenant, instance, message);
     this.#context.log.error(`parked: ${message}`, { tenant, instance });

@@ -172,6 +172,8 @@ class Service implements InvocationService {
       depth: 0,
       callId: request.key?.kind === "callId" ? request.key.value : 0,
       startedMs: clock.now(),
+      root: "",
+      transaction: null,
       childSeed: NO_SEED,
     };
   }

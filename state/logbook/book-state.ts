@@ -11,6 +11,7 @@ import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
 import { type Holder, type Instance, Instances, instanceOfAttemptTag, instanceOfStepTag } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
+import { Locks } from "./locks.ts";
 import type { NewRecord } from "./logbook.ts";
 import { ObjectNames } from "./object-names.ts";
 import { Stream } from "./stream.ts";
@@ -33,6 +34,7 @@ export class BookState {
   readonly streams = new Map<Tag, Stream>();
   readonly names = new ObjectNames();
   readonly instances = new Instances();
+  readonly locks = new Locks();
   /** Nothing below may be read or begun at any more (F11). */
   floor: SeqNum = NO_SEQNUM;
   /** Object streams that have something to collect sooner or later. */
@@ -101,8 +103,34 @@ export class BookState {
       case RecordKind.resumed:
         this.#applyAttempt(kind, this.#unfinished(instanceOfAttemptTag(tags[0])));
         return;
+      case RecordKind.lock:
+      case RecordKind.unlock:
+        this.#applyLock(seqnum, record, timeMs);
+        return;
+      case RecordKind.lockBroken:
+        this.locks.break(tags[0] as Tag);
+        return;
+      case RecordKind.commit:
+      case RecordKind.abort:
+        this.locks.endTransaction(instanceOfStepTag(tags[0]) as InstanceId);
+        return;
       case RecordKind.gc:
         collect(this, decodeCollection(record.data), timeMs, this.#records);
+    }
+  }
+
+  /** The step of a function that found the lock taken has no tag of the lock, and changes nothing. */
+  #applyLock(seqnum: SeqNum, { kind, tags, data }: NewRecord, timeMs: number): void {
+    const [own, tag] = tags;
+    const self = instanceOfStepTag(own);
+    if (self === undefined || tag === undefined) {
+      return;
+    }
+    this.garbage++;
+    if (kind === RecordKind.lock) {
+      this.locks.take(tag, data, { self, seqnum, timeMs, isUnfinished: (id) => this.instances.unfinished.has(id) });
+    } else {
+      this.locks.give(tag, data, self);
     }
   }
 
@@ -128,6 +156,7 @@ export class BookState {
     const instance = this.#unfinished(instanceOfStepTag(tag));
     if (instance !== undefined) {
       this.instances.end(instance, seqnum, timeMs);
+      this.locks.end(instance.id);
       this.garbage++;
     }
   }

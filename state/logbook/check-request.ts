@@ -3,6 +3,7 @@ import { NeapError } from "../errors.ts";
 import { type Tag, tag } from "../ids.ts";
 import { FRAME_MAX_BYTES } from "../journal/journal.ts";
 import { RecordKind } from "./kinds.ts";
+import { lockOf, unlockOf } from "./lock-record.ts";
 import type { AppendRequest, Condition, NewRecord } from "./logbook.ts";
 import { FRAME_MAX_RECORDS } from "./record-codec.ts";
 
@@ -45,9 +46,12 @@ export function tooLarge(sizeBytes: number): NeapError {
   return new NeapError("RECORD_TOO_LARGE", `the request has ${sizeBytes} bytes, a frame holds at most ${FRAME_MAX_BYTES}`);
 }
 
-function checkRecord({ kind, tags, initialCursor, blobs }: NewRecord): void {
+function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): void {
   if (!APPENDABLE.has(kind)) {
     throw new NeapError("BAD_RECORD", `kind is ${kind}, which cannot be appended`);
+  }
+  if (kind === RecordKind.lock || kind === RecordKind.unlock) {
+    checkLock(kind, data);
   }
   if (tags.length > MAX_TAGS) {
     throw new NeapError("BAD_RECORD", `tags holds ${tags.length}, must be at most ${MAX_TAGS}`);
@@ -68,6 +72,15 @@ function checkRecord({ kind, tags, initialCursor, blobs }: NewRecord): void {
     for (const blob of blobs) {
       checkNumber("blob size", blob.sizeBytes);
     }
+  }
+}
+
+/** The index reads it when it is applied, and must not fail then. */
+function checkLock(kind: RecordKind, data: Uint8Array): void {
+  try {
+    (kind === RecordKind.lock ? lockOf : unlockOf)(data);
+  } catch (cause) {
+    throw new NeapError("BAD_RECORD", "the data of a lock record is malformed", { cause });
   }
 }
 

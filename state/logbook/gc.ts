@@ -9,7 +9,7 @@
  *     go after twice the retention.
  */
 import type { SeqNum, Tag } from "../ids.ts";
-import { attemptTag, NAMES_TAG, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
+import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
 import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
 import type { Instance } from "./instances.ts";
@@ -26,6 +26,7 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   book.garbage = 0;
   collectVersions(book, records, drop);
   collectPassed(book, NAMES_TAG, drop);
+  collectLocks(book, drop);
   collectInstances(book, collection, drop);
   collectExpired(book, expiredBefore(collection, timeMs), drop);
 }
@@ -90,6 +91,23 @@ function collectPassed(book: BookState, tag: Tag, drop: Drop): void {
     free(book, tag, drop);
   } else {
     stream.collectBefore(book.floor, drop);
+  }
+}
+
+/** Of a held lock the last records stay: conditions name them. */
+function collectLocks(book: BookState, drop: Drop): void {
+  for (const tag of book.locks.streams) {
+    const hold = holdTag(tag.slice(LOCK_TAG_PREFIX.length));
+    if (book.locks.held.has(tag)) {
+      book.streams.get(tag)?.collectBefore(book.floor, drop);
+      book.streams.get(hold)?.collectBefore(book.floor, drop);
+    } else {
+      collectPassed(book, tag, drop);
+      collectPassed(book, hold, drop);
+      if (!book.streams.has(tag) && !book.streams.has(hold)) {
+        book.locks.streams.delete(tag);
+      }
+    }
   }
 }
 

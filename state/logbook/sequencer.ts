@@ -168,7 +168,7 @@ export class Sequencer {
       this.#index.apply(book, record, timeMs, offset, (offsets[i + 1] ?? frame.length) - offset, holder);
     }
     this.#outbox.gathered(frame.length - start);
-    if (book !== null && this.#turns.size > 0) {
+    if (book !== null) {
       this.#endTurns(book, records);
     }
     this.#faults.at("append:after");
@@ -243,13 +243,18 @@ export class Sequencer {
   }
 
   #endTurns(book: BookState, records: readonly NewRecord[]): void {
-    const turns = this.#turns.get(book);
-    if (turns !== undefined && turns.size > 0) {
-      for (const record of records) {
-        for (const tag of record.tags) {
-          turns.appended(tag);
-        }
+    const changed = book.locks.takeChanged();
+    const turns = this.#turns.size > 0 ? this.#turns.get(book) : undefined;
+    if (turns === undefined || turns.size === 0) {
+      return;
+    }
+    for (const record of records) {
+      for (const tag of record.tags) {
+        turns.appended(tag);
       }
+    }
+    for (const tag of changed) {
+      turns.changed(tag);
     }
   }
 }

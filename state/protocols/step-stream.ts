@@ -38,6 +38,8 @@ export interface Step {
   readonly tags?: readonly Tag[];
   /** Besides the own position. */
   readonly when?: readonly Condition[];
+  /** Whether another attempt may have met a condition here that failed; preset: whether this one has conditions. */
+  readonly mayConflict?: boolean;
   readonly blobs?: readonly BlobRefLike[];
   /** Ordered with the step and before it, or not at all: records that are no steps. */
   readonly before?: readonly NewRecord[];
@@ -359,7 +361,7 @@ export class StepStream {
       }
       this.#origin = { kind: "pinned", pins: this.#origin.pins };
     }
-    const expectsConflict = step.when !== undefined && step.when.length > 0;
+    const expectsConflict = step.mayConflict ?? (step.when !== undefined && step.when.length > 0);
     const sameKind = record.kind === step.kind || (expectsConflict && record.kind === RecordKind.conflict);
     if (record.kind === RecordKind.done && step.kind !== RecordKind.done) {
       throw this.fence(new Fenced("closed", "the instance is done"));

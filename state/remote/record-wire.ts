@@ -1,8 +1,23 @@
 /** Records, conditions and outcomes as they cross, and back. What comes back is checked by the ids' own constructors. */
 import { NeapError } from "../errors.ts";
 import { type BlobName, type InstanceId, isName, logBookId, quote, seqNum, TAG_MAX_BYTES, type Tag, tag } from "../ids.ts";
-import type { AppendRequest, AppendResult, Condition, LogRecord, NewRecord, UnfinishedInstance } from "../logbook/logbook.ts";
-import type { WireAppendResult, WireCondition, WireNewRecord, WireRecord, WireUnfinished } from "./shard-methods.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  Condition,
+  HeldLock,
+  LogRecord,
+  NewRecord,
+  UnfinishedInstance,
+} from "../logbook/logbook.ts";
+import type {
+  WireAppendResult,
+  WireCondition,
+  WireHeldLock,
+  WireNewRecord,
+  WireRecord,
+  WireUnfinished,
+} from "./shard-methods.ts";
 
 export function recordToWire(record: LogRecord): WireRecord {
   return [record.seqnum, record.kind, record.tags.map(tagToWire), record.timeMs, asBuffer(record.data)];
@@ -83,6 +98,14 @@ export function unfinishedToWire({ book, instance, attempts, parked }: Unfinishe
 
 export function unfinishedFromWire([book, instance, attempts, parked]: WireUnfinished): UnfinishedInstance {
   return { book: logBookId(book), instance: instanceId(instance), attempts, parked };
+}
+
+export function heldLockToWire({ name, holder, root, token, sinceMs, count, parked }: HeldLock): WireHeldLock {
+  return [name, holder, root, token, sinceMs, count, parked];
+}
+
+export function heldLockFromWire([name, holder, root, token, sinceMs, count, parked]: WireHeldLock): HeldLock {
+  return { name, holder: instanceId(holder), root: instanceId(root), token: seqNum(token), sinceMs, count, parked };
 }
 
 /** @throws BAD_NAME unless it could be the name of a blob; a path never is */

@@ -1,10 +1,13 @@
 /** A sandbox pool whose guests are functions of the test, so that a test can stop the world between any two operations. */
 import {
+  beginArgs,
   callAwaitArgs,
   callAwaitReply,
   callStartArgs,
   GuestError,
   guestStateBytes,
+  lockArgs,
+  lockReply,
   Operation,
   objectDeleteArgs,
   objectListArgs,
@@ -19,6 +22,7 @@ import {
   sleepArgs,
 } from "../../host/abi/operations.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
 /** What a guest's `main` does; the number is its return value. */
 export type Script = (guest: ScriptedGuest) => Promise<number | undefined>;
@@ -167,6 +171,49 @@ export class ScriptedGuest implements SandboxCall {
     await this.#request(Operation.sleep, sleepArgs.encode(durationMs));
   }
 
+  sync(): void {
+    this.#post(Operation.sync, EMPTY);
+  }
+
+  fence(): void {
+    this.#post(Operation.fence, EMPTY);
+  }
+
+  /** The code of the answer. */
+  async transaction(isolation: Isolation = "serializable"): Promise<number> {
+    return (await this.#request(Operation.transactionBegin, beginArgs.encode(ISOLATIONS.indexOf(isolation) & 0xff))).code;
+  }
+
+  /** "committed", what conflicted, or the code of the answer. */
+  async commit(): Promise<string> {
+    const { code, bytes } = await this.#request(Operation.transactionCommit, EMPTY);
+    return code === 1 ? "committed" : code === GuestError.conflict ? Buffer.from(bytes).toString() : `${code}`;
+  }
+
+  async abort(): Promise<number> {
+    return (await this.#request(Operation.transactionAbort, EMPTY)).code;
+  }
+
+  /** The token, or the code of the answer. */
+  lock(name: string): Promise<number> {
+    return this.#lock(Operation.lock, name);
+  }
+
+  /** The token, 0 when another call holds it, or the code of the answer. */
+  tryLock(name: string): Promise<number> {
+    return this.#lock(Operation.lockTry, name);
+  }
+
+  /** The code of the answer. */
+  async unlock(name: string): Promise<number> {
+    return (await this.#request(Operation.unlock, lockArgs.encode(name))).code;
+  }
+
+  async #lock(operation: Operation, name: string): Promise<number> {
+    const { code, bytes } = await this.#request(operation, lockArgs.encode(name));
+    return code < 0 ? code : lockReply.decode(bytes).token;
+  }
+
   /** A storage part, as host/abi runs it. */
   async part(key: string, tableIndex: number): Promise<number> {
     const offer = await this.#request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
@@ -215,6 +262,9 @@ export class ScriptedGuest implements SandboxCall {
 
   async #read(operation: Operation, key: string): Promise<{ text: string | null; version: number }> {
     const { code, bytes } = await this.#request(operation, objectReadArgs.encode({ key, offset: 0, maxBytes: 2 ** 20 }));
+    if (code === GuestError.tooLarge) {
+      return { text: "too large", version: 0 };
+    }
     const { version, slice } = objectReadReply.decode(bytes);
     return { text: code === GuestError.notFound ? null : Buffer.from(slice).toString(), version };
   }

@@ -1,7 +1,10 @@
 import {
   call,
+  fence,
   input,
   inputBytes,
+  Isolation,
+  lock,
   log,
   now,
   objects,
@@ -12,11 +15,16 @@ import {
   sleep,
   start,
   storage,
+  sync,
   toBytes,
   toText,
+  transaction,
+  tryLock,
+  unlock,
 } from "../../../../guest-sdk/assembly";
 
 let found: i64 = 0;
+let tries: i32 = 0;
 
 /** Uses all of the SDK, one line of output per thing. */
 export function main(): i32 {
@@ -61,6 +69,27 @@ export function main(): i32 {
       " " +
       found.toString(),
   );
+
+  const version = objects.getVersion("n");
+  const set = objects.compareAndSet("n", version, "9");
+  line("set", version.text! + " " + set.toString() + " " + objects.compareAndSet("n", version, "8").toString());
+  sync();
+  fence();
+  transaction.run(Isolation.Serializable, () => {
+    tries++;
+    objects.put("in", "once");
+    transaction.run(Isolation.Snapshot, () => objects.put("inner", "once"));
+  });
+  line("run", tries.toString() + " " + objects.get("in")! + " " + objects.get("inner")!);
+  transaction.begin(Isolation.ReadAtomic);
+  objects.put("in", "twice");
+  transaction.abort();
+  transaction.begin(Isolation.Snapshot);
+  line("refused", transaction.commit().toString() + " " + transaction.conflict() + " " + objects.get("in")!);
+  const token = lock("l");
+  line("lock", (token > 0).toString() + " " + (lock("l") > 0).toString() + " " + tryLock("taken").toString());
+  unlock("l");
+  unlock("l");
 
   const time = now();
   line("clock", (now() > time).toString() + " " + (Date.now() >= 1000).toString());

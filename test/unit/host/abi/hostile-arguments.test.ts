@@ -16,6 +16,7 @@ const WRITES: Readonly<Record<string, { ranges?: [number, number][]; numbers?: [
   "neap.object_read_for_update": { ranges: [[2, 3]], numbers: [[4, 8]] },
   "neap.object_list": { ranges: [[4, 5]] },
   "neap.call_await": { ranges: [[1, 2]], numbers: [[3, 4]] },
+  "neap.transaction_conflict": { ranges: [[0, 1]] },
   "neap.random_fill": { ranges: [[0, 1]] },
 };
 
