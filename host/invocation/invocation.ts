@@ -1,5 +1,6 @@
 /** The contract of the invocation layer, as the HTTP routes see it. */
 import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import type { HeldLock } from "../../state/logbook/index.ts";
 
 export interface CallRequest {
   readonly tenant: LogBookId;
@@ -87,4 +88,8 @@ export interface Invocations {
   unfinished(tenant: LogBookId): Promise<readonly { instance: InstanceId; attempts: number; parked: boolean }[]>;
   /** Lets a parked instance run again. @throws UNKNOWN_INSTANCE */
   resume(instance: InstanceId, tenant: LogBookId): Promise<void>;
+  /** Locks that are held, in the order of their names. */
+  locks(tenant: LogBookId): Promise<readonly HeldLock[]>;
+  /** Takes a lock from whoever holds it; durable when it resolves. @throws UNKNOWN_LOCK when nobody holds it */
+  breakLock(name: string, tenant: LogBookId): Promise<void>;
 }

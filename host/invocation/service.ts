@@ -9,7 +9,7 @@
  */
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
-import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { awaitDone } from "./await-done.ts";
@@ -26,6 +26,7 @@ import { encodeInit, type InstanceInit, initOf, NO_SEED, payloadBlobs } from "./
 import { InstanceRun } from "./instance-run.ts";
 import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
+import { breakLock, heldLocks } from "./lock-administration.ts";
 import { fromPayload, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
@@ -111,6 +112,14 @@ class Service implements InvocationService {
 
   resume(instance: InstanceId, tenant: LogBookId): Promise<void> {
     return this.#recovery.resume(instance, tenant);
+  }
+
+  async locks(tenant: LogBookId): Promise<readonly HeldLock[]> {
+    return heldLocks(await this.#shard(), tenant);
+  }
+
+  async breakLock(name: string, tenant: LogBookId): Promise<void> {
+    await breakLock(await this.#shard(), tenant, name);
   }
 
   startRecovery(intervalMs: number): void {

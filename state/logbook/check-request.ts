@@ -50,7 +50,7 @@ function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): voi
   if (!APPENDABLE.has(kind)) {
     throw new NeapError("BAD_RECORD", `kind is ${kind}, which cannot be appended`);
   }
-  if (kind === RecordKind.lock || kind === RecordKind.unlock) {
+  if ((kind === RecordKind.lock || kind === RecordKind.unlock) && tags.length > 1) {
     checkLock(kind, data);
   }
   if (tags.length > MAX_TAGS) {

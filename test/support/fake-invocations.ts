@@ -15,6 +15,7 @@ import type { ModuleHash } from "../../host/modules/artefact.ts";
 import type { Functions, FunctionVersion } from "../../host/modules/functions.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
+import type { HeldLock } from "../../state/logbook/index.ts";
 
 /** What a fake function does with a request: its result, or any other answer. */
 export type FakeFunction = (
@@ -32,6 +33,7 @@ interface FakeCall {
 
 /** Runs functions that are TypeScript; keeps the calls that have an id, a key or are asynchronous. */
 export class FakeInvocations implements Invocations {
+  readonly heldLocks: HeldLock[] = [];
   readonly functions = new Map<string, FakeFunction>();
   readonly calls: CallRequest[] = [];
   readonly parked = new Set<InstanceId>();
@@ -87,6 +89,18 @@ export class FakeInvocations implements Invocations {
     if (!this.parked.delete(instance)) {
       throw new NeapError("UNKNOWN_INSTANCE", `no instance has the id ${instance}`);
     }
+  }
+
+  async locks(): Promise<readonly HeldLock[]> {
+    return this.heldLocks;
+  }
+
+  async breakLock(name: string): Promise<void> {
+    const index = this.heldLocks.findIndex((lock) => lock.name === name);
+    if (index < 0) {
+      throw new NeapError("UNKNOWN_LOCK", `nobody holds a lock ${JSON.stringify(name)}`);
+    }
+    this.heldLocks.splice(index, 1);
   }
 
   #finish(call: FakeCall, made: Partial<CallResult> | CallAnswer): CallAnswer {
