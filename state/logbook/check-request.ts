@@ -2,6 +2,7 @@
 import { NeapError } from "../errors.ts";
 import { type Tag, tag } from "../ids.ts";
 import { FRAME_MAX_BYTES } from "../journal/journal.ts";
+import { LOCK_TAG_PREFIX } from "../tags.ts";
 import { RecordKind } from "./kinds.ts";
 import { lockOf, unlockOf } from "./lock-record.ts";
 import type { AppendRequest, Condition, NewRecord } from "./logbook.ts";
@@ -14,6 +15,7 @@ const MAX_CONDITIONS = 4_095;
 
 /** Kinds that only the shard itself appends. */
 const OWN_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.epoch, RecordKind.gc]);
+const LOCK_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.lock, RecordKind.unlock, RecordKind.lockBroken]);
 const APPENDABLE: ReadonlySet<RecordKind> = new Set(Object.values(RecordKind).filter((kind) => !OWN_KINDS.has(kind)));
 
 /**
@@ -50,8 +52,8 @@ function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): voi
   if (!APPENDABLE.has(kind)) {
     throw new NeapError("BAD_RECORD", `kind is ${kind}, which cannot be appended`);
   }
-  if ((kind === RecordKind.lock || kind === RecordKind.unlock) && tags.length > 1) {
-    checkLock(kind, data);
+  if (LOCK_KINDS.has(kind)) {
+    checkLock(kind, tags, data);
   }
   if (tags.length > MAX_TAGS) {
     throw new NeapError("BAD_RECORD", `tags holds ${tags.length}, must be at most ${MAX_TAGS}`);
@@ -75,12 +77,23 @@ function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): voi
   }
 }
 
-/** The index reads it when it is applied, and must not fail then. */
-function checkLock(kind: RecordKind, data: Uint8Array): void {
+/** The index reads it when it is applied, and must not fail then. A step that found its lock taken has no lock's tag, and no data. */
+function checkLock(kind: RecordKind, tags: readonly Tag[], data: Uint8Array): void {
+  const lock = kind === RecordKind.lockBroken ? tags[0] : tags[1];
+  if (kind === RecordKind.lock && lock === undefined) {
+    return;
+  }
+  if (lock?.startsWith(LOCK_TAG_PREFIX) !== true) {
+    throw new NeapError("BAD_RECORD", `a record of kind ${kind} has no lock's tag at its place in tags`);
+  }
   try {
-    (kind === RecordKind.lock ? lockOf : unlockOf)(data);
+    if (kind === RecordKind.lock) {
+      lockOf(data);
+    } else if (kind === RecordKind.unlock) {
+      unlockOf(data);
+    }
   } catch (cause) {
-    throw new NeapError("BAD_RECORD", "the data of a lock record is malformed", { cause });
+    throw new NeapError("BAD_RECORD", `the data of a record of kind ${kind} is malformed`, { cause });
   }
 }
 

@@ -28,7 +28,7 @@ export function encodeUnlock(owner: LockOwner): Uint8Array {
 /** From a `lock` record that has its lock's tag. @throws RangeError when it is malformed */
 export function lockOf(data: Uint8Array): LockTaking {
   const r = new ByteReader(decodeStep(data).payload);
-  return { ...readOwner(r), root: r.text() as InstanceId, token: r.f64() as SeqNum };
+  return { ...readOwner(r), root: readInstance(r), token: r.f64() as SeqNum };
 }
 
 /** From an `unlock` record. @throws RangeError when it is malformed */
@@ -42,5 +42,13 @@ function writeOwner({ instance, inTransaction }: LockOwner): ByteWriter {
 
 function readOwner(r: ByteReader): LockOwner {
   const inTransaction = r.u8() === 1;
-  return { inTransaction, instance: r.text() as InstanceId };
+  return { inTransaction, instance: readInstance(r) };
+}
+
+function readInstance(r: ByteReader): InstanceId {
+  const id = r.text();
+  if (id === "") {
+    throw new RangeError("an instance id is empty");
+  }
+  return id as InstanceId;
 }
