@@ -175,7 +175,9 @@ describe("F37: functions called inside a transaction run in it", () => {
         guest.put(`n/${i}`, "y".repeat(4000));
       }
       const { text: seen } = await guest.call("child");
-      guest.output(`${seen} ${(await guest.get("back"))?.length} ${await guest.commit()} ${(await guest.get("back/39"))?.length}`);
+      guest.output(
+        `${seen} ${(await guest.get("back"))?.length} ${await guest.commit()} ${(await guest.get("back/39"))?.length}`,
+      );
       return 0;
     });
     expect(await host.told({ functionName: "caller" })).toBe("0 50000 4000 50000 committed 4000");
