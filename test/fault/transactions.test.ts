@@ -74,7 +74,9 @@ async function openAccounts(worlds: Worlds): Promise<void> {
 }
 
 describe("[56] transactions under crashes", () => {
-  it("a crash at every fault point of a commit leaves all of it or nothing, and in the end all of it", { timeout: 300_000 }, async () => {
+  it("a crash at every fault point of a commit leaves all of it or nothing, and in the end all of it", {
+    timeout: 300_000,
+  }, async () => {
     const requests = ["open ada 100", "open bob 0", "move ada bob 30", "move bob ada 100", "total"];
     const expected = ["0 ada 100", "0 bob 0", "0 ada 70, bob 30", "1 bob has 30", "0 100"];
     const points = { passed: 0 };
