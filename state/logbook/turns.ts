@@ -43,13 +43,13 @@ export class Turns {
     const { promise, resolve } = Promise.withResolvers<() => void>();
     const grant = () => resolve(() => this.#leave(tag, turned));
     const turned: Turned = { owner, gate, grant, isGranted: false, cancelTimer: NO_TIMER };
-    const queue = this.#queues.get(tag);
-    if (queue === undefined) {
-      this.#queues.set(tag, [turned]);
-    } else {
-      queue.push(turned);
+    const queue = this.#queues.get(tag) ?? [];
+    if (queue.length === 0) {
+      this.#queues.set(tag, queue);
     }
-    this.changed(tag);
+    queue.push(turned);
+    consider(turned, queue.length === 1);
+    this.#limit(tag, queue);
     return promise;
   }
 
@@ -65,11 +65,8 @@ export class Turns {
   changed(tag: Tag): void {
     const queue = this.#queues.get(tag) ?? [];
     for (const turned of queue) {
-      const gate = turned.isGranted ? "wait" : turned.gate();
-      if (gate === "now" || (gate === "first" && turned === queue[0])) {
-        turned.isGranted = true;
-        turned.grant();
-      }
+      consider(turned, turned === queue[0]);
+      // Behind it only those whose gate may say "now" need to be asked.
       if (turned.gate === OPEN) {
         break;
       }
@@ -108,5 +105,13 @@ export class Turns {
     } else if (index === 0) {
       this.changed(tag);
     }
+  }
+}
+
+function consider(turned: Turned, isFirst: boolean): void {
+  const gate = turned.isGranted ? "wait" : turned.gate();
+  if (gate === "now" || (gate === "first" && isFirst)) {
+    turned.isGranted = true;
+    turned.grant();
   }
 }

@@ -288,8 +288,10 @@ export class StepStream {
       ...(step.blobs !== undefined && step.blobs.length > 0 && { blobs: step.blobs }),
     };
     const unlogged = origin.kind === "unlogged";
-    const first = unlogged ? [origin.init()] : [];
-    const records = step.before === undefined ? [...first, record] : [...first, ...step.before, record];
+    const records = unlogged ? [origin.init(), record] : [record];
+    if (step.before !== undefined) {
+      records.splice(-1, 0, ...step.before);
+    }
     this.#appending = true;
     try {
       return await this.book.append({ records, when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when] });

@@ -15,7 +15,7 @@ export type Isolation = "serializable" | "snapshot" | "readAtomic";
 
 /** Objects that one transaction reads (serializable only) and writes, together. */
 export const TRANSACTION_MAX_OBJECTS = 1_000;
-/** Of their keys and values, as the commit's records hold them: it is one frame. */
+/** Of their keys and values, with what a record costs besides: the commit is one frame. */
 export const TRANSACTION_MAX_BYTES = 1_000_000;
 /** Values too large for a record. They are named by the record that starts a child, which names at most 255. */
 export const TRANSACTION_MAX_BLOBS = 200;

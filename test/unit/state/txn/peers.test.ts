@@ -115,6 +115,24 @@ describe("peers of one instance", () => {
   });
 });
 
+describe("[55] a lock that several have seen free", () => {
+  it("is taken by one of them; the others learn it from a CONFLICT, and their cursor has moved", async () => {
+    const test = await openTestShard();
+    const book = test.shard.book(BOOK);
+    const seen = await book.lock("l");
+    const outcomes: string[] = [];
+    for (const name of ["a", "b", "c"]) {
+      const peer = new Peer(test, name, await init(book, name));
+      outcomes.push((await peer.locks.take("l", seen, null)).kind);
+      expect(peer.steps.cursor).toBe(await book.tail());
+    }
+    expect(outcomes).toEqual(["taken", "busy", "busy"]);
+    expect((await book.locks()).locks).toMatchObject([{ name: "l", holder: "a", count: 1 }]);
+    const { records } = await book.readStream(stepTag("c" as InstanceId), 1);
+    expect(records.map(({ kind }) => kind)).toEqual([RecordKind.conflict]);
+  });
+});
+
 describe("[54] collection", () => {
   it("keeps nothing of locks that are free, and the last records of those that are held", async () => {
     const test = await openTestShard({ options: { garbageMin: 1 } });
