@@ -23,6 +23,7 @@ export const HOST_ERRORS = {
   UNKNOWN_ROUTE: { fault: "caller", retry: "never", status: 404, meaning: "No such path, or not with this verb." },
   UNKNOWN_FUNCTION: { fault: "caller", retry: "never", status: 404, meaning: "The tenant has no function of this name." },
   UNKNOWN_CALL: { fault: "caller", retry: "never", status: 404, meaning: "No call has this id." },
+  UNKNOWN_LOCK: { fault: "caller", retry: "never", status: 404, meaning: "Nobody holds a lock of this name." },
   UNKNOWN_INSTANCE: { fault: "caller", retry: "never", status: 404, meaning: "No instance has this id." },
   UNKNOWN_OBJECT: { fault: "caller", retry: "never", status: 404, meaning: "The object does not exist." },
   CALL_ID_TAKEN: { fault: "caller", retry: "never", status: 409, meaning: "The call id was used for another function or input." },

@@ -13,10 +13,18 @@ export const keyTag = (functionName: string, key: string): Tag => tag(`k/${funct
 export const callIdTag = (id: number): Tag => tag(`c/${id}`);
 /** The registry entries of a function. */
 export const functionTag = (name: string): Tag => tag(`f/${name}`);
+/** Every record that creates or deletes an object, of any name: what a list depends on. The owner adds it. */
+export const NAMES_TAG: Tag = tag("n/");
+/** The LOCK, UNLOCK and LOCK_BROKEN records of a lock. */
+export const lockTag = (name: string): Tag => tag(`${LOCK_TAG_PREFIX}${name}`);
+/** The records that begin or break a hold of a lock: its last one is the token of whoever holds it. */
+export const holdTag = (name: string): Tag => tag(`${HOLD_TAG_PREFIX}${name}`);
 
 /** A stream that a guest names: of the tenant's LogBook, and of no stream of the host's (F36). */
 export const guestTag = (name: string): Tag => tag(`u/${name}`);
 
+export const LOCK_TAG_PREFIX = "l/";
+export const HOLD_TAG_PREFIX = "h/";
 export const OBJECT_TAG_PREFIX = "o/";
 export const STEP_TAG_PREFIX = "i/";
 export const GUEST_TAG_PREFIX = "u/";

@@ -13,6 +13,10 @@ export const CONFLICT: i32 = -6;
 export const CLOSED: i32 = -20;
 export const TRIMMED: i32 = -21;
 export const GAP: i32 = -22;
+export const IN_TRANSACTION: i32 = -40;
+export const NO_TRANSACTION: i32 = -41;
+export const OPEN_CALLS: i32 = -42;
+export const NOT_HELD: i32 = -43;
 
 @external("neap", "input_size")
 export declare function inputSize(): i32;
@@ -68,6 +72,24 @@ export declare function logAwaitNext(tag: usize, tagLength: i32, min: i64, timeo
 export declare function logTail(tag: usize, tagLength: i32, tail: usize): i32;
 @external("neap", "log_trim")
 export declare function logTrim(tag: usize, tagLength: i32, upTo: i64): i32;
+@external("neap", "sync")
+export declare function sync(): void;
+@external("neap", "fence")
+export declare function fence(): void;
+@external("neap", "transaction_begin")
+export declare function transactionBegin(isolation: i32): i32;
+@external("neap", "transaction_commit")
+export declare function transactionCommit(): i32;
+@external("neap", "transaction_conflict")
+export declare function transactionConflict(pointer: usize, capacity: i32): i32;
+@external("neap", "transaction_abort")
+export declare function transactionAbort(): i32;
+@external("neap", "lock")
+export declare function lock(name: usize, nameLength: i32): i64;
+@external("neap", "lock_try")
+export declare function lockTry(name: usize, nameLength: i32): i64;
+@external("neap", "unlock")
+export declare function unlock(name: usize, nameLength: i32): i32;
 
 @external("neap", "clock_now")
 export declare function clockNow(): i64;

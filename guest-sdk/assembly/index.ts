@@ -2,7 +2,10 @@
 export { toBytes, toText } from "./bytes";
 export { call, CallOutcome, post, select, sleep, spawn, start, startBound, startBytes, StartedCall } from "./calls";
 export { input, inputBytes, log, output, outputBytes } from "./io";
+export { lock, tryLock, unlock } from "./lock";
 export { Append, Condition, LogRead, LogRecord, LogTail, logbook, MAX_SEQNUM } from "./logbook";
-export { objects } from "./objects";
+export { objects, Version } from "./objects";
 export { storage } from "./storage";
+export { fence, sync } from "./sync";
 export { now, random, randomBytes } from "./time-random";
+export { Isolation, transaction } from "./transaction";

@@ -12,6 +12,21 @@ import * as host from "./host";
 const FIRST_READ_BYTES: i32 = 4096;
 const LIST_PAGE_BYTES: i32 = 16384;
 
+/** An object at the moment of the call, for `objects.compareAndSet`. */
+export class Version {
+  constructor(
+    /** null when there was no such object. */
+    readonly bytes: Uint8Array | null,
+    readonly number: i64,
+  ) {}
+
+  /** `bytes` as text. */
+  get text(): string | null {
+    const bytes = this.bytes;
+    return bytes === null ? null : toText(bytes);
+  }
+}
+
 export namespace objects {
   /** The object's text, or null when there is no such object. */
   export function get(key: string): string | null {
@@ -49,6 +64,35 @@ export namespace objects {
     );
     if (size < 0) return -1;
     return offset < size ? <i32>min<i64>(size - offset, buffer.byteLength) : 0;
+  }
+
+  /** The object with its version. */
+  export function getVersion(key: string): Version {
+    const name = toBytes(key);
+    const version = memory.data(8, 8);
+    let room = new Uint8Array(FIRST_READ_BYTES);
+    while (true) {
+      const sizeBytes = checked(
+        host.objectRead(name.dataStart, name.byteLength, 0, room.dataStart, room.byteLength, version),
+        "objects.getVersion",
+        key,
+      );
+      if (sizeBytes < 0) return new Version(null, load<i64>(version));
+      if (sizeBytes <= room.byteLength) return new Version(room.subarray(0, <i32>sizeBytes), load<i64>(version));
+      room = new Uint8Array(<i32>sizeBytes);
+    }
+  }
+
+  /**
+   * Writes the object only if it is still at `version`. To change an object whatever it holds, `update` is simpler.
+   *
+   * @returns whether it was written; if not, another call has changed or removed it since
+   */
+  export function compareAndSet(key: string, version: Version, text: string): bool {
+    const name = toBytes(key);
+    const bytes = toBytes(text);
+    const outcome = host.objectUpdate(name.dataStart, name.byteLength, bytes.dataStart, bytes.byteLength, version.number);
+    return outcome != host.CONFLICT && checked(outcome, "objects.compareAndSet", key) > 0;
   }
 
   /** Size of the object in bytes, or -1 when there is no such object. */
@@ -148,6 +192,6 @@ export namespace objects {
 /** Passes sizes and "not found" on; a key or value that may not be is a mistake of the program and ends the call. */
 function checked(code: i64, what: string, key: string): i64 {
   if (code == host.INVALID) throw new Error(what + ": '" + key + "' is not a key: 1 to 1024 bytes without control characters");
-  if (code == host.TOO_LARGE) throw new Error(what + ": the value of '" + key + "' is larger than this host allows");
+  if (code == host.TOO_LARGE) throw new Error(what + ": '" + key + "': the value, or the open transaction, is larger than this host allows");
   return code;
 }

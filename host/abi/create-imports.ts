@@ -6,9 +6,11 @@ import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
 import { io } from "./io.ts";
+import { locks } from "./locks.ts";
 import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
+import { transactions } from "./transactions.ts";
 
 /** All imports of all groups, by "module.name". */
 export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImport["run"]>> => ({
@@ -17,6 +19,8 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...calls(guest),
   ...parts(guest),
   ...log(guest),
+  ...transactions(guest),
+  ...locks(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
 });

@@ -118,6 +118,9 @@ export const objects = (guest: Guest) => ({
     // One at least, which tells "no more" from "too little room".
     const limit = Math.max(1, Math.min(LIST_ENTRIES_MAX, Math.floor(byteLength / LIST_ENTRY_MIN_BYTES)));
     const reply = await request(guest, Operation.objectList, objectListArgs.encode({ prefix, after, limit }));
+    if (reply.code < 0) {
+      return reply.code;
+    }
     return writeEntries(guestBytes(guest, "object_list: buffer", pointer, capacity), objectListReply.decode(reply.bytes));
   },
 });

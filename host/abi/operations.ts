@@ -22,6 +22,14 @@ export const Operation = {
   partShip: 12,
   /** The part has ended here (after Placement.local). */
   partEnd: 13,
+  sync: 40,
+  fence: 41,
+  transactionBegin: 42,
+  transactionCommit: 43,
+  transactionAbort: 44,
+  lock: 45,
+  lockTry: 46,
+  unlock: 47,
   logAppend: 20,
   logReadPrev: 21,
   logReadNext: 22,
@@ -46,7 +54,7 @@ export const GuestError = {
   notFound: -1,
   /** A key, name or size is out of range. */
   invalid: -2,
-  /** Calls cannot be started or awaited inside a storage part. */
+  /** Not possible inside a storage part: calls, transactions, locks. */
   notInPart: -3,
   /** No function of that name. */
   unknownFunction: -4,
@@ -60,6 +68,14 @@ export const GuestError = {
   trimmed: -21,
   /** The stream is shorter than the condition says. */
   gap: -22,
+  /** A transaction is open already: this function's, or that of a caller. */
+  inTransaction: -40,
+  /** No transaction is open that this function has begun. */
+  noTransaction: -41,
+  /** Calls that were started in the transaction have not been awaited. */
+  openCalls: -42,
+  /** This function does not hold the lock. */
+  notHeld: -43,
 } as const;
 
 export const Placement = { local: 0, ship: 1 } as const;
@@ -268,3 +284,21 @@ export const callSelectArgs = {
 };
 
 export const callCancelArgs = callAwaitArgs;
+
+/** `isolation`: index into ISOLATIONS. Reply code 0: begun. */
+export const beginArgs = {
+  encode: (isolation: number) => new ByteWriter(8).u8(isolation).view(),
+  decode: (bytes: Uint8Array) => ({ isolation: new ByteReader(bytes).u8() }),
+};
+
+/** Of lock, lockTry and unlock. */
+export const lockArgs = {
+  encode: (name: string) => new ByteWriter(64).text(name).view(),
+  decode: (bytes: Uint8Array) => ({ name: new ByteReader(bytes).text() }),
+};
+
+/** The bytes of a lock or lockTry reply of code 1, or of lockTry's code 0: taken by others, token 0. */
+export const lockReply = {
+  encode: (token: number) => new ByteWriter(8).f64(token).view(),
+  decode: (bytes: Uint8Array) => ({ token: new ByteReader(bytes).f64() }),
+};

@@ -1,7 +1,7 @@
-/** Native routes for the administrator: unfinished instances, the node's state, metrics, health. */
+/** Native routes for the administrator: unfinished instances, locks, the node's state, metrics, health. */
 import type { FastifyInstance } from "fastify";
 import { NeapError } from "../../state/errors.ts";
-import { quote } from "../../state/ids.ts";
+import { objectKey, quote } from "../../state/ids.ts";
 import { mustAct, mustActForAll } from "./access.ts";
 import type { HttpContext } from "./context.ts";
 import { instanceField, tenantField } from "./fields.ts";
@@ -13,6 +13,14 @@ interface InstancesPath {
 
 interface InstancePath {
   Params: { tenant: string; instance: string };
+}
+
+interface TenantPath {
+  Params: { tenant: string };
+}
+
+interface LockPath {
+  Params: { tenant: string; "*": string };
 }
 
 export function registerNodeRoutes(app: FastifyInstance, context: HttpContext): void {
@@ -33,6 +41,28 @@ export function registerNodeRoutes(app: FastifyInstance, context: HttpContext): 
     const instance = instanceField(request.params.instance);
     await invocations.resume(instance, tenant);
     return reply.code(202).send({ instance });
+  });
+
+  app.get<TenantPath>("/v1/tenants/:tenant/locks", async (request) => {
+    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+    const locks = await invocations.locks(tenant);
+    return {
+      locks: locks.map(({ name, holder, root, token, sinceMs, count, parked }) => ({
+        name,
+        holder,
+        root,
+        token,
+        sinceMs,
+        count,
+        parked,
+      })),
+    };
+  });
+
+  app.delete<LockPath>("/v1/tenants/:tenant/locks/*", async (request, reply) => {
+    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+    await invocations.breakLock(objectKey(request.params["*"]), tenant);
+    return reply.code(204).send();
   });
 
   app.get("/v1/status", (request) => {

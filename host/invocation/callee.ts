@@ -37,7 +37,7 @@ export class Callees {
       return version;
     } catch (error) {
       if (hasCode(error, "UNKNOWN_FUNCTION") || hasCode(error, "BAD_NAME")) {
-        this.#steps.read({ kind: "noFunction", name: functionName });
+        this.#steps.read({ kind: "noFunction", name: functionName }, cursor);
         return null;
       }
       throw error;
@@ -47,7 +47,7 @@ export class Callees {
   async init(
     version: FunctionVersion,
     input: Uint8Array,
-    own: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth">,
+    own: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction">,
   ): Promise<InstanceInit> {
     const { random, clock, limits } = this.#context;
     const { forbidPushDown, wallTimeMs, outputMaxBytes, objectMaxBytes } = this.#caller;

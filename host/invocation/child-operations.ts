@@ -6,6 +6,7 @@ import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint } from "../../state/logbook/step-record.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
+import { blobsOf, decodeEffects, encodeInherited, type InheritedTransaction, type Transactions } from "../../state/txn/index.ts";
 import {
   callAwaitArgs,
   callAwaitReply,
@@ -31,6 +32,7 @@ import {
 } from "./context.ts";
 import { childPins, encodeInit, type InstanceInit, initOf, payloadBlobs } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
+import { fromPayload, toPayload } from "./payloads.ts";
 import { type Contender, selectFirst } from "./select-step.ts";
 
 /** A started call: its outcome to come, or the code its await answers. */
@@ -40,6 +42,8 @@ export type Child =
       readonly instance: InstanceId;
       readonly bound: boolean;
       readonly outcome: Promise<InstanceOutcome>;
+      /** The transaction that it was called in and was not joined to yet. */
+      transaction: InheritedTransaction | null;
     }
   | { readonly kind: "refused"; readonly code: number };
 
@@ -58,6 +62,7 @@ export class ChildOperations {
   readonly #shard: Shard;
   readonly #tenant: LogBookId;
   readonly #steps: StepStream;
+  readonly #transactions: Transactions;
   readonly #caller: InstanceInit;
   readonly #trace: Trace;
   readonly #callees: Callees;
@@ -70,6 +75,7 @@ export class ChildOperations {
     shard: Shard;
     tenant: LogBookId;
     steps: StepStream;
+    transactions: Transactions;
     caller: InstanceInit;
     trace: Trace;
     callees: Callees;
@@ -80,6 +86,7 @@ export class ChildOperations {
     this.#shard = options.shard;
     this.#tenant = options.tenant;
     this.#steps = options.steps;
+    this.#transactions = options.transactions;
     this.#caller = options.caller;
     this.#trace = options.trace;
     this.#callees = options.callees;
@@ -116,25 +123,33 @@ export class ChildOperations {
       this.#children.push({ kind: "refused", code: GuestError.unknownFunction });
       return plainReply(0);
     }
-    const spec = await this.#invoke(version, input, bound);
+    const transaction = this.#transactions.give();
+    const spec = await this.#invoke(version, input, bound, transaction);
     this.#context.faults.at("dispatch:before");
     const outcome = this.#runner.run(spec, this.#trace);
     this.#context.faults.at("dispatch:after");
-    this.#children.push({ kind: "running", instance: spec.instance, bound, outcome });
+    this.#children.push({ kind: "running", instance: spec.instance, bound, outcome, transaction });
     return plainReply(0);
   }
 
-  async #invoke(version: FunctionVersion, input: Uint8Array, bound: boolean): Promise<InstanceSpec> {
+  async #invoke(
+    version: FunctionVersion,
+    input: Uint8Array,
+    bound: boolean,
+    inherited: InheritedTransaction | null,
+  ): Promise<InstanceSpec> {
     const child = mintInstance(this.#shard, this.#context.random);
     const depth = this.#caller.depth + 1;
-    const init = await this.#callees.init(version, input, { bound, notBeforeMs: 0, depth });
+    const root = this.#caller.root === "" ? this.#steps.instance : this.#caller.root;
+    const transaction = inherited === null ? null : await toPayload(this.#shard.blobs, encodeInherited(inherited));
+    const init = await this.#callees.init(version, input, { bound, notBeforeMs: 0, depth, root, transaction });
     const { record, theirs } = await this.#steps.step({
       kind: RecordKind.invoke,
       fingerprint: fingerprint(bound ? `bound ${version.name}` : version.name, crc32(input)),
       payload: encodeInit(init),
       tags: [stepTag(child)],
       when: [{ tag: stepTag(child), length: 0 }],
-      blobs: payloadBlobs(init.input),
+      blobs: [...payloadBlobs(init.input), ...payloadBlobs(init.transaction), ...blobsOf(inherited?.writes)],
     });
     const { epoch } = this.#shard;
     if (theirs === null) {
@@ -154,6 +169,12 @@ export class ChildOperations {
     const outcome = ended(await this.#wait.for(child.outcome));
     this.#steps.consulted(outcome.dependency);
     this.#steps.join(outcome.seqnum);
+    if (child.transaction !== null) {
+      const effects = outcome.done.transaction;
+      const decoded = effects === null ? null : decodeEffects(await fromPayload(this.#shard.blobs, effects));
+      this.#transactions.join(child.transaction, decoded);
+      child.transaction = null;
+    }
     const { returnValue, trap } = outcome.done;
     const bytes = callAwaitReply.encode(returnValue, trap === "" ? outcome.output : Buffer.from(trap));
     return { code: 0, timeMs: outcome.timeMs, bytes };

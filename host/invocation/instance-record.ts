@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
-import type { BlobName, SeqNum } from "../../state/ids.ts";
+import type { BlobName, InstanceId, SeqNum } from "../../state/ids.ts";
 import { type BlobRefLike, type LogRecord, RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { ModuleHash } from "../modules/artefact.ts";
@@ -38,6 +38,10 @@ export interface InstanceInit {
   readonly callId: number;
   /** Of a child: not before any time that its caller may have seen. */
   readonly startedMs: number;
+  /** The call at the top of the chain; "" for itself. */
+  readonly root: InstanceId | "";
+  /** The caller's transaction that a child is called in, encoded; null when there is none. */
+  readonly transaction: Payload | null;
   /** SEED_BYTES; the seed of a child, whose other pins follow from its Invoke record. Zeros for a root. */
   readonly childSeed: Uint8Array;
 }
@@ -48,6 +52,8 @@ export interface InstanceDone {
   /** Empty unless the guest trapped, or no attempt could finish. */
   readonly trap: string;
   readonly output: Payload;
+  /** What a child did in its caller's transaction, encoded; null when it was called outside of one. */
+  readonly transaction: Payload | null;
 }
 
 /** How a cancelled call ends. */
@@ -55,6 +61,7 @@ export const CANCELLED: InstanceDone = {
   returnValue: 1,
   trap: "cancelled",
   output: { kind: "inline", bytes: new Uint8Array(0) },
+  transaction: null,
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
@@ -75,7 +82,8 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   w.f64(init.wallTimeMs).f64(init.outputMaxBytes).f64(init.objectMaxBytes);
   writeRetryPolicy(w, init.retry);
   w.u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
-  return writePayload(w, init.input).take();
+  writePayload(w, init.input).text(init.root);
+  return writeOptional(w, init.transaction).take();
 }
 
 export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
@@ -100,6 +108,8 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
     startedMs: r.f64(),
     childSeed: r.raw(SEED_BYTES),
     input: readPayload(r),
+    root: r.text() as InstanceId | "",
+    transaction: readOptional(r),
   };
 }
 
@@ -135,21 +145,30 @@ export function childPins(invoke: { readonly seqnum: SeqNum; readonly timeMs: nu
 const NO_NONCE = new Uint8Array(8);
 
 export function encodeDone(done: InstanceDone): Uint8Array {
-  return writePayload(new ByteWriter(64).i32(done.returnValue).text(done.trap), done.output).take();
+  const w = writePayload(new ByteWriter(64).i32(done.returnValue).text(done.trap), done.output);
+  return writeOptional(w, done.transaction).take();
 }
 
 /** From a `done` or `cancel` record. */
 export function doneOf(record: LogRecord): InstanceDone {
   const r = new ByteReader(decodeStep(record.data).payload);
-  return { returnValue: r.i32(), trap: r.text(), output: readPayload(r) };
+  return { returnValue: r.i32(), trap: r.text(), output: readPayload(r), transaction: readOptional(r) };
 }
 
-export function payloadBlobs(payload: Payload): readonly BlobRefLike[] {
-  return payload.kind === "blob" ? [payload.ref] : [];
+export function payloadBlobs(payload: Payload | null): readonly BlobRefLike[] {
+  return payload?.kind === "blob" ? [payload.ref] : [];
 }
 
 export function writePayload(w: ByteWriter, payload: Payload): ByteWriter {
   return payload.kind === "inline" ? w.u8(0).bytes(payload.bytes) : w.u8(1).text(payload.ref.name).f64(payload.ref.sizeBytes);
+}
+
+function writeOptional(w: ByteWriter, payload: Payload | null): ByteWriter {
+  return payload === null ? w.u8(0) : writePayload(w.u8(1), payload);
+}
+
+function readOptional(r: ByteReader): Payload | null {
+  return r.u8() === 0 ? null : readPayload(r);
 }
 
 export function readPayload(r: ByteReader): Payload {

@@ -13,6 +13,7 @@ import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, NO_SEQNUM } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import { Fenced, StepStream } from "../../state/protocols/index.ts";
+import { blobsOf, encodeEffects, type TransactionEffects } from "../../state/txn/index.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
 import type { Attempt, AttemptEnd } from "./attempt.ts";
 import { park } from "./attempt-notes.ts";
@@ -21,10 +22,11 @@ import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSess
 import { type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
 import { encodeDone, type InstanceDone, payloadBlobs } from "./instance-record.ts";
+import { LockTurns } from "./lock-turns.ts";
 import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
 
-type RunParts = Omit<Execution, "shard" | "steps" | "begun">;
+type RunParts = Omit<Execution, "shard" | "steps" | "lockTurns" | "begun">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -34,6 +36,8 @@ interface Result {
   readonly returnValue: number;
   readonly trap: string;
   readonly output: Uint8Array;
+  /** In the caller's transaction. */
+  readonly effects: TransactionEffects | null;
 }
 
 const AGAIN: Verdict = { kind: "again", afterMs: 0 };
@@ -53,6 +57,7 @@ export class InstanceRun {
   readonly #context: InvocationContext;
   readonly #spec: InstanceSpec;
   readonly #parts: RunParts;
+  readonly #lockTurns = new LockTurns();
   readonly #history: InstanceHistory;
   /** Attempts that the host has ended. */
   #ended = 0;
@@ -75,6 +80,7 @@ export class InstanceRun {
     for (;;) {
       const verdict = await this.#next().catch((error: unknown) => this.#failed(error));
       if (verdict.kind !== "again") {
+        this.#lockTurns.close();
         return verdict;
       }
       this.#tries += 1;
@@ -110,7 +116,7 @@ export class InstanceRun {
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
     };
-    const { end, bound } = await execute({ ...this.#parts, shard, steps, begun });
+    const { end, bound, effects } = await execute({ ...this.#parts, shard, steps, lockTurns: this.#lockTurns, begun });
     this.#attempt = null;
     await this.#history.settle(shard, steps);
     if (end.kind === "returned" || end.kind === "trapped") {
@@ -118,12 +124,17 @@ export class InstanceRun {
     }
     switch (end.kind) {
       case "returned":
-        return this.#completed(shard, steps, bound, { returnValue: end.value, trap: "", output: end.output });
+        return this.#completed(shard, steps, bound, { returnValue: end.value, trap: "", output: end.output, effects });
       case "trapped":
-        return this.#completed(shard, steps, bound, { returnValue: 1, trap: end.message, output: EMPTY });
+        return this.#completed(shard, steps, bound, { returnValue: 1, trap: end.message, output: EMPTY, effects });
       case "killed":
         return end.reason === "outputTooLarge" && steps.logged
-          ? this.#completed(shard, steps, bound, { returnValue: 1, trap: `OUTPUT_TOO_LARGE: ${end.message}`, output: EMPTY })
+          ? this.#completed(shard, steps, bound, {
+              returnValue: 1,
+              trap: `OUTPUT_TOO_LARGE: ${end.message}`,
+              output: EMPTY,
+              effects: null,
+            })
           : this.#afterKill(steps, end);
       case "displaced":
         return AGAIN;
@@ -140,8 +151,8 @@ export class InstanceRun {
     if (steps.logged) {
       return this.#logDone(shard, steps, bound, result);
     }
-    const { output } = result;
-    const done: InstanceDone = { ...result, output: { kind: "inline", bytes: output } };
+    const { returnValue, trap, output } = result;
+    const done: InstanceDone = { returnValue, trap, output: { kind: "inline", bytes: output }, transaction: null };
     const { dependency } = steps;
     return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
   }
@@ -153,10 +164,12 @@ export class InstanceRun {
   }
 
   async #logDone(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
-    const { output } = result;
-    const done: InstanceDone = { ...result, output: await toPayload(shard.blobs, output) };
+    const { returnValue, trap, output, effects } = result;
+    const transaction = effects === null ? null : await toPayload(shard.blobs, encodeEffects(effects));
+    const done: InstanceDone = { returnValue, trap, output: await toPayload(shard.blobs, output), transaction };
+    const blobs = [...payloadBlobs(done.output), ...payloadBlobs(transaction), ...blobsOf(effects?.writes)];
     try {
-      const { record } = await steps.done(encodeDone(done), payloadBlobs(done.output));
+      const { record } = await steps.done(encodeDone(done), blobs);
       // After DONE, which says that this attempt's end is the instance's; before the answer, so that nothing changes once it is out.
       for (const child of bound) {
         await cancelInstance(shard, this.#spec.tenant, child, (one) => this.#parts.runner.stop(one));
@@ -276,7 +289,7 @@ export class InstanceRun {
     if (init.depth > 0) {
       steps.skipToEnd();
       const trap = `ended by the host: ${message}`;
-      const verdict = await this.#logDone(shard, steps, [], { returnValue: 1, trap, output: EMPTY });
+      const verdict = await this.#logDone(shard, steps, [], { returnValue: 1, trap, output: EMPTY, effects: null });
       await this.#cancelLeft(shard);
       return verdict;
     }

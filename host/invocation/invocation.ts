@@ -1,5 +1,6 @@
 /** The contract of the invocation layer, as the HTTP routes see it. */
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
+import type { HeldLock } from "../../state/logbook/index.ts";
 
 /** Bytes in memory; or a stream, which becomes a blob as it comes, is read once at most, and is left unread when the call is refused. */
 export type CallInput = Uint8Array | AsyncIterable<Uint8Array>;
@@ -120,4 +121,8 @@ export interface Invocations {
    * @throws UNKNOWN_INSTANCE  nothing of it is in the log, or not any more
    */
   cancel(instance: InstanceId, tenant: LogBookId): Promise<CallStatus>;
+  /** Locks that are held, in the order of their names. */
+  locks(tenant: LogBookId): Promise<readonly HeldLock[]>;
+  /** Takes a lock from whoever holds it; durable when it resolves. @throws UNKNOWN_LOCK when nobody holds it */
+  breakLock(name: string, tenant: LogBookId): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { seqNum } from "../../state/ids.ts";
 import type { BlobStore, BlobWriter } from "../../state/objects/blobs.ts";
 import { INLINE_MAX_BYTES, type ObjectValue } from "../../state/objects/object-record.ts";
 import type { ObjectProtocol, ObjectRead } from "../../state/protocols/index.ts";
+import { TransactionOverflown } from "../../state/txn/index.ts";
 import {
   GuestError,
   Operation,
@@ -52,17 +53,17 @@ export class ObjectOperations {
   perform(operation: number, args: Uint8Array): Promise<OperationReply> | null {
     switch (operation) {
       case Operation.objectRead:
-        return this.#read(args);
+        return this.#read(args).catch(refuseOverflown);
       case Operation.objectReadForUpdate:
-        return this.#readForUpdate(args);
+        return this.#readForUpdate(args).catch(refuseOverflown);
       case Operation.objectWrite:
         return this.#write(args);
       case Operation.objectUpdate:
-        return this.#update(args);
+        return this.#update(args).catch(refuseOverflown);
       case Operation.objectDelete:
         return this.#delete(args);
       case Operation.objectList:
-        return this.#list(args);
+        return this.#list(args).catch(refuseOverflown);
       case Operation.stageChunk:
         return this.#stage(args);
       default:
@@ -155,4 +156,12 @@ export class ObjectOperations {
     this.#onMoved(bytes.byteLength);
     return { object: { kind: "blob", ref: await storeBlob(this.#blobs, bytes) }, crc: crc32(bytes) };
   }
+}
+
+/** The guest learns that its transaction can only be ended. */
+function refuseOverflown(error: unknown): OperationReply {
+  if (error instanceof TransactionOverflown) {
+    return plainReply(GuestError.tooLarge);
+  }
+  throw error;
 }

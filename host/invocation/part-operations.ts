@@ -3,6 +3,7 @@ import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import { objectTag } from "../../state/tags.ts";
+import type { Transactions } from "../../state/txn/index.ts";
 import { guestStateBytes, Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
@@ -25,6 +26,7 @@ export class PartOperations {
   readonly #offload: Offload;
   readonly #tenant: LogBookId;
   readonly #steps: StepStream;
+  readonly #transactions: Transactions;
   readonly #artefact: Artefact;
   readonly #init: InstanceInit;
   readonly #trace: Trace;
@@ -37,6 +39,7 @@ export class PartOperations {
     offload: Offload;
     tenant: LogBookId;
     steps: StepStream;
+    transactions: Transactions;
     artefact: Artefact;
     init: InstanceInit;
     trace: Trace;
@@ -45,6 +48,7 @@ export class PartOperations {
     this.#offload = options.offload;
     this.#tenant = options.tenant;
     this.#steps = options.steps;
+    this.#transactions = options.transactions;
     this.#artefact = options.artefact;
     this.#init = options.init;
     this.#trace = options.trace;
@@ -74,6 +78,11 @@ export class PartOperations {
 
   async #offer(args: Uint8Array): Promise<OperationReply> {
     const { key, tableIndex } = partOfferArgs.decode(args);
+    if (this.#transactions.open !== null) {
+      // What the transaction has written is here and nowhere else.
+      this.#ranHere("inside a transaction");
+      return plainReply(Placement.local);
+    }
     const decision = await this.#offload.decide({
       module: this.#artefact.hash,
       forbidden: this.#init.forbidPushDown,

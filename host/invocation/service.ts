@@ -9,7 +9,7 @@
  */
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
-import { type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { awaitDone } from "./await-done.ts";
@@ -35,6 +35,7 @@ import {
 import { InstanceRun } from "./instance-run.ts";
 import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
+import { breakLock, heldLocks } from "./lock-administration.ts";
 import { after } from "./pause.ts";
 import { samePayload, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
@@ -147,6 +148,14 @@ class Service implements InvocationService {
     return this.#recovery.resume(instance, tenant);
   }
 
+  async locks(tenant: LogBookId): Promise<readonly HeldLock[]> {
+    return heldLocks(await this.#shard(), tenant);
+  }
+
+  async breakLock(name: string, tenant: LogBookId): Promise<void> {
+    await breakLock(await this.#shard(), tenant, name);
+  }
+
   startRecovery(intervalMs: number): void {
     this.#recovery.start(intervalMs);
   }
@@ -209,6 +218,8 @@ class Service implements InvocationService {
       depth: 0,
       callId: request.key?.kind === "callId" ? request.key.value : 0,
       startedMs: nowMs,
+      root: "",
+      transaction: null,
       childSeed: NO_SEED,
     };
   }

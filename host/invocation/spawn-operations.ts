@@ -56,7 +56,7 @@ export class SpawnOperations {
     const { clock, random } = this.#context;
     const minted = mintInstance(this.#shard, random);
     const notBeforeMs = delayMs === 0 ? 0 : clock.now() + delayMs;
-    const init = await this.#callees.init(version, input, { bound: false, notBeforeMs, depth: 0 });
+    const init = await this.#callees.init(version, input, { bound: false, notBeforeMs, depth: 0, root: "", transaction: null });
     const { theirs } = await this.#steps.step({
       kind: RecordKind.spawn,
       fingerprint: fingerprint(`${delayMs} ${version.name}`, crc32(input)),

@@ -20,6 +20,7 @@ import {
   isResultTag,
 } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
+import { Locks } from "./locks.ts";
 import type { NewRecord } from "./logbook.ts";
 import { ObjectNames } from "./object-names.ts";
 import { decodeStep } from "./step-record.ts";
@@ -50,6 +51,7 @@ export class BookState {
   readonly trims = new Trims();
   /** Step streams with a PIN whose next step must be RESUME, or the end of the instance (F25). */
   readonly awaitingResume = new Set<Tag>();
+  readonly locks = new Locks();
   /** Nothing below may be read or begun at any more (F11). */
   floor: SeqNum = NO_SEQNUM;
   /** Object streams that have something to collect sooner or later. */
@@ -148,8 +150,34 @@ export class BookState {
       case RecordKind.trim:
         this.trims.add(seqnum, decodeTrim(record.data));
         return;
+      case RecordKind.lock:
+      case RecordKind.unlock:
+        this.#applyLock(seqnum, record, timeMs);
+        return;
+      case RecordKind.lockBroken:
+        this.locks.break(tags[0] as Tag);
+        return;
+      case RecordKind.commit:
+      case RecordKind.abort:
+        this.locks.endTransaction(instanceOfStepTag(tags[0]) as InstanceId);
+        return;
       case RecordKind.gc:
         collect(this, decodeCollection(record.data), timeMs, this.#records);
+    }
+  }
+
+  /** The step of a function that found the lock taken has no tag of the lock, and changes nothing. */
+  #applyLock(seqnum: SeqNum, { kind, tags, data }: NewRecord, timeMs: number): void {
+    const [own, tag] = tags;
+    const self = instanceOfStepTag(own);
+    if (self === undefined || tag === undefined) {
+      return;
+    }
+    this.garbage++;
+    if (kind === RecordKind.lock) {
+      this.locks.take(tag, data, { self, seqnum, timeMs, isUnfinished: (id) => this.instances.unfinished.has(id) });
+    } else {
+      this.locks.give(tag, data, self);
     }
   }
 
@@ -195,6 +223,7 @@ export class BookState {
     if (tag !== undefined && instance !== undefined) {
       this.instances.end(instance, seqnum, timeMs);
       this.awaitingResume.delete(tag);
+      this.locks.end(instance.id);
       this.garbage++;
     }
   }
@@ -204,6 +233,6 @@ export class BookState {
   }
 }
 
-function isObjectTag(tag: Tag): boolean {
+export function isObjectTag(tag: Tag): boolean {
   return tag.charCodeAt(0) === 111 && tag.charCodeAt(1) === 47;
 }

@@ -2,17 +2,21 @@
 import { NeapError } from "../errors.ts";
 import { type Tag, tag } from "../ids.ts";
 import { FRAME_MAX_BYTES } from "../journal/journal.ts";
+import { LOCK_TAG_PREFIX } from "../tags.ts";
 import { RecordKind } from "./kinds.ts";
+import { lockOf, unlockOf } from "./lock-record.ts";
 import type { AppendRequest, Condition, NewRecord } from "./logbook.ts";
 import { FRAME_MAX_RECORDS } from "./record-codec.ts";
 import { checkTrim } from "./trim.ts";
 
-const MAX_TAGS = 255;
+/** The owner may add one (names-tag), and a frame counts them in a byte. */
+const MAX_TAGS = 254;
 const MAX_BLOBS = 255;
 const MAX_CONDITIONS = 4_095;
 
 /** Kinds that only the shard itself appends. */
 const OWN_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.epoch, RecordKind.gc]);
+const LOCK_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.lock, RecordKind.unlock, RecordKind.lockBroken]);
 const APPENDABLE: ReadonlySet<RecordKind> = new Set(Object.values(RecordKind).filter((kind) => !OWN_KINDS.has(kind)));
 
 /**
@@ -49,6 +53,9 @@ function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): voi
   if (!APPENDABLE.has(kind)) {
     throw new NeapError("BAD_RECORD", `kind is ${kind}, which cannot be appended`);
   }
+  if (LOCK_KINDS.has(kind)) {
+    checkLock(kind, tags, data);
+  }
   if (tags.length > MAX_TAGS) {
     throw new NeapError("BAD_RECORD", `tags holds ${tags.length}, must be at most ${MAX_TAGS}`);
   }
@@ -71,6 +78,26 @@ function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): voi
     for (const blob of blobs) {
       checkNumber("blob size", blob.sizeBytes);
     }
+  }
+}
+
+/** The index reads it when it is applied, and must not fail then. A step that found its lock taken has no lock's tag, and no data. */
+function checkLock(kind: RecordKind, tags: readonly Tag[], data: Uint8Array): void {
+  const lock = kind === RecordKind.lockBroken ? tags[0] : tags[1];
+  if (kind === RecordKind.lock && lock === undefined) {
+    return;
+  }
+  if (lock?.startsWith(LOCK_TAG_PREFIX) !== true) {
+    throw new NeapError("BAD_RECORD", `a record of kind ${kind} has no lock's tag at its place in tags`);
+  }
+  try {
+    if (kind === RecordKind.lock) {
+      lockOf(data);
+    } else if (kind === RecordKind.unlock) {
+      unlockOf(data);
+    }
+  } catch (cause) {
+    throw new NeapError("BAD_RECORD", `the data of a record of kind ${kind} is malformed`, { cause });
   }
 }
 

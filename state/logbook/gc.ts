@@ -11,7 +11,7 @@
  * G4. What trims of guests hide goes when the floor has passed the trim's own record; length and last seqnum of the stream stay.
  */
 import type { SeqNum, Tag } from "../ids.ts";
-import { attemptTag, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
+import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
 import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
 import type { Instance } from "./instances.ts";
@@ -28,6 +28,8 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   book.garbage = 0;
   collectVersions(book, records, drop);
   book.trims.settle(book.floor, book.streams, drop);
+  collectPassed(book, NAMES_TAG, drop);
+  collectLocks(book, drop);
   collectInstances(book, collection, drop);
   collectExpired(book, expiredBefore(collection, timeMs), drop);
 }
@@ -78,6 +80,39 @@ function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): 
     }
   }
   book.names.remove(gone);
+}
+
+/**
+ * Of a stream that is read at cursors for its last position only. When all of it is below the floor it may go as a whole: whoever
+ * began below the floor is done, so nobody takes "none" for what was there.
+ */
+function collectPassed(book: BookState, tag: Tag, drop: Drop): void {
+  const stream = book.streams.get(tag);
+  if (stream === undefined) {
+    return;
+  }
+  if (stream.last <= book.floor) {
+    free(book, tag, drop);
+  } else {
+    stream.collectBefore(book.floor, drop);
+  }
+}
+
+/** Of a held lock the last records stay: conditions name them. */
+function collectLocks(book: BookState, drop: Drop): void {
+  for (const tag of book.locks.streams) {
+    const hold = holdTag(tag.slice(LOCK_TAG_PREFIX.length));
+    if (book.locks.held.has(tag)) {
+      book.streams.get(tag)?.collectBefore(book.floor, drop);
+      book.streams.get(hold)?.collectBefore(book.floor, drop);
+    } else {
+      collectPassed(book, tag, drop);
+      collectPassed(book, hold, drop);
+      if (!book.streams.has(tag) && !book.streams.has(hold)) {
+        book.locks.streams.delete(tag);
+      }
+    }
+  }
 }
 
 function collectInstances(book: BookState, collection: Collection, drop: Drop): void {

@@ -30,6 +30,19 @@ export const RecordKind = {
   trim: 16,
   /** A step: a guest looked at the log beyond its cursor; {at}. */
   observe: 17,
+  /** Fixes the snapshot of a transaction: its own seqnum. */
+  begin: 30,
+  /** The last record of the request that holds all writes of a transaction. Releases the locks taken in it. */
+  commit: 31,
+  /** Ends a transaction without effect. Releases the locks taken in it. */
+  abort: 32,
+  /** A lock taken, or (without the lock's tag) found taken. */
+  lock: 33,
+  unlock: 34,
+  /** Outside the step stream: an administrator took a lock away from whoever held it. */
+  lockBroken: 35,
+  sync: 36,
+  fence: 37,
   /**
    * A step of the caller that begins a call which nobody joins (F16): tags as of `invoke`. Its payload, and the data of `delayed`,
    * begin with the time before which the call must not begin: f64, ms, 0 for none.

@@ -1,14 +1,17 @@
 import { NeapError } from "../errors.ts";
-import { type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
-import { objectTag } from "../tags.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import { LOCK_TAG_PREFIX, lockTag, objectTag } from "../tags.ts";
 import { checkAux } from "./aux-cache.ts";
 import type { BookState } from "./book-state.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
+import type { Hold } from "./locks.ts";
 import type {
   AppendRequest,
   AppendResult,
+  HeldLock,
   ListedObject,
+  LockRead,
   LogBook,
   LogRecord,
   ReadResult,
@@ -153,6 +156,49 @@ export class LocalLogBook implements LogBook {
     this.#session.check();
     const end = await this.#session.sequencer.turns(this.#book).take(tag, this.#session);
     return { tail: this.#index.tail, end };
+  }
+
+  async lock(name: string): Promise<LockRead> {
+    this.#session.check();
+    const tag = lockTag(name);
+    const hold = this.#book.locks.held.get(tag);
+    return {
+      held: hold === undefined ? null : this.#describe(tag, hold),
+      last: this.#book.streams.get(tag)?.last ?? NO_SEQNUM,
+      tail: this.#index.tail,
+    };
+  }
+
+  async lockTurn(name: string, root: InstanceId): Promise<Turn> {
+    this.#session.check();
+    const tag = lockTag(name);
+    const { held } = this.#book.locks;
+    const gate = () => {
+      const hold = held.get(tag);
+      return hold === undefined ? "first" : hold.root === root ? "now" : "wait";
+    };
+    const end = await this.#session.sequencer.turns(this.#book).take(tag, this.#session, gate);
+    return { tail: this.#index.tail, end };
+  }
+
+  async locks(): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }> {
+    this.#session.check();
+    const locks = Array.from(this.#book.locks.held, ([tag, hold]) => this.#describe(tag, hold));
+    return { locks, tail: this.#index.tail };
+  }
+
+  #describe(tag: Tag, { root, token, sinceMs, shares }: Hold): HeldLock {
+    const { unfinished } = this.#book.instances;
+    const holder = shares[0]?.instance ?? root;
+    return {
+      name: tag.slice(LOCK_TAG_PREFIX.length),
+      holder,
+      root,
+      token,
+      sinceMs,
+      count: shares.reduce((sum, share) => sum + share.count, 0),
+      parked: [holder, root].some((instance) => unfinished.get(instance)?.parked === true),
+    };
   }
 
   #result(seqnum: SeqNum): ReadResult {

@@ -15,7 +15,7 @@ export interface LogRecord {
 
 export interface NewRecord {
   readonly kind: RecordKind;
-  /** 0 to 255, without duplicates. The record becomes the last of each of these streams. */
+  /** 0 to 254, without duplicates. The record becomes the last of each of these streams. */
   readonly tags: readonly Tag[];
   /** Never changed afterwards: readers may get these very bytes. */
   readonly data: Uint8Array;
@@ -171,6 +171,35 @@ export interface LogBook {
    * when somebody else has waited for 100 ms.
    */
   turn(tag: Tag): Promise<Turn>;
+  /** The lock as it is now. */
+  lock(name: string): Promise<LockRead>;
+  /** Waits, first come first served, until the lock is free or held by `root`. Otherwise as `turn`. */
+  lockTurn(name: string, root: InstanceId): Promise<Turn>;
+  /** All locks that are held now. */
+  locks(): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }>;
+}
+
+/** A lock that somebody holds. */
+export interface HeldLock {
+  readonly name: string;
+  /** The instance that took it first, or whose transaction it was taken for. */
+  readonly holder: InstanceId;
+  /** The call at the top of the chain: its functions may take the lock again. */
+  readonly root: InstanceId;
+  /** The last record of `holdTag` until the lock is broken, or taken by another root: what a commit is conditional on. */
+  readonly token: SeqNum;
+  readonly sinceMs: number;
+  /** Times taken and not given back. */
+  readonly count: number;
+  /** Whether the holder, or its root, is parked: it keeps the lock until it is resumed and done, or an administrator breaks it. */
+  readonly parked: boolean;
+}
+
+/** `last`: the last record of the lock's stream, 0 for none; the state is what an append on this condition finds. */
+export interface LockRead {
+  readonly held: HeldLock | null;
+  readonly last: SeqNum;
+  readonly tail: SeqNum;
 }
 
 export interface Turn {

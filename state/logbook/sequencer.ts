@@ -21,6 +21,7 @@ import { refusal } from "./decide.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import type { AppendRequest, AppendResult, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import { withNames } from "./names-tag.ts";
 import type { Outbox } from "./outbox.ts";
 import { Frame } from "./record-codec.ts";
 import type { ShardIndex } from "./shard-index.ts";
@@ -59,6 +60,7 @@ export class Sequencer {
   readonly #turns = new Map<BookState, Turns>();
   readonly waits: Waits;
   readonly #read: (seqnum: SeqNum) => LogRecord;
+  readonly #kindOf: (seqnum: SeqNum) => RecordKind;
   /** Empty while there is room. */
   #waiting: Waiting[] = [];
   #stopped: NeapError | undefined = undefined;
@@ -83,6 +85,7 @@ export class Sequencer {
     this.#faults = parts.faults;
     this.#undurableMaxBytes = parts.undurableMaxBytes;
     this.#read = (seqnum) => this.#index.store.read(seqnum);
+    this.#kindOf = (seqnum) => this.#index.kindOf(seqnum);
     this.#outbox.onDurable = () => this.#admit();
   }
 
@@ -146,7 +149,7 @@ export class Sequencer {
 
   #order(
     book: BookState | null,
-    records: readonly NewRecord[],
+    asked: readonly NewRecord[],
     when: readonly Condition[],
     holder: Holder | undefined,
   ): AppendResult {
@@ -154,10 +157,11 @@ export class Sequencer {
       throw new NeapError("OWNER_UNAVAILABLE", "the session with the owner of the LogBook has ended; nothing was ordered");
     }
     this.#faults.at("append:before");
-    const refused = book === null ? undefined : refusal(book, records, when, this.#index.tail, this.#read);
+    const refused = book === null ? undefined : refusal(book, asked, when, this.#index.tail, this.#read);
     if (refused !== undefined) {
       return refused;
     }
+    const records = book === null ? asked : withNames(book, asked, this.#kindOf);
     let bound = Frame.conditionBoundBytes(when);
     for (const record of records) {
       bound += Frame.boundBytes(record);
@@ -173,7 +177,7 @@ export class Sequencer {
       this.#index.store.remember(this.#index.tail, record, timeMs);
     }
     this.#outbox.gathered(frame.length - start);
-    if (book !== null && this.#turns.size > 0) {
+    if (book !== null) {
       this.#endTurns(book, records);
     }
     if (book !== null && this.waits.size > 0) {
@@ -253,13 +257,18 @@ export class Sequencer {
   }
 
   #endTurns(book: BookState, records: readonly NewRecord[]): void {
-    const turns = this.#turns.get(book);
-    if (turns !== undefined && turns.size > 0) {
-      for (const record of records) {
-        for (const tag of record.tags) {
-          turns.appended(tag);
-        }
+    const changed = book.locks.takeChanged();
+    const turns = this.#turns.size > 0 ? this.#turns.get(book) : undefined;
+    if (turns === undefined || turns.size === 0) {
+      return;
+    }
+    for (const record of records) {
+      for (const tag of record.tags) {
+        turns.appended(tag);
       }
+    }
+    for (const tag of changed) {
+      turns.changed(tag);
     }
   }
 }

@@ -5,9 +5,16 @@ const TURN_MS = 100;
 
 const NO_TIMER = (): void => {};
 
+/** When a turn may begin: at the head of the queue, at once, or not yet. */
+export type Gate = () => "first" | "now" | "wait";
+
+const OPEN: Gate = () => "first";
+
 interface Turned {
   readonly owner: object;
+  readonly gate: Gate;
   readonly grant: () => void;
+  isGranted: boolean;
   cancelTimer: () => void;
 }
 
@@ -28,27 +35,43 @@ export class Turns {
     return this.#queues.size;
   }
 
-  /** Resolves when the turn has come, to what ends it. `owner` is the session that asks. */
-  take(tag: Tag, owner: object): Promise<() => void> {
+  /**
+   * Resolves when the turn has come, to what ends it. `owner` is the session that asks.
+   * @param gate  asked when the turn could begin, and again at each `changed`
+   */
+  take(tag: Tag, owner: object, gate = OPEN): Promise<() => void> {
     const { promise, resolve } = Promise.withResolvers<() => void>();
-    const turned: Turned = { owner, grant: () => resolve(() => this.#leave(tag, turned)), cancelTimer: NO_TIMER };
-    const queue = this.#queues.get(tag);
-    if (queue === undefined) {
-      this.#queues.set(tag, [turned]);
-      turned.grant();
-    } else {
-      queue.push(turned);
-      this.#limit(tag, queue);
+    const grant = () => resolve(() => this.#leave(tag, turned));
+    const turned: Turned = { owner, gate, grant, isGranted: false, cancelTimer: NO_TIMER };
+    const queue = this.#queues.get(tag) ?? [];
+    if (queue.length === 0) {
+      this.#queues.set(tag, queue);
     }
+    queue.push(turned);
+    consider(turned, queue.length === 1);
+    this.#limit(tag, queue);
     return promise;
   }
 
-  /** A record with this tag was applied: the turn goes to the next. */
+  /** A record with this tag was applied: the turn that has begun goes to the next. */
   appended(tag: Tag): void {
     const first = this.#queues.get(tag)?.[0];
-    if (first !== undefined) {
+    if (first?.isGranted === true) {
       this.#leave(tag, first);
     }
+  }
+
+  /** What gates look at may have changed: turns that may begin do. */
+  changed(tag: Tag): void {
+    const queue = this.#queues.get(tag) ?? [];
+    for (const turned of queue) {
+      consider(turned, turned === queue[0]);
+      // Behind it only those whose gate may say "now" need to be asked.
+      if (turned.gate === OPEN) {
+        break;
+      }
+    }
+    this.#limit(tag, queue);
   }
 
   /** Ends the turns of a session, also those that have not begun. */
@@ -64,7 +87,7 @@ export class Turns {
   /** Bounds the first one's turn, from the moment that somebody waits for its end: most turns need no timer. */
   #limit(tag: Tag, queue: readonly Turned[]): void {
     const first = queue[0];
-    if (first !== undefined && first.cancelTimer === NO_TIMER && queue.length > 1) {
+    if (first?.isGranted === true && first.cancelTimer === NO_TIMER && queue.length > 1) {
       first.cancelTimer = this.#timers.after(TURN_MS, () => this.#leave(tag, first));
     }
   }
@@ -77,12 +100,18 @@ export class Turns {
     }
     turned.cancelTimer();
     queue.splice(index, 1);
-    const next = queue[0];
-    if (next === undefined) {
+    if (queue.length === 0) {
       this.#queues.delete(tag);
     } else if (index === 0) {
-      this.#limit(tag, queue);
-      next.grant();
+      this.changed(tag);
     }
+  }
+}
+
+function consider(turned: Turned, isFirst: boolean): void {
+  const gate = turned.isGranted ? "wait" : turned.gate();
+  if (gate === "now" || (gate === "first" && isFirst)) {
+    turned.isGranted = true;
+    turned.grant();
   }
 }

@@ -5,62 +5,34 @@
  * last version at or below the attempt's cursor, which is the same for every attempt at this point of the program (S2), so it need
  * not be logged. Source: Halfmoon (SOSP '23), log-free reads; with attempt-unique value names one append replaces two (F7).
  */
-import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import type { SeqNum, Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { ListedObject, LogBook, Turn } from "../logbook/logbook.ts";
+import type { ListedObject, Turn } from "../logbook/logbook.ts";
 import { fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
-import { decodeObjectValue, encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { encodeObjectValue, type ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
+import { ObjectVersions } from "./object-versions.ts";
 import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
-import type { ReadVersion } from "./read-log.ts";
 import type { StepStream } from "./step-stream.ts";
 
 const EMPTY = new Uint8Array(0);
 
-interface Version extends ReadVersion {
-  readonly tag: Tag;
-  readonly cursor: SeqNum;
-}
-
-/** The version of an object at a cursor. @throws TRIMMED when it may have been collected */
-export async function readVersion(book: LogBook, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
-  const { record } = await book.readPrev(tag, cursor);
-  return {
-    seqnum: record?.seqnum ?? NO_SEQNUM,
-    timeMs: record?.timeMs ?? 0,
-    value: record === null ? null : decodeObjectValue(record),
-  };
-}
-
 export class HalfmoonRead implements ObjectProtocol {
   readonly #steps: StepStream;
-  readonly #blobs: BlobStore;
+  readonly #versions: ObjectVersions;
   readonly #turns = new Map<Tag, Turn>();
-  /** The version found last, as large objects are read slice by slice. */
-  #found: Version | null = null;
   /** Of the object asked for last: an update follows a read, and the engine need not hash its tag again. */
   #key = "";
   #tag: Tag | null = null;
 
   constructor(steps: StepStream, blobs: BlobStore) {
     this.#steps = steps;
-    this.#blobs = blobs;
+    this.#versions = new ObjectVersions(steps, blobs);
   }
 
-  async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
-    this.#steps.touch();
-    const version = await this.#versionAtCursor(key);
-    if (version.value === null) {
-      return { kind: "absent", version: version.seqnum, timeMs: version.timeMs };
-    }
-    return {
-      kind: "found",
-      sizeBytes: objectSize(version.value),
-      version: version.seqnum,
-      timeMs: version.timeMs,
-      bytes: await this.#slice(version.value, offset, maxBytes),
-    };
+  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+    return this.#versions.read(key, this.#tagOf(key), this.#steps.cursor, offset, maxBytes);
   }
 
   async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
@@ -112,18 +84,8 @@ export class HalfmoonRead implements ObjectProtocol {
     });
   }
 
-  async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
-    this.#steps.touch();
-    const cursor = this.#steps.cursor;
-    const pinned = this.#steps.reads.list(prefix, after, limit, cursor);
-    if (pinned !== undefined) {
-      return pinned;
-    }
-    const { objects } = await this.#steps.book.listObjects(prefix, after, cursor, limit);
-    this.#steps.read({ kind: "list", prefix, after, limit });
-    // A list consults every create and delete up to the cursor, those that hid an object too (F8).
-    this.#steps.consulted(cursor);
-    return objects;
+  list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
+    return this.#versions.list(prefix, after, this.#steps.cursor, limit);
   }
 
   close(): void {
@@ -138,35 +100,6 @@ export class HalfmoonRead implements ObjectProtocol {
       this.#tag = objectTag(key);
     }
     return this.#tag;
-  }
-
-  async #versionAtCursor(key: string): Promise<Version> {
-    const tag = this.#tagOf(key);
-    const cursor = this.#steps.cursor;
-    const found = this.#found;
-    if (found !== null && found.tag === tag && found.cursor === cursor) {
-      return found;
-    }
-    const read = this.#steps.reads.version(key, cursor) ?? (await this.#lookUp(key, tag, cursor));
-    const version: Version = { tag, cursor, seqnum: read.seqnum, timeMs: read.timeMs, value: read.value };
-    this.#found = version;
-    return version;
-  }
-
-  async #lookUp(key: string, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
-    const version = await readVersion(this.#steps.book, tag, cursor);
-    this.#steps.consulted(version.seqnum);
-    this.#steps.read({ kind: "version", key });
-    return version;
-  }
-
-  async #slice(value: ObjectValue, offset: number, maxBytes: number): Promise<Uint8Array> {
-    if (maxBytes === 0 || offset >= objectSize(value)) {
-      return EMPTY;
-    }
-    return value.kind === "inline"
-      ? value.bytes.subarray(offset, offset + maxBytes)
-      : this.#blobs.read(value.ref.name, offset, maxBytes);
   }
 
   /** A change since the turn began has ended it: queue again. With a read from before it, the turn goes on: read again. */

@@ -7,7 +7,8 @@ export {
   type LogAppendOutcome,
   type LogCondition,
 } from "./guest-log.ts";
-export { HalfmoonRead, readVersion } from "./halfmoon-read.ts";
+export { HalfmoonRead } from "./halfmoon-read.ts";
+export { ObjectVersions, readVersion } from "./object-versions.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome } from "./protocol.ts";
 export { decodeReads, encodeReads, type MadeRead, type PinnedRead, type ReadQuery } from "./read-log.ts";
 export { type Origin, type Step, type StepDone, type StepRefusal, StepStream, type StepStreamState } from "./step-stream.ts";

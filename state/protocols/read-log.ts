@@ -89,7 +89,7 @@ export class ReadLog {
     }
   }
 
-  /** Reads were made that no PIN can hold: by a storage part elsewhere, or of the tenant's log. */
+  /** Reads were made that no PIN can hold: by a storage part elsewhere, of the tenant's log, or in a transaction, which goes on to read. */
   incomplete(): void {
     this.#isComplete = false;
   }

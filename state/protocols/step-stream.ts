@@ -41,12 +41,16 @@ export interface Step {
   readonly tags?: readonly Tag[];
   /** Besides the own position. */
   readonly when?: readonly Condition[];
+  /** Whether another attempt may have met a condition here that failed; preset: whether this one has conditions. */
+  readonly mayConflict?: boolean;
   readonly blobs?: readonly BlobRefLike[] | undefined;
   /**
    * Given when the guest is told why the step was refused, also that a tag is closed or shorter than a condition says: the payload
    * of the CONFLICT. Then an attempt that has logged nothing logs it too; without, it starts again with a fresh cursor.
    */
   readonly refused?: (refusal: StepRefusal) => Uint8Array;
+  /** Ordered with the step and before it, or not at all: records that are no steps. */
+  readonly before?: readonly NewRecord[];
 }
 
 /** Why a step that was otherwise at the right position was not appended: `tag` is one of its conditions or tags. */
@@ -56,6 +60,8 @@ export interface StepDone {
   readonly record: { readonly kind: RecordKind; readonly seqnum: SeqNum; readonly timeMs: number };
   /** The winning record's data when it is not this attempt's own. */
   readonly theirs: LogRecord | null;
+  /** The stream whose condition failed, when the record is a CONFLICT. */
+  readonly failed: Tag | null;
 }
 
 /** What travels with a storage part, both ways (F21, H15). */
@@ -68,7 +74,6 @@ export interface StepStreamState {
   readonly touched: boolean;
 }
 
-const EMPTY = new Uint8Array(0);
 const NO_CONDITIONS: readonly Condition[] = [];
 
 /** Refusals of an append that say that nothing was ordered; after any other error nobody knows. */
@@ -161,9 +166,9 @@ export class StepStream {
     return this.#origin.kind === "unlogged" && this.#doubtful;
   }
 
-  /** Notes a log-free read at the cursor, so that it can be pinned. */
-  read(query: ReadQuery): void {
-    this.reads.add(query, this.#cursor, this.#position);
+  /** Notes a log-free read, so that it can be pinned. */
+  read(query: ReadQuery, cursor: SeqNum): void {
+    this.reads.add(query, cursor, this.#position);
   }
 
   /** Whether the next step is in the log already. */
@@ -304,6 +309,9 @@ export class StepStream {
     };
     const unlogged = origin.kind === "unlogged";
     const records = unlogged ? [origin.init(), record] : [record];
+    if (step.before !== undefined) {
+      records.splice(-1, 0, ...step.before);
+    }
     this.#appending = true;
     try {
       return await this.book.append({ records, when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when] });
@@ -315,12 +323,12 @@ export class StepStream {
     }
   }
 
-  #performed(kind: RecordKind, result: Extract<AppendResult, { kind: "appended" }>): StepDone {
+  #performed(kind: RecordKind, result: Extract<AppendResult, { kind: "appended" }>, failed: Tag | null = null): StepDone {
     if (this.#origin.kind !== "pinned") {
       this.#origin = { kind: "pinned", pins: this.#origin.pins };
     }
     this.#moveTo(result.seqnum);
-    return { record: { kind, seqnum: result.seqnum, timeMs: result.timeMs }, theirs: null };
+    return { record: { kind, seqnum: result.seqnum, timeMs: result.timeMs }, theirs: null, failed };
   }
 
   /** A condition besides the own position failed: log that, so that a replay fails here as well (F10). */
@@ -328,10 +336,12 @@ export class StepStream {
     if (this.#origin.kind === "unlogged" && step.refused === undefined) {
       throw this.fence(new Fenced("restart", "an object changed before anything was logged"));
     }
-    const payload = step.refused?.(refusal) ?? EMPTY;
+    const payload = step.refused?.(refusal) ?? Buffer.from(refusal.tag);
     const conflict: Step = { kind: RecordKind.conflict, fingerprint: step.fingerprint, payload };
     const result = await this.#append(conflict, position, NO_CONDITIONS);
-    return result.kind === "appended" ? this.#performed(RecordKind.conflict, result) : this.#lost(step, position, result);
+    return result.kind === "appended"
+      ? this.#performed(RecordKind.conflict, result, refusal.tag)
+      : this.#lost(step, position, result);
   }
 
   async #lost(step: Step, position: number, result: Exclude<AppendResult, { kind: "appended" }>): Promise<StepDone> {
@@ -376,7 +386,7 @@ export class StepStream {
       }
       this.#origin = { kind: "pinned", pins: this.#origin.pins };
     }
-    const expectsConflict = step.refused !== undefined || (step.when !== undefined && step.when.length > 0);
+    const expectsConflict = step.mayConflict ?? (step.refused !== undefined || (step.when !== undefined && step.when.length > 0));
     const sameKind = record.kind === step.kind || (expectsConflict && record.kind === RecordKind.conflict);
     if (endsInstance(record.kind) && record.kind !== step.kind) {
       throw this.fence(new Fenced("closed", "the instance is done"));
@@ -384,7 +394,7 @@ export class StepStream {
     if (record.kind === RecordKind.resume) {
       throw this.fence(new Fenced("restart", "another attempt went on after a long wait"));
     }
-    const theirs = decodeStep(record.data).fingerprint;
+    const { fingerprint: theirs, payload } = decodeStep(record.data);
     const ours = step.fingerprint;
     if (!sameKind || theirs.target !== ours.target || theirs.value !== ours.value) {
       throw this.fence(
@@ -395,7 +405,8 @@ export class StepStream {
       );
     }
     this.#moveTo(record.seqnum);
-    return { record, theirs: record };
+    const failed = record.kind === RecordKind.conflict ? (Buffer.from(payload).toString() as Tag) : null;
+    return { record, theirs: record, failed };
   }
 
   #moveTo(seqnum: SeqNum): void {

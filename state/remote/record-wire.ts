@@ -5,6 +5,7 @@ import type {
   AppendRequest,
   AppendResult,
   Condition,
+  HeldLock,
   LogRecord,
   NewRecord,
   ReadResult,
@@ -13,6 +14,7 @@ import type {
 import type {
   WireAppendResult,
   WireCondition,
+  WireHeldLock,
   WireNewRecord,
   WireReadResult,
   WireRecord,
@@ -110,6 +112,14 @@ export function unfinishedToWire({ book, instance, attempts, parked }: Unfinishe
 
 export function unfinishedFromWire([book, instance, attempts, parked]: WireUnfinished): UnfinishedInstance {
   return { book: logBookId(book), instance: instanceId(instance), attempts, parked };
+}
+
+export function heldLockToWire({ name, holder, root, token, sinceMs, count, parked }: HeldLock): WireHeldLock {
+  return [name, holder, root, token, sinceMs, count, parked];
+}
+
+export function heldLockFromWire([name, holder, root, token, sinceMs, count, parked]: WireHeldLock): HeldLock {
+  return { name, holder: instanceId(holder), root: instanceId(root), token: seqNum(token), sinceMs, count, parked };
 }
 
 /** @throws BAD_NAME unless it could be the name of a blob; a path never is */

@@ -1,9 +1,11 @@
-import { type LogBookId, MAX_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import { checkAux } from "../logbook/aux-cache.ts";
 import type {
   AppendRequest,
   AppendResult,
+  HeldLock,
   ListedObject,
+  LockRead,
   LogBook,
   LogRecord,
   ReadResult,
@@ -11,7 +13,16 @@ import type {
   StreamTail,
   Turn,
 } from "../logbook/logbook.ts";
-import { appendToWire, asBuffer, keyToWire, readFromWire, recordFromWire, resultFromWire, tagToWire } from "./record-wire.ts";
+import {
+  appendToWire,
+  asBuffer,
+  heldLockFromWire,
+  keyToWire,
+  readFromWire,
+  recordFromWire,
+  resultFromWire,
+  tagToWire,
+} from "./record-wire.ts";
 import type { RemoteShard } from "./remote-shard.ts";
 import * as methods from "./shard-methods.ts";
 
@@ -111,5 +122,27 @@ export class RemoteLogBook implements LogBook {
     const id = this.#shard.nextNumber();
     const tail = await this.#shard.request(methods.turn, [this.id, tagToWire(tag), id]);
     return { tail: seqNum(tail), end: () => this.#shard.notify(methods.endTurn, id) };
+  }
+  async lock(name: string): Promise<LockRead> {
+    const [held, last, tail] = await this.#shard.request(methods.lock, [this.id, keyToWire(name)]);
+    return { held: held === null ? null : heldLockFromWire(held), last: seqNum(last), tail: seqNum(tail) };
+  }
+
+  async lockTurn(name: string, root: InstanceId): Promise<Turn> {
+    const id = this.#shard.nextNumber();
+    const tail = await this.#shard.request(methods.lockTurn, [this.id, keyToWire(name), root, id]);
+    return { tail: seqNum(tail), end: () => this.#shard.notify(methods.endTurn, id) };
+  }
+
+  /** Many come in pages, each as of its own moment, and `tail` as of the last. */
+  async locks(): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }> {
+    const locks: HeldLock[] = [];
+    for (;;) {
+      const [page, tail] = await this.#shard.request(methods.locks, [this.id, locks.at(-1)?.name ?? ""]);
+      locks.push(...page.map(heldLockFromWire));
+      if (page.length < methods.PAGE_ENTRIES) {
+        return { locks, tail: seqNum(tail) };
+      }
+    }
   }
 }

@@ -82,6 +82,15 @@ export const listObjects = method(
 export const tail = method("tail", Type.Tuple([Book]), Count);
 /** book, tag, the caller's number for the turn → tail */
 export const turn = method("turn", Type.Tuple([Book, Tag, Count]), Count);
+/** name, holder, root, token, since, count, parked */
+export const WireHeldLock = Type.Tuple([Text, Text, Text, Count, Type.Number(), Count, Type.Boolean()]);
+export type WireHeldLock = Static<typeof WireHeldLock>;
+/** book, name → who holds it, the last record of its stream, tail */
+export const lock = method("lock", Type.Tuple([Book, Text]), Type.Tuple([Type.Union([WireHeldLock, Type.Null()]), Count, Count]));
+/** book, name, root, the caller's number for the turn → tail */
+export const lockTurn = method("lockTurn", Type.Tuple([Book, Text, Text, Count]), Count);
+/** book, name after which to begin ("" for the first) → a page in the order of the names, tail */
+export const locks = method("locks", Type.Tuple([Book, Text]), Type.Tuple([Type.Array(WireHeldLock), Count]));
 /** number of the turn; a notice */
 export const endTurn = method("endTurn", Count, Nothing);
 

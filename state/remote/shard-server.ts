@@ -1,12 +1,20 @@
 /** Serves one session of the owner's shard to one node. */
 import { NeapError } from "../errors.ts";
-import { logBookId, seqNum, tag } from "../ids.ts";
+import { logBookId, type SeqNum, seqNum, tag } from "../ids.ts";
 import type { LogBook, LogRecord, Shard, Turn } from "../logbook/logbook.ts";
 import { serveBlobs } from "./blob-server.ts";
 import { Lane } from "./lane.ts";
 import { fields } from "./method.ts";
 import type { Peer } from "./peer.ts";
-import { appendFromWire, instanceId, readToWire, recordToWire, resultToWire, unfinishedToWire } from "./record-wire.ts";
+import {
+  appendFromWire,
+  heldLockToWire,
+  instanceId,
+  readToWire,
+  recordToWire,
+  resultToWire,
+  unfinishedToWire,
+} from "./record-wire.ts";
 import * as methods from "./shard-methods.ts";
 
 /** A turn that was not ended is over by itself long before as many others have begun. */
@@ -86,6 +94,15 @@ function serveBooks(peer: Peer, session: Shard): void {
       tail,
     );
   });
+  peer.handle(methods.lock, async ([book, name]) => {
+    const { held, last, tail } = await bookOf(book).lock(name);
+    return fields(held === null ? null : heldLockToWire(held), last, tail);
+  });
+  peer.handle(methods.locks, async ([book, after]) => {
+    const { locks, tail } = await bookOf(book).locks();
+    const rest = locks.filter(({ name }) => name > after).sort((a, b) => (a.name < b.name ? -1 : 1));
+    return fields(rest.slice(0, methods.PAGE_ENTRIES).map(heldLockToWire), tail);
+  });
   peer.handle(methods.tail, ([book]) => bookOf(book).tail());
 }
 
@@ -112,8 +129,7 @@ function serveTurns(peer: Peer, session: Shard): void {
     turns.get(id)?.end();
     turns.delete(id);
   };
-  peer.handle(methods.turn, async ([book, name, id]) => {
-    const turn = await session.book(logBookId(book)).turn(tag(name));
+  const begun = (id: number, turn: Turn): SeqNum => {
     end(id);
     turns.set(id, turn);
     const oldest = turns.keys().next();
@@ -121,7 +137,11 @@ function serveTurns(peer: Peer, session: Shard): void {
       end(oldest.value);
     }
     return turn.tail;
-  });
+  };
+  peer.handle(methods.turn, async ([book, name, id]) => begun(id, await session.book(logBookId(book)).turn(tag(name))));
+  peer.handle(methods.lockTurn, async ([book, name, root, id]) =>
+    begun(id, await session.book(logBookId(book)).lockTurn(name, instanceId(root))),
+  );
   peer.handle(methods.endTurn, async (id) => {
     end(id);
     return null;

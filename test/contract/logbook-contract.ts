@@ -10,10 +10,11 @@ import {
   trimRecord,
   WAIT_MAX_MS,
 } from "../../state/logbook/index.ts";
+import { encodeLock } from "../../state/logbook/lock-record.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
 import { WAITS_MAX } from "../../state/logbook/waits.ts";
 import { encodeObjectValue } from "../../state/objects/object-record.ts";
-import { callIdTag, guestTag, objectTag, stepTag } from "../../state/tags.ts";
+import { callIdTag, guestTag, holdTag, lockTag, objectTag, stepTag } from "../../state/tags.ts";
 
 /** What the suite needs from an implementation. */
 export interface LogBookHarness {
@@ -150,6 +151,61 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
         expect(read.record?.seqnum).toBe(seqnum);
         expect(read.tail).toBeGreaterThanOrEqual(seqnum);
       }
+    });
+
+    const lockRecord = (instance: string, tag: Tag, root = instance): NewRecord => ({
+      kind: RecordKind.lock,
+      tags: [stepTag(instance as InstanceId), tag, holdTag("l")],
+      data: encodeStep(
+        { fingerprint: NO_FINGERPRINT, pins: null },
+        encodeLock({ instance: instance as InstanceId, inTransaction: false, root: root as InstanceId, token: NO_SEQNUM }),
+      ),
+    });
+    const initRecord = (instance: string): NewRecord => ({
+      kind: RecordKind.init,
+      tags: [stepTag(instance as InstanceId)],
+      data: bytes(""),
+    });
+
+    test("[55] a lock is held from its record until its holder is done, and everybody sees by whom", async () => {
+      const book = shard.book(ALICE);
+      const tag = lockTag("l");
+      expect(await book.lock("l")).toMatchObject({ held: null, last: NO_SEQNUM });
+      const token = seqnumOf(await book.append({ records: [initRecord("i"), lockRecord("i", tag, "r")] }));
+      const held = { name: "l", holder: "i", root: "r", token, count: 1, parked: false };
+      expect(await book.lock("l")).toMatchObject({ held, last: token });
+      expect((await book.locks()).locks).toMatchObject([held]);
+      expect((await shard.book(BOB).locks()).locks).toEqual([]);
+      await book.append({ records: [{ kind: RecordKind.done, tags: [stepTag("i" as InstanceId)], data: bytes("") }] });
+      expect(await book.lock("l")).toMatchObject({ held: null, last: token });
+      await expect(book.append({ records: [{ ...lockRecord("i2", tag), data: bytes("") }] })).rejects.toMatchObject({
+        code: "BAD_RECORD",
+      });
+      await expect(book.append({ records: [lockRecord("i2", x)] })).rejects.toMatchObject({ code: "BAD_RECORD" });
+    });
+
+    test("[55] a turn at a lock comes when it is free, in the order of asking, or when the own root holds it", async () => {
+      const book = shard.book(ALICE);
+      const tag = lockTag("l");
+      const order: string[] = [];
+      const wait = async (root: string) => {
+        const turn = await book.lockTurn("l", root as InstanceId);
+        order.push(root);
+        return turn;
+      };
+      (await wait("a")).end();
+      await book.append({ records: [initRecord("a"), lockRecord("a", tag)] });
+      const second = wait("b");
+      // What is answered at a later request was ordered before it.
+      await book.lock("l");
+      const third = wait("c");
+      await book.lock("l");
+      (await wait("a")).end();
+      expect(order).toEqual(["a", "a"]);
+      await book.append({ records: [{ kind: RecordKind.done, tags: [stepTag("a" as InstanceId)], data: bytes("") }] });
+      (await second).end();
+      (await third).end();
+      expect(order).toEqual(["a", "a", "b", "c"]);
     });
 
     test("[8] a turn comes when the one before ends, by a record or by itself being given back", async () => {

@@ -147,6 +147,46 @@ describe("fanout", () => {
   });
 });
 
+describe("bank", () => {
+  it("opens accounts, moves money, and knows the sum", async () => {
+    expect(await answer("bank", "open ada 100")).toEqual([0, "ada 100"]);
+    expect(await answer("bank", "open bob 0")).toEqual([0, "bob 0"]);
+    expect(await answer("bank", "move ada bob 30")).toEqual([0, "ada 70, bob 30"]);
+    expect(await answer("bank", "move ada ada 30")).toEqual([0, "ada 70, ada 70"]);
+    expect(await answer("bank", "total")).toEqual([0, "100"]);
+  });
+
+  it("changes nothing when there is too little money or no such account", async () => {
+    await answer("bank", "open ada 100");
+    expect(await answer("bank", "open ada 5")).toEqual([1, "ada has an account"]);
+    expect(await answer("bank", "move ada bob 30")).toEqual([1, "no such account"]);
+    await answer("bank", "open bob 1");
+    expect(await answer("bank", "move bob ada 2")).toEqual([1, "bob has 1"]);
+    expect([host.text("bank/ada"), host.text("bank/bob")]).toEqual(["100", "1"]);
+  });
+
+  it("computes again what another call got in the way of", async () => {
+    await answer("bank", "open ada 100");
+    await answer("bank", "open bob 0");
+    let others = 1;
+    host.beforeCommit = () => {
+      others -= 1;
+      if (others < 0) {
+        return null;
+      }
+      host.put("bank/ada", "50");
+      return "object bank/ada";
+    };
+    expect(await answer("bank", "move ada bob 30")).toEqual([0, "ada 20, bob 30"]);
+  });
+
+  it("says how to use it", async () => {
+    for (const input of ["", "open ada", "open ada x", "open ada -1", "move ada bob", "total 1"]) {
+      expect(await answer("bank", input)).toEqual([2, "usage: open <name> <amount> | move <from> <to> <amount> | total"]);
+    }
+  });
+});
+
 describe("ndp/put and ndp/get", () => {
   it("store what is behind the first space and give it back", async () => {
     expect(await answer("put", "key v1 v2 v3")).toEqual([0, "OK"]);

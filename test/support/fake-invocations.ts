@@ -18,6 +18,7 @@ import type { Functions, FunctionVersion } from "../../host/modules/functions.ts
 import type { RetryPolicy } from "../../host/modules/retry-policy.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
+import type { HeldLock } from "../../state/logbook/index.ts";
 
 /** A request whose input has been read. */
 export type FakeRequest = CallRequest & { readonly input: Uint8Array };
@@ -38,6 +39,7 @@ interface FakeCall {
 
 /** Runs functions that are TypeScript; keeps the calls that have an id, a key or are asynchronous. */
 export class FakeInvocations implements Invocations {
+  readonly heldLocks: HeldLock[] = [];
   readonly functions = new Map<string, FakeFunction>();
   readonly calls: FakeRequest[] = [];
   /** Sizes of the chunks in which streamed inputs came. */
@@ -135,6 +137,18 @@ export class FakeInvocations implements Invocations {
       found.status = { kind: "completed", call: { ...found.description, finishedMs: 1_700_000_000_007 }, result };
     }
     return found.status;
+  }
+
+  async locks(): Promise<readonly HeldLock[]> {
+    return this.heldLocks;
+  }
+
+  async breakLock(name: string): Promise<void> {
+    const index = this.heldLocks.findIndex((lock) => lock.name === name);
+    if (index < 0) {
+      throw new NeapError("UNKNOWN_LOCK", `nobody holds a lock ${JSON.stringify(name)}`);
+    }
+    this.heldLocks.splice(index, 1);
   }
 
   #finish(call: FakeCall, made: Partial<CallResult> | CallAnswer): CallAnswer {

@@ -4,6 +4,7 @@
  */
 import { createImports } from "../../host/abi/create-imports.ts";
 import {
+  beginArgs,
   callAwaitArgs,
   callAwaitReply,
   callCancelArgs,
@@ -11,6 +12,8 @@ import {
   callSpawnArgs,
   callStartArgs,
   GuestError,
+  lockArgs,
+  lockReply,
   Operation,
   objectDeleteArgs,
   objectListArgs,
@@ -60,6 +63,14 @@ export class MemoryHost {
   beforeUpdate: () => void = () => {};
   /** Calls that nobody joins, in order; they are not run. */
   readonly spawned: { readonly functionName: string; readonly input: string; readonly delayMs: number }[] = [];
+  /** Called before each commit: lets a test be the other call, and say what that changed. */
+  beforeCommit: () => string | null = () => null;
+  /** Locks that other calls hold. Who waits for one gets it. */
+  readonly lockedByOthers = new Set<string>();
+  /** Times that this host's calls, which are one to it, hold a lock. */
+  readonly locks = new Map<string, number>();
+  /** The objects as they were when the open transaction began. */
+  beforeTransaction: Map<string, StoredObject> | null = null;
   sleptMs = 0;
   timeMs = 1_000;
   /** Above it a staged value is refused. */
@@ -111,6 +122,7 @@ export class MemoryGuest implements Guest {
   readonly #joined = new Set<number>();
   #staged: Uint8Array[] = [];
   #posts = 0;
+  #beganTransaction = false;
   #memory: () => Uint8Array = () => NOTHING;
   #table: WebAssembly.Table | null = null;
 
@@ -175,6 +187,49 @@ export class MemoryGuest implements Guest {
       throw new GuestFault(`there is no table function ${tableIndex}`);
     }
     return Number(await WebAssembly.promising(table.get(tableIndex))());
+  }
+
+  /** Commits nothing: what a transaction writes is there at once, and taken back when it does not commit. */
+  #endTransaction(operation: number): OperationReply {
+    const host = this.#host;
+    const before = host.beforeTransaction;
+    const plain = (code: number): OperationReply => ({ code, timeMs: 0, bytes: NOTHING });
+    if (before === null || !this.#beganTransaction) {
+      return plain(GuestError.noTransaction);
+    }
+    this.#beganTransaction = false;
+    host.beforeTransaction = null;
+    const written = new Map(host.objects);
+    this.#restoreObjects(before);
+    const conflict = operation === Operation.transactionCommit ? host.beforeCommit() : null;
+    if (operation === Operation.transactionAbort || conflict !== null) {
+      return conflict === null ? plain(0) : { code: GuestError.conflict, timeMs: 0, bytes: Buffer.from(conflict) };
+    }
+    this.#restoreObjects(written);
+    return plain(1);
+  }
+
+  #restoreObjects(objects: ReadonlyMap<string, StoredObject>): void {
+    this.#host.objects.clear();
+    for (const [key, object] of objects) {
+      this.#host.objects.set(key, object);
+    }
+  }
+
+  #lock(operation: number, name: string): OperationReply {
+    const { locks, lockedByOthers } = this.#host;
+    const reply = (code: number, token: number): OperationReply => ({ code, timeMs: 0, bytes: lockReply.encode(token) });
+    const count = locks.get(name) ?? 0;
+    if (operation === Operation.unlock) {
+      locks.set(name, Math.max(0, count - 1));
+      return reply(count === 0 ? GuestError.notHeld : 0, 0);
+    }
+    if (operation === Operation.lockTry && lockedByOthers.has(name)) {
+      return reply(0, 0);
+    }
+    lockedByOthers.delete(name);
+    locks.set(name, count + 1);
+    return reply(1, locks.size);
   }
 
   #perform(operation: number, args: Uint8Array): OperationReply | Promise<OperationReply> {
@@ -247,7 +302,26 @@ export class MemoryGuest implements Guest {
       case Operation.partShip:
         return reply(0, partAnswer.encode(host.shipPart?.(args) ?? { kind: "local" }));
       case Operation.partEnd:
+      case Operation.sync:
+      case Operation.fence:
         return reply(0);
+      case Operation.transactionBegin:
+        if (host.beforeTransaction !== null) {
+          return reply(GuestError.inTransaction);
+        }
+        if (beginArgs.decode(args).isolation > 2) {
+          return reply(GuestError.invalid);
+        }
+        host.beforeTransaction = new Map(host.objects);
+        this.#beganTransaction = true;
+        return reply(0);
+      case Operation.transactionCommit:
+      case Operation.transactionAbort:
+        return this.#endTransaction(operation);
+      case Operation.lock:
+      case Operation.lockTry:
+      case Operation.unlock:
+        return this.#lock(operation, lockArgs.decode(args).name);
       default: {
         const answer = host.log.perform(operation, args);
         if (answer !== null) {

@@ -10,6 +10,7 @@ import {
   logTrimArgs,
 } from "../../host/abi/log-messages.ts";
 import {
+  beginArgs,
   callAwaitArgs,
   callAwaitReply,
   callCancelArgs,
@@ -18,6 +19,8 @@ import {
   callStartArgs,
   GuestError,
   guestStateBytes,
+  lockArgs,
+  lockReply,
   Operation,
   objectDeleteArgs,
   objectListArgs,
@@ -32,6 +35,7 @@ import {
   sleepArgs,
 } from "../../host/abi/operations.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
 type LogCondition = Parameters<typeof logAppendArgs.encode>[0]["when"][number];
 
@@ -256,6 +260,49 @@ export class ScriptedGuest implements SandboxCall {
     return code === GuestError.trimmed ? `trimmed ${found.seqnum}` : `${found.seqnum} ${Buffer.from(found.bytes)}`;
   }
 
+  sync(): void {
+    this.#post(Operation.sync, EMPTY);
+  }
+
+  fence(): void {
+    this.#post(Operation.fence, EMPTY);
+  }
+
+  /** The code of the answer. */
+  async transaction(isolation: Isolation = "serializable"): Promise<number> {
+    return (await this.#request(Operation.transactionBegin, beginArgs.encode(ISOLATIONS.indexOf(isolation) & 0xff))).code;
+  }
+
+  /** "committed", what conflicted, or the code of the answer. */
+  async commit(): Promise<string> {
+    const { code, bytes } = await this.#request(Operation.transactionCommit, EMPTY);
+    return code === 1 ? "committed" : code === GuestError.conflict ? Buffer.from(bytes).toString() : `${code}`;
+  }
+
+  async abort(): Promise<number> {
+    return (await this.#request(Operation.transactionAbort, EMPTY)).code;
+  }
+
+  /** The token, or the code of the answer. */
+  lock(name: string): Promise<number> {
+    return this.#lock(Operation.lock, name);
+  }
+
+  /** The token, 0 when another call holds it, or the code of the answer. */
+  tryLock(name: string): Promise<number> {
+    return this.#lock(Operation.lockTry, name);
+  }
+
+  /** The code of the answer. */
+  async unlock(name: string): Promise<number> {
+    return (await this.#request(Operation.unlock, lockArgs.encode(name))).code;
+  }
+
+  async #lock(operation: Operation, name: string): Promise<number> {
+    const { code, bytes } = await this.#request(operation, lockArgs.encode(name));
+    return code < 0 ? code : lockReply.decode(bytes).token;
+  }
+
   /** A storage part, as host/abi runs it. */
   async part(key: string, tableIndex: number): Promise<number> {
     const offer = await this.#request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
@@ -304,6 +351,9 @@ export class ScriptedGuest implements SandboxCall {
 
   async #read(operation: Operation, key: string): Promise<{ text: string | null; version: number }> {
     const { code, bytes } = await this.#request(operation, objectReadArgs.encode({ key, offset: 0, maxBytes: 2 ** 20 }));
+    if (code === GuestError.tooLarge) {
+      return { text: "too large", version: 0 };
+    }
     const { version, slice } = objectReadReply.decode(bytes);
     return { text: code === GuestError.notFound ? null : Buffer.from(slice).toString(), version };
   }

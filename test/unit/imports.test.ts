@@ -12,6 +12,7 @@ const BOTTOM_TO_TOP = [
   "state/logbook",
   "state/objects",
   "state/protocols",
+  "state/txn",
   "state/remote",
   "host/telemetry",
   "host/modules",

@@ -28,6 +28,10 @@ trim: true 1 true
 close: true true
 tail: 4 3 true
 gone: 4 0
+set: 11 true false
+run: 2 once once
+refused: false object in once
+lock: true true 0
 clock: true true
 random: true 16
 seeded: true
@@ -39,6 +43,13 @@ describe("a function that uses all of the SDK gets what its documentation says",
       const host = new MemoryHost();
       const module = new WebAssembly.Module(await compileFunction(SOURCE, ["--runtime", runtime]));
       host.functions.set("everything", module);
+      host.lockedByOthers.add("taken");
+      // The first and the last commit are refused.
+      let commits = 0;
+      host.beforeCommit = () => {
+        commits += 1;
+        return commits === 2 ? null : "object in";
+      };
       const { trap, value, output } = await host.run(module, "text é");
       expect({ trap, output: Buffer.from(output).toString(), value }).toEqual({ trap: null, output: EXPECTED, value: 0 });
       expect(host.logs).toEqual(["a line", "traced 1 2.5"]);

@@ -2,8 +2,11 @@ import {
   Condition,
   MAX_SEQNUM,
   call,
+  fence,
   input,
   inputBytes,
+  Isolation,
+  lock,
   log,
   logbook,
   now,
@@ -19,11 +22,16 @@ import {
   start,
   startBound,
   storage,
+  sync,
   toBytes,
   toText,
+  transaction,
+  tryLock,
+  unlock,
 } from "../../../../guest-sdk/assembly";
 
 let found: i64 = 0;
+let tries: i32 = 0;
 
 /** Uses all of the SDK, one line of output per thing. */
 export function main(): i32 {
@@ -92,6 +100,26 @@ export function main(): i32 {
   line("tail", end.length.toString() + " " + (end.last - added).toString() + " " + end.closed.toString());
   logbook.trimAll(end.last);
   line("gone", logbook.prev("feed", MAX_SEQNUM).goneUpTo.toString() + " " + logbook.appendIf(["f"], toBytes(""), [Condition.length("f", 2)]).length.toString());
+  const version = objects.getVersion("n");
+  const set = objects.compareAndSet("n", version, "9");
+  line("set", version.text! + " " + set.toString() + " " + objects.compareAndSet("n", version, "8").toString());
+  sync();
+  fence();
+  transaction.run(Isolation.Serializable, () => {
+    tries++;
+    objects.put("in", "once");
+    transaction.run(Isolation.Snapshot, () => objects.put("inner", "once"));
+  });
+  line("run", tries.toString() + " " + objects.get("in")! + " " + objects.get("inner")!);
+  transaction.begin(Isolation.ReadAtomic);
+  objects.put("in", "twice");
+  transaction.abort();
+  transaction.begin(Isolation.Snapshot);
+  line("refused", transaction.commit().toString() + " " + transaction.conflict() + " " + objects.get("in")!);
+  const token = lock("l");
+  line("lock", (token > 0).toString() + " " + (lock("l") > 0).toString() + " " + tryLock("taken").toString());
+  unlock("l");
+  unlock("l");
 
   const time = now();
   line("clock", (now() > time).toString() + " " + (Date.now() >= 1000).toString());

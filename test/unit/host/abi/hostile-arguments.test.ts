@@ -22,6 +22,7 @@ const WRITES: Readonly<Record<string, { ranges?: [number, number][]; numbers?: [
   "neap.log_await_next": { ranges: [[4, 5]], numbers: [[6, 12]] },
   "neap.log_tail": { numbers: [[2, 28]] },
   "neap.call_spawn": { ranges: [[5, 6]] },
+  "neap.transaction_conflict": { ranges: [[0, 1]] },
   "neap.random_fill": { ranges: [[0, 1]] },
 };
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { InstanceId } from "../../../../state/ids.ts";
+import { type InstanceId, seqNum } from "../../../../state/ids.ts";
 import { HttpFixture } from "../../../support/http-fixture.ts";
 
 let http: HttpFixture;
@@ -263,6 +263,17 @@ describe("instances and the node", () => {
   });
   test("another state answers 400", async () => {
     expect((await http.send("GET", "/v1/tenants/demo/instances?state=done")).status).toBe(400);
+  });
+  test("held locks are listed, and each can be broken once; a name that is none answers 400", async () => {
+    const root = "1-r" as InstanceId;
+    const lock = { name: "a/b ü", holder: root, root, token: seqNum(5), sinceMs: 7, count: 2, parked: true };
+    http.invocations.heldLocks.push(lock);
+    expect(JSON.parse((await http.send("GET", "/v1/tenants/demo/locks")).text)).toEqual({ locks: [lock] });
+    const path = `/v1/tenants/demo/locks/${encodeURIComponent("a/b ü")}`;
+    expect((await http.send("DELETE", path)).status).toBe(204);
+    const again = await http.send("DELETE", path);
+    expect([again.status, JSON.parse(again.text).code]).toEqual([404, "UNKNOWN_LOCK"]);
+    expect((await http.send("DELETE", "/v1/tenants/demo/locks/%00")).status).toBe(400);
   });
   test("status, health and metrics", async () => {
     expect(JSON.parse((await http.send("GET", "/v1/status")).text)).toEqual({

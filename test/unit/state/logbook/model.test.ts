@@ -9,11 +9,13 @@ import {
   RecordKind,
   trimRecord,
 } from "../../../../state/logbook/index.ts";
+import { NAMES_TAG } from "../../../../state/tags.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { at, bytes, openTestShard } from "../../../support/open-shard.ts";
 
 const BOOKS = ["alice", "bob"] as LogBookId[];
-const TAGS = ["t/a", "t/b", "o/c", "i/d"] as Tag[];
+const OBJECT = "o/c" as Tag;
+const TAGS = ["t/a", "t/b", OBJECT, "i/d"] as Tag[];
 
 interface Known {
   readonly book: LogBookId;
@@ -112,11 +114,14 @@ test("[2] [9] whatever is appended, read, flushed and crashed, the log is the li
             (tags): NewRecord => ({ kind: RecordKind.write, tags, data: bytes(`record ${made++}`) }),
           );
           const expected = model.outcome(step.book, when);
+          // The owner's mark of a new object: as the request finds the LogBook.
+          const isNew = model.stream(step.book, OBJECT).length === 0;
           const result = await book.append({ records, when });
           if (result.kind === "appended") {
             records.forEach(({ tags, data }, i) => {
               const seqnum = at(result.seqnum - records.length + 1 + i);
-              model.records.push({ book: step.book, seqnum, tags, text: Buffer.from(data).toString() });
+              const stored = isNew && tags.includes(OBJECT) ? [...tags, NAMES_TAG] : tags;
+              model.records.push({ book: step.book, seqnum, tags: stored, text: Buffer.from(data).toString() });
             });
           }
           const detail =
@@ -136,7 +141,7 @@ test("[2] [9] whatever is appended, read, flushed and crashed, the log is the li
 });
 
 async function compare(book: LogBook, model: Model): Promise<void> {
-  for (const tag of TAGS) {
+  for (const tag of [...TAGS, NAMES_TAG]) {
     const expected = model.stream(book.id, tag);
     const { records, length } = await book.readStream(tag, 0);
     expect(length).toBe(expected.length);

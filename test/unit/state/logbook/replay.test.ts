@@ -1,13 +1,15 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { LogBookId, SeqNum, Tag } from "../../../../state/ids.ts";
+import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
 import { encodeCollection } from "../../../../state/logbook/collection.ts";
 import { type NewRecord, RecordKind, trimRecord } from "../../../../state/logbook/index.ts";
 import type { Instance } from "../../../../state/logbook/instances.ts";
+import { encodeLock, encodeUnlock } from "../../../../state/logbook/lock-record.ts";
 import { Outbox } from "../../../../state/logbook/outbox.ts";
 import { RecordStore } from "../../../../state/logbook/record-store.ts";
 import { Sequencer } from "../../../../state/logbook/sequencer.ts";
 import { ShardIndex } from "../../../../state/logbook/shard-index.ts";
+import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { noFaults } from "../../../../state/ports.ts";
 import { ManualTime } from "../../../support/manual-time.ts";
 import { MemoryBlobs } from "../../../support/memory-blobs.ts";
@@ -29,12 +31,13 @@ function dump(index: ShardIndex): unknown {
     const names: string[] = [];
     book.names.visit("", "", (name) => names.push(name) > 0);
     const { id, streams, floor, superseded, expiring, garbage, instances, trims } = book;
+    const locks = [book.locks.held, book.locks.byInstance, book.locks.streams];
     const lists = [[...instances.unfinished.values()], instances.ended, instances.retained].map((list) => list.map(instance));
     const live = [...streams.values()]
       .flatMap((stream) => [...(stream.earlier ?? []), stream.last])
       .filter((seqnum) => seqnum > 0);
     const kinds = live.map((seqnum) => [seqnum, index.store.kindOf(seqnum), index.store.read(seqnum)]);
-    return { id, names, streams, floor, superseded, expiring, garbage, lists, kinds, trims };
+    return { id, names, streams, floor, superseded, expiring, garbage, lists, locks, kinds, trims };
   });
   return { tail: index.tail, timeMs: index.timeMs, books: books.sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }
@@ -45,6 +48,7 @@ const actionArbitrary = fc.record({
   kind: fc.constantFrom(
     ...["write", "delete", "init", "keyed", "invoke", "done", "attempt", "parked", "resumed", "gc", "gc", "time"],
     ...["append", "append", "append", "trim", "trim", "trim all", "close"],
+    ...["lock", "lock", "unlock", "broken", "commit", "abort"],
   ),
   a: small,
   b: small,
@@ -53,7 +57,9 @@ const actionArbitrary = fc.record({
 
 type Action = typeof actionArbitrary extends fc.Arbitrary<infer T> ? T : never;
 
-function recordOf({ kind, a, b }: Action, blob: NewRecord["blobs"] & {}, tail: SeqNum): NewRecord | undefined {
+const step = (payload: Uint8Array) => encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, payload);
+
+function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"] & {}, tail: SeqNum): NewRecord | undefined {
   const own = tagOf(`i/${a}`);
   const upTo = at(Math.max(0, tail - 3 * b));
   if (kind === "trim" || kind === "trim all") {
@@ -71,9 +77,21 @@ function recordOf({ kind, a, b }: Action, blob: NewRecord["blobs"] & {}, tail: S
     attempt: [RecordKind.attempt, [tagOf(`a/${a}`)]],
     parked: [RecordKind.parked, [tagOf(`a/${a}`)]],
     resumed: [RecordKind.resumed, [tagOf(`a/${a}`)]],
+    lock: [RecordKind.lock, [own, tagOf(`l/${b}`), tagOf(`h/${b}`)]],
+    unlock: [RecordKind.unlock, [own, tagOf(`l/${b}`)]],
+    broken: [RecordKind.lockBroken, [tagOf(`l/${b}`), tagOf(`h/${b}`)]],
+    commit: [RecordKind.commit, [own]],
+    abort: [RecordKind.abort, [own]],
   };
   const found = other[kind];
-  return found === undefined ? undefined : { kind: found[0], tags: found[1], data: new Uint8Array([a, b]), blobs: blob };
+  const owner = { instance: `${a}` as InstanceId, inTransaction: pinned };
+  const data: Record<string, Uint8Array> = {
+    lock: step(encodeLock({ ...owner, root: `${a}` as InstanceId, token: NO_SEQNUM })),
+    unlock: step(encodeUnlock(owner)),
+  };
+  return found === undefined
+    ? undefined
+    : { kind: found[0], tags: found[1], data: data[kind] ?? new Uint8Array([a, b]), blobs: blob };
 }
 
 test("F4, F19: replay of the log gives the index that was there when it was written, collections included", async () => {

@@ -1,0 +1,54 @@
+/** What `lock` and `unlock` records say, after the step header. */
+import { ByteReader, ByteWriter } from "../bytes.ts";
+import type { InstanceId, SeqNum } from "../ids.ts";
+import { decodeStep } from "./step-record.ts";
+
+/** Who holds a lock: the instance that took it, or the one whose transaction it was taken for. */
+export interface LockOwner {
+  readonly instance: InstanceId;
+  /** Released when the instance's transaction ends; else when it unlocks or is done. */
+  readonly inTransaction: boolean;
+}
+
+export interface LockTaking extends LockOwner {
+  /** The instance at the top of the chain of calls: its functions may take the lock again. */
+  readonly root: InstanceId;
+  /** Of the hold that this one adds to; 0 when it begins one, and its own seqnum is the token. */
+  readonly token: SeqNum;
+}
+
+export function encodeLock({ instance, inTransaction, root, token }: LockTaking): Uint8Array {
+  return writeOwner({ instance, inTransaction }).text(root).f64(token).view();
+}
+
+export function encodeUnlock(owner: LockOwner): Uint8Array {
+  return writeOwner(owner).view();
+}
+
+/** From a `lock` record that has its lock's tag. @throws RangeError when it is malformed */
+export function lockOf(data: Uint8Array): LockTaking {
+  const r = new ByteReader(decodeStep(data).payload);
+  return { ...readOwner(r), root: readInstance(r), token: r.f64() as SeqNum };
+}
+
+/** From an `unlock` record. @throws RangeError when it is malformed */
+export function unlockOf(data: Uint8Array): LockOwner {
+  return readOwner(new ByteReader(decodeStep(data).payload));
+}
+
+function writeOwner({ instance, inTransaction }: LockOwner): ByteWriter {
+  return new ByteWriter(96).u8(inTransaction ? 1 : 0).text(instance);
+}
+
+function readOwner(r: ByteReader): LockOwner {
+  const inTransaction = r.u8() === 1;
+  return { inTransaction, instance: readInstance(r) };
+}
+
+function readInstance(r: ByteReader): InstanceId {
+  const id = r.text();
+  if (id === "") {
+    throw new RangeError("an instance id is empty");
+  }
+  return id as InstanceId;
+}

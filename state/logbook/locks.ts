@@ -1,0 +1,147 @@
+/**
+ * The locks of one LogBook that are held: a fold over lock, unlock, lockBroken, commit, abort and done records.
+ *
+ * L1. A lock is held by functions of one root call at most: whoever appends a `lock` record has seen it free, or held by its own
+ *     root, at the last record of the lock's stream, and its condition says so. What frees a lock without a record in that stream
+ *     (DONE, commit, abort) makes no such sight wrong.
+ * L2. What names a hold that is not there changes nothing: the unlock of a lock that was broken is harmless.
+ * L3. Plain fields only, which follow from the log alone.
+ */
+import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { type LockOwner, lockOf, unlockOf } from "./lock-record.ts";
+
+/** One holder's share of a lock. */
+export interface LockShare extends LockOwner {
+  /** Times taken and not given back. */
+  count: number;
+}
+
+export interface Hold {
+  readonly root: InstanceId;
+  /** The last record of the lock's hold stream (`holdTag`), as long as nobody breaks the lock. */
+  readonly token: SeqNum;
+  readonly sinceMs: number;
+  /** In the order in which they were taken; never empty. */
+  shares: LockShare[];
+}
+
+/** What a `lock` record is beside its data. */
+export interface TakenBy {
+  /** The instance in whose step stream it is. */
+  readonly self: InstanceId;
+  readonly seqnum: SeqNum;
+  readonly timeMs: number;
+  /** Whether an instance has no DONE yet. */
+  readonly isUnfinished: (id: InstanceId) => boolean;
+}
+
+const NONE: ReadonlySet<Tag> = new Set();
+
+export class Locks {
+  readonly held = new Map<Tag, Hold>();
+  /** Locks that an instance has a share of. */
+  readonly byInstance = new Map<InstanceId, Set<Tag>>();
+  /** Lock streams that have a record. */
+  readonly streams = new Set<Tag>();
+  /** Locks whose holders changed since the owner of the LogBook last looked. Not part of the fold. */
+  #changed = new Set<Tag>();
+
+  take(tag: Tag, data: Uint8Array, { self, seqnum, timeMs, isUnfinished }: TakenBy): void {
+    const { instance, inTransaction, root, token } = lockOf(data);
+    // A function whose caller is done already holds the lock itself: nobody else would ever release it.
+    const owner = isUnfinished(instance) ? { instance, inTransaction } : { instance: self, inTransaction: false };
+    const hold = this.held.get(tag) ?? { root, token: token === NO_SEQNUM ? seqnum : token, sinceMs: timeMs, shares: [] };
+    const share = hold.shares.find((one) => isSame(one, owner));
+    if (share === undefined) {
+      hold.shares.push({ ...owner, count: 1 });
+    } else {
+      share.count += 1;
+    }
+    this.held.set(tag, hold);
+    this.streams.add(tag);
+    const tags = this.byInstance.get(owner.instance);
+    if (tags === undefined) {
+      this.byInstance.set(owner.instance, new Set([tag]));
+    } else {
+      tags.add(tag);
+    }
+    this.#changed.add(tag);
+  }
+
+  give(tag: Tag, data: Uint8Array, self: InstanceId): void {
+    const owner = unlockOf(data);
+    const hold = this.held.get(tag);
+    const share =
+      hold?.shares.find((one) => isSame(one, owner)) ??
+      hold?.shares.find((one) => isSame(one, { instance: self, inTransaction: false }));
+    if (hold !== undefined && share !== undefined) {
+      share.count -= 1;
+      if (share.count === 0) {
+        this.#drop(tag, hold, (one) => one === share);
+      }
+    }
+  }
+
+  /** Takes the lock away from all who hold it. */
+  break(tag: Tag): void {
+    const hold = this.held.get(tag);
+    if (hold !== undefined) {
+      this.#drop(tag, hold, () => true);
+    }
+  }
+
+  /** The instance has committed or aborted. */
+  endTransaction(instance: InstanceId): void {
+    this.#dropAll(instance, (one) => one.instance === instance && one.inTransaction);
+  }
+
+  /** The instance is done. */
+  end(instance: InstanceId): void {
+    this.#dropAll(instance, (one) => one.instance === instance);
+  }
+
+  /** Locks whose holders changed since the last call. */
+  takeChanged(): ReadonlySet<Tag> {
+    if (this.#changed.size === 0) {
+      return NONE;
+    }
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
+  }
+
+  #dropAll(instance: InstanceId, isGone: (share: LockShare) => boolean): void {
+    for (const tag of this.byInstance.get(instance) ?? []) {
+      const hold = this.held.get(tag);
+      if (hold !== undefined) {
+        this.#drop(tag, hold, isGone);
+      }
+    }
+  }
+
+  #drop(tag: Tag, hold: Hold, isGone: (share: LockShare) => boolean): void {
+    const gone = hold.shares.filter(isGone);
+    hold.shares = hold.shares.filter((share) => !isGone(share));
+    for (const { instance } of gone) {
+      if (!hold.shares.some((share) => share.instance === instance)) {
+        this.#forget(instance, tag);
+      }
+    }
+    if (hold.shares.length === 0) {
+      this.held.delete(tag);
+    }
+    this.#changed.add(tag);
+  }
+
+  #forget(instance: InstanceId, tag: Tag): void {
+    const tags = this.byInstance.get(instance);
+    tags?.delete(tag);
+    if (tags?.size === 0) {
+      this.byInstance.delete(instance);
+    }
+  }
+}
+
+function isSame(a: LockOwner, b: LockOwner): boolean {
+  return a.instance === b.instance && a.inTransaction === b.inTransaction;
+}

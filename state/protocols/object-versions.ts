@@ -1,0 +1,93 @@
+/** Log-free reads: the objects as they were at a cursor, which is the same in every replay. */
+import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import type { ListedObject, LogBook } from "../logbook/logbook.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import { decodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
+import type { ObjectRead } from "./protocol.ts";
+import type { ReadVersion } from "./read-log.ts";
+import type { StepStream } from "./step-stream.ts";
+
+const EMPTY = new Uint8Array(0);
+
+interface Version extends ReadVersion {
+  readonly tag: Tag;
+  readonly cursor: SeqNum;
+}
+
+/** The version of an object at a cursor. @throws TRIMMED when it may have been collected */
+export async function readVersion(book: LogBook, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
+  const { record } = await book.readPrev(tag, cursor);
+  return {
+    seqnum: record?.seqnum ?? NO_SEQNUM,
+    timeMs: record?.timeMs ?? 0,
+    value: record === null ? null : decodeObjectValue(record),
+  };
+}
+
+export class ObjectVersions {
+  readonly #steps: StepStream;
+  readonly #blobs: BlobStore;
+  /** The version found last, as large objects are read slice by slice. */
+  #found: Version | null = null;
+
+  constructor(steps: StepStream, blobs: BlobStore) {
+    this.#steps = steps;
+    this.#blobs = blobs;
+  }
+
+  /** As ObjectProtocol.read, at `cursor`. @throws TRIMMED when it lies below the floor */
+  async read(key: string, tag: Tag, cursor: SeqNum, offset: number, maxBytes: number): Promise<ObjectRead> {
+    const { value, seqnum, timeMs } = await this.#version(key, tag, cursor);
+    return value === null
+      ? { kind: "absent", version: seqnum, timeMs }
+      : {
+          kind: "found",
+          sizeBytes: objectSize(value),
+          version: seqnum,
+          timeMs,
+          bytes: await this.slice(value, offset, maxBytes),
+        };
+  }
+
+  /** As ObjectProtocol.list, at `cursor`. @throws TRIMMED when it lies below the floor */
+  async list(prefix: string, after: string, cursor: SeqNum, limit: number): Promise<readonly ListedObject[]> {
+    this.#steps.touch();
+    const pinned = this.#steps.reads.list(prefix, after, limit, cursor);
+    if (pinned !== undefined) {
+      return pinned;
+    }
+    const { objects } = await this.#steps.book.listObjects(prefix, after, cursor, limit);
+    this.#steps.read({ kind: "list", prefix, after, limit }, cursor);
+    // A list consults every create and delete up to the cursor, those that hid an object too (F8).
+    this.#steps.consulted(cursor);
+    return objects;
+  }
+
+  async slice(value: ObjectValue, offset: number, maxBytes: number): Promise<Uint8Array> {
+    if (maxBytes === 0 || offset >= objectSize(value)) {
+      return EMPTY;
+    }
+    return value.kind === "inline"
+      ? value.bytes.subarray(offset, offset + maxBytes)
+      : this.#blobs.read(value.ref.name, offset, maxBytes);
+  }
+
+  async #version(key: string, tag: Tag, cursor: SeqNum): Promise<Version> {
+    this.#steps.touch();
+    const found = this.#found;
+    if (found !== null && found.tag === tag && found.cursor === cursor) {
+      return found;
+    }
+    const { seqnum, timeMs, value } = this.#steps.reads.version(key, cursor) ?? (await this.#lookUp(key, tag, cursor));
+    const version: Version = { tag, cursor, seqnum, timeMs, value };
+    this.#found = version;
+    return version;
+  }
+
+  async #lookUp(key: string, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
+    const version = await readVersion(this.#steps.book, tag, cursor);
+    this.#steps.consulted(version.seqnum);
+    this.#steps.read({ kind: "version", key }, cursor);
+    return version;
+  }
+}

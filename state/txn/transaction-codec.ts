@@ -1,0 +1,95 @@
+/** Transactions as the records that begin and end a called function carry them. */
+import { ByteReader, ByteWriter } from "../bytes.ts";
+import type { BlobName, InstanceId, SeqNum } from "../ids.ts";
+import type { BlobRefLike } from "../logbook/logbook.ts";
+import type { BufferedWrite, InheritedTransaction, Isolation, TransactionEffects } from "./transaction.ts";
+
+export const ISOLATIONS: readonly Isolation[] = ["serializable", "snapshot", "readAtomic"];
+
+export function encodeInherited({ snapshot, isolation, beginner, writes }: InheritedTransaction): Uint8Array {
+  const w = new ByteWriter(256).f64(snapshot).u8(ISOLATIONS.indexOf(isolation)).text(beginner);
+  writeWrites(w, writes);
+  return w.take();
+}
+
+export function decodeInherited(bytes: Uint8Array): InheritedTransaction {
+  const r = new ByteReader(bytes);
+  const snapshot = r.f64() as SeqNum;
+  const isolation = ISOLATIONS[r.u8()] ?? "serializable";
+  return { snapshot, isolation, beginner: r.text() as InstanceId, writes: readWrites(r) };
+}
+
+export function encodeEffects({ snapshot, reads, names, writes, locks, overflown }: TransactionEffects): Uint8Array {
+  const w = new ByteWriter(256)
+    .f64(snapshot)
+    .u8(overflown ? 1 : 0)
+    .f64(names ?? -1);
+  writeSeqNums(w, reads);
+  writeSeqNums(w, locks);
+  writeWrites(w, writes);
+  return w.take();
+}
+
+export function decodeEffects(bytes: Uint8Array): TransactionEffects {
+  const r = new ByteReader(bytes);
+  const snapshot = r.f64() as SeqNum;
+  const overflown = r.u8() === 1;
+  const names = r.f64();
+  const reads = readSeqNums(r);
+  const locks = readSeqNums(r);
+  return { snapshot, overflown, names: names < 0 ? null : (names as SeqNum), reads, locks, writes: readWrites(r) };
+}
+
+/** What the record that carries the writes must name (F6). */
+export function blobsOf(writes: ReadonlyMap<string, BufferedWrite> = new Map()): BlobRefLike[] {
+  return [...writes.values()].flatMap(({ value }) => (value?.kind === "blob" ? [value.ref] : []));
+}
+
+function writeSeqNums(w: ByteWriter, seqnums: ReadonlyMap<string, SeqNum>): void {
+  w.u32(seqnums.size);
+  for (const [name, seqnum] of seqnums) {
+    w.text(name).f64(seqnum);
+  }
+}
+
+function readSeqNums(r: ByteReader): Map<string, SeqNum> {
+  const seqnums = new Map<string, SeqNum>();
+  for (let left = r.u32(); left > 0; left--) {
+    seqnums.set(r.text(), r.f64() as SeqNum);
+  }
+  return seqnums;
+}
+
+function writeWrites(w: ByteWriter, writes: ReadonlyMap<string, BufferedWrite>): void {
+  w.u32(writes.size);
+  for (const [key, { value, crc }] of writes) {
+    w.text(key).u32(crc);
+    if (value === null) {
+      w.u8(0);
+    } else if (value.kind === "inline") {
+      w.u8(1).bytes(value.bytes);
+    } else {
+      w.u8(2).text(value.ref.name).f64(value.ref.sizeBytes);
+    }
+  }
+}
+
+function readWrites(r: ByteReader): Map<string, BufferedWrite> {
+  const writes = new Map<string, BufferedWrite>();
+  for (let left = r.u32(); left > 0; left--) {
+    const key = r.text();
+    writes.set(key, { crc: r.u32(), value: readValue(r) });
+  }
+  return writes;
+}
+
+function readValue(r: ByteReader): BufferedWrite["value"] {
+  switch (r.u8()) {
+    case 0:
+      return null;
+    case 1:
+      return { kind: "inline", bytes: r.bytes() };
+    default:
+      return { kind: "blob", ref: { name: r.text() as BlobName, sizeBytes: r.f64() } };
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * What one transaction has read and wants to write, in the memory of one attempt.
+ *
+ * T1. Nothing of it is in the log before its commit; what it holds follows from the begin step and the guest's operations alone, so
+ *     every replay has the same.
+ * T2. It never holds more than its limits: beyond them it is `overflown`, lets go of everything, and can only end.
+ */
+import type { InstanceId, SeqNum } from "../ids.ts";
+import type { ListedObject } from "../logbook/logbook.ts";
+import { compareUtf8 } from "../logbook/object-names.ts";
+import { type ObjectValue, objectSize } from "../objects/object-record.ts";
+
+/** What a commit is conditional on: all that was read, all that is written, or nothing. */
+export type Isolation = "serializable" | "snapshot" | "readAtomic";
+
+/** Objects that one transaction reads (serializable only) and writes, together. */
+export const TRANSACTION_MAX_OBJECTS = 1_000;
+/** Of their keys and values, with what a record costs besides: the commit is one frame. */
+export const TRANSACTION_MAX_BYTES = 1_000_000;
+/** Values too large for a record. They are named by the record that starts a child, which names at most 255. */
+export const TRANSACTION_MAX_BLOBS = 200;
+
+const READ_BYTES = 32;
+const WRITE_BYTES = 160;
+const BLOB_BYTES = 320;
+
+export interface BufferedWrite {
+  /** null: deleted. */
+  readonly value: ObjectValue | null;
+  /** CRC-32 of the value, for the fingerprint of the commit. */
+  readonly crc: number;
+}
+
+/** What a called function gets of its caller's transaction (F37). */
+export interface InheritedTransaction {
+  readonly snapshot: SeqNum;
+  readonly isolation: Isolation;
+  /** The instance that began it, and alone may commit it. */
+  readonly beginner: InstanceId;
+  readonly writes: ReadonlyMap<string, BufferedWrite>;
+}
+
+/** What a called function gives back with its DONE. */
+export interface TransactionEffects {
+  /** Of the transaction that it was called in. */
+  readonly snapshot: SeqNum;
+  readonly reads: ReadonlyMap<string, SeqNum>;
+  /** The version of the names that a list rested on; null when nothing was listed. */
+  readonly names: SeqNum | null;
+  readonly writes: ReadonlyMap<string, BufferedWrite>;
+  /** Locks taken for the transaction, with their tokens. */
+  readonly locks: ReadonlyMap<string, SeqNum>;
+  readonly overflown: boolean;
+}
+
+export class Transaction {
+  readonly snapshot: SeqNum;
+  readonly isolation: Isolation;
+  readonly beginner: InstanceId;
+  /** Whether a caller began it. */
+  readonly inherited: boolean;
+  /** Calls started inside that were not waited for. */
+  openCalls = 0;
+  readonly #given: ReadonlyMap<string, BufferedWrite>;
+  readonly #reads = new Map<string, SeqNum>();
+  readonly #writes = new Map<string, BufferedWrite>();
+  #names: SeqNum | null = null;
+  #sizeBytes = 0;
+  #blobs = 0;
+  #overflown = false;
+
+  /** @param inherited  of a called function: what it got */
+  constructor(begun: Omit<InheritedTransaction, "writes">, inherited: InheritedTransaction | null = null) {
+    this.snapshot = begun.snapshot;
+    this.isolation = begun.isolation;
+    this.beginner = begun.beginner;
+    this.inherited = inherited !== null;
+    this.#given = inherited?.writes ?? new Map();
+    for (const [key, write] of this.#given) {
+      this.#count(key, write);
+    }
+  }
+
+  get overflown(): boolean {
+    return this.#overflown;
+  }
+
+  /** Versions read, for the conditions of the commit. Empty unless serializable. */
+  get reads(): ReadonlyMap<string, SeqNum> {
+    return this.#reads;
+  }
+
+  get names(): SeqNum | null {
+    return this.#names;
+  }
+
+  /** What this function wrote, without what its caller had written before. */
+  get writes(): ReadonlyMap<string, BufferedWrite> {
+    return this.#writes;
+  }
+
+  /** What the transaction has written to the object so far. */
+  buffered(key: string): BufferedWrite | undefined {
+    return this.#writes.get(key) ?? this.#given.get(key);
+  }
+
+  read(key: string, version: SeqNum): void {
+    if (this.isolation === "serializable" && !this.#overflown && !this.#reads.has(key)) {
+      this.#sizeBytes += READ_BYTES + Buffer.byteLength(key);
+      this.#reads.set(key, version);
+      this.#limit();
+    }
+  }
+
+  listed(names: SeqNum): void {
+    this.#names ??= this.isolation === "serializable" ? names : null;
+  }
+
+  write(key: string, write: BufferedWrite): void {
+    if (this.#overflown) {
+      return;
+    }
+    const before = this.#writes.get(key);
+    if (before !== undefined) {
+      this.#count(key, before, -1);
+    }
+    this.#writes.set(key, write);
+    this.#count(key, write);
+    this.#limit();
+  }
+
+  /** For a function that is called now. */
+  give(): InheritedTransaction {
+    const { snapshot, isolation, beginner } = this;
+    return { snapshot, isolation, beginner, writes: new Map([...this.#given, ...this.#writes]) };
+  }
+
+  /** What a called function has done becomes part of this transaction. Its writes count as later ones. */
+  join(effects: TransactionEffects): void {
+    if (effects.overflown) {
+      this.#overflow();
+    }
+    for (const [key, version] of effects.reads) {
+      this.read(key, version);
+    }
+    if (effects.names !== null) {
+      this.listed(effects.names);
+    }
+    for (const [key, write] of effects.writes) {
+      this.write(key, write);
+    }
+  }
+
+  /** A page of a list at the snapshot with what the transaction wrote. `stored`: the first `limit` plus as many as are deleted. */
+  merge(stored: readonly ListedObject[], prefix: string, after: string, limit: number): readonly ListedObject[] {
+    const merged = stored.filter(({ key }) => this.buffered(key) === undefined);
+    for (const key of new Set([...this.#given.keys(), ...this.#writes.keys()])) {
+      const value = this.buffered(key)?.value ?? null;
+      if (value !== null && key.startsWith(prefix) && compareUtf8(key, after) > 0) {
+        merged.push({ key, sizeBytes: objectSize(value), seqnum: this.snapshot });
+      }
+    }
+    return merged.sort((a, b) => compareUtf8(a.key, b.key)).slice(0, limit);
+  }
+
+  /** How many objects were written: so many entries of a list at the snapshot may not count. */
+  get bufferedCount(): number {
+    return this.#given.size + this.#writes.size;
+  }
+
+  #count(key: string, { value }: BufferedWrite, sign = 1): void {
+    const valueBytes = value === null ? 0 : value.kind === "inline" ? value.bytes.byteLength : BLOB_BYTES;
+    this.#sizeBytes += sign * (WRITE_BYTES + 2 * Buffer.byteLength(key) + valueBytes);
+    this.#blobs += value?.kind === "blob" ? sign : 0;
+  }
+
+  #limit(): void {
+    const objects = this.#reads.size + this.#writes.size + this.#given.size;
+    if (objects > TRANSACTION_MAX_OBJECTS || this.#sizeBytes > TRANSACTION_MAX_BYTES || this.#blobs > TRANSACTION_MAX_BLOBS) {
+      this.#overflow();
+    }
+  }
+
+  #overflow(): void {
+    this.#overflown = true;
+    this.#reads.clear();
+    this.#writes.clear();
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * Objects as an attempt sees them that may be inside a transaction; outside of one it is the attempt's protocol.
+ *
+ * Owns: the transaction that is open; begin, commit and abort. Does not own: the protocol, locks (HeldLocks), calls.
+ *
+ * X1. Inside, every read is of the snapshot that the begin step fixed, or of what the transaction wrote itself (F37).
+ * X2. A commit is one append request: all writes and then the commit step, all or none. Its conditions name the versions that were
+ *     read at the snapshot (F14); one that fails is a logged CONFLICT, and the transaction is over (F10).
+ * X3. Only the instance that began a transaction commits it. What a function called inside does travels in its DONE (F37).
+ * X4. A transaction that wrote nothing is a read of one moment: its commit needs no condition, and no record unless it has locks.
+ */
+import { ByteWriter } from "../bytes.ts";
+import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { RecordKind } from "../logbook/kinds.ts";
+import type { Condition, ListedObject, NewRecord } from "../logbook/logbook.ts";
+import { encodeStep, fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import { encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { type ObjectProtocol, type ObjectRead, ObjectVersions, type StepStream, type UpdateOutcome } from "../protocols/index.ts";
+import { HOLD_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
+import type { HeldLocks } from "./held-locks.ts";
+import {
+  type BufferedWrite,
+  type InheritedTransaction,
+  type Isolation,
+  Transaction,
+  type TransactionEffects,
+} from "./transaction.ts";
+
+/** What a commit found changed by others. A lock: it was taken away by an administrator. */
+export type ConflictOn =
+  | { readonly kind: "object"; readonly key: string }
+  | { readonly kind: "list" }
+  | { readonly kind: "lock"; readonly name: string };
+
+export type CommitOutcome =
+  | { readonly kind: "committed"; readonly timeMs: number }
+  /** Nothing was written, and the transaction is over. */
+  | { readonly kind: "conflict"; readonly on: ConflictOn; readonly timeMs: number }
+  /** Above a limit of `transaction.ts`. Nothing was written, and the transaction is over. */
+  | { readonly kind: "tooLarge" }
+  /** Calls started inside were not waited for: what they do belongs to the transaction, which goes on. */
+  | { readonly kind: "openCalls" }
+  /** None is open that this function has begun. */
+  | { readonly kind: "none" };
+
+/** The transaction holds more than it may: it can only be ended. */
+export class TransactionOverflown extends Error {
+  override name = "TransactionOverflown";
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class Transactions implements ObjectProtocol {
+  readonly #plain: ObjectProtocol;
+  readonly #steps: StepStream;
+  readonly #locks: HeldLocks;
+  readonly #versions: ObjectVersions;
+  #open: Transaction | null;
+
+  /**
+   * @param plain  the protocol outside of transactions
+   * @param inherited  the transaction of the caller that this function was called in
+   */
+  constructor(options: {
+    plain: ObjectProtocol;
+    steps: StepStream;
+    blobs: BlobStore;
+    locks: HeldLocks;
+    inherited: InheritedTransaction | null;
+  }) {
+    const { plain, steps, blobs, locks, inherited } = options;
+    this.#plain = plain;
+    this.#steps = steps;
+    this.#locks = locks;
+    this.#versions = new ObjectVersions(steps, blobs);
+    this.#open = inherited === null ? null : new Transaction(inherited, inherited);
+    if (inherited !== null) {
+      this.#keepSnapshot();
+    }
+  }
+
+  /** The one that is open, the caller's too. */
+  get open(): Transaction | null {
+    return this.#open;
+  }
+
+  /** @returns false when one is open already, the caller's or this function's: nothing happened */
+  async begin(isolation: Isolation): Promise<boolean> {
+    if (this.#open !== null) {
+      return false;
+    }
+    const { record } = await this.#steps.step({
+      kind: RecordKind.begin,
+      fingerprint: fingerprint(isolation, 0),
+      payload: EMPTY,
+    });
+    this.#open = new Transaction({ snapshot: record.seqnum, isolation, beginner: this.#steps.instance });
+    this.#keepSnapshot();
+    return true;
+  }
+
+  /** The snapshot may be read until the transaction ends, however long the function waits: no PIN can hold what it will read (F25). */
+  #keepSnapshot(): void {
+    this.#steps.reads.incomplete();
+  }
+
+  async commit(): Promise<CommitOutcome> {
+    const transaction = this.#open;
+    if (transaction === null || transaction.inherited) {
+      return { kind: "none" };
+    }
+    if (transaction.openCalls > 0) {
+      return { kind: "openCalls" };
+    }
+    if (transaction.overflown) {
+      await this.abort();
+      return { kind: "tooLarge" };
+    }
+    const { writes } = transaction;
+    if (writes.size === 0 && !this.#locks.inTransaction) {
+      this.#open = null;
+      return { kind: "committed", timeMs: 0 };
+    }
+    const done = await this.#steps.step({
+      kind: RecordKind.commit,
+      fingerprint: fingerprintOf(transaction),
+      payload: new ByteWriter(16).f64(transaction.snapshot).u32(writes.size).view(),
+      before: Array.from(writes, ([key, write]) => recordOf(key, write)),
+      when: writes.size === 0 ? [] : await this.#conditions(transaction),
+    });
+    const { timeMs } = done.record;
+    if (done.failed !== null) {
+      await this.abort();
+      return { kind: "conflict", on: conflictOn(done.failed), timeMs };
+    }
+    this.#end();
+    return { kind: "committed", timeMs };
+  }
+
+  /** Forgets what was written, and releases the locks of the transaction. @returns false when none is open that this function began */
+  async abort(): Promise<boolean> {
+    if (this.#open === null || this.#open.inherited) {
+      return false;
+    }
+    if (this.#locks.inTransaction) {
+      await this.#steps.step({ kind: RecordKind.abort, fingerprint: NO_FINGERPRINT, payload: EMPTY });
+    }
+    this.#end();
+    return true;
+  }
+
+  /** What a function that is called now gets of the open transaction; null outside of one. */
+  give(): InheritedTransaction | null {
+    const transaction = this.#open;
+    if (transaction === null) {
+      return null;
+    }
+    transaction.openCalls += 1;
+    return transaction.give();
+  }
+
+  /** A function that was called with `given` has ended. Without effect when that transaction is over. */
+  join(given: InheritedTransaction, effects: TransactionEffects | null): void {
+    const transaction = this.#open;
+    if (transaction === null || transaction.snapshot !== given.snapshot) {
+      return;
+    }
+    transaction.openCalls -= 1;
+    if (effects !== null) {
+      transaction.join(effects);
+      this.#locks.join(effects.locks);
+    }
+  }
+
+  /** What the caller gets back of its transaction; null when this function was called outside of one. */
+  effects(): TransactionEffects | null {
+    const transaction = this.#open;
+    if (transaction === null || !transaction.inherited) {
+      return null;
+    }
+    const { snapshot, reads, names, writes, overflown } = transaction;
+    return { snapshot, reads, names, writes, overflown, locks: this.#locks.takenInTransaction() };
+  }
+
+  async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+    const transaction = this.#open;
+    if (transaction === null) {
+      return this.#plain.read(key, offset, maxBytes);
+    }
+    mustFit(transaction);
+    const { snapshot } = transaction;
+    const buffered = transaction.buffered(key);
+    if (buffered !== undefined) {
+      const { value } = buffered;
+      return value === null
+        ? { kind: "absent", version: snapshot, timeMs: 0 }
+        : {
+            kind: "found",
+            sizeBytes: objectSize(value),
+            version: snapshot,
+            timeMs: 0,
+            bytes: await this.#versions.slice(value, offset, maxBytes),
+          };
+    }
+    const read = await this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes);
+    transaction.read(key, read.version);
+    return read;
+  }
+
+  /** Inside a transaction there are no turns: it has a snapshot, and its commit decides. */
+  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
+    return this.#open === null ? this.#plain.readForUpdate(key, maxBytes) : this.read(key, 0, maxBytes);
+  }
+
+  async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
+    if (this.#open === null) {
+      return this.#plain.write(key, value, valueCrc);
+    }
+    this.#open.write(key, { value: ownValue(value), crc: valueCrc });
+  }
+
+  async update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
+    if (this.#open === null) {
+      return this.#plain.update(key, version, value, valueCrc);
+    }
+    const read = await this.read(key, 0, 0);
+    if (read.version !== version) {
+      return { kind: "conflict", timeMs: read.timeMs };
+    }
+    await this.write(key, value, valueCrc);
+    return { kind: "applied", timeMs: read.timeMs };
+  }
+
+  async delete(key: string): Promise<void> {
+    if (this.#open === null) {
+      return this.#plain.delete(key);
+    }
+    this.#open.write(key, { value: null, crc: 0 });
+  }
+
+  async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
+    const transaction = this.#open;
+    if (transaction === null) {
+      return this.#plain.list(prefix, after, limit);
+    }
+    mustFit(transaction);
+    const { snapshot } = transaction;
+    if (transaction.names === null) {
+      const { record } = await this.#steps.book.readPrev(NAMES_TAG, snapshot);
+      transaction.listed(record?.seqnum ?? NO_SEQNUM);
+    }
+    const stored = await this.#versions.list(prefix, after, snapshot, limit + transaction.bufferedCount);
+    return transaction.merge(stored, prefix, after, limit);
+  }
+
+  close(): void {
+    this.#plain.close();
+  }
+
+  #end(): void {
+    this.#open = null;
+    this.#locks.endTransaction();
+  }
+
+  async #conditions(transaction: Transaction): Promise<readonly Condition[]> {
+    const { snapshot, isolation, reads, names, writes } = transaction;
+    const when: Condition[] = [...this.#locks.conditions()];
+    for (const [key, last] of reads) {
+      when.push({ tag: objectTag(key), last });
+    }
+    if (names !== null) {
+      when.push({ tag: NAMES_TAG, last: names });
+    }
+    if (isolation === "snapshot") {
+      const written = Array.from(writes.keys(), async (key) => {
+        const { version } = await this.#versions.read(key, objectTag(key), snapshot, 0, 0);
+        return { tag: objectTag(key), last: version };
+      });
+      when.push(...(await Promise.all(written)));
+    }
+    return when;
+  }
+}
+
+function mustFit(transaction: Transaction): void {
+  if (transaction.overflown) {
+    throw new TransactionOverflown();
+  }
+}
+
+/** Does not hold on to the message that the value came in. */
+function ownValue(value: ObjectValue): ObjectValue {
+  return value.kind === "inline" ? { kind: "inline", bytes: Uint8Array.from(value.bytes) } : value;
+}
+
+function recordOf(key: string, { value }: BufferedWrite): NewRecord {
+  return {
+    kind: value === null ? RecordKind.delete : RecordKind.write,
+    tags: [objectTag(key)],
+    data: encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, value === null ? EMPTY : encodeObjectValue(value)),
+    ...(value?.kind === "blob" && { blobs: [value.ref] }),
+  };
+}
+
+/** By what is written: the guest has asked for just that. */
+function fingerprintOf({ isolation, writes }: Transaction): ReturnType<typeof fingerprint> {
+  const keys = Array.from(writes, ([key, { value }]) => `${value === null ? "-" : "+"}${key}`);
+  const values = new ByteWriter(8 + 4 * writes.size);
+  for (const { crc } of writes.values()) {
+    values.u32(crc);
+  }
+  return fingerprint([isolation, ...keys].join("\0"), values.view());
+}
+
+function conflictOn(failed: Tag): ConflictOn {
+  if (failed === NAMES_TAG) {
+    return { kind: "list" };
+  }
+  return failed.startsWith(HOLD_TAG_PREFIX)
+    ? { kind: "lock", name: failed.slice(HOLD_TAG_PREFIX.length) }
+    : { kind: "object", key: failed.slice(OBJECT_TAG_PREFIX.length) };
+}
