@@ -9,6 +9,7 @@ describe("functions/build.ts", () => {
     expect(sampleFunctions().map(({ folder, name }) => `${folder}/${name}`)).toEqual([
       "account/account",
       "counter/counter",
+      "fanout/fanout",
       "hello/hello",
       "ndp/get",
       "ndp/grep",
