@@ -113,13 +113,14 @@ export class BookState {
         return;
       case RecordKind.invoke: {
         const caller = this.#unfinished(instanceOfStepTag(tags[0]));
-        const beginning = { caller, resultTags: NO_TAGS, notBeforeMs: 0, retained: false };
-        this.#begin(tags[1], seqnum, beginning, holder)?.pinned(seqnum);
+        const beginning = { caller, resultTags: NO_TAGS, notBeforeMs: 0, retained: false, readsFromFirst: true };
+        this.#begin(tags[1], seqnum, beginning, holder);
         return;
       }
       case RecordKind.spawn: {
         const notBeforeMs = f64At(decodeStep(record.data).payload, 0);
-        this.#begin(tags[1], seqnum, { caller: undefined, resultTags: NO_TAGS, notBeforeMs, retained: true }, holder);
+        const beginning = { caller: undefined, resultTags: NO_TAGS, notBeforeMs, retained: true, readsFromFirst: false };
+        this.#begin(tags[1], seqnum, beginning, holder);
         return;
       }
       case RecordKind.done:
@@ -183,20 +184,17 @@ export class BookState {
 
   #beginRoot(seqnum: SeqNum, tags: readonly Tag[], notBeforeMs: number, holder: Holder | undefined): void {
     const resultTags = tags.filter(isResultTag);
-    const beginning = { caller: undefined, resultTags, notBeforeMs, retained: resultTags.length > 0 };
+    const beginning = { caller: undefined, resultTags, notBeforeMs, retained: resultTags.length > 0, readsFromFirst: false };
     this.#begin(tags[0], seqnum, beginning, holder);
   }
 
-  #begin(tag: Tag | undefined, seqnum: SeqNum, beginning: Beginning, holder: Holder | undefined): Instance | undefined {
+  #begin(tag: Tag | undefined, seqnum: SeqNum, beginning: Beginning, holder: Holder | undefined): void {
     const id = instanceOfStepTag(tag);
     // Only the record at position 0 begins an instance.
-    if (id === undefined || tag === undefined || this.streams.get(tag)?.length !== 1) {
-      return undefined;
+    if (id !== undefined && tag !== undefined && this.streams.get(tag)?.length === 1) {
+      // A delayed call is held by nobody: whoever looks when its time has come runs it.
+      this.instances.begin(id, seqnum, beginning).holder = beginning.notBeforeMs > 0 ? undefined : holder;
     }
-    const instance = this.instances.begin(id, seqnum, beginning);
-    // A delayed call is held by nobody: whoever looks when its time has come runs it.
-    instance.holder = beginning.notBeforeMs > 0 ? undefined : holder;
-    return instance;
   }
 
   #pin(instance: Instance | undefined): void {

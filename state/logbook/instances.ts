@@ -31,6 +31,8 @@ export class Instance {
   readonly notBeforeMs: number;
   /** Somebody may ask for its result for as long as results are retained. */
   readonly retained: boolean;
+  /** Its first record says where its reads begin: a child's Invoke. */
+  readonly readsFromFirst: boolean;
   /** While the caller's step stream is there. */
   caller: Instance | undefined;
   readonly children: Instance[] = [];
@@ -44,13 +46,14 @@ export class Instance {
   /** The session that runs it, or ran it when it ended. */
   holder: Holder | undefined = undefined;
 
-  constructor(id: InstanceId, first: SeqNum, { caller, resultTags, notBeforeMs, retained }: Beginning) {
+  constructor(id: InstanceId, first: SeqNum, { caller, resultTags, notBeforeMs, retained, readsFromFirst }: Beginning) {
     this.id = id;
     this.first = first;
     this.caller = caller;
     this.resultTags = resultTags;
     this.notBeforeMs = notBeforeMs;
     this.retained = retained;
+    this.readsFromFirst = readsFromFirst;
     this.readsFrom = notBeforeMs > 0 ? null : first;
   }
 
@@ -78,7 +81,7 @@ export class Instance {
 
   /** A PARKED or RESUMED record. Before its first step a parked instance has read nothing that an attempt would read again. */
   park(isParked: boolean, seqnum: SeqNum): void {
-    if (this.initialCursor === NO_SEQNUM) {
+    if (this.initialCursor === NO_SEQNUM && !this.readsFromFirst) {
       this.readsFrom = isParked ? null : seqnum;
     }
     this.parked = isParked;
@@ -92,6 +95,7 @@ export interface Beginning {
   readonly resultTags: readonly Tag[];
   readonly notBeforeMs: number;
   readonly retained: boolean;
+  readonly readsFromFirst: boolean;
 }
 
 export class Instances {

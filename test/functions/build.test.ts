@@ -10,6 +10,7 @@ describe("functions/build.ts", () => {
       "account/account",
       "bank/bank",
       "counter/counter",
+      "fanout/fanout",
       "feed/feed",
       "hello/hello",
       "ndp/get",

@@ -346,8 +346,9 @@ describe("F40: calls that were started and not awaited, at their caller's end", 
     const cancelled = await host.steps(leaf as InstanceId);
     expect(cancelled.at(-1)?.kind).toBe(RecordKind.write);
     await host.book.append({ records: [cancelRecord(caller)] });
-    open("leaf");
     const again = await recovered(host);
+    open("leaf");
+    await settled();
     expect((await kindsOf(again, leaf as InstanceId)).at(-1)).toBe(RecordKind.cancel);
     expect(await again.versions("done leaf")).toEqual([]);
     expect(await again.told({ functionName: "caller", key: "k" })).toBe("trap cancelled");
