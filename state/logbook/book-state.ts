@@ -18,6 +18,8 @@ import { Stream } from "./stream.ts";
 /** Streams of results whose instances are collected: a reader finds the key and no stream, which means "expired". */
 export interface ExpiringTags {
   readonly tags: readonly Tag[];
+  /** Of the DONE. */
+  readonly done: SeqNum;
   readonly doneMs: number;
 }
 
@@ -55,11 +57,7 @@ export class BookState {
       const tag = tags[i] as Tag;
       let stream = this.streams.get(tag);
       if (stream === undefined) {
-        stream = new Stream();
-        this.streams.set(tag, stream);
-        if (isObjectTag(tag)) {
-          this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
-        }
+        stream = this.addStream(tag);
       } else if (isObjectTag(tag)) {
         this.superseded.add(tag);
         this.garbage++;
@@ -75,6 +73,17 @@ export class BookState {
         instance.initialCursor = record.initialCursor;
       }
     }
+  }
+
+  /** @param base  records collected from it */
+  addStream(tag: Tag, base = 0): Stream {
+    const stream = new Stream();
+    stream.base = base;
+    this.streams.set(tag, stream);
+    if (isObjectTag(tag)) {
+      this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
+    }
+    return stream;
   }
 
   #applyKind(seqnum: SeqNum, record: NewRecord, timeMs: number, holder: Holder | undefined): void {

@@ -1,3 +1,11 @@
+export {
+  type Checkpoint,
+  type CheckpointStore,
+  type Checkpoints,
+  type CheckpointWriter,
+  inlineCheckpoints,
+  threadCheckpoints,
+} from "./checkpoint/index.ts";
 export { RecordKind } from "./kinds.ts";
 export {
   DEFAULT_SHARD_OPTIONS,

@@ -77,7 +77,7 @@ export class Sequencer {
     this.#faults = parts.faults;
     this.#undurableMaxBytes = parts.undurableMaxBytes;
     this.#read = (seqnum) => this.#index.store.read(seqnum);
-    this.#outbox.onDurable = () => this.#admit();
+    this.#outbox.onDurable.push(() => this.#admit());
   }
 
   /**

@@ -113,6 +113,11 @@ export class MemoryJournal implements Journal {
     invariant(this.idle, "a frame is in flight while the journal is closed");
   }
 
+  /** As if nothing had been released. */
+  whole(): MemoryJournal {
+    return new MemoryJournal({ frames: this.#durable });
+  }
+
   crash(options: { manual?: boolean } = {}): MemoryJournal {
     return new MemoryJournal({ ...options, epoch: this.epoch + 1, frames: this.#durable, released: this.#released });
   }

@@ -1,9 +1,16 @@
 import type { LogBookId, SeqNum, Tag } from "../../state/ids.ts";
-import { type LocalShard, type LocalShardOptions, openLocalShard } from "../../state/logbook/index.ts";
+import {
+  type Checkpoints,
+  inlineCheckpoints,
+  type LocalShard,
+  type LocalShardOptions,
+  openLocalShard,
+} from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
 import { noFaults } from "../../state/ports.ts";
 import { ManualTime } from "./manual-time.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
+import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 
 export const BOOK = "alice" as LogBookId;
@@ -17,15 +24,25 @@ export interface TestShard {
   readonly journal: MemoryJournal;
   readonly blobs: MemoryBlobs;
   readonly time: ManualTime;
+  readonly checkpoints: MemoryCheckpoints;
   /** Kills the owner: what is not durable is lost, and a new owner opens the rest. */
   crash(): Promise<TestShard>;
 }
 
 /** A shard over a journal in memory. */
 export async function openTestShard(
-  parts: { journal?: MemoryJournal; blobs?: MemoryBlobs; time?: ManualTime; options?: Partial<LocalShardOptions> } = {},
+  parts: {
+    journal?: MemoryJournal;
+    blobs?: MemoryBlobs;
+    time?: ManualTime;
+    checkpoints?: MemoryCheckpoints;
+    /** Instead of one that saves to `checkpoints`. */
+    runner?: Checkpoints;
+    options?: Partial<LocalShardOptions>;
+  } = {},
 ): Promise<TestShard> {
   const { journal = new MemoryJournal(), blobs = new MemoryBlobs(), time = new ManualTime(), options = {} } = parts;
+  const { checkpoints = new MemoryCheckpoints() } = parts;
   const shard = await openLocalShard({
     journal,
     blobs,
@@ -36,8 +53,13 @@ export async function openTestShard(
     clock: time,
     timers: time,
     faults: noFaults,
+    checkpoints: parts.runner ?? inlineCheckpoints(journal, checkpoints, noFaults, failTheTest),
     options,
   });
-  const crash = () => openTestShard({ journal: journal.crash(), blobs, time, options });
-  return { shard, journal, blobs, time, crash };
+  const crash = () => openTestShard({ journal: journal.crash(), blobs, time, checkpoints: checkpoints.copy(), options });
+  return { shard, journal, blobs, time, checkpoints, crash };
+}
+
+function failTheTest(error: unknown): void {
+  throw error;
 }

@@ -1,0 +1,81 @@
+/**
+ * An index from the last checkpoint and the frames after it: what a start does, and what makes the next checkpoint. Both are this
+ * one piece of code, so a checkpoint holds what a start would have found (F19).
+ */
+import { NeapError } from "../../errors.ts";
+import type { SeqNum } from "../../ids.ts";
+import { JOURNAL_BEGIN, type JournalPosition, type JournalReader } from "../../journal/journal.ts";
+import { RecordStore } from "../record-store.ts";
+import { ShardIndex } from "../shard-index.ts";
+import { loadIndex, saveIndex } from "./index-codec.ts";
+import type { Checkpoint, CheckpointStore } from "./store.ts";
+
+/**
+ * @param to  the frames up to here; default all that `journal.frames()` has
+ * @throws JOURNAL_DAMAGED  a frame is bad or missing, or does not hold records; the checkpoint is damaged, or of another journal
+ */
+export function openIndex(
+  journal: JournalReader,
+  store: CheckpointStore | undefined,
+  recentMaxBytes: number,
+  to?: JournalPosition,
+): { index: ShardIndex; last: Checkpoint | undefined } {
+  const index = new ShardIndex(new RecordStore(journal, recentMaxBytes, store));
+  const last = store?.last();
+  if (store !== undefined && last !== undefined) {
+    if (last.journalId !== journal.id) {
+      throw new NeapError(
+        "JOURNAL_DAMAGED",
+        `the checkpoint is of journal ${last.journalId}, the journal is ${journal.id}: they do not belong together`,
+      );
+    }
+    load(index, store, last);
+  }
+  for (const frame of journal.frames(last?.position ?? JOURNAL_BEGIN, to)) {
+    index.replay(frame);
+  }
+  return { index, last };
+}
+
+/**
+ * Brings the checkpoint forward to a durable position. It is durable when this returns; the journal is not needed below
+ * `releasable`: the checkpoint before this one and the frames after it would still do (F19).
+ *
+ * @throws JOURNAL_DAMAGED, or what the store throws when it cannot write; then the checkpoint before still holds
+ */
+export function takeCheckpoint(journal: JournalReader, store: CheckpointStore, to: JournalPosition): Checkpoint {
+  const { index, last } = openIndex(journal, store, 0, to);
+  const checkpoint: Checkpoint = {
+    journalId: journal.id,
+    position: to,
+    recordsBefore: to.address,
+    releasable: last?.recordsBefore ?? 0,
+    tail: index.tail,
+    timeMs: index.timeMs,
+    epoch: index.epoch,
+  };
+  store.save(checkpoint, (writer) => {
+    saveIndex(index, (key, value) => writer.put(key, value));
+    writer.keepRecords((seqnum) => index.store.isHeld(seqnum));
+    index.store.visitHeld(last?.recordsBefore ?? 0, (seqnum: SeqNum, address: number, sizeBytes: number) =>
+      writer.putRecord(seqnum, journal.read(address, sizeBytes)),
+    );
+  });
+  return checkpoint;
+}
+
+function load(index: ShardIndex, store: CheckpointStore, { tail, timeMs, epoch, position }: Checkpoint): void {
+  try {
+    loadIndex(index, (visit) => store.load(visit));
+  } catch (cause) {
+    if (cause instanceof RangeError) {
+      throw new NeapError("JOURNAL_DAMAGED", `the checkpoint at frame ${position.frame} is malformed: ${cause.message}`, {
+        cause,
+      });
+    }
+    throw cause;
+  }
+  index.tail = tail;
+  index.timeMs = timeMs;
+  index.epoch = epoch;
+}
