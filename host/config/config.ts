@@ -24,6 +24,7 @@ export interface ResolvedConfig {
   };
   readonly recovery: { readonly attemptsMax: number; readonly scanIntervalMs: number };
   readonly retention: { readonly resultsMs: number };
+  readonly checkpoint: { readonly everyBytes: number };
 }
 
 export interface AccessConfig {

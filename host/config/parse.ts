@@ -218,6 +218,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
     },
     recovery: { attemptsMax: values.recoveryAttemptsMax, scanIntervalMs: values.recoveryScanIntervalMs },
     retention: { resultsMs: values.retentionResultsMs },
+    checkpoint: { everyBytes: values.checkpointBytes },
   };
 }
 
