@@ -140,7 +140,7 @@ export class RecordStore {
 
   /** Whether some stream has the record. */
   isHeld(seqnum: SeqNum): boolean {
-    const chunk = this.#chunks.get(Math.floor(seqnum / CHUNK_RECORDS));
+    const chunk = this.#find(seqnum);
     return chunk !== undefined && (chunk.holders[chunk.placeOf(seqnum % CHUNK_RECORDS)] ?? 0) > 0;
   }
 
@@ -211,8 +211,13 @@ export class RecordStore {
     return low > this.#recentHead ? this.#recent[low - 1] : undefined;
   }
 
+  #find(seqnum: SeqNum): RecordChunk | undefined {
+    const number = Math.floor(seqnum / CHUNK_RECORDS);
+    return number === this.#newestNumber ? this.#newest : this.#chunks.get(number);
+  }
+
   #chunk(seqnum: SeqNum): RecordChunk {
-    const chunk = this.#chunks.get(Math.floor(seqnum / CHUNK_RECORDS));
+    const chunk = this.#find(seqnum);
     invariant(chunk !== undefined, `record ${seqnum} was collected`);
     return chunk;
   }
