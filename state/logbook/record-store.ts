@@ -6,8 +6,8 @@
  *
  * R1. A record of a frame that is not durable is in memory; durable ones are kept while there is room, then read from the journal,
  *     and from the checkpoint when the journal has released them.
- * R2. A record is forgotten when its last stream has let go of it. 14 bytes per record; at most 64 for one that outlives those
- *     beside it.
+ * R2. A record is forgotten when its last stream has let go of it. 14 bytes per record; at most 60 for one that outlives those
+ *     beside it, and some hundred per chunk that has any.
  */
 import { invariant, NeapError } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";

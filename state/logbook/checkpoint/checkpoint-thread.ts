@@ -8,12 +8,21 @@ export interface CheckpointThreadData {
   readonly files: JournalFiles;
   readonly directory: string;
   readonly to: JournalPosition;
+  /** Shared: 1 when it is not wanted any more. */
+  readonly cancelled: Int32Array;
 }
 
-const { files, directory, to } = workerData as CheckpointThreadData;
+const { files, directory, to, cancelled } = workerData as CheckpointThreadData;
 const journal = openJournalFiles(files);
 const store = openLmdbStore(directory);
-const checkpoint = takeCheckpoint(journal, store, to);
-journal.close();
-await store.close();
-parentPort?.postMessage(checkpoint);
+try {
+  const checkpoint = takeCheckpoint(journal, store, to, () => {
+    if (Atomics.load(cancelled, 0) !== 0) {
+      throw new Error("the checkpoint is not wanted any more");
+    }
+  });
+  parentPort?.postMessage(checkpoint);
+} finally {
+  journal.close();
+  await store.close();
+}

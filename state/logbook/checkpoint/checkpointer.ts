@@ -16,6 +16,7 @@ export class Checkpointer {
   /** The address that the last try was made for. */
   #triedAt: number;
   #running: Promise<void> | undefined;
+  #isClosing = false;
 
   /** @param last  the checkpoint that the index was opened with */
   constructor(journal: Journal, checkpoints: Checkpoints, everyBytes: number, last: Checkpoint | undefined) {
@@ -31,8 +32,12 @@ export class Checkpointer {
 
   /** Begins one if enough bytes have become durable since the last. Costs next to nothing otherwise. */
   consider(): void {
-    if (this.#running === undefined && this.#journal.durable.address - this.#triedAt >= this.#everyBytes) {
-      this.take().catch(this.#checkpoints.failed);
+    if (this.#running === undefined && !this.#isClosing && this.#journal.durable.address - this.#triedAt >= this.#everyBytes) {
+      this.take().catch((error: unknown) => {
+        if (!this.#isClosing) {
+          this.#checkpoints.failed(error);
+        }
+      });
     }
   }
 
@@ -47,8 +52,10 @@ export class Checkpointer {
     return this.#running;
   }
 
-  /** Waits for the one that is being made, whatever becomes of it. */
+  /** Gives up the one that is being made, and waits for its end: nobody else may write the store before. */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#checkpoints.cancel();
     await this.#running?.catch(() => {});
     await this.#checkpoints.store.close();
   }

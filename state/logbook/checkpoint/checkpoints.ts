@@ -14,6 +14,8 @@ export interface Checkpoints {
    * Rejects when it could not be made: the one before still holds.
    */
   take(to: JournalPosition): Promise<Checkpoint>;
+  /** Lets the one that is being made fail soon. */
+  cancel(): void;
   /** Told of each one that could not be made; the journal keeps what it would have held. */
   readonly failed: (error: unknown) => void;
 }
@@ -28,6 +30,7 @@ export function inlineCheckpoints(
   return {
     store,
     failed,
+    cancel() {},
     async take(to) {
       faults.at("checkpoint:before");
       const checkpoint = takeCheckpoint(journal, store, to);
@@ -51,14 +54,16 @@ export async function threadCheckpoints(
   // Native code, which only the owner of a journal needs.
   const { openLmdbStore } = await import("./lmdb-store.ts");
   const store = openLmdbStore(directory);
+  const cancelled = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   return {
     store,
     failed,
+    cancel: () => void Atomics.store(cancelled, 0, 1),
     take: (to) =>
       new Promise((resolve, reject) => {
         const thread = new Worker(new URL("./checkpoint-thread.ts", import.meta.url), {
           name: "neap-checkpoint",
-          workerData: { files: journal.files(), directory, to } satisfies CheckpointThreadData,
+          workerData: { files: journal.files(), directory, to, cancelled } satisfies CheckpointThreadData,
         });
         let taken: Checkpoint | undefined;
         thread.once("message", (checkpoint: Checkpoint) => {

@@ -122,12 +122,14 @@ class LmdbWriter implements CheckpointWriter {
   }
 
   keepRecords(isLive: (seqnum: SeqNum) => boolean): void {
-    // All at once: a cursor does not follow changes.
-    const keys = [...this.#records.getKeys({})];
-    for (const key of keys) {
+    const dead: Buffer[] = [];
+    for (const key of this.#records.getKeys({})) {
       if (!isLive((key.readUInt32BE(0) * 2 ** 32 + key.readUInt32BE(4)) as SeqNum)) {
-        this.#records.removeSync(key);
+        dead.push(Buffer.from(key));
       }
+    }
+    for (const key of dead) {
+      this.#records.removeSync(key);
     }
   }
 

@@ -12,6 +12,7 @@ import type { Checkpoint, CheckpointStore } from "./store.ts";
 
 /**
  * @param to  the frames up to here; default all that `journal.frames()` has
+ * @param proceed  called again and again; what it throws ends the work
  * @throws JOURNAL_DAMAGED  a frame is bad or missing, or does not hold records; the checkpoint is damaged, or of another journal
  */
 export function openIndex(
@@ -19,6 +20,7 @@ export function openIndex(
   store: CheckpointStore | undefined,
   recentMaxBytes: number,
   to?: JournalPosition,
+  proceed: () => void = () => {},
 ): { index: ShardIndex; last: Checkpoint | undefined } {
   const index = new ShardIndex(new RecordStore(journal, recentMaxBytes, store));
   const last = store?.last();
@@ -32,6 +34,7 @@ export function openIndex(
     load(index, store, last);
   }
   for (const frame of journal.frames(last?.position ?? JOURNAL_BEGIN, to)) {
+    proceed();
     index.replay(frame);
   }
   return { index, last };
@@ -41,10 +44,16 @@ export function openIndex(
  * Brings the checkpoint forward to a durable position. It is durable when this returns; the journal is not needed below
  * `releasable`: the checkpoint before this one and the frames after it would still do (F19).
  *
- * @throws JOURNAL_DAMAGED, or what the store throws when it cannot write; then the checkpoint before still holds
+ * @param proceed  as for openIndex
+ * @throws JOURNAL_DAMAGED, or what `proceed` throws, or the store when it cannot write; then the checkpoint before still holds
  */
-export function takeCheckpoint(journal: JournalReader, store: CheckpointStore, to: JournalPosition): Checkpoint {
-  const { index, last } = openIndex(journal, store, 0, to);
+export function takeCheckpoint(
+  journal: JournalReader,
+  store: CheckpointStore,
+  to: JournalPosition,
+  proceed?: () => void,
+): Checkpoint {
+  const { index, last } = openIndex(journal, store, 0, to, proceed);
   const checkpoint: Checkpoint = {
     journalId: journal.id,
     position: to,
@@ -55,7 +64,10 @@ export function takeCheckpoint(journal: JournalReader, store: CheckpointStore, t
     epoch: index.epoch,
   };
   store.save(checkpoint, (writer) => {
-    saveIndex(index, (key, value) => writer.put(key, value));
+    saveIndex(index, (key, value) => {
+      proceed?.();
+      writer.put(key, value);
+    });
     writer.keepRecords((seqnum) => index.store.isHeld(seqnum));
     index.store.visitHeld(last?.recordsBefore ?? 0, (seqnum: SeqNum, address: number, sizeBytes: number) =>
       writer.putRecord(seqnum, journal.read(address, sizeBytes)),

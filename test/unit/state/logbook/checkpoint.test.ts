@@ -15,7 +15,9 @@ const stepArbitrary = fc.oneof(
   { arbitrary: fc.record({ kind: fc.constantFrom("checkpoint" as const, "reopen" as const) }), weight: 2 },
 );
 
-test("F19: an index from a checkpoint and the frames after it is the one that a replay of all frames gives", async () => {
+test("F19: an index from a checkpoint and the frames after it is the one that a replay of all frames gives", {
+  timeout: 240_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(stepArbitrary, { maxLength: 120, size: "max" }), async (steps) => {
       let journal = new MemoryJournal();
@@ -55,7 +57,7 @@ test("F19: an index from a checkpoint and the frames after it is the one that a 
       await life.whenDurable();
       compare();
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });
 
@@ -102,6 +104,26 @@ test("F19: only what has changed is written again", async () => {
   await shard.checkpoint();
   // The two streams' last entries, the chunk of places, and the bytes of the two records.
   expect(checkpoints.written).toBe(5);
+});
+
+test("C1: a checkpoint that is given up on the way changes nothing", async () => {
+  const { shard, journal, checkpoints } = await openTestShard();
+  const book = shard.book(BOOK);
+  for (let i = 0; i < 50; i++) {
+    await book.append({ records: [{ kind: RecordKind.write, tags: [tagOf(`t/${i}`)], data: none }] });
+    await shard.whenDurable(await book.tail());
+  }
+  let left = 0;
+  const proceed = () => {
+    if (left-- === 0) {
+      throw new Error("given up");
+    }
+  };
+  for (const after of [0, 10, 49, 51, 60, 100]) {
+    left = after;
+    expect(() => takeCheckpoint(journal, checkpoints, journal.durable, proceed)).toThrow("given up");
+    expect([checkpoints.last(), checkpoints.entries, checkpoints.records]).toEqual([undefined, 0, 0]);
+  }
 });
 
 test("F19: a checkpoint of another journal, or of a later moment of this one, is refused", async () => {
