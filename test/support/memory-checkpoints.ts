@@ -1,4 +1,3 @@
-import { crc32 } from "node:zlib";
 import { invariant } from "../../state/errors.ts";
 import type { SeqNum } from "../../state/ids.ts";
 import type { Checkpoint, CheckpointStore, CheckpointWriter } from "../../state/logbook/index.ts";
@@ -73,14 +72,5 @@ export class MemoryCheckpoints implements CheckpointStore {
 
   get entries(): number {
     return this.#entries.size;
-  }
-
-  /** Another one for other content. */
-  checksum(): number {
-    let sum = 0;
-    this.load((key, value) => {
-      sum = crc32(value, crc32(key, sum));
-    });
-    return sum;
   }
 }

@@ -87,6 +87,23 @@ test("F19: a value written long ago is read after its segments are gone, also by
   expect(current.checkpoints.records).toBeLessThanOrEqual(3);
 });
 
+test("F19: the checkpoint before the last one, with the journal as it is released, still gives all", async () => {
+  const { shard, journal, checkpoints } = await openTestShard({ options: { garbageMin: 1 } });
+  const book = shard.book(BOOK);
+  let before = checkpoints.copy();
+  for (let round = 0; round < 6; round++) {
+    for (const tag of ["o/hot", "o/hot", `o/${round}`]) {
+      await book.append({ records: [{ kind: RecordKind.write, tags: [tagOf(tag)], data: bytes(`${round}`) }] });
+    }
+    await shard.whenDurable(await book.tail());
+    await shard.collect();
+    before = checkpoints.copy();
+    await shard.checkpoint();
+    expect(dump(openIndex(journal, before, 0).index)).toEqual(dump(openIndex(journal, checkpoints, 0).index));
+  }
+  expect(journal.start).toBeGreaterThan(before.last()?.releasable ?? Number.POSITIVE_INFINITY);
+});
+
 test("F19: only what has changed is written again", async () => {
   const { shard, checkpoints } = await openTestShard();
   const book = shard.book(BOOK);
