@@ -1,7 +1,6 @@
 /**
  * The log thread: writes and flushes frames with blocking calls and, between frames, makes the next segment and takes away released
- * ones. A failure of the disk
- * is not caught: it ends the thread, which the journal sees (J4).
+ * ones. A failure of the disk is not caught: it ends the thread, which the journal sees (J4).
  */
 import { workerData } from "node:worker_threads";
 import { ALLOCATION_STEP_BYTES, Allocation } from "./allocation.ts";
