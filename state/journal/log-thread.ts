@@ -40,14 +40,14 @@ function run(disk: Disk, slot: SharedSlot): void {
       Atomics.store(words, Word.written, submitted);
       Atomics.notify(words, Word.written);
       bytesSinceStep += sizeBytes;
-    } else if (Atomics.load(words, Word.stop) === 1) {
-      segment.close();
-      return;
     } else if (Atomics.load(words, Word.released) !== releasedBefore) {
       const before = Atomics.load(words, Word.released);
       if (!releaseOldest(disk, before)) {
         releasedBefore = before;
       }
+    } else if (Atomics.load(words, Word.stop) === 1) {
+      segment.close();
+      return;
     } else if (Atomics.load(words, Word.order) !== Order.running) {
       Atomics.wait(words, Word.wake, seen);
     } else if (bytesSinceStep >= FRAME_BYTES_PER_STEP || Atomics.wait(words, Word.wake, seen, PAUSE_MS) === "timed-out") {
