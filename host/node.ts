@@ -2,7 +2,14 @@
 import { join } from "node:path";
 import { NeapError } from "../state/errors.ts";
 import { openFileJournal } from "../state/journal/index.ts";
-import { type LocalShard, openLocalShard, type Shard, type ShardSource } from "../state/logbook/index.ts";
+import {
+  type Checkpoints,
+  type LocalShard,
+  openLocalShard,
+  type Shard,
+  type ShardSource,
+  threadCheckpoints,
+} from "../state/logbook/index.ts";
 import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
@@ -138,7 +145,7 @@ class NodeBuilder {
   }
 
   async #openShard(): Promise<{ shard: LocalShard; journalId: string }> {
-    const { dataDirectory, retention } = this.#config;
+    const { dataDirectory, retention, checkpoint } = this.#config;
     const { clock, timers, random, faults, onFailure, log } = this.#parts;
     const journal = await openFileJournal({
       directory: join(dataDirectory, "journal"),
@@ -149,8 +156,19 @@ class NodeBuilder {
       onFailure,
     });
     let shard: LocalShard | undefined;
-    this.#closes.push(() => (shard === undefined ? journal.close() : shard.close()));
+    let checkpoints: Checkpoints | undefined;
+    this.#closes.push(async () => {
+      if (shard === undefined) {
+        await checkpoints?.store.close();
+        await journal.close();
+      } else {
+        await shard.close();
+      }
+    });
     const blobs = await openFileBlobs({ directory: join(dataDirectory, "blobs"), epoch: journal.epoch, random });
+    checkpoints = await threadCheckpoints(journal, join(dataDirectory, "checkpoint"), (error) =>
+      log.error("no checkpoint could be made; the journal keeps what it would have held", { error }),
+    );
     shard = await openLocalShard({
       journal,
       blobs,
@@ -158,7 +176,8 @@ class NodeBuilder {
       clock,
       timers,
       faults,
-      options: { retentionMs: retention.resultsMs },
+      checkpoints,
+      options: { retentionMs: retention.resultsMs, checkpointBytes: checkpoint.everyBytes },
     });
     this.#repeat(
       COLLECT_MS,

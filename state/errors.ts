@@ -71,7 +71,7 @@ export const STATE_ERRORS = {
     fault: "dependency",
     retry: "never",
     status: 500,
-    meaning: "A frame in the middle of the journal is damaged; the host refuses to start.",
+    meaning: "The journal or its checkpoint is damaged, or they do not belong together; the host refuses to start.",
   },
   JOURNAL_LOCKED: { fault: "caller", retry: "never", status: 500, meaning: "Another process uses this data folder." },
   EPOCH_CHANGED: {

@@ -31,6 +31,8 @@ export type FaultPoint =
   | "append:after"
   | "flush:before"
   | "flush:after"
+  | "checkpoint:before"
+  | "checkpoint:after"
   | "dispatch:before"
   | "dispatch:after"
   | "answer:before"

@@ -29,6 +29,7 @@ export interface ResolvedConfig {
     readonly scanIntervalMs: number;
   };
   readonly retention: { readonly resultsMs: number };
+  readonly checkpoint: { readonly everyBytes: number };
 }
 
 export interface AccessConfig {

@@ -140,6 +140,12 @@ export const OPTIONS = {
     `${DAY_MS}`,
     "how long the result of a finished call is kept",
   ),
+  checkpointBytes: option(
+    "Recovery",
+    whole(MIB, 1024 * 1024 * MIB),
+    `${64 * MIB}`,
+    "a checkpoint of the index is made whenever the journal has grown by so much; a start reads back about as much",
+  ),
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;

@@ -223,6 +223,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       scanIntervalMs: values.recoveryScanIntervalMs,
     },
     retention: { resultsMs: values.retentionResultsMs },
+    checkpoint: { everyBytes: values.checkpointBytes },
   };
 }
 

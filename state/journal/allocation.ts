@@ -10,11 +10,15 @@ export const ALLOCATION_STEP_BYTES = 256 * 1024;
 /** Of segments being made. One that is left over from a crash has never been used. */
 export const UNFINISHED_SUFFIX = ".tmp";
 
+/** Of segments that were released and wait to be made into new ones. */
+export const SPARE_SUFFIX = ".spare";
+
 const zeros = Buffer.alloc(ALLOCATION_STEP_BYTES);
 
 /**
- * One new segment. It gets its name only when all of it is flushed, and counts only when the folder is flushed too (F12), so a
- * segment that has its name is whole.
+ * One new segment, of a spare one's file if there is one of its size. It gets its name only when all of it is flushed, and counts
+ * only when the folder is flushed too (F12), so a segment that has its name is whole: its own header, and zeros over whatever the
+ * file held before (F33).
  */
 export class Allocation {
   readonly #disk: Disk;
@@ -41,11 +45,9 @@ export class Allocation {
     const name = segmentName(this.#segment.number);
     const unfinished = name + UNFINISHED_SUFFIX;
     try {
+      this.#file ??= this.#openSpare(unfinished) ?? this.#create(unfinished);
       if (this.#file === undefined) {
-        if (this.#disk.freeBytes() < this.#segment.sizeBytes) {
-          return "full";
-        }
-        this.#file = this.#disk.create(unfinished);
+        return "full";
       }
       this.#writeNext(this.#file);
     } catch (error) {
@@ -65,6 +67,23 @@ export class Allocation {
     this.#disk.rename(unfinished, name);
     this.#disk.syncDirectory();
     return "done";
+  }
+
+  #openSpare(unfinished: string): DiskFile | undefined {
+    for (const spare of this.#disk.list().filter((name) => name.endsWith(SPARE_SUFFIX))) {
+      const file = this.#disk.open(spare);
+      if (file.sizeBytes() === this.#segment.sizeBytes) {
+        this.#disk.rename(spare, unfinished);
+        return file;
+      }
+      file.close();
+      this.#disk.remove(spare);
+    }
+    return undefined;
+  }
+
+  #create(unfinished: string): DiskFile | undefined {
+    return this.#disk.freeBytes() < this.#segment.sizeBytes ? undefined : this.#disk.create(unfinished);
   }
 
   #writeNext(file: DiskFile): void {

@@ -11,7 +11,8 @@
 import { invariant } from "../errors.ts";
 import type { Disk } from "./disk.ts";
 import type { FrameWriter } from "./frame-writer.ts";
-import type { Journal, JournalFrame } from "./journal.ts";
+import type { Journal, JournalFrame, JournalPosition } from "./journal.ts";
+import type { JournalFiles } from "./journal-files.ts";
 import { readFrames } from "./recovery.ts";
 import { encodeFrame, FRAME_HEADER_BYTES } from "./segment.ts";
 import { SegmentReader } from "./segment-reader.ts";
@@ -27,8 +28,8 @@ export interface OpenedJournal {
   readonly writer: FrameWriter;
   readonly unlock: () => void;
   readonly epoch: number;
-  /** Number of the last frame of earlier openings; the next one is this opening's empty frame, which is the last on disk. */
-  readonly recovered: number;
+  /** After the last frame of earlier openings. */
+  readonly recovered: JournalPosition;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -39,6 +40,10 @@ export class FileJournal implements Journal {
   readonly #reader: SegmentReader;
   /** Of the frame that was ordered last. */
   #number: number;
+  /** Address of the byte after it. */
+  #end: number;
+  #durableNumber: number;
+  #durableEnd: number;
   #state: "open" | "closing" | "failed" | "closed" = "open";
   #inFlight: "nothing" | "empty" | "frame" = "nothing";
   /** Follows the empty frame in flight. */
@@ -52,7 +57,10 @@ export class FileJournal implements Journal {
     this.epoch = opened.epoch;
     this.#opened = opened;
     this.#reader = new SegmentReader(opened.disk, opened.room.segments);
-    this.#number = opened.recovered + 1;
+    this.#number = opened.recovered.frame + 1;
+    this.#end = opened.recovered.address;
+    this.#durableNumber = opened.recovered.frame;
+    this.#durableEnd = opened.recovered.address;
     opened.writer.onWritten = () => this.#written();
     opened.writer.onFailure = (error) => this.#fail(error);
   }
@@ -65,9 +73,23 @@ export class FileJournal implements Journal {
     return this.#state === "open" && this.#inFlight !== "frame" && this.#next === undefined;
   }
 
-  frames(): Iterable<JournalFrame> {
-    const { disk, room, recovered } = this.#opened;
-    return readFrames(disk, room.segments, recovered);
+  get start(): number {
+    return this.#opened.room.segments[0]?.base ?? 0;
+  }
+
+  get durable(): JournalPosition {
+    return { frame: this.#durableNumber, address: this.#durableEnd };
+  }
+
+  frames(from?: JournalPosition, to: JournalPosition = this.#opened.recovered): Iterable<JournalFrame> {
+    const { disk, room } = this.#opened;
+    return readFrames(disk, room.segments, to.frame, from);
+  }
+
+  /** For a thread that reads what is durable now. */
+  files(): JournalFiles {
+    const { disk, room } = this.#opened;
+    return { directory: disk.directory, journalId: room.journalId, segments: [...room.segments] };
   }
 
   hasRoom(sizeBytes: number, reserved: boolean): boolean {
@@ -89,6 +111,15 @@ export class FileJournal implements Journal {
 
   read(address: number, sizeBytes: number): Uint8Array {
     return this.#reader.read(address, sizeBytes);
+  }
+
+  release(before: number): void {
+    invariant(before <= this.#durableEnd, "only what is durable is released");
+    if (this.#state === "open") {
+      const first = this.#opened.room.release(before);
+      this.#reader.forget(first);
+      this.#opened.writer.release(first);
+    }
   }
 
   close(): Promise<void> {
@@ -116,6 +147,7 @@ export class FileJournal implements Journal {
     this.#inFlight = kind;
     this.#lastIsEmpty = kind === "empty";
     const sizeBytes = encodeFrame(writer.frame, segment, offset, this.#number, this.epoch, payload);
+    this.#end = segment.base + offset + sizeBytes;
     writer.write(segment.number, offset, sizeBytes);
   }
 
@@ -133,6 +165,8 @@ export class FileJournal implements Journal {
     }
     const kind = this.#inFlight;
     this.#inFlight = "nothing";
+    this.#durableNumber = this.#number;
+    this.#durableEnd = this.#end;
     const next = this.#next;
     if (next !== undefined) {
       this.#next = undefined;

@@ -3,6 +3,7 @@ import type { Faults } from "../ports.ts";
 import { inlineAllocator, type SegmentAllocator } from "./allocation.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { FRAME_MAX_BYTES } from "./journal.ts";
+import { releaseOldest } from "./release.ts";
 import { frameBytes, segmentName } from "./segment.ts";
 
 export interface FrameWriter extends SegmentAllocator {
@@ -17,6 +18,8 @@ export interface FrameWriter extends SegmentAllocator {
    * `onWritten` is not called any more.
    */
   onFailure: (error: unknown) => void;
+  /** Takes the segments with numbers below `before` out of the journal, oldest first, some time later. */
+  release(before: number): void;
   /** Only while no write is under way. */
   close(): Promise<void>;
 }
@@ -91,6 +94,11 @@ export function inlineWriter(disk: Disk, faults: Faults, defer: (run: () => void
       attempt(() => allocator.allocate(header));
     },
     allocation: allocator.allocation,
+    release(before) {
+      attempt(() => {
+        while (releaseOldest(disk, before));
+      });
+    },
     async close() {
       segment.close();
     },

@@ -1,5 +1,33 @@
 /** The journal SPI: ordered durable bytes. Knows frames; sees no records and no conditions. */
 
+/** A place between two frames. Structured-cloneable. */
+export interface JournalPosition {
+  /** Frames before it, counted over the whole journal. */
+  readonly frame: number;
+  /** Of the byte after the last of them. Addresses are never used again. */
+  readonly address: number;
+}
+
+export const JOURNAL_BEGIN: JournalPosition = { frame: 0, address: 0 };
+
+/** The journal as somebody sees it who only reads: its owner, or another thread. */
+export interface JournalReader {
+  readonly id: string;
+  /** The lowest address that can still be read; what was before is released. */
+  readonly start: number;
+  /**
+   * The frames after `from` that were durable before this opening, or those up to `to`, oldest first. The payloads stay valid, but
+   * hold on to more memory than their own.
+   *
+   * @param from  default JOURNAL_BEGIN
+   * @param to  a position that was `durable`
+   * @throws JOURNAL_DAMAGED  a frame is bad, missing or released, or `from` is not in this journal; names the file and the offset
+   */
+  frames(from?: JournalPosition, to?: JournalPosition): Iterable<JournalFrame>;
+  /** Bytes of a durable frame at an address that `append` or `frames` gave (plus an offset into that payload). */
+  read(address: number, sizeBytes: number): Uint8Array;
+}
+
 /**
  * Owns: the frames, their order and durability. Does not own: what is in them.
  *
@@ -7,21 +35,17 @@
  * J2. A frame for which `onDurable` was called survives kill -9 and power loss.
  * J3. At most one frame is in flight, so a crash tears at most the last one.
  * J4. After a failed write or flush nothing is ever reported durable again: the process stops (F12).
+ * J5. What is released goes oldest first, so that a crash leaves the journal without some of its first frames and no others.
  */
-export interface Journal {
+export interface Journal extends JournalReader {
   /** Drawn when the journal was created; another journal has another one. */
   readonly id: string;
   /** 1 at the first opening, one more at each later one (F1). */
   readonly epoch: number;
   /** Whether `append` may be called: no frame is in flight. */
   readonly idle: boolean;
-  /**
-   * Every frame that was durable before this opening, oldest first. Called once, before the first `append`. The payloads stay
-   * valid, but hold on to more memory than their own.
-   *
-   * @throws JOURNAL_DAMAGED  a frame is bad or missing; names the file and the offset
-   */
-  frames(): Iterable<JournalFrame>;
+  /** Everything before is durable. */
+  readonly durable: JournalPosition;
   /**
    * Whether a frame of this size would find room that is already allocated. Records are ordered only while this holds, so that
    * nothing is ordered that cannot be written (F34).
@@ -38,14 +62,19 @@ export interface Journal {
   append(payload: Uint8Array): number;
   /** Set once by the owner; called in the order of `append`, each time the frame in flight has become durable. */
   onDurable: () => void;
-  /** Bytes of a durable frame at an address that `append` or `frames` gave (plus an offset into that payload). */
-  read(address: number, sizeBytes: number): Uint8Array;
+  /**
+   * What lies before this address is not needed any more. Its room is used again, or given back, at some time after this call; what
+   * of it is still there moves `start`.
+   */
+  release(before: number): void;
   /** Waits for the frame in flight, writes the closing empty frame (F33) and gives the folder back. */
   close(): Promise<void>;
 }
 
 export interface JournalFrame {
   readonly address: number;
+  /** After it. */
+  readonly end: JournalPosition;
   readonly payload: Uint8Array;
 }
 

@@ -1,11 +1,12 @@
 /**
- * The log thread: writes and flushes frames with blocking calls and, between frames, makes the next segment. A failure of the disk
- * is not caught: it ends the thread, which the journal sees (J4).
+ * The log thread: writes and flushes frames with blocking calls and, between frames, makes the next segment and takes away released
+ * ones. A failure of the disk is not caught: it ends the thread, which the journal sees (J4).
  */
 import { workerData } from "node:worker_threads";
 import { ALLOCATION_STEP_BYTES, Allocation } from "./allocation.ts";
 import { type Disk, realDisk } from "./disk.ts";
 import { OpenSegment } from "./frame-writer.ts";
+import { releaseOldest } from "./release.ts";
 import { Order, SharedSlot, Word } from "./shared-slot.ts";
 
 export interface LogThreadData {
@@ -33,6 +34,7 @@ function run(disk: Disk, slot: SharedSlot): void {
   const segment = new OpenSegment(disk);
   let allocation: Allocation | undefined;
   let bytesSinceStep = 0;
+  let releasedBefore = 0;
 
   for (;;) {
     const seen = Atomics.load(words, Word.wake);
@@ -45,6 +47,11 @@ function run(disk: Disk, slot: SharedSlot): void {
       Atomics.notify(words, Word.written);
       bytesSinceStep += sizeBytes;
       lookFor(submitted);
+    } else if (Atomics.load(words, Word.released) !== releasedBefore) {
+      const before = Atomics.load(words, Word.released);
+      if (!releaseOldest(disk, before)) {
+        releasedBefore = before;
+      }
     } else if (Atomics.load(words, Word.stop) === 1) {
       segment.close();
       return;

@@ -5,7 +5,6 @@ import { inlineAllocator } from "./allocation.ts";
 import { type Disk, realDisk } from "./disk.ts";
 import { FileJournal } from "./file-journal.ts";
 import { inlineWriter, OpenSegment } from "./frame-writer.ts";
-import type { Journal } from "./journal.ts";
 import { findTail, listSegments, repairTail } from "./recovery.ts";
 import { EMPTY_FRAME_BYTES, encodeFrame } from "./segment.ts";
 import { SegmentRoom } from "./segment-room.ts";
@@ -43,7 +42,7 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * @throws JOURNAL_DAMAGED  names the file and the offset; nothing was changed
  * @throws DISK_FULL  no room for the first segment of a new journal, or for the epoch of one whose reserve is used up
  */
-export async function openFileJournal(options: FileJournalOptions): Promise<Journal> {
+export async function openFileJournal(options: FileJournalOptions): Promise<FileJournal> {
   const { directory, segmentBytes = DEFAULT_SEGMENT_BYTES, thread, faults } = options;
   invariant(options.disk === undefined || !thread, "a log thread works on the real disk");
   invariant(
@@ -64,7 +63,8 @@ export async function openFileJournal(options: FileJournalOptions): Promise<Jour
     const epoch = tail.epoch + 1;
     writeEpoch(disk, room, tail.number + 1, epoch);
     const writer = thread ? threadWriter(directory, faults) : inlineWriter(disk, faults, options.defer ?? queueMicrotask);
-    return new FileJournal({ disk, room, writer, unlock, epoch, recovered: tail.number, onFailure: options.onFailure });
+    const recovered = { frame: tail.number, address: (segments[tail.segment]?.base ?? 0) + tail.offset };
+    return new FileJournal({ disk, room, writer, unlock, epoch, recovered, onFailure: options.onFailure });
   } catch (error) {
     unlock();
     throw error;

@@ -10,7 +10,7 @@
 import { NeapError } from "../errors.ts";
 import { UNFINISHED_SUFFIX } from "./allocation.ts";
 import type { Disk, DiskFile } from "./disk.ts";
-import { FRAME_MAX_BYTES, type JournalFrame } from "./journal.ts";
+import { FRAME_MAX_BYTES, JOURNAL_BEGIN, type JournalFrame, type JournalPosition } from "./journal.ts";
 import {
   decodeFrame,
   decodeSegmentHeader,
@@ -40,9 +40,11 @@ export interface Tail {
 }
 
 /**
- * The segments of the folder, oldest first, unused ones included; unfinished ones are removed.
+ * The segments of the folder, oldest first, unused ones included; unfinished ones are removed. The first ones may be released:
+ * whether they were still needed is for `readFrames` to say.
  *
- * @throws JOURNAL_DAMAGED  a segment is missing, has another size than it was made with, a bad header, or belongs elsewhere
+ * @throws JOURNAL_DAMAGED  a segment between others is missing, has another size than it was made with, a bad header, or belongs
+ *   elsewhere
  */
 export function listSegments(disk: Disk): Segment[] {
   const numbers: number[] = [];
@@ -56,9 +58,10 @@ export function listSegments(disk: Disk): Segment[] {
   }
   numbers.sort((a, b) => a - b);
   const segments: Segment[] = [];
+  const first = numbers[0] ?? 0;
   for (const number of numbers) {
-    if (number !== segments.length) {
-      throw damage(disk, segments.length, 0, "the file is missing");
+    if (number !== first + segments.length) {
+      throw damage(disk, first + segments.length, 0, "the file is missing");
     }
     segments.push(readHeader(disk, number, segments.at(-1)));
   }
@@ -77,14 +80,14 @@ export function findTail(disk: Disk, segments: readonly Segment[]): Tail {
       const later = findFrameAfter(content, segment, end);
       if (later !== undefined || torn !== undefined || junkEnd - end > MAXIMAL_FRAME_BYTES) {
         const why = later === undefined ? "more than one torn frame" : `a bad frame before the valid frame ${later.number}`;
-        throw damage(disk, index, end, why);
+        throw damage(disk, segment.number, end, why);
       }
       torn = { segment: index, offset: end, sizeBytes: junkEnd - end };
     }
     if (last === undefined && torn?.segment !== index) {
-      throw damage(disk, index, end, "no frame, in spite of what follows in the next segment");
+      throw damage(disk, segment.number, end, "no frame, in spite of what follows in the next segment");
     }
-    if (last !== undefined || index === 0) {
+    if (last !== undefined || segment.number === 0) {
       return {
         number: last?.number ?? 0,
         epoch: last?.epoch ?? 0,
@@ -94,6 +97,10 @@ export function findTail(disk: Disk, segments: readonly Segment[]): Tail {
         torn,
       };
     }
+  }
+  const first = segments[0]?.number ?? 0;
+  if (first > 0) {
+    throw damage(disk, first, SEGMENT_HEADER_BYTES, "no frame, and the segments before are missing");
   }
   return { number: 0, epoch: 0, segment: 0, offset: SEGMENT_HEADER_BYTES, lastFrame: undefined, torn: undefined };
 }
@@ -114,19 +121,36 @@ export function repairTail(disk: Disk, segments: readonly Segment[], tail: Tail)
 }
 
 /**
- * The frames with a payload up to number `last`, oldest first. Payloads are views that stay valid.
+ * The frames with a payload after `from`, up to number `last`, oldest first. Payloads are views that stay valid.
  *
- * @throws JOURNAL_DAMAGED  as soon as a frame is bad or missing
+ * @throws JOURNAL_DAMAGED  at once when `from` is not in the journal; as soon as a frame is bad or missing
  */
-export function* readFrames(disk: Disk, segments: readonly Segment[], last: number): Generator<JournalFrame> {
-  let read = 0;
-  let end = { segment: 0, offset: SEGMENT_HEADER_BYTES };
+export function* readFrames(
+  disk: Disk,
+  segments: readonly Segment[],
+  last: number,
+  from: JournalPosition = JOURNAL_BEGIN,
+): Generator<JournalFrame> {
+  let read = from.frame;
+  if (read > last) {
+    const what = `the checkpoint holds frames up to ${read}, the journal ends with ${last}: they are not of one moment`;
+    throw damage(disk, segments.at(-1)?.number ?? 0, 0, what);
+  }
+  const start = segments[0]?.base ?? 0;
+  if (from.address < start) {
+    const needed = from.frame === 0 ? "there is no checkpoint" : `the checkpoint ends with frame ${from.frame}`;
+    throw damage(disk, (segments[0]?.number ?? 0) - 1, 0, `the file is missing and still needed: ${needed}`);
+  }
+  let end = { segment: segments[0]?.number ?? 0, offset: SEGMENT_HEADER_BYTES };
   for (const segment of segments) {
     if (read === last) {
       return;
     }
+    if (segment.base + segment.sizeBytes <= from.address) {
+      continue;
+    }
     const content = readSegment(disk, segment);
-    let offset = SEGMENT_HEADER_BYTES;
+    let offset = Math.max(SEGMENT_HEADER_BYTES, from.address - segment.base);
     while (read < last) {
       const frame = decodeFrame(content, segment, offset);
       if (frame?.number !== read + 1) {
@@ -136,7 +160,9 @@ export function* readFrames(disk: Disk, segments: readonly Segment[], last: numb
       offset += frame.sizeBytes;
       end = { segment: segment.number, offset };
       if (frame.payload.byteLength > 0) {
-        yield { address: segment.base + frame.offset + FRAME_HEADER_BYTES, payload: frame.payload };
+        const address = segment.base + frame.offset;
+        const after = { frame: read, address: address + frame.sizeBytes };
+        yield { address: address + FRAME_HEADER_BYTES, end: after, payload: frame.payload };
       }
     }
     // No frame begins with zeros, so the next one is in the next segment; anything else is a bad frame.
@@ -161,7 +187,8 @@ function readHeader(disk: Disk, number: number, previous: Segment | undefined): 
     if (segment.sizeBytes !== sizeBytes) {
       throw damage(disk, number, sizeBytes, `the file has ${sizeBytes} bytes instead of ${segment.sizeBytes}`);
     }
-    const base = previous === undefined ? 0 : previous.base + previous.sizeBytes;
+    const firstBase = number === 0 ? 0 : segment.base;
+    const base = previous === undefined ? firstBase : previous.base + previous.sizeBytes;
     const journalId = previous?.journalId ?? segment.journalId;
     if (segment.number !== number || segment.base !== base || segment.journalId !== journalId) {
       throw damage(disk, number, 0, "the header belongs to another place or another journal");

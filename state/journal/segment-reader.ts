@@ -11,7 +11,7 @@ export class SegmentReader {
   readonly #segments: readonly Segment[];
   readonly #files = new Map<number, DiskFile>();
 
-  /** @param segments  may grow */
+  /** @param segments  may grow at its end and shrink at its beginning */
   constructor(disk: Disk, segments: readonly Segment[]) {
     this.#disk = disk;
     this.#segments = segments;
@@ -27,10 +27,17 @@ export class SegmentReader {
   }
 
   close(): void {
-    for (const file of this.#files.values()) {
-      file.close();
+    this.forget(Number.POSITIVE_INFINITY);
+  }
+
+  /** Closes the files of segments with numbers below `before`. */
+  forget(before: number): void {
+    for (const [number, file] of this.#files) {
+      if (number < before) {
+        file.close();
+        this.#files.delete(number);
+      }
     }
-    this.#files.clear();
   }
 
   #file(number: number): DiskFile {

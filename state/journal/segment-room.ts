@@ -41,7 +41,7 @@ export class SegmentRoom {
   #retryAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param segments  all there are
+   * @param segments  all there are, without a gap
    * @param next  index of the segment and offset in it where the next frame goes
    * @param segmentBytes  size of new segments
    */
@@ -102,6 +102,18 @@ export class SegmentRoom {
     return place;
   }
 
+  /**
+   * Leaves out the segments that lie before the address, but never the current one.
+   * @returns the number of the first that is left
+   */
+  release(before: number): number {
+    const end = this.segments.findIndex(({ base, sizeBytes }) => base + sizeBytes > before);
+    const count = Math.min(end < 0 ? this.segments.length : end, this.#current);
+    this.segments.splice(0, count);
+    this.#current -= count;
+    return this.segments[0]?.number ?? 0;
+  }
+
   /** Takes segments that were made and orders the next until `spares` unused ones are there. A full disk is tried again later. */
   refill(allocator: SegmentAllocator, spares: number): void {
     let state = this.#take(allocator);
@@ -130,7 +142,7 @@ export class SegmentRoom {
     const salt = Buffer.from(this.#random.bytes(8));
     return {
       journalId: this.journalId,
-      number: this.segments.length,
+      number: last === undefined ? 0 : last.number + 1,
       base: last === undefined ? 0 : last.base + last.sizeBytes,
       sizeBytes: this.#segmentBytes,
       mark: (salt.readUInt32LE(0) | 1) >>> 0,

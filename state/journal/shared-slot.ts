@@ -24,6 +24,8 @@ export const Word = {
   order: 6,
   /** 1: the thread ends when it has written what was submitted. */
   stop: 7,
+  /** Segments with numbers below this are released; modulo 2^32. */
+  released: 8,
 } as const;
 
 /** The journal goes from none to running, and from done or full to none; the thread from running to done or full. */

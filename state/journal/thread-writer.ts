@@ -96,6 +96,10 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
           return "none";
       }
     },
+    release(before) {
+      Atomics.store(words, Word.released, before);
+      slot.wake();
+    },
     async close() {
       closing = true;
       thread.ref();

@@ -33,6 +33,8 @@ const NO_TAGS: readonly Tag[] = [];
 /** Streams of results whose instances are collected: a reader finds the key and no stream, which means "expired". */
 export interface ExpiringTags {
   readonly tags: readonly Tag[];
+  /** Of the DONE. */
+  readonly done: SeqNum;
   readonly doneMs: number;
 }
 
@@ -74,13 +76,7 @@ export class BookState {
       const tag = tags[i] as Tag;
       let stream = this.streams.get(tag);
       if (stream === undefined) {
-        stream = new Stream();
-        this.streams.set(tag, stream);
-        if (isObjectTag(tag)) {
-          this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
-        } else if (isGuestTag(tag)) {
-          this.trims.tags.push(tag);
-        }
+        stream = this.addStream(tag);
       } else if (isObjectTag(tag)) {
         this.superseded.add(tag);
         this.garbage++;
@@ -93,6 +89,19 @@ export class BookState {
     if (record.initialCursor !== undefined) {
       this.#unfinished(instanceOfStepTag(tags[0]))?.pinned(record.initialCursor);
     }
+  }
+
+  /** @param base  records collected from it */
+  addStream(tag: Tag, base = 0): Stream {
+    const stream = new Stream();
+    stream.base = base;
+    this.streams.set(tag, stream);
+    if (isObjectTag(tag)) {
+      this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
+    } else if (isGuestTag(tag)) {
+      this.trims.tags.push(tag);
+    }
+    return stream;
   }
 
   #applyKind(seqnum: SeqNum, record: NewRecord, timeMs: number, holder: Holder | undefined): void {

@@ -118,7 +118,7 @@ function collectLocks(book: BookState, drop: Drop): void {
 function collectInstances(book: BookState, collection: Collection, drop: Drop): void {
   const { instances } = book;
   for (const instance of takeWhile(instances.retained, (one) => isExpired(one, collection))) {
-    book.expiring.push({ tags: instance.resultTags, doneMs: instance.doneMs });
+    book.expiring.push({ tags: instance.resultTags, done: instance.done, doneMs: instance.doneMs });
     collectInstance(book, instance, drop);
   }
   // A collected caller's children join the list while it is walked.

@@ -1,4 +1,12 @@
 export { AUX_MAX_BYTES } from "./aux-cache.ts";
+export {
+  type Checkpoint,
+  type CheckpointStore,
+  type Checkpoints,
+  type CheckpointWriter,
+  inlineCheckpoints,
+  threadCheckpoints,
+} from "./checkpoint/index.ts";
 export { endsInstance, kindName, RecordKind, startsCall } from "./kinds.ts";
 export {
   DEFAULT_SHARD_OPTIONS,

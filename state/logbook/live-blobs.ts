@@ -8,7 +8,13 @@ export class LiveBlobs {
   #dead: BlobName[] = [];
 
   add(seqnum: SeqNum, blobs: readonly BlobRefLike[]): void {
-    const names = blobs.map((blob) => blob.name);
+    this.addNames(
+      seqnum,
+      blobs.map((blob) => blob.name),
+    );
+  }
+
+  addNames(seqnum: SeqNum, names: readonly BlobName[]): void {
     this.#namesOf.set(seqnum, names);
     for (const name of names) {
       this.#records.set(name, (this.#records.get(name) ?? 0) + 1);
@@ -30,6 +36,13 @@ export class LiveBlobs {
         this.#records.delete(name);
         this.#dead.push(name);
       }
+    }
+  }
+
+  /** Calls `visit` for each record that names blobs. */
+  visit(visit: (seqnum: SeqNum, names: readonly BlobName[]) => void): void {
+    for (const [seqnum, names] of this.#namesOf) {
+      visit(seqnum, names);
     }
   }
 

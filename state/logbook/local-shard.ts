@@ -13,6 +13,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { OwnedBlobs } from "../objects/blobs.ts";
 import type { Clock, Faults, Timers } from "../ports.ts";
 import type { BookState } from "./book-state.ts";
+import { Checkpointer, type Checkpoints, openIndex } from "./checkpoint/index.ts";
 import { encodeCollection } from "./collection.ts";
 import { encodeEpoch } from "./epoch.ts";
 import { isDue } from "./gc.ts";
@@ -20,9 +21,7 @@ import { RecordKind } from "./kinds.ts";
 import { LocalSession, type SessionParts } from "./local-session.ts";
 import type { LogBook, LogRecord, Shard, ShardSource, UnfinishedInstance } from "./logbook.ts";
 import { Outbox } from "./outbox.ts";
-import { RecordStore } from "./record-store.ts";
 import { Sequencer } from "./sequencer.ts";
-import { ShardIndex } from "./shard-index.ts";
 
 export interface LocalShardParts {
   /** Given back by `close`. */
@@ -33,6 +32,8 @@ export interface LocalShardParts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly faults: Faults;
+  /** Without them a start reads the whole journal, and nothing of it is released. Closed by `close`. */
+  readonly checkpoints?: Checkpoints;
   readonly options?: Partial<LocalShardOptions>;
 }
 
@@ -47,6 +48,8 @@ export interface LocalShardOptions {
   readonly undurableMaxBytes: number;
   /** A LogBook is collected when this many versions were superseded or instances done. */
   readonly garbageMin: number;
+  /** A checkpoint is made when so many bytes of the journal have become durable since the last. */
+  readonly checkpointBytes: number;
 }
 
 export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
@@ -55,29 +58,31 @@ export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   auxMaxBytes: 16 * 1024 * 1024,
   undurableMaxBytes: 32 * 1024 * 1024,
   garbageMin: 1_000,
+  checkpointBytes: 64 * 1024 * 1024,
 };
 
 /**
- * Replays the journal, removes what a crash left among the blobs, and begins a new epoch, which is durable when this resolves.
+ * Opens the last checkpoint, replays the journal after it, removes what a crash left among the blobs, and begins a new epoch, which is durable when this resolves.
  *
- * @throws JOURNAL_DAMAGED a frame does not hold records
+ * @throws JOURNAL_DAMAGED a frame does not hold records; the checkpoint is damaged, or not of this journal
  * @throws DISK_FULL no room for the EPOCH record
  */
 export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard> {
-  const { journal, blobs } = parts;
+  const { journal, blobs, checkpoints } = parts;
   const options = { ...DEFAULT_SHARD_OPTIONS, ...parts.options };
-  const store = new RecordStore(journal, options.recentMaxBytes);
-  const index = new ShardIndex(store, options.auxMaxBytes);
-  for (const frame of journal.frames()) {
-    index.replay(frame);
-  }
+  const { index, last } = openIndex(journal, checkpoints?.store, options);
   index.blobs.takeDead();
-  const outbox = new Outbox(journal, store, parts.timers, index.tail);
+  const outbox = new Outbox(journal, index.store, parts.timers, index.tail);
   const sequencer = new Sequencer({ ...parts, index, outbox, undurableMaxBytes: options.undurableMaxBytes });
   await blobs.sweep((name) => index.blobs.has(name));
   const data = encodeEpoch({ epoch: journal.epoch, previousEnd: index.tail });
   await outbox.whenDurable(sequencer.orderOwn(null, { kind: RecordKind.epoch, tags: [], data }));
-  return new LocalShard(journal, blobs, { index, outbox, sequencer, blobs, objectSizeBytes: parts.objectSizeBytes }, options);
+  const checkpointer = checkpoints && new Checkpointer(journal, checkpoints, options.checkpointBytes, last);
+  if (checkpointer !== undefined) {
+    outbox.onDurable.push(() => checkpointer.consider());
+  }
+  const sessions = { index, outbox, sequencer, blobs, objectSizeBytes: parts.objectSizeBytes };
+  return new LocalShard(journal, blobs, sessions, options, checkpointer);
 }
 
 /** The methods of Shard are those of the local host's own session. */
@@ -90,11 +95,19 @@ export class LocalShard implements Shard, ShardSource {
   readonly #options: LocalShardOptions;
   readonly #sessions = new Set<LocalSession>();
   readonly #own: LocalSession;
+  readonly #checkpointer: Checkpointer | undefined;
   readonly #held = new Set<{ readonly seqnum: SeqNum }>();
   #closing: Promise<void> | undefined;
 
   /** Use `openLocalShard`. */
-  constructor(journal: Journal, blobs: OwnedBlobs, parts: SessionParts, options: LocalShardOptions) {
+  constructor(
+    journal: Journal,
+    blobs: OwnedBlobs,
+    parts: SessionParts,
+    options: LocalShardOptions,
+    checkpointer: Checkpointer | undefined,
+  ) {
+    this.#checkpointer = checkpointer;
     this.#journal = journal;
     this.#parts = parts;
     this.#options = options;
@@ -188,6 +201,14 @@ export class LocalShard implements Shard, ShardSource {
     await this.blobs.remove(dead);
   }
 
+  /**
+   * Makes a checkpoint of what is durable now, or waits for the one that is being made. Without `checkpoints` it does nothing.
+   * Rejects when it could not be made: the one before still holds.
+   */
+  async checkpoint(): Promise<void> {
+    await this.#checkpointer?.take();
+  }
+
   /** Refuses what comes from now on, writes what is ordered, ends all sessions and gives the journal back. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -201,6 +222,7 @@ export class LocalShard implements Shard, ShardSource {
       await session.close();
     }
     await outbox.whenDurable(index.tail);
+    await this.#checkpointer?.close();
     await this.#journal.close();
   }
 

@@ -59,13 +59,16 @@ export class Locks {
     }
     this.held.set(tag, hold);
     this.streams.add(tag);
-    const tags = this.byInstance.get(owner.instance);
-    if (tags === undefined) {
-      this.byInstance.set(owner.instance, new Set([tag]));
-    } else {
-      tags.add(tag);
-    }
+    this.#note(owner.instance, tag);
     this.#changed.add(tag);
+  }
+
+  /** Holds a lock as a checkpoint has it. */
+  restore(tag: Tag, hold: Hold): void {
+    this.held.set(tag, hold);
+    for (const { instance } of hold.shares) {
+      this.#note(instance, tag);
+    }
   }
 
   give(tag: Tag, data: Uint8Array, self: InstanceId): void {
@@ -131,6 +134,15 @@ export class Locks {
       this.held.delete(tag);
     }
     this.#changed.add(tag);
+  }
+
+  #note(instance: InstanceId, tag: Tag): void {
+    const tags = this.byInstance.get(instance);
+    if (tags === undefined) {
+      this.byInstance.set(instance, new Set([tag]));
+    } else {
+      tags.add(tag);
+    }
   }
 
   #forget(instance: InstanceId, tag: Tag): void {

@@ -35,8 +35,8 @@ export class Outbox {
   undurableBytes = 0;
   /** Room that what is ordered will need in the journal, besides what the journal has already. */
   waitingBytes = 0;
-  /** Called after each frame that became durable. */
-  onDurable: () => void = () => {};
+  /** Called, in their order, after each frame that became durable. */
+  readonly onDurable: (() => void)[] = [];
   readonly #journal: Journal;
   readonly #store: RecordStore;
   readonly #timers: Timers;
@@ -161,6 +161,8 @@ export class Outbox {
       resolved++;
     }
     this.#waiters.splice(0, resolved);
-    this.onDurable();
+    for (const act of this.onDurable) {
+      act();
+    }
   }
 }

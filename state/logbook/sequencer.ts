@@ -86,7 +86,7 @@ export class Sequencer {
     this.#undurableMaxBytes = parts.undurableMaxBytes;
     this.#read = (seqnum) => this.#index.store.read(seqnum);
     this.#kindOf = (seqnum) => this.#index.kindOf(seqnum);
-    this.#outbox.onDurable = () => this.#admit();
+    this.#outbox.onDurable.push(() => this.#admit());
   }
 
   /**

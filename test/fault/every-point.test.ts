@@ -88,6 +88,8 @@ describe("a crash at every fault point", () => {
       "flush:after",
       "dispatch:before",
       "dispatch:after",
+      "checkpoint:before",
+      "checkpoint:after",
     ] as const) {
       expect(calm.points, kind).toContain(kind);
     }

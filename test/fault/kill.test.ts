@@ -8,8 +8,8 @@ import { prng } from "../support/prng.ts";
 const KILLS = 20;
 const CLUSTER_KILLS = 10;
 const CLIENTS = 6;
-/** A call that is running at every kill shall not be parked for it. */
-const FLAGS = ["--recovery-attempts-max", `${KILLS + 1}`];
+/** A call that is running at every kill shall not be parked for it; checkpoints are made as often as can be. */
+const FLAGS = ["--recovery-attempts-max", `${KILLS + 1}`, "--checkpoint-bytes", `${2 ** 20}`];
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000);
 
 const cleanups: (() => Promise<void>)[] = [];

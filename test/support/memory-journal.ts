@@ -1,5 +1,7 @@
-import { invariant } from "../../state/errors.ts";
-import type { Journal, JournalFrame } from "../../state/journal/journal.ts";
+import { invariant, NeapError } from "../../state/errors.ts";
+import { JOURNAL_BEGIN, type Journal, type JournalFrame, type JournalPosition } from "../../state/journal/journal.ts";
+
+type Stored = Pick<JournalFrame, "address" | "payload">;
 
 /**
  * A journal in memory. By default a frame becomes durable in a later microtask; with `manual` only at `flush()`. `crash()` gives
@@ -16,14 +18,17 @@ export class MemoryJournal implements Journal {
   reserveBytes = 0;
   /** Calls of `read` so far. */
   reads = 0;
-  readonly #durable: JournalFrame[];
-  #inFlight: JournalFrame | undefined;
+  readonly #durable: Stored[];
+  /** Frames of #durable that are released. */
+  #released: number;
+  #inFlight: Stored | undefined;
   #end: number;
 
-  constructor(options: { manual?: boolean; epoch?: number; frames?: readonly JournalFrame[] } = {}) {
+  constructor(options: { manual?: boolean; epoch?: number; frames?: readonly Stored[]; released?: number } = {}) {
     this.automatic = options.manual !== true;
     this.epoch = options.epoch ?? 1;
     this.#durable = [...(options.frames ?? [])];
+    this.#released = options.released ?? 0;
     const last = this.#durable.at(-1);
     this.#end = last === undefined ? 0 : last.address + last.payload.byteLength;
   }
@@ -32,8 +37,29 @@ export class MemoryJournal implements Journal {
     return this.#inFlight === undefined;
   }
 
-  frames(): Iterable<JournalFrame> {
-    return [...this.#durable];
+  get start(): number {
+    return this.#released === 0 ? 0 : (this.#durable[this.#released]?.address ?? this.#end);
+  }
+
+  get durable(): JournalPosition {
+    return { frame: this.#durable.length, address: endOf(this.#durable.at(-1)) };
+  }
+
+  frames(from: JournalPosition = JOURNAL_BEGIN, to?: JournalPosition): Iterable<JournalFrame> {
+    const last = to?.frame ?? this.#durable.length;
+    if (from.frame < this.#released || from.frame > last || endOf(this.#durable[from.frame - 1]) !== from.address) {
+      throw new NeapError("JOURNAL_DAMAGED", `there is no frame ${from.frame + 1} at ${from.address}`);
+    }
+    return this.#durable.slice(from.frame, last).map((frame, i) => ({
+      ...frame,
+      end: { frame: from.frame + i + 1, address: endOf(frame) },
+    }));
+  }
+
+  release(before: number): void {
+    while (this.#released < this.#durable.length && endOf(this.#durable[this.#released]) <= before) {
+      this.#released++;
+    }
   }
 
   hasRoom(sizeBytes: number, reserved: boolean): boolean {
@@ -78,6 +104,7 @@ export class MemoryJournal implements Journal {
       }
     }
     const frame = this.#durable[low - 1];
+    invariant(low > this.#released, `frame ${low} is released`);
     invariant(frame !== undefined && address + sizeBytes <= frame.address + frame.payload.byteLength, `no frame at ${address}`);
     return frame.payload.slice(address - frame.address, address - frame.address + sizeBytes);
   }
@@ -86,7 +113,16 @@ export class MemoryJournal implements Journal {
     invariant(this.idle, "a frame is in flight while the journal is closed");
   }
 
-  crash(options: { manual?: boolean } = {}): MemoryJournal {
-    return new MemoryJournal({ ...options, epoch: this.epoch + 1, frames: this.#durable });
+  /** As if nothing had been released. */
+  whole(): MemoryJournal {
+    return new MemoryJournal({ frames: this.#durable });
   }
+
+  crash(options: { manual?: boolean } = {}): MemoryJournal {
+    return new MemoryJournal({ ...options, epoch: this.epoch + 1, frames: this.#durable, released: this.#released });
+  }
+}
+
+function endOf(frame: Stored | undefined): number {
+  return frame === undefined ? 0 : frame.address + frame.payload.byteLength;
 }

@@ -1,9 +1,16 @@
 import type { LogBookId, SeqNum, Tag } from "../../state/ids.ts";
-import { type LocalShard, type LocalShardOptions, openLocalShard } from "../../state/logbook/index.ts";
+import {
+  type Checkpoints,
+  inlineCheckpoints,
+  type LocalShard,
+  type LocalShardOptions,
+  openLocalShard,
+} from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
 import { type Faults, noFaults } from "../../state/ports.ts";
 import { ManualTime } from "./manual-time.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
+import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 
 export const BOOK = "alice" as LogBookId;
@@ -17,6 +24,7 @@ export interface TestShard {
   readonly journal: MemoryJournal;
   readonly blobs: MemoryBlobs;
   readonly time: ManualTime;
+  readonly checkpoints: MemoryCheckpoints;
   /** Kills the owner: what is not durable is lost, and a new owner opens the rest. */
   crash(): Promise<TestShard>;
 }
@@ -30,9 +38,13 @@ export async function openTestShard(
     options?: Partial<LocalShardOptions>;
     /** Of this opening only, not of one after a crash. */
     faults?: Faults;
+    checkpoints?: MemoryCheckpoints;
+    /** Instead of one that saves to `checkpoints`. */
+    runner?: Checkpoints;
   } = {},
 ): Promise<TestShard> {
   const { journal = new MemoryJournal(), blobs = new MemoryBlobs(), time = new ManualTime(), options = {} } = parts;
+  const { checkpoints = new MemoryCheckpoints() } = parts;
   const shard = await openLocalShard({
     journal,
     blobs,
@@ -43,8 +55,13 @@ export async function openTestShard(
     clock: time,
     timers: time,
     faults: parts.faults ?? noFaults,
+    checkpoints: parts.runner ?? inlineCheckpoints(journal, checkpoints, parts.faults ?? noFaults, failTheTest),
     options,
   });
-  const crash = () => openTestShard({ journal: journal.crash(), blobs, time, options });
-  return { shard, journal, blobs, time, crash };
+  const crash = () => openTestShard({ journal: journal.crash(), blobs, time, checkpoints: checkpoints.copy(), options });
+  return { shard, journal, blobs, time, checkpoints, crash };
+}
+
+function failTheTest(error: unknown): void {
+  throw error;
 }

@@ -10,13 +10,14 @@ import { Admission, Offload } from "../../host/offload/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
-import { type LocalShard, openLocalShard } from "../../state/logbook/index.ts";
+import { inlineCheckpoints, type LocalShard, openLocalShard } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
 import type { Clock, FaultPoint, Faults, Random, Timers } from "../../state/ports.ts";
 import { objectTag } from "../../state/tags.ts";
 import { openOn } from "./file-journal.ts";
 import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
+import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -30,6 +31,8 @@ const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8A
 
 const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 20_000 };
 const SEGMENT_BYTES = 256 * 1024;
+/** Less than one call writes. */
+const CHECKPOINT_BYTES = 2_000;
 
 /** How a crash treats what was written and not flushed. */
 export type Crash = "kill" | "powerCut";
@@ -41,6 +44,7 @@ export const testPool = (): Promise<SandboxPool> =>
 export interface Remains {
   readonly disk: MemoryDisk;
   readonly blobs: MemoryBlobs;
+  readonly checkpoints: MemoryCheckpoints;
 }
 
 export class World {
@@ -69,7 +73,7 @@ export class World {
         if (crash !== null) {
           gone = true;
           const disk = crash === "kill" ? remains.disk.kill() : remains.disk.powerCut();
-          resolve({ disk, blobs: copyOf(remains.blobs) });
+          resolve({ disk, blobs: copyOf(remains.blobs), checkpoints: remains.checkpoints.copy() });
         }
       },
     };
@@ -84,6 +88,10 @@ export class World {
       clock,
       timers,
       faults,
+      checkpoints: inlineCheckpoints(journal, remains.checkpoints, faults, (error) => {
+        throw error;
+      }),
+      options: { checkpointBytes: CHECKPOINT_BYTES },
     });
     const functions = new FunctionRegistry({ shards: shard, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 26 });
     const partHost = new PartHost({
@@ -123,7 +131,7 @@ export class World {
 
   /** A world with these samples uploaded, and nothing else, on a disk that was stopped cleanly. */
   static async prepare(pool: SandboxPool, tenant: LogBookId, samples: readonly string[]): Promise<Remains> {
-    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs() };
+    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
     const world = await World.open(pool, remains, () => null);
     for (const sample of samples) {
       await world.functions.upload(tenant, sample.split("/").at(-1) ?? sample, oneChunk(sampleModule(sample)));
@@ -168,7 +176,7 @@ export class World {
 
 /** A copy, so that several worlds can begin with the same remains. */
 export function copyRemains(remains: Remains): Remains {
-  return { disk: remains.disk.kill(), blobs: copyOf(remains.blobs) };
+  return { disk: remains.disk.kill(), blobs: copyOf(remains.blobs), checkpoints: remains.checkpoints.copy() };
 }
 
 function copyOf(blobs: MemoryBlobs): MemoryBlobs {

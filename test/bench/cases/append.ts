@@ -1,19 +1,14 @@
-import { join } from "node:path";
 import type { LogBookId, SeqNum, Tag } from "../../../state/ids.ts";
-import { openFileJournal } from "../../../state/journal/index.ts";
 import { BookState } from "../../../state/logbook/book-state.ts";
-import { type LogBook, openLocalShard, RecordKind, type Shard } from "../../../state/logbook/index.ts";
-import { openFileBlobs } from "../../../state/objects/index.ts";
-import { noFaults } from "../../../state/ports.ts";
-import { systemRandom, systemTimers } from "../../support/cluster.ts";
+import { type LogBook, RecordKind, type Shard } from "../../../state/logbook/index.ts";
 import { prng } from "../../support/prng.ts";
 import { atLeast, atMost, type Bench, type BenchCase } from "../bench-case.ts";
+import { openBenchShard } from "../support/bench-shard.ts";
 import { FlushLoop } from "../support/flush.ts";
 import { alternate, type Measurement, median, nth, summarize } from "../support/measurement.ts";
 
 const BOOK = "bench" as LogBookId;
 const RECORD = { kind: RecordKind.write, data: new Uint8Array(200) };
-const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 const ALONE_BAR = atMost(1.3, "1 appender, p50 in flushes");
 const RATE_BAR = atLeast(150_000, "64 appenders");
@@ -26,7 +21,8 @@ export const append: BenchCase = {
   async run(bench) {
     const { rounds, roundMs, warmUpMs, folder, cleanup } = bench;
     const flushLoop = cleanup.use(new FlushLoop(folder));
-    const shard = await openShard(bench);
+    const { shard } = await openBenchShard(folder, { checkpoints: false });
+    cleanup.defer(() => shard.close());
     const book = shard.book(BOOK);
     const streams = Array.from({ length: 64 }, (_, i): Stream => ({ tag: `bench/${i}` as Tag, length: 0, seqnums: [] }));
     await appendFor(shard, book, streams, warmUpMs / 3);
@@ -54,24 +50,6 @@ interface Stream {
   readonly tag: Tag;
   length: number;
   readonly seqnums: SeqNum[];
-}
-
-async function openShard({ folder, cleanup }: Bench): Promise<Shard> {
-  const journal = await openFileJournal({
-    directory: join(folder, "journal"),
-    thread: true,
-    clock,
-    random: systemRandom,
-    faults: noFaults,
-    onFailure(error) {
-      throw error;
-    },
-  });
-  const blobs = await openFileBlobs({ directory: join(folder, "blobs"), epoch: journal.epoch, random: systemRandom });
-  const parts = { journal, blobs, objectSizeBytes: () => 0, clock, timers: systemTimers, faults: noFaults };
-  const shard = await openLocalShard(parts);
-  cleanup.defer(() => shard.close());
-  return shard;
 }
 
 /** One appender per stream: appends at the stream's end, waits until that is durable, goes on. */

@@ -5,8 +5,21 @@ import { cold } from "./cold.ts";
 import { counter } from "./counter.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
+import { indexMemory } from "./index-memory.ts";
+import { restart } from "./restart.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { steps } from "./steps.ts";
 import { wordcount } from "./wordcount.ts";
 
-export const cases: readonly BenchCase[] = [flush, append, hello, steps, counter, cold, sandboxes, wordcount];
+export const cases: readonly BenchCase[] = [
+  flush,
+  append,
+  indexMemory,
+  restart,
+  hello,
+  steps,
+  counter,
+  cold,
+  sandboxes,
+  wordcount,
+];

@@ -1,0 +1,69 @@
+/**
+ * Decides when a checkpoint is made, and releases what it makes superfluous.
+ *
+ * K1. One at a time, of durable frames only (F19).
+ * K2. A segment is released after the checkpoint that replaces it is durable (F4).
+ * K3. A checkpoint that fails costs nothing but room: the next one is tried when as many bytes again have come.
+ */
+import type { Journal } from "../../journal/journal.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import type { Checkpoint } from "./store.ts";
+
+export class Checkpointer {
+  readonly #journal: Journal;
+  readonly #checkpoints: Checkpoints;
+  readonly #everyBytes: number;
+  /** The address that the last try was made for. */
+  #triedAt: number;
+  #running: Promise<void> | undefined;
+  #isClosing = false;
+
+  /** @param last  the checkpoint that the index was opened with */
+  constructor(journal: Journal, checkpoints: Checkpoints, everyBytes: number, last: Checkpoint | undefined) {
+    this.#journal = journal;
+    this.#checkpoints = checkpoints;
+    this.#everyBytes = everyBytes;
+    this.#triedAt = last?.position.address ?? 0;
+    if (last !== undefined) {
+      // A crash may have come between the checkpoint and the release.
+      journal.release(last.releasable);
+    }
+  }
+
+  /** Begins one if enough bytes have become durable since the last. Costs next to nothing otherwise. */
+  consider(): void {
+    if (this.#running === undefined && !this.#isClosing && this.#journal.durable.address - this.#triedAt >= this.#everyBytes) {
+      this.take().catch((error: unknown) => {
+        if (!this.#isClosing) {
+          this.#checkpoints.failed(error);
+        }
+      });
+    }
+  }
+
+  /**
+   * Makes one now, or waits for the one that is being made.
+   * Rejects when it could not be made.
+   */
+  take(): Promise<void> {
+    this.#running ??= this.#take().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Gives up the one that is being made, and waits for its end: nobody else may write the store before. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#checkpoints.cancel();
+    await this.#running?.catch(() => {});
+    await this.#checkpoints.store.close();
+  }
+
+  async #take(): Promise<void> {
+    const to = this.#journal.durable;
+    this.#triedAt = to.address;
+    const { releasable } = await this.#checkpoints.take(to);
+    this.#journal.release(releasable);
+  }
+}

@@ -1,0 +1,148 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CHECKPOINTED_BOOK, objectOf, openCheckpointed, SEGMENT_BYTES } from "../support/checkpointed-shard.ts";
+import { removeFolder, temporaryFolder } from "../support/host-process.ts";
+import { prng } from "../support/prng.ts";
+
+const KILLS = 8;
+const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000);
+
+let folder: string;
+beforeEach(() => {
+  folder = temporaryFolder("checkpoints");
+});
+afterEach(() => removeFolder(folder));
+
+/** Files of the journal that take a segment's room. */
+const segments = (): string[] => readdirSync(join(folder, "journal")).filter((name) => name.includes(".seg"));
+
+/** Runs a process that writes until it has printed `lines` numbers, and kills it there; or to its end. */
+async function run(writes: number, lines = Number.POSITIVE_INFINITY): Promise<{ open: string[]; acknowledged: number }> {
+  const process_ = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "../support/checkpoint-process.ts"), folder, String(writes)],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  const exited = once(process_, "exit");
+  let open: string[] = [];
+  let acknowledged = 0;
+  let count = 0;
+  for await (const line of createInterface({ input: process_.stdout })) {
+    if (line.startsWith("open")) {
+      open = line.split(" ").slice(1);
+    } else if (line !== "closed") {
+      acknowledged = Number(line);
+      count += 1;
+      if (count === lines) {
+        process_.kill("SIGKILL");
+      }
+    }
+  }
+  const [code, signal] = await exited;
+  expect([code, signal]).toEqual(lines === Number.POSITIVE_INFINITY ? [0, null] : [null, "SIGKILL"]);
+  return { open, acknowledged };
+}
+
+describe("an owner with checkpoints in LMDB", () => {
+  it(`F12, F19: loses nothing acknowledged over ${KILLS} SIGKILLs while checkpoints are made and segments reused`, {
+    timeout: 240_000,
+  }, async () => {
+    const random = prng(seed);
+    let acknowledged = 0;
+    let start = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
+      const { open, acknowledged: last } = await run(100_000, 200 + random.below(400));
+      if (kill > 0) {
+        expect(open.slice(1).join(" "), `seed ${seed}`).toBe("written once");
+        expect(Number(open[0])).toBeGreaterThanOrEqual(start);
+      }
+      start = Number(open[0]);
+      expect(last, `seed ${seed}`).toBeGreaterThan(acknowledged);
+      acknowledged = last;
+    }
+    expect(start).toBeGreaterThan(SEGMENT_BYTES);
+    const { shard, get } = await openCheckpointed(folder);
+    expect(await get("once")).toBe("written once");
+    expect(Number(await get("last"))).toBeGreaterThanOrEqual(acknowledged);
+    for (let number = acknowledged; number > acknowledged - 20; number--) {
+      expect(Number(await get(objectOf(number))), `seed ${seed}`).toBeGreaterThanOrEqual(number);
+    }
+    await shard.close();
+  });
+
+  it("[54] needs no more room after many times the same load", { timeout: 120_000 }, async () => {
+    const { shard, journal, put, get } = await openCheckpointed(folder);
+    await put("once", "written once");
+    const book = shard.book(CHECKPOINTED_BOOK);
+    const sizes: number[] = [];
+    let files = 0;
+    for (let number = 1; number <= 3_000; number++) {
+      await put(objectOf(number), String(number));
+      if (number % 20 === 0) {
+        await shard.whenDurable(await book.tail());
+        await shard.collect();
+      }
+      if (number % 150 === 0) {
+        await shard.checkpoint();
+        files = Math.max(files, segments().length);
+        sizes.push(statSync(join(folder, "checkpoint/data.mdb")).size);
+      }
+    }
+    // 4.5 MB were written: 70 segments.
+    expect(journal.start).toBeGreaterThan(50 * SEGMENT_BYTES);
+    expect(files).toBeLessThan(20);
+    expect(Math.max(...sizes.slice(5))).toBeLessThan(2 * Math.max(...sizes.slice(0, 5)));
+    expect(await get("once")).toBe("written once");
+    await shard.close();
+    const again = await openCheckpointed(folder);
+    expect(again.shard.epoch).toBe(2);
+    expect(await again.get("once")).toBe("written once");
+    expect(await again.get(objectOf(3_000))).toBe("3000");
+    await again.shard.close();
+  });
+
+  it("F19: is refused without its checkpoint, without a segment it needs, and with another moment's checkpoint", async () => {
+    await run(150);
+    const early = `${folder}/early`;
+    cpSync(join(folder, "checkpoint"), early, { recursive: true });
+    await run(400);
+    const damage = { code: "JOURNAL_DAMAGED" };
+    const checkpoint = join(folder, "checkpoint");
+    cpSync(checkpoint, `${folder}/late`, { recursive: true });
+
+    rmSync(checkpoint, { recursive: true });
+    await expect(openCheckpointed(folder)).rejects.toMatchObject(damage);
+    await expect(openCheckpointed(folder)).rejects.toThrow(
+      /\.seg at offset 0: the file is missing and still needed: there is no checkpoint/,
+    );
+
+    rmSync(checkpoint, { recursive: true });
+    cpSync(early, checkpoint, { recursive: true });
+    await expect(openCheckpointed(folder)).rejects.toThrow(/still needed: the checkpoint ends with frame \d+/);
+
+    rmSync(checkpoint, { recursive: true });
+    cpSync(`${folder}/late`, checkpoint, { recursive: true });
+    const { shard, get } = await openCheckpointed(folder);
+    expect([await get("once"), await get("last")]).toEqual(["written once", "550"]);
+    await shard.close();
+
+    rmSync(join(folder, "journal"), { recursive: true });
+    await expect(openCheckpointed(folder)).rejects.toThrow(
+      /the checkpoint is of journal [0-9a-f]{32}, the journal is [0-9a-f]{32}/,
+    );
+  });
+
+  it("F19: reads the whole journal when the checkpoint is deleted while all segments are there", async () => {
+    await run(10);
+    rmSync(join(folder, "checkpoint"), { recursive: true });
+    const { shard, get } = await openCheckpointed(folder);
+    expect([await get("once"), await get("last")]).toEqual(["written once", "10"]);
+    await shard.close();
+  });
+});
