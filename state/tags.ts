@@ -14,5 +14,13 @@ export const callIdTag = (id: number): Tag => tag(`c/${id}`);
 /** The registry entries of a function. */
 export const functionTag = (name: string): Tag => tag(`f/${name}`);
 
+/** The mode records of a scope. */
+export const modeTag = (scope: string): Tag => tag(`m/${scope}`);
+/** The mode records of all scopes, and of the default. */
+export const MODES_TAG: Tag = tag("modes/");
+/** The tenant's default for scopes that nobody has chosen a mode for. */
+export const DEFAULT_MODE_TAG: Tag = tag("default-mode/");
+
+export const MODE_TAG_PREFIX = "m/";
 export const OBJECT_TAG_PREFIX = "o/";
 export const STEP_TAG_PREFIX = "i/";

@@ -1,7 +1,7 @@
 /** A guest's calls of other functions: start, await; and its sleep. */
 import { crc32 } from "node:zlib";
 import { hasCode, NeapError } from "../../state/errors.ts";
-import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import { Fenced, type StepStream } from "../../state/protocols/index.ts";
@@ -129,6 +129,8 @@ export class ChildOperations {
       callId: 0,
       startedMs: Math.max(clock.now(), pins.timeMs),
       childSeed: random.bytes(SEED_BYTES),
+      modeCursor: this.#caller.modeCursor === NO_SEQNUM ? pins.initialCursor : this.#caller.modeCursor,
+      protocol: version.protocol,
     };
     const { record, theirs } = await this.#steps.step({
       kind: RecordKind.invoke,

@@ -1,7 +1,7 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
 import { NeapError } from "../../state/errors.ts";
 import type { Shard } from "../../state/logbook/index.ts";
-import { Fenced, HalfmoonRead, type StepStream } from "../../state/protocols/index.ts";
+import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
@@ -25,7 +25,7 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), fromPayload(shard.blobs, init.input)]);
-  const protocol = new HalfmoonRead(steps, shard.blobs);
+  const protocol = new ScopedObjects(steps, shard.blobs, init);
   const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, trace.moved);
   const children = new ChildOperations({ context, runner, shard, tenant, steps, caller: init, trace });
   const parts = new PartOperations({ offload: context.offload, tenant, steps, artefact, init, trace, nodeName });

@@ -50,7 +50,7 @@ export class InstanceHistory {
     }
     return begin.kind === "unlogged"
       ? this.#unlogged(shard, begin.initialCursor, begin.dependency)
-      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins });
+      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins, isChild: true });
   }
 
   /** Notes what an attempt that has ended left in the log. */
@@ -84,7 +84,7 @@ export class InstanceHistory {
       return completedOutcome(shard, last);
     }
     if (first.kind === RecordKind.invoke) {
-      const origin: Origin = { kind: "pinned", pins: childPins(first, initOf(first)) };
+      const origin: Origin = { kind: "pinned", pins: childPins(first, initOf(first)), isChild: true };
       return new StepStream(book, instance, origin, records.slice(1));
     }
     const pins = second === undefined ? null : decodeStep(second.data).pins;

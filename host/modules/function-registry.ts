@@ -12,6 +12,7 @@ import { invariant, NeapError } from "../../state/errors.ts";
 import { isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/kinds.ts";
 import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { functionTag } from "../../state/tags.ts";
 import type { AbiTable } from "./abi-table.ts";
@@ -51,7 +52,12 @@ export class FunctionRegistry implements Functions {
     this.#artefacts = new ArtefactCache(options.cacheMaxBytes);
   }
 
-  async upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+  async upload(
+    tenant: LogBookId,
+    name: string,
+    body: AsyncIterable<Uint8Array>,
+    protocol: Mode | null = null,
+  ): Promise<FunctionVersion> {
     if (!isName(name)) {
       throw new NeapError("BAD_NAME", `function name ${quote(name)} is not a name: ${NAME_RULE}`);
     }
@@ -60,13 +66,18 @@ export class FunctionRegistry implements Functions {
     }
     this.#uploads += 1;
     try {
-      return await this.#upload(tenant, name, body);
+      return await this.#upload(tenant, name, body, protocol);
     } finally {
       this.#uploads -= 1;
     }
   }
 
-  async #upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+  async #upload(
+    tenant: LogBookId,
+    name: string,
+    body: AsyncIterable<Uint8Array>,
+    protocol: Mode | null,
+  ): Promise<FunctionVersion> {
     const received = await receiveUpload(body, this.#options.limits.moduleMaxBytes);
     const { hash, uploadHash, module, artefact: artefactBytes } = await this.#threads.prepare(received);
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
@@ -75,14 +86,14 @@ export class FunctionRegistry implements Functions {
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), ALL_FUNCTIONS_TAG],
-      data: encodeFunctionData({ name, hash, artefact, original }),
+      data: encodeFunctionData({ name, hash, artefact, original, protocol }),
       blobs: [artefact, original],
     };
     const result = await shard.book(tenant).append({ records: [record] });
     invariant(result.kind === "appended", `an append without conditions was answered ${result.kind}`);
     await shard.whenDurable(result.seqnum);
     await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash));
-    return { name, hash, sizeBytes: module.byteLength, uploadedMs: result.timeMs, seqnum: result.seqnum };
+    return { name, hash, sizeBytes: module.byteLength, uploadedMs: result.timeMs, protocol, seqnum: result.seqnum };
   }
 
   async resolve(

@@ -1,6 +1,7 @@
 /** The contract of the function registry: names → modules, in the tenant's LogBook. */
 import type { LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/logbook.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
 
 export interface FunctionVersion {
@@ -8,6 +9,8 @@ export interface FunctionVersion {
   readonly hash: ModuleHash;
   readonly sizeBytes: number;
   readonly uploadedMs: number;
+  /** Its own protocol, for scopes that nobody has chosen one for. */
+  readonly protocol: Mode | null;
   /** Where the registry entry lies: what an answer that used it depends on. */
   readonly seqnum: SeqNum;
 }
@@ -26,7 +29,7 @@ export interface Functions {
    * @throws MODULE_START_FAILED  the start function trapped, called the host, or ran beyond `uploadTimeoutMs`
    * @throws OVERLOADED  too many uploads are under way
    */
-  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion>;
+  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>, protocol?: Mode): Promise<FunctionVersion>;
   /**
    * The version that a call arriving now runs, with the owner's applied tail (F29); with `cursor` the version a guest at that
    * cursor sees, which is the same in every replay.

@@ -3,11 +3,12 @@ import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { BlobName } from "../../state/ids.ts";
 import type { LogRecord } from "../../state/logbook/logbook.ts";
+import { type Mode, modeCode, modeFromCode } from "../../state/logbook/modes.ts";
 import type { BlobRef } from "../../state/objects/blobs.ts";
 import type { ModuleHash } from "./artefact.ts";
 import type { FunctionVersion } from "./functions.ts";
 
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Contents of the record; the record itself says when and where. */
 export interface FunctionData {
@@ -16,6 +17,7 @@ export interface FunctionData {
   readonly artefact: BlobRef;
   /** The module as it was uploaded. */
   readonly original: BlobRef;
+  readonly protocol: Mode | null;
 }
 
 export interface RegistryEntry {
@@ -33,12 +35,12 @@ export function originalBlobName(uploadHash: string): BlobName {
   return uploadHash as BlobName;
 }
 
-export function encodeFunctionData({ name, hash, artefact, original }: FunctionData): Uint8Array {
+export function encodeFunctionData({ name, hash, artefact, original, protocol }: FunctionData): Uint8Array {
   const w = new ByteWriter(512).u8(FORMAT).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
   }
-  return w.take();
+  return w.u8(modeCode(protocol)).take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
@@ -46,11 +48,12 @@ export function decodeFunctionData(data: Uint8Array): FunctionData {
   const format = r.u8();
   invariant(format === FORMAT, `a function record has format ${format}, this host reads ${FORMAT}`);
   const blob = (): BlobRef => ({ name: r.text() as BlobName, sizeBytes: r.f64() });
-  return { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
+  return { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob(), protocol: modeFromCode(r.u8()) };
 }
 
 export function registryEntry(record: LogRecord): RegistryEntry {
-  const { name, hash, original } = decodeFunctionData(record.data);
-  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs: record.timeMs, seqnum: record.seqnum };
+  const { name, hash, original, protocol } = decodeFunctionData(record.data);
+  const { timeMs: uploadedMs, seqnum } = record;
+  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs, protocol, seqnum };
   return { version, original };
 }

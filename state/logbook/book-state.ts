@@ -6,13 +6,17 @@
  *     on disk is deleted by the owner, once the record is durable.
  */
 import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { OBJECT_TAG_PREFIX } from "../tags.ts";
+import { DEFAULT_MODE_TAG, MODE_TAG_PREFIX, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
+import { Cells, type CellVersion, ownVersion } from "./cells.ts";
 import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
 import { type Holder, type Instance, Instances, instanceOfAttemptTag, instanceOfStepTag } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { NewRecord } from "./logbook.ts";
+import type { Home, NewRecord } from "./logbook.ts";
+import { migrate } from "./migration.ts";
+import { DEFAULT_MODE, decodeMode } from "./modes.ts";
 import { ObjectNames } from "./object-names.ts";
+import { Scopes } from "./scopes.ts";
 import { Stream } from "./stream.ts";
 
 /** Streams of results whose instances are collected: a reader finds the key and no stream, which means "expired". */
@@ -24,7 +28,9 @@ export interface ExpiringTags {
 /** What the index asks of the records it points to. */
 export interface IndexedRecords {
   kindOf(seqnum: SeqNum): RecordKind;
-  /** A stream lets go of a record: called once for each stream it was in. */
+  /** One more stream or cell has a record that another one has. */
+  hold(seqnum: SeqNum): void;
+  /** A stream or a cell lets go of a record: called once for each it was in. */
   drop(seqnum: SeqNum): void;
 }
 
@@ -32,6 +38,8 @@ export class BookState {
   readonly id: LogBookId;
   readonly streams = new Map<Tag, Stream>();
   readonly names = new ObjectNames();
+  readonly cells = new Cells();
+  readonly scopes = new Scopes();
   readonly instances = new Instances();
   /** Nothing below may be read or begun at any more (F11). */
   floor: SeqNum = NO_SEQNUM;
@@ -57,14 +65,17 @@ export class BookState {
       if (stream === undefined) {
         stream = new Stream();
         this.streams.set(tag, stream);
-        if (isObjectTag(tag)) {
-          this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
+        if (isObjectTag(tag) && (this.cells.size === 0 || this.cells.get(keyOf(tag)) === undefined)) {
+          this.names.add(keyOf(tag));
         }
       } else if (isObjectTag(tag)) {
         this.superseded.add(tag);
         this.garbage++;
       }
       stream.push(seqnum);
+    }
+    if (record.cell !== undefined || this.scopes.byName.size > 0 || this.cells.size > 0) {
+      this.#applyPlaces(seqnum, record);
     }
     if (kind !== RecordKind.write) {
       this.#applyKind(seqnum, record, timeMs, holder);
@@ -73,6 +84,74 @@ export class BookState {
       const instance = this.#unfinished(instanceOfStepTag(tags[0]));
       if (instance !== undefined && instance.initialCursor === NO_SEQNUM) {
         instance.initialCursor = record.initialCursor;
+      }
+    }
+  }
+
+  /** Where the newest write of the object of this tag is. */
+  newest(object: Tag): { readonly home: Home; readonly seqnum: SeqNum } {
+    const last = this.streams.get(object)?.last ?? NO_SEQNUM;
+    const cell = this.cells.size === 0 ? undefined : this.cells.get(keyOf(object));
+    if (cell === undefined) {
+      return { home: last === NO_SEQNUM ? "none" : "versions", seqnum: last };
+    }
+    const { seqnum, role, counter } = cell.version;
+    if (last === seqnum && role === 0 && counter === 0) {
+      return { home: "both", seqnum: last };
+    }
+    return last > seqnum ? { home: "versions", seqnum: last } : { home: "cell", seqnum: cell.entry };
+  }
+
+  /** @param position  of the record that says so */
+  putCell(key: string, version: CellVersion, entry: SeqNum, position: SeqNum): void {
+    const before = this.cells.put(key, version, entry, position);
+    if (before !== undefined) {
+      this.#records.drop(before);
+    }
+    if (this.#records.kindOf(entry) === RecordKind.delete) {
+      this.cells.ending.add(key);
+      this.garbage++;
+    }
+  }
+
+  /** What a write means for objects that have, or may get, two places. */
+  #applyPlaces(seqnum: SeqNum, { cell, tags }: NewRecord): void {
+    for (const tag of tags) {
+      if (isObjectTag(tag) && keyOf(tag) !== cell?.key) {
+        this.scopes.unsettle(keyOf(tag));
+        if (this.cells.get(keyOf(tag)) !== undefined) {
+          this.cells.ending.add(keyOf(tag));
+        }
+      }
+    }
+    if (cell !== undefined) {
+      const object = objectTag(cell.key);
+      const hasVersions = this.streams.has(object);
+      if (!hasVersions && this.cells.get(cell.key) === undefined) {
+        this.names.add(cell.key);
+      }
+      this.putCell(cell.key, cell.version ?? ownVersion(seqnum), seqnum, seqnum);
+      if (tags.includes(object)) {
+        this.scopes.settle(cell.key);
+      } else {
+        this.scopes.unsettle(cell.key);
+        if (hasVersions) {
+          this.superseded.add(object);
+          this.garbage++;
+        }
+      }
+    }
+  }
+
+  #applyMode(seqnum: SeqNum, { tags, data }: NewRecord, timeMs: number): void {
+    const [tag] = tags;
+    const record = decodeMode(data);
+    if (tag === DEFAULT_MODE_TAG) {
+      this.scopes.defaultMode = record.mode ?? DEFAULT_MODE;
+    } else if (tag !== undefined) {
+      const floor = this.scopes.apply(tag.slice(MODE_TAG_PREFIX.length), record, seqnum, timeMs);
+      if (floor > this.floor) {
+        this.floor = floor;
       }
     }
   }
@@ -100,6 +179,12 @@ export class BookState {
       case RecordKind.parked:
       case RecordKind.resumed:
         this.#applyAttempt(kind, this.#unfinished(instanceOfAttemptTag(tags[0])));
+        return;
+      case RecordKind.mode:
+        this.#applyMode(seqnum, record, timeMs);
+        return;
+      case RecordKind.migrated:
+        migrate(this, Buffer.from(record.data).toString(), seqnum, this.#records);
         return;
       case RecordKind.gc:
         collect(this, decodeCollection(record.data), timeMs, this.#records);
@@ -147,6 +232,10 @@ export class BookState {
   #unfinished(id: InstanceId | undefined): Instance | undefined {
     return id === undefined ? undefined : this.instances.unfinished.get(id);
   }
+}
+
+function keyOf(object: Tag): string {
+  return object.slice(OBJECT_TAG_PREFIX.length);
 }
 
 function isObjectTag(tag: Tag): boolean {

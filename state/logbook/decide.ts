@@ -15,7 +15,10 @@ export function refusal(
   read: (seqnum: SeqNum) => LogRecord,
 ): Refusal | undefined {
   for (const condition of when) {
-    const refused = failed(book.streams.get(condition.tag), condition, tail, read);
+    const refused =
+      "newest" in condition
+        ? changed(book, condition, tail, read)
+        : failed(book.streams.get(condition.tag), condition, tail, read);
     if (refused !== undefined) {
       return refused;
     }
@@ -34,9 +37,20 @@ export function refusal(
   return undefined;
 }
 
+/** The object's newest write is another one. */
+function changed(
+  book: BookState,
+  { tag, newest }: Extract<Condition, { newest: SeqNum }>,
+  tail: SeqNum,
+  read: (seqnum: SeqNum) => LogRecord,
+): Refusal | undefined {
+  const { seqnum } = book.newest(tag);
+  return seqnum === newest ? undefined : { kind: "conflict", tag, existing: existing(seqnum, read), tail };
+}
+
 function failed(
   stream: Stream | undefined,
-  condition: Condition,
+  condition: Exclude<Condition, { newest: SeqNum }>,
   tail: SeqNum,
   read: (seqnum: SeqNum) => LogRecord,
 ): Refusal | undefined {

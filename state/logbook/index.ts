@@ -1,3 +1,4 @@
+export type { CellVersion } from "./cells.ts";
 export { RecordKind } from "./kinds.ts";
 export {
   DEFAULT_SHARD_OPTIONS,
@@ -10,15 +11,23 @@ export type {
   AppendRequest,
   AppendResult,
   BlobRefLike,
+  CellEntry,
+  CellOutcome,
+  CellRead,
+  CellWrite,
   Condition,
+  Home,
   ListedObject,
   LogBook,
   LogRecord,
+  ModeAt,
   NewRecord,
   ReadResult,
+  ScopeView,
   Shard,
   ShardSource,
   StreamRead,
   Turn,
   UnfinishedInstance,
 } from "./logbook.ts";
+export { DEFAULT_MODE, MODES, type Mode, modeNamed, scopeOf } from "./modes.ts";

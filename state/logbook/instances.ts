@@ -23,6 +23,8 @@ export class Instance {
   initialCursor: SeqNum = NO_SEQNUM;
   /** While the caller's step stream is there. */
   caller: Instance | undefined;
+  /** Whose initial cursor decides about the modes: its own, or of a synchronous child that of its root (F18). */
+  readonly modeOwner: Instance;
   readonly children: Instance[] = [];
   /** The key and call id that lead to its result. */
   readonly resultTags: readonly Tag[];
@@ -38,6 +40,7 @@ export class Instance {
     this.id = id;
     this.first = first;
     this.caller = caller;
+    this.modeOwner = caller?.modeOwner ?? this;
     this.resultTags = resultTags;
   }
 

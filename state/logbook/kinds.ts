@@ -22,6 +22,19 @@ export const RecordKind = {
   resumed: 12,
   /** A function's registry entry. */
   function: 13,
+  /** The first step of an instance that has only log-free writes so far: it carries the pins (F2). */
+  anchor: 20,
+  /** A read whose value is logged. */
+  read: 21,
+  /** A list whose entries are logged. */
+  listed: 22,
+  /** A symmetric write is about to change a cell, and has changed it. */
+  preWrite: 23,
+  postWrite: 24,
+  /** How a scope's objects are made exactly-once from here on. */
+  mode: 25,
+  /** A switch brings some objects of its scope to where the new mode looks for them. */
+  migrated: 26,
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];

@@ -1,10 +1,27 @@
 import { NeapError } from "../errors.ts";
-import { type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { objectTag } from "../tags.ts";
+import { type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { DEFAULT_MODE_TAG, MODES_TAG, modeTag, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { AppendRequest, AppendResult, ListedObject, LogBook, LogRecord, ReadResult, StreamRead, Turn } from "./logbook.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  CellOutcome,
+  CellRead,
+  CellWrite,
+  Home,
+  ListedObject,
+  LogBook,
+  LogRecord,
+  ModeAt,
+  ReadResult,
+  StreamRead,
+  Turn,
+} from "./logbook.ts";
+import { DEFAULT_MODE, decodeMode } from "./modes.ts";
+import { mismatch } from "./placement.ts";
+import type { ScopeLoad } from "./scope-load.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
 
@@ -18,18 +35,22 @@ export interface LogBookSession extends Holder {
   check(): void;
 }
 
+const UNCHOSEN: ModeAt = { mode: null, to: null, defaultMode: DEFAULT_MODE, seqnum: NO_SEQNUM, modes: NO_SEQNUM };
+
 /** A LogBook in its owner's process: every answer is computed in the tick in which it is asked for. */
 export class LocalLogBook implements LogBook {
   readonly id: LogBookId;
   readonly #session: LogBookSession;
   readonly #index: ShardIndex;
   readonly #book: BookState;
+  readonly #load: ScopeLoad;
 
   constructor(id: LogBookId, session: LogBookSession) {
     this.id = id;
     this.#session = session;
     this.#index = session.index;
     this.#book = session.index.book(id);
+    this.#load = session.sequencer.load(this.#book);
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {
@@ -40,6 +61,12 @@ export class LocalLogBook implements LogBook {
   async readPrev(tag: Tag, max: SeqNum): Promise<ReadResult> {
     this.#session.check();
     const seqnum = this.#lastUpTo(tag, max);
+    if (tag.startsWith(OBJECT_TAG_PREFIX)) {
+      this.#load.read(tag, OBJECT_TAG_PREFIX.length);
+      if (this.#book.cells.size > 0) {
+        this.#checkVersions(tag, max);
+      }
+    }
     return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), tail: this.#index.tail };
   }
 
@@ -75,13 +102,43 @@ export class LocalLogBook implements LogBook {
       if (objects.length >= limit) {
         return false;
       }
-      const seqnum = this.#book.streams.get(objectTag(key))?.atOrBefore(cursor) ?? NO_SEQNUM;
+      const { seqnum, home } = this.#placeAt(key, cursor);
       if (seqnum !== NO_SEQNUM && this.#index.kindOf(seqnum) === RecordKind.write) {
-        objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum });
+        objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum, home });
       }
       return true;
     });
     return { objects, tail: this.#index.tail };
+  }
+
+  async readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
+    this.#session.check();
+    if (initialCursor < this.#book.floor) {
+      throw new NeapError("TRIMMED", `initial cursor ${initialCursor} lies below the floor ${this.#book.floor}`);
+    }
+    this.#load.read(key, 0);
+    const { home, seqnum } = this.#book.newest(objectTag(key));
+    return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), home, tail: this.#index.tail };
+  }
+
+  async writeCell(write: CellWrite): Promise<CellOutcome> {
+    this.#session.check();
+    return this.#session.sequencer.writeCell(this.#book, write, this.#session);
+  }
+
+  async modeAt(scope: string, cursor: SeqNum): Promise<ModeAt> {
+    this.#session.check();
+    const at = (tag: Tag) => this.#book.streams.get(tag)?.atOrBefore(cursor) ?? NO_SEQNUM;
+    const modes = at(MODES_TAG);
+    if (modes === NO_SEQNUM) {
+      return UNCHOSEN;
+    }
+    const chosen = at(modeTag(scope));
+    const preset = at(DEFAULT_MODE_TAG);
+    const recordOf = (seqnum: SeqNum) => (seqnum === NO_SEQNUM ? null : decodeMode(this.#index.store.read(seqnum).data));
+    const { mode = null, to = null } = recordOf(chosen) ?? {};
+    const defaultMode = recordOf(preset)?.mode ?? DEFAULT_MODE;
+    return { mode, to, defaultMode, seqnum: chosen > preset ? chosen : preset, modes };
   }
 
   async tail(): Promise<SeqNum> {
@@ -93,6 +150,26 @@ export class LocalLogBook implements LogBook {
     this.#session.check();
     const end = await this.#session.sequencer.turns(this.#book).take(tag, this.#session);
     return { tail: this.#index.tail, end };
+  }
+
+  /** The object's newest write that a list at `cursor` shows. */
+  #placeAt(key: string, cursor: SeqNum): { readonly home: Home; readonly seqnum: SeqNum } {
+    const object = objectTag(key);
+    const newest = this.#book.newest(object);
+    const since = this.#book.cells.get(key)?.since ?? MAX_SEQNUM;
+    if (newest.home === "cell" && since <= cursor) {
+      return newest;
+    }
+    return { home: "versions", seqnum: this.#book.streams.get(object)?.atOrBefore(cursor) ?? NO_SEQNUM };
+  }
+
+  /** @throws PROTOCOL_MISMATCH when the object's newest write is in its cell, and was so at `max` */
+  #checkVersions(object: Tag, max: SeqNum): void {
+    const key = object.slice(OBJECT_TAG_PREFIX.length);
+    const cell = this.#book.cells.get(key);
+    if (cell !== undefined && cell.since <= max && this.#book.newest(object).home === "cell") {
+      throw mismatch(key, "cell");
+    }
   }
 
   /** The last record of a stream up to `max`; 0 when there has been none. */

@@ -18,7 +18,9 @@ import { encodeEpoch } from "./epoch.ts";
 import { isDue } from "./gc.ts";
 import { RecordKind } from "./kinds.ts";
 import { LocalSession, type SessionParts } from "./local-session.ts";
-import type { LogBook, LogRecord, Shard, ShardSource, UnfinishedInstance } from "./logbook.ts";
+import type { LogBook, LogRecord, ScopeView, Shard, ShardSource, UnfinishedInstance } from "./logbook.ts";
+import { ModeSwitches } from "./mode-switches.ts";
+import type { Mode } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
 import { RecordStore } from "./record-store.ts";
 import { Sequencer } from "./sequencer.ts";
@@ -74,7 +76,9 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   await blobs.sweep((name) => index.blobs.has(name));
   const data = encodeEpoch({ epoch: journal.epoch, previousEnd: index.tail });
   await outbox.whenDurable(sequencer.orderOwn(null, { kind: RecordKind.epoch, tags: [], data }));
-  return new LocalShard(journal, blobs, { index, outbox, sequencer, blobs, objectSizeBytes: parts.objectSizeBytes }, options);
+  const switches = new ModeSwitches({ index, outbox, sequencer, timers: parts.timers });
+  const shared = { index, outbox, sequencer, blobs, switches, objectSizeBytes: parts.objectSizeBytes };
+  return new LocalShard(journal, blobs, shared, options);
 }
 
 /** The methods of Shard are those of the local host's own session. */
@@ -143,6 +147,18 @@ export class LocalShard implements Shard, ShardSource {
     return this.#own.release(book, instance);
   }
 
+  scopes(book: LogBookId): Promise<readonly ScopeView[]> {
+    return this.#own.scopes(book);
+  }
+
+  switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {
+    return this.#own.switchMode(book, scope, to, automatic);
+  }
+
+  chooseDefault(book: LogBookId, mode: Mode): Promise<SeqNum> {
+    return this.#own.chooseDefault(book, mode);
+  }
+
   unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {
     return this.#own.unfinished(book);
   }
@@ -185,7 +201,8 @@ export class LocalShard implements Shard, ShardSource {
   }
 
   async #close(): Promise<void> {
-    const { index, outbox, sequencer } = this.#parts;
+    const { index, outbox, sequencer, switches } = this.#parts;
+    switches.stop();
     sequencer.stop(new NeapError("OWNER_UNAVAILABLE", "the owner of the LogBook is stopping"));
     for (const session of this.#sessions) {
       await session.close();

@@ -5,7 +5,7 @@
  * Does not own: which stream a record is in (stream-index), when frames are written (outbox).
  *
  * R1. A record of a frame that is not durable is in memory; durable ones are kept while there is room, then read from the journal.
- * R2. A record is forgotten when its last stream has let go of it. 14 bytes per record until its chunk is empty.
+ * R2. A record is forgotten when its last stream or cell has let go of it. 15 bytes per record until its chunk is empty.
  */
 import { invariant } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";
@@ -28,8 +28,8 @@ class Chunk {
   readonly addresses = new Float64Array(CHUNK_RECORDS);
   readonly sizes = new Uint32Array(CHUNK_RECORDS);
   readonly kinds = new Uint8Array(CHUNK_RECORDS);
-  /** In how many streams the record is. */
-  readonly holders = new Uint8Array(CHUNK_RECORDS);
+  /** In how many streams the record is, and one more for a cell. */
+  readonly holders = new Uint16Array(CHUNK_RECORDS);
   /** Records that are in a stream. */
   live = 0;
 }
@@ -53,7 +53,7 @@ export class RecordStore {
   /**
    * Notes the next record. `address` is its offset in a frame of `keep` that the journal does not have yet, or its journal address.
    *
-   * @param holders  number of streams the record is in
+   * @param holders  number of streams and cells the record is in
    */
   add(seqnum: SeqNum, kind: RecordKind, address: number, sizeBytes: number, holders: number): void {
     const number = Math.floor(seqnum / CHUNK_RECORDS);
@@ -77,7 +77,14 @@ export class RecordStore {
     return this.#chunk(seqnum).kinds[seqnum % CHUNK_RECORDS] as RecordKind;
   }
 
-  /** One stream lets go of a record. Returns whether it was the last one. */
+  /** One more stream or cell has a record that some other holds. */
+  hold(seqnum: SeqNum): void {
+    const chunk = this.#chunk(seqnum);
+    const slot = seqnum % CHUNK_RECORDS;
+    chunk.holders[slot] = (chunk.holders[slot] ?? 0) + 1;
+  }
+
+  /** One stream or cell lets go of a record. Returns whether it was the last one. */
   drop(seqnum: SeqNum): boolean {
     const number = Math.floor(seqnum / CHUNK_RECORDS);
     const chunk = this.#chunk(seqnum);

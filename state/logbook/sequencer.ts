@@ -15,14 +15,27 @@ import type { SeqNum } from "../ids.ts";
 import { FRAME_MAX_BYTES, type Journal } from "../journal/journal.ts";
 import type { OwnedBlobs } from "../objects/blobs.ts";
 import type { Clock, Faults, Timers } from "../ports.ts";
+import { objectTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
-import { checkRequest, tooLarge } from "./check-request.ts";
+import { compareVersions } from "./cells.ts";
+import { checkCellWrite, checkRequest, tooLarge } from "./check-request.ts";
 import { refusal } from "./decide.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { AppendRequest, AppendResult, BlobRefLike, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  BlobRefLike,
+  CellOutcome,
+  CellWrite,
+  Condition,
+  LogRecord,
+  NewRecord,
+} from "./logbook.ts";
 import type { Outbox } from "./outbox.ts";
+import { placed } from "./placement.ts";
 import { Frame } from "./record-codec.ts";
+import { ScopeLoad } from "./scope-load.ts";
 import type { ShardIndex } from "./shard-index.ts";
 import { Turns } from "./turns.ts";
 
@@ -34,6 +47,8 @@ const RESERVED: ReadonlySet<RecordKind> = new Set([
   RecordKind.attempt,
   RecordKind.parked,
   RecordKind.resumed,
+  RecordKind.mode,
+  RecordKind.migrated,
 ]);
 const NO_CONDITIONS: readonly Condition[] = [];
 
@@ -53,6 +68,7 @@ export class Sequencer {
   readonly #timers: Timers;
   readonly #undurableMaxBytes: number;
   readonly #turns = new Map<BookState, Turns>();
+  readonly #loads = new Map<BookState, ScopeLoad>();
   readonly #read: (seqnum: SeqNum) => LogRecord;
   /** Empty while there is room. */
   #waiting: Waiting[] = [];
@@ -91,13 +107,16 @@ export class Sequencer {
         await this.#checkBlob(blob);
       }
     }
-    if (this.#stopped !== undefined) {
-      throw this.#stopped;
+    return this.#whenRoom(() => this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder));
+  }
+
+  /** As LogBook.writeCell. */
+  async writeCell(book: BookState, write: CellWrite, holder: Holder): Promise<CellOutcome> {
+    checkCellWrite(write);
+    for (const blob of write.blobs ?? []) {
+      await this.#checkBlob(blob);
     }
-    if (this.#outbox.undurableBytes >= this.#undurableMaxBytes) {
-      return this.#appendLater(book, request, holder);
-    }
-    return this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder);
+    return this.#whenRoom(() => this.#orderCell(book, write, holder));
   }
 
   /** Orders a record of the shard's own, of a LogBook or (null) of no one, without conditions. */
@@ -121,6 +140,15 @@ export class Sequencer {
     return turns;
   }
 
+  load(book: BookState): ScopeLoad {
+    let load = this.#loads.get(book);
+    if (load === undefined) {
+      load = new ScopeLoad();
+      this.#loads.set(book, load);
+    }
+    return load;
+  }
+
   /** Ends all turns of a session. */
   leaveTurns(holder: Holder): void {
     for (const turns of this.#turns.values()) {
@@ -138,7 +166,7 @@ export class Sequencer {
 
   #order(
     book: BookState | null,
-    records: readonly NewRecord[],
+    asked: readonly NewRecord[],
     when: readonly Condition[],
     holder: Holder | undefined,
   ): AppendResult {
@@ -146,10 +174,13 @@ export class Sequencer {
       throw new NeapError("OWNER_UNAVAILABLE", "the session with the owner of the LogBook has ended; nothing was ordered");
     }
     this.#faults.at("append:before");
-    const refused = book === null ? undefined : refusal(book, records, when, this.#index.tail, this.#read);
-    if (refused !== undefined) {
-      return refused;
+    if (book !== null) {
+      const refused = refusal(book, asked, when, this.#index.tail, this.#read);
+      if (refused !== undefined) {
+        return refused;
+      }
     }
+    const records = book === null ? asked : placed(book, asked);
     let bound = Frame.conditionBoundBytes(when);
     for (const record of records) {
       bound += Frame.boundBytes(record);
@@ -164,11 +195,33 @@ export class Sequencer {
       this.#index.apply(book, record, timeMs, offset, (offsets[i + 1] ?? frame.length) - offset, holder);
     }
     this.#outbox.gathered(frame.length - start);
+    if (book !== null) {
+      const load = this.load(book);
+      for (const record of records) {
+        load.wrote(record);
+      }
+    }
     if (book !== null && this.#turns.size > 0) {
       this.#endTurns(book, records);
     }
     this.#faults.at("append:after");
     return { kind: "appended", seqnum: this.#index.tail, timeMs };
+  }
+
+  /** A version that the cell is not below is not ordered: the write counts as done before the newer one (F3). */
+  #orderCell(book: BookState, write: CellWrite, holder: Holder): CellOutcome {
+    const { key, version, kind, data, blobs, initialCursor } = write;
+    if (initialCursor < book.floor) {
+      return { kind: "stale", floor: book.floor };
+    }
+    const cell = book.cells.get(key);
+    if (cell !== undefined && compareVersions(version, cell.version) <= 0) {
+      return { kind: "superseded", seqnum: cell.entry };
+    }
+    const entry: NewRecord = { kind, tags: [], data, cell: { key, version }, ...(blobs !== undefined && { blobs }) };
+    const result = this.#order(book, [entry], NO_CONDITIONS, holder);
+    invariant(result.kind === "appended", `a cell's entry was refused: ${result.kind}`);
+    return { kind: "written", seqnum: result.seqnum };
   }
 
   /** Adds all records to the frame, or none. @throws BAD_TAG, RECORD_TOO_LARGE, DISK_FULL */
@@ -211,11 +264,18 @@ export class Sequencer {
     }
   }
 
-  #appendLater(book: BookState, request: AppendRequest, holder: Holder): Promise<AppendResult> {
-    const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
+  /** Orders now, or in its turn once there is room. */
+  #whenRoom<T>(order: () => T): T | Promise<T> {
+    if (this.#stopped !== undefined) {
+      throw this.#stopped;
+    }
+    if (this.#outbox.undurableBytes < this.#undurableMaxBytes) {
+      return order();
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
     const proceed = () => {
       try {
-        resolve(this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder));
+        resolve(order());
       } catch (error) {
         reject(error);
       }
@@ -244,6 +304,9 @@ export class Sequencer {
       for (const record of records) {
         for (const tag of record.tags) {
           turns.appended(tag);
+        }
+        if (record.cell !== undefined) {
+          turns.appended(objectTag(record.cell.key));
         }
       }
     }

@@ -7,57 +7,44 @@
  */
 import { NO_SEQNUM, type SeqNum } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { ListedObject, Turn } from "../logbook/logbook.ts";
+import type { ListedObject } from "../logbook/logbook.ts";
+import { mismatch } from "../logbook/placement.ts";
 import { fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
-import { decodeObjectValue, encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { decodeObjectValue, encodeObjectValue, type ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import { type Found, sliceOf } from "./slice.ts";
 import type { StepStream } from "./step-stream.ts";
+import { ObjectTurns } from "./turns.ts";
 
 const EMPTY = new Uint8Array(0);
 
-interface Version {
+interface Version extends Found {
   readonly key: string;
   readonly cursor: SeqNum;
-  readonly seqnum: SeqNum;
-  readonly timeMs: number;
-  readonly value: ObjectValue | null;
 }
 
 export class HalfmoonRead implements ObjectProtocol {
   readonly #steps: StepStream;
   readonly #blobs: BlobStore;
-  readonly #turns = new Map<string, Turn>();
+  readonly #turns: ObjectTurns;
   /** The version found last, as large objects are read slice by slice. */
   #found: Version | null = null;
 
-  constructor(steps: StepStream, blobs: BlobStore) {
+  constructor(steps: StepStream, blobs: BlobStore, turns = new ObjectTurns(steps)) {
     this.#steps = steps;
     this.#blobs = blobs;
+    this.#turns = turns;
   }
 
   async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     this.#steps.touch();
-    const version = await this.#versionAtCursor(key);
-    if (version.value === null) {
-      return { kind: "absent", version: version.seqnum, timeMs: version.timeMs };
-    }
-    return {
-      kind: "found",
-      sizeBytes: objectSize(version.value),
-      version: version.seqnum,
-      timeMs: version.timeMs,
-      bytes: await this.#slice(version.value, offset, maxBytes),
-    };
+    return sliceOf(await this.#versionAtCursor(key), this.#blobs, offset, maxBytes);
   }
 
   async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    if (!this.#steps.replaying && !this.#turns.has(key)) {
-      const turn = await this.#steps.book.turn(objectTag(key));
-      this.#turns.set(key, turn);
-      this.#steps.refresh(turn.tail);
-    }
+    await this.#turns.take(key);
     return this.read(key, 0, maxBytes);
   }
 
@@ -84,10 +71,10 @@ export class HalfmoonRead implements ObjectProtocol {
     });
     const { kind, timeMs } = done.record;
     if (kind === RecordKind.conflict) {
-      this.#afterConflict(key, readAt);
+      this.#turns.afterConflict(key, readAt);
       return { kind: "conflict", timeMs };
     }
-    this.#endTurn(key);
+    this.#turns.end(key);
     return { kind: "applied", timeMs };
   }
 
@@ -106,13 +93,15 @@ export class HalfmoonRead implements ObjectProtocol {
     const { objects } = await this.#steps.book.listObjects(prefix, after, cursor, limit);
     // A list consults every create and delete up to the cursor, those that hid an object too (F8).
     this.#steps.consulted(cursor);
+    const elsewhere = objects.find(({ home }) => home === "cell");
+    if (elsewhere !== undefined) {
+      throw mismatch(elsewhere.key, "cell");
+    }
     return objects;
   }
 
   close(): void {
-    for (const key of [...this.#turns.keys()]) {
-      this.#endTurn(key);
-    }
+    this.#turns.endAll();
   }
 
   async #versionAtCursor(key: string): Promise<Version> {
@@ -128,33 +117,11 @@ export class HalfmoonRead implements ObjectProtocol {
     const version: Version = {
       key,
       cursor,
-      seqnum: record?.seqnum ?? NO_SEQNUM,
+      version: record?.seqnum ?? NO_SEQNUM,
       timeMs: record?.timeMs ?? 0,
       value: record === null ? null : decodeObjectValue(record),
     };
     this.#found = version;
     return version;
-  }
-
-  async #slice(value: ObjectValue, offset: number, maxBytes: number): Promise<Uint8Array> {
-    if (maxBytes === 0 || offset >= objectSize(value)) {
-      return EMPTY;
-    }
-    return value.kind === "inline"
-      ? value.bytes.subarray(offset, offset + maxBytes)
-      : this.#blobs.read(value.ref.name, offset, maxBytes);
-  }
-
-  /** A change since the turn began has ended it: queue again. With a read from before it, the turn goes on: read again. */
-  #afterConflict(key: string, readAt: SeqNum): void {
-    const turn = this.#turns.get(key);
-    if (turn !== undefined && readAt >= turn.tail) {
-      this.#endTurn(key);
-    }
-  }
-
-  #endTurn(key: string): void {
-    this.#turns.get(key)?.end();
-    this.#turns.delete(key);
   }
 }

@@ -15,6 +15,7 @@
  */
 import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import type { CellVersion } from "../logbook/cells.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
 import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } from "../logbook/step-record.ts";
@@ -28,7 +29,12 @@ export type Origin =
   /** INIT is logged and no step is, as far as this attempt knows: the first step carries `pins`. */
   | { readonly kind: "initialised"; readonly pins: Pins }
   /** A step is logged, or the pins follow from the first record itself (a child's Invoke). */
-  | { readonly kind: "pinned"; readonly pins: Pins };
+  | {
+      readonly kind: "pinned";
+      readonly pins: Pins;
+      /** The first record is its caller's step as well, so that log-free writes of both may have one cursor. */
+      readonly isChild?: boolean;
+    };
 
 export interface Step {
   readonly kind: RecordKind;
@@ -39,6 +45,8 @@ export interface Step {
   /** Besides the own position. */
   readonly when?: readonly Condition[];
   readonly blobs?: readonly BlobRefLike[];
+  /** The key of the cell whose latest value the step's record becomes. */
+  readonly cell?: string;
 }
 
 export interface StepDone {
@@ -55,6 +63,9 @@ export interface StepStreamState {
   readonly cursor: SeqNum;
   readonly dependency: SeqNum;
   readonly touched: boolean;
+  readonly isChild: boolean;
+  /** Log-free writes since the cursor has moved. */
+  readonly writes: number;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -69,6 +80,7 @@ const NOTHING_ORDERED: ReadonlySet<string> = new Set([
   "BLOB_MISSING",
   "DISK_FULL",
   "TOO_MUCH_UNFLUSHED",
+  "PROTOCOL_MISMATCH",
 ]);
 
 export class StepStream {
@@ -83,6 +95,8 @@ export class StepStream {
   #cursor: SeqNum;
   #dependency: SeqNum = NO_SEQNUM;
   #touched = false;
+  readonly #isChild: boolean;
+  #writes = 0;
   /** An append is on its way: whether it is in the log is not known yet. */
   #appending = false;
   /** An append was not answered, or a part that went on with this stream was lost: what they logged is not known. */
@@ -100,6 +114,7 @@ export class StepStream {
     this.#loaded = loaded;
     this.#loadedFrom = loadedFrom;
     this.#cursor = origin.pins.initialCursor;
+    this.#isChild = origin.kind === "pinned" && origin.isChild === true;
     for (const record of loaded) {
       this.consulted(record.seqnum);
     }
@@ -117,6 +132,7 @@ export class StepStream {
     stream.#position = state.position;
     stream.#cursor = state.cursor;
     stream.#touched = state.touched;
+    stream.#writes = state.writes;
     stream.consulted(state.dependency);
     return stream;
   }
@@ -160,6 +176,8 @@ export class StepStream {
       cursor: this.#cursor,
       dependency: this.#dependency,
       touched: this.#touched,
+      isChild: this.#isChild,
+      writes: this.#writes,
     };
   }
 
@@ -173,6 +191,7 @@ export class StepStream {
     this.#position = state.position;
     this.#cursor = state.cursor;
     this.#touched = state.touched;
+    this.#writes = state.writes;
     this.consulted(state.dependency);
   }
 
@@ -222,9 +241,25 @@ export class StepStream {
   join(done: SeqNum): void {
     this.#check();
     this.consulted(done);
-    if (done > this.#cursor) {
-      this.#cursor = done;
+    this.#raise(done);
+  }
+
+  /**
+   * Makes sure that the cursor is a record of the instance's own, so that no other instance has the same log-free write (F2): logs
+   * the pins, unless a step has. A child begins with its Invoke record, which is nobody else's but its caller's.
+   */
+  async anchor(): Promise<void> {
+    if (this.#position === 1 && !this.#isChild) {
+      await this.step({ kind: RecordKind.anchor, fingerprint: NO_FINGERPRINT, payload: EMPTY });
     }
+  }
+
+  /** The version of the next log-free write (F2): above those of all writes this instance has made or, by joins, may have seen. */
+  nextVersion(): CellVersion {
+    this.#check();
+    this.#writes += 1;
+    const role = this.#isChild && this.#cursor === this.#origin.pins.initialCursor ? 1 : 0;
+    return { seqnum: this.#cursor, role, counter: this.#writes };
   }
 
   /**
@@ -282,6 +317,7 @@ export class StepStream {
       data: encodeStep({ fingerprint: step.fingerprint, pins }, step.payload),
       ...(pins !== null && { initialCursor: pins.initialCursor }),
       ...(step.blobs !== undefined && step.blobs.length > 0 && { blobs: step.blobs }),
+      ...(step.cell !== undefined && { cell: { key: step.cell, version: null } }),
     };
     const unlogged = origin.kind === "unlogged";
     const records = unlogged ? [origin.init(), record] : [record];
@@ -378,8 +414,13 @@ export class StepStream {
   #moveTo(seqnum: SeqNum): void {
     this.#position += 1;
     this.consulted(seqnum);
+    this.#raise(seqnum);
+  }
+
+  #raise(seqnum: SeqNum): void {
     if (seqnum > this.#cursor) {
       this.#cursor = seqnum;
+      this.#writes = 0;
     }
   }
 }

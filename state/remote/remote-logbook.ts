@@ -2,14 +2,18 @@ import { type LogBookId, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import type {
   AppendRequest,
   AppendResult,
+  CellOutcome,
+  CellRead,
+  CellWrite,
   ListedObject,
   LogBook,
   LogRecord,
+  ModeAt,
   ReadResult,
   StreamRead,
   Turn,
 } from "../logbook/logbook.ts";
-import { appendToWire, keyToWire, recordFromWire, resultFromWire, tagToWire } from "./record-wire.ts";
+import { appendToWire, cellWriteToWire, keyToWire, recordFromWire, resultFromWire, tagToWire } from "./record-wire.ts";
 import type { RemoteShard } from "./remote-shard.ts";
 import * as methods from "./shard-methods.ts";
 
@@ -61,13 +65,28 @@ export class RemoteLogBook implements LogBook {
       const wanted = Math.min(limit - objects.length, methods.PAGE_ENTRIES);
       const last = objects.at(-1)?.key ?? keyToWire(after);
       const [page, tail] = await this.#shard.request(methods.listObjects, [this.id, keyToWire(prefix), last, cursor, wanted]);
-      for (const [key, sizeBytes, seqnum] of page) {
-        objects.push({ key, sizeBytes, seqnum: seqNum(seqnum) });
+      for (const [key, sizeBytes, seqnum, home] of page) {
+        objects.push({ key, sizeBytes, seqnum: seqNum(seqnum), home });
       }
       if (page.length < wanted || objects.length >= limit) {
         return { objects, tail: seqNum(tail) };
       }
     }
+  }
+
+  async readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
+    const [record, home, tail] = await this.#shard.request(methods.readCell, [this.id, keyToWire(key), initialCursor]);
+    return { record: record === null ? null : recordFromWire(record), home, tail: seqNum(tail) };
+  }
+
+  async writeCell(write: CellWrite): Promise<CellOutcome> {
+    const [kind, seqnum] = await this.#shard.request(methods.writeCell, [this.id, cellWriteToWire(write)]);
+    return kind === "stale" ? { kind, floor: seqNum(seqnum) } : { kind, seqnum: seqNum(seqnum) };
+  }
+
+  async modeAt(scope: string, cursor: SeqNum): Promise<ModeAt> {
+    const [mode, to, defaultMode, seqnum, modes] = await this.#shard.request(methods.modeAt, [this.id, keyToWire(scope), cursor]);
+    return { mode, to, defaultMode, seqnum: seqNum(seqnum), modes: seqNum(modes) };
   }
 
   async tail(): Promise<SeqNum> {

@@ -1,7 +1,8 @@
 /** The owner's shard as another node sees it over a connection. */
 import { NeapError } from "../errors.ts";
-import { type InstanceId, type LogBookId, logBookId, type SeqNum } from "../ids.ts";
-import type { LogBook, Shard, UnfinishedInstance } from "../logbook/logbook.ts";
+import { type InstanceId, type LogBookId, logBookId, type SeqNum, seqNum } from "../ids.ts";
+import type { LogBook, ScopeView, Shard, UnfinishedInstance } from "../logbook/logbook.ts";
+import type { Mode } from "../logbook/modes.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { DurableWaits } from "./durable-waits.ts";
 import type { Method } from "./method.ts";
@@ -80,6 +81,27 @@ export class RemoteShard implements Shard {
 
   async release(book: LogBookId, instance: InstanceId): Promise<void> {
     await this.request(methods.release, [book, instance]);
+  }
+
+  async scopes(book: LogBookId): Promise<readonly ScopeView[]> {
+    const all: ScopeView[] = [];
+    for (;;) {
+      const page = await this.request(methods.scopes, [book, all.at(-1)?.scope ?? "", all.length === 0]);
+      for (const [scope, mode, to, automatic, begin, waitingFor, reads, writes] of page) {
+        all.push({ scope, mode, to, automatic, begin: seqNum(begin), waitingFor, reads, writes });
+      }
+      if (page.length < methods.PAGE_ENTRIES) {
+        return all;
+      }
+    }
+  }
+
+  async switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {
+    return seqNum(await this.request(methods.switchMode, [book, scope, to, automatic]));
+  }
+
+  async chooseDefault(book: LogBookId, mode: Mode): Promise<SeqNum> {
+    return seqNum(await this.request(methods.chooseDefault, [book, mode]));
   }
 
   async unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {

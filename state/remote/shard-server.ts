@@ -1,11 +1,19 @@
 /** Serves one session of the owner's shard to one node. */
-import { logBookId, seqNum, tag } from "../ids.ts";
+import { logBookId, objectKey, seqNum, tag } from "../ids.ts";
 import type { LogBook, LogRecord, Shard, Turn } from "../logbook/logbook.ts";
 import { serveBlobs } from "./blob-server.ts";
 import { Lane } from "./lane.ts";
 import { fields } from "./method.ts";
 import type { Peer } from "./peer.ts";
-import { appendFromWire, instanceId, orNone, recordToWire, resultToWire, unfinishedToWire } from "./record-wire.ts";
+import {
+  appendFromWire,
+  cellWriteFromWire,
+  instanceId,
+  orNone,
+  recordToWire,
+  resultToWire,
+  unfinishedToWire,
+} from "./record-wire.ts";
 import * as methods from "./shard-methods.ts";
 
 /** A turn that was not ended is over by itself long before as many others have begun. */
@@ -37,6 +45,16 @@ export function serveShard(peer: Peer, session: Shard): void {
     await session.release(logBookId(book), instanceId(instance));
     return null;
   });
+  peer.handle(methods.scopes, async ([book, after, fromFirst]) => {
+    const all = (await session.scopes(logBookId(book))).filter(({ scope }) => fromFirst || scope > after);
+    return all
+      .slice(0, methods.PAGE_ENTRIES)
+      .map(({ scope, mode, to, automatic, begin, waitingFor, reads, writes }) =>
+        fields(scope, mode, to, automatic, begin, waitingFor, reads, writes),
+      );
+  });
+  peer.handle(methods.switchMode, ([book, scope, to, automatic]) => session.switchMode(logBookId(book), scope, to, automatic));
+  peer.handle(methods.chooseDefault, ([book, mode]) => session.chooseDefault(logBookId(book), mode));
   peer.handle(methods.unfinished, async ([book, after]) => {
     const all = [...(await session.unfinished(logBookId(book)))].filter(({ instance }) => instance > after);
     all.sort((a, b) => (a.instance < b.instance ? -1 : 1));
@@ -70,9 +88,21 @@ function serveBooks(peer: Peer, session: Shard): void {
     const pageLimit = Math.min(limit, methods.PAGE_ENTRIES);
     const { objects, tail } = await pages.run(() => bookOf(book).listObjects(prefix, after, seqNum(cursor), pageLimit));
     return fields(
-      objects.map(({ key, sizeBytes, seqnum }) => fields(key, sizeBytes, seqnum)),
+      objects.map(({ key, sizeBytes, seqnum, home }) => fields(key, sizeBytes, seqnum, home)),
       tail,
     );
+  });
+  peer.handle(methods.readCell, async ([book, key, initialCursor]) => {
+    const { record, home, tail } = await bookOf(book).readCell(objectKey(key), seqNum(initialCursor));
+    return fields(orNone(record), home, tail);
+  });
+  peer.handle(methods.writeCell, async ([book, write]) => {
+    const outcome = await bookOf(book).writeCell(cellWriteFromWire(write));
+    return fields(outcome.kind, outcome.kind === "stale" ? outcome.floor : outcome.seqnum);
+  });
+  peer.handle(methods.modeAt, async ([book, scope, cursor]) => {
+    const { mode, to, defaultMode, seqnum, modes } = await bookOf(book).modeAt(scope, seqNum(cursor));
+    return fields(mode, to, defaultMode, seqnum, modes);
   });
   peer.handle(methods.tail, ([book]) => bookOf(book).tail());
 }

@@ -165,7 +165,7 @@ export class FakeFunctions implements Functions {
 
 function version(name: string, bytes: Uint8Array): FunctionVersion {
   const hash = "0".repeat(64) as ModuleHash;
-  return { name, hash, sizeBytes: bytes.byteLength, uploadedMs: 1_700_000_000_000, seqnum: seqNum(1) };
+  return { name, hash, sizeBytes: bytes.byteLength, uploadedMs: 1_700_000_000_000, protocol: null, seqnum: seqNum(1) };
 }
 
 /** Keeps objects in memory, whole; those larger than `keepMaxBytes` only by their size. */
@@ -206,7 +206,12 @@ export class FakeObjects implements Objects {
   async list(tenant: LogBookId, prefix: string, after: string, limit: number) {
     return Array.from(this.values, ([name, value]) => ({ name, value }))
       .filter(({ name }) => name.startsWith(`${tenant}/${prefix}`))
-      .map(({ name, value }) => ({ key: name.slice(tenant.length + 1), sizeBytes: value.length, seqnum: seqNum(1) }))
+      .map(({ name, value }) => ({
+        key: name.slice(tenant.length + 1),
+        sizeBytes: value.length,
+        seqnum: seqNum(1),
+        home: "versions" as const,
+      }))
       .filter(({ key }) => key > after)
       .sort((a, b) => (a.key < b.key ? -1 : 1))
       .slice(0, limit);

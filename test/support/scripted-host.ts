@@ -15,7 +15,7 @@ import { Admission, Offload, type StoragePool } from "../../host/offload/index.t
 import { silentLog } from "../../host/telemetry/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { BlobName, InstanceId, LogBookId } from "../../state/ids.ts";
-import { type LogBook, type LogRecord, RecordKind, type Shard, type ShardSource } from "../../state/logbook/index.ts";
+import { type LogBook, type LogRecord, type Mode, RecordKind, type Shard, type ShardSource } from "../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
 import { decodeObjectValue } from "../../state/objects/index.ts";
 import { encodeObjectValue } from "../../state/objects/object-record.ts";
@@ -201,14 +201,14 @@ export class ScriptedHost {
   }
 
   /** Uploads a function, or a new version of it. */
-  async define(name: string, scripted: ScriptedFunction | ScriptedFunction["main"]): Promise<void> {
+  async define(name: string, scripted: ScriptedFunction | ScriptedFunction["main"], protocol: Mode | null = null): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
     const artefact = await this.test.blobs.put(encodeArtefact({ ...ARTEFACT, hash }), hash as string as BlobName);
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact }),
+      data: encodeFunctionData({ name, hash, artefact, original: artefact, protocol }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });
