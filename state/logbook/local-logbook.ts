@@ -138,7 +138,7 @@ export class LocalLogBook implements LogBook {
     const recordOf = (seqnum: SeqNum) => (seqnum === NO_SEQNUM ? null : decodeMode(this.#index.store.read(seqnum).data));
     const { mode = null, to = null } = recordOf(chosen) ?? {};
     const defaultMode = recordOf(preset)?.mode ?? DEFAULT_MODE;
-    return { mode, to, defaultMode, seqnum: chosen > preset ? chosen : preset, modes };
+    return { mode, to, defaultMode, seqnum: Math.max(chosen, preset) as SeqNum, modes };
   }
 
   async tail(): Promise<SeqNum> {

@@ -1,14 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { LogBookId, SeqNum, Tag } from "../../../../state/ids.ts";
+import { type LogBookId, MAX_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
 import { encodeCollection } from "../../../../state/logbook/collection.ts";
-import { type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
+import { type CellWrite, type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
 import type { Instance } from "../../../../state/logbook/instances.ts";
+import { encodeMode } from "../../../../state/logbook/modes.ts";
 import { Outbox } from "../../../../state/logbook/outbox.ts";
 import { RecordStore } from "../../../../state/logbook/record-store.ts";
 import { Sequencer } from "../../../../state/logbook/sequencer.ts";
 import { ShardIndex } from "../../../../state/logbook/shard-index.ts";
 import { noFaults } from "../../../../state/ports.ts";
+import { MODES_TAG, modeTag } from "../../../../state/tags.ts";
 import { ManualTime } from "../../../support/manual-time.ts";
 import { MemoryBlobs } from "../../../support/memory-blobs.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
@@ -23,16 +25,18 @@ function dump(index: ShardIndex): unknown {
     ...one,
     holder: undefined,
     caller: one.caller?.id,
+    modeOwner: one.modeOwner.id,
     children: one.children.map((child) => child.id),
   });
   const books = [...index.books.values()].map((book) => {
     const names: string[] = [];
     book.names.visit("", "", (name) => names.push(name) > 0);
-    const { id, streams, floor, superseded, expiring, garbage, instances } = book;
+    const { id, streams, floor, superseded, expiring, garbage, instances, cells, scopes } = book;
     const lists = [[...instances.unfinished.values()], instances.ended, instances.retained].map((list) => list.map(instance));
-    const live = [...streams.values()].flatMap((stream) => [...(stream.earlier ?? []), stream.last]);
+    const inCells = [...cells.byKey.values()].map((cell) => cell.entry);
+    const live = [...streams.values()].flatMap((stream) => [...(stream.earlier ?? []), stream.last]).concat(inCells);
     const kinds = live.map((seqnum) => [seqnum, index.store.kindOf(seqnum), index.store.read(seqnum)]);
-    return { id, names, streams, floor, superseded, expiring, garbage, lists, kinds };
+    return { id, names, streams, floor, superseded, expiring, garbage, lists, kinds, cells, scopes };
   });
   return { tail: index.tail, timeMs: index.timeMs, books: books.sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }
@@ -40,7 +44,7 @@ function dump(index: ShardIndex): unknown {
 const small = fc.nat(3);
 const actionArbitrary = fc.record({
   book: fc.constantFrom(...BOOKS),
-  kind: fc.constantFrom("write", "delete", "init", "keyed", "invoke", "done", "attempt", "parked", "resumed", "gc", "gc", "time"),
+  kind: fc.constantFrom("cell", "cell", "both", "uncell", "place", "begin", "end", "migrated", "write", "delete", "init", "keyed", "invoke", "done", "attempt", "parked", "resumed", "gc", "gc", "time"),
   a: small,
   b: small,
   pinned: fc.boolean(),
@@ -52,6 +56,9 @@ function recordOf({ kind, a, b }: Action, blob: NewRecord["blobs"] & {}): NewRec
   const own = tagOf(`i/${a}`);
   const other: Record<string, [NewRecord["kind"], Tag[]]> = {
     write: [RecordKind.write, [own, tagOf(`o/${b}`)]],
+    both: [RecordKind.write, [own, tagOf(`o/${b}`)]],
+    uncell: [RecordKind.delete, [own]],
+    place: [RecordKind.write, []],
     delete: [RecordKind.delete, [own, tagOf(`o/${b}`)]],
     init: [RecordKind.init, [own]],
     keyed: [RecordKind.init, [own, tagOf(`k/f/${a}`)]],
@@ -62,10 +69,45 @@ function recordOf({ kind, a, b }: Action, blob: NewRecord["blobs"] & {}): NewRec
     resumed: [RecordKind.resumed, [tagOf(`a/${a}`)]],
   };
   const found = other[kind];
-  return found === undefined ? undefined : { kind: found[0], tags: found[1], data: new Uint8Array([a, b]), blobs: blob };
+  if (found === undefined) {
+    return undefined;
+  }
+  const record = { kind: found[0], tags: found[1], data: new Uint8Array([a, b]), blobs: blob };
+  if (kind === "both" || kind === "uncell") {
+    return { ...record, cell: { key: `${b}`, version: null } };
+  }
+  return kind === "place" ? { ...record, place: `${b}` } : record;
 }
 
-test("F4, F19: replay of the log gives the index that was there when it was written, collections included", async () => {
+const cellWrite = ({ a, b }: Action): CellWrite => ({
+  key: `${b}`,
+  version: { seqnum: at(a * 20), role: 0, counter: b },
+  kind: RecordKind.write,
+  data: new Uint8Array([a, b]),
+  initialCursor: MAX_SEQNUM,
+});
+
+/** A record of the shard's own about the scope of all objects here. */
+function ownRecord({ kind, a }: Action): NewRecord | undefined {
+  const mode = a % 2 === 0 ? "halfmoon-read" : "halfmoon-write";
+  const tags = [modeTag(""), MODES_TAG];
+  switch (kind) {
+    case "begin":
+      return { kind: RecordKind.mode, tags, data: encodeMode({ mode: null, to: mode, automatic: false }) };
+    case "end":
+      return { kind: RecordKind.mode, tags, data: encodeMode({ mode, to: null, automatic: false }) };
+    case "migrated":
+      return { kind: RecordKind.migrated, tags: [], data: none };
+    default:
+      return undefined;
+  }
+}
+
+function expectMismatch(error: unknown): undefined {
+  expect(error).toMatchObject({ code: "PROTOCOL_MISMATCH" });
+}
+
+test("F3, F4, F19: replay of the log gives the index that was there when it was written, collections included", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(actionArbitrary, { maxLength: 120, size: "max" }), async (actions) => {
       const journal = new MemoryJournal();
@@ -80,10 +122,15 @@ test("F4, F19: replay of the log gives the index that was there when it was writ
       for (const action of actions) {
         const book = index.book(action.book);
         const record = recordOf(action, action.pinned ? [await blobs.put(none)] : []);
-        if (record !== undefined) {
+        const own = ownRecord(action);
+        if (own !== undefined) {
+          sequencer.orderOwn(book, own);
+        } else if (action.kind === "cell") {
+          await sequencer.writeCell(book, cellWrite(action), session).catch(expectMismatch);
+        } else if (record !== undefined) {
           const request = action.pinned ? { ...record, initialCursor: index.tail } : record;
-          const result = await sequencer.append(book, { records: [request] }, session);
-          named.push(result.kind === "appended" ? result.seqnum : at(0));
+          const result = await sequencer.append(book, { records: [request] }, session).catch(expectMismatch);
+          named.push(result?.kind === "appended" ? result.seqnum : at(0));
         } else if (action.kind === "time") {
           time.advance(1_000 * action.a);
         } else {
