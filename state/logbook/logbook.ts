@@ -262,7 +262,7 @@ export interface Shard {
    * Begins to switch a scope to another mode; the switch ends by itself, and no call waits for it. In that mode already, it only notes
    * whether the host may choose from now on.
    * @returns the position that says so
-   * @throws SWITCH_UNDER_WAY, DISK_FULL
+   * @throws SWITCH_UNDER_WAY, DISK_FULL, BAD_KEY when no key can have such a scope
    */
   switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum>;
   /** Chooses the mode of scopes that nobody chooses one for. @throws DISK_FULL */

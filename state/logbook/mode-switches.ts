@@ -10,7 +10,7 @@
  * W3. No call waits for a switch.
  */
 import { NeapError } from "../errors.ts";
-import { type LogBookId, quote, type SeqNum } from "../ids.ts";
+import { isObjectKey, type LogBookId, quote, type SeqNum } from "../ids.ts";
 import type { Timers } from "../ports.ts";
 import { DEFAULT_MODE_TAG, MODES_TAG, modeTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
@@ -69,9 +69,12 @@ export class ModeSwitches {
   /**
    * Begins to switch the scope, or, when it is in that mode, only notes who chooses from now on.
    * @returns the position of what says so
-   * @throws SWITCH_UNDER_WAY
+   * @throws SWITCH_UNDER_WAY, BAD_KEY
    */
   begin(id: LogBookId, name: string, to: Mode, automatic: boolean): SeqNum {
+    if (name.includes("/") || (name !== "" && !isObjectKey(name))) {
+      throw new NeapError("BAD_KEY", `scope ${quote(name)} is not what object keys can have before their first "/"`);
+    }
     const book = this.#index.book(id);
     const { mode = null, to: target = null, automatic: wasAutomatic = null } = book.scopes.get(name) ?? {};
     if (target !== null) {
