@@ -169,12 +169,5 @@ function verdictOf(error: unknown): AttemptEnd {
   if (error instanceof Suspended) {
     return { kind: "suspended", until: error.until };
   }
-  if (error instanceof Fenced) {
-    return { kind: "fenced", fenced: error };
-  }
-  const known = toNeapError(error);
-  // The function asked for what its protocol cannot give, in every attempt again: its own doing, as a trap is (F17).
-  return known.code === "PROTOCOL_MISMATCH"
-    ? { kind: "trapped", message: `${known.code}: ${known.message}`, cpuMs: 0 }
-    : { kind: "failed", error: known };
+  return error instanceof Fenced ? { kind: "fenced", fenced: error } : { kind: "failed", error: toNeapError(error) };
 }

@@ -336,6 +336,7 @@ describe("Halfmoon-write", () => {
   it("F3: a cell whose entry was lost does not stand above later writers", async () => {
     const host = await hostIn("halfmoon-write");
     await host.define("put", put);
+    await host.test.shard.whenDurable(await host.book.tail());
     host.test.journal.automatic = false;
     void host.call({ functionName: "put", input: "lost" }).catch(() => {});
     await settled();
