@@ -75,7 +75,10 @@ function bringTogether(book: BookState, key: string, seqnum: SeqNum, records: In
   const cell = book.cells.get(key);
   if (home === "cell" && cell !== undefined) {
     // It is above the stream's last record: its version is, and no entry lies below its version.
+    // It is its own version from now on: the writers that a lower one could have come from are done.
     records.hold(cell.entry);
+    records.hold(cell.entry);
+    book.putCell(key, ownVersion(cell.entry), cell.entry, seqnum);
     const versions = stream ?? new Stream();
     versions.push(cell.entry);
     book.streams.set(object, versions);
