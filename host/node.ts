@@ -5,6 +5,7 @@ import { openFileJournal } from "../state/journal/index.ts";
 import { type LocalShard, openLocalShard, type Shard, type ShardSource } from "../state/logbook/index.ts";
 import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
+import { ScopeChoices } from "../state/protocols/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
@@ -248,6 +249,7 @@ class NodeBuilder {
       invocations,
       functions,
       objects: new ObjectStore(source, OWNER_TIMEOUT_MS),
+      protocols: new ScopeChoices(source, OWNER_TIMEOUT_MS),
       status: () => ({ role: config.role, nodeName: config.nodeName, epoch: epoch(), load: pool.load }),
       log: parts.log,
       metrics: parts.metrics,

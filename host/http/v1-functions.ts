@@ -5,6 +5,7 @@ import { mustAct } from "./access.ts";
 import { streamBody } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import { nameField, tenantField } from "./fields.ts";
+import { modeField } from "./v1-protocols.ts";
 
 interface TenantPath {
   Params: { tenant: string };
@@ -12,6 +13,7 @@ interface TenantPath {
 
 interface FunctionPath {
   Params: { tenant: string; function: string };
+  Querystring: { protocol?: unknown };
 }
 
 export function registerFunctionRoutes(app: FastifyInstance, context: HttpContext): void {
@@ -31,7 +33,12 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
       { maxBytes: limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
       context,
     );
-    return versionJson(await functions.upload(tenant, name, body));
+    const { protocol } = request.query;
+    return versionJson(
+      protocol === undefined
+        ? await functions.upload(tenant, name, body)
+        : await functions.upload(tenant, name, body, modeField(protocol, [])),
+    );
   });
 
   app.get<FunctionPath>("/v1/tenants/:tenant/functions/:function", async (request, reply) => {
@@ -40,6 +47,6 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
   });
 }
 
-function versionJson({ name, hash, sizeBytes, uploadedMs }: FunctionVersion): object {
-  return { name, hash, sizeBytes, uploadedMs };
+function versionJson({ name, hash, sizeBytes, uploadedMs, protocol }: FunctionVersion): object {
+  return { name, hash, sizeBytes, uploadedMs, protocol };
 }

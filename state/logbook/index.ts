@@ -30,4 +30,4 @@ export type {
   Turn,
   UnfinishedInstance,
 } from "./logbook.ts";
-export { DEFAULT_MODE, MODES, type Mode, modeNamed, scopeOf } from "./modes.ts";
+export { DEFAULT_MODE, MODES, type Mode, scopeOf } from "./modes.ts";

@@ -2,22 +2,12 @@
  * Modes: by which protocol the effects on objects happen exactly once. A mode holds for a scope: all objects whose keys have the same
  * part before the first "/".
  */
-import { invariant, NeapError } from "../errors.ts";
-import { quote } from "../ids.ts";
+import { invariant } from "../errors.ts";
 
 /** In the order of their stored numbers: append only. */
 export const MODES = ["halfmoon-read", "halfmoon-write", "boki", "unsafe"] as const;
 export type Mode = (typeof MODES)[number];
 export const DEFAULT_MODE: Mode = "halfmoon-read";
-
-/** @throws BAD_MODE */
-export function modeNamed(name: string): Mode {
-  const mode = MODES.find((one) => one === name);
-  if (mode === undefined) {
-    throw new NeapError("BAD_MODE", `protocol ${quote(name)} is unknown, must be one of ${MODES.join(", ")}`);
-  }
-  return mode;
-}
 
 /** Whether objects in this mode are kept as versions; else in cells. */
 export function keepsVersions(mode: Mode): boolean {
