@@ -2,7 +2,13 @@
 import { join } from "node:path";
 import { NeapError } from "../state/errors.ts";
 import { openFileJournal } from "../state/journal/index.ts";
-import { type LocalShard, openLocalShard, type Shard, type ShardSource } from "../state/logbook/index.ts";
+import {
+  DEFAULT_CONTROLLER_OPTIONS,
+  type LocalShard,
+  openLocalShard,
+  type Shard,
+  type ShardSource,
+} from "../state/logbook/index.ts";
 import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
 import { ScopeChoices } from "../state/protocols/index.ts";
@@ -139,7 +145,7 @@ class NodeBuilder {
   }
 
   async #openShard(): Promise<{ shard: LocalShard; journalId: string }> {
-    const { dataDirectory, retention } = this.#config;
+    const { dataDirectory, retention, protocols } = this.#config;
     const { clock, timers, random, faults, onFailure, log } = this.#parts;
     const journal = await openFileJournal({
       directory: join(dataDirectory, "journal"),
@@ -159,7 +165,16 @@ class NodeBuilder {
       clock,
       timers,
       faults,
-      options: { retentionMs: retention.resultsMs },
+      options: {
+        retentionMs: retention.resultsMs,
+        modes: {
+          ...DEFAULT_CONTROLLER_OPTIONS,
+          enabled: protocols.choice === "on",
+          dwellMs: protocols.dwellMs,
+          crossover: protocols.crossover,
+          margin: protocols.margin,
+        },
+      },
     });
     this.#repeat(
       COLLECT_MS,

@@ -52,11 +52,12 @@ export function modeField(value: unknown, others: readonly string[]): Mode {
   return mode;
 }
 
-function scopeJson({ scope, mode, to, automatic, begin, waitingFor, reads, writes }: ScopeView): object {
+function scopeJson({ scope, mode, to, automatic, begin, waitingFor, decision, reads, writes }: ScopeView): object {
   return {
     scope,
     protocol: mode,
     automatic,
+    decision,
     switching: to === null ? null : { to, begin, waitingFor },
     reads,
     writes,

@@ -30,4 +30,5 @@ export type {
   Turn,
   UnfinishedInstance,
 } from "./logbook.ts";
+export { type ControllerOptions, DEFAULT_CONTROLLER_OPTIONS } from "./mode-controller.ts";
 export { DEFAULT_MODE, MODES, type Mode, scopeOf } from "./modes.ts";

@@ -4,10 +4,10 @@ import type { BlobStore } from "../objects/blobs.ts";
 import type { Instance } from "./instances.ts";
 import { LocalLogBook, type LogBookSession } from "./local-logbook.ts";
 import type { LogBook, LogRecord, ScopeView, Shard, UnfinishedInstance } from "./logbook.ts";
+import type { ModeController } from "./mode-controller.ts";
 import type { ModeSwitches } from "./mode-switches.ts";
 import type { Mode } from "./modes.ts";
 import type { Outbox } from "./outbox.ts";
-import type { ScopeLoad } from "./scope-load.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
 
@@ -18,6 +18,7 @@ export interface SessionParts {
   readonly sequencer: Sequencer;
   readonly blobs: BlobStore;
   readonly switches: ModeSwitches;
+  readonly controller: ModeController;
   readonly objectSizeBytes: (record: LogRecord) => number;
 }
 
@@ -31,10 +32,11 @@ export class LocalSession implements Shard, LogBookSession {
   readonly objectSizeBytes: (record: LogRecord) => number;
   readonly #outbox: Outbox;
   readonly #switches: ModeSwitches;
+  readonly #controller: ModeController;
   readonly #end: () => void;
   #isOver = false;
 
-  constructor({ index, outbox, sequencer, blobs, switches, objectSizeBytes }: SessionParts) {
+  constructor({ index, outbox, sequencer, blobs, switches, controller, objectSizeBytes }: SessionParts) {
     this.epoch = index.epoch;
     this.index = index;
     this.sequencer = sequencer;
@@ -42,6 +44,7 @@ export class LocalSession implements Shard, LogBookSession {
     this.objectSizeBytes = objectSizeBytes;
     this.#outbox = outbox;
     this.#switches = switches;
+    this.#controller = controller;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#end = resolve;
@@ -59,10 +62,6 @@ export class LocalSession implements Shard, LogBookSession {
 
   book(id: LogBookId): LogBook {
     return new LocalLogBook(id, this);
-  }
-
-  load(id: LogBookId): ScopeLoad {
-    return this.sequencer.load(this.index.book(id));
   }
 
   async books(): Promise<readonly LogBookId[]> {
@@ -103,7 +102,8 @@ export class LocalSession implements Shard, LogBookSession {
 
   async scopes(book: LogBookId): Promise<readonly ScopeView[]> {
     this.check();
-    return this.#switches.view(book, this.load(book));
+    const load = this.sequencer.load(this.index.book(book));
+    return this.#switches.view(book, load, (scope) => this.#controller.decision(scope));
   }
 
   async switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {

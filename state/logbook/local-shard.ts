@@ -19,6 +19,7 @@ import { isDue } from "./gc.ts";
 import { RecordKind } from "./kinds.ts";
 import { LocalSession, type SessionParts } from "./local-session.ts";
 import type { LogBook, LogRecord, ScopeView, Shard, ShardSource, UnfinishedInstance } from "./logbook.ts";
+import { type ControllerOptions, DEFAULT_CONTROLLER_OPTIONS, ModeController } from "./mode-controller.ts";
 import { ModeSwitches } from "./mode-switches.ts";
 import type { Mode } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
@@ -47,6 +48,8 @@ export interface LocalShardOptions {
   readonly undurableMaxBytes: number;
   /** A LogBook is collected when this many versions were superseded or instances done. */
   readonly garbageMin: number;
+  /** How modes of scopes are chosen that may choose by themselves. */
+  readonly modes: ControllerOptions;
 }
 
 export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
@@ -54,6 +57,7 @@ export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   recentMaxBytes: 64 * 1024 * 1024,
   undurableMaxBytes: 32 * 1024 * 1024,
   garbageMin: 1_000,
+  modes: DEFAULT_CONTROLLER_OPTIONS,
 };
 
 /**
@@ -77,7 +81,8 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   const data = encodeEpoch({ epoch: journal.epoch, previousEnd: index.tail });
   await outbox.whenDurable(sequencer.orderOwn(null, { kind: RecordKind.epoch, tags: [], data }));
   const switches = new ModeSwitches({ index, outbox, sequencer, timers: parts.timers });
-  const shared = { index, outbox, sequencer, blobs, switches, objectSizeBytes: parts.objectSizeBytes };
+  const controller = new ModeController({ ...parts, index, outbox, sequencer, switches, options: options.modes });
+  const shared = { index, outbox, sequencer, blobs, switches, controller, objectSizeBytes: parts.objectSizeBytes };
   return new LocalShard(journal, blobs, shared, options);
 }
 
@@ -201,7 +206,8 @@ export class LocalShard implements Shard, ShardSource {
   }
 
   async #close(): Promise<void> {
-    const { index, outbox, sequencer, switches } = this.#parts;
+    const { index, outbox, sequencer, switches, controller } = this.#parts;
+    controller.stop();
     switches.stop();
     sequencer.stop(new NeapError("OWNER_UNAVAILABLE", "the owner of the LogBook is stopping"));
     for (const session of this.#sessions) {

@@ -138,6 +138,8 @@ export interface ScopeView {
   readonly begin: SeqNum;
   /** Unfinished instances that the end of the switch waits for. */
   readonly waitingFor: number;
+  /** What the host has last decided by itself, and why; null if it never looked. */
+  readonly decision: string | null;
   /** Since the owner has opened the journal. */
   readonly reads: number;
   readonly writes: number;

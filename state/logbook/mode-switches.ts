@@ -47,12 +47,12 @@ export class ModeSwitches {
   }
 
   /** Scopes that somebody has chosen a mode for, and those with a load. */
-  view(id: LogBookId, load: ScopeLoad): readonly ScopeView[] {
+  view(id: LogBookId, load: ScopeLoad, decision: (scope: Scope) => string | null): readonly ScopeView[] {
     const book = this.#index.book(id);
     const names = new Set([...book.scopes.byName.keys(), ...load.byScope.keys()]);
     return [...names].sort().map((name) => {
       const scope = book.scopes.get(name);
-      const { reads, writes } = load.byScope.get(name) ?? { reads: 0, writes: 0 };
+      const { reads, writes } = load.of(name);
       return {
         scope: name,
         mode: scope?.mode ?? null,
@@ -60,6 +60,7 @@ export class ModeSwitches {
         automatic: scope?.automatic ?? false,
         begin: scope?.begin ?? (0 as SeqNum),
         waitingFor: scope === undefined || scope.to === null ? 0 : unfinishedBefore(book, scope.begin),
+        decision: scope === undefined ? null : decision(scope),
         reads,
         writes,
       };

@@ -32,6 +32,11 @@ export class ScopeLoad {
     }
   }
 
+  /** What was counted of a scope. */
+  of(scope: string): Load {
+    return this.byScope.get(scope) ?? { reads: 0, writes: 0 };
+  }
+
   #load(text: string, from: number): Load {
     const scope = scopeOf(from === 0 ? text : text.slice(from));
     let load = this.byScope.get(scope);

@@ -87,8 +87,8 @@ export class RemoteShard implements Shard {
     const all: ScopeView[] = [];
     for (;;) {
       const page = await this.request(methods.scopes, [book, all.at(-1)?.scope ?? "", all.length === 0]);
-      for (const [scope, mode, to, automatic, begin, waitingFor, reads, writes] of page) {
-        all.push({ scope, mode, to, automatic, begin: seqNum(begin), waitingFor, reads, writes });
+      for (const [scope, mode, to, automatic, begin, waitingFor, decision, reads, writes] of page) {
+        all.push({ scope, mode, to, automatic, begin: seqNum(begin), waitingFor, decision, reads, writes });
       }
       if (page.length < methods.PAGE_ENTRIES) {
         return all;

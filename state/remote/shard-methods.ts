@@ -112,8 +112,18 @@ export const whenDurable = method("whenDurable", Count, Nothing);
 export const claim = method("claim", Count, Type.Array(WireUnfinished));
 /** book, instance */
 export const release = method("release", Type.Tuple([Book, Text]), Nothing);
-/** scope, mode, mode it is switched to, automatic, seqnum of BEGIN, instances it waits for, reads, writes */
-export const WireScope = Type.Tuple([Text, WireModeOrNone, WireModeOrNone, Type.Boolean(), Count, Count, Count, Count]);
+/** scope, mode, mode it is switched to, automatic, seqnum of BEGIN, instances it waits for, decision, reads, writes */
+export const WireScope = Type.Tuple([
+  Text,
+  WireModeOrNone,
+  WireModeOrNone,
+  Type.Boolean(),
+  Count,
+  Count,
+  Type.Union([Text, Type.Null()]),
+  Count,
+  Count,
+]);
 /** book, scope after which to begin, whether to begin with the first → a page in the order of the scopes */
 export const scopes = method("scopes", Type.Tuple([Book, Text, Type.Boolean()]), Type.Array(WireScope));
 /** book, scope, mode, automatic → seqnum */

@@ -49,8 +49,8 @@ export function serveShard(peer: Peer, session: Shard): void {
     const all = (await session.scopes(logBookId(book))).filter(({ scope }) => fromFirst || scope > after);
     return all
       .slice(0, methods.PAGE_ENTRIES)
-      .map(({ scope, mode, to, automatic, begin, waitingFor, reads, writes }) =>
-        fields(scope, mode, to, automatic, begin, waitingFor, reads, writes),
+      .map(({ scope, mode, to, automatic, begin, waitingFor, decision, reads, writes }) =>
+        fields(scope, mode, to, automatic, begin, waitingFor, decision, reads, writes),
       );
   });
   peer.handle(methods.switchMode, ([book, scope, to, automatic]) => session.switchMode(logBookId(book), scope, to, automatic));

@@ -189,7 +189,7 @@ export class FakeProtocols implements Protocols {
     }
     const automatic = choice === "automatic";
     const to = automatic ? this.defaultMode : choice;
-    const view = { scope, mode: null, to, automatic, begin: seqNum(7), waitingFor: 2, reads: 3, writes: 4 };
+    const view = { scope, mode: null, to, automatic, begin: seqNum(7), waitingFor: 2, decision: null, reads: 3, writes: 4 };
     this.byScope.set(scope, view);
     return view;
   }

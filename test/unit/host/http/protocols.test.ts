@@ -16,6 +16,7 @@ test("a scope is switched with PUT, and the list tells how far that is", async (
     scope: "counters",
     protocol: null,
     automatic: false,
+    decision: null,
     switching: { to: "halfmoon-write", begin: 7, waitingFor: 2 },
     reads: 3,
     writes: 4,

@@ -55,11 +55,7 @@ describe("records in the log for r reads and w writes", () => {
   test.each<[Mode, readonly string[], number]>([
     ["halfmoon-read", ["init", ...repeat(w, "write"), "done"], 0],
     ["halfmoon-write", ["init", ...repeat(r, "read"), "done"], w],
-    [
-      "boki",
-      ["init", ...repeat(r, "read"), ...Array.from({ length: w }, () => ["preWrite", "postWrite"]).flat(), "done"],
-      w,
-    ],
+    ["boki", ["init", ...repeat(r, "read"), ...Array.from({ length: w }, () => ["preWrite", "postWrite"]).flat(), "done"], w],
     ["unsafe", [], w],
   ])("%s: exactly as it says", async (mode, logged, entries) => {
     const host = await hostIn(mode);
