@@ -67,7 +67,8 @@ export class LocalLogBook implements LogBook {
         this.#checkVersions(tag, max);
       }
     }
-    return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), tail: this.#index.tail };
+    const modes = this.#book.streams.get(MODES_TAG)?.last ?? NO_SEQNUM;
+    return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), tail: this.#index.tail, modes };
   }
 
   async readStream(tag: Tag, from: number): Promise<StreamRead> {

@@ -108,6 +108,8 @@ export type AppendResult =
 export interface ReadResult {
   readonly record: LogRecord | null;
   readonly tail: SeqNum;
+  /** Of the LogBook's last mode record; 0 when there is none. */
+  readonly modes: SeqNum;
 }
 
 export interface StreamRead {

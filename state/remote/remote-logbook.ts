@@ -13,6 +13,7 @@ import type {
   StreamRead,
   Turn,
 } from "../logbook/logbook.ts";
+import type { KnownModes } from "./known-modes.ts";
 import { appendToWire, cellWriteToWire, keyToWire, recordFromWire, resultFromWire, tagToWire } from "./record-wire.ts";
 import type { RemoteShard } from "./remote-shard.ts";
 import * as methods from "./shard-methods.ts";
@@ -24,10 +25,12 @@ import * as methods from "./shard-methods.ts";
 export class RemoteLogBook implements LogBook {
   readonly id: LogBookId;
   readonly #shard: RemoteShard;
+  readonly #modes: KnownModes;
 
   constructor(id: LogBookId, shard: RemoteShard) {
     this.id = id;
     this.#shard = shard;
+    this.#modes = shard.modes(id);
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {
@@ -36,8 +39,9 @@ export class RemoteLogBook implements LogBook {
   }
 
   async readPrev(tag: Tag, max: SeqNum): Promise<ReadResult> {
-    const [record, tail] = await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max]);
-    return { record: record === null ? null : recordFromWire(record), tail: seqNum(tail) };
+    const [record, tail, modes] = await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max]);
+    this.#modes.learn(seqNum(tail), seqNum(modes));
+    return { record: record === null ? null : recordFromWire(record), tail: seqNum(tail), modes: seqNum(modes) };
   }
 
   /** Long streams come in pages; the length is that of the last page, and every position below it is there. */
@@ -85,8 +89,14 @@ export class RemoteLogBook implements LogBook {
   }
 
   async modeAt(scope: string, cursor: SeqNum): Promise<ModeAt> {
+    const known = this.#modes.at(scope, cursor);
+    if (known !== undefined) {
+      return known;
+    }
     const [mode, to, defaultMode, seqnum, modes] = await this.#shard.request(methods.modeAt, [this.id, keyToWire(scope), cursor]);
-    return { mode, to, defaultMode, seqnum: seqNum(seqnum), modes: seqNum(modes) };
+    const found = { mode, to, defaultMode, seqnum: seqNum(seqnum), modes: seqNum(modes) };
+    this.#modes.add(scope, cursor, found);
+    return found;
   }
 
   async tail(): Promise<SeqNum> {

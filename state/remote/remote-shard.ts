@@ -5,6 +5,7 @@ import type { LogBook, ScopeView, Shard, UnfinishedInstance } from "../logbook/l
 import type { Mode } from "../logbook/modes.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { DurableWaits } from "./durable-waits.ts";
+import { KnownModes } from "./known-modes.ts";
 import type { Method } from "./method.ts";
 import type { Peer } from "./peer.ts";
 import { unfinishedFromWire } from "./record-wire.ts";
@@ -22,6 +23,7 @@ export class RemoteShard implements Shard {
   readonly blobs: BlobStore;
   readonly #peer: Peer;
   readonly #durable: DurableWaits;
+  readonly #modes = new Map<LogBookId, KnownModes>();
   #currentEpoch: number;
   #turns = 0;
 
@@ -51,6 +53,16 @@ export class RemoteShard implements Shard {
   /** A number that no other turn of this session has. */
   nextTurn(): number {
     return ++this.#turns;
+  }
+
+  /** What this session knows of a LogBook's modes. */
+  modes(id: LogBookId): KnownModes {
+    let known = this.#modes.get(id);
+    if (known === undefined) {
+      known = new KnownModes();
+      this.#modes.set(id, known);
+    }
+    return known;
   }
 
   book(id: LogBookId): LogBook {

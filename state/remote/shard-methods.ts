@@ -67,8 +67,8 @@ export const append = method(
   Type.Tuple([Book, Type.Array(WireNewRecord, { maxItems: 4_095 }), Type.Array(WireCondition, { maxItems: 4_095 })]),
   WireAppendResult,
 );
-/** book, tag, max → record, tail */
-export const readPrev = method("readPrev", Type.Tuple([Book, Tag, Count]), Type.Tuple([WireRecordOrNone, Count]));
+/** book, tag, max → record, tail, last mode record */
+export const readPrev = method("readPrev", Type.Tuple([Book, Tag, Count]), Type.Tuple([WireRecordOrNone, Count, Count]));
 /** book, tag, from → a page of records, length, closed, tail */
 export const readStream = method(
   "readStream",

@@ -77,8 +77,8 @@ function serveBooks(peer: Peer, session: Shard): void {
     return resultToWire(await bookOf(book).append(appendFromWire(records, when)));
   });
   peer.handle(methods.readPrev, async ([book, name, max]) => {
-    const { record, tail } = await bookOf(book).readPrev(tag(name), seqNum(max));
-    return fields(orNone(record), tail);
+    const { record, tail, modes } = await bookOf(book).readPrev(tag(name), seqNum(max));
+    return fields(orNone(record), tail, modes);
   });
   peer.handle(methods.readStream, async ([book, name, from]) => {
     const { records, length, closed, tail } = await pages.run(() => bookOf(book).readStream(tag(name), from));

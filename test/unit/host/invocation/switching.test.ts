@@ -252,12 +252,12 @@ describe("a switch", () => {
 
   it("F18: a child of an instance from before BEGIN uses its caller's mode, and END waits for it", async () => {
     const host = await open("halfmoon-read");
-    const [begun, go, child] = [gate(), gate(), gate()];
+    const [begun, go, child, last] = [gate(), gate(), gate(), gate()];
     await host.define("child", async (guest) => {
       guest.put("x", "child's");
       await settled();
       child.open();
-      await go.opened;
+      await last.opened;
       guest.put("x", "child's, late");
       return 0;
     });
@@ -272,11 +272,13 @@ describe("a switch", () => {
     const caller = host.call({ functionName: "caller" });
     await begun.opened;
     await host.beginSwitch("", "halfmoon-write");
-    const hold = go.open;
     // The caller ends without a join; its child goes on.
-    hold();
+    go.open();
     await caller;
     await child.opened;
+    expect(await host.switched("")).toBe(false);
+    last.open();
+    await settled();
     expect(await host.switched("")).toBe(true);
     expect(await host.told({ functionName: "get", input: "x" })).toBe("0 child's, late");
   });
