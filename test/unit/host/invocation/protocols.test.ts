@@ -476,6 +476,27 @@ describe("Halfmoon-write", () => {
     expect(await host.object("x")).toBeNull();
   });
 
+  it("[35] F3: a delete keeps its version while an older writer may come, whatever is collected", async () => {
+    const host = await hostIn("halfmoon-write", { test: await openTestShard({ options: { garbageMin: 1 } }) });
+    const late = gate();
+    await host.define("late", async (guest) => {
+      await guest.get("something");
+      await late.opened;
+      guest.put("x", "late");
+      return 0;
+    });
+    await host.define("delete", async (guest) => {
+      guest.delete("x");
+      return 0;
+    });
+    const call = host.told({ functionName: "late" });
+    await settled();
+    await host.call({ functionName: "delete" });
+    await host.test.shard.collect();
+    late.open();
+    expect([await call, await host.object("x")]).toEqual(["0 ", null]);
+  });
+
   it("[36] writes under one cursor may be seen in another order; a read between them gives the second a newer cursor", async () => {
     for (const [withStep, expected] of [
       [false, "old-x G's-y"],
@@ -538,6 +559,33 @@ describe("Halfmoon-write", () => {
     zombie.open();
     await settled();
     expect(await host.object("x")).toBeNull();
+  });
+
+  it("[51] a logged read keeps its value for the replay, also when the object was replaced and its bytes are collected", async () => {
+    const test = await openTestShard({ options: { garbageMin: 1 } });
+    const host = await hostIn("halfmoon-write", { test });
+    await host.define("large", async (guest) => {
+      await guest.stage(Buffer.from(guest.input.repeat(10_000)));
+      await guest.putStaged("x");
+      return 0;
+    });
+    await host.call({ functionName: "large", input: "old" });
+    let runs = 0;
+    await host.define("f", async (guest) => {
+      runs += 1;
+      guest.output(await guest.slice("x", 0, 3));
+      if (runs === 1) {
+        for (const input of ["new", "end"]) {
+          await host.call({ functionName: "large", input });
+          await host.test.shard.collect();
+        }
+        guest.kill("workerLost");
+        await new Promise(() => {});
+      }
+      return 0;
+    });
+    expect(await host.told({ functionName: "f" })).toBe("0 old");
+    expect([runs, test.blobs.blobs.size]).toEqual([2, 4]);
   });
 
   it("[54] cells keep one entry each, and deleted ones go when no older writer can be left", async () => {

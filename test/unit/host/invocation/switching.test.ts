@@ -276,6 +276,8 @@ describe("a switch", () => {
     go.open();
     await caller;
     await child.opened;
+    // It began after BEGIN and writes as its caller does: versions only.
+    expect((await places(host.book, "x")).home).toBe("versions");
     expect(await host.switched("")).toBe(false);
     last.open();
     await settled();
