@@ -180,7 +180,7 @@ test("F3, F4, F19: replay of the log gives the index that was there when it was 
   );
 });
 
-test("14 bytes per record are given back when all streams of a chunk's records have let go of them", () => {
+test("15 bytes per record are given back when all streams of a chunk's records have let go of them", () => {
   const store = new RecordStore(new MemoryJournal(), 0);
   for (let seqnum = 1; seqnum <= 10_000; seqnum++) {
     store.add(at(seqnum), RecordKind.write, seqnum, 10, 2);
