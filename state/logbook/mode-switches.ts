@@ -28,7 +28,7 @@ import type { ShardIndex } from "./shard-index.ts";
 const LOOK_MS = 20;
 
 /** What a look at a switch has found or done. */
-export type SwitchProgress = "ended" | "migrating" | "waiting";
+type SwitchProgress = "ended" | "migrating" | "waiting";
 
 export class ModeSwitches {
   readonly #index: ShardIndex;

@@ -9,7 +9,7 @@
  * Writes under one cursor commute as far as others can tell: who sees the second of them, on another object, may miss the first. A read
  * or another step between them orders them.
  */
-import type { SeqNum } from "../ids.ts";
+import type { SeqNum, Tag } from "../ids.ts";
 import type { CellVersion, CellWrite, ListedObject } from "../logbook/index.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import { encodeStep, fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
@@ -95,7 +95,7 @@ export async function updateCell(
     readonly value: ObjectValue;
     readonly valueCrc: number;
     /** Besides the instance's own. */
-    readonly tags: readonly ReturnType<typeof objectTag>[];
+    readonly tags: readonly Tag[];
   },
 ): Promise<UpdateOutcome> {
   const { key, version, value, valueCrc, tags } = update;

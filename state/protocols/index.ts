@@ -1,11 +1,6 @@
-export { Boki } from "./boki.ts";
 export { Fenced, type FenceReason } from "./fenced.ts";
 export { HalfmoonRead } from "./halfmoon-read.ts";
-export { HalfmoonWrite } from "./halfmoon-write.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome } from "./protocol.ts";
 export { ScopeChoices } from "./scope-choices.ts";
 export { type ProtocolChoice, ScopedObjects } from "./scoped-objects.ts";
 export { type Origin, type Step, type StepDone, StepStream, type StepStreamState } from "./step-stream.ts";
-export { Transitional } from "./transitional.ts";
-export { ObjectTurns } from "./turns.ts";
-export { Unsafe } from "./unsafe.ts";

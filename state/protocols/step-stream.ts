@@ -12,6 +12,8 @@
  *     from those; later positions are adopted (F13).
  * S5. After the attempt was fenced nothing it does has an effect: every call throws.
  * S6. `dependency` is the highest seqnum of everything written or consulted: nothing leaves the platform before it is durable (F8).
+ * S7. A log-free write has a version that no other write has, and the same one in every attempt: the cursor, and its number since the
+ *     cursor has moved (F2).
  */
 import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
