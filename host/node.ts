@@ -4,6 +4,7 @@ import { NeapError } from "../state/errors.ts";
 import { openFileJournal } from "../state/journal/index.ts";
 import {
   type Checkpoints,
+  DEFAULT_CONTROLLER_OPTIONS,
   type LocalShard,
   openLocalShard,
   type Shard,
@@ -12,6 +13,7 @@ import {
 } from "../state/logbook/index.ts";
 import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
+import { ScopeChoices } from "../state/protocols/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
@@ -145,7 +147,7 @@ class NodeBuilder {
   }
 
   async #openShard(): Promise<{ shard: LocalShard; journalId: string }> {
-    const { dataDirectory, retention, checkpoint } = this.#config;
+    const { dataDirectory, retention, checkpoint, protocols } = this.#config;
     const { clock, timers, random, faults, onFailure, log } = this.#parts;
     const journal = await openFileJournal({
       directory: join(dataDirectory, "journal"),
@@ -177,7 +179,17 @@ class NodeBuilder {
       timers,
       faults,
       checkpoints,
-      options: { retentionMs: retention.resultsMs, checkpointBytes: checkpoint.everyBytes },
+      options: {
+        retentionMs: retention.resultsMs,
+        checkpointBytes: checkpoint.everyBytes,
+        modes: {
+          ...DEFAULT_CONTROLLER_OPTIONS,
+          enabled: protocols.choice === "on",
+          dwellMs: protocols.dwellMs,
+          crossover: protocols.crossover,
+          margin: protocols.margin,
+        },
+      },
     });
     this.#repeat(
       COLLECT_MS,
@@ -276,6 +288,7 @@ class NodeBuilder {
       invocations,
       functions,
       objects: new ObjectStore(source, OWNER_TIMEOUT_MS),
+      protocols: new ScopeChoices(source, OWNER_TIMEOUT_MS),
       status: () => ({ role: config.role, nodeName: config.nodeName, epoch: epoch(), load: pool.load }),
       log: parts.log,
       metrics: parts.metrics,

@@ -74,6 +74,19 @@ export const STATE_ERRORS = {
     meaning: "The journal or its checkpoint is damaged, or they do not belong together; the host refuses to start.",
   },
   JOURNAL_LOCKED: { fault: "caller", retry: "never", status: 500, meaning: "Another process uses this data folder." },
+  PROTOCOL_MISMATCH: {
+    fault: "caller",
+    retry: "never",
+    status: 409,
+    meaning: "An object lives where the function's protocol does not look: in versions, or in a cell.",
+  },
+  BAD_MODE: { fault: "caller", retry: "never", status: 400, meaning: "A protocol's name is unknown." },
+  SWITCH_UNDER_WAY: {
+    fault: "caller",
+    retry: "after-backoff",
+    status: 409,
+    meaning: "The scope is being switched to another protocol already.",
+  },
   EPOCH_CHANGED: {
     fault: "platform",
     retry: "same-instance",

@@ -25,6 +25,14 @@ export const guestTag = (name: string): Tag => tag(`u/${name}`);
 
 export const LOCK_TAG_PREFIX = "l/";
 export const HOLD_TAG_PREFIX = "h/";
+/** The mode records of a scope. */
+export const modeTag = (scope: string): Tag => tag(`m/${scope}`);
+/** The mode records of all scopes, and of the default. */
+export const MODES_TAG: Tag = tag("modes/");
+/** The tenant's default for scopes that nobody has chosen a mode for. */
+export const DEFAULT_MODE_TAG: Tag = tag("default-mode/");
+
+export const MODE_TAG_PREFIX = "m/";
 export const OBJECT_TAG_PREFIX = "o/";
 export const STEP_TAG_PREFIX = "i/";
 export const GUEST_TAG_PREFIX = "u/";

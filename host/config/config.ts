@@ -22,6 +22,12 @@ export interface ResolvedConfig {
     readonly memoryThreshold: number;
     readonly partTimeoutMs: number;
   };
+  readonly protocols: {
+    readonly choice: "on" | "off";
+    readonly dwellMs: number;
+    readonly crossover: number;
+    readonly margin: number;
+  };
   readonly recovery: {
     readonly attemptsMax: number;
     readonly backoffMs: number;

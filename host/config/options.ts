@@ -125,6 +125,16 @@ export const OPTIONS = {
     "time after which a part is given up and run at the caller",
   ),
 
+  protocolChoice: option(
+    "Protocols",
+    Type.Enum(["on", "off"]),
+    "on",
+    "whether the host chooses the protocols of scopes that are set to automatic",
+  ),
+  protocolDwellMs: option("Protocols", whole(0, DAY_MS), "30000", "how long a scope keeps the protocol that the host has chosen"),
+  protocolCrossover: option("Protocols", share, "0.5", "share of reads at which both Halfmoon protocols cost the same"),
+  protocolMargin: option("Protocols", share, "0.1", "how far beyond the crossover the share must be for a switch"),
+
   recoveryAttemptsMax: option("Recovery", whole(1, 1000), "3", "runs of an unfinished call before it is parked"),
   retryBackoffMs: option(
     "Recovery",

@@ -216,6 +216,12 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       memoryThreshold: values.offloadMemoryThreshold,
       partTimeoutMs: values.offloadPartTimeoutMs,
     },
+    protocols: {
+      choice: values.protocolChoice,
+      dwellMs: values.protocolDwellMs,
+      crossover: values.protocolCrossover,
+      margin: values.protocolMargin,
+    },
     recovery: {
       attemptsMax: values.recoveryAttemptsMax,
       backoffMs: values.retryBackoffMs,

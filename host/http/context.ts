@@ -8,11 +8,13 @@ import type { Access } from "./access.ts";
 import type { CallMeter } from "./call-meter.ts";
 import type { NodeStatus } from "./node-status.ts";
 import type { Objects } from "./objects-port.ts";
+import type { Protocols } from "./protocols-port.ts";
 
 export interface HttpPorts {
   readonly invocations: Invocations;
   readonly functions: Functions;
   readonly objects: Objects;
+  readonly protocols: Protocols;
   readonly status: () => NodeStatus;
   readonly metrics: Metrics;
   readonly log: Log;

@@ -12,6 +12,7 @@ import { registerCallRoutes } from "./v1-calls.ts";
 import { registerFunctionRoutes } from "./v1-functions.ts";
 import { registerNodeRoutes } from "./v1-node.ts";
 import { registerObjectRoutes } from "./v1-objects.ts";
+import { registerProtocolRoutes } from "./v1-protocols.ts";
 
 export interface Routes {
   readonly app: FastifyInstance;
@@ -48,6 +49,7 @@ export function createRoutes(context: HttpContext, call: FaasmCall, createServer
   registerCallRoutes(app, context);
   registerFunctionRoutes(app, context);
   registerObjectRoutes(app, context);
+  registerProtocolRoutes(app, context);
   registerNodeRoutes(app, context);
   return { app, list };
 }

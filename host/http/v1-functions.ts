@@ -6,6 +6,7 @@ import { readSmallBody, streamBody } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import { nameField, tenantField } from "./fields.ts";
 import { functionOptions, OPTIONS_MAX_BYTES } from "./retry-options.ts";
+import { modeField } from "./v1-protocols.ts";
 
 interface TenantPath {
   Params: { tenant: string };
@@ -13,6 +14,7 @@ interface TenantPath {
 
 interface FunctionPath {
   Params: { tenant: string; function: string };
+  Querystring: { protocol?: unknown };
 }
 
 export function registerFunctionRoutes(app: FastifyInstance, context: HttpContext): void {
@@ -32,7 +34,12 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
       { maxBytes: limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
       context,
     );
-    return versionJson(await functions.upload(tenant, name, body));
+    const { protocol } = request.query;
+    return versionJson(
+      protocol === undefined
+        ? await functions.upload(tenant, name, body)
+        : await functions.upload(tenant, name, body, modeField(protocol, [])),
+    );
   });
 
   app.put<FunctionPath>("/v1/tenants/:tenant/functions/:function/options", async (request, reply) => {
@@ -52,6 +59,6 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
   });
 }
 
-function versionJson({ name, hash, sizeBytes, uploadedMs, retry }: FunctionVersion): object {
-  return { name, hash, sizeBytes, uploadedMs, retry };
+function versionJson({ name, hash, sizeBytes, uploadedMs, retry, protocol }: FunctionVersion): object {
+  return { name, hash, sizeBytes, uploadedMs, retry, protocol };
 }

@@ -47,7 +47,7 @@ export class Callees {
   async init(
     version: FunctionVersion,
     input: Uint8Array,
-    own: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction">,
+    own: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">,
   ): Promise<InstanceInit> {
     const { random, clock, limits } = this.#context;
     const { forbidPushDown, wallTimeMs, outputMaxBytes, objectMaxBytes } = this.#caller;
@@ -60,6 +60,7 @@ export class Callees {
       outputMaxBytes,
       objectMaxBytes,
       retry: version.retry ?? limits.retry,
+      protocol: version.protocol,
       ...own,
       callId: 0,
       startedMs: Math.max(clock.now(), this.#steps.pins.timeMs),

@@ -1,7 +1,7 @@
 /** A guest's calls of other functions: start, await, select, cancel. */
 import { crc32 } from "node:zlib";
 import { NeapError } from "../../state/errors.ts";
-import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint } from "../../state/logbook/step-record.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
@@ -142,7 +142,9 @@ export class ChildOperations {
     const depth = this.#caller.depth + 1;
     const root = this.#caller.root === "" ? this.#steps.instance : this.#caller.root;
     const transaction = inherited === null ? null : await toPayload(this.#shard.blobs, encodeInherited(inherited));
-    const init = await this.#callees.init(version, input, { bound, notBeforeMs: 0, depth, root, transaction });
+    const modeCursor = this.#caller.modeCursor === NO_SEQNUM ? this.#steps.pins.initialCursor : this.#caller.modeCursor;
+    const own = { bound, notBeforeMs: 0, depth, root, transaction, modeCursor };
+    const init = await this.#callees.init(version, input, own);
     const { record, theirs } = await this.#steps.step({
       kind: RecordKind.invoke,
       fingerprint: fingerprint(bound ? `bound ${version.name}` : version.name, crc32(input)),

@@ -2,7 +2,7 @@
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
-import { Fenced, HalfmoonRead, type StepStream } from "../../state/protocols/index.ts";
+import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import { decodeInherited, HeldLocks, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { AttemptWait } from "./attempt-wait.ts";
@@ -50,7 +50,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), guestInput(shard.blobs, init.input)]);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
-  const plain = new HalfmoonRead(steps, shard.blobs);
+  const plain = new ScopedObjects(steps, shard.blobs, init);
   const transactions = new Transactions({ plain, steps, blobs: shard.blobs, locks: held, inherited });
   const objects = new ObjectOperations(transactions, shard.blobs, init.objectMaxBytes, trace.moved);
   const transacting = new TransactionOperations(steps, transactions);

@@ -53,7 +53,7 @@ export class InstanceHistory {
     }
     return begin.kind === "unlogged"
       ? this.#unlogged(shard, begin.initialCursor, begin.dependency)
-      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins });
+      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins, isChild: true });
   }
 
   /** Notes what an attempt that has ended left in the log. */
@@ -131,7 +131,7 @@ export class InstanceHistory {
 
   #origin(first: LogRecord, second: LogRecord | undefined, tail: SeqNum): Origin {
     if (first.kind === RecordKind.invoke) {
-      return { kind: "pinned", pins: childPins(first, initOf(first)) };
+      return { kind: "pinned", pins: childPins(first, initOf(first)), isChild: true };
     }
     const pins = second === undefined ? null : decodeStep(second.data).pins;
     return pins === null

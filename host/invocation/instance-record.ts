@@ -6,6 +6,7 @@ import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { BlobName, InstanceId, SeqNum } from "../../state/ids.ts";
 import { type BlobRefLike, type LogRecord, RecordKind } from "../../state/logbook/index.ts";
+import { type Mode, modeCode, modeFromCode } from "../../state/logbook/modes.ts";
 import { decodeStep, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { ModuleHash } from "../modules/artefact.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "../modules/retry-policy.ts";
@@ -44,6 +45,10 @@ export interface InstanceInit {
   readonly transaction: Payload | null;
   /** SEED_BYTES; the seed of a child, whose other pins follow from its Invoke record. Zeros for a root. */
   readonly childSeed: Uint8Array;
+  /** Where the modes of scopes are looked up: 0 for the own initial cursor, of a child that of its root (F18). */
+  readonly modeCursor: SeqNum;
+  /** The function's own protocol, for scopes that nobody has chosen one for. */
+  readonly protocol: Mode | null;
 }
 
 export interface InstanceDone {
@@ -82,6 +87,7 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   w.f64(init.wallTimeMs).f64(init.outputMaxBytes).f64(init.objectMaxBytes);
   writeRetryPolicy(w, init.retry);
   w.u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
+  w.f64(init.modeCursor).u8(modeCode(init.protocol));
   writePayload(w, init.input).text(init.root);
   return writeOptional(w, init.transaction).take();
 }
@@ -107,6 +113,8 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
     callId: r.u32(),
     startedMs: r.f64(),
     childSeed: r.raw(SEED_BYTES),
+    modeCursor: r.f64() as SeqNum,
+    protocol: modeFromCode(r.u8()),
     input: readPayload(r),
     root: r.text() as InstanceId | "",
     transaction: readOptional(r),

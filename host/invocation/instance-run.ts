@@ -63,6 +63,8 @@ export class InstanceRun {
   #ended = 0;
   /** Why no further attempt is made. */
   #hopeless: NeapError | null = null;
+  /** The function asked for what its protocol cannot give. */
+  #mismatch: NeapError | null = null;
   #shortages = 0;
   #tries = 0;
   #isLeft = false;
@@ -112,6 +114,9 @@ export class InstanceRun {
     }
     if (this.#hopeless !== null) {
       return this.#giveUp(shard, steps, this.#hopeless);
+    }
+    if (this.#mismatch !== null) {
+      return this.#refuse(shard, steps, this.#mismatch);
     }
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
@@ -249,6 +254,10 @@ export class InstanceRun {
     if (isOver && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
       return { kind: "again", afterMs: SHORTAGE_BACKOFF_MS };
     }
+    if (code === "PROTOCOL_MISMATCH") {
+      this.#mismatch = error;
+      return AGAIN;
+    }
     if (!this.#history.mayBeLogged) {
       if (code === "TRIMMED") {
         this.#history.overtaken();
@@ -278,6 +287,13 @@ export class InstanceRun {
     const afterMs = Math.min(SHORTAGE_BACKOFF_MS * 2 ** this.#shortages, SHORTAGE_BACKOFF_MAX_MS);
     this.#shortages += 1;
     return { kind: "again", afterMs };
+  }
+
+  /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
+  async #refuse(shard: Shard, steps: StepStream, { code, message }: NeapError): Promise<Verdict> {
+    steps.skipToEnd();
+    steps.consulted(await steps.book.tail());
+    return this.#completed(shard, steps, [], { returnValue: 1, trap: `${code}: ${message}`, output: EMPTY, effects: null });
   }
 
   /** A child gets a DONE of its own, so that its caller can go on; a root is parked (F17). */

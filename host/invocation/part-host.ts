@@ -1,7 +1,7 @@
 /** Runs storage parts for other nodes, or for the compute pool of this process, beside the data. */
 import { NeapError } from "../../state/errors.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
-import { Fenced, HalfmoonRead, type Origin, StepStream } from "../../state/protocols/index.ts";
+import { Fenced, type Origin, ScopedObjects, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { Admission, PartReply, PartRequest, StoragePool } from "../offload/index.ts";
@@ -95,7 +95,7 @@ export class PartHost implements StoragePool {
     if (part.isCancelled) {
       return { kind: "lost", reason: CANCELLED };
     }
-    const protocol = new HalfmoonRead(steps, shard.blobs);
+    const protocol = new ScopedObjects(steps, shard.blobs, init);
     const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, () => {});
     const logs = new LogOperations(steps, init.wallTimeMs);
     const { tenant, instance } = request;
@@ -129,7 +129,8 @@ export class PartHost implements StoragePool {
       const record = { kind: RecordKind.init, tags: [stepTag(instance)], data: encoded, blobs: payloadBlobs(init.input) };
       return StepStream.resume(book, instance, { kind: "unlogged", pins, init: () => record }, state, []);
     }
-    const origin: Origin = { kind: state.origin, pins };
+    const origin: Origin =
+      state.origin === "pinned" ? { kind: "pinned", pins, isChild: state.isChild } : { kind: "initialised", pins };
     const { records } = await book.readStream(stepTag(instance), state.position);
     return StepStream.resume(book, instance, origin, state, records);
   }

@@ -2,7 +2,6 @@
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
-import { objectTag } from "../../state/tags.ts";
 import type { Transactions } from "../../state/txn/index.ts";
 import { guestStateBytes, Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
 import type { Artefact } from "../modules/artefact.ts";
@@ -98,7 +97,7 @@ export class PartOperations {
 
   /** As it is now, for the decision only: a read that the guest does not see leaves its cursor free to move. */
   async #objectBytes(key: string): Promise<number | null> {
-    const { record } = await this.#steps.book.readPrev(objectTag(key), MAX_SEQNUM);
+    const { record } = await this.#steps.book.readCell(key, MAX_SEQNUM);
     const value = record === null ? null : decodeObjectValue(record);
     return value === null ? null : objectSize(value);
   }

@@ -8,7 +8,16 @@
  * I3. An accepted call is durable before it is acknowledged.
  */
 import { NeapError } from "../../state/errors.ts";
-import { type InstanceId, isName, type LogBookId, MAX_SEQNUM, NAME_RULE, quote, type SeqNum } from "../../state/ids.ts";
+import {
+  type InstanceId,
+  isName,
+  type LogBookId,
+  MAX_SEQNUM,
+  NAME_RULE,
+  NO_SEQNUM,
+  quote,
+  type SeqNum,
+} from "../../state/ids.ts";
 import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
@@ -221,6 +230,8 @@ class Service implements InvocationService {
       root: "",
       transaction: null,
       childSeed: NO_SEED,
+      modeCursor: NO_SEQNUM,
+      protocol: version.protocol,
     };
   }
 

@@ -1,6 +1,6 @@
 /** A guest's calls that nobody joins: at once, or after a delay. */
 import { crc32 } from "node:zlib";
-import type { LogBookId } from "../../state/ids.ts";
+import { type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint } from "../../state/logbook/step-record.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
@@ -56,7 +56,14 @@ export class SpawnOperations {
     const { clock, random } = this.#context;
     const minted = mintInstance(this.#shard, random);
     const notBeforeMs = delayMs === 0 ? 0 : clock.now() + delayMs;
-    const init = await this.#callees.init(version, input, { bound: false, notBeforeMs, depth: 0, root: "", transaction: null });
+    const init = await this.#callees.init(version, input, {
+      bound: false,
+      notBeforeMs,
+      depth: 0,
+      root: "",
+      transaction: null,
+      modeCursor: NO_SEQNUM,
+    });
     const { theirs } = await this.#steps.step({
       kind: RecordKind.spawn,
       fingerprint: fingerprint(`${delayMs} ${version.name}`, crc32(input)),

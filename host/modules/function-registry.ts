@@ -12,6 +12,7 @@ import { invariant, NeapError } from "../../state/errors.ts";
 import { isName, type LogBookId, MAX_SEQNUM, NAME_RULE, NO_SEQNUM, quote, type SeqNum } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/kinds.ts";
 import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { functionTag } from "../../state/tags.ts";
 import type { AbiTable } from "./abi-table.ts";
@@ -61,7 +62,12 @@ export class FunctionRegistry implements Functions {
     this.#artefacts = new ArtefactCache(options.cacheMaxBytes);
   }
 
-  async upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+  async upload(
+    tenant: LogBookId,
+    name: string,
+    body: AsyncIterable<Uint8Array>,
+    protocol: Mode | null = null,
+  ): Promise<FunctionVersion> {
     if (!isName(name)) {
       throw new NeapError("BAD_NAME", `function name ${quote(name)} is not a name: ${NAME_RULE}`);
     }
@@ -70,13 +76,18 @@ export class FunctionRegistry implements Functions {
     }
     this.#uploads += 1;
     try {
-      return await this.#upload(tenant, name, body);
+      return await this.#upload(tenant, name, body, protocol);
     } finally {
       this.#uploads -= 1;
     }
   }
 
-  async #upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+  async #upload(
+    tenant: LogBookId,
+    name: string,
+    body: AsyncIterable<Uint8Array>,
+    protocol: Mode | null,
+  ): Promise<FunctionVersion> {
     const received = await receiveUpload(body, this.#options.limits.moduleMaxBytes);
     const { hash, uploadHash, module, artefact: artefactBytes } = await this.#threads.prepare(received);
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
@@ -88,6 +99,7 @@ export class FunctionRegistry implements Functions {
       artefact,
       original,
       retry: before?.version.retry ?? null,
+      protocol,
     }));
     this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)));
     return version;
@@ -100,7 +112,7 @@ export class FunctionRegistry implements Functions {
         throw unknownFunction(tenant, name);
       }
       const { version, artefact, original } = before;
-      return { name, hash: version.hash, artefact, original, retry };
+      return { name, hash: version.hash, artefact, original, retry, protocol: version.protocol };
     });
   }
 
@@ -126,8 +138,9 @@ export class FunctionRegistry implements Functions {
       const result = await book.append({ records: [record], when: [{ tag, last: before?.seqnum ?? NO_SEQNUM }] });
       if (result.kind === "appended") {
         await shard.whenDurable(result.seqnum);
-        const { hash, retry } = data;
-        return { name, hash, sizeBytes: original.sizeBytes, uploadedMs: result.timeMs, seqnum: result.seqnum, retry };
+        const { hash, retry, protocol } = data;
+        const { seqnum, timeMs: uploadedMs } = result;
+        return { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, protocol };
       }
       invariant(result.kind === "conflict", `an append to the registry was answered ${result.kind}`);
     }

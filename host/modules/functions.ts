@@ -1,6 +1,7 @@
 /** The contract of the function registry: names → modules, in the tenant's LogBook. */
 import type { LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/logbook.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
@@ -9,6 +10,8 @@ export interface FunctionVersion {
   readonly hash: ModuleHash;
   readonly sizeBytes: number;
   readonly uploadedMs: number;
+  /** Its own protocol, for scopes that nobody has chosen one for. */
+  readonly protocol: Mode | null;
   /** Where the registry entry lies: what an answer that used it depends on. */
   readonly seqnum: SeqNum;
   /** null: the host's own. */
@@ -29,7 +32,7 @@ export interface Functions {
    * @throws MODULE_START_FAILED  the start function trapped, called the host, or ran beyond `uploadTimeoutMs`
    * @throws OVERLOADED  too many uploads are under way
    */
-  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion>;
+  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>, protocol?: Mode): Promise<FunctionVersion>;
   /**
    * Sets how calls that begin from now on are tried again; null: as the host's configuration says. Uploads keep it. Durable when this
    * resolves.

@@ -3,6 +3,7 @@ import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { BlobName } from "../../state/ids.ts";
 import type { LogRecord } from "../../state/logbook/logbook.ts";
+import { type Mode, modeCode, modeFromCode } from "../../state/logbook/modes.ts";
 import type { BlobRef } from "../../state/objects/blobs.ts";
 import type { ModuleHash } from "./artefact.ts";
 import type { FunctionVersion } from "./functions.ts";
@@ -19,6 +20,7 @@ export interface FunctionData {
   readonly original: BlobRef;
   /** null: the host's own. */
   readonly retry: RetryPolicy | null;
+  readonly protocol: Mode | null;
 }
 
 export interface RegistryEntry {
@@ -37,7 +39,7 @@ export function originalBlobName(uploadHash: string): BlobName {
   return uploadHash as BlobName;
 }
 
-export function encodeFunctionData({ name, hash, artefact, original, retry }: FunctionData): Uint8Array {
+export function encodeFunctionData({ name, hash, artefact, original, retry, protocol }: FunctionData): Uint8Array {
   const w = new ByteWriter(512).u8(FORMAT).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
@@ -46,7 +48,7 @@ export function encodeFunctionData({ name, hash, artefact, original, retry }: Fu
   if (retry !== null) {
     writeRetryPolicy(w, retry);
   }
-  return w.take();
+  return w.u8(modeCode(protocol)).take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
@@ -55,11 +57,12 @@ export function decodeFunctionData(data: Uint8Array): FunctionData {
   invariant(format === FORMAT, `a function record has format ${format}, this host reads ${FORMAT}`);
   const blob = (): BlobRef => ({ name: r.text() as BlobName, sizeBytes: r.f64() });
   const head = { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
-  return { ...head, retry: r.u8() === 0 ? null : readRetryPolicy(r) };
+  return { ...head, retry: r.u8() === 0 ? null : readRetryPolicy(r), protocol: modeFromCode(r.u8()) };
 }
 
 export function registryEntry(record: LogRecord): RegistryEntry {
-  const { name, hash, artefact, original, retry } = decodeFunctionData(record.data);
-  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs: record.timeMs, seqnum: record.seqnum, retry };
+  const { name, hash, artefact, original, retry, protocol } = decodeFunctionData(record.data);
+  const { timeMs: uploadedMs, seqnum } = record;
+  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, protocol };
   return { version, artefact, original };
 }

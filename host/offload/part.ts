@@ -40,7 +40,9 @@ function writeSteps(w: ByteWriter, s: StepStreamState): ByteWriter {
     .u32(s.position)
     .f64(s.cursor)
     .f64(s.dependency)
-    .u8(s.touched ? 1 : 0);
+    .u8(s.touched ? 1 : 0)
+    .u8(s.isChild ? 1 : 0)
+    .u32(s.writes);
   return w.f64(s.pins.initialCursor).f64(s.pins.timeMs).raw(s.pins.seed).raw(s.pins.nonce);
 }
 
@@ -53,8 +55,10 @@ function readSteps(r: ByteReader): StepStreamState {
   const cursor = seqNum(r.f64());
   const dependency = seqNum(r.f64());
   const touched = r.u8() === 1;
+  const isChild = r.u8() === 1;
+  const writes = r.u32();
   const pins = { initialCursor: seqNum(r.f64()), timeMs: r.f64(), seed: r.raw(SEED_BYTES), nonce: r.raw(NONCE_BYTES) };
-  return { origin, pins, position, cursor, dependency, touched };
+  return { origin, pins, position, cursor, dependency, touched, isChild, writes };
 }
 
 export function encodePartRequest(p: PartRequest): Uint8Array {

@@ -7,7 +7,8 @@
  */
 import { f64At } from "../bytes.ts";
 import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { isGuestTag, isStepTag, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
+import { DEFAULT_MODE_TAG, isGuestTag, isStepTag, MODE_TAG_PREFIX, OBJECT_TAG_PREFIX, objectTag, stepTag } from "../tags.ts";
+import { Cells, type CellVersion, ownVersion } from "./cells.ts";
 import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
 import {
@@ -21,8 +22,11 @@ import {
 } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import { Locks } from "./locks.ts";
-import type { NewRecord } from "./logbook.ts";
+import type { Home, NewRecord } from "./logbook.ts";
+import { migrate } from "./migration.ts";
+import { DEFAULT_MODE, decodeMode } from "./modes.ts";
 import { ObjectNames } from "./object-names.ts";
+import { Scopes } from "./scopes.ts";
 import { decodeStep } from "./step-record.ts";
 import { Stream } from "./stream.ts";
 import { decodeTrim } from "./trim.ts";
@@ -41,7 +45,9 @@ export interface ExpiringTags {
 /** What the index asks of the records it points to. */
 export interface IndexedRecords {
   kindOf(seqnum: SeqNum): RecordKind;
-  /** A stream lets go of a record: called once for each stream it was in. */
+  /** One more stream or cell has a record that another one has. */
+  hold(seqnum: SeqNum): void;
+  /** A stream or a cell lets go of a record: called once for each it was in. */
   drop(seqnum: SeqNum): void;
 }
 
@@ -49,6 +55,8 @@ export class BookState {
   readonly id: LogBookId;
   readonly streams = new Map<Tag, Stream>();
   readonly names = new ObjectNames();
+  readonly cells = new Cells();
+  readonly scopes = new Scopes();
   readonly instances = new Instances();
   readonly trims = new Trims();
   /** Step streams with a PIN whose next step must be RESUME, or the end of the instance (F25). */
@@ -83,6 +91,9 @@ export class BookState {
       }
       stream.push(seqnum);
     }
+    if (record.cell !== undefined || this.scopes.byName.size > 0 || this.cells.size > 0) {
+      this.#applyPlaces(seqnum, record);
+    }
     if (kind !== RecordKind.write) {
       this.#applyKind(seqnum, record, timeMs, holder);
     }
@@ -97,11 +108,81 @@ export class BookState {
     stream.base = base;
     this.streams.set(tag, stream);
     if (isObjectTag(tag)) {
-      this.names.add(tag.slice(OBJECT_TAG_PREFIX.length));
+      if (this.cells.size === 0 || this.cells.get(keyOf(tag)) === undefined) {
+        this.names.add(keyOf(tag));
+      }
     } else if (isGuestTag(tag)) {
       this.trims.tags.push(tag);
     }
     return stream;
+  }
+
+  /** Where the newest write of the object of this tag is. */
+  newest(object: Tag): { readonly home: Home; readonly seqnum: SeqNum } {
+    const last = this.streams.get(object)?.last ?? NO_SEQNUM;
+    const cell = this.cells.size === 0 ? undefined : this.cells.get(keyOf(object));
+    if (cell === undefined) {
+      return { home: last === NO_SEQNUM ? "none" : "versions", seqnum: last };
+    }
+    const { seqnum, role, counter } = cell.version;
+    if (last === seqnum && role === 0 && counter === 0) {
+      return { home: "both", seqnum: last };
+    }
+    return last > seqnum ? { home: "versions", seqnum: last } : { home: "cell", seqnum: cell.entry };
+  }
+
+  /** @param position  of the record that says so */
+  putCell(key: string, version: CellVersion, entry: SeqNum, position: SeqNum): void {
+    const before = this.cells.put(key, version, entry, position);
+    if (before !== undefined) {
+      this.#records.drop(before);
+    }
+    if (this.#records.kindOf(entry) === RecordKind.delete) {
+      this.cells.ending.add(key);
+      this.garbage++;
+    }
+  }
+
+  /** What a write means for objects that have, or may get, two places. */
+  #applyPlaces(seqnum: SeqNum, { cell, tags }: NewRecord): void {
+    for (const tag of tags) {
+      if (isObjectTag(tag) && keyOf(tag) !== cell?.key) {
+        this.scopes.unsettle(keyOf(tag));
+        if (this.cells.get(keyOf(tag)) !== undefined) {
+          this.cells.ending.add(keyOf(tag));
+        }
+      }
+    }
+    if (cell !== undefined) {
+      const object = objectTag(cell.key);
+      const hasVersions = this.streams.has(object);
+      if (!hasVersions && this.cells.get(cell.key) === undefined) {
+        this.names.add(cell.key);
+      }
+      this.putCell(cell.key, cell.version ?? ownVersion(seqnum), seqnum, seqnum);
+      if (tags.includes(object)) {
+        this.scopes.settle(cell.key);
+      } else {
+        this.scopes.unsettle(cell.key);
+        if (hasVersions) {
+          this.superseded.add(object);
+          this.garbage++;
+        }
+      }
+    }
+  }
+
+  #applyMode(seqnum: SeqNum, { tags, data }: NewRecord, timeMs: number): void {
+    const [tag] = tags;
+    const record = decodeMode(data);
+    if (tag === DEFAULT_MODE_TAG) {
+      this.scopes.defaultMode = record.mode ?? DEFAULT_MODE;
+    } else if (tag !== undefined) {
+      const floor = this.scopes.apply(tag.slice(MODE_TAG_PREFIX.length), record, seqnum, timeMs);
+      if (floor > this.floor) {
+        this.floor = floor;
+      }
+    }
   }
 
   #applyKind(seqnum: SeqNum, record: NewRecord, timeMs: number, holder: Holder | undefined): void {
@@ -122,13 +203,22 @@ export class BookState {
         return;
       case RecordKind.invoke: {
         const caller = this.#unfinished(instanceOfStepTag(tags[0]));
-        const beginning = { caller, resultTags: NO_TAGS, notBeforeMs: 0, retained: false, readsFromFirst: true };
+        // The caller's first step may be this record.
+        const modeCursor = caller?.modeCursor || caller?.initialCursor || (record.initialCursor ?? NO_SEQNUM);
+        const beginning = { caller, resultTags: NO_TAGS, notBeforeMs: 0, retained: false, readsFromFirst: true, modeCursor };
         this.#begin(tags[1], seqnum, beginning, holder);
         return;
       }
       case RecordKind.spawn: {
         const notBeforeMs = f64At(decodeStep(record.data).payload, 0);
-        const beginning = { caller: undefined, resultTags: NO_TAGS, notBeforeMs, retained: true, readsFromFirst: false };
+        const beginning = {
+          caller: undefined,
+          resultTags: NO_TAGS,
+          notBeforeMs,
+          retained: true,
+          readsFromFirst: false,
+          modeCursor: NO_SEQNUM,
+        };
         this.#begin(tags[1], seqnum, beginning, holder);
         return;
       }
@@ -171,6 +261,12 @@ export class BookState {
       case RecordKind.abort:
         this.locks.endTransaction(instanceOfStepTag(tags[0]) as InstanceId);
         return;
+      case RecordKind.mode:
+        this.#applyMode(seqnum, record, timeMs);
+        return;
+      case RecordKind.migrated:
+        migrate(this, Buffer.from(record.data).toString(), seqnum, this.#records);
+        return;
       case RecordKind.gc:
         collect(this, decodeCollection(record.data), timeMs, this.#records);
     }
@@ -193,7 +289,14 @@ export class BookState {
 
   #beginRoot(seqnum: SeqNum, tags: readonly Tag[], notBeforeMs: number, holder: Holder | undefined): void {
     const resultTags = tags.filter(isResultTag);
-    const beginning = { caller: undefined, resultTags, notBeforeMs, retained: resultTags.length > 0, readsFromFirst: false };
+    const beginning = {
+      caller: undefined,
+      resultTags,
+      notBeforeMs,
+      retained: resultTags.length > 0,
+      readsFromFirst: false,
+      modeCursor: NO_SEQNUM,
+    };
     this.#begin(tags[0], seqnum, beginning, holder);
   }
 
@@ -238,6 +341,10 @@ export class BookState {
   #unfinished(id: InstanceId | undefined): Instance | undefined {
     return id === undefined ? undefined : this.instances.unfinished.get(id);
   }
+}
+
+function keyOf(object: Tag): string {
+  return object.slice(OBJECT_TAG_PREFIX.length);
 }
 
 export function isObjectTag(tag: Tag): boolean {

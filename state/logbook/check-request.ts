@@ -1,11 +1,11 @@
 /** Checks what a peer or a host module asks to append, before anything is decided or ordered. */
 import { NeapError } from "../errors.ts";
-import { type Tag, tag } from "../ids.ts";
+import { objectKey, type Tag, tag } from "../ids.ts";
 import { FRAME_MAX_BYTES } from "../journal/journal.ts";
 import { LOCK_TAG_PREFIX } from "../tags.ts";
 import { RecordKind } from "./kinds.ts";
 import { lockOf, unlockOf } from "./lock-record.ts";
-import type { AppendRequest, Condition, NewRecord } from "./logbook.ts";
+import type { AppendRequest, CellWrite, Condition, NewRecord } from "./logbook.ts";
 import { FRAME_MAX_RECORDS } from "./record-codec.ts";
 import { checkTrim } from "./trim.ts";
 
@@ -15,7 +15,7 @@ const MAX_BLOBS = 255;
 const MAX_CONDITIONS = 4_095;
 
 /** Kinds that only the shard itself appends. */
-const OWN_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.epoch, RecordKind.gc]);
+const OWN_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.epoch, RecordKind.gc, RecordKind.mode, RecordKind.migrated]);
 const LOCK_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.lock, RecordKind.unlock, RecordKind.lockBroken]);
 const APPENDABLE: ReadonlySet<RecordKind> = new Set(Object.values(RecordKind).filter((kind) => !OWN_KINDS.has(kind)));
 
@@ -49,7 +49,24 @@ export function tooLarge(sizeBytes: number): NeapError {
   return new NeapError("RECORD_TOO_LARGE", `the request has ${sizeBytes} bytes, a frame holds at most ${FRAME_MAX_BYTES}`);
 }
 
-function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): void {
+/** @throws BAD_RECORD, RECORD_TOO_LARGE, BAD_KEY, BAD_SEQNUM  as checkRequest */
+export function checkCellWrite({ key, version, kind, data, blobs, initialCursor }: CellWrite): void {
+  const { seqnum, role, counter } = version;
+  if (!isWholeFrom0(counter, 0xffff_ffff) || (role !== 0 && role !== 1)) {
+    throw new NeapError("BAD_RECORD", `version (${seqnum}, ${role}, ${counter}) must have role 0 or 1 and a counter below 2^32`);
+  }
+  checkNumber("version", seqnum);
+  checkRecord({ kind, tags: [], data, initialCursor, cell: { key, version: null }, ...(blobs !== undefined && { blobs }) });
+  if (data.byteLength > FRAME_MAX_BYTES) {
+    throw tooLarge(data.byteLength);
+  }
+}
+
+function isWholeFrom0(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
+}
+
+function checkRecord({ kind, tags, data, initialCursor, blobs, cell, place }: NewRecord): void {
   if (!APPENDABLE.has(kind)) {
     throw new NeapError("BAD_RECORD", `kind is ${kind}, which cannot be appended`);
   }
@@ -78,6 +95,23 @@ function checkRecord({ kind, tags, data, initialCursor, blobs }: NewRecord): voi
     for (const blob of blobs) {
       checkNumber("blob size", blob.sizeBytes);
     }
+  }
+  if (cell !== undefined || place !== undefined) {
+    checkPlaced(kind, cell?.key ?? place ?? "", tags);
+    if (cell !== undefined && cell.version !== null) {
+      throw new NeapError("BAD_RECORD", "a cell's version must be the record's own, writeCell takes others");
+    }
+  }
+}
+
+/** Of a record that changes a cell, or that the owner places. */
+function checkPlaced(kind: RecordKind, key: string, tags: readonly Tag[]): void {
+  if (kind !== RecordKind.write && kind !== RecordKind.delete) {
+    throw new NeapError("BAD_RECORD", `kind is ${kind}, only a write or a delete changes a cell`);
+  }
+  objectKey(key);
+  if (tags.length > MAX_TAGS - 1) {
+    throw new NeapError("BAD_RECORD", `tags holds ${tags.length}, must be at most ${MAX_TAGS - 1} with a cell`);
   }
 }
 
@@ -109,8 +143,10 @@ function checkConditions(when: readonly Condition[]): void {
     tag(condition.tag);
     if ("length" in condition) {
       checkNumber("length", condition.length);
-    } else {
+    } else if ("last" in condition) {
       checkNumber("last", condition.last);
+    } else {
+      checkNumber("newest", condition.newest);
     }
   }
 }

@@ -18,7 +18,7 @@ export function refusal(
   read: Read,
 ): Refusal | undefined {
   for (const condition of when) {
-    const refused = failed(book, condition, tail, read);
+    const refused = "newest" in condition ? changed(book, condition, tail, read) : failed(book, condition, tail, read);
     if (refused !== undefined) {
       return refused;
     }
@@ -41,7 +41,23 @@ export function refusal(
   return undefined;
 }
 
-function failed(book: BookState, condition: Condition, tail: SeqNum, read: Read): Refusal | undefined {
+/** The object's newest write is another one. */
+function changed(
+  book: BookState,
+  { tag, newest }: Extract<Condition, { newest: SeqNum }>,
+  tail: SeqNum,
+  read: Read,
+): Refusal | undefined {
+  const { seqnum } = book.newest(tag);
+  return seqnum === newest ? undefined : { kind: "conflict", tag, existing: existing(book, tag, seqnum, read), tail };
+}
+
+function failed(
+  book: BookState,
+  condition: Exclude<Condition, { newest: SeqNum }>,
+  tail: SeqNum,
+  read: Read,
+): Refusal | undefined {
   const { tag } = condition;
   const stream = book.streams.get(tag);
   if (stream?.closed) {

@@ -9,9 +9,10 @@
  * G3. The result of a keyed call is needed while it is retained, that of a child while the caller's stream is there. Key and call id
  *     go after twice the retention.
  * G4. What trims of guests hide goes when the floor has passed the trim's own record; length and last seqnum of the stream stay.
+ * G5. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it.
  */
 import type { SeqNum, Tag } from "../ids.ts";
-import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, stepTag } from "../tags.ts";
+import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag, stepTag } from "../tags.ts";
 import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
 import type { Instance } from "./instances.ts";
@@ -27,6 +28,7 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   }
   book.garbage = 0;
   collectVersions(book, records, drop);
+  collectCells(book, records, drop);
   book.trims.settle(book.floor, book.streams, drop);
   collectPassed(book, NAMES_TAG, drop);
   collectLocks(book, drop);
@@ -61,25 +63,57 @@ function expiredBefore(collection: Collection, timeMs: number): number {
 
 function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): void {
   const gone = new Set<string>();
-  for (const tag of book.superseded) {
-    const stream = book.streams.get(tag);
+  for (const object of book.superseded) {
+    const stream = book.streams.get(object);
     if (stream === undefined) {
-      book.superseded.delete(tag);
+      book.superseded.delete(object);
       continue;
     }
     stream.collectBefore(book.floor, drop);
     if (stream.kept > 1) {
       continue;
     }
-    if (records.kindOf(stream.last) !== RecordKind.delete) {
-      book.superseded.delete(tag);
+    const key = object.slice(OBJECT_TAG_PREFIX.length);
+    const isBehind = book.newest(object).home === "cell";
+    if (records.kindOf(stream.last) !== RecordKind.delete && !isBehind) {
+      book.superseded.delete(object);
     } else if (stream.last <= book.floor) {
-      book.superseded.delete(tag);
-      free(book, tag, drop);
-      gone.add(tag.slice(OBJECT_TAG_PREFIX.length));
+      book.superseded.delete(object);
+      free(book, object, drop);
+      if (!isBehind) {
+        removeCell(book, key, drop);
+        gone.add(key);
+      }
     }
   }
   book.names.remove(gone);
+}
+
+function collectCells(book: BookState, records: IndexedRecords, drop: Drop): void {
+  const gone = new Set<string>();
+  for (const key of book.cells.ending) {
+    const cell = book.cells.get(key);
+    const object = objectTag(key);
+    const { home } = book.newest(object);
+    const isDeleted = home === "cell" && cell !== undefined && records.kindOf(cell.entry) === RecordKind.delete;
+    if (home !== "versions" && !isDeleted) {
+      book.cells.ending.delete(key);
+    } else if (cell !== undefined && cell.entry <= book.floor && (home === "versions" || !book.streams.has(object))) {
+      removeCell(book, key, drop);
+      if (isDeleted) {
+        gone.add(key);
+      }
+    }
+  }
+  book.names.remove(gone);
+}
+
+function removeCell(book: BookState, key: string, drop: Drop): void {
+  const cell = book.cells.get(key);
+  if (cell !== undefined) {
+    drop(cell.entry);
+    book.cells.remove(key);
+  }
 }
 
 /**

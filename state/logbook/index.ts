@@ -1,4 +1,5 @@
 export { AUX_MAX_BYTES } from "./aux-cache.ts";
+export type { CellVersion } from "./cells.ts";
 export {
   type Checkpoint,
   type CheckpointStore,
@@ -19,14 +20,21 @@ export type {
   AppendRequest,
   AppendResult,
   BlobRefLike,
+  CellEntry,
+  CellOutcome,
+  CellRead,
+  CellWrite,
   Condition,
   HeldLock,
+  Home,
   ListedObject,
   LockRead,
   LogBook,
   LogRecord,
+  ModeAt,
   NewRecord,
   ReadResult,
+  ScopeView,
   Shard,
   ShardSource,
   StreamRead,
@@ -34,5 +42,7 @@ export type {
   Turn,
   UnfinishedInstance,
 } from "./logbook.ts";
+export { type ControllerOptions, DEFAULT_CONTROLLER_OPTIONS } from "./mode-controller.ts";
+export { DEFAULT_MODE, MODES, type Mode, scopeOf } from "./modes.ts";
 export { encodeTrim, type Trim, trimRecord } from "./trim.ts";
 export { WAIT_MAX_MS } from "./waits.ts";

@@ -35,6 +35,8 @@ export class Instance {
   readonly readsFromFirst: boolean;
   /** While the caller's step stream is there. */
   caller: Instance | undefined;
+  /** Where the modes of its scopes are looked up: 0 for its own initial cursor, of a synchronous child that of its root (F18). */
+  readonly modeCursor: SeqNum;
   readonly children: Instance[] = [];
   /** The key and call id that lead to its result. */
   readonly resultTags: readonly Tag[];
@@ -46,10 +48,15 @@ export class Instance {
   /** The session that runs it, or ran it when it ended. */
   holder: Holder | undefined = undefined;
 
-  constructor(id: InstanceId, first: SeqNum, { caller, resultTags, notBeforeMs, retained, readsFromFirst }: Beginning) {
+  constructor(
+    id: InstanceId,
+    first: SeqNum,
+    { caller, resultTags, notBeforeMs, retained, readsFromFirst, modeCursor }: Beginning,
+  ) {
     this.id = id;
     this.first = first;
     this.caller = caller;
+    this.modeCursor = modeCursor;
     this.resultTags = resultTags;
     this.notBeforeMs = notBeforeMs;
     this.retained = retained;
@@ -96,6 +103,7 @@ export interface Beginning {
   readonly notBeforeMs: number;
   readonly retained: boolean;
   readonly readsFromFirst: boolean;
+  readonly modeCursor: SeqNum;
 }
 
 export class Instances {

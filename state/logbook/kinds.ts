@@ -30,6 +30,19 @@ export const RecordKind = {
   trim: 16,
   /** A step: a guest looked at the log beyond its cursor; {at}. */
   observe: 17,
+  /** The first step of an instance that has only log-free writes so far: it carries the pins (F2). */
+  anchor: 20,
+  /** A read whose value is logged. */
+  read: 21,
+  /** A list whose entries are logged. */
+  listed: 22,
+  /** A symmetric write is about to change a cell, and has changed it. */
+  preWrite: 23,
+  postWrite: 24,
+  /** How a scope's objects are made exactly-once from here on. */
+  mode: 25,
+  /** A switch brings some objects of its scope to where the new mode looks for them. */
+  migrated: 26,
   /** Fixes the snapshot of a transaction: its own seqnum. */
   begin: 30,
   /** The last record of the request that holds all writes of a transaction. Releases the locks taken in it. */

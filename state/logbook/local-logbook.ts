@@ -1,6 +1,6 @@
 import { NeapError } from "../errors.ts";
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
-import { LOCK_TAG_PREFIX, lockTag, objectTag } from "../tags.ts";
+import { DEFAULT_MODE_TAG, LOCK_TAG_PREFIX, lockTag, MODES_TAG, modeTag, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
 import { checkAux } from "./aux-cache.ts";
 import type { BookState } from "./book-state.ts";
 import type { Holder } from "./instances.ts";
@@ -9,16 +9,24 @@ import type { Hold } from "./locks.ts";
 import type {
   AppendRequest,
   AppendResult,
+  CellOutcome,
+  CellRead,
+  CellWrite,
   HeldLock,
+  Home,
   ListedObject,
   LockRead,
   LogBook,
   LogRecord,
+  ModeAt,
   ReadResult,
   StreamRead,
   StreamTail,
   Turn,
 } from "./logbook.ts";
+import { DEFAULT_MODE, decodeMode } from "./modes.ts";
+import { mismatch } from "./placement.ts";
+import type { ScopeLoad } from "./scope-load.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
 import { firstFrom, firstPosition, goneUpTo, lastUpTo } from "./stream-reads.ts";
@@ -34,18 +42,22 @@ export interface LogBookSession extends Holder {
   check(): void;
 }
 
+const UNCHOSEN: ModeAt = { mode: null, to: null, defaultMode: DEFAULT_MODE, seqnum: NO_SEQNUM, modes: NO_SEQNUM };
+
 /** A LogBook in its owner's process: every answer is computed in the tick in which it is asked for. */
 export class LocalLogBook implements LogBook {
   readonly id: LogBookId;
   readonly #session: LogBookSession;
   readonly #index: ShardIndex;
   readonly #book: BookState;
+  readonly #load: ScopeLoad;
 
   constructor(id: LogBookId, session: LogBookSession) {
     this.id = id;
     this.#session = session;
     this.#index = session.index;
     this.#book = session.index.book(id);
+    this.#load = session.sequencer.load(this.#book);
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {
@@ -55,7 +67,14 @@ export class LocalLogBook implements LogBook {
 
   async readPrev(tag: Tag, max: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
     this.#session.check();
-    return this.#result(lastUpTo(this.#book, tag, seqNum(max), seqNum(at)));
+    const seqnum = lastUpTo(this.#book, tag, seqNum(max), seqNum(at));
+    if (tag.startsWith(OBJECT_TAG_PREFIX)) {
+      this.#load.read(tag, OBJECT_TAG_PREFIX.length);
+      if (this.#book.cells.size > 0) {
+        this.#checkVersions(tag, max);
+      }
+    }
+    return this.#result(seqnum);
   }
 
   async readNext(tag: Tag, min: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
@@ -138,13 +157,43 @@ export class LocalLogBook implements LogBook {
       if (objects.length >= limit) {
         return false;
       }
-      const seqnum = this.#book.streams.get(objectTag(key))?.atOrBefore(cursor) ?? NO_SEQNUM;
+      const { seqnum, home } = this.#placeAt(key, cursor);
       if (seqnum !== NO_SEQNUM && this.#index.kindOf(seqnum) === RecordKind.write) {
-        objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum });
+        objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum, home });
       }
       return true;
     });
     return { objects, tail: this.#index.tail };
+  }
+
+  async readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
+    this.#session.check();
+    if (initialCursor < this.#book.floor) {
+      throw new NeapError("TRIMMED", `initial cursor ${initialCursor} lies below the floor ${this.#book.floor}`);
+    }
+    this.#load.read(key, 0);
+    const { home, seqnum } = this.#book.newest(objectTag(key));
+    return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), home, tail: this.#index.tail };
+  }
+
+  async writeCell(write: CellWrite): Promise<CellOutcome> {
+    this.#session.check();
+    return this.#session.sequencer.writeCell(this.#book, write, this.#session);
+  }
+
+  async modeAt(scope: string, cursor: SeqNum): Promise<ModeAt> {
+    this.#session.check();
+    const at = (tag: Tag) => this.#book.streams.get(tag)?.atOrBefore(cursor) ?? NO_SEQNUM;
+    const modes = at(MODES_TAG);
+    if (modes === NO_SEQNUM) {
+      return UNCHOSEN;
+    }
+    const chosen = at(modeTag(scope));
+    const preset = at(DEFAULT_MODE_TAG);
+    const recordOf = (seqnum: SeqNum) => (seqnum === NO_SEQNUM ? null : decodeMode(this.#index.store.read(seqnum).data));
+    const { mode = null, to = null } = recordOf(chosen) ?? {};
+    const defaultMode = recordOf(preset)?.mode ?? DEFAULT_MODE;
+    return { mode, to, defaultMode, seqnum: Math.max(chosen, preset) as SeqNum, modes };
   }
 
   async tail(): Promise<SeqNum> {
@@ -156,6 +205,26 @@ export class LocalLogBook implements LogBook {
     this.#session.check();
     const end = await this.#session.sequencer.turns(this.#book).take(tag, this.#session);
     return { tail: this.#index.tail, end };
+  }
+
+  /** The object's newest write that a list at `cursor` shows. */
+  #placeAt(key: string, cursor: SeqNum): { readonly home: Home; readonly seqnum: SeqNum } {
+    const object = objectTag(key);
+    const newest = this.#book.newest(object);
+    const since = this.#book.cells.get(key)?.since ?? MAX_SEQNUM;
+    if (newest.home === "cell" && since <= cursor) {
+      return newest;
+    }
+    return { home: "versions", seqnum: this.#book.streams.get(object)?.atOrBefore(cursor) ?? NO_SEQNUM };
+  }
+
+  /** @throws PROTOCOL_MISMATCH when the object's newest write is in its cell, and was so at `max` */
+  #checkVersions(object: Tag, max: SeqNum): void {
+    const key = object.slice(OBJECT_TAG_PREFIX.length);
+    const cell = this.#book.cells.get(key);
+    if (cell !== undefined && cell.since <= max && this.#book.newest(object).home === "cell") {
+      throw mismatch(key, "cell");
+    }
   }
 
   async lock(name: string): Promise<LockRead> {
@@ -203,11 +272,12 @@ export class LocalLogBook implements LogBook {
 
   #result(seqnum: SeqNum): ReadResult {
     const { store, tail, aux } = this.#index;
+    const modes = this.#book.streams.get(MODES_TAG)?.last ?? NO_SEQNUM;
     if (seqnum === NO_SEQNUM) {
-      return { record: null, tail };
+      return { record: null, tail, modes };
     }
     const record = store.read(seqnum);
     const beside = aux.size === 0 ? undefined : aux.get(seqnum);
-    return beside === undefined ? { record, tail } : { record, tail, aux: beside };
+    return beside === undefined ? { record, tail, modes } : { record, tail, modes, aux: beside };
   }
 }

@@ -3,7 +3,10 @@ import type { InstanceId, LogBookId, SeqNum } from "../ids.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import type { Instance } from "./instances.ts";
 import { LocalLogBook, type LogBookSession } from "./local-logbook.ts";
-import type { LogBook, LogRecord, Shard, UnfinishedInstance } from "./logbook.ts";
+import type { LogBook, LogRecord, ScopeView, Shard, UnfinishedInstance } from "./logbook.ts";
+import type { ModeController } from "./mode-controller.ts";
+import type { ModeSwitches } from "./mode-switches.ts";
+import type { Mode } from "./modes.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
@@ -14,6 +17,8 @@ export interface SessionParts {
   readonly outbox: Outbox;
   readonly sequencer: Sequencer;
   readonly blobs: BlobStore;
+  readonly switches: ModeSwitches;
+  readonly controller: ModeController;
   readonly objectSizeBytes: (record: LogRecord) => number;
 }
 
@@ -26,16 +31,20 @@ export class LocalSession implements Shard, LogBookSession {
   readonly sequencer: Sequencer;
   readonly objectSizeBytes: (record: LogRecord) => number;
   readonly #outbox: Outbox;
+  readonly #switches: ModeSwitches;
+  readonly #controller: ModeController;
   readonly #end: () => void;
   #isOver = false;
 
-  constructor({ index, outbox, sequencer, blobs, objectSizeBytes }: SessionParts) {
+  constructor({ index, outbox, sequencer, blobs, switches, controller, objectSizeBytes }: SessionParts) {
     this.epoch = index.epoch;
     this.index = index;
     this.sequencer = sequencer;
     this.blobs = blobs;
     this.objectSizeBytes = objectSizeBytes;
     this.#outbox = outbox;
+    this.#switches = switches;
+    this.#controller = controller;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#end = resolve;
@@ -89,6 +98,22 @@ export class LocalSession implements Shard, LogBookSession {
     if (instance?.holder === this) {
       instance.holder = undefined;
     }
+  }
+
+  async scopes(book: LogBookId): Promise<readonly ScopeView[]> {
+    this.check();
+    const load = this.sequencer.load(this.index.book(book));
+    return this.#switches.view(book, load, (scope) => this.#controller.decision(scope));
+  }
+
+  async switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {
+    this.check();
+    return this.#switches.begin(book, scope, to, automatic);
+  }
+
+  async chooseDefault(book: LogBookId, mode: Mode): Promise<SeqNum> {
+    this.check();
+    return this.#switches.chooseDefault(book, mode);
   }
 
   async unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {

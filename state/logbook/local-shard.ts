@@ -19,7 +19,10 @@ import { encodeEpoch } from "./epoch.ts";
 import { isDue } from "./gc.ts";
 import { RecordKind } from "./kinds.ts";
 import { LocalSession, type SessionParts } from "./local-session.ts";
-import type { LogBook, LogRecord, Shard, ShardSource, UnfinishedInstance } from "./logbook.ts";
+import type { LogBook, LogRecord, ScopeView, Shard, ShardSource, UnfinishedInstance } from "./logbook.ts";
+import { type ControllerOptions, DEFAULT_CONTROLLER_OPTIONS, ModeController } from "./mode-controller.ts";
+import { ModeSwitches } from "./mode-switches.ts";
+import type { Mode } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
 import { Sequencer } from "./sequencer.ts";
 
@@ -50,6 +53,8 @@ export interface LocalShardOptions {
   readonly garbageMin: number;
   /** A checkpoint is made when so many bytes of the journal have become durable since the last. */
   readonly checkpointBytes: number;
+  /** How modes of scopes are chosen that may choose by themselves. */
+  readonly modes: ControllerOptions;
 }
 
 export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
@@ -59,6 +64,7 @@ export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   undurableMaxBytes: 32 * 1024 * 1024,
   garbageMin: 1_000,
   checkpointBytes: 64 * 1024 * 1024,
+  modes: DEFAULT_CONTROLLER_OPTIONS,
 };
 
 /**
@@ -81,8 +87,10 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   if (checkpointer !== undefined) {
     outbox.onDurable.push(() => checkpointer.consider());
   }
-  const sessions = { index, outbox, sequencer, blobs, objectSizeBytes: parts.objectSizeBytes };
-  return new LocalShard(journal, blobs, sessions, options, checkpointer);
+  const switches = new ModeSwitches({ index, outbox, sequencer, timers: parts.timers });
+  const controller = new ModeController({ ...parts, index, outbox, sequencer, switches, options: options.modes });
+  const shared = { index, outbox, sequencer, blobs, switches, controller, objectSizeBytes: parts.objectSizeBytes };
+  return new LocalShard(journal, blobs, shared, options, checkpointer);
 }
 
 /** The methods of Shard are those of the local host's own session. */
@@ -159,6 +167,18 @@ export class LocalShard implements Shard, ShardSource {
     return this.#own.release(book, instance);
   }
 
+  scopes(book: LogBookId): Promise<readonly ScopeView[]> {
+    return this.#own.scopes(book);
+  }
+
+  switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {
+    return this.#own.switchMode(book, scope, to, automatic);
+  }
+
+  chooseDefault(book: LogBookId, mode: Mode): Promise<SeqNum> {
+    return this.#own.chooseDefault(book, mode);
+  }
+
   unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {
     return this.#own.unfinished(book);
   }
@@ -216,7 +236,9 @@ export class LocalShard implements Shard, ShardSource {
   }
 
   async #close(): Promise<void> {
-    const { index, outbox, sequencer } = this.#parts;
+    const { index, outbox, sequencer, switches, controller } = this.#parts;
+    controller.stop();
+    switches.stop();
     sequencer.stop(new NeapError("OWNER_UNAVAILABLE", "the owner of the LogBook is stopping"));
     for (const session of this.#sessions) {
       await session.close();

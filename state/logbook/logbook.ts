@@ -2,7 +2,9 @@
 
 import type { InstanceId, LogBookId, SeqNum, Tag } from "../ids.ts";
 import type { BlobStore } from "../objects/blobs.ts";
+import type { CellVersion } from "./cells.ts";
 import type { RecordKind } from "./kinds.ts";
+import type { Mode } from "./modes.ts";
 
 export interface LogRecord {
   readonly seqnum: SeqNum;
@@ -26,6 +28,47 @@ export interface NewRecord {
   readonly initialCursor?: SeqNum | undefined;
   /** Blobs named by `data`; the owner refuses the append unless it holds them all (F6). */
   readonly blobs?: readonly BlobRefLike[] | undefined;
+  /** The record becomes the latest value of this cell, with a version of its own: its seqnum. Its kind is `write` or `delete`. */
+  readonly cell?: CellEntry;
+  /**
+   * An object's key, for a write or delete from outside of any function: the owner adds the object's tag, its cell, or both, as the
+   * scope's mode demands when the record is ordered.
+   */
+  readonly place?: string;
+}
+
+/** A cell's new value: `version` is null for the record's own seqnum, which is above every version there is. */
+export interface CellEntry {
+  readonly key: string;
+  readonly version: CellVersion | null;
+}
+
+/** A log-free write of a cell (F3): an entry of the journal without tag, condition or position. */
+export interface CellWrite {
+  readonly key: string;
+  readonly version: CellVersion;
+  readonly kind: typeof RecordKind.write | typeof RecordKind.delete;
+  readonly data: Uint8Array;
+  readonly blobs?: readonly BlobRefLike[];
+  /** Of the writer: below the floor it is refused, as the cell may have forgotten newer versions (F18). */
+  readonly initialCursor: SeqNum;
+}
+
+export type CellOutcome =
+  /** Ordered and applied, at this position of the journal. */
+  | { readonly kind: "written"; readonly seqnum: SeqNum }
+  /** The cell has this version or a newer one, at this position: the write counts as done right before that one. */
+  | { readonly kind: "superseded"; readonly seqnum: SeqNum }
+  | { readonly kind: "stale"; readonly floor: SeqNum };
+
+/** Where the newest write of an object is: in its stream, in its cell, or the same one in both. */
+export type Home = "none" | "versions" | "cell" | "both";
+
+/** `record` is the newest write or delete of the object; null when there is none. */
+export interface CellRead {
+  readonly record: LogRecord | null;
+  readonly home: Home;
+  readonly tail: SeqNum;
 }
 
 export interface BlobRefLike {
@@ -36,8 +79,12 @@ export interface BlobRefLike {
 /**
  * `length`: the stream has exactly this many records, so that the first record appended becomes its position `length`.
  * `last`: the stream's last record has this seqnum, 0 for "has none" (F14).
+ * `newest`: the newest write of the object of this tag, in its stream or its cell, has this seqnum; 0 for "there is none" (F14).
  */
-export type Condition = { readonly tag: Tag; readonly length: number } | { readonly tag: Tag; readonly last: SeqNum };
+export type Condition =
+  | { readonly tag: Tag; readonly length: number }
+  | { readonly tag: Tag; readonly last: SeqNum }
+  | { readonly tag: Tag; readonly newest: SeqNum };
 
 /** All records of one request are ordered one after the other, or none of them is. */
 export interface AppendRequest {
@@ -65,6 +112,8 @@ export type AppendResult =
 export interface ReadResult {
   readonly record: LogRecord | null;
   readonly tail: SeqNum;
+  /** Of the LogBook's last mode record; 0 when there is none. */
+  readonly modes: SeqNum;
   /** What `setAux` left beside the record, if it is still there. */
   readonly aux?: Uint8Array;
 }
@@ -93,6 +142,41 @@ export interface ListedObject {
   readonly key: string;
   readonly sizeBytes: number;
   readonly seqnum: SeqNum;
+  readonly home: Home;
+}
+
+/** What an administrator sees of a scope. */
+export interface ScopeView {
+  readonly scope: string;
+  /** Null if nobody has chosen one, or the first switch goes on. */
+  readonly mode: Mode | null;
+  /** The mode it is being switched to. */
+  readonly to: Mode | null;
+  /** The host chooses by itself. */
+  readonly automatic: boolean;
+  /** Of the switch that goes on; 0 when there is none. */
+  readonly begin: SeqNum;
+  /** Unfinished instances that the end of the switch waits for. */
+  readonly waitingFor: number;
+  /** What the host has last decided by itself, and why; null if it never looked. */
+  readonly decision: string | null;
+  /** Since the owner has opened the journal. */
+  readonly reads: number;
+  readonly writes: number;
+}
+
+/** The mode of a scope at a cursor. */
+export interface ModeAt {
+  /** Null if nobody had chosen one. */
+  readonly mode: Mode | null;
+  /** The mode it was being switched to. */
+  readonly to: Mode | null;
+  /** For scopes that nobody has chosen a mode for. */
+  readonly defaultMode: Mode;
+  /** Of the record that says so; 0 when there is none. */
+  readonly seqnum: SeqNum;
+  /** Of the last mode record of any scope at the cursor; 0 when there is none. */
+  readonly modes: SeqNum;
 }
 
 /**
@@ -108,6 +192,7 @@ export interface LogBook {
    *
    * @throws RECORD_TOO_LARGE, BAD_RECORD, BAD_TAG, BAD_SEQNUM  nothing was ordered
    * @throws BLOB_MISSING, DISK_FULL, TOO_MUCH_UNFLUSHED  nothing was ordered
+   * @throws PROTOCOL_MISMATCH  a write to versions of an object whose newest write is in its cell; nothing was ordered
    */
   append(request: AppendRequest): Promise<AppendResult>;
   /**
@@ -117,6 +202,7 @@ export interface LogBook {
    *   long as no collection's floor has passed it; MAX_SEQNUM for now
    * @throws TRIMMED  none is left at or before `max` and some may be gone. Of a guest's stream: `max` lies below a trim, or
    *   records were trimmed and none lives at or before `max` (F36). Of any other: some may have been collected, always so below the floor
+   * @throws PROTOCOL_MISMATCH when the tag is that of an object which has lived in its cell since before `max`
    */
   readPrev(tag: Tag, max: SeqNum, at?: SeqNum): Promise<ReadResult>;
   /**
@@ -154,6 +240,7 @@ export interface LogBook {
   readStream(tag: Tag, from: number): Promise<StreamRead>;
   /**
    * Objects that exist at `cursor`, ordered by the UTF-8 bytes of the key: those with the prefix and after `after`, at most `limit`.
+   * Those that live in cells have no past: they are there at every cursor since which they do.
    * @param cursor  MAX_SEQNUM for now
    * @throws TRIMMED when `cursor` lies below the floor
    */
@@ -163,6 +250,19 @@ export interface LogBook {
     cursor: SeqNum,
     limit: number,
   ): Promise<{ objects: readonly ListedObject[]; tail: SeqNum }>;
+  /**
+   * The newest write of an object, in its cell or in its stream.
+   * @param initialCursor  of the reader; MAX_SEQNUM for one outside of any function
+   * @throws TRIMMED when it lies below the floor: the reader's scope may have been switched since
+   */
+  readCell(key: string, initialCursor: SeqNum): Promise<CellRead>;
+  /**
+   * Makes the value the latest of its cell, unless that has the same version or a newer one.
+   * @throws as `append`; PROTOCOL_MISMATCH when the newest write of the object is in its stream
+   */
+  writeCell(write: CellWrite): Promise<CellOutcome>;
+  /** The mode of a scope at `cursor`; mode records are never collected. */
+  modeAt(scope: string, cursor: SeqNum): Promise<ModeAt>;
   /** The seqnum of the last applied record of the shard: the cursor of an instance that starts now (F29). */
   tail(): Promise<SeqNum>;
   /**
@@ -242,6 +342,17 @@ export interface Shard {
   claim(limit: number): Promise<readonly UnfinishedInstance[]>;
   /** Gives an instance back, so that `claim` hands it out again. */
   release(book: LogBookId, instance: InstanceId): Promise<void>;
+  /** The scopes of a book that have a chosen mode or were used since the owner began, in the order of their names. */
+  scopes(book: LogBookId): Promise<readonly ScopeView[]>;
+  /**
+   * Begins to switch a scope to another mode; the switch ends by itself, and no call waits for it. In that mode already, it only notes
+   * whether the host may choose from now on.
+   * @returns the position that says so
+   * @throws SWITCH_UNDER_WAY, DISK_FULL, BAD_KEY when no key can have such a scope
+   */
+  switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum>;
+  /** Chooses the mode of scopes that nobody chooses one for. @throws DISK_FULL */
+  chooseDefault(book: LogBookId, mode: Mode): Promise<SeqNum>;
   /** All unfinished instances of a book (parked ones too), for the administrator's view. */
   unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]>;
   close(): Promise<void>;

@@ -20,8 +20,8 @@ export class RecordChunk {
   addresses: Float64Array;
   sizes: Uint32Array;
   kinds: Uint8Array;
-  /** In how many streams the record is. */
-  holders: Uint8Array;
+  /** In how many streams the record is, and one more for a cell. */
+  holders: Uint16Array;
   /** The slots that have places, ascending; undefined: all. */
   #slots: Uint16Array | undefined;
 
@@ -30,7 +30,7 @@ export class RecordChunk {
     this.addresses = new Float64Array(places);
     this.sizes = new Uint32Array(places);
     this.kinds = new Uint8Array(places);
-    this.holders = new Uint8Array(places);
+    this.holders = new Uint16Array(places);
     this.#slots = slots;
   }
 

@@ -7,7 +7,8 @@
  *
  *   record   0  u32  size of the record in bytes, this field included
  *            4  u8   kind
- *            5  u8   flags: 1 same LogBook as the record before it in the frame, 2 initial cursor, 4 blobs, 8 conditions
+ *            5  u8   flags: 1 same LogBook as the record before it in the frame, 2 initial cursor, 4 blobs, 8 conditions, 16 cell,
+ *                    32 cell version
  *            6  u8   number of tags
  *            7  u8   bytes of the LogBook id; 0 with flag 1, and for the records of the shard itself
  *            8  f64  time in ms
@@ -16,7 +17,8 @@
  *           flag 2   f64 initial cursor
  *           flag 4   u8 count, then blobs: u8 length, name, f64 size in bytes
  *           flag 8   u16 count, then conditions: u8 index into the record's tags (255: u16 length, UTF-8 follow),
- *                    u8 what (0 length, 1 last), f64 value
+ *                    u8 what (0 length, 1 last, 2 newest), f64 value
+ *           flag 16  u16 length, UTF-8 key of the cell; with flag 32: f64 seqnum, u8 role, u32 counter
  *                    data, up to the end of the record
  *
  * All numbers are little-endian. The conditions of a request travel with its first record, so that replay can assert what the
@@ -25,8 +27,9 @@
 import { NeapError } from "../errors.ts";
 import { type BlobName, type LogBookId, NO_SEQNUM, quote, type SeqNum, type Tag } from "../ids.ts";
 import { FRAME_MAX_BYTES } from "../journal/journal.ts";
+import type { CellVersion } from "./cells.ts";
 import type { RecordKind } from "./kinds.ts";
-import type { BlobRefLike, Condition, NewRecord } from "./logbook.ts";
+import type { BlobRefLike, CellEntry, Condition, NewRecord } from "./logbook.ts";
 
 export const FRAME_HEADER_BYTES = 10;
 export const FRAME_MAX_RECORDS = 4_095;
@@ -36,6 +39,9 @@ const SAME_BOOK = 1;
 const HAS_CURSOR = 2;
 const HAS_BLOBS = 4;
 const HAS_CONDITIONS = 8;
+const HAS_CELL = 16;
+const HAS_CELL_VERSION = 32;
+const CELL_VERSION_BYTES = 13;
 const OTHER_TAG = 255;
 const NO_CONDITIONS: readonly Condition[] = [];
 
@@ -75,6 +81,9 @@ export class Frame {
     let bound = RECORD_HEADER_BYTES + 128 + 8 + 3 + record.data.byteLength;
     for (const tag of record.tags) {
       bound += 2 + tag.length * 3;
+    }
+    if (record.cell !== undefined) {
+      bound += 2 + record.cell.key.length * 3 + CELL_VERSION_BYTES;
     }
     return record.blobs === undefined ? bound : bound + record.blobs.length * 137;
   }
@@ -117,6 +126,10 @@ export class Frame {
     if (when.length > 0) {
       flags |= HAS_CONDITIONS;
       at = this.#conditions(when, record.tags, at);
+    }
+    if (record.cell !== undefined) {
+      flags |= record.cell.version === null ? HAS_CELL : HAS_CELL | HAS_CELL_VERSION;
+      at = this.#cell(record.cell, at);
     }
     this.#buffer.set(record.data, at);
     at += record.data.byteLength;
@@ -208,13 +221,40 @@ export class Frame {
       const index = tags.indexOf(condition.tag);
       this.#buffer[at] = index < 0 ? OTHER_TAG : index;
       at = index < 0 ? this.#sizedText(condition.tag, at + 1) : at + 1;
-      const isLength = "length" in condition;
-      this.#buffer[at] = isLength ? 0 : 1;
-      this.#view.setFloat64(at + 1, isLength ? condition.length : condition.last, true);
+      const [what, value] = conditionCode(condition);
+      this.#buffer[at] = what;
+      this.#view.setFloat64(at + 1, value, true);
       at += 9;
     }
     return at;
   }
+
+  #cell({ key, version }: CellEntry, start: number): number {
+    const at = this.#sizedText(key, start);
+    if (version === null) {
+      return at;
+    }
+    this.#view.setFloat64(at, version.seqnum, true);
+    this.#buffer[at + 8] = version.role;
+    this.#view.setUint32(at + 9, version.counter, true);
+    return at + CELL_VERSION_BYTES;
+  }
+}
+
+/** What a condition compares, as it is stored and sent: 0 length, 1 last, 2 newest; and with what. */
+export function conditionCode(condition: Condition): [what: 0 | 1 | 2, value: number] {
+  if ("length" in condition) {
+    return [0, condition.length];
+  }
+  return "last" in condition ? [1, condition.last] : [2, condition.newest];
+}
+
+/** The inverse of `conditionCode`. */
+export function conditionOf(tag: Tag, what: number, value: number): Condition {
+  if (what === 0) {
+    return { tag, length: value };
+  }
+  return what === 1 ? { tag, last: value as SeqNum } : { tag, newest: value as SeqNum };
 }
 
 /** Calls `visit` for each record of a frame, oldest first, with its seqnum and its offset. @throws RangeError when it is malformed */
@@ -273,11 +313,22 @@ export function readRecord(bytes: Buffer, book: LogBookId | "" = ""): StoredReco
     when = read.when;
     at = read.end;
   }
+  let cell: CellEntry | undefined;
+  if ((flags & HAS_CELL) !== 0) {
+    const end = at + 2 + bytes.readUInt16LE(at);
+    const key = bytes.toString("utf8", at + 2, end);
+    const hasVersion = (flags & HAS_CELL_VERSION) !== 0;
+    cell = { key, version: hasVersion ? readCellVersion(bytes, end) : null };
+    at = hasVersion ? end + CELL_VERSION_BYTES : end;
+  }
   if (at > sizeBytes) {
     throw new RangeError(`the head of a record of ${sizeBytes} bytes has ${at}`);
   }
   const head = { kind, book: own, timeMs, tags, blobs, when, sizeBytes, data: bytes.subarray(at, sizeBytes) };
-  return (flags & HAS_CURSOR) !== 0 ? { ...head, initialCursor } : head;
+  if (cell === undefined) {
+    return (flags & HAS_CURSOR) !== 0 ? { ...head, initialCursor } : head;
+  }
+  return (flags & HAS_CURSOR) !== 0 ? { ...head, initialCursor, cell } : { ...head, cell };
 }
 
 function readConditions(bytes: Buffer, start: number, tags: readonly Tag[]): { when: readonly Condition[]; end: number } {
@@ -296,8 +347,13 @@ function readConditions(bytes: Buffer, start: number, tags: readonly Tag[]): { w
       throw new RangeError(`a condition names tag ${index} of ${tags.length}`);
     }
     const value = bytes.readDoubleLE(at + 1);
-    when.push(bytes.readUInt8(at) === 0 ? { tag, length: value } : { tag, last: value as SeqNum });
+    when.push(conditionOf(tag, bytes.readUInt8(at), value));
     at += 9;
   }
   return { when, end: at };
+}
+
+function readCellVersion(bytes: Buffer, at: number): CellVersion {
+  const role = bytes.readUInt8(at + 8) === 0 ? 0 : 1;
+  return { seqnum: bytes.readDoubleLE(at) as SeqNum, role, counter: bytes.readUInt32LE(at + 9) };
 }

@@ -6,7 +6,7 @@
  *
  * R1. A record of a frame that is not durable is in memory; durable ones are kept while there is room, then read from the journal,
  *     and from the checkpoint when the journal has released them.
- * R2. A record is forgotten when its last stream has let go of it. 14 bytes per record; at most 60 for one that outlives those
+ * R2. A record is forgotten when its last stream or cell has let go of it. 15 bytes per record; at most 60 for one that outlives those
  *     beside it, and some hundred per chunk that has any.
  */
 import { invariant, NeapError } from "../errors.ts";
@@ -56,7 +56,7 @@ export class RecordStore {
   /**
    * Notes the next record. `address` is its offset in a frame of `keep` that the journal does not have yet, or its journal address.
    *
-   * @param holders  number of streams the record is in
+   * @param holders  number of streams and cells the record is in
    */
   add(seqnum: SeqNum, kind: RecordKind, address: number, sizeBytes: number, holders: number): void {
     const slot = seqnum % CHUNK_RECORDS;
@@ -82,7 +82,15 @@ export class RecordStore {
     return chunk.kinds[place] as RecordKind;
   }
 
-  /** One stream lets go of a record. Returns whether it was the last one. */
+  /** One more stream or cell has a record that some other holds. */
+  hold(seqnum: SeqNum): void {
+    const chunk = this.#chunk(seqnum);
+    const place = chunk.placeOf(seqnum % CHUNK_RECORDS);
+    invariant((chunk.holders[place] ?? 0) > 0, `record ${seqnum} was collected`);
+    chunk.holders[place] = (chunk.holders[place] ?? 0) + 1;
+  }
+
+  /** One stream or cell lets go of a record. Returns whether it was the last one. */
   drop(seqnum: SeqNum): boolean {
     const number = Math.floor(seqnum / CHUNK_RECORDS);
     const chunk = this.#chunk(seqnum);

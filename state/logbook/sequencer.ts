@@ -15,15 +15,19 @@ import type { SeqNum } from "../ids.ts";
 import { FRAME_MAX_BYTES, type Journal } from "../journal/journal.ts";
 import type { OwnedBlobs } from "../objects/blobs.ts";
 import type { Clock, Faults, Timers } from "../ports.ts";
+import { objectTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
-import { checkRequest, tooLarge } from "./check-request.ts";
+import { compareVersions } from "./cells.ts";
+import { checkCellWrite, checkRequest, tooLarge } from "./check-request.ts";
 import { refusal } from "./decide.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { AppendRequest, AppendResult, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import type { AppendRequest, AppendResult, CellOutcome, CellWrite, Condition, LogRecord, NewRecord } from "./logbook.ts";
 import { withNames } from "./names-tag.ts";
 import type { Outbox } from "./outbox.ts";
+import { placed } from "./placement.ts";
 import { Frame } from "./record-codec.ts";
+import { ScopeLoad } from "./scope-load.ts";
 import type { ShardIndex } from "./shard-index.ts";
 import { Turns } from "./turns.ts";
 import { Waits } from "./waits.ts";
@@ -39,6 +43,8 @@ const RESERVED: ReadonlySet<RecordKind> = new Set([
   RecordKind.cancel,
   RecordKind.pin,
   RecordKind.resume,
+  RecordKind.mode,
+  RecordKind.migrated,
 ]);
 const NO_CONDITIONS: readonly Condition[] = [];
 
@@ -59,6 +65,7 @@ export class Sequencer {
   readonly #undurableMaxBytes: number;
   readonly #turns = new Map<BookState, Turns>();
   readonly waits: Waits;
+  readonly #loads = new Map<BookState, ScopeLoad>();
   readonly #read: (seqnum: SeqNum) => LogRecord;
   readonly #kindOf: (seqnum: SeqNum) => RecordKind;
   /** Empty while there is room. */
@@ -100,14 +107,18 @@ export class Sequencer {
       : this.#admitted(book, request, holder);
   }
 
+  /** As LogBook.writeCell. */
+  async writeCell(book: BookState, write: CellWrite, holder: Holder): Promise<CellOutcome> {
+    checkCellWrite(write);
+    await this.#checkBlobs([write]);
+    return this.#hasRoom() ? this.#orderCell(book, write, holder) : this.#later(() => this.#orderCell(book, write, holder));
+  }
+
   #admitted(book: BookState, request: AppendRequest, holder: Holder): AppendResult | Promise<AppendResult> {
-    if (this.#stopped !== undefined) {
-      throw this.#stopped;
-    }
-    if (this.#outbox.undurableBytes >= this.#undurableMaxBytes) {
-      return this.#appendLater(book, request, holder);
-    }
-    return this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder);
+    const when = request.when ?? NO_CONDITIONS;
+    return this.#hasRoom()
+      ? this.#order(book, request.records, when, holder)
+      : this.#later(() => this.#order(book, request.records, when, holder));
   }
 
   /** Orders a record of the shard's own, of a LogBook or (null) of no one, without conditions. */
@@ -129,6 +140,15 @@ export class Sequencer {
       this.#turns.set(book, turns);
     }
     return turns;
+  }
+
+  load(book: BookState): ScopeLoad {
+    let load = this.#loads.get(book);
+    if (load === undefined) {
+      load = new ScopeLoad();
+      this.#loads.set(book, load);
+    }
+    return load;
   }
 
   /** Ends all turns and waits of a session. */
@@ -161,7 +181,7 @@ export class Sequencer {
     if (refused !== undefined) {
       return refused;
     }
-    const records = book === null ? asked : withNames(book, asked, this.#kindOf);
+    const records = book === null ? asked : withNames(book, placed(book, asked), this.#kindOf);
     let bound = Frame.conditionBoundBytes(when);
     for (const record of records) {
       bound += Frame.boundBytes(record);
@@ -178,6 +198,10 @@ export class Sequencer {
     }
     this.#outbox.gathered(frame.length - start);
     if (book !== null) {
+      const load = this.load(book);
+      for (const record of records) {
+        load.wrote(record);
+      }
       this.#endTurns(book, records);
     }
     if (book !== null && this.waits.size > 0) {
@@ -185,6 +209,22 @@ export class Sequencer {
     }
     this.#faults.at("append:after");
     return { kind: "appended", seqnum: this.#index.tail, timeMs };
+  }
+
+  /** A version that the cell is not below is not ordered: the write counts as done before the newer one (F3). */
+  #orderCell(book: BookState, write: CellWrite, holder: Holder): CellOutcome {
+    const { key, version, kind, data, blobs, initialCursor } = write;
+    if (initialCursor < book.floor) {
+      return { kind: "stale", floor: book.floor };
+    }
+    const cell = book.cells.get(key);
+    if (cell !== undefined && compareVersions(version, cell.version) <= 0) {
+      return { kind: "superseded", seqnum: cell.entry };
+    }
+    const entry: NewRecord = { kind, tags: [], data, cell: { key, version }, ...(blobs !== undefined && { blobs }) };
+    const result = this.#order(book, [entry], NO_CONDITIONS, holder);
+    invariant(result.kind === "appended", `a cell's entry was refused: ${result.kind}`);
+    return { kind: "written", seqnum: result.seqnum };
   }
 
   /** Adds all records to the frame, or none. @throws BAD_TAG, RECORD_TOO_LARGE, DISK_FULL */
@@ -219,7 +259,7 @@ export class Sequencer {
     }
   }
 
-  async #checkBlobs(records: readonly NewRecord[]): Promise<void> {
+  async #checkBlobs(records: readonly Pick<NewRecord, "blobs">[]): Promise<void> {
     for (const { name, sizeBytes } of records.flatMap(({ blobs = [] }) => blobs)) {
       const held = this.#blobs.known(name) ?? (await this.#blobs.size(name));
       if (held !== sizeBytes) {
@@ -229,11 +269,20 @@ export class Sequencer {
     }
   }
 
-  #appendLater(book: BookState, request: AppendRequest, holder: Holder): Promise<AppendResult> {
-    const { promise, resolve, reject } = Promise.withResolvers<AppendResult>();
+  /** Whether a request is decided now. */
+  #hasRoom(): boolean {
+    if (this.#stopped !== undefined) {
+      throw this.#stopped;
+    }
+    return this.#outbox.undurableBytes < this.#undurableMaxBytes;
+  }
+
+  /** Orders in its turn, once there is room. */
+  #later<T>(order: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
     const proceed = () => {
       try {
-        resolve(this.#order(book, request.records, request.when ?? NO_CONDITIONS, holder));
+        resolve(order());
       } catch (error) {
         reject(error);
       }
@@ -265,6 +314,9 @@ export class Sequencer {
     for (const record of records) {
       for (const tag of record.tags) {
         turns.appended(tag);
+      }
+      if (record.cell !== undefined) {
+        turns.appended(objectTag(record.cell.key));
       }
     }
     for (const tag of changed) {

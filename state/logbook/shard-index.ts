@@ -50,6 +50,10 @@ export class ShardIndex {
     return this.store.kindOf(seqnum);
   }
 
+  hold(seqnum: SeqNum): void {
+    this.store.hold(seqnum);
+  }
+
   drop(seqnum: SeqNum): void {
     if (this.store.drop(seqnum)) {
       this.blobs.drop(seqnum);
@@ -73,8 +77,9 @@ export class ShardIndex {
     holder: Holder | undefined,
   ): void {
     const seqnum = (this.tail + 1) as SeqNum;
-    this.store.add(seqnum, record.kind, address, sizeBytes, record.tags.length);
-    if (record.blobs !== undefined && record.blobs.length > 0 && record.tags.length > 0) {
+    const holders = record.cell === undefined ? record.tags.length : record.tags.length + 1;
+    this.store.add(seqnum, record.kind, address, sizeBytes, holders);
+    if (record.blobs !== undefined && record.blobs.length > 0 && holders > 0) {
       this.blobs.add(seqnum, record.blobs);
     }
     if (book !== null) {

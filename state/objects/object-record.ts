@@ -38,7 +38,11 @@ export function decodeObjectValue(record: LogRecord): ObjectValue | null {
   if (record.kind !== RecordKind.write) {
     return null;
   }
-  const { payload } = decodeStep(record.data);
+  return objectValueOf(decodeStep(record.data).payload);
+}
+
+/** The inverse of `encodeObjectValue`. */
+export function objectValueOf(payload: Uint8Array): ObjectValue {
   const rest = payload.subarray(PAYLOAD_HEADER_BYTES);
   if (payload[0] === 0) {
     return { kind: "inline", bytes: rest };

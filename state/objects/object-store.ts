@@ -5,7 +5,6 @@ import { type LogBookId, MAX_SEQNUM, objectKey, type SeqNum } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { ListedObject, LogBook, NewRecord, Shard, ShardSource } from "../logbook/logbook.ts";
 import { encodeStep, NO_FINGERPRINT } from "../logbook/step-record.ts";
-import { objectTag } from "../tags.ts";
 import { decodeObjectValue, encodeObjectValue, INLINE_MAX_BYTES, type ObjectValue, objectSize } from "./object-record.ts";
 import { blobPieces, receive } from "./receive.ts";
 
@@ -45,7 +44,8 @@ export class ObjectStore {
     const value: ObjectValue = await receive(shard.blobs, limited(body, maxBytes), INLINE_MAX_BYTES);
     const seqnum = await this.#append(shard, tenant, {
       kind: RecordKind.write,
-      tags: [objectTag(key)],
+      tags: [],
+      place: key,
       data: encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue(value)),
       ...(value.kind === "blob" && { blobs: [value.ref] }),
     });
@@ -56,7 +56,7 @@ export class ObjectStore {
   async get(tenant: LogBookId, key: string): Promise<StoredObject | null> {
     objectKey(key);
     const shard = await this.#shard();
-    const { record } = await shard.book(tenant).readPrev(objectTag(key), MAX_SEQNUM);
+    const { record } = await shard.book(tenant).readCell(key, MAX_SEQNUM);
     if (record === null) {
       return null;
     }
@@ -71,7 +71,7 @@ export class ObjectStore {
       return false;
     }
     const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
-    await this.#append(await this.#shard(), tenant, { kind: RecordKind.delete, tags: [objectTag(key)], data });
+    await this.#append(await this.#shard(), tenant, { kind: RecordKind.delete, tags: [], place: key, data });
     return true;
   }
 

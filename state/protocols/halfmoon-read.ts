@@ -7,28 +7,30 @@
  */
 import type { SeqNum, Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { ListedObject, Turn } from "../logbook/logbook.ts";
+import type { ListedObject } from "../logbook/logbook.ts";
 import { fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { encodeObjectValue, type ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import { ObjectVersions } from "./object-versions.ts";
-import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import type { ObjectRead, UpdateOutcome, VersionedObjects } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
+import { ObjectTurns } from "./turns.ts";
 
 const EMPTY = new Uint8Array(0);
 
-export class HalfmoonRead implements ObjectProtocol {
+export class HalfmoonRead implements VersionedObjects {
   readonly #steps: StepStream;
   readonly #versions: ObjectVersions;
-  readonly #turns = new Map<Tag, Turn>();
+  readonly #turns: ObjectTurns;
   /** Of the object asked for last: an update follows a read, and the engine need not hash its tag again. */
   #key = "";
   #tag: Tag | null = null;
 
-  constructor(steps: StepStream, blobs: BlobStore) {
+  constructor(steps: StepStream, blobs: BlobStore, turns = new ObjectTurns(steps)) {
     this.#steps = steps;
     this.#versions = new ObjectVersions(steps, blobs);
+    this.#turns = turns;
   }
 
   read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
@@ -36,13 +38,8 @@ export class HalfmoonRead implements ObjectProtocol {
   }
 
   async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    const tag = this.#tagOf(key);
-    if (!this.#steps.replaying && !this.#turns.has(tag)) {
-      const turn = await this.#steps.book.turn(tag);
-      this.#turns.set(tag, turn);
-      this.#steps.refresh(turn.tail);
-    }
-    return await this.read(key, 0, maxBytes);
+    await this.#turns.take(key);
+    return this.read(key, 0, maxBytes);
   }
 
   async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
@@ -68,10 +65,10 @@ export class HalfmoonRead implements ObjectProtocol {
     });
     const { kind, timeMs } = done.record;
     if (kind === RecordKind.conflict) {
-      this.#afterConflict(tag, readAt);
+      this.#turns.afterConflict(key, readAt);
       return { kind: "conflict", timeMs };
     }
-    this.#endTurn(tag);
+    this.#turns.end(key);
     return { kind: "applied", timeMs };
   }
 
@@ -88,10 +85,10 @@ export class HalfmoonRead implements ObjectProtocol {
     return this.#versions.list(prefix, after, this.#steps.cursor, limit);
   }
 
+  async mustKeepVersions(): Promise<void> {}
+
   close(): void {
-    for (const tag of this.#turns.keys()) {
-      this.#endTurn(tag);
-    }
+    this.#turns.endAll();
   }
 
   #tagOf(key: string): Tag {
@@ -100,18 +97,5 @@ export class HalfmoonRead implements ObjectProtocol {
       this.#tag = objectTag(key);
     }
     return this.#tag;
-  }
-
-  /** A change since the turn began has ended it: queue again. With a read from before it, the turn goes on: read again. */
-  #afterConflict(tag: Tag, readAt: SeqNum): void {
-    const turn = this.#turns.get(tag);
-    if (turn !== undefined && readAt >= turn.tail) {
-      this.#endTurn(tag);
-    }
-  }
-
-  #endTurn(tag: Tag): void {
-    this.#turns.get(tag)?.end();
-    this.#turns.delete(tag);
   }
 }

@@ -9,6 +9,9 @@ export {
 } from "./guest-log.ts";
 export { HalfmoonRead } from "./halfmoon-read.ts";
 export { ObjectVersions, readVersion } from "./object-versions.ts";
-export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome } from "./protocol.ts";
+export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome, VersionedObjects } from "./protocol.ts";
 export { decodeReads, encodeReads, type MadeRead, type PinnedRead, type ReadQuery } from "./read-log.ts";
+export { ScopeChoices } from "./scope-choices.ts";
+export { type ProtocolChoice, ScopedObjects } from "./scoped-objects.ts";
+export { bytesOf } from "./slice.ts";
 export { type Origin, type Step, type StepDone, type StepRefusal, StepStream, type StepStreamState } from "./step-stream.ts";

@@ -1,24 +1,23 @@
 /** Log-free reads: the objects as they were at a cursor, which is the same in every replay. */
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import type { ListedObject, LogBook } from "../logbook/logbook.ts";
+import { mismatch } from "../logbook/placement.ts";
 import type { BlobStore } from "../objects/blobs.ts";
-import { decodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { decodeObjectValue } from "../objects/object-record.ts";
 import type { ObjectRead } from "./protocol.ts";
-import type { ReadVersion } from "./read-log.ts";
+import { type Found, sliceOf } from "./slice.ts";
 import type { StepStream } from "./step-stream.ts";
 
-const EMPTY = new Uint8Array(0);
-
-interface Version extends ReadVersion {
+interface Version extends Found {
   readonly tag: Tag;
   readonly cursor: SeqNum;
 }
 
 /** The version of an object at a cursor. @throws TRIMMED when it may have been collected */
-export async function readVersion(book: LogBook, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
+export async function readVersion(book: LogBook, tag: Tag, cursor: SeqNum): Promise<Found> {
   const { record } = await book.readPrev(tag, cursor);
   return {
-    seqnum: record?.seqnum ?? NO_SEQNUM,
+    version: record?.seqnum ?? NO_SEQNUM,
     timeMs: record?.timeMs ?? 0,
     value: record === null ? null : decodeObjectValue(record),
   };
@@ -37,16 +36,7 @@ export class ObjectVersions {
 
   /** As ObjectProtocol.read, at `cursor`. @throws TRIMMED when it lies below the floor */
   async read(key: string, tag: Tag, cursor: SeqNum, offset: number, maxBytes: number): Promise<ObjectRead> {
-    const { value, seqnum, timeMs } = await this.#version(key, tag, cursor);
-    return value === null
-      ? { kind: "absent", version: seqnum, timeMs }
-      : {
-          kind: "found",
-          sizeBytes: objectSize(value),
-          version: seqnum,
-          timeMs,
-          bytes: await this.slice(value, offset, maxBytes),
-        };
+    return sliceOf(await this.#version(key, tag, cursor), this.#blobs, offset, maxBytes);
   }
 
   /** As ObjectProtocol.list, at `cursor`. @throws TRIMMED when it lies below the floor */
@@ -60,16 +50,11 @@ export class ObjectVersions {
     this.#steps.read({ kind: "list", prefix, after, limit }, cursor);
     // A list consults every create and delete up to the cursor, those that hid an object too (F8).
     this.#steps.consulted(cursor);
-    return objects;
-  }
-
-  async slice(value: ObjectValue, offset: number, maxBytes: number): Promise<Uint8Array> {
-    if (maxBytes === 0 || offset >= objectSize(value)) {
-      return EMPTY;
+    const elsewhere = objects.find(({ home }) => home === "cell");
+    if (elsewhere !== undefined) {
+      throw mismatch(elsewhere.key, "cell");
     }
-    return value.kind === "inline"
-      ? value.bytes.subarray(offset, offset + maxBytes)
-      : this.#blobs.read(value.ref.name, offset, maxBytes);
+    return objects;
   }
 
   async #version(key: string, tag: Tag, cursor: SeqNum): Promise<Version> {
@@ -78,16 +63,15 @@ export class ObjectVersions {
     if (found !== null && found.tag === tag && found.cursor === cursor) {
       return found;
     }
-    const { seqnum, timeMs, value } = this.#steps.reads.version(key, cursor) ?? (await this.#lookUp(key, tag, cursor));
-    const version: Version = { tag, cursor, seqnum, timeMs, value };
-    this.#found = version;
-    return version;
+    const { version, timeMs, value } = this.#steps.reads.version(key, cursor) ?? (await this.#lookUp(key, tag, cursor));
+    this.#found = { tag, cursor, version, timeMs, value };
+    return this.#found;
   }
 
-  async #lookUp(key: string, tag: Tag, cursor: SeqNum): Promise<ReadVersion> {
-    const version = await readVersion(this.#steps.book, tag, cursor);
-    this.#steps.consulted(version.seqnum);
+  async #lookUp(key: string, tag: Tag, cursor: SeqNum): Promise<Found> {
+    const read = await readVersion(this.#steps.book, tag, cursor);
+    this.#steps.consulted(read.version);
     this.#steps.read({ kind: "version", key }, cursor);
-    return version;
+    return read;
   }
 }

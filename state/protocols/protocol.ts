@@ -16,6 +16,12 @@ export interface ObjectSlice {
   readonly timeMs: number;
 }
 
+/** Objects some of which are kept as versions, which can be read at any cursor. */
+export interface VersionedObjects extends ObjectProtocol {
+  /** @throws PROTOCOL_MISMATCH unless the object's scope keeps versions */
+  mustKeepVersions(key: string): Promise<void>;
+}
+
 /** The answer of an update. */
 export type UpdateOutcome =
   | { readonly kind: "applied"; readonly timeMs: number }

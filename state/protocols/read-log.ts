@@ -11,6 +11,7 @@ import { ByteReader, ByteWriter } from "../bytes.ts";
 import { type BlobName, type SeqNum, seqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
 import type { ObjectValue } from "../objects/object-record.ts";
+import type { Found } from "./slice.ts";
 
 /** What was asked, at a cursor. Together they name the answer, which is the same in every replay. */
 export type ReadQuery =
@@ -19,16 +20,9 @@ export type ReadQuery =
   /** A function that was not there; one that was stays for ever. */
   | { readonly kind: "noFunction"; readonly name: string };
 
-export interface ReadVersion {
-  readonly seqnum: SeqNum;
-  readonly timeMs: number;
-  /** null: absent or deleted. */
-  readonly value: ObjectValue | null;
-}
-
 /** A read as a PIN holds it. */
 export type PinnedRead =
-  | { readonly kind: "version"; readonly cursor: SeqNum; readonly key: string; readonly version: ReadVersion }
+  | { readonly kind: "version"; readonly cursor: SeqNum; readonly key: string; readonly version: Found }
   | {
       readonly kind: "list";
       readonly cursor: SeqNum;
@@ -67,7 +61,7 @@ export class ReadLog {
     }
   }
 
-  version(key: string, cursor: SeqNum): ReadVersion | undefined {
+  version(key: string, cursor: SeqNum): Found | undefined {
     const read = this.#find({ kind: "version", key }, cursor);
     return read?.kind === "version" ? read.version : undefined;
   }
@@ -123,8 +117,8 @@ export function encodeReads(reads: readonly PinnedRead[]): Uint8Array {
   for (const read of reads) {
     switch (read.kind) {
       case "version": {
-        const { seqnum, timeMs, value } = read.version;
-        w.u8(VERSION).f64(read.cursor).text(read.key).f64(seqnum).f64(timeMs);
+        const { version, timeMs, value } = read.version;
+        w.u8(VERSION).f64(read.cursor).text(read.key).f64(version).f64(timeMs);
         writeValue(w, value);
         break;
       }
@@ -150,7 +144,7 @@ export function decodeReads(bytes: Uint8Array): PinnedRead[] {
     switch (kind) {
       case VERSION: {
         const key = r.text();
-        reads.push({ kind: "version", cursor, key, version: { seqnum: seqNum(r.f64()), timeMs: r.f64(), value: readValue(r) } });
+        reads.push({ kind: "version", cursor, key, version: { version: seqNum(r.f64()), timeMs: r.f64(), value: readValue(r) } });
         break;
       }
       case LIST: {
@@ -159,6 +153,8 @@ export function decodeReads(bytes: Uint8Array): PinnedRead[] {
           key: r.text(),
           sizeBytes: r.f64(),
           seqnum: seqNum(r.f64()),
+          // A log-free list that met a cell has failed.
+          home: "versions" as const,
         }));
         reads.push({ kind: "list", cursor, prefix, after, limit, objects });
         break;

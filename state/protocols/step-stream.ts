@@ -14,9 +14,12 @@
  * S6. A RESUME takes a position and is nobody's operation: the cursor moves to it as soon as the step before it is behind (F25). An
  *     attempt that meets one which was not there when it began restarts.
  * S7. `dependency` is the highest seqnum of everything written or consulted: nothing leaves the platform before it is durable (F8).
+ * S8. A log-free write has a version that no other write has, and the same one in every attempt: the cursor, and its number since the
+ *     cursor has moved (F2).
  */
 import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import type { CellVersion } from "../logbook/cells.ts";
 import { endsInstance, RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
 import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } from "../logbook/step-record.ts";
@@ -31,7 +34,12 @@ export type Origin =
   /** INIT is logged and no step is, as far as this attempt knows: the first step carries `pins`. */
   | { readonly kind: "initialised"; readonly pins: Pins }
   /** A step is logged, or the pins follow from the first record itself (a child's Invoke). */
-  | { readonly kind: "pinned"; readonly pins: Pins };
+  | {
+      readonly kind: "pinned";
+      readonly pins: Pins;
+      /** The first record is its caller's step as well, so that log-free writes of both may have one cursor. */
+      readonly isChild?: boolean;
+    };
 
 export interface Step {
   readonly kind: RecordKind;
@@ -51,6 +59,8 @@ export interface Step {
   readonly refused?: (refusal: StepRefusal) => Uint8Array;
   /** Ordered with the step and before it, or not at all: records that are no steps. */
   readonly before?: readonly NewRecord[];
+  /** The key of the cell whose latest value the step's record becomes. */
+  readonly cell?: string;
 }
 
 /** Why a step that was otherwise at the right position was not appended: `tag` is one of its conditions or tags. */
@@ -72,8 +82,12 @@ export interface StepStreamState {
   readonly cursor: SeqNum;
   readonly dependency: SeqNum;
   readonly touched: boolean;
+  readonly isChild: boolean;
+  /** Log-free writes since the cursor has moved. */
+  readonly writes: number;
 }
 
+const EMPTY = new Uint8Array(0);
 const NO_CONDITIONS: readonly Condition[] = [];
 
 /** Refusals of an append that say that nothing was ordered; after any other error nobody knows. */
@@ -86,6 +100,7 @@ const NOTHING_ORDERED: ReadonlySet<string> = new Set([
   "BLOB_MISSING",
   "DISK_FULL",
   "TOO_MUCH_UNFLUSHED",
+  "PROTOCOL_MISMATCH",
 ]);
 
 export class StepStream {
@@ -101,6 +116,8 @@ export class StepStream {
   #cursor: SeqNum;
   #dependency: SeqNum = NO_SEQNUM;
   #touched = false;
+  readonly #isChild: boolean;
+  #writes = 0;
   /** An append is on its way: whether it is in the log is not known yet. */
   #appending = false;
   /** An append was not answered, or a part that went on with this stream was lost: what they logged is not known. */
@@ -118,6 +135,7 @@ export class StepStream {
     this.#loaded = loaded;
     this.#loadedFrom = loadedFrom;
     this.#cursor = origin.pins.initialCursor;
+    this.#isChild = origin.kind === "pinned" && origin.isChild === true;
     for (const record of loaded) {
       this.consulted(record.seqnum);
     }
@@ -136,6 +154,7 @@ export class StepStream {
     stream.#position = state.position;
     stream.#cursor = state.cursor;
     stream.#touched = state.touched;
+    stream.#writes = state.writes;
     stream.consulted(state.dependency);
     return stream;
   }
@@ -184,6 +203,8 @@ export class StepStream {
       cursor: this.#cursor,
       dependency: this.#dependency,
       touched: this.#touched,
+      isChild: this.#isChild,
+      writes: this.#writes,
     };
   }
 
@@ -197,6 +218,7 @@ export class StepStream {
     this.#position = state.position;
     this.#cursor = state.cursor;
     this.#touched = state.touched;
+    this.#writes = state.writes;
     this.consulted(state.dependency);
   }
 
@@ -246,9 +268,25 @@ export class StepStream {
   join(done: SeqNum): void {
     this.#check();
     this.consulted(done);
-    if (done > this.#cursor) {
-      this.#cursor = done;
+    this.#raise(done);
+  }
+
+  /**
+   * Makes sure that the cursor is a record of the instance's own, so that no other instance has the same log-free write (F2): logs
+   * the pins, unless a step has. A child begins with its Invoke record, which is nobody else's but its caller's.
+   */
+  async anchor(): Promise<void> {
+    if (this.#position === 1 && !this.#isChild) {
+      await this.step({ kind: RecordKind.anchor, fingerprint: NO_FINGERPRINT, payload: EMPTY });
     }
+  }
+
+  /** The version of the next log-free write (F2): above those of all writes this instance has made or, by joins, may have seen. */
+  nextVersion(): CellVersion {
+    this.#check();
+    this.#writes += 1;
+    const role = this.#isChild && this.#cursor === this.#origin.pins.initialCursor ? 1 : 0;
+    return { seqnum: this.#cursor, role, counter: this.#writes };
   }
 
   /**
@@ -306,6 +344,7 @@ export class StepStream {
       data: encodeStep({ fingerprint: step.fingerprint, pins }, step.payload),
       initialCursor: pins?.initialCursor,
       blobs: step.blobs,
+      ...(step.cell !== undefined && { cell: { key: step.cell, version: null } }),
     };
     const unlogged = origin.kind === "unlogged";
     const records = unlogged ? [origin.init(), record] : [record];
@@ -412,8 +451,13 @@ export class StepStream {
   #moveTo(seqnum: SeqNum): void {
     this.#position += 1;
     this.consulted(seqnum);
+    this.#raise(seqnum);
+  }
+
+  #raise(seqnum: SeqNum): void {
     if (seqnum > this.#cursor) {
       this.#cursor = seqnum;
+      this.#writes = 0;
     }
     this.#passResumes();
   }

@@ -1,9 +1,22 @@
 /** Records, conditions and outcomes as they cross, and back. What comes back is checked by the ids' own constructors. */
 import { NeapError } from "../errors.ts";
-import { type BlobName, type InstanceId, isName, logBookId, quote, seqNum, TAG_MAX_BYTES, type Tag, tag } from "../ids.ts";
+import {
+  type BlobName,
+  type InstanceId,
+  isName,
+  logBookId,
+  objectKey,
+  quote,
+  seqNum,
+  TAG_MAX_BYTES,
+  type Tag,
+  tag,
+} from "../ids.ts";
 import type {
   AppendRequest,
   AppendResult,
+  BlobRefLike,
+  CellWrite,
   Condition,
   HeldLock,
   LogRecord,
@@ -11,8 +24,10 @@ import type {
   ReadResult,
   UnfinishedInstance,
 } from "../logbook/logbook.ts";
+import { conditionCode, conditionOf } from "../logbook/record-codec.ts";
 import type {
   WireAppendResult,
+  WireCellWrite,
   WireCondition,
   WireHeldLock,
   WireNewRecord,
@@ -37,27 +52,51 @@ export function appendFromWire(records: WireNewRecord[], when: WireCondition[]):
   return { records: records.map(newRecordFromWire), when: when.map(conditionFromWire) };
 }
 
-function newRecordToWire({ kind, tags, data, initialCursor, blobs }: NewRecord): WireNewRecord {
+function newRecordToWire({ kind, tags, data, initialCursor, blobs, cell, place }: NewRecord): WireNewRecord {
   const wireBlobs = blobs === undefined ? [] : blobs.map(({ name, sizeBytes }): [string, number] => [name, sizeBytes]);
-  return [kind, tags.map(tagToWire), asBuffer(data), initialCursor ?? null, wireBlobs];
+  const [cellKey, placeKey] = [cell === undefined ? null : keyToWire(cell.key), place === undefined ? null : keyToWire(place)];
+  return [kind, tags.map(tagToWire), asBuffer(data), initialCursor ?? null, wireBlobs, cellKey, placeKey];
 }
 
-function newRecordFromWire([kind, tags, data, initialCursor, blobs]: WireNewRecord): NewRecord {
+function newRecordFromWire([kind, tags, data, initialCursor, blobs, cell, place]: WireNewRecord): NewRecord {
   return {
     kind,
     tags: tags.map(tag),
     data: plainBytes(data),
     ...(initialCursor !== null && { initialCursor: seqNum(initialCursor) }),
-    ...(blobs.length > 0 && { blobs: blobs.map(([name, sizeBytes]) => ({ name: blobName(name), sizeBytes })) }),
+    ...(blobs.length > 0 && { blobs: blobsFromWire(blobs) }),
+    ...(cell !== null && { cell: { key: objectKey(cell), version: null } }),
+    ...(place !== null && { place: objectKey(place) }),
+  };
+}
+
+function blobsFromWire(blobs: readonly [string, number][]): BlobRefLike[] {
+  return blobs.map(([name, sizeBytes]) => ({ name: blobName(name), sizeBytes }));
+}
+
+export function cellWriteToWire({ key, version, kind, data, blobs, initialCursor }: CellWrite): WireCellWrite {
+  const { seqnum, role, counter } = version;
+  const wireBlobs = (blobs ?? []).map(({ name, sizeBytes }): [string, number] => [name, sizeBytes]);
+  return [keyToWire(key), [seqnum, role, counter], kind, asBuffer(data), wireBlobs, initialCursor];
+}
+
+export function cellWriteFromWire([key, [seqnum, role, counter], kind, data, blobs, cursor]: WireCellWrite): CellWrite {
+  return {
+    key: objectKey(key),
+    version: { seqnum: seqNum(seqnum), role, counter },
+    kind,
+    data: plainBytes(data),
+    ...(blobs.length > 0 && { blobs: blobsFromWire(blobs) }),
+    initialCursor: seqNum(cursor),
   };
 }
 
 function conditionToWire(condition: Condition): WireCondition {
-  return "length" in condition ? [tagToWire(condition.tag), 0, condition.length] : [tagToWire(condition.tag), 1, condition.last];
+  return [tagToWire(condition.tag), ...conditionCode(condition)];
 }
 
 function conditionFromWire([name, what, value]: WireCondition): Condition {
-  return what === 0 ? { tag: tag(name), length: value } : { tag: tag(name), last: seqNum(value) };
+  return conditionOf(tag(name), what, what === 0 ? value : seqNum(value));
 }
 
 export function resultToWire(result: AppendResult): WireAppendResult {
@@ -90,14 +129,15 @@ export function resultFromWire(result: WireAppendResult): AppendResult {
   }
 }
 
-export function readToWire({ record, tail, aux }: ReadResult): WireReadResult {
-  return [orNone(record), tail, aux === undefined ? null : asBuffer(aux)];
+export function readToWire({ record, tail, modes, aux }: ReadResult): WireReadResult {
+  return [orNone(record), tail, modes, aux === undefined ? null : asBuffer(aux)];
 }
 
-export function readFromWire([record, tail, aux]: WireReadResult): ReadResult {
+export function readFromWire([record, tail, modes, aux]: WireReadResult): ReadResult {
   return {
     record: record === null ? null : recordFromWire(record),
     tail: seqNum(tail),
+    modes: seqNum(modes),
     ...(aux !== null && { aux: plainBytes(aux) }),
   };
 }

@@ -3,19 +3,25 @@ import { checkAux } from "../logbook/aux-cache.ts";
 import type {
   AppendRequest,
   AppendResult,
+  CellOutcome,
+  CellRead,
+  CellWrite,
   HeldLock,
   ListedObject,
   LockRead,
   LogBook,
   LogRecord,
+  ModeAt,
   ReadResult,
   StreamRead,
   StreamTail,
   Turn,
 } from "../logbook/logbook.ts";
+import type { KnownModes } from "./known-modes.ts";
 import {
   appendToWire,
   asBuffer,
+  cellWriteToWire,
   heldLockFromWire,
   keyToWire,
   readFromWire,
@@ -33,10 +39,12 @@ import * as methods from "./shard-methods.ts";
 export class RemoteLogBook implements LogBook {
   readonly id: LogBookId;
   readonly #shard: RemoteShard;
+  readonly #modes: KnownModes;
 
   constructor(id: LogBookId, shard: RemoteShard) {
     this.id = id;
     this.#shard = shard;
+    this.#modes = shard.modes(id);
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {
@@ -45,7 +53,9 @@ export class RemoteLogBook implements LogBook {
   }
 
   async readPrev(tag: Tag, max: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
-    return readFromWire(await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max, at]));
+    const read = readFromWire(await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max, at]));
+    this.#modes.learn(read.tail, read.modes);
+    return read;
   }
 
   async readNext(tag: Tag, min: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
@@ -105,13 +115,34 @@ export class RemoteLogBook implements LogBook {
       const wanted = Math.min(limit - objects.length, methods.PAGE_ENTRIES);
       const last = objects.at(-1)?.key ?? keyToWire(after);
       const [page, tail] = await this.#shard.request(methods.listObjects, [this.id, keyToWire(prefix), last, cursor, wanted]);
-      for (const [key, sizeBytes, seqnum] of page) {
-        objects.push({ key, sizeBytes, seqnum: seqNum(seqnum) });
+      for (const [key, sizeBytes, seqnum, home] of page) {
+        objects.push({ key, sizeBytes, seqnum: seqNum(seqnum), home });
       }
       if (page.length < wanted || objects.length >= limit) {
         return { objects, tail: seqNum(tail) };
       }
     }
+  }
+
+  async readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
+    const [record, home, tail] = await this.#shard.request(methods.readCell, [this.id, keyToWire(key), initialCursor]);
+    return { record: record === null ? null : recordFromWire(record), home, tail: seqNum(tail) };
+  }
+
+  async writeCell(write: CellWrite): Promise<CellOutcome> {
+    const [kind, seqnum] = await this.#shard.request(methods.writeCell, [this.id, cellWriteToWire(write)]);
+    return kind === "stale" ? { kind, floor: seqNum(seqnum) } : { kind, seqnum: seqNum(seqnum) };
+  }
+
+  async modeAt(scope: string, cursor: SeqNum): Promise<ModeAt> {
+    const known = this.#modes.at(scope, cursor);
+    if (known !== undefined) {
+      return known;
+    }
+    const [mode, to, defaultMode, seqnum, modes] = await this.#shard.request(methods.modeAt, [this.id, keyToWire(scope), cursor]);
+    const found = { mode, to, defaultMode, seqnum: seqNum(seqnum), modes: seqNum(modes) };
+    this.#modes.add(scope, cursor, found);
+    return found;
   }
 
   async tail(): Promise<SeqNum> {

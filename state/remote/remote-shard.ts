@@ -1,9 +1,11 @@
 /** The owner's shard as another node sees it over a connection. */
 import { NeapError } from "../errors.ts";
-import { type InstanceId, type LogBookId, logBookId, type SeqNum } from "../ids.ts";
-import type { LogBook, Shard, UnfinishedInstance } from "../logbook/logbook.ts";
+import { type InstanceId, type LogBookId, logBookId, type SeqNum, seqNum } from "../ids.ts";
+import type { LogBook, ScopeView, Shard, UnfinishedInstance } from "../logbook/logbook.ts";
+import type { Mode } from "../logbook/modes.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { DurableWaits } from "./durable-waits.ts";
+import { KnownModes } from "./known-modes.ts";
 import type { Method } from "./method.ts";
 import type { Peer } from "./peer.ts";
 import { unfinishedFromWire } from "./record-wire.ts";
@@ -21,6 +23,7 @@ export class RemoteShard implements Shard {
   readonly blobs: BlobStore;
   readonly #peer: Peer;
   readonly #durable: DurableWaits;
+  readonly #modes = new Map<LogBookId, KnownModes>();
   #currentEpoch: number;
   #numbers = 0;
 
@@ -52,6 +55,16 @@ export class RemoteShard implements Shard {
     return ++this.#numbers;
   }
 
+  /** What this session knows of a LogBook's modes. */
+  modes(id: LogBookId): KnownModes {
+    let known = this.#modes.get(id);
+    if (known === undefined) {
+      known = new KnownModes();
+      this.#modes.set(id, known);
+    }
+    return known;
+  }
+
   book(id: LogBookId): LogBook {
     return new RemoteLogBook(id, this);
   }
@@ -80,6 +93,27 @@ export class RemoteShard implements Shard {
 
   async release(book: LogBookId, instance: InstanceId): Promise<void> {
     await this.request(methods.release, [book, instance]);
+  }
+
+  async scopes(book: LogBookId): Promise<readonly ScopeView[]> {
+    const all: ScopeView[] = [];
+    for (;;) {
+      const page = await this.request(methods.scopes, [book, all.at(-1)?.scope ?? "", all.length === 0]);
+      for (const [scope, mode, to, automatic, begin, waitingFor, decision, reads, writes] of page) {
+        all.push({ scope, mode, to, automatic, begin: seqNum(begin), waitingFor, decision, reads, writes });
+      }
+      if (page.length < methods.PAGE_ENTRIES) {
+        return all;
+      }
+    }
+  }
+
+  async switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {
+    return seqNum(await this.request(methods.switchMode, [book, scope, to, automatic]));
+  }
+
+  async chooseDefault(book: LogBookId, mode: Mode): Promise<SeqNum> {
+    return seqNum(await this.request(methods.chooseDefault, [book, mode]));
   }
 
   async unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {

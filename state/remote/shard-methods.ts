@@ -4,6 +4,7 @@
  */
 import Type, { type Static } from "typebox";
 import { RecordKind } from "../logbook/kinds.ts";
+import { MODES, type Mode } from "../logbook/modes.ts";
 import { Bytes, Count, method, Nothing, Text } from "./method.ts";
 
 const Kind = Type.Unsafe<RecordKind>({ enum: Object.values(RecordKind) });
@@ -11,18 +12,34 @@ const Kind = Type.Unsafe<RecordKind>({ enum: Object.values(RecordKind) });
 export const WireRecord = Type.Tuple([Count, Kind, Type.Array(Text), Type.Number(), Bytes]);
 export type WireRecord = Static<typeof WireRecord>;
 const WireRecordOrNone = Type.Union([WireRecord, Type.Null()]);
-/** kind, tags, data, initial cursor, blobs as name and size in bytes */
+const WireBlobs = Type.Array(Type.Tuple([Text, Type.Number()]), { maxItems: 255 });
+const KeyOrNone = Type.Union([Text, Type.Null()]);
+/** kind, tags, data, initial cursor, blobs as name and size in bytes, key of the cell, key of the object to place */
 export const WireNewRecord = Type.Tuple([
   Kind,
   Type.Array(Text, { maxItems: 255 }),
   Bytes,
   Type.Union([Type.Number(), Type.Null()]),
-  Type.Array(Type.Tuple([Text, Type.Number()]), { maxItems: 255 }),
+  WireBlobs,
+  KeyOrNone,
+  KeyOrNone,
 ]);
 export type WireNewRecord = Static<typeof WireNewRecord>;
-/** tag, 0 length or 1 last, value */
-export const WireCondition = Type.Tuple([Text, Type.Union([Type.Literal(0), Type.Literal(1)]), Type.Number()]);
+/** tag, what is compared (0 length, 1 last, 2 newest), value */
+export const WireCondition = Type.Tuple([Text, Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(2)]), Type.Number()]);
 export type WireCondition = Static<typeof WireCondition>;
+
+/** key, version (seqnum, role, counter), kind, data, blobs, initial cursor */
+export const WireCellWrite = Type.Tuple([
+  Text,
+  Type.Tuple([Count, Type.Union([Type.Literal(0), Type.Literal(1)]), Count]),
+  Type.Union([Type.Literal(RecordKind.write), Type.Literal(RecordKind.delete)]),
+  Bytes,
+  WireBlobs,
+  Count,
+]);
+export type WireCellWrite = Static<typeof WireCellWrite>;
+export const WireHome = Type.Union([Type.Literal("none"), Type.Literal("versions"), Type.Literal("cell"), Type.Literal("both")]);
 
 /** appended: seqnum, time · conflict: tag, existing, tail · badPosition: tag, length, tail · closed: tag, done, tail · stale: floor */
 export const WireAppendResult = Type.Union([
@@ -50,8 +67,8 @@ export const append = method(
   Type.Tuple([Book, Type.Array(WireNewRecord, { maxItems: 4_095 }), Type.Array(WireCondition, { maxItems: 4_095 })]),
   WireAppendResult,
 );
-/** record, tail, aux data */
-export const WireReadResult = Type.Tuple([WireRecordOrNone, Count, Type.Union([Bytes, Type.Null()])]);
+/** record, tail, last mode record, aux data */
+export const WireReadResult = Type.Tuple([WireRecordOrNone, Count, Count, Type.Union([Bytes, Type.Null()])]);
 export type WireReadResult = Static<typeof WireReadResult>;
 
 /** book, tag, max, at */
@@ -72,11 +89,27 @@ export const readStream = method(
   Type.Tuple([Book, Tag, Count]),
   Type.Tuple([Type.Array(WireRecord), Count, Type.Boolean(), Count]),
 );
-/** book, prefix, after, cursor, limit → a page of [key, size in bytes, seqnum], tail */
+/** book, key, initial cursor → record, home, tail */
+export const readCell = method("readCell", Type.Tuple([Book, Text, Count]), Type.Tuple([WireRecordOrNone, WireHome, Count]));
+/** book, write → outcome, seqnum or floor */
+export const writeCell = method(
+  "writeCell",
+  Type.Tuple([Book, WireCellWrite]),
+  Type.Tuple([Type.Union([Type.Literal("written"), Type.Literal("superseded"), Type.Literal("stale")]), Count]),
+);
+const WireMode = Type.Unsafe<Mode>({ enum: [...MODES] });
+const WireModeOrNone = Type.Union([WireMode, Type.Null()]);
+/** book, scope, cursor → mode, mode it is switched to, default mode, seqnum, seqnum of the last mode record */
+export const modeAt = method(
+  "modeAt",
+  Type.Tuple([Book, Text, Count]),
+  Type.Tuple([WireModeOrNone, WireModeOrNone, WireMode, Count, Count]),
+);
+/** book, prefix, after, cursor, limit → a page of [key, size in bytes, seqnum, home], tail */
 export const listObjects = method(
   "listObjects",
   Type.Tuple([Book, Text, Text, Count, Count]),
-  Type.Tuple([Type.Array(Type.Tuple([Text, Count, Count])), Count]),
+  Type.Tuple([Type.Array(Type.Tuple([Text, Count, Count, WireHome])), Count]),
 );
 /** book → tail */
 export const tail = method("tail", Type.Tuple([Book]), Count);
@@ -102,6 +135,24 @@ export const whenDurable = method("whenDurable", Count, Nothing);
 export const claim = method("claim", Count, Type.Array(WireUnfinished));
 /** book, instance */
 export const release = method("release", Type.Tuple([Book, Text]), Nothing);
+/** scope, mode, mode it is switched to, automatic, seqnum of BEGIN, instances it waits for, decision, reads, writes */
+export const WireScope = Type.Tuple([
+  Text,
+  WireModeOrNone,
+  WireModeOrNone,
+  Type.Boolean(),
+  Count,
+  Count,
+  Type.Union([Text, Type.Null()]),
+  Count,
+  Count,
+]);
+/** book, scope after which to begin, whether to begin with the first → a page in the order of the scopes */
+export const scopes = method("scopes", Type.Tuple([Book, Text, Type.Boolean()]), Type.Array(WireScope));
+/** book, scope, mode, automatic → seqnum */
+export const switchMode = method("switchMode", Type.Tuple([Book, Text, WireMode, Type.Boolean()]), Count);
+/** book, mode → seqnum */
+export const chooseDefault = method("chooseDefault", Type.Tuple([Book, WireMode]), Count);
 /** book, instance after which to begin ("" for the first) → a page in the order of the instances */
 export const unfinished = method("unfinished", Type.Tuple([Book, Text]), Type.Array(WireUnfinished));
 

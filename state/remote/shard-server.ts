@@ -1,6 +1,6 @@
 /** Serves one session of the owner's shard to one node. */
 import { NeapError } from "../errors.ts";
-import { logBookId, type SeqNum, seqNum, tag } from "../ids.ts";
+import { logBookId, objectKey, type SeqNum, seqNum, tag } from "../ids.ts";
 import type { LogBook, LogRecord, Shard, Turn } from "../logbook/logbook.ts";
 import { serveBlobs } from "./blob-server.ts";
 import { Lane } from "./lane.ts";
@@ -8,8 +8,10 @@ import { fields } from "./method.ts";
 import type { Peer } from "./peer.ts";
 import {
   appendFromWire,
+  cellWriteFromWire,
   heldLockToWire,
   instanceId,
+  orNone,
   readToWire,
   recordToWire,
   resultToWire,
@@ -47,6 +49,16 @@ export function serveShard(peer: Peer, session: Shard): void {
     await session.release(logBookId(book), instanceId(instance));
     return null;
   });
+  peer.handle(methods.scopes, async ([book, after, fromFirst]) => {
+    const all = (await session.scopes(logBookId(book))).filter(({ scope }) => fromFirst || scope > after);
+    return all
+      .slice(0, methods.PAGE_ENTRIES)
+      .map(({ scope, mode, to, automatic, begin, waitingFor, decision, reads, writes }) =>
+        fields(scope, mode, to, automatic, begin, waitingFor, decision, reads, writes),
+      );
+  });
+  peer.handle(methods.switchMode, ([book, scope, to, automatic]) => session.switchMode(logBookId(book), scope, to, automatic));
+  peer.handle(methods.chooseDefault, ([book, mode]) => session.chooseDefault(logBookId(book), mode));
   peer.handle(methods.unfinished, async ([book, after]) => {
     const all = [...(await session.unfinished(logBookId(book)))].filter(({ instance }) => instance > after);
     all.sort((a, b) => (a.instance < b.instance ? -1 : 1));
@@ -90,13 +102,25 @@ function serveBooks(peer: Peer, session: Shard): void {
     const pageLimit = Math.min(limit, methods.PAGE_ENTRIES);
     const { objects, tail } = await pages.run(() => bookOf(book).listObjects(prefix, after, seqNum(cursor), pageLimit));
     return fields(
-      objects.map(({ key, sizeBytes, seqnum }) => fields(key, sizeBytes, seqnum)),
+      objects.map(({ key, sizeBytes, seqnum, home }) => fields(key, sizeBytes, seqnum, home)),
       tail,
     );
   });
   peer.handle(methods.lock, async ([book, name]) => {
     const { held, last, tail } = await bookOf(book).lock(name);
     return fields(held === null ? null : heldLockToWire(held), last, tail);
+  });
+  peer.handle(methods.readCell, async ([book, key, initialCursor]) => {
+    const { record, home, tail } = await bookOf(book).readCell(objectKey(key), seqNum(initialCursor));
+    return fields(orNone(record), home, tail);
+  });
+  peer.handle(methods.writeCell, async ([book, write]) => {
+    const outcome = await bookOf(book).writeCell(cellWriteFromWire(write));
+    return fields(outcome.kind, outcome.kind === "stale" ? outcome.floor : outcome.seqnum);
+  });
+  peer.handle(methods.modeAt, async ([book, scope, cursor]) => {
+    const { mode, to, defaultMode, seqnum, modes } = await bookOf(book).modeAt(scope, seqNum(cursor));
+    return fields(mode, to, defaultMode, seqnum, modes);
   });
   peer.handle(methods.locks, async ([book, after]) => {
     const { locks, tail } = await bookOf(book).locks();

@@ -157,7 +157,7 @@ export class Transaction {
     for (const key of new Set([...this.#given.keys(), ...this.#writes.keys()])) {
       const value = this.buffered(key)?.value ?? null;
       if (value !== null && key.startsWith(prefix) && compareUtf8(key, after) > 0) {
-        merged.push({ key, sizeBytes: objectSize(value), seqnum: this.snapshot });
+        merged.push({ key, sizeBytes: objectSize(value), seqnum: this.snapshot, home: "versions" });
       }
     }
     return merged.sort((a, b) => compareUtf8(a.key, b.key)).slice(0, limit);

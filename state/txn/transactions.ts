@@ -16,7 +16,15 @@ import type { Condition, ListedObject, NewRecord } from "../logbook/logbook.ts";
 import { encodeStep, fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
-import { type ObjectProtocol, type ObjectRead, ObjectVersions, type StepStream, type UpdateOutcome } from "../protocols/index.ts";
+import {
+  bytesOf,
+  type ObjectProtocol,
+  type ObjectRead,
+  ObjectVersions,
+  type StepStream,
+  type UpdateOutcome,
+  type VersionedObjects,
+} from "../protocols/index.ts";
 import { HOLD_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
 import type { HeldLocks } from "./held-locks.ts";
 import {
@@ -52,7 +60,8 @@ export class TransactionOverflown extends Error {
 const EMPTY = new Uint8Array(0);
 
 export class Transactions implements ObjectProtocol {
-  readonly #plain: ObjectProtocol;
+  readonly #plain: VersionedObjects;
+  readonly #blobs: BlobStore;
   readonly #steps: StepStream;
   readonly #locks: HeldLocks;
   readonly #versions: ObjectVersions;
@@ -63,7 +72,7 @@ export class Transactions implements ObjectProtocol {
    * @param inherited  the transaction of the caller that this function was called in
    */
   constructor(options: {
-    plain: ObjectProtocol;
+    plain: VersionedObjects;
     steps: StepStream;
     blobs: BlobStore;
     locks: HeldLocks;
@@ -71,6 +80,7 @@ export class Transactions implements ObjectProtocol {
   }) {
     const { plain, steps, blobs, locks, inherited } = options;
     this.#plain = plain;
+    this.#blobs = blobs;
     this.#steps = steps;
     this.#locks = locks;
     this.#versions = new ObjectVersions(steps, blobs);
@@ -189,6 +199,7 @@ export class Transactions implements ObjectProtocol {
       return this.#plain.read(key, offset, maxBytes);
     }
     mustFit(transaction);
+    await this.#plain.mustKeepVersions(key);
     const { snapshot } = transaction;
     const buffered = transaction.buffered(key);
     if (buffered !== undefined) {
@@ -200,7 +211,7 @@ export class Transactions implements ObjectProtocol {
             sizeBytes: objectSize(value),
             version: snapshot,
             timeMs: 0,
-            bytes: await this.#versions.slice(value, offset, maxBytes),
+            bytes: await bytesOf(value, this.#blobs, offset, maxBytes),
           };
     }
     const read = await this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes);
@@ -217,6 +228,7 @@ export class Transactions implements ObjectProtocol {
     if (this.#open === null) {
       return this.#plain.write(key, value, valueCrc);
     }
+    await this.#plain.mustKeepVersions(key);
     this.#open.write(key, { value: ownValue(value), crc: valueCrc });
   }
 
@@ -236,6 +248,7 @@ export class Transactions implements ObjectProtocol {
     if (this.#open === null) {
       return this.#plain.delete(key);
     }
+    await this.#plain.mustKeepVersions(key);
     this.#open.write(key, { value: null, crc: 0 });
   }
 

@@ -4,6 +4,7 @@ import {
   type AppendResult,
   AUX_MAX_BYTES,
   type LogBook,
+  type LogRecord,
   type NewRecord,
   RecordKind,
   type Shard,
@@ -13,7 +14,7 @@ import {
 import { encodeLock } from "../../state/logbook/lock-record.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
 import { WAITS_MAX } from "../../state/logbook/waits.ts";
-import { encodeObjectValue } from "../../state/objects/object-record.ts";
+import { decodeObjectValue, encodeObjectValue } from "../../state/objects/object-record.ts";
 import { callIdTag, guestTag, holdTag, lockTag, objectTag, stepTag } from "../../state/tags.ts";
 
 /** What the suite needs from an implementation. */
@@ -288,8 +289,8 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       const tail = seqnumOf(await book.append({ records: [write("1", y)] }));
       expect(isOver).toBe(false);
       harness.advance(50);
-      expect(await answer).toEqual({ record: null, tail });
-      expect(await book.awaitNext(x, NO_SEQNUM, 0)).toEqual({ record: null, tail });
+      expect(await answer).toMatchObject({ record: null, tail });
+      expect(await book.awaitNext(x, NO_SEQNUM, 0)).toMatchObject({ record: null, tail });
     });
 
     test("[8] a waiting read ends when its caller gives up, and its place is free again", async () => {
@@ -392,7 +393,7 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       await shard.whenDurable(first);
       const reopened = (await harness.restart()).book(ALICE);
       const { tail: _, ...read } = await reopened.readPrev(x, MAX_SEQNUM);
-      expect(read).toEqual({ record: plain.record });
+      expect(read).toEqual({ record: plain.record, modes: plain.modes });
     });
 
     test("[12] the aux data used least lately goes first, and that of a collected record with it", async () => {
@@ -736,7 +737,155 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       expect(await list("", "a/2", cursor, 2)).toEqual(["a/\uffee", "a/\u{1f600}"]);
       expect(await list("a/", "", MAX_SEQNUM, 2)).toEqual(["a/2", "a/3"]);
       const { objects } = await book.listObjects("b", "", MAX_SEQNUM, 1);
-      expect(objects).toEqual([{ key: "b", sizeBytes: 2, seqnum: expect.any(Number) }]);
+      expect(objects).toEqual([{ key: "b", sizeBytes: 2, seqnum: expect.any(Number), home: "versions" }]);
+    });
+
+    describe("a cell", () => {
+      const data = (text: string) =>
+        encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue({ kind: "inline", bytes: bytes(text) }));
+      const textOf = (record: LogRecord | null): string | null => {
+        const value = record === null ? null : decodeObjectValue(record);
+        return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
+      };
+      /** "deleted" deletes. */
+      const put = (text: string, seqnum: number, role: 0 | 1 = 0, counter = 0) =>
+        shard.book(ALICE).writeCell({
+          key: "x",
+          version: { seqnum: seqnum as SeqNum, role, counter },
+          kind: text === "deleted" ? RecordKind.delete : RecordKind.write,
+          data: text === "deleted" ? encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0)) : data(text),
+          initialCursor: MAX_SEQNUM,
+        });
+      const get = async () => textOf((await shard.book(ALICE).readCell("x", MAX_SEQNUM)).record);
+
+      test("[33] F3: has the highest version, whatever comes first; a lower one, or the same again, counts as done", async () => {
+        expect(await put("1", 7, 0, 1)).toMatchObject({ kind: "written" });
+        const newest = await put("2", 7, 1, 1);
+        expect(newest.kind).toBe("written");
+        for (const [seqnum, role, counter] of [
+          [7, 1, 1],
+          [7, 0, 9],
+          [6, 1, 9],
+        ] as const) {
+          // What it depends on is the newer one (F8).
+          expect(await put("late", seqnum, role, counter)).toEqual({ ...newest, kind: "superseded" });
+        }
+        expect(await get()).toBe("2");
+        await put("3", 7, 1, 2);
+        await put("4", 8);
+        expect(await get()).toBe("4");
+      });
+
+      test("F3: is a view of entries of the journal: what was durable is there after a crash, with its version", async () => {
+        await put("1", 7);
+        await shard.whenDurable(await shard.book(ALICE).tail());
+        const before = await shard.book(ALICE).readCell("x", MAX_SEQNUM);
+        shard = await harness.restart();
+        const after = await shard.book(ALICE).readCell("x", MAX_SEQNUM);
+        expect([after.record, after.home]).toEqual([before.record, "cell"]);
+        expect((await put("late", 6)).kind).toBe("superseded");
+        expect((await put("2", 9)).kind).toBe("written");
+      });
+
+      test("[35] a delete has a version too: a write from before it changes nothing", async () => {
+        await put("1", 7);
+        await put("deleted", 9);
+        expect((await put("late", 8)).kind).toBe("superseded");
+        expect((await shard.book(ALICE).readCell("x", MAX_SEQNUM)).record?.kind).toBe(RecordKind.delete);
+        expect((await shard.book(ALICE).listObjects("", "", MAX_SEQNUM, 9)).objects).toEqual([]);
+      });
+
+      test("F14(d): a condition names the newest write, and the owner tests it in the tick in which it orders", async () => {
+        const book = shard.book(ALICE);
+        const object = objectTag("x");
+        const update = (text: string, newest: SeqNum) =>
+          book.append({
+            records: [{ kind: RecordKind.write, tags: [], data: data(text), cell: { key: "x", version: null } }],
+            when: [{ tag: object, newest }],
+          });
+        const first = seqnumOf(await update("1", NO_SEQNUM));
+        await put("2", first, 0, 1);
+        expect(await update("lost", first)).toMatchObject({ kind: "conflict", tag: object });
+        const { record } = await book.readCell("x", MAX_SEQNUM);
+        expect(textOf(record)).toBe("2");
+        const racers = await Promise.all(["a", "b", "c"].map((racer) => update(racer, record?.seqnum ?? NO_SEQNUM)));
+        expect(racers.map(({ kind }) => kind)).toEqual(["appended", "conflict", "conflict"]);
+        expect(await get()).toBe("a");
+      });
+
+      test("a step and the cell that it changes are ordered together or not at all", async () => {
+        const book = shard.book(ALICE);
+        const own = stepTag("1" as InstanceId);
+        const step = (text: string): NewRecord => ({
+          kind: RecordKind.write,
+          tags: [own],
+          data: data(text),
+          cell: { key: "x", version: null },
+        });
+        const seqnum = seqnumOf(await book.append({ records: [step("1")], when: [{ tag: own, length: 0 }] }));
+        expect((await book.append({ records: [step("2")], when: [{ tag: own, length: 0 }] })).kind).toBe("conflict");
+        const read = await book.readCell("x", MAX_SEQNUM);
+        expect([textOf(read.record), read.record?.seqnum]).toEqual(["1", seqnum]);
+      });
+
+      test("PROTOCOL_MISMATCH: an object lives in versions or in a cell, and whoever looks in the other place is told", async () => {
+        const book = shard.book(ALICE);
+        const before = await book.tail();
+        await put("1", 7);
+        const mismatch = { code: "PROTOCOL_MISMATCH" };
+        await expect(book.readPrev(objectTag("x"), MAX_SEQNUM)).rejects.toMatchObject(mismatch);
+        await expect(book.append({ records: [write("2", objectTag("x"))] })).rejects.toMatchObject(mismatch);
+        // A reader from before the cell sees what there was: nothing.
+        expect((await book.readPrev(objectTag("x"), before)).record).toBeNull();
+        await book.append({ records: [write("1", objectTag("y"))] });
+        const inCell = { key: "y", version: { seqnum: 9 as SeqNum, role: 0, counter: 0 }, kind: RecordKind.write } as const;
+        await expect(book.writeCell({ ...inCell, data: data("2"), initialCursor: MAX_SEQNUM })).rejects.toMatchObject(mismatch);
+        expect((await book.readCell("y", MAX_SEQNUM)).home).toBe("versions");
+        // A write from outside goes where the object lives.
+        for (const key of ["x", "y"]) {
+          await book.append({ records: [{ kind: RecordKind.write, tags: [], data: data("outside"), place: key }] });
+          expect(textOf((await book.readCell(key, MAX_SEQNUM)).record)).toBe("outside");
+        }
+        expect((await book.listObjects("", "", MAX_SEQNUM, 9)).objects.map(({ key, home }) => `${key} ${home}`)).toEqual([
+          "x cell",
+          "y versions",
+        ]);
+      });
+
+      test("entries that are malformed are refused, and nothing is ordered", async () => {
+        const book = shard.book(ALICE);
+        const tail = await book.tail();
+        const cell = { key: "x", version: null };
+        const refused: [string, NewRecord][] = [
+          ["BAD_RECORD", { kind: RecordKind.sleep, tags: [], data: data("1"), cell }],
+          ["BAD_KEY", { kind: RecordKind.write, tags: [], data: data("1"), cell: { ...cell, key: "" } }],
+          ["BAD_RECORD", { kind: RecordKind.mode, tags: [], data: data("1") }],
+          ["BAD_RECORD", { kind: RecordKind.migrated, tags: [], data: data("1") }],
+          ["BAD_KEY", { kind: RecordKind.write, tags: [], data: data("1"), place: "x\u0000" }],
+        ];
+        for (const [code, record] of refused) {
+          await expect(book.append({ records: [record] })).rejects.toMatchObject({ code });
+        }
+        await expect(put("1", 7, 0, 2 ** 32)).rejects.toMatchObject({ code: "BAD_RECORD" });
+        await expect(put("1", -1)).rejects.toMatchObject({ code: expect.stringMatching(/^BAD_(SEQNUM|MESSAGE)$/) });
+        expect(await book.tail()).toBe(tail);
+      });
+    });
+
+    test("[46] a scope has one switch at a time, whoever asks; the mode is that of the cursor", async () => {
+      const book = shard.book(ALICE);
+      const before = await book.tail();
+      const begin = await shard.switchMode(ALICE, "a", "boki", false);
+      await expect(shard.switchMode(ALICE, "a", "unsafe", false)).rejects.toMatchObject({ code: "SWITCH_UNDER_WAY" });
+      expect(await book.modeAt("a", before)).toMatchObject({ mode: null, to: null, defaultMode: "halfmoon-read", modes: 0 });
+      expect(await book.modeAt("a", begin)).toMatchObject({ mode: null, to: "boki", seqnum: begin, modes: begin });
+      expect(await book.modeAt("b", begin)).toMatchObject({ mode: null, to: null, seqnum: 0, modes: begin });
+      await shard.chooseDefault(ALICE, "unsafe");
+      expect((await book.modeAt("b", MAX_SEQNUM)).defaultMode).toBe("unsafe");
+      expect((await shard.scopes(ALICE)).find(({ scope }) => scope === "a")).toMatchObject({ to: "boki", begin, waitingFor: 0 });
+      await expect(book.append({ records: [{ kind: RecordKind.mode, tags: [], data: bytes("x") }] })).rejects.toMatchObject({
+        code: "BAD_RECORD",
+      });
     });
 
     test("F16: an unfinished instance is claimed once, and its child only after it", async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SandboxPool } from "../../host/sandbox/index.ts";
-import { logBookId } from "../../state/ids.ts";
+import { logBookId, MAX_SEQNUM } from "../../state/ids.ts";
+import type { Mode } from "../../state/logbook/index.ts";
 import type { FaultPoint } from "../../state/ports.ts";
 import { prng } from "../support/prng.ts";
 import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
@@ -23,6 +24,7 @@ const OBJECTS = ["account/alice", "account/bob", "visits", "text"];
 interface Outcome {
   readonly answers: readonly string[];
   readonly versions: Readonly<Record<string, readonly (string | null)[]>>;
+  readonly newest: Readonly<Record<string, string | null>>;
 }
 
 let pool: SandboxPool;
@@ -35,8 +37,14 @@ beforeAll(async () => {
 
 afterAll(() => pool.close());
 
-/** Runs all requests, one after the other, over as many worlds as crashes make necessary. */
-async function run(decide: (point: FaultPoint, count: number) => Crash | null): Promise<Outcome & { points: FaultPoint[] }> {
+/**
+ * Runs all requests, one after the other, over as many worlds as crashes make necessary.
+ * @param before  what an administrator does before each request, again in every world
+ */
+async function run(
+  decide: (point: FaultPoint, count: number) => Crash | null,
+  before: (world: World, index: number) => Promise<void> = async () => {},
+): Promise<Outcome & { points: FaultPoint[] }> {
   const points: FaultPoint[] = [];
   const onFault = (point: FaultPoint) => {
     points.push(point);
@@ -46,7 +54,10 @@ async function run(decide: (point: FaultPoint, count: number) => Crash | null): 
   const answers: string[] = [];
   for (const [index, request] of REQUESTS.entries()) {
     for (;;) {
-      const asked = world.call({ tenant: BANK, key: `request-${index}`, ...request }).then((answer) => ({ answer }));
+      const current = world;
+      const asked = before(current, index)
+        .then(() => current.call({ tenant: BANK, key: `request-${index}`, ...request }))
+        .then((answer) => ({ answer }));
       const happened = await Promise.race([asked, world.crashed.then((remains) => ({ remains }))]);
       if ("remains" in happened) {
         world = await World.open(pool, happened.remains, onFault);
@@ -61,15 +72,33 @@ async function run(decide: (point: FaultPoint, count: number) => Crash | null): 
     }
   }
   const versions: Record<string, (string | null)[]> = {};
+  const newest: Record<string, string | null> = {};
   for (const key of OBJECTS) {
     versions[key] = await world.versions(BANK, key);
+    newest[key] = await world.object(BANK, key);
   }
   await world.close();
-  return { answers, versions, points };
+  return { answers, versions, newest, points };
 }
 
-function outcomeOf({ answers, versions }: Outcome): Outcome {
-  return { answers, versions };
+function outcomeOf({ answers, versions, newest }: Outcome): Outcome {
+  return { answers, versions, newest };
+}
+
+/** Chooses the protocol of all scopes before the first request. */
+const allIn = (mode: Mode) => async (world: World, index: number) => {
+  if (index === 0) {
+    await world.shard.chooseDefault(BANK, mode);
+  }
+};
+
+/** Switches a scope between requests, to and fro. */
+async function switching(world: World, index: number): Promise<void> {
+  const { mode, to } = await world.shard.book(BANK).modeAt("account", MAX_SEQNUM);
+  const wanted = index % 2 === 0 ? "halfmoon-write" : "halfmoon-read";
+  if (to === null && mode !== wanted) {
+    await world.shard.switchMode(BANK, "account", wanted, false);
+  }
 }
 
 describe("a crash at every fault point", () => {
@@ -98,6 +127,21 @@ describe("a crash at every fault point", () => {
         const outcome = await run((_, count) => (count === crashAt ? crash : null));
         expect(outcomeOf(outcome), `${crash} at point ${crashAt}, ${calm.points[crashAt - 1]}`).toEqual(outcomeOf(calm));
       }
+    }
+  });
+
+  it.each([
+    ["[16] under Halfmoon-write", allIn("halfmoon-write")],
+    ["[16] under Boki", allIn("boki")],
+    ["[44] [46] while the scope of the accounts is switched to and fro", switching],
+  ])("%s: leaves every answer and every value as a run without a crash has them", { timeout: 300_000 }, async (_, before) => {
+    const calm = await run(() => null, before);
+    const said = ({ answers, newest }: Outcome) => ({ answers, newest });
+    expect(calm.newest).toMatchObject({ "account/alice": "70", "account/bob": "30", visits: "7" });
+    for (let crashAt = 1; crashAt <= calm.points.length; crashAt += 1) {
+      const crash = crashAt % 2 === 0 ? "kill" : "powerCut";
+      const outcome = await run((_, count) => (count === crashAt ? crash : null), before);
+      expect(said(outcome), `${crash} at point ${crashAt}, ${calm.points[crashAt - 1]}`).toEqual(said(calm));
     }
   });
 

@@ -1,6 +1,6 @@
 /** Small in-memory stand-ins for what the HTTP routes call, with the behaviour their contracts promise. */
 
-import type { Objects, StoredObject } from "../../host/http/index.ts";
+import type { Objects, Protocols, StoredObject } from "../../host/http/index.ts";
 import type {
   CallAnswer,
   CallDescription,
@@ -18,7 +18,7 @@ import type { Functions, FunctionVersion } from "../../host/modules/functions.ts
 import type { RetryPolicy } from "../../host/modules/retry-policy.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
-import type { HeldLock } from "../../state/logbook/index.ts";
+import type { HeldLock, Mode, ScopeView } from "../../state/logbook/index.ts";
 
 /** A request whose input has been read. */
 export type FakeRequest = CallRequest & { readonly input: Uint8Array };
@@ -194,13 +194,18 @@ export class FakeFunctions implements Functions {
   readonly modules = new Map<string, Uint8Array>();
   readonly policies = new Map<string, RetryPolicy | null>();
 
-  async upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>): Promise<FunctionVersion> {
+  async upload(
+    tenant: LogBookId,
+    name: string,
+    body: AsyncIterable<Uint8Array>,
+    protocol: Mode | null = null,
+  ): Promise<FunctionVersion> {
     const bytes = await collect(body);
     if (!bytes.subarray(0, 4).equals(Buffer.from("\0asm"))) {
       throw new NeapError("MODULE_INVALID", "the module does not begin with \\0asm, at offset 0");
     }
     this.modules.set(`${tenant}/${name}`, bytes);
-    return version(name, bytes);
+    return { ...version(name, bytes), protocol };
   }
 
   async setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion> {
@@ -234,7 +239,40 @@ export class FakeFunctions implements Functions {
 
 function version(name: string, bytes: Uint8Array): FunctionVersion {
   const hash = "0".repeat(64) as ModuleHash;
-  return { name, hash, sizeBytes: bytes.byteLength, uploadedMs: 1_700_000_000_000, seqnum: seqNum(1), retry: null };
+  return {
+    name,
+    hash,
+    sizeBytes: bytes.byteLength,
+    uploadedMs: 1_700_000_000_000,
+    seqnum: seqNum(1),
+    retry: null,
+    protocol: null,
+  };
+}
+
+/** Keeps the choices that were made; a switch never ends. */
+export class FakeProtocols implements Protocols {
+  readonly byScope = new Map<string, ScopeView>();
+  defaultMode: Mode = "halfmoon-read";
+
+  async scopes() {
+    return { defaultMode: this.defaultMode, scopes: [...this.byScope.values()] };
+  }
+
+  async choose(_tenant: LogBookId, scope: string, choice: Mode | "automatic"): Promise<ScopeView> {
+    if (this.byScope.has(scope)) {
+      throw new NeapError("SWITCH_UNDER_WAY", `scope ${scope} is being switched`);
+    }
+    const automatic = choice === "automatic";
+    const to = automatic ? this.defaultMode : choice;
+    const view = { scope, mode: null, to, automatic, begin: seqNum(7), waitingFor: 2, decision: null, reads: 3, writes: 4 };
+    this.byScope.set(scope, view);
+    return view;
+  }
+
+  async chooseDefault(_tenant: LogBookId, mode: Mode): Promise<void> {
+    this.defaultMode = mode;
+  }
 }
 
 /** Keeps objects in memory, whole; those larger than `keepMaxBytes` only by their size. */
@@ -275,7 +313,12 @@ export class FakeObjects implements Objects {
   async list(tenant: LogBookId, prefix: string, after: string, limit: number) {
     return Array.from(this.values, ([name, value]) => ({ name, value }))
       .filter(({ name }) => name.startsWith(`${tenant}/${prefix}`))
-      .map(({ name, value }) => ({ key: name.slice(tenant.length + 1), sizeBytes: value.length, seqnum: seqNum(1) }))
+      .map(({ name, value }) => ({
+        key: name.slice(tenant.length + 1),
+        sizeBytes: value.length,
+        seqnum: seqNum(1),
+        home: "versions" as const,
+      }))
       .filter(({ key }) => key > after)
       .sort((a, b) => (a.key < b.key ? -1 : 1))
       .slice(0, limit);

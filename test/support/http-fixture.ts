@@ -11,7 +11,7 @@ import {
 import { type Log, Metrics, silentLog } from "../../host/telemetry/index.ts";
 import type { Faults } from "../../state/ports.ts";
 import { noFaults } from "../../state/ports.ts";
-import { FakeFunctions, FakeInvocations, FakeObjects } from "./fake-invocations.ts";
+import { FakeFunctions, FakeInvocations, FakeObjects, FakeProtocols } from "./fake-invocations.ts";
 
 export interface Answer {
   readonly status: number;
@@ -40,6 +40,7 @@ export class HttpFixture {
   readonly invocations = new FakeInvocations();
   readonly functions = new FakeFunctions();
   readonly objects = new FakeObjects();
+  readonly protocols = new FakeProtocols();
   readonly metrics = new Metrics();
   readonly server: HttpServer;
   url = "";
@@ -59,6 +60,7 @@ export class HttpFixture {
       invocations: this.invocations,
       functions: this.functions,
       objects: this.objects,
+      protocols: this.protocols,
       status: () => ({ role: "all", nodeName: "node-1", epoch: 7, load: { workers: 1, active: 2, queued: 3, idle: 4 } }),
       metrics: this.metrics,
       log: options.log ?? silentLog,

@@ -1,16 +1,19 @@
 /** Any life of a shard's index: what is appended to it, and what it holds then. */
 import fc from "fast-check";
 import { ByteWriter } from "../../state/bytes.ts";
-import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
+import { hasCode } from "../../state/errors.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
 import { encodeCollection } from "../../state/logbook/collection.ts";
-import { type NewRecord, RecordKind, trimRecord } from "../../state/logbook/index.ts";
+import { type CellWrite, type NewRecord, RecordKind, trimRecord } from "../../state/logbook/index.ts";
 import type { Instance } from "../../state/logbook/instances.ts";
 import { encodeLock, encodeUnlock } from "../../state/logbook/lock-record.ts";
+import { encodeMode } from "../../state/logbook/modes.ts";
 import { Outbox } from "../../state/logbook/outbox.ts";
 import { Sequencer } from "../../state/logbook/sequencer.ts";
 import type { ShardIndex } from "../../state/logbook/shard-index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
 import { noFaults } from "../../state/ports.ts";
+import { MODES_TAG, modeTag } from "../../state/tags.ts";
 import type { ManualTime } from "./manual-time.ts";
 import type { MemoryBlobs } from "./memory-blobs.ts";
 import type { MemoryJournal } from "./memory-journal.ts";
@@ -30,7 +33,7 @@ export function dump(index: ShardIndex): unknown {
   const books = [...index.books.values()].map((book) => {
     const names: string[] = [];
     book.names.visit("", "", (name) => names.push(name) > 0);
-    const { id, floor, expiring, garbage, instances, trims } = book;
+    const { id, floor, expiring, garbage, instances, trims, cells, scopes } = book;
     const { unfinished, ended, retained } = instances;
     const lists = [[...unfinished.values()], ended.toSorted((a, b) => a.done - b.done), retained].map((list) =>
       list.map(instance),
@@ -41,10 +44,16 @@ export function dump(index: ShardIndex): unknown {
     const held = [...book.locks.held].sort(([a], [b]) => (a < b ? -1 : 1));
     const holders = Array.from(book.locks.byInstance, ([id, tags]) => [id, ...[...tags].sort()]).sort();
     const locks = [held, holders, [...book.locks.streams].sort()];
+    const inCells = [...cells.byKey].sort(([a], [b]) => (a < b ? -1 : 1));
+    const byScope = Array.from(scopes.byName, ([name, scope]) => [name, scope, [...scope.unsettled]] as const);
+    const places = [inCells, [...cells.ending].sort(), scopes.defaultMode, byScope.sort(([a], [b]) => (a < b ? -1 : 1))];
     const trimmed = { ...trims, byTag: [...trims.byTag].sort(([a], [b]) => (a < b ? -1 : 1)) };
-    const live = streams.flatMap(([, stream]) => [...(stream.earlier ?? []), stream.last]).filter((seqnum) => seqnum > 0);
+    const live = streams
+      .flatMap(([, stream]) => [...(stream.earlier ?? []), stream.last])
+      .concat(inCells.map(([, cell]) => cell.entry))
+      .filter((seqnum) => seqnum > 0);
     const kinds = live.map((seqnum) => [seqnum, index.store.kindOf(seqnum), index.store.read(seqnum)]);
-    return { id, names, streams, floor, superseded, awaitingResume, expiring, garbage, lists, locks, trimmed, kinds };
+    return { id, names, streams, floor, superseded, awaitingResume, expiring, garbage, lists, locks, trimmed, places, kinds };
   });
   return { tail: index.tail, timeMs: index.timeMs, epoch: index.epoch, books: books.sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }
@@ -57,6 +66,7 @@ export const actionArbitrary = fc.record({
     ...["spawn", "delayed", "cancel", "pin", "resume"],
     ...["append", "append", "append", "trim", "trim", "trim all", "close"],
     ...["lock", "lock", "unlock", "broken", "commit", "abort"],
+    ...["cell", "cell", "both", "uncell", "place", "begin", "end", "migrated"],
   ),
   a: small,
   b: small,
@@ -96,6 +106,9 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
     broken: [RecordKind.lockBroken, [tagOf(`l/${b}`), tagOf(`h/${b}`)]],
     commit: [RecordKind.commit, [own]],
     abort: [RecordKind.abort, [own]],
+    both: [RecordKind.write, [own, tagOf(`o/${b}`)]],
+    uncell: [RecordKind.delete, [own]],
+    place: [RecordKind.write, []],
   };
   const found = other[kind];
   const owner = { instance: `${a}` as InstanceId, inTransaction: pinned };
@@ -106,9 +119,45 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
     lock: step(encodeLock({ ...owner, root: `${a}` as InstanceId, token: NO_SEQNUM })),
     unlock: step(encodeUnlock(owner)),
   };
-  return found === undefined
-    ? undefined
-    : { kind: found[0], tags: found[1], data: data[kind] ?? new Uint8Array([a, b]), blobs: blob };
+  if (found === undefined) {
+    return undefined;
+  }
+  const record = { kind: found[0], tags: found[1], data: data[kind] ?? new Uint8Array([a, b]), blobs: blob };
+  if (kind === "both" || kind === "uncell") {
+    return { ...record, cell: { key: `${b}`, version: null } };
+  }
+  return kind === "place" ? { ...record, place: `${b}` } : record;
+}
+
+const cellWrite = ({ a, b }: Action): CellWrite => ({
+  key: `${b}`,
+  version: { seqnum: at(a * 20), role: 0, counter: b },
+  kind: RecordKind.write,
+  data: new Uint8Array([a, b]),
+  initialCursor: MAX_SEQNUM,
+});
+
+/** A record of the shard's own about the scope of all objects here. */
+function ownRecord({ kind, a }: Action): NewRecord | undefined {
+  const mode = a % 2 === 0 ? "halfmoon-read" : "halfmoon-write";
+  const tags = [modeTag(""), MODES_TAG];
+  switch (kind) {
+    case "begin":
+      return { kind: RecordKind.mode, tags, data: encodeMode({ mode: null, to: mode, automatic: false }) };
+    case "end":
+      return { kind: RecordKind.mode, tags, data: encodeMode({ mode, to: null, automatic: false }) };
+    case "migrated":
+      return { kind: RecordKind.migrated, tags: [], data: none };
+    default:
+      return undefined;
+  }
+}
+
+/** An object may live in its other place: then nothing was ordered. */
+function unlessMismatch(error: unknown): void {
+  if (!hasCode(error, "PROTOCOL_MISMATCH")) {
+    throw error;
+  }
 }
 
 /** Appends to an index what actions say. */
@@ -133,9 +182,16 @@ export class IndexLife {
     const { index } = this;
     const book = index.book(action.book);
     const record = recordOf(action, action.pinned ? [await this.#blobs.put(none)] : [], index.tail);
-    if (record !== undefined) {
+    const own = ownRecord(action);
+    if (own !== undefined) {
+      this.#sequencer.orderOwn(book, own);
+    } else if (action.kind === "cell") {
+      await this.#sequencer.writeCell(book, cellWrite(action), session).catch(unlessMismatch);
+    } else if (record !== undefined) {
       const request = action.pinned ? { ...record, initialCursor: index.tail } : record;
-      await this.#sequencer.append(book, { records: [request] }, session);
+      await new Promise((resolve) => resolve(this.#sequencer.append(book, { records: [request] }, session))).catch(
+        unlessMismatch,
+      );
     } else if (action.kind === "time") {
       this.#time.advance(1_000 * action.a);
     } else {

@@ -14,8 +14,9 @@ import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
 import { Admission, Offload, type StoragePool } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
 import { NeapError } from "../../state/errors.ts";
-import type { BlobName, InstanceId, LogBookId } from "../../state/ids.ts";
-import { type LogBook, type LogRecord, RecordKind, type Shard, type ShardSource } from "../../state/logbook/index.ts";
+import { type BlobName, type InstanceId, type LogBookId, MAX_SEQNUM, type SeqNum } from "../../state/ids.ts";
+import { type LogBook, type LogRecord, type Mode, RecordKind, type Shard, type ShardSource } from "../../state/logbook/index.ts";
+import { readFrame, type StoredRecord } from "../../state/logbook/record-codec.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
 import { decodeObjectValue } from "../../state/objects/index.ts";
 import { encodeObjectValue } from "../../state/objects/object-record.ts";
@@ -215,7 +216,7 @@ export class ScriptedHost {
   async define(
     name: string,
     scripted: ScriptedFunction | ScriptedFunction["main"],
-    retry: RetryPolicy | null = null,
+    { retry = null, protocol = null }: { retry?: RetryPolicy | null; protocol?: Mode | null } = {},
   ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
@@ -223,7 +224,7 @@ export class ScriptedHost {
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry }),
+      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, protocol }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });
@@ -250,7 +251,49 @@ export class ScriptedHost {
   async put(key: string, text: string): Promise<void> {
     const value = encodeObjectValue({ kind: "inline", bytes: Buffer.from(text) });
     const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, value);
-    await this.book.append({ records: [{ kind: RecordKind.write, tags: [objectTag(key)], data }] });
+    await this.book.append({ records: [{ kind: RecordKind.write, tags: [], place: key, data }] });
+  }
+
+  /** The newest value of an object, wherever it is. */
+  async object(key: string): Promise<string | null> {
+    const { record } = await this.book.readCell(key, MAX_SEQNUM);
+    const value = record === null ? null : decodeObjectValue(record);
+    return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
+  }
+
+  /** Begins to switch a scope. */
+  async beginSwitch(scope: string, mode: Mode): Promise<SeqNum> {
+    const begin = await this.test.shard.switchMode(TENANT, scope, mode, false);
+    await this.test.shard.whenDurable(begin);
+    return begin;
+  }
+
+  /** Lets switches go on, and says whether the scope's has ended. */
+  async switched(scope: string): Promise<boolean> {
+    for (let looks = 0; looks < 50; looks += 1) {
+      await settled();
+      this.test.time.advance(20);
+    }
+    const view = (await this.test.shard.scopes(TENANT)).find((one) => one.scope === scope);
+    return view?.to === null;
+  }
+
+  /** Switches a scope to its end, with no call under way. */
+  async choose(scope: string, mode: Mode): Promise<void> {
+    await this.beginSwitch(scope, mode);
+    if (!(await this.switched(scope))) {
+      throw new Error(`the switch of ${scope} to ${mode} does not end`);
+    }
+  }
+
+  /** All records of the journal, oldest first. */
+  async records(): Promise<readonly StoredRecord[]> {
+    await this.test.shard.whenDurable(await this.book.tail());
+    const records: StoredRecord[] = [];
+    for (const { payload } of this.test.journal.frames()) {
+      readFrame(payload, (record) => records.push(record));
+    }
+    return records;
   }
 
   /** All versions of an object, as text; null for a delete. */

@@ -126,12 +126,23 @@ export class ScriptedGuest implements SandboxCall {
     return (await this.read(key)).text;
   }
 
+  /** A piece of an object, as text. */
+  async slice(key: string, offset: number, maxBytes: number): Promise<string> {
+    const { bytes } = await this.#request(Operation.objectRead, objectReadArgs.encode({ key, offset, maxBytes }));
+    return Buffer.from(objectReadReply.decode(bytes).slice).toString();
+  }
+
   readForUpdate(key: string): Promise<{ text: string | null; version: number }> {
     return this.#read(Operation.objectReadForUpdate, key);
   }
 
   put(key: string, text: string): void {
     this.#post(Operation.objectWrite, objectWriteArgs.encode({ key, staged: false, value: Buffer.from(text) }));
+  }
+
+  /** Writes what was staged. */
+  async putStaged(key: string): Promise<void> {
+    await this.#request(Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: EMPTY }));
   }
 
   delete(key: string): void {

@@ -163,7 +163,7 @@ export class World {
   }
 
   async object(tenant: LogBookId, key: string): Promise<string | null> {
-    const { record } = await this.shard.book(tenant).readPrev(objectTag(key), MAX_SEQNUM);
+    const { record } = await this.shard.book(tenant).readCell(key, MAX_SEQNUM);
     const value = record === null ? null : decodeObjectValue(record);
     return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
   }

@@ -10,9 +10,12 @@
  * One more piece of BookState is one more part in `bookParts`. The numbers of parts are stored: never reuse one.
  */
 import type { BlobName, InstanceId, LogBookId, SeqNum, Tag } from "../../ids.ts";
+import { objectTag } from "../../tags.ts";
 import type { BookState } from "../book-state.ts";
 import { Instance } from "../instances.ts";
 import type { Hold } from "../locks.ts";
+import { DEFAULT_MODE, modeCode, modeFromCode } from "../modes.ts";
+import { Scope } from "../scopes.ts";
 import type { ShardIndex } from "../shard-index.ts";
 import { TrimPoint } from "../trims.ts";
 import { VarintReader, VarintWriter } from "./varint.ts";
@@ -41,17 +44,20 @@ interface BookPart {
 
 /** Parts hold what they need while an index is saved or loaded: made anew each time. */
 function bookParts(): readonly BookPart[] {
-  return [scalars, streams, instances(), expiring, trims, guestTags, waitingTrims, locks];
+  return [scalars, streams, instances(), expiring, trims, guestTags, waitingTrims, locks, cells, scopes, unsettled];
 }
 
 const writer = new VarintWriter();
 
 const scalars: BookPart = {
   number: 1,
-  save: (book, put) => put("", 0, writer.number(book.floor).number(book.garbage)),
+  save(book, put) {
+    put("", 0, writer.number(book.floor).number(book.garbage).number(modeCode(book.scopes.defaultMode)));
+  },
   load(book, _name, _ordinal, value) {
     book.floor = value.number() as SeqNum;
     book.garbage = value.number();
+    book.scopes.defaultMode = modeFromCode(value.number()) ?? DEFAULT_MODE;
   },
 };
 
@@ -134,6 +140,7 @@ function instances(): BookPart {
           .number((one.parked ? PARKED : 0) | (one.retained ? RETAINED : 0) | (one.readsFromFirst ? READS_FROM_FIRST : 0))
           .number(one.readsFrom === null ? 0 : one.readsFrom + 1)
           .number(one.notBeforeMs)
+          .number(one.modeCursor)
           .number(one.done)
           .number(one.doneMs);
         for (const tag of one.resultTags) {
@@ -153,7 +160,7 @@ function instances(): BookPart {
       const caller = known.get(value.number());
       const initialCursor = value.number() as SeqNum;
       const [attempts, flags, readsFrom] = [value.number(), value.number(), value.number()];
-      const [notBeforeMs, done, doneMs] = [value.number(), value.number(), value.number()];
+      const [notBeforeMs, modeCursor, done, doneMs] = [value.number(), value.number(), value.number(), value.number()];
       const resultTags: Tag[] = [];
       while (value.hasMore) {
         resultTags.push(value.text() as Tag);
@@ -164,6 +171,7 @@ function instances(): BookPart {
         notBeforeMs,
         retained: (flags & RETAINED) !== 0,
         readsFromFirst: (flags & READS_FROM_FIRST) !== 0,
+        modeCursor: modeCursor as SeqNum,
       });
       instance.initialCursor = initialCursor;
       instance.readsFrom = readsFrom === 0 ? null : ((readsFrom - 1) as SeqNum);
@@ -304,6 +312,83 @@ const locks: BookPart = {
         hold.shares.push({ instance: value.text() as InstanceId, inTransaction: value.number() === 1, count: value.number() });
       }
       into.restore(tag, hold);
+    }
+  },
+};
+
+/** By the object's key. */
+const cells: BookPart = {
+  number: 9,
+  save({ cells: { byKey, ending } }, put) {
+    for (const [key, { version, entry, since }] of byKey) {
+      writer.number(version.seqnum).number(version.role).number(version.counter);
+      put(
+        key,
+        0,
+        writer
+          .number(entry)
+          .number(since)
+          .number(ending.has(key) ? 1 : 0),
+      );
+    }
+  },
+  load(book, key, _ordinal, value) {
+    const seqnum = value.number() as SeqNum;
+    const version = { seqnum, role: value.number() === 1 ? 1 : 0, counter: value.number() } as const;
+    book.cells.byKey.set(key, { version, entry: value.number() as SeqNum, since: value.number() as SeqNum });
+    if (value.number() === 1) {
+      book.cells.ending.add(key);
+    }
+    if (!book.streams.has(objectTag(key))) {
+      book.names.add(key);
+    }
+  },
+};
+
+const scopes: BookPart = {
+  number: 10,
+  save({ scopes: { byName } }, put) {
+    for (const [name, scope] of byName) {
+      writer
+        .number(modeCode(scope.mode))
+        .number(modeCode(scope.to))
+        .number(scope.automatic ? 1 : 0);
+      writer.number(scope.begin).number(scope.changedMs);
+      if (scope.walkedTo !== null) {
+        writer.text(scope.walkedTo);
+      }
+      put(name, 0, writer);
+    }
+  },
+  load(book, name, _ordinal, value) {
+    const scope = new Scope();
+    scope.mode = modeFromCode(value.number());
+    scope.to = modeFromCode(value.number());
+    scope.automatic = value.number() === 1;
+    scope.begin = value.number() as SeqNum;
+    scope.changedMs = value.number();
+    scope.walkedTo = value.hasMore ? value.text() : null;
+    book.scopes.byName.set(name, scope);
+  },
+};
+
+/** Objects of a scope in the order in which a switch takes them. */
+const unsettled: BookPart = {
+  number: 11,
+  save(book, put) {
+    for (const [name, scope] of book.scopes.byName) {
+      const keys = [...scope.unsettled];
+      for (let from = 0; from < keys.length; from += NAMES_ENTRY_TAGS) {
+        for (const key of keys.slice(from, from + NAMES_ENTRY_TAGS)) {
+          writer.text(key);
+        }
+        put(name, from, writer);
+      }
+    }
+  },
+  load(book, name, _ordinal, value) {
+    while (value.hasMore) {
+      book.scopes.byName.get(name)?.unsettled.add(value.text());
     }
   },
 };

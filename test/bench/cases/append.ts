@@ -80,7 +80,7 @@ const READ_ROUNDS = 5;
 
 /** What the LogBook asks its index: which record it is. The index is made of the same streams. */
 function indexMicroseconds(bench: Bench, streams: readonly Stream[]): number {
-  const index = new BookState(BOOK, { kindOf: () => RECORD.kind, drop() {} });
+  const index = new BookState(BOOK, { kindOf: () => RECORD.kind, drop() {}, hold() {} });
   for (const { tag, seqnums } of streams) {
     for (const seqnum of seqnums) {
       index.apply(seqnum, { ...RECORD, tags: [tag] }, 0, undefined);

@@ -193,7 +193,14 @@ describe("functions", () => {
   test("PUT names the version, GET gives the module, the list shows it", async () => {
     const module = Buffer.from("\0asm\x01\0\0\0");
     const put = await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: module });
-    const version = { name: "hello", hash: "0".repeat(64), sizeBytes: 8, uploadedMs: 1_700_000_000_000, retry: null };
+    const version = {
+      name: "hello",
+      hash: "0".repeat(64),
+      sizeBytes: 8,
+      uploadedMs: 1_700_000_000_000,
+      retry: null,
+      protocol: null,
+    };
     expect([put.status, JSON.parse(put.text)]).toEqual([200, version]);
     expect((await http.send("GET", "/v1/tenants/demo/functions/hello")).bytes.equals(module)).toBe(true);
     expect(JSON.parse((await http.send("GET", "/v1/tenants/demo/functions")).text)).toEqual({ functions: [version] });

@@ -315,10 +315,7 @@ describe("F40: calls that were started and not awaited, at their caller's end", 
   it("a bound call whose caller the host gives up on is cancelled with it", async () => {
     const { host, open } = await openGated();
     await host.define("middle", async (guest) => (await guest.callAwait(guest.callStartBound("gated", "leaf"))).returnValue, {
-      attemptsMax: 1,
-      backoffMs: 0,
-      backoffMaxMs: 0,
-      causes: [],
+      retry: { attemptsMax: 1, backoffMs: 0, backoffMaxMs: 0, causes: [] },
     });
     await host.define("caller", async (guest) => (await guest.call("middle")).returnValue);
     const asked = host.told({ functionName: "caller" });

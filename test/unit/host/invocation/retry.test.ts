@@ -15,7 +15,7 @@ async function openStuck(retry: RetryPolicy | null): Promise<ScriptedHost> {
     await guest.get("x");
     return FOREVER;
   };
-  await host.define("stuck", stuck, retry);
+  await host.define("stuck", stuck, { retry });
   return host;
 }
 
@@ -61,7 +61,9 @@ describe("F17: a function's retry policy", () => {
     const host = await openStuck(null);
     const asked = host.told({ functionName: "stuck", key: "k" });
     await kill(host, "wallTime");
-    await host.define("stuck", async () => 0, { attemptsMax: 1, backoffMs: 0, backoffMaxMs: 0, causes: [] });
+    await host.define("stuck", async () => 0, {
+      retry: { attemptsMax: 1, backoffMs: 0, backoffMaxMs: 0, causes: [] },
+    });
     host.test.time.advance(1_000);
     await kill(host, "wallTime");
     host.test.time.advance(1_000);

@@ -22,6 +22,8 @@ const steps = fc.record({
   cursor: seqnum,
   dependency: seqnum,
   touched: fc.boolean(),
+  isChild: fc.boolean(),
+  writes: fc.nat(),
 });
 const request: fc.Arbitrary<PartRequest> = fc.record({
   tenant: fc.constant(logBookId("ndp")),

@@ -36,8 +36,9 @@ class Model {
   outcome(book: LogBookId, when: readonly Condition[]): string {
     for (const condition of when) {
       const stream = this.stream(book, condition.tag);
-      if ("last" in condition) {
-        if ((stream.at(-1)?.seqnum ?? NO_SEQNUM) !== condition.last) {
+      if (!("length" in condition)) {
+        const last = "last" in condition ? condition.last : condition.newest;
+        if ((stream.at(-1)?.seqnum ?? NO_SEQNUM) !== last) {
           return `conflict ${condition.tag} ${stream.at(-1)?.text}`;
         }
       } else if (stream.length !== condition.length) {

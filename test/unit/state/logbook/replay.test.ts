@@ -9,7 +9,7 @@ import { MemoryBlobs } from "../../../support/memory-blobs.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { at } from "../../../support/open-shard.ts";
 
-test("F4, F19: replay of the log gives the index that was there when it was written, collections included", async () => {
+test("F3, F4, F19: replay of the log gives the index that was there when it was written, collections included", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(actionArbitrary, { maxLength: 120, size: "max" }), async (actions) => {
       const journal = new MemoryJournal();
@@ -39,7 +39,7 @@ test("F4, F19: replay of the log gives the index that was there when it was writ
   );
 });
 
-test("14 bytes per record are given back when all streams of a chunk's records have let go of them", () => {
+test("15 bytes per record are given back when all streams of a chunk's records have let go of them", () => {
   const store = new RecordStore(new MemoryJournal(), 0);
   for (let seqnum = 1; seqnum <= 10_000; seqnum++) {
     store.add(at(seqnum), RecordKind.write, seqnum, 10, 2);

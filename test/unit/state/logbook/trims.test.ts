@@ -12,7 +12,11 @@ import { at, BOOK, bytes, none, openTestShard } from "../../../support/open-shar
 /** The index of one LogBook, and which records it has let go of. */
 class Fold {
   readonly dropped: SeqNum[] = [];
-  readonly book = new BookState(BOOK, { kindOf: () => RecordKind.append, drop: (seqnum) => this.dropped.push(seqnum) });
+  readonly book = new BookState(BOOK, {
+    kindOf: () => RecordKind.append,
+    drop: (seqnum) => this.dropped.push(seqnum),
+    hold() {},
+  });
   tail = NO_SEQNUM;
 
   apply(record: NewRecord): SeqNum {

@@ -19,10 +19,10 @@ class CountedTimers implements Timers {
 test("[8] W1: whatever ends a wait, no timer, no listener and no entry of it is left", async () => {
   const timers = new CountedTimers();
   const waits = new Waits(timers);
-  const book = new BookState(BOOK, { kindOf: () => RecordKind.append, drop() {} });
+  const book = new BookState(BOOK, { kindOf: () => RecordKind.append, drop() {}, hold() {} });
   const tag = tagOf("u/a");
   const owner = {};
-  let found: ReadResult = { record: null, tail: at(1) };
+  let found: ReadResult = { record: null, tail: at(1), modes: at(0) };
   const { signal } = new AbortController();
   const begin = (given = signal) =>
     waits
@@ -50,7 +50,7 @@ test("[8] W1: whatever ends a wait, no timer, no listener and no entry of it is 
   expect([await byCaller, waits.size, timers.running.size]).toEqual(["GIVEN_UP", 0, 0]);
 
   const byRecord = begin();
-  found = { record: { seqnum: at(2), kind: RecordKind.append, tags: [tag], timeMs: 0, data: none }, tail: at(2) };
+  found = { record: { seqnum: at(2), kind: RecordKind.append, tags: [tag], timeMs: 0, data: none }, tail: at(2), modes: at(0) };
   applied();
   expect([await byRecord, waits.size, timers.running.size]).toEqual([found, 0, 0]);
 });

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { NeapError, STATE_ERRORS } from "../../../../state/errors.ts";
 import type { InstanceId } from "../../../../state/ids.ts";
-import { RecordKind, type Shard } from "../../../../state/logbook/index.ts";
+import { MODES, RecordKind, type Shard } from "../../../../state/logbook/index.ts";
 import { pack } from "../../../../state/remote/frames.ts";
 import type { Method } from "../../../../state/remote/index.ts";
 import * as methods from "../../../../state/remote/shard-methods.ts";
@@ -194,8 +194,19 @@ const newRecord = fc.tuple(
   data,
   fc.option(fc.double()),
   fc.array(fc.tuple(text, fc.double()), { maxLength: 2 }),
+  fc.option(text),
+  fc.option(text),
 );
-const condition = fc.tuple(text, fc.constantFrom(0, 1), fc.double());
+const condition = fc.tuple(text, fc.constantFrom(0, 1, 2), fc.double());
+const cellWrite = fc.tuple(
+  text,
+  fc.tuple(count, fc.constantFrom(0, 1), count),
+  fc.constantFrom(RecordKind.write, RecordKind.delete),
+  data,
+  fc.array(fc.tuple(text, fc.double()), { maxLength: 2 }),
+  count,
+);
+const mode = fc.constantFrom(...MODES);
 const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   append: fc.tuple(text, fc.array(newRecord, { maxLength: 3 }), fc.array(condition, { maxLength: 3 })),
   readPrev: fc.tuple(text, text, count, count),
@@ -205,6 +216,12 @@ const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   tailOf: fc.tuple(text, text, count),
   setAux: fc.tuple(text, text, count, fc.uint8Array({ maxLength: 20 })),
   readStream: fc.tuple(text, text, count),
+  readCell: fc.tuple(text, text, count),
+  writeCell: fc.tuple(text, cellWrite),
+  modeAt: fc.tuple(text, text, count),
+  scopes: fc.tuple(text, text, fc.boolean()),
+  switchMode: fc.tuple(text, text, mode, fc.boolean()),
+  chooseDefault: fc.tuple(text, mode),
   listObjects: fc.tuple(text, text, text, count, count),
   tail: fc.tuple(text),
   turn: fc.tuple(text, text, count),

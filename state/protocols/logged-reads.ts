@@ -1,0 +1,156 @@
+/**
+ * Reads and lists that are steps: what was found is in the log, so every replay and every peer finds the same.
+ *
+ * The payload of a `read` record: f64 version, f64 time in ms, u8 whether it exists, then the value as in a write. Of a `listed` record:
+ * u32 count, then for each object its key, f64 size in bytes, f64 seqnum.
+ */
+import { ByteReader, ByteWriter } from "../bytes.ts";
+import { hasCode } from "../errors.ts";
+import { MAX_SEQNUM, type SeqNum } from "../ids.ts";
+import { RecordKind } from "../logbook/kinds.ts";
+import type { ListedObject } from "../logbook/logbook.ts";
+import { mismatch } from "../logbook/placement.ts";
+import { decodeStep, fingerprint } from "../logbook/step-record.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import { decodeObjectValue, encodeObjectValue, objectValueOf } from "../objects/object-record.ts";
+import type { ObjectRead } from "./protocol.ts";
+import { type Found, NOTHING_FOUND, sliceOf } from "./slice.ts";
+import type { StepStream } from "./step-stream.ts";
+
+/** What a list puts into one record: well below a frame. */
+const LISTED_MAX_BYTES = 256 * 1024;
+/** So often a value may be replaced, and its bytes collected, between the look at it and the step. */
+const TRIES_MAX = 8;
+
+/** The newest write of an object, wherever it is, or only if it is in its cell. */
+export async function latest(steps: StepStream, key: string, anyHome: boolean): Promise<Found> {
+  const { record, home } = await steps.book.readCell(key, steps.pins.initialCursor);
+  if (home === "versions" && !anyHome) {
+    throw mismatch(key, "versions");
+  }
+  if (record === null) {
+    return NOTHING_FOUND;
+  }
+  steps.consulted(record.seqnum);
+  return { version: record.seqnum, timeMs: record.timeMs, value: decodeObjectValue(record) };
+}
+
+/** A read that goes on where the one before has stopped is of the same value: large objects are read slice by slice. */
+export class Slices {
+  readonly #steps: StepStream;
+  readonly #blobs: BlobStore;
+  #last: { readonly key: string; readonly end: number; readonly position: number; readonly found: Found } | null = null;
+
+  constructor(steps: StepStream, blobs: BlobStore) {
+    this.#steps = steps;
+    this.#blobs = blobs;
+  }
+
+  /** @param find  asked unless the read goes on */
+  async read(key: string, offset: number, maxBytes: number, find: () => Promise<Found>): Promise<ObjectRead> {
+    const last = this.#last;
+    const goesOn = last !== null && last.key === key && last.end === offset && last.position === this.#steps.position;
+    this.#last = null;
+    const found = goesOn ? last.found : await find();
+    const read = await sliceOf(found, this.#blobs, offset, maxBytes);
+    if (read.kind === "found" && read.bytes.byteLength > 0) {
+      this.#last = { key, end: offset + read.bytes.byteLength, position: this.#steps.position, found };
+    }
+    return read;
+  }
+}
+
+export class LoggedReads {
+  readonly #steps: StepStream;
+  readonly #slices: Slices;
+  readonly #anyHome: boolean;
+
+  /** @param anyHome  objects that are in versions are read as well */
+  constructor(steps: StepStream, blobs: BlobStore, anyHome: boolean) {
+    this.#steps = steps;
+    this.#slices = new Slices(steps, blobs);
+    this.#anyHome = anyHome;
+  }
+
+  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+    return this.#slices.read(key, offset, maxBytes, () => this.#step(key));
+  }
+
+  async #step(key: string): Promise<Found> {
+    for (let tries = 1; ; tries += 1) {
+      const found = this.#steps.replaying ? NOTHING_FOUND : await latest(this.#steps, key, this.#anyHome);
+      const { value } = found;
+      try {
+        const { theirs } = await this.#steps.step({
+          kind: RecordKind.read,
+          fingerprint: fingerprint(key, 0),
+          payload: encodeFound(found),
+          ...(value?.kind === "blob" && { blobs: [value.ref] }),
+        });
+        return theirs === null ? found : decodeFound(decodeStep(theirs.data).payload);
+      } catch (error) {
+        if (!hasCode(error, "BLOB_MISSING") || tries === TRIES_MAX) {
+          throw error;
+        }
+      }
+    }
+  }
+}
+
+/** The objects there are when the step is logged, wherever they are; fewer than `limit` when they are too many for one record. */
+export async function loggedList(
+  steps: StepStream,
+  prefix: string,
+  after: string,
+  limit: number,
+): Promise<readonly ListedObject[]> {
+  const found = steps.replaying ? [] : await listNow(steps, prefix, after, limit);
+  const { theirs } = await steps.step({
+    kind: RecordKind.listed,
+    fingerprint: fingerprint(`${limit} ${prefix}`, Buffer.from(after)),
+    payload: encodeListed(found),
+  });
+  return theirs === null ? found : decodeListed(decodeStep(theirs.data).payload);
+}
+
+async function listNow(steps: StepStream, prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
+  const { objects, tail } = await steps.book.listObjects(prefix, after, MAX_SEQNUM, limit);
+  steps.consulted(tail);
+  let sizeBytes = 0;
+  const fitting = objects.findIndex(({ key }) => {
+    sizeBytes += key.length * 3 + 24;
+    return sizeBytes > LISTED_MAX_BYTES;
+  });
+  return fitting < 0 ? objects : objects.slice(0, fitting);
+}
+
+function encodeFound({ version, timeMs, value }: Found): Uint8Array {
+  const w = new ByteWriter(64).f64(version).f64(timeMs);
+  return (value === null ? w.u8(0) : w.u8(1).raw(encodeObjectValue(value))).take();
+}
+
+function decodeFound(payload: Uint8Array): Found {
+  const r = new ByteReader(payload);
+  const version = r.f64() as SeqNum;
+  const timeMs = r.f64();
+  const exists = r.u8() === 1;
+  return { version, timeMs, value: exists ? objectValueOf(r.raw(r.remaining)) : null };
+}
+
+function encodeListed(objects: readonly ListedObject[]): Uint8Array {
+  const w = new ByteWriter(256).u32(objects.length);
+  for (const { key, sizeBytes, seqnum } of objects) {
+    w.text(key).f64(sizeBytes).f64(seqnum);
+  }
+  return w.take();
+}
+
+function decodeListed(payload: Uint8Array): readonly ListedObject[] {
+  const r = new ByteReader(payload);
+  return Array.from({ length: r.u32() }, () => ({
+    key: r.text(),
+    sizeBytes: r.f64(),
+    seqnum: r.f64() as SeqNum,
+    home: "cell" as const,
+  }));
+}

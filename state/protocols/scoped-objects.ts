@@ -1,0 +1,149 @@
+/**
+ * Objects by the protocol of their scope.
+ *
+ * D1. The mode of a scope is that of the mode cursor: the instance's pinned initial cursor, or for a synchronous child that of the
+ *     instance which was called from outside. So an instance, its children and its replays never change their modes (F18).
+ * D2. After a mode was looked up the initial cursor does not move any more.
+ */
+import { NeapError } from "../errors.ts";
+import { NO_SEQNUM, quote, type SeqNum } from "../ids.ts";
+import type { ListedObject } from "../logbook/logbook.ts";
+import { keepsVersions, type Mode, scopeOf } from "../logbook/modes.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import type { ObjectValue } from "../objects/object-record.ts";
+import { Boki } from "./boki.ts";
+import { HalfmoonRead } from "./halfmoon-read.ts";
+import { HalfmoonWrite } from "./halfmoon-write.ts";
+import { loggedList } from "./logged-reads.ts";
+import type { ObjectProtocol, ObjectRead, UpdateOutcome, VersionedObjects } from "./protocol.ts";
+import type { StepStream } from "./step-stream.ts";
+import { Transitional } from "./transitional.ts";
+import { ObjectTurns } from "./turns.ts";
+import { Unsafe } from "./unsafe.ts";
+
+/** What an instance has pinned about its protocols. */
+export interface ProtocolChoice {
+  /** Where modes are looked up; 0 for the instance's own initial cursor. */
+  readonly modeCursor: SeqNum;
+  /** The function's own, for scopes that nobody has chosen a mode for. */
+  readonly protocol: Mode | null;
+}
+
+type Way = Mode | "transitional";
+
+export class ScopedObjects implements VersionedObjects {
+  readonly #steps: StepStream;
+  readonly #blobs: BlobStore;
+  readonly #choice: ProtocolChoice;
+  readonly #turns: ObjectTurns;
+  readonly #byScope = new Map<string, ObjectProtocol>();
+  readonly #byWay = new Map<Way, ObjectProtocol>();
+
+  constructor(steps: StepStream, blobs: BlobStore, choice: ProtocolChoice) {
+    this.#steps = steps;
+    this.#blobs = blobs;
+    this.#choice = choice;
+    this.#turns = new ObjectTurns(steps);
+  }
+
+  async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+    const protocol = this.#known(key) ?? (await this.#lookUp(key));
+    return protocol.read(key, offset, maxBytes);
+  }
+
+  /** The turn comes first: until a mode was looked up it may move the initial cursor (D2). */
+  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
+    await this.#turns.take(key);
+    const protocol = this.#known(key) ?? (await this.#lookUp(key));
+    return protocol.readForUpdate(key, maxBytes);
+  }
+
+  async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
+    const protocol = this.#known(key) ?? (await this.#lookUp(key));
+    return protocol.write(key, value, valueCrc);
+  }
+
+  async update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
+    const protocol = this.#known(key) ?? (await this.#lookUp(key));
+    return protocol.update(key, version, value, valueCrc);
+  }
+
+  async delete(key: string): Promise<void> {
+    const protocol = this.#known(key) ?? (await this.#lookUp(key));
+    return protocol.delete(key);
+  }
+
+  /** A prefix without "/" may span scopes: then it is log-free only if all of them keep versions. */
+  async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
+    if (prefix.includes("/")) {
+      const protocol = this.#known(prefix) ?? (await this.#lookUp(prefix));
+      return protocol.list(prefix, after, limit);
+    }
+    this.#steps.touch();
+    const { modes } = await this.#steps.book.modeAt("", this.#modeCursor);
+    if (modes !== NO_SEQNUM || !keepsVersions(this.#choice.protocol ?? "halfmoon-read")) {
+      return loggedList(this.#steps, prefix, after, limit);
+    }
+    return this.#protocol("halfmoon-read").list(prefix, after, limit);
+  }
+
+  async mustKeepVersions(key: string): Promise<void> {
+    const protocol = this.#known(key) ?? (await this.#lookUp(key));
+    if (!(protocol instanceof HalfmoonRead)) {
+      throw new NeapError(
+        "PROTOCOL_MISMATCH",
+        `object ${quote(key)} cannot be in a transaction: scope ${quote(scopeOf(key))} is not under halfmoon-read`,
+      );
+    }
+  }
+
+  close(): void {
+    this.#turns.endAll();
+  }
+
+  get #modeCursor(): SeqNum {
+    const { modeCursor } = this.#choice;
+    return modeCursor === NO_SEQNUM ? this.#steps.pins.initialCursor : modeCursor;
+  }
+
+  #known(key: string): ObjectProtocol | undefined {
+    return this.#byScope.get(scopeOf(key));
+  }
+
+  async #lookUp(key: string): Promise<ObjectProtocol> {
+    this.#steps.touch();
+    const scope = scopeOf(key);
+    const { mode, to, defaultMode, seqnum } = await this.#steps.book.modeAt(scope, this.#modeCursor);
+    this.#steps.consulted(seqnum);
+    const way = to === null ? (mode ?? this.#choice.protocol ?? defaultMode) : "transitional";
+    const protocol = this.#protocol(way);
+    this.#byScope.set(scope, protocol);
+    return protocol;
+  }
+
+  #protocol(way: Way): ObjectProtocol {
+    const known = this.#byWay.get(way);
+    if (known !== undefined) {
+      return known;
+    }
+    const protocol = this.#make(way);
+    this.#byWay.set(way, protocol);
+    return protocol;
+  }
+
+  #make(way: Way): ObjectProtocol {
+    const parts = [this.#steps, this.#blobs, this.#turns] as const;
+    switch (way) {
+      case "halfmoon-read":
+        return new HalfmoonRead(...parts);
+      case "halfmoon-write":
+        return new HalfmoonWrite(...parts);
+      case "boki":
+        return new Boki(...parts);
+      case "unsafe":
+        return new Unsafe(...parts);
+      case "transitional":
+        return new Transitional(...parts);
+    }
+  }
+}

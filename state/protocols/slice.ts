@@ -1,0 +1,36 @@
+import { NO_SEQNUM, type SeqNum } from "../ids.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import { type ObjectValue, objectSize } from "../objects/object-record.ts";
+import type { ObjectRead } from "./protocol.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** One write of an object as a reader found it; `value` is null after a delete, and when nobody has ever written it. */
+export interface Found {
+  readonly version: SeqNum;
+  readonly timeMs: number;
+  readonly value: ObjectValue | null;
+}
+
+export const NOTHING_FOUND: Found = { version: NO_SEQNUM, timeMs: 0, value: null };
+
+/** Up to `maxBytes` bytes from `offset`, as a protocol answers a read. */
+export async function sliceOf(
+  { version, timeMs, value }: Found,
+  blobs: BlobStore,
+  offset: number,
+  maxBytes: number,
+): Promise<ObjectRead> {
+  if (value === null) {
+    return { kind: "absent", version, timeMs };
+  }
+  return { kind: "found", sizeBytes: objectSize(value), version, timeMs, bytes: await bytesOf(value, blobs, offset, maxBytes) };
+}
+
+/** Up to `maxBytes` bytes from `offset`; none behind the end. */
+export async function bytesOf(value: ObjectValue, blobs: BlobStore, offset: number, maxBytes: number): Promise<Uint8Array> {
+  if (maxBytes === 0 || offset >= objectSize(value)) {
+    return EMPTY;
+  }
+  return value.kind === "inline" ? value.bytes.subarray(offset, offset + maxBytes) : blobs.read(value.ref.name, offset, maxBytes);
+}
