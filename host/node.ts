@@ -246,7 +246,7 @@ class NodeBuilder {
     storage: () => StoragePool | null,
   ): InvocationService {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    const { wallTimeMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
+    const { wallTimeMs, suspendAfterMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
     const service = createInvocations({
       source,
@@ -261,6 +261,7 @@ class NodeBuilder {
       nodeName: `${config.role === "storage" ? "storage" : "compute"}@${config.nodeName}`,
       limits: {
         wallTimeMs,
+        suspendAfterMs,
         outputMaxBytes,
         logMaxBytes,
         objectMaxBytes,

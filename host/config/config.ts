@@ -60,6 +60,7 @@ export interface ClusterConfig {
 
 export interface LimitsConfig extends ModuleLimits {
   readonly wallTimeMs: number;
+  readonly suspendAfterMs: number;
   readonly inputMaxBytes: number;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;

@@ -89,6 +89,12 @@ export const OPTIONS = {
   tableMaxElements: option("Limits", whole(1, 10_000_000), "65536", "elements of a function's table"),
   uploadTimeoutMs: option("Limits", whole(100, 600_000), "60000", "time to validate, compile and start an uploaded module"),
   wallTimeMs: option("Limits", whole(1, DAY_MS), "30000", "wall time of a call's attempt, waiting included"),
+  suspendAfterMs: option(
+    "Limits",
+    whole(1, DAY_MS),
+    "15000",
+    "a call that waits longer gives its sandbox back and is run again from its log; never longer than half of its wall time",
+  ),
   inputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "input of a call"),
   outputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "output of a call"),
   logMaxBytes: option("Limits", whole(0, 16 * MIB), "65536", "what a call may print"),

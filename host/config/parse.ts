@@ -201,6 +201,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       tableMaxElements: values.tableMaxElements,
       uploadTimeoutMs: values.uploadTimeoutMs,
       wallTimeMs: values.wallTimeMs,
+      suspendAfterMs: values.suspendAfterMs,
       inputMaxBytes: values.inputMaxBytes,
       outputMaxBytes: values.outputMaxBytes,
       logMaxBytes: values.logMaxBytes,

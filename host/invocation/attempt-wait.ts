@@ -5,8 +5,8 @@ import { Suspended } from "./attempt.ts";
 
 /**
  * W1. A wait ends with its attempt.
- * W2. A guest that waits for half of its wall time gives its sandbox back, so that waiting is no reason to end it, and those it waits
- *     for find a place to run.
+ * W2. A guest that waits for long gives its sandbox back, so that waiting is no reason to end it, and those it waits for find a place
+ *     to run.
  */
 export class AttemptWait {
   readonly #timers: Timers;
@@ -14,9 +14,9 @@ export class AttemptWait {
   readonly maxMs: number;
   #stop: (reason: Fenced | Suspended) => void = () => {};
 
-  constructor(timers: Timers, wallTimeMs: number) {
+  constructor(timers: Timers, maxMs: number) {
     this.#timers = timers;
-    this.maxMs = wallTimeMs / 2;
+    this.maxMs = maxMs;
   }
 
   /** The attempt was stopped. */

@@ -29,6 +29,8 @@ export interface InvocationContext {
 
 export interface InvocationLimits {
   readonly wallTimeMs: number;
+  /** An attempt that waits longer gives its sandbox back, and a replay goes on later. */
+  readonly suspendAfterMs: number;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
   readonly objectMaxBytes: number;

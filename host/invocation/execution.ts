@@ -55,7 +55,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   const objects = new ObjectOperations(transactions, shard.blobs, init.objectMaxBytes, trace.moved);
   const transacting = new TransactionOperations(steps, transactions);
   const logs = new LogOperations(steps, init.wallTimeMs);
-  const wait = new AttemptWait(context.timers, init.wallTimeMs);
+  const wait = new AttemptWait(context.timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
   const locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
   const callees = new Callees(context, shard, tenant, steps, init);
   const children = new ChildOperations({

@@ -163,6 +163,7 @@ export class ScriptedHost {
       nodeName: "compute",
       limits: {
         wallTimeMs: parts.wallTimeMs ?? 20_000,
+        suspendAfterMs: 10_000,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,

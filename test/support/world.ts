@@ -116,6 +116,7 @@ export class World {
       nodeName: "compute",
       limits: {
         wallTimeMs: 20_000,
+        suspendAfterMs: 10_000,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 2 ** 16,
         objectMaxBytes: 2 ** 24,

@@ -12,7 +12,7 @@ import { Verification, type VerificationOptions } from "./verification.ts";
 const FLAGS = ["--log-level", "error", "--recovery-attempts-max", "1000", "--recovery-scan-interval-ms", "100"];
 const PROGRESS_MS = 5_000;
 
-interface Options extends VerificationOptions {
+interface Options extends Omit<VerificationOptions, "protocol" | "switches"> {
   readonly variants: readonly Variant[];
 }
 
@@ -81,10 +81,11 @@ ${VARIANTS.map(({ name, what }) => `  ${name.padEnd(width)}  ${what}`).join("\n"
 
 async function verify(variant: Variant, layer: Uint8Array, options: Options): Promise<void> {
   const folder = temporaryFolder("verify");
+  const { protocol, switches } = variant;
   const deployment = await variant.start(folder, FLAGS);
   let nextMs = performance.now() + PROGRESS_MS;
   try {
-    const verified = await new Verification(deployment, options).run(layer, (calls, kills) => {
+    const verified = await new Verification(deployment, { ...options, protocol, switches }).run(layer, (calls, kills) => {
       if (performance.now() > nextMs) {
         nextMs += PROGRESS_MS;
         process.stdout.write(`${variant.name}: ${calls} calls have ended, ${kills} kills\n`);

@@ -5,7 +5,9 @@
  * a space and a nested program by nothing, as its length comes before it:
  *
  *   increment <counter> <amount> · set <key> <value> · get <key> · clear <key> · wait <ms> · fail
+ *   move <from> <to> <amount>            a transaction over two counters
  *   call <count> (<length> <program>)…   starts all of them, then waits for all
+ *   spawn <delay in ms> <length> <program>   begins one that nobody waits for
  */
 import type { Prng } from "../support/prng.ts";
 
@@ -14,6 +16,7 @@ const OPERATIONS_MAX = 4;
 const CALLS_MAX = 3;
 const AMOUNT_MAX = 5;
 const WAIT_MAX_MS = 20;
+const DELAY_MAX_MS = 2_000;
 const SCRATCH_KEYS = 1_000;
 /** Some counters are wanted by everybody. */
 const HOT_COUNTERS = 8;
@@ -24,25 +27,40 @@ export type Operation =
   | { readonly kind: "get" | "clear"; readonly key: number }
   | { readonly kind: "wait"; readonly durationMs: number }
   | { readonly kind: "call"; readonly programs: readonly Program[] }
+  | { readonly kind: "spawn"; readonly delayMs: number; readonly program: Program }
+  | { readonly kind: "move"; readonly from: number; readonly to: number; readonly amount: number }
   /** Ends the program; what it did before stays. */
   | { readonly kind: "fail" };
 
 export type Program = readonly Operation[];
 
 /** A program for a function of `layer`. */
-export function drawProgram(random: Prng, counters: number, layer = 1): Program {
-  return Array.from({ length: 1 + random.below(OPERATIONS_MAX) }, () => drawOperation(random, counters, layer));
+export function drawProgram(random: Prng, options: ProgramOptions, layer = 1): Program {
+  return Array.from({ length: 1 + random.below(OPERATIONS_MAX) }, () => drawOperation(random, options, layer));
 }
 
-function drawOperation(random: Prng, counters: number, layer: number): Operation {
+/** `transactions`: whether counters are kept as versions, which transactions need. */
+export interface ProgramOptions {
+  readonly counters: number;
+  readonly transactions: boolean;
+}
+
+function drawOperation(random: Prng, options: ProgramOptions, layer: number): Operation {
   const dice = random.below(100);
-  if (dice < 30 && layer < LAYERS) {
-    const programs = Array.from({ length: 1 + random.below(CALLS_MAX) }, () => drawProgram(random, counters, layer + 1));
-    return { kind: "call", programs };
+  const nested = () => drawProgram(random, options, layer + 1);
+  if (dice < 25 && layer < LAYERS) {
+    return { kind: "call", programs: Array.from({ length: 1 + random.below(CALLS_MAX) }, nested) };
   }
-  if (dice < 70) {
-    const counter = random.below(random.below(10) === 0 ? Math.min(HOT_COUNTERS, counters) : counters);
-    return { kind: "increment", counter, amount: 1 + random.below(AMOUNT_MAX) };
+  if (dice < 32 && layer < LAYERS) {
+    return { kind: "spawn", delayMs: random.below(2) * random.below(DELAY_MAX_MS), program: nested() };
+  }
+  if (dice < 40 && options.transactions) {
+    const from = drawCounter(random, options);
+    const to = (from + 1 + random.below(options.counters - 1)) % options.counters;
+    return { kind: "move", from, to, amount: 1 + random.below(AMOUNT_MAX) };
+  }
+  if (dice < 72) {
+    return { kind: "increment", counter: drawCounter(random, options), amount: 1 + random.below(AMOUNT_MAX) };
   }
   if (dice < 94) {
     const key = random.below(SCRATCH_KEYS);
@@ -50,6 +68,10 @@ function drawOperation(random: Prng, counters: number, layer: number): Operation
     return kind === "set" ? { kind, key, value: random.below(1_000_000) } : { kind, key };
   }
   return dice < 98 ? { kind: "wait", durationMs: random.below(WAIT_MAX_MS) } : { kind: "fail" };
+}
+
+function drawCounter(random: Prng, { counters }: ProgramOptions): number {
+  return random.below(random.below(10) === 0 ? Math.min(HOT_COUNTERS, counters) : counters);
 }
 
 export function encodeProgram(program: Program): string {
@@ -69,6 +91,12 @@ function encodeOperation(operation: Operation): string {
       return `wait ${operation.durationMs} `;
     case "fail":
       return "fail ";
+    case "move":
+      return `move ${operation.from} ${operation.to} ${operation.amount} `;
+    case "spawn": {
+      const text = encodeProgram(operation.program);
+      return `spawn ${operation.delayMs} ${text.length} ${text}`;
+    }
     case "call": {
       const programs = operation.programs.map(encodeProgram);
       return `call ${programs.length} ${programs.map((text) => `${text.length} ${text}`).join("")}`;
@@ -83,10 +111,18 @@ export function fails(program: Program): boolean {
 
 /** Adds what the program does to the counters, once. */
 export function addTo(counters: Map<number, number>, program: Program): void {
+  const add = (counter: number, amount: number) => counters.set(counter, (counters.get(counter) ?? 0) + amount);
   for (const operation of program) {
     switch (operation.kind) {
       case "increment":
-        counters.set(operation.counter, (counters.get(operation.counter) ?? 0) + operation.amount);
+        add(operation.counter, operation.amount);
+        break;
+      case "move":
+        add(operation.from, -operation.amount);
+        add(operation.to, operation.amount);
+        break;
+      case "spawn":
+        addTo(counters, operation.program);
         break;
       case "call":
         for (const called of operation.programs) {

@@ -5,6 +5,7 @@
  * V2. A run fails when an answer is not what the program says, when a counter differs, or when nothing has ended for too long.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import type { Mode } from "../../state/logbook/index.ts";
 import { upload } from "../support/host-process.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { callUntilEnded } from "./client.ts";
@@ -18,11 +19,14 @@ const KILL_PAUSE_RANGE_MS = 2_000;
 const LOOK_MS = 200;
 const READERS = 16;
 const LIST_PAGE = 1_000;
+const SWITCH_PAUSE_MS = 500;
 
 export interface VerificationOptions {
   readonly seed: number;
   readonly counters: number;
   readonly clients: number;
+  readonly protocol: Mode;
+  readonly switches: boolean;
   /** No program is sent afterwards. */
   readonly durationMs: number;
   readonly stuckAfterMs: number;
@@ -60,9 +64,11 @@ export class Verification {
     for (let number = 1; number <= LAYERS; number += 1) {
       await upload(this.#url(0), TENANT, `layer-${number}`, layer);
     }
-    const { seed, clients, durationMs } = this.#options;
+    const { seed, clients, durationMs, protocol } = this.#options;
+    await this.#choose("default-protocol", protocol);
     const clientsDone = Promise.all(Array.from({ length: clients }, (_, client) => this.#drive(client)));
     const killing = this.#kill(prng(seed));
+    const switching = this.#switch();
     const endMs = performance.now() + durationMs;
     while (performance.now() < endMs && this.#failure === null) {
       await pause(LOOK_MS);
@@ -70,7 +76,7 @@ export class Verification {
       await this.#watch();
     }
     this.#sending = false;
-    await killing;
+    await Promise.all([killing, switching]);
     await this.#untilAllHasEnded(clientsDone);
     return this.#check();
   }
@@ -80,10 +86,12 @@ export class Verification {
   }
 
   async #drive(client: number): Promise<void> {
-    const random = prng(this.#options.seed + 1 + client);
+    const { seed, counters, protocol, switches } = this.#options;
+    const random = prng(seed + 1 + client);
+    const programs = { counters, transactions: protocol === "halfmoon-read" && !switches };
     try {
       for (let n = 0; this.#sending && this.#failure === null; n += 1) {
-        const program = drawProgram(random, this.#options.counters);
+        const program = drawProgram(random, programs);
         addTo(this.#expected, program);
         await this.#ask(client, `${client}-${n}`, program);
       }
@@ -118,6 +126,23 @@ export class Verification {
         this.#kills += 1;
         this.#lastProgressMs = performance.now();
       }
+    }
+  }
+
+  /** Counters change their protocol as soon as they have got it. */
+  async #switch(): Promise<void> {
+    for (let turn = 1; this.#options.switches && this.#sending && this.#failure === null; turn += 1) {
+      await this.#choose("scopes/counter", turn % 2 === 0 ? "halfmoon-read" : "halfmoon-write").catch(unlessGone);
+      await pause(SWITCH_PAUSE_MS);
+    }
+  }
+
+  /** A switch that is under way goes on. */
+  async #choose(what: string, protocol: Mode): Promise<void> {
+    const response = await fetch(`${this.#url(0)}/v1/tenants/${TENANT}/${what}?protocol=${protocol}`, { method: "PUT" });
+    const answer = await response.text();
+    if (!response.ok && response.status !== 409 && response.status !== 503) {
+      throw new Error(`choosing ${protocol} for ${what} was answered ${response.status}: ${answer}`);
     }
   }
 
@@ -188,5 +213,12 @@ export class Verification {
       after = page.next;
     }
     return keys;
+  }
+}
+
+/** The host was killed meanwhile. */
+function unlessGone(error: unknown): void {
+  if (!(error instanceof TypeError)) {
+    throw error;
   }
 }

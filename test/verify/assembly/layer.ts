@@ -1,7 +1,9 @@
 // One layer of the call tree. Input: "<layer> <program>"; what programs look like is said in ../program.ts. Calls go to "layer-<layer + 1>".
-import { input, objects, output, sleep, start, StartedCall } from "../../../guest-sdk/assembly";
+import { input, Isolation, objects, output, post, sleep, start, StartedCall, transaction } from "../../../guest-sdk/assembly";
 
 let amount: i64 = 0;
+let from: string = "";
+let to: string = "";
 
 export function main(): i32 {
   const program = new Program(input());
@@ -18,7 +20,7 @@ function run(program: Program, next: i32): void {
   if (operation == "increment") {
     const key = "counter/" + program.word();
     amount = program.number();
-    objects.update(key, (old) => ((old === null ? <i64>0 : I64.parseInt(old)) + amount).toString());
+    objects.update(key, (old) => (numberOf(old) + amount).toString());
   } else if (operation == "set") {
     objects.put("scratch/" + program.word(), program.word());
   } else if (operation == "get") {
@@ -36,11 +38,30 @@ function run(program: Program, next: i32): void {
     for (let i = 0; i < calls.length; i++) {
       calls[i].wait();
     }
+  } else if (operation == "spawn") {
+    const delayMs = program.number();
+    post("layer-" + next.toString(), next.toString() + " " + program.text(), delayMs);
+  } else if (operation == "move") {
+    from = "counter/" + program.word();
+    to = "counter/" + program.word();
+    amount = program.number();
+    transaction.run(Isolation.Serializable, () => {
+      objects.put(from, (valueOf(from) - amount).toString());
+      objects.put(to, (valueOf(to) + amount).toString());
+    });
   } else if (operation == "fail") {
     throw new Error("as the program says");
   } else {
     throw new Error("unknown operation " + operation);
   }
+}
+
+function valueOf(key: string): i64 {
+  return numberOf(objects.get(key));
+}
+
+function numberOf(text: string | null): i64 {
+  return text === null ? <i64>0 : I64.parseInt(text);
 }
 
 /** Reads a program from its beginning to its end. */
