@@ -10,59 +10,38 @@
  * or another step between them orders them.
  */
 import type { SeqNum, Tag } from "../ids.ts";
-import type { CellVersion, CellWrite, ListedObject } from "../logbook/index.ts";
+import type { CellVersion, CellWrite } from "../logbook/index.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import { encodeStep, fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { encodeObjectValue, type ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import { Fenced } from "./fenced.ts";
-import { LoggedReads, loggedList } from "./logged-reads.ts";
-import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import { LoggedReadProtocol } from "./logged-read-protocol.ts";
+import type { UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 import type { ObjectTurns } from "./turns.ts";
 
 const EMPTY = new Uint8Array(0);
 
-export class HalfmoonWrite implements ObjectProtocol {
-  readonly #steps: StepStream;
-  readonly #reads: LoggedReads;
-  readonly #turns: ObjectTurns;
-
+export class HalfmoonWrite extends LoggedReadProtocol {
   constructor(steps: StepStream, blobs: BlobStore, turns: ObjectTurns) {
-    this.#steps = steps;
-    this.#reads = new LoggedReads(steps, blobs, false);
-    this.#turns = turns;
+    super(steps, blobs, turns, false);
   }
 
-  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
-    return this.#reads.read(key, offset, maxBytes);
+  override async write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {
+    await this.steps.anchor();
+    await writeCell(this.steps, key, this.steps.nextVersion(), value);
   }
 
-  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    await this.#turns.take(key);
-    return this.#reads.read(key, 0, maxBytes);
+  override update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
+    return updateCell(this.steps, this.turns, { key, version, value, valueCrc, tags: [] });
   }
 
-  async write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {
-    await this.#steps.anchor();
-    await writeCell(this.#steps, key, this.#steps.nextVersion(), value);
+  override async delete(key: string): Promise<void> {
+    await this.steps.anchor();
+    await writeCell(this.steps, key, this.steps.nextVersion(), null);
   }
-
-  update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
-    return updateCell(this.#steps, this.#turns, { key, version, value, valueCrc, tags: [] });
-  }
-
-  async delete(key: string): Promise<void> {
-    await this.#steps.anchor();
-    await writeCell(this.#steps, key, this.#steps.nextVersion(), null);
-  }
-
-  list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
-    return loggedList(this.#steps, prefix, after, limit);
-  }
-
-  close(): void {}
 }
 
 /** Makes the value (null: a delete) the cell's latest, unless it has this version or a newer one: then the write is done as well. */

@@ -7,39 +7,23 @@
  */
 import type { SeqNum } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { ListedObject } from "../logbook/logbook.ts";
 import { fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { encodeObjectValue, type ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import { updateCell } from "./halfmoon-write.ts";
-import { LoggedReads, loggedList } from "./logged-reads.ts";
-import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import { LoggedReadProtocol } from "./logged-read-protocol.ts";
+import type { UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 import type { ObjectTurns } from "./turns.ts";
 
-export class Transitional implements ObjectProtocol {
-  readonly #steps: StepStream;
-  readonly #reads: LoggedReads;
-  readonly #turns: ObjectTurns;
-
+export class Transitional extends LoggedReadProtocol {
   constructor(steps: StepStream, blobs: BlobStore, turns: ObjectTurns) {
-    this.#steps = steps;
-    this.#reads = new LoggedReads(steps, blobs, true);
-    this.#turns = turns;
+    super(steps, blobs, turns, true);
   }
 
-  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
-    return this.#reads.read(key, offset, maxBytes);
-  }
-
-  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    await this.#turns.take(key);
-    return this.#reads.read(key, 0, maxBytes);
-  }
-
-  async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
-    await this.#steps.step({
+  override async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
+    await this.steps.step({
       kind: RecordKind.write,
       fingerprint: fingerprint(key, valueCrc),
       payload: encodeObjectValue(value),
@@ -49,12 +33,12 @@ export class Transitional implements ObjectProtocol {
     });
   }
 
-  update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
-    return updateCell(this.#steps, this.#turns, { key, version, value, valueCrc, tags: [objectTag(key)] });
+  override update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
+    return updateCell(this.steps, this.turns, { key, version, value, valueCrc, tags: [objectTag(key)] });
   }
 
-  async delete(key: string): Promise<void> {
-    await this.#steps.step({
+  override async delete(key: string): Promise<void> {
+    await this.steps.step({
       kind: RecordKind.delete,
       fingerprint: fingerprint(key, 0),
       payload: new Uint8Array(0),
@@ -62,10 +46,4 @@ export class Transitional implements ObjectProtocol {
       cell: key,
     });
   }
-
-  list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
-    return loggedList(this.#steps, prefix, after, limit);
-  }
-
-  close(): void {}
 }

@@ -1,0 +1,41 @@
+import type { SeqNum } from "../ids.ts";
+import type { ListedObject } from "../logbook/logbook.ts";
+import type { BlobStore } from "../objects/blobs.ts";
+import type { ObjectValue } from "../objects/object-record.ts";
+import { LoggedReads, loggedList } from "./logged-reads.ts";
+import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import type { StepStream } from "./step-stream.ts";
+import type { ObjectTurns } from "./turns.ts";
+
+/** What protocols have in common whose reads are steps. */
+export abstract class LoggedReadProtocol implements ObjectProtocol {
+  protected readonly steps: StepStream;
+  protected readonly turns: ObjectTurns;
+  readonly #reads: LoggedReads;
+
+  /** @param anyHome  objects that are in versions are read as well */
+  constructor(steps: StepStream, blobs: BlobStore, turns: ObjectTurns, anyHome: boolean) {
+    this.steps = steps;
+    this.turns = turns;
+    this.#reads = new LoggedReads(steps, blobs, anyHome);
+  }
+
+  abstract write(key: string, value: ObjectValue, valueCrc: number): Promise<void>;
+  abstract update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome>;
+  abstract delete(key: string): Promise<void>;
+
+  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+    return this.#reads.read(key, offset, maxBytes);
+  }
+
+  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
+    await this.turns.take(key);
+    return this.#reads.read(key, 0, maxBytes);
+  }
+
+  list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
+    return loggedList(this.steps, prefix, after, limit);
+  }
+
+  close(): void {}
+}
