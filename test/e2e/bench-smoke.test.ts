@@ -25,7 +25,7 @@ describe("the benchmark", () => {
       cwd: ROOT,
     }).catch(() => {});
     report = JSON.parse(readFileSync(output, "utf8")) as Report;
-  }, 120_000);
+  }, 300_000);
 
   afterAll(() => removeFolder(folder));
 
