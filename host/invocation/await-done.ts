@@ -4,7 +4,7 @@ import { MAX_SEQNUM } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import { parkReason } from "./attempt-notes.ts";
-import { type InstanceOutcome, type InvocationContext, isSessionOver } from "./context.ts";
+import { delay, type InstanceOutcome, type InvocationContext, isSessionOver } from "./context.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
 const POLL_FIRST_MS = 2;
@@ -20,7 +20,7 @@ export async function awaitDone(
   instance: InstanceId,
   timeoutMs: number,
 ): Promise<InstanceOutcome> {
-  const { source, clock, limits } = context;
+  const { source, clock, timers, limits } = context;
   const giveUpMs = clock.monotonic() + timeoutMs;
   for (let waitMs = POLL_FIRST_MS; clock.monotonic() < giveUpMs; waitMs = Math.min(waitMs * 2, POLL_MAX_MS)) {
     try {
@@ -43,7 +43,7 @@ export async function awaitDone(
         throw error;
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await delay(timers, waitMs);
   }
   return { kind: "pending", parked: false, reason: `no result after ${timeoutMs} ms; the call goes on` };
 }

@@ -12,6 +12,7 @@ import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Suspended } from "./attempt.ts";
 import {
   CALL_DEPTH_MAX,
+  delay,
   type InstanceOutcome,
   type InstanceRunner,
   type InstanceSpec,
@@ -177,10 +178,10 @@ export class ChildOperations {
     // The record's time is the owner's; a clock that is behind it must not make the guest sleep longer than it asked for.
     const restMs = Math.min(wakeMs - this.#context.clock.now(), durationMs);
     if (restMs > this.#waitMaxMs) {
-      throw new Suspended(delay(restMs));
+      throw new Suspended(delay(this.#context.timers, restMs));
     }
     if (restMs > 0) {
-      await this.#waitFor(delay(restMs));
+      await this.#waitFor(delay(this.#context.timers, restMs));
     }
     return plainReply(0, wakeMs);
   }
@@ -189,11 +190,11 @@ export class ChildOperations {
   async #waitFor<T>(awaited: Promise<T>): Promise<T> {
     const { promise: stopped, reject } = Promise.withResolvers<never>();
     this.#stopWaiting = reject;
-    const timer = setTimeout(() => reject(new Suspended(awaited)), this.#waitMaxMs);
+    const cancel = this.#context.timers.after(this.#waitMaxMs, () => reject(new Suspended(awaited)));
     try {
       return await Promise.race([awaited, stopped]);
     } finally {
-      clearTimeout(timer);
+      cancel();
     }
   }
 
@@ -204,11 +205,4 @@ export class ChildOperations {
   get #waitMaxMs(): number {
     return this.#caller.wallTimeMs / 2;
   }
-}
-
-/** Does not keep the process alive. */
-function delay(durationMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, durationMs).unref();
-  });
 }

@@ -3,7 +3,7 @@ import { InvariantBroken, NeapError } from "../../state/errors.ts";
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard, ShardSource } from "../../state/logbook/index.ts";
 import type { Pins } from "../../state/logbook/step-record.ts";
-import type { Clock, Faults, Random } from "../../state/ports.ts";
+import type { Clock, Faults, Random, Timers } from "../../state/ports.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
@@ -17,6 +17,7 @@ export interface InvocationContext {
   readonly pool: SandboxPool;
   readonly offload: Offload;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
   readonly faults: Faults;
@@ -108,6 +109,13 @@ export function toNeapError(error: unknown): NeapError {
   return error instanceof NeapError
     ? error
     : new NeapError("INTERNAL", "an unexpected error, the host's log has the details", { cause: error });
+}
+
+/** Resolves after `durationMs`. Does not keep the process alive. */
+export function delay(timers: Timers, durationMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    timers.after(durationMs, resolve);
+  });
 }
 
 /** The session is over: whatever used it is run again with the next one. */

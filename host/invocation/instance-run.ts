@@ -15,7 +15,7 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { Fenced, StepStream } from "../../state/protocols/index.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import { park } from "./attempt-notes.ts";
-import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
+import { delay, type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
 import { type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
 import { encodeDone, type InstanceDone, payloadBlobs } from "./instance-record.ts";
@@ -72,7 +72,7 @@ export class InstanceRun {
       }
       this.#tries += 1;
       if (verdict.afterMs > 0) {
-        await new Promise((resolve) => setTimeout(resolve, verdict.afterMs));
+        await delay(this.#context.timers, verdict.afterMs);
       }
     }
   }

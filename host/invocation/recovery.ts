@@ -18,7 +18,7 @@ const CLAIM_MAX = 64;
 export class Recovery {
   readonly #context: InvocationContext;
   readonly #runner: InstanceRunner;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer: () => void = () => {};
   #scanning = false;
   #stopped = false;
 
@@ -29,13 +29,12 @@ export class Recovery {
 
   start(intervalMs: number): void {
     void this.#scan();
-    this.#timer = setInterval(() => void this.#scan(), intervalMs);
-    this.#timer.unref();
+    this.#cancelTimer = this.#context.timers.after(intervalMs, () => this.start(intervalMs));
   }
 
   stop(): void {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    this.#cancelTimer();
   }
 
   /** @throws UNKNOWN_INSTANCE when it is not parked */

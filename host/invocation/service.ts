@@ -120,13 +120,11 @@ class Service implements InvocationService {
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
     this.#recovery.stop();
-    let timer: NodeJS.Timeout | undefined;
-    const grace = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, graceMs);
-    });
+    const { promise: grace, resolve: endGrace } = Promise.withResolvers<void>();
+    const cancel = this.#context.timers.after(graceMs, endGrace);
     const running = [...this.#running.values()];
     await Promise.race([Promise.allSettled(running.map(({ outcome }) => outcome)), grace]);
-    clearTimeout(timer);
+    cancel();
     for (const { run } of running) {
       run.leave();
     }

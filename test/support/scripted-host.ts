@@ -23,6 +23,7 @@ import { type Clock, type FaultPoint, type Faults, noFaults } from "../../state/
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
+import { systemTimers } from "./system-timers.ts";
 import { artefactOf } from "./wasm.ts";
 
 export const TENANT = "acme" as LogBookId;
@@ -146,6 +147,7 @@ export class ScriptedHost {
       pool: this.pool,
       offload: new Offload("marked", storagePool),
       clock: parts.clock ?? test.time,
+      timers: systemTimers,
       random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
       log: silentLog,
       faults: parts.faults ?? noFaults,

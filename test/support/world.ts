@@ -12,20 +12,15 @@ import { silentLog } from "../../host/telemetry/index.ts";
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { type LocalShard, openLocalShard } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
-import type { Clock, FaultPoint, Faults, Random, Timers } from "../../state/ports.ts";
+import type { Clock, FaultPoint, Faults, Random } from "../../state/ports.ts";
 import { objectTag } from "../../state/tags.ts";
 import { openOn } from "./file-journal.ts";
 import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { systemTimers } from "./system-timers.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
-const timers: Timers = {
-  after(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
-    return () => clearTimeout(timer);
-  },
-};
 const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
 
 const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 20_000 };
@@ -73,7 +68,7 @@ export class World {
         }
       },
     };
-    const journal = await openOn(remains.disk, { segmentBytes: SEGMENT_BYTES, faults, random, clock });
+    const journal = await openOn(remains.disk, { segmentBytes: SEGMENT_BYTES, faults, random, clock, timers: systemTimers });
     const shard = await openLocalShard({
       journal,
       blobs: remains.blobs,
@@ -82,7 +77,7 @@ export class World {
         return value === null ? 0 : objectSize(value);
       },
       clock,
-      timers,
+      timers: systemTimers,
       faults,
     });
     const functions = new FunctionRegistry({ shards: shard, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 26 });
@@ -101,6 +96,7 @@ export class World {
       pool,
       offload: new Offload("marked", () => partHost),
       clock,
+      timers: systemTimers,
       random,
       log: silentLog,
       faults,

@@ -59,6 +59,7 @@ async function openShard({ folder, cleanup }: Bench): Promise<Shard> {
     directory: join(folder, "journal"),
     thread: true,
     clock,
+    timers: systemTimers,
     random: systemRandom,
     faults: noFaults,
     onFailure(error) {
