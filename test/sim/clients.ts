@@ -46,16 +46,22 @@ export class Clients {
   readonly #cluster: Cluster;
   readonly #random: Prng;
   readonly #process: SimProcess;
+  /** Longest time between two requests of a client. */
+  readonly #pauseMs: number;
   #left = 0;
+  /** What was sent and is not answered, also when nobody waits for the answer any more. */
+  readonly #sent = new Set<{ readonly process: SimProcess }>();
 
   constructor(cluster: Cluster, random: Prng) {
     this.#cluster = cluster;
     this.#random = random;
     this.#process = new SimProcess("clients", cluster.scheduler, random);
+    this.#pauseMs = random.below(2) === 0 ? 1 + random.below(20) : 400;
   }
 
+  /** Every client has gone through its requests, and nothing that was sent is under way. */
   get isDone(): boolean {
-    return this.#left === 0;
+    return this.#left === 0 && [...this.#sent].every(({ process }) => !process.alive);
   }
 
   /** @param count  clients; each sends `requests` one after the other */
@@ -68,7 +74,7 @@ export class Clients {
 
   async #client(client: number, requests: number): Promise<void> {
     for (let index = 0; index < requests; index += 1) {
-      await this.#pause(this.#random.below(400));
+      await this.#pause(this.#random.below(this.#pauseMs));
       await this.#request(client, `c${client}r${index}`);
     }
     this.#left -= 1;
@@ -122,11 +128,14 @@ export class Clients {
       resolve({ kind: "nothing" });
     });
     if (host !== undefined) {
+      const sent = { process: host.process };
+      this.#sent.add(sent);
       scheduler.at(host.process, latencyMs(this.#random), `${request.id} request`, () => {
-        void this.#serve(host, request, gone.signal, (heard) => {
+        const served = this.#serve(host, request, gone.signal, (heard) => {
           cancel();
           resolve(heard);
         });
+        served.then(() => this.#sent.delete(sent)).catch((error: unknown) => this.#cluster.fail(error));
       });
     }
     return promise;

@@ -4,6 +4,10 @@ import type { Machine } from "./program.ts";
 
 export const FUNCTION = "program";
 
+/** So often a guest is paused for so long that others finish its instance, and all that it knew is collected. */
+const LONG_PERCENT = 2;
+const LONG_MS = 8_000;
+
 /** A program as a guest: before each operation the seed decides how long it takes to get there. */
 export class GuestMachine implements Machine {
   readonly #guest: ScriptedGuest;
@@ -11,7 +15,10 @@ export class GuestMachine implements Machine {
 
   constructor(guest: ScriptedGuest, process: SimProcess) {
     this.#guest = guest;
-    this.#point = () => process.point("guest");
+    this.#point = () => {
+      const isLong = process.random.below(100) < LONG_PERCENT;
+      return process.point("guest", isLong ? process.random.below(LONG_MS) : 0);
+    };
   }
 
   async read(key: string): Promise<string | null> {

@@ -45,7 +45,6 @@ const HARMS: Readonly<Record<string, Harm>> = {
     }
   },
   secondAttempt: (cluster, random) => void secondAttempt(cluster, random),
-  collection: (cluster) => void collect(cluster),
   flushFails: (cluster, random) => {
     cluster.disk.nextFlush = random.below(2) === 0 ? "lost" : "refused";
   },
@@ -75,6 +74,7 @@ export class Nemesis {
   readonly #random: Prng;
   readonly #harms: (readonly [string, Harm])[];
   readonly #everyMs: number;
+  readonly #collectMs: number;
   #stopped = false;
 
   constructor(cluster: Cluster, random: Prng) {
@@ -82,7 +82,9 @@ export class Nemesis {
     this.#random = random;
     this.#everyMs = 100 + random.below(1_500);
     this.#harms = Object.entries(HARMS).filter(() => random.below(2) === 0);
+    this.#collectMs = random.below(3) === 0 ? 20_000 : 20 + random.below(500);
     this.#next();
+    this.#collect();
   }
 
   get harms(): string {
@@ -100,6 +102,16 @@ export class Nemesis {
     for (const process of [this.#cluster.ownerProcess, ...this.#cluster.nodes.map((node) => node.process)]) {
       process.pausedUntilMs = Math.min(process.pausedUntilMs, scheduler.nowMs);
     }
+  }
+
+  /** The host's own collection, no harm at all. */
+  #collect(): void {
+    this.#cluster.scheduler.at(WORLD, this.#random.below(2 * this.#collectMs), "collection", () => {
+      void collect(this.#cluster);
+      if (!this.#stopped) {
+        this.#collect();
+      }
+    });
   }
 
   #next(): void {

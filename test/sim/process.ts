@@ -37,10 +37,10 @@ export class SimProcess implements Scope, Clock, Timers, Random {
     return Uint8Array.from({ length: sizeBytes }, () => this.random.below(256));
   }
 
-  /** Resolves after a while that the seed chooses; never when the process ends first. */
-  point(label: string): Promise<void> {
+  /** Resolves after a while that the seed chooses, and not before `leastMs`; never when the process ends first. */
+  point(label: string, leastMs = 0): Promise<void> {
     return new Promise((resolve) => {
-      this.scheduler.at(this, latencyMs(this.random), label, resolve);
+      this.scheduler.at(this, leastMs + latencyMs(this.random), label, resolve);
     });
   }
 }

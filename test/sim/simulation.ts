@@ -65,7 +65,7 @@ class Run {
     this.cluster = new Cluster(this.scheduler, seed, {
       computeNodes: random.below(3),
       undurableMaxBytes: random.below(4) === 0 ? 2_000 : 2 ** 20,
-      garbageMin: 1 + random.below(20),
+      garbageMin: 1 + random.below(6),
     });
     this.#clients = new Clients(this.cluster, prng(seed ^ 0xc11e));
     this.#nemesis = new Nemesis(this.cluster, prng(seed ^ 0xbad));
