@@ -11,8 +11,9 @@ import type { BlobName, InstanceId, Tag } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeObjectValue } from "../../state/objects/index.ts";
+import type { ObjectAction } from "../support/history/objects.ts";
 import type { HistoryRecord } from "./log-history.ts";
-import { type Machine, type Program, runProgram, type Seen } from "./program.ts";
+import { brief, type Machine, type Program, runProgram } from "./program.ts";
 
 /** The log's streams, by tag. */
 export class FinalLog {
@@ -64,14 +65,22 @@ export const GIVEN_UP = "ended by the host";
 
 export class ReplayTrap extends Error {}
 
+/** An action on objects, at its place in the log: its record, or the cursor of a read. */
+export interface Done {
+  readonly action: ObjectAction;
+  readonly seqnum: number;
+}
+
 export interface Replayed {
   readonly program: Program;
   readonly init: InstanceInit;
-  readonly seen: readonly Seen[];
+  /** What it did to objects, and what it saw. */
+  readonly done: readonly Done[];
   readonly initialCursor: number;
   readonly output: string;
   readonly trap: string;
-  readonly done: HistoryRecord;
+  /** Its DONE record. */
+  readonly end: HistoryRecord;
   readonly givenUp: boolean;
 }
 
@@ -79,8 +88,8 @@ export interface Replayed {
 export async function replay(log: FinalLog, instance: InstanceId): Promise<Replayed> {
   const stream = log.stream(`i/${instance}`);
   const [first, second] = stream;
-  const done = stream.at(-1);
-  if (first === undefined || done === undefined || done.kind !== RecordKind.done) {
+  const end = stream.at(-1);
+  if (first === undefined || end === undefined || end.kind !== RecordKind.done) {
     throw new Error(`instance ${instance} has no DONE`);
   }
   const init = initOf(first);
@@ -91,13 +100,12 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   }
   const program = JSON.parse(log.bytes(init.input).toString()) as Program;
   const machine = new ReplayMachine(log, instance, pins.initialCursor, pins.timeMs);
-  const seen: Seen[] = [];
-  const outcome = doneOf(done);
+  const outcome = doneOf(end);
   const givenUp = outcome.trap.startsWith(GIVEN_UP);
   let output = "";
   let trap = "";
   try {
-    output = await runProgram(machine, program, (one) => seen.push(one));
+    output = await runProgram(machine, program);
   } catch (error) {
     if (error instanceof ReplayTrap) {
       trap = error.message;
@@ -113,13 +121,14 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
       );
     }
   }
-  const result = { program, init, seen, initialCursor: pins.initialCursor, done, givenUp };
+  const result = { program, init, done: machine.done, initialCursor: pins.initialCursor, end, givenUp };
   return { ...result, output: log.bytes(outcome.output).toString(), trap: outcome.trap };
 }
 
 class StreamEnded extends Error {}
 
 class ReplayMachine implements Machine {
+  readonly done: Done[] = [];
   readonly #log: FinalLog;
   readonly #instance: InstanceId;
   readonly #stream: readonly HistoryRecord[];
@@ -139,10 +148,17 @@ class ReplayMachine implements Machine {
   async read(key: string): Promise<string | null> {
     const version = this.#log.versionAt(key, this.#cursor);
     this.#seen(version?.timeMs ?? 0);
-    return this.#log.text(version);
+    const text = this.#log.text(version);
+    this.done.push({ action: { kind: "read", key, value: brief(text) }, seqnum: this.#cursor });
+    return text;
   }
 
   async put(key: string, text: string): Promise<void> {
+    this.#write(key, text);
+    this.done.push({ action: { kind: "write", key, value: brief(text) }, seqnum: this.#cursor });
+  }
+
+  #write(key: string, text: string): void {
     const record = this.#next(RecordKind.write, `o/${key}`);
     const written = this.#log.text(record);
     if (written !== text) {
@@ -152,11 +168,14 @@ class ReplayMachine implements Machine {
 
   async delete(key: string): Promise<void> {
     this.#next(RecordKind.delete, `o/${key}`);
+    this.done.push({ action: { kind: "write", key, value: null }, seqnum: this.#cursor });
   }
 
   async list(prefix: string): Promise<readonly string[]> {
-    const keys = this.#log.tags(`o/${prefix}`).map((tag) => tag.slice(2));
-    return keys.filter((key) => this.#log.text(this.#log.versionAt(key, this.#cursor)) !== null).sort();
+    const all = this.#log.tags(`o/${prefix}`).map((tag) => tag.slice(2));
+    const keys = all.filter((key) => this.#log.text(this.#log.versionAt(key, this.#cursor)) !== null).sort();
+    this.done.push({ action: { kind: "list", keys }, seqnum: this.#cursor });
+    return keys;
   }
 
   async update(key: string, change: (old: string | null) => string): Promise<string | null> {
@@ -172,7 +191,8 @@ class ReplayMachine implements Machine {
       }
       const versions = this.#log.stream(`o/${key}`);
       const before = versions[versions.findIndex(({ seqnum }) => seqnum === next?.seqnum) - 1];
-      await this.put(key, change(old));
+      this.#write(key, change(old));
+      this.done.push({ action: { kind: "update", key, old, value: change(old) }, seqnum: this.#cursor });
       if (before !== version) {
         throw new Error(`F14: an update of ${key} by ${this.#instance} did not follow the version it had read`);
       }
@@ -245,10 +265,18 @@ class ReplayMachine implements Machine {
   }
 }
 
-/** Whether a program that only reads gives this output at this moment. Its clock is not known, so it is not compared. */
-export async function replaySnapshot(log: FinalLog, program: Program, cursor: number, output: string): Promise<boolean> {
+/**
+ * What a program that only reads did if it gives this output at this moment; null when it does not. Its clock is not known, so it is
+ * not compared.
+ */
+export async function replaySnapshot(
+  log: FinalLog,
+  program: Program,
+  cursor: number,
+  output: string,
+): Promise<readonly Done[] | null> {
   const machine = new ReplayMachine(log, "" as InstanceId, cursor, 0);
   const timeless = (text: string): string =>
     JSON.stringify((JSON.parse(text) as unknown[]).map((saw, index) => (program.steps[index]?.op === "now" ? null : saw)));
-  return timeless(await runProgram(machine, program)) === timeless(output);
+  return timeless(await runProgram(machine, program)) === timeless(output) ? machine.done : null;
 }

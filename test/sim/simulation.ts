@@ -8,7 +8,7 @@ import type { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { Clients } from "./clients.ts";
 import { Cluster, RETENTION_MS, TENANT } from "./cluster.ts";
-import { checkHistories } from "./histories.ts";
+import { checkHistories, GUARANTEES } from "./histories.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { collect, Nemesis } from "./nemesis.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -143,7 +143,7 @@ class Run {
       requests: this.#clients.requests,
       answered: this.#clients.answered,
     };
-    checkHistories(await judge(evidence), evidence);
+    checkHistories(await judge(evidence), evidence, GUARANTEES.halfmoonRead);
   }
 
   /** After the retention of every result only the objects that there are take room, and the functions. */

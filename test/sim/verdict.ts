@@ -15,7 +15,7 @@ import { RecordKind } from "../../state/logbook/index.ts";
 import type { Request, Told } from "./clients.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { type Program, writes } from "./program.ts";
-import { FinalLog, type Replayed, replay, replaySnapshot } from "./replay.ts";
+import { type Done, FinalLog, type Replayed, replay, replaySnapshot } from "./replay.ts";
 
 export interface Evidence {
   readonly records: readonly HistoryRecord[];
@@ -37,6 +37,8 @@ export class Broken extends Error {
 export interface Judged {
   readonly log: FinalLog;
   readonly replayed: ReadonlyMap<InstanceId, Replayed>;
+  /** What answered requests did that left nothing in the log. */
+  readonly snapshots: ReadonlyMap<Request, readonly Done[]>;
 }
 
 /** @throws Broken */
@@ -44,13 +46,17 @@ export async function judge(evidence: Evidence): Promise<Judged> {
   const log = new FinalLog(evidence.records, evidence.blobs);
   const replayed = await replayAll(log);
   const byRequest = rootsByRequest(log);
+  const snapshots = new Map<Request, readonly Done[]>();
   for (const request of evidence.requests) {
     const roots = byRequest.get(request.id) ?? [];
     if (roots.length > Math.max(1, request.key === undefined ? request.sends : 1)) {
       throw new Broken(`request ${request.id} has ${roots.length} instances`, roots);
     }
     byRequest.delete(request.id);
-    await judgeRequest(request, roots, evidence, log, replayed);
+    const snapshot = await judgeRequest(request, roots, evidence, log, replayed);
+    if (snapshot !== null) {
+      snapshots.set(request, snapshot);
+    }
   }
   const [stranger] = byRequest.keys();
   if (stranger !== undefined) {
@@ -58,7 +64,7 @@ export async function judge(evidence: Evidence): Promise<Judged> {
   }
   judgeKeys(log);
   judgeObjects(log, replayed);
-  return { log, replayed };
+  return { log, replayed, snapshots };
 }
 
 async function replayAll(log: FinalLog): Promise<Map<InstanceId, Replayed>> {
@@ -91,7 +97,7 @@ async function judgeRequest(
   evidence: Evidence,
   log: FinalLog,
   replayed: ReadonlyMap<InstanceId, Replayed>,
-): Promise<void> {
+): Promise<readonly Done[] | null> {
   const { id, key, told, denied, accepted } = request;
   const known = evidence.answered.slice(0, request.answersBefore);
   const seenBefore = Math.max(0, ...known.flatMap((one) => one.told.slice(0, 1)).map((one) => doneOf(one, replayed)));
@@ -110,51 +116,50 @@ async function judgeRequest(
       throw new Broken(`F29: ${root} began at ${initialCursor}, before ${seenBefore}, which had been answered`, [root]);
     }
   }
+  let snapshot: readonly Done[] | null = null;
   for (const one of told) {
-    await judgeAnswer(request, one, seenBefore, log, replayed);
+    snapshot = await judgeAnswer(request, one, seenBefore, log, replayed);
   }
+  return snapshot;
 }
 
+/** @returns what it did, when that is not in the log */
 async function judgeAnswer(
   request: Request,
   told: Told,
   seenBefore: number,
   log: FinalLog,
   replayed: ReadonlyMap<InstanceId, Replayed>,
-): Promise<void> {
+): Promise<readonly Done[] | null> {
   const { instance, output, trap, durable } = told;
   const stored = replayed.get(instance);
   if (stored !== undefined) {
     if (output !== stored.output || trap !== stored.trap) {
       throw new Broken(`${request.id} was answered ${output}${trap}, DONE says ${stored.output}${stored.trap}`, [instance]);
     }
-    if (stored.done.seqnum > durable) {
-      throw new Broken(`F8: ${request.id} was answered by ${stored.done.seqnum} when ${durable} was durable`, [instance]);
+    if (stored.end.seqnum > durable) {
+      throw new Broken(`F8: ${request.id} was answered by ${stored.end.seqnum} when ${durable} was durable`, [instance]);
     }
-    return;
+    return null;
   }
   if (request.key !== undefined || (writes(request.program) && trap === "")) {
     throw new Broken(`${request.id} was answered ${output}, and ${instance} is not in the log`, [instance]);
   }
-  if (trap === "" && !(await isSnapshot(log, request.program, output, seenBefore, durable))) {
-    throw new Broken(`F8, F29: ${request.id} was answered ${output}, true at no time from ${seenBefore} to ${durable}`, [
-      instance,
-    ]);
+  if (trap !== "") {
+    return null;
   }
-}
-
-/** Whether there is a moment between the two at which a program that only reads sees this. */
-async function isSnapshot(log: FinalLog, program: Program, output: string, from: number, to: number): Promise<boolean> {
-  for (let cursor = to; cursor >= from; cursor -= 1) {
-    if (await replaySnapshot(log, program, cursor, output)) {
-      return true;
+  // There must be a moment between the two at which a program that only reads sees this.
+  for (let cursor = durable; cursor >= seenBefore; cursor -= 1) {
+    const done = await replaySnapshot(log, request.program, cursor, output);
+    if (done !== null) {
+      return done;
     }
   }
-  return false;
+  throw new Broken(`F8, F29: ${request.id} was answered ${output}, true at no time from ${seenBefore} to ${durable}`, [instance]);
 }
 
 function doneOf(told: Told, replayed: ReadonlyMap<InstanceId, Replayed>): number {
-  return replayed.get(told.instance)?.done.seqnum ?? 0;
+  return replayed.get(told.instance)?.end.seqnum ?? 0;
 }
 
 function judgeKeys(log: FinalLog): void {
