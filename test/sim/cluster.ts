@@ -36,7 +36,6 @@ export const TENANT = "acme" as LogBookId;
 const ARTEFACT = artefactOf(`(module (memory (export "$memory") 1) (func (export "run")))`);
 const MODULE = createHash("sha256").update(FUNCTION).digest("hex") as ModuleHash;
 const MODULE_LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
-const SEGMENT_BYTES = 32 * 1024;
 const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
@@ -47,8 +46,11 @@ export type CrashKind = "kill" | "powerCut";
 /** What a run of the simulation varies besides its faults. */
 export interface ClusterOptions {
   readonly computeNodes: number;
+  readonly segmentBytes: number;
   readonly undurableMaxBytes: number;
   readonly garbageMin: number;
+  /** Whether the function that programs run as is there from the beginning. */
+  readonly hasFunction: boolean;
 }
 
 /** A node that takes calls: the owner's host or one that computes only. */
@@ -226,7 +228,7 @@ export class Cluster {
       directory: disk.directory,
       disk,
       thread: false,
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes: this.options.segmentBytes,
       defer: (run) => void this.scheduler.at(process, (process.random.below(1000) * this.diskMaxMs) / 1000, "disk", run),
       clock: process,
       timers: process,
@@ -256,7 +258,9 @@ export class Cluster {
         undurableMaxBytes: this.options.undurableMaxBytes,
       },
     });
-    await define(shard, blobs);
+    if (this.options.hasFunction) {
+      await define(shard, blobs);
+    }
     this.owner = { ...this.host(process, shard), shard, peers: new Map() };
   }
 

@@ -25,6 +25,7 @@ export interface Report {
   readonly failure: string | undefined;
 }
 
+const SEGMENT_BYTES = 32 * 1024;
 /** Harm is done until then. */
 const STORM_MS = 12_000;
 /** After it everything ends within this time. */
@@ -64,6 +65,8 @@ class Run {
     this.scheduler = new Scheduler(seed);
     this.cluster = new Cluster(this.scheduler, seed, {
       computeNodes: random.below(3),
+      segmentBytes: SEGMENT_BYTES,
+      hasFunction: true,
       undurableMaxBytes: random.below(4) === 0 ? 2_000 : 2 ** 20,
       garbageMin: 1 + random.below(6),
     });
@@ -218,7 +221,7 @@ class Run {
         directory: disk.directory,
         disk,
         thread: false,
-        segmentBytes: 32 * 1024,
+        segmentBytes: SEGMENT_BYTES,
         clock: process,
         timers: process,
         random: process,
