@@ -23,7 +23,6 @@ for (const kind of ["kill", "powerCut"] as const) {
     const world = (async () => {
       while (!isStopped) {
         await scheduler.run(() => isStopped, scheduler.nowMs + 1, Number.POSITIVE_INFINITY);
-        scheduler.nowMs += 1;
       }
     })();
     return {

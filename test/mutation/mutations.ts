@@ -125,8 +125,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "F12: the journal goes on after a failed flush",
     file: "state/journal/frame-writer.ts",
-    find: "          if (attempt(() => file?.flush())) {",
-    replace: "          attempt(() => file?.flush());\n          {",
+    find: "      writer.onFailure(error);\n      return false;",
+    replace: "      return error !== undefined;",
     caughtBy: ["test/unit/state/journal/file-journal.test.ts"],
   },
   {

@@ -99,6 +99,7 @@ export class Scheduler {
       }
       if (event.dueMs > untilMs) {
         this.#push(event);
+        this.nowMs = untilMs;
         return;
       }
       this.nowMs = event.dueMs;

@@ -29,7 +29,9 @@ const SEGMENT_BYTES = 32 * 1024;
 /** Harm is done until then. */
 const STORM_MS = 12_000;
 /** After it everything ends within this time. */
-const CALM_MS = 300_000;
+const CALM_MS = 120_000;
+/** Parked instances are resumed so often: what was parked in the storm must get through in peace. */
+const RESUMES_MAX = 3;
 const EVENTS_MAX = 400_000;
 
 /** Runs a seed. Never throws: what is wrong is in the report. */
@@ -107,12 +109,16 @@ class Run {
     if (cluster.failure !== undefined) {
       throw cluster.failure;
     }
+    if (scheduler.events >= EVENTS_MAX) {
+      throw new Broken(`${EVENTS_MAX} events, and still no end`);
+    }
   }
 
   /** Everything that was begun ends, and every client that may ask again has its answer. */
   async #peace(): Promise<void> {
     const { cluster, scheduler } = this;
     const deadlineMs = scheduler.nowMs + CALM_MS;
+    const resumes = new Map<string, number>();
     for (;;) {
       await this.#until(() => this.#clients.isDone && cluster.owner !== undefined, deadlineMs);
       const { owner } = cluster;
@@ -121,11 +127,15 @@ class Run {
       }
       const unfinished = await owner.shard.unfinished(TENANT);
       if (unfinished.length === 0) {
-        await this.#until(() => cluster.history.durable >= 0, scheduler.nowMs);
         return;
       }
       for (const { instance, parked } of unfinished) {
+        const count = resumes.get(instance) ?? 0;
+        if (count >= RESUMES_MAX) {
+          throw new Broken(`${instance} is parked again and again, long after the harm has ended`, [instance]);
+        }
         if (parked) {
+          resumes.set(instance, count + 1);
           void owner.invocations.resume(instance, TENANT).catch((error: unknown) => cluster.fail(error));
         }
       }

@@ -93,3 +93,15 @@ describe("imports go only the way of the architecture's picture", () => {
     expect(imports.filter(({ from, to }) => WIRING.includes(to) && !WIRING.includes(from))).toEqual([]);
   });
 });
+
+describe("nondeterminism is a parameter", () => {
+  const DIRECT =
+    /\b(?:Date\.now|setTimeout|setInterval|setImmediate|Math\.random|randomBytes|randomUUID|getRandomValues|performance\.now)\b/;
+
+  it("state/ and host/invocation take time, timers and randomness from their ports only", () => {
+    const layers = all.filter((file) => file.startsWith("state/") || file.startsWith("host/invocation/"));
+    const direct = layers.filter((file) => DIRECT.test(readFileSync(join(ROOT, file), "utf8")));
+    expect(layers.length).toBeGreaterThan(50);
+    expect(direct).toEqual([]);
+  });
+});
