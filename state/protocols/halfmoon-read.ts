@@ -41,7 +41,8 @@ export class HalfmoonRead implements ObjectProtocol {
     this.#steps.touch();
     const version = await this.#versionAtCursor(key);
     if (version.value === null) {
-      return { kind: "absent", version: version.seqnum, timeMs: version.timeMs };
+      // Of a delete neither seqnum nor time is told: it may be collected before a replay, which then finds nothing at all.
+      return { kind: "absent", version: NO_SEQNUM, timeMs: 0 };
     }
     return {
       kind: "found",
@@ -74,12 +75,13 @@ export class HalfmoonRead implements ObjectProtocol {
   async update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
     const tag = objectTag(key);
     const readAt = this.#steps.cursor;
+    const last = version === NO_SEQNUM ? await this.#deleteOf(key) : version;
     const done = await this.#steps.step({
       kind: RecordKind.write,
       fingerprint: fingerprint(`${version} ${key}`, valueCrc),
       payload: encodeObjectValue(value),
       tags: [tag],
-      when: [{ tag, last: version }],
+      when: [{ tag, last }],
       ...(value.kind === "blob" && { blobs: [value.ref] }),
     });
     const { kind, timeMs } = done.record;
@@ -134,6 +136,15 @@ export class HalfmoonRead implements ObjectProtocol {
     };
     this.#found = version;
     return version;
+  }
+
+  /** The seqnum of the delete that hides the object from the cursor; 0 when there is none, or the object is there. */
+  async #deleteOf(key: string): Promise<SeqNum> {
+    if (this.#steps.replaying) {
+      return NO_SEQNUM;
+    }
+    const { value, seqnum } = await this.#versionAtCursor(key);
+    return value === null ? seqnum : NO_SEQNUM;
   }
 
   async #slice(value: ObjectValue, offset: number, maxBytes: number): Promise<Uint8Array> {
