@@ -160,15 +160,15 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "F14: the object is reported before the own step",
-    file: "state/protocols/step-stream.ts",
-    find: "when: [{ tag: this.tag, length: unlogged ? 0 : position }, ...when]",
-    replace: "when: [...when, { tag: this.tag, length: unlogged ? 0 : position }]",
-    caughtBy: [STEPS, "F14"],
+    file: "state/logbook/decide.ts",
+    find: "  for (const condition of when) {",
+    replace: "  for (const condition of when.toReversed()) {",
+    caughtBy: ["test/contract/local-logbook.test.ts", "F14"],
   },
   {
     name: "F14: an update's condition is the version of now",
     file: "state/protocols/halfmoon-read.ts",
-    find: "      when: [{ tag, last: version }],",
+    find: "      when: [{ tag, last }],",
     replace:
       "      when: [{ tag, last: (await this.#steps.book.readPrev(tag, Number.MAX_SAFE_INTEGER as SeqNum)).record?.seqnum ?? NO_SEQNUM }],",
     caughtBy: SIMULATION,
@@ -279,6 +279,13 @@ export const mutations: readonly Mutation[] = [
     find: "    this.#steps.consulted(cursor);\n",
     replace: "",
     caughtBy: [`${INVOCATION}/output-commit.test.ts`],
+  },
+  {
+    name: "[25] a read tells when an object was deleted, as long as the delete is not collected",
+    file: "state/protocols/halfmoon-read.ts",
+    find: "version: NO_SEQNUM, timeMs: 0 };",
+    replace: "version: version.seqnum, timeMs: version.timeMs };",
+    caughtBy: ["test/unit/state/protocols/halfmoon-read.test.ts", "F13"],
   },
   {
     name: "[25] reads see the newest version",

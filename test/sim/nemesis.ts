@@ -44,7 +44,6 @@ const HARMS: Readonly<Record<string, Harm>> = {
       guest?.kill(random.below(2) === 0 ? "workerLost" : "overloaded");
     }
   },
-  secondAttempt: (cluster, random) => void secondAttempt(cluster, random),
   flushFails: (cluster, random) => {
     cluster.disk.nextFlush = random.below(2) === 0 ? "lost" : "refused";
   },
@@ -69,12 +68,13 @@ const HARMS: Readonly<Record<string, Harm>> = {
   },
 };
 
+const RARELY_MS = 20_000;
+
 export class Nemesis {
   readonly #cluster: Cluster;
   readonly #random: Prng;
   readonly #harms: (readonly [string, Harm])[];
   readonly #everyMs: number;
-  readonly #collectMs: number;
   #stopped = false;
 
   constructor(cluster: Cluster, random: Prng) {
@@ -82,9 +82,10 @@ export class Nemesis {
     this.#random = random;
     this.#everyMs = 100 + random.below(1_500);
     this.#harms = Object.entries(HARMS).filter(() => random.below(2) === 0);
-    this.#collectMs = random.below(3) === 0 ? 20_000 : 20 + random.below(500);
     this.#next();
-    this.#collect();
+    const often = (): number => 20 + random.below(500);
+    this.#steadily(random.below(3) === 0 ? RARELY_MS : often(), "collection", () => collect(cluster));
+    this.#steadily(random.below(3) > 0 ? RARELY_MS : often() / 4, "second attempt", () => secondAttempt(cluster, random));
   }
 
   get harms(): string {
@@ -104,12 +105,12 @@ export class Nemesis {
     }
   }
 
-  /** The host's own collection, no harm at all. */
-  #collect(): void {
-    this.#cluster.scheduler.at(WORLD, this.#random.below(2 * this.#collectMs), "collection", () => {
-      void collect(this.#cluster);
+  /** Does again and again what is no harm at all. */
+  #steadily(everyMs: number, label: string, action: () => Promise<void>): void {
+    this.#cluster.scheduler.at(WORLD, this.#random.below(2 * everyMs), label, () => {
       if (!this.#stopped) {
-        this.#collect();
+        void action();
+        this.#steadily(everyMs, label, action);
       }
     });
   }

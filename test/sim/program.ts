@@ -78,6 +78,11 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
     draw: (random) => ({ key: pick(random, OBJECTS) }),
     run: (machine, step) => machine.delete(keyOf(step)),
   },
+  deleteCounter: {
+    weight: 1,
+    draw: () => ({ key: COUNTERS[1] ?? "" }),
+    run: (machine, step) => machine.delete(keyOf(step)),
+  },
   list: {
     weight: 2,
     draw: () => ({}),

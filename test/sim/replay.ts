@@ -147,7 +147,7 @@ class ReplayMachine implements Machine {
 
   async read(key: string): Promise<string | null> {
     const version = this.#log.versionAt(key, this.#cursor);
-    this.#seen(version?.timeMs ?? 0);
+    this.#see(version);
     const text = this.#log.text(version);
     this.done.push({ action: { kind: "read", key, value: brief(text) }, seqnum: this.#cursor });
     return text;
@@ -181,7 +181,7 @@ class ReplayMachine implements Machine {
   async update(key: string, change: (old: string | null) => string): Promise<string | null> {
     for (;;) {
       const version = this.#log.versionAt(key, this.#cursor);
-      this.#seen(version?.timeMs ?? 0);
+      this.#see(version);
       const old = this.#log.text(version);
       const next = this.#stream[this.#position];
       if (next?.kind === RecordKind.conflict) {
@@ -244,6 +244,11 @@ class ReplayMachine implements Machine {
     if (left !== 0) {
       throw new Error(`${left} steps of ${this.#instance} were not done by a replay`);
     }
+  }
+
+  /** A version that is there has a time; a delete may have been collected, so it has none. */
+  #see(version: HistoryRecord | undefined): void {
+    this.#seen(version?.kind === RecordKind.write ? version.timeMs : 0);
   }
 
   #seen(timeMs: number): void {

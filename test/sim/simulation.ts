@@ -32,7 +32,7 @@ const STORM_MS = 12_000;
 const CALM_MS = 120_000;
 /** Parked instances are resumed so often: what was parked in the storm must get through in peace. */
 const RESUMES_MAX = 3;
-const EVENTS_MAX = 400_000;
+const EVENTS_MAX = 60_000;
 
 /** Runs a seed. Never throws: what is wrong is in the report. */
 export async function simulate(seed: number): Promise<Report> {
