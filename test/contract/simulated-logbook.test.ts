@@ -14,6 +14,7 @@ for (const kind of ["kill", "powerCut"] as const) {
       segmentBytes: 4 * 1024 * 1024,
       undurableMaxBytes: 2 ** 24,
       garbageMin: 1,
+      guestPauses: { percent: 0, maxMs: 1 },
       hasFunction: false,
     });
     const node = cluster.nodes[0] ?? raise("there is no node");

@@ -24,7 +24,7 @@ import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { artefactOf } from "../support/wasm.ts";
-import { FUNCTION, GuestMachine } from "./guest-machine.ts";
+import { FUNCTION, GuestMachine, type GuestPauses } from "./guest-machine.ts";
 import { LogHistory } from "./log-history.ts";
 import { Link } from "./network.ts";
 import { latencyMs, SimProcess } from "./process.ts";
@@ -49,6 +49,7 @@ export interface ClusterOptions {
   readonly segmentBytes: number;
   readonly undurableMaxBytes: number;
   readonly garbageMin: number;
+  readonly guestPauses: GuestPauses;
   /** Whether the function that programs run as is there from the beginning. */
   readonly hasFunction: boolean;
 }
@@ -202,7 +203,7 @@ export class Cluster {
 
   async #guest(guest: ScriptedGuest, process: SimProcess): Promise<number> {
     const program = JSON.parse(guest.input) as Program;
-    guest.output(await runProgram(new GuestMachine(guest, process), program));
+    guest.output(await runProgram(new GuestMachine(guest, process, this.options.guestPauses), program));
     return 0;
   }
 

@@ -4,20 +4,22 @@ import type { Machine } from "./program.ts";
 
 export const FUNCTION = "program";
 
-/** So often a guest is paused for so long that others finish its instance, and all that it knew is collected. */
-const LONG_PERCENT = 2;
-const LONG_MS = 8_000;
+/** How often guests are paused before an operation, and how long at most. */
+export interface GuestPauses {
+  readonly percent: number;
+  readonly maxMs: number;
+}
 
 /** A program as a guest: before each operation the seed decides how long it takes to get there. */
 export class GuestMachine implements Machine {
   readonly #guest: ScriptedGuest;
   readonly #point: () => Promise<void>;
 
-  constructor(guest: ScriptedGuest, process: SimProcess) {
+  constructor(guest: ScriptedGuest, process: SimProcess, pauses: GuestPauses) {
     this.#guest = guest;
     this.#point = () => {
-      const isLong = process.random.below(100) < LONG_PERCENT;
-      return process.point("guest", isLong ? process.random.below(LONG_MS) : 0);
+      const isLong = process.random.below(100) < pauses.percent;
+      return process.point("guest", isLong ? process.random.below(pauses.maxMs) : 0);
     };
   }
 

@@ -6,7 +6,7 @@
  * DONE. That the log is the truth is for the other checks (`verdict.ts`) to show.
  */
 
-import { childPins, doneOf, type InstanceInit, initOf, type Payload } from "../../host/invocation/instance-record.ts";
+import { doneOf, type InstanceInit, initOf, type Payload } from "../../host/invocation/instance-record.ts";
 import type { BlobName, InstanceId, Tag } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
@@ -94,7 +94,10 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   }
   const init = initOf(first);
   const isChild = first.kind === RecordKind.invoke;
-  const pins = isChild ? childPins(first, init) : decodeStep((second ?? first).data).pins;
+  // A child begins at its Invoke record, behind neither its clock nor its caller's (F28, F35).
+  const pins = isChild
+    ? { initialCursor: first.seqnum, timeMs: Math.max(first.timeMs, init.startedMs) }
+    : decodeStep((second ?? first).data).pins;
   if (pins === null) {
     throw new Error(`F13: the first step of instance ${instance} carries no pins`);
   }

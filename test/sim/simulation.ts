@@ -69,6 +69,8 @@ class Run {
       computeNodes: random.below(3),
       segmentBytes: SEGMENT_BYTES,
       hasFunction: true,
+      // Seldom so long that others finish the instance and all it knew is collected; or often, so that attempts overlap.
+      guestPauses: random.below(2) === 0 ? { percent: 2, maxMs: 8_000 } : { percent: 30, maxMs: 300 },
       undurableMaxBytes: random.below(4) === 0 ? 2_000 : 2 ** 20,
       garbageMin: 1 + random.below(6),
     });
