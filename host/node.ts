@@ -151,6 +151,7 @@ class NodeBuilder {
       directory: join(dataDirectory, "journal"),
       thread: true,
       clock,
+      timers,
       random,
       faults,
       onFailure,

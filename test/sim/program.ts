@@ -1,0 +1,187 @@
+/**
+ * What simulated functions do: small random programs over few keys.
+ *
+ * A program is written once and runs twice: as a guest of the host, and against the final log, by the oracle (`replay.ts`). Both are
+ * a Machine. What a program has seen of the world is its output, so that every read is compared.
+ *
+ * A new operation is one more entry of STEPS; one that the guests cannot do yet is also a method of Machine, of GuestMachine and of
+ * ReplayMachine.
+ */
+import type { Prng } from "../support/prng.ts";
+
+export interface Machine {
+  read(key: string): Promise<string | null>;
+  put(key: string, text: string): Promise<void>;
+  delete(key: string): Promise<void>;
+  list(prefix: string): Promise<readonly string[]>;
+  /** Reads and writes at once. @returns what was there */
+  update(key: string, change: (old: string | null) => string): Promise<string | null>;
+  callStart(input: string): Promise<number>;
+  callAwait(handle: number): Promise<{ readonly returnValue: number; readonly text: string }>;
+  sleep(durationMs: number): Promise<void>;
+  /** The guest's clock in ms. */
+  now(): number;
+  trap(message: string): never;
+}
+
+/** One step as data: it travels in the input of the call. */
+export interface Step {
+  readonly op: string;
+  readonly key?: string;
+  readonly otherKey?: string;
+  readonly amount?: number;
+  readonly programs?: readonly Program[];
+}
+
+export interface Program {
+  /** Of the request, and the path of calls to this one: values that it writes begin with it. */
+  readonly id: string;
+  readonly steps: readonly Step[];
+}
+
+interface StepKind {
+  /** How often it is chosen, against the others. */
+  readonly weight: number;
+  draw(random: Prng, id: string, depth: number): Omit<Step, "op">;
+  run(machine: Machine, step: Step, name: string): Promise<unknown>;
+}
+
+const OBJECTS = ["x", "y", "z"];
+const ACCOUNTS = ["account/0", "account/1", "account/2"];
+const COUNTERS = ["count/0", "count/1"];
+const DEPTH_MAX = 2;
+/** Above what a record holds, so that the value is a blob. */
+const LARGE_CHARS = 5_000;
+
+const pick = <T>(random: Prng, from: readonly T[]): T => from[random.below(from.length)] as T;
+const keyOf = (step: Step): string => step.key ?? "";
+const add = (amount: number) => (old: string | null) => String(Number(old ?? 0) + amount);
+
+export const STEPS: Readonly<Record<string, StepKind>> = {
+  get: {
+    weight: 8,
+    draw: (random) => ({ key: pick(random, OBJECTS) }),
+    run: async (machine, step) => brief(await machine.read(keyOf(step))),
+  },
+  put: {
+    weight: 8,
+    draw: (random) => ({ key: pick(random, OBJECTS) }),
+    run: (machine, step, name) => machine.put(keyOf(step), name),
+  },
+  putLarge: {
+    weight: 1,
+    draw: (random) => ({ key: pick(random, OBJECTS) }),
+    run: (machine, step, name) => machine.put(keyOf(step), name.padEnd(LARGE_CHARS, ".")),
+  },
+  delete: {
+    weight: 2,
+    draw: (random) => ({ key: pick(random, OBJECTS) }),
+    run: (machine, step) => machine.delete(keyOf(step)),
+  },
+  deleteCounter: {
+    weight: 1,
+    draw: () => ({ key: COUNTERS[1] ?? "" }),
+    run: (machine, step) => machine.delete(keyOf(step)),
+  },
+  list: {
+    weight: 2,
+    draw: () => ({}),
+    run: (machine) => machine.list(""),
+  },
+  increment: {
+    weight: 5,
+    draw: (random) => ({ key: pick(random, COUNTERS) }),
+    run: (machine, step) => machine.update(keyOf(step), add(1)),
+  },
+  transfer: {
+    weight: 3,
+    draw: (random) => ({ key: pick(random, ACCOUNTS), otherKey: pick(random, ACCOUNTS), amount: 1 + random.below(9) }),
+    run: async (machine, step) => {
+      const amount = step.amount ?? 0;
+      const from = await machine.update(keyOf(step), add(-amount));
+      return [from, await machine.update(step.otherKey ?? "", add(amount))];
+    },
+  },
+  call: {
+    weight: 3,
+    draw: (random, id, depth) => ({ programs: [drawProgram(random, `${id}/0`, depth + 1)] }),
+    run: (machine, step) => callAll(machine, step),
+  },
+  callParallel: {
+    weight: 2,
+    draw: (random, id, depth) => ({
+      programs: [drawProgram(random, `${id}/0`, depth + 1), drawProgram(random, `${id}/1`, depth + 1)],
+    }),
+    run: (machine, step) => callAll(machine, step),
+  },
+  sleep: {
+    weight: 1,
+    draw: (random) => ({ amount: 1 + random.below(300) }),
+    run: (machine, step) => machine.sleep(step.amount ?? 0),
+  },
+  now: {
+    weight: 1,
+    draw: () => ({}),
+    run: async (machine) => machine.now(),
+  },
+  fail: {
+    weight: 1,
+    draw: () => ({}),
+    run: async (machine, _step, name) => machine.trap(`failed as it was told: ${name}`),
+  },
+};
+
+async function callAll(machine: Machine, { programs = [] }: Step): Promise<unknown> {
+  const handles: number[] = [];
+  for (const program of programs) {
+    handles.push(await machine.callStart(JSON.stringify(program)));
+  }
+  const results: unknown[] = [];
+  for (const handle of handles) {
+    const { returnValue, text } = await machine.callAwait(handle);
+    results.push([returnValue, text]);
+  }
+  return results;
+}
+
+export function drawProgram(random: Prng, id: string, depth = 0): Program {
+  const steps: Step[] = [];
+  const count = 1 + random.below(depth === 0 ? 5 : 3);
+  for (let i = 0; i < count; i += 1) {
+    const [op, kind] = drawKind(random, depth);
+    steps.push({ op, ...kind.draw(random, `${id}.${i}`, depth) });
+  }
+  return { id, steps };
+}
+
+function drawKind(random: Prng, depth: number): [string, StepKind] {
+  const kinds = Object.entries(STEPS).filter(([op]) => depth < DEPTH_MAX || !op.startsWith("call"));
+  let at = random.below(kinds.reduce((sum, [, { weight }]) => sum + weight, 0));
+  for (const kind of kinds) {
+    at -= kind[1].weight;
+    if (at < 0) {
+      return kind;
+    }
+  }
+  throw new Error("the weights do not add up");
+}
+
+/** Runs a program to its end. @returns what each step saw */
+export async function runProgram(machine: Machine, program: Program): Promise<string> {
+  const all: unknown[] = [];
+  for (const [index, step] of program.steps.entries()) {
+    const name = `${program.id}.${index}`;
+    all.push((await STEPS[step.op]?.run(machine, step, name)) ?? null);
+  }
+  return JSON.stringify(all);
+}
+
+/** Whether a run of it leaves anything in the log. */
+export function writes(program: Program): boolean {
+  return program.steps.some(({ op }) => !["get", "list", "now", "fail"].includes(op));
+}
+
+/** A value without its padding. */
+export function brief(text: string | null): string | null {
+  return text === null ? null : text.replace(/\.+$/, "");
+}
