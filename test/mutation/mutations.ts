@@ -18,6 +18,7 @@ export interface Mutation {
 const SIMULATION = ["test/sim/sim.test.ts", "whatever fails"] as const;
 const STEPS = "test/unit/state/protocols/step-stream.test.ts";
 const STEP_STREAM = "state/protocols/step-stream.ts";
+const GUEST_LOG = "state/protocols/guest-log.ts";
 const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
 
@@ -293,6 +294,29 @@ export const mutations: readonly Mutation[] = [
     file: OBJECT_VERSIONS,
     find: "await readVersion(this.#steps.book, tag, cursor)",
     replace: "await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum)",
+    caughtBy: SIMULATION,
+  },
+  // The log of guests
+  {
+    name: "[5] a guest's append is conditional on the length that the stream has now",
+    file: GUEST_LOG,
+    find: "const conditions = when.map(toCondition);",
+    replace:
+      "const conditions = await Promise.all(when.map(async ({ tag }) => ({ tag: guestTag(tag), length: (await this.#steps.book.tailOf(guestTag(tag))).length })));",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F36: a look at the log is answered, and not logged where",
+    file: GUEST_LOG,
+    find: "return { answer: (await lookAt(at as SeqNum)).answer, timeMs };",
+    replace: "return { answer: (await lookNow()).answer, timeMs };",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F36: a trim hides what it names from those who read as of before it",
+    file: "state/logbook/trims.ts",
+    find: "return this.pending.findLast(({ seqnum }) => seqnum <= at)?.upTo ?? this.settled;",
+    replace: "return this.pending.at(-1)?.upTo ?? this.settled;",
     caughtBy: SIMULATION,
   },
   // Calls

@@ -1,6 +1,6 @@
 import type { ScriptedGuest } from "../support/scripted-pool.ts";
 import type { SimProcess } from "./process.ts";
-import type { Machine } from "./program.ts";
+import type { LogTail, Machine } from "./program.ts";
 
 export const FUNCTION = "program";
 
@@ -67,6 +67,31 @@ export class GuestMachine implements Machine {
   async sleep(durationMs: number): Promise<void> {
     await this.#point();
     return this.#guest.sleep(durationMs);
+  }
+
+  async append(stream: string, text: string, length?: number): Promise<string> {
+    await this.#point();
+    return this.#guest.append(stream, text, length === undefined ? [] : [{ tag: stream, by: "length", value: length }]);
+  }
+
+  async logPrev(stream: string, max: number): Promise<string> {
+    await this.#point();
+    return this.#guest.logPrev(stream, max);
+  }
+
+  async logNext(stream: string, min: number): Promise<string> {
+    await this.#point();
+    return this.#guest.logNext(stream, min);
+  }
+
+  async logTail(stream: string): Promise<LogTail> {
+    await this.#point();
+    return this.#guest.logTail(stream);
+  }
+
+  async trim(stream: string, upTo: number): Promise<void> {
+    await this.#point();
+    this.#guest.trim(stream, upTo);
   }
 
   now(): number {

@@ -7,7 +7,7 @@
 import { type ObjectOperation, objectsModel, orderModel, type PlacedWrite } from "../support/history/objects.ts";
 import { eachAlone, linearizable, sequential, type Verdict } from "../support/history/search.ts";
 import type { Request } from "./clients.ts";
-import type { Done } from "./replay.ts";
+import type { Done } from "./replay-machine.ts";
 import { Broken, type Evidence, type Judged } from "./verdict.ts";
 
 export interface Guarantee {

@@ -19,9 +19,23 @@ export interface Machine {
   callStart(input: string): Promise<number>;
   callAwait(handle: number): Promise<{ readonly returnValue: number; readonly text: string }>;
   sleep(durationMs: number): Promise<void>;
+  /** Appends to a stream of the tenant's log. @param length  of the stream, or the append is refused @returns what came of it */
+  append(stream: string, text: string, length?: number): Promise<string>;
+  /** The last record at or before `max`, or why there is none. */
+  logPrev(stream: string, max: number): Promise<string>;
+  logNext(stream: string, min: number): Promise<string>;
+  logTail(stream: string): Promise<LogTail>;
+  trim(stream: string, upTo: number): Promise<void>;
   /** The guest's clock in ms. */
   now(): number;
   trap(message: string): never;
+}
+
+export interface LogTail {
+  readonly length: number;
+  readonly last: number;
+  readonly goneUpTo: number;
+  readonly closed: boolean;
 }
 
 /** One step as data: it travels in the input of the call. */
@@ -48,10 +62,12 @@ interface StepKind {
 
 const OBJECTS = ["x", "y", "z"];
 const ACCOUNTS = ["account/0", "account/1", "account/2"];
+const STREAMS = ["feed", "jobs"];
 const COUNTERS = ["count/0", "count/1"];
 const DEPTH_MAX = 2;
 /** Above what a record holds, so that the value is a blob. */
 const LARGE_CHARS = 5_000;
+const FOLLOWED_MAX = 6;
 
 const pick = <T>(random: Prng, from: readonly T[]): T => from[random.below(from.length)] as T;
 const keyOf = (step: Step): string => step.key ?? "";
@@ -123,6 +139,48 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
     weight: 1,
     draw: () => ({}),
     run: async (machine) => machine.now(),
+  },
+  append: {
+    weight: 3,
+    draw: (random) => ({ key: pick(random, STREAMS) }),
+    run: (machine, step, name) => machine.append(keyOf(step), name),
+  },
+  /** Takes the next place of a stream, unless somebody else is faster. */
+  claim: {
+    weight: 2,
+    draw: (random) => ({ key: pick(random, STREAMS) }),
+    run: async (machine, step, name) => {
+      const tail = await machine.logTail(keyOf(step));
+      return [tail, await machine.append(keyOf(step), name, tail.length)];
+    },
+  },
+  /** From the beginning, so that most looks need no record. */
+  follow: {
+    weight: 3,
+    draw: (random) => ({ key: pick(random, STREAMS) }),
+    run: async (machine, step) => {
+      const seen: string[] = [];
+      let min = 1;
+      while (seen.length < FOLLOWED_MAX && min > 0) {
+        const found = await machine.logNext(keyOf(step), min);
+        seen.push(found);
+        min = found === "none" ? 0 : Number(found.replace("trimmed ", "").split(" ")[0]) + 1;
+      }
+      return [seen, await machine.logTail(keyOf(step))];
+    },
+  },
+  last: {
+    weight: 2,
+    draw: (random) => ({ key: pick(random, STREAMS) }),
+    run: async (machine, step) => {
+      const last = await machine.logPrev(keyOf(step), Number.MAX_SAFE_INTEGER);
+      return [last, await machine.logPrev(keyOf(step), Number.parseInt(last, 10) - 1 || 1)];
+    },
+  },
+  trim: {
+    weight: 1,
+    draw: (random) => ({ key: pick(random, STREAMS) }),
+    run: async (machine, step) => machine.trim(keyOf(step), Math.floor((await machine.logTail(keyOf(step))).last / 2)),
   },
   fail: {
     weight: 1,

@@ -13,9 +13,11 @@ import { initOf } from "../../host/invocation/instance-record.ts";
 import type { BlobName, InstanceId } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import type { Request, Told } from "./clients.ts";
+import { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { type Program, writes } from "./program.ts";
-import { type Done, FinalLog, type Replayed, replay, replaySnapshot } from "./replay.ts";
+import { type Replayed, replay, replaySnapshot } from "./replay.ts";
+import type { Done } from "./replay-machine.ts";
 
 export interface Evidence {
   readonly records: readonly HistoryRecord[];
