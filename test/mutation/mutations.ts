@@ -18,6 +18,7 @@ export interface Mutation {
 const SIMULATION = ["test/sim/sim.test.ts", "whatever fails"] as const;
 const STEPS = "test/unit/state/protocols/step-stream.test.ts";
 const STEP_STREAM = "state/protocols/step-stream.ts";
+const TRANSACTIONS = "state/txn/transactions.ts";
 const GUEST_LOG = "state/protocols/guest-log.ts";
 const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
@@ -294,6 +295,42 @@ export const mutations: readonly Mutation[] = [
     file: OBJECT_VERSIONS,
     find: "await readVersion(this.#steps.book, tag, cursor)",
     replace: "await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum)",
+    caughtBy: SIMULATION,
+  },
+  // Transactions
+  {
+    name: "F14: what a transaction has listed is no condition of its commit",
+    file: TRANSACTIONS,
+    find: "      when.push({ tag: NAMES_TAG, last: names });\n",
+    replace: "",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F14: what a transaction has read is no condition of its commit",
+    file: TRANSACTIONS,
+    find: "      when.push(await this.#versions.condition(key, objectTag(key), version, snapshot));\n",
+    replace: "",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F14: what a transaction writes under snapshot isolation is no condition of its commit",
+    file: TRANSACTIONS,
+    find: "      when.push(...(await Promise.all(written)));\n",
+    replace: "",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F14: an append that rests on a deleted object is refused although it is still deleted",
+    file: OBJECT_VERSIONS,
+    find: "if (version !== NO_SEQNUM || this.#steps.replaying) {",
+    replace: "if (version >= NO_SEQNUM) {",
+    caughtBy: ["test/unit/state/protocols/halfmoon-read.test.ts", "F14"],
+  },
+  {
+    name: "F37: reads in a transaction are of now",
+    file: TRANSACTIONS,
+    find: "this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes)",
+    replace: "this.#versions.read(key, objectTag(key), Number.MAX_SAFE_INTEGER as SeqNum, offset, maxBytes)",
     caughtBy: SIMULATION,
   },
   // The log of guests

@@ -34,6 +34,12 @@ export class FinalLog {
     return this.stream(`o/${key}`).findLast(({ seqnum }) => seqnum <= cursor);
   }
 
+  /** Objects that are there, sorted. */
+  keysAt(prefix: string, cursor: number): string[] {
+    const all = this.tags(`o/${prefix}`).map((tag) => tag.slice(2));
+    return all.filter((key) => this.text(this.versionAt(key, cursor)) !== null).sort();
+  }
+
   /** null for a delete and for nothing. */
   text(record: HistoryRecord | undefined): string | null {
     const value = record === undefined ? null : decodeObjectValue(record);

@@ -1,3 +1,4 @@
+import type { Isolation } from "../../state/txn/index.ts";
 import type { ScriptedGuest } from "../support/scripted-pool.ts";
 import type { SimProcess } from "./process.ts";
 import type { LogTail, Machine } from "./program.ts";
@@ -64,9 +65,39 @@ export class GuestMachine implements Machine {
     return this.#guest.callAwait(handle);
   }
 
+  async select(handles: readonly number[]): Promise<number> {
+    await this.#point();
+    return this.#guest.select(...handles);
+  }
+
+  async cancel(handle: number): Promise<number> {
+    await this.#point();
+    return this.#guest.cancelCall(handle);
+  }
+
+  async spawn(input: string, delayMs: number): Promise<string> {
+    await this.#point();
+    return `${await this.#guest.spawn(FUNCTION, input, delayMs)}`;
+  }
+
   async sleep(durationMs: number): Promise<void> {
     await this.#point();
     return this.#guest.sleep(durationMs);
+  }
+
+  async begin(isolation: Isolation): Promise<void> {
+    await this.#point();
+    await this.#guest.transaction(isolation);
+  }
+
+  async commit(): Promise<string> {
+    await this.#point();
+    return this.#guest.commit();
+  }
+
+  async abort(): Promise<void> {
+    await this.#point();
+    await this.#guest.abort();
   }
 
   async append(stream: string, text: string, length?: number): Promise<string> {

@@ -7,6 +7,7 @@
 import { type ObjectOperation, objectsModel, orderModel, type PlacedWrite } from "../support/history/objects.ts";
 import { eachAlone, linearizable, sequential, type Verdict } from "../support/history/search.ts";
 import type { Request } from "./clients.ts";
+import { isSpawned } from "./program.ts";
 import type { Done } from "./replay-machine.ts";
 import { Broken, type Evidence, type Judged } from "./verdict.ts";
 
@@ -59,17 +60,17 @@ function demand(of: string, what: string, verdict: Verdict, history: readonly un
 function historyOf({ replayed, snapshots }: Judged, { requests }: Evidence): Placed[] {
   const byId = new Map(requests.map((request) => [request.id, request]));
   const history: Placed[] = [];
-  const add = (instance: string, request: Request, done: readonly Done[]) => {
-    const isAnswered = request.state === "answered";
+  const add = (instance: string, request: Request, done: readonly Done[], isLoose = false) => {
+    const isAnswered = request.state === "answered" && !isLoose;
     // What nobody got an answer of, and called functions, are in no client's order.
     const process = isAnswered && instance === request.id ? `client ${request.client}` : instance;
     const returnMs = isAnswered ? request.endedMs : Number.POSITIVE_INFINITY;
     history.push(...done.map(({ action, seqnum }) => ({ process, callMs: request.sentMs, returnMs, action, seqnum })));
   };
-  for (const [instance, { program, init, done }] of replayed) {
+  for (const [instance, { program, done }] of replayed) {
     const request = byId.get(program.id.split(".")[0] ?? "");
     if (request !== undefined) {
-      add(init.depth === 0 ? request.id : instance, request, done);
+      add(program.id === request.id ? request.id : instance, request, done, isSpawned(program));
     }
   }
   for (const [request, done] of snapshots) {

@@ -7,6 +7,7 @@
  * A new operation is one more entry of STEPS; one that the guests cannot do yet is also a method of Machine, of GuestMachine and of
  * ReplayMachine.
  */
+import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 import type { Prng } from "../support/prng.ts";
 
 export interface Machine {
@@ -18,7 +19,17 @@ export interface Machine {
   update(key: string, change: (old: string | null) => string): Promise<string | null>;
   callStart(input: string): Promise<number>;
   callAwait(handle: number): Promise<{ readonly returnValue: number; readonly text: string }>;
+  /** The call that has ended first. @returns index into `handles` */
+  select(handles: readonly number[]): Promise<number>;
+  /** 1: cancelled; 0: it had ended. */
+  cancel(handle: number): Promise<number>;
+  /** A call that nobody joins. @returns its instance */
+  spawn(input: string, delayMs: number): Promise<string>;
   sleep(durationMs: number): Promise<void>;
+  begin(isolation: Isolation): Promise<void>;
+  /** "committed", or what conflicted: then nothing was written. Either way the transaction is over. */
+  commit(): Promise<string>;
+  abort(): Promise<void>;
   /** Appends to a stream of the tenant's log. @param length  of the stream, or the append is refused @returns what came of it */
   append(stream: string, text: string, length?: number): Promise<string>;
   /** The last record at or before `max`, or why there is none. */
@@ -44,6 +55,7 @@ export interface Step {
   readonly key?: string;
   readonly otherKey?: string;
   readonly amount?: number;
+  readonly isolation?: Isolation;
   readonly programs?: readonly Program[];
 }
 
@@ -56,6 +68,8 @@ export interface Program {
 interface StepKind {
   /** How often it is chosen, against the others. */
   readonly weight: number;
+  /** What must not be left half done: never in a call that may be cancelled. */
+  readonly isWhole?: true;
   draw(random: Prng, id: string, depth: number): Omit<Step, "op">;
   run(machine: Machine, step: Step, name: string): Promise<unknown>;
 }
@@ -68,6 +82,9 @@ const DEPTH_MAX = 2;
 /** Above what a record holds, so that the value is a blob. */
 const LARGE_CHARS = 5_000;
 const FOLLOWED_MAX = 6;
+/** In the ids of programs. */
+const SPAWNED = "/spawned";
+const COMMITS_MAX = 5;
 
 const pick = <T>(random: Prng, from: readonly T[]): T => from[random.below(from.length)] as T;
 const keyOf = (step: Step): string => step.key ?? "";
@@ -111,6 +128,7 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   },
   transfer: {
     weight: 3,
+    isWhole: true,
     draw: (random) => ({ key: pick(random, ACCOUNTS), otherKey: pick(random, ACCOUNTS), amount: 1 + random.below(9) }),
     run: async (machine, step) => {
       const amount = step.amount ?? 0;
@@ -130,6 +148,34 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
     }),
     run: (machine, step) => callAll(machine, step),
   },
+  callRace: {
+    weight: 3,
+    draw: (random, id) => ({
+      programs: [drawProgram(random, `${id}/0`, DEPTH_MAX, true), drawProgram(random, `${id}/1`, DEPTH_MAX, true)],
+    }),
+    run: async (machine, { programs = [] }) => {
+      const handles: number[] = [];
+      for (const program of programs) {
+        handles.push(await machine.callStart(JSON.stringify(program)));
+      }
+      const first = await machine.select(handles);
+      const seen: unknown[] = [first];
+      for (const [index, handle] of handles.entries()) {
+        seen.push(index === first ? null : await machine.cancel(handle));
+        const { returnValue, text } = await machine.callAwait(handle);
+        seen.push([returnValue, text]);
+      }
+      return seen;
+    },
+  },
+  callSpawned: {
+    weight: 3,
+    draw: (random, id, depth) => ({
+      programs: [drawProgram(random, `${id}${SPAWNED}`, depth + 1)],
+      amount: random.below(2) * random.below(3_000),
+    }),
+    run: (machine, { programs: [program] = [], amount = 0 }) => machine.spawn(JSON.stringify(program), amount),
+  },
   sleep: {
     weight: 1,
     draw: (random) => ({ amount: 1 + random.below(300) }),
@@ -139,6 +185,69 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
     weight: 1,
     draw: () => ({}),
     run: async (machine) => machine.now(),
+  },
+  /** Conserves the sum under any isolation that protects what is written. */
+  transferAtOnce: {
+    weight: 4,
+    draw: (random) => ({
+      key: pick(random, ACCOUNTS),
+      otherKey: pick(random, ACCOUNTS),
+      amount: 1 + random.below(9),
+      isolation: pick(random, ["serializable", "snapshot"]),
+    }),
+    run: (machine, step) =>
+      transact(machine, step, async () => {
+        const [from, to, amount] = [keyOf(step), step.otherKey ?? "", step.amount ?? 0];
+        const before = await machine.read(from);
+        await machine.put(from, add(-amount)(before));
+        const after = await machine.read(to);
+        await machine.put(to, add(amount)(after));
+        return [before, after];
+      }),
+  },
+  /** Several objects, read and written, made and deleted. */
+  changeAtOnce: {
+    weight: 3,
+    draw: (random) => ({
+      key: pick(random, OBJECTS),
+      otherKey: pick(random, OBJECTS),
+      amount: random.below(4),
+      isolation: pick(random, ISOLATIONS),
+    }),
+    run: (machine, step, name) =>
+      transact(machine, step, async () => {
+        const seen = brief(await machine.read(keyOf(step)));
+        await machine.put(step.otherKey ?? "", name);
+        if (step.amount === 0) {
+          await machine.delete(keyOf(step));
+        }
+        return [seen, brief(await machine.read(step.otherKey ?? ""))];
+      }),
+  },
+  listAtOnce: {
+    weight: 2,
+    draw: (random) => ({ key: pick(random, OBJECTS), isolation: pick(random, ISOLATIONS) }),
+    run: (machine, step, name) =>
+      transact(machine, step, async () => {
+        const before = await machine.list("");
+        await machine.put(keyOf(step), name);
+        return [before, await machine.list("")];
+      }),
+  },
+  lookAtOnce: {
+    weight: 2,
+    draw: (random) => ({ isolation: pick(random, ISOLATIONS) }),
+    run: (machine, step) => transact(machine, step, () => readAll(machine, ACCOUNTS)),
+  },
+  abort: {
+    weight: 1,
+    draw: (random) => ({ key: pick(random, OBJECTS), isolation: pick(random, ISOLATIONS) }),
+    run: async (machine, step, name) => {
+      await machine.begin(step.isolation ?? "serializable");
+      await machine.put(keyOf(step), name);
+      await machine.abort();
+      return brief(await machine.read(keyOf(step)));
+    },
   },
   append: {
     weight: 3,
@@ -189,6 +298,27 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   },
 };
 
+/** Until it is committed, or others have been faster again and again. */
+async function transact(machine: Machine, step: Step, body: () => Promise<unknown>): Promise<unknown> {
+  const seen: unknown[] = [];
+  let end = "";
+  for (let tries = 0; tries < COMMITS_MAX && end !== "committed"; tries += 1) {
+    await machine.begin(step.isolation ?? "serializable");
+    seen.push(await body());
+    end = await machine.commit();
+    seen.push(end);
+  }
+  return seen;
+}
+
+async function readAll(machine: Machine, keys: readonly string[]): Promise<(string | null)[]> {
+  const texts: (string | null)[] = [];
+  for (const key of keys) {
+    texts.push(await machine.read(key));
+  }
+  return texts;
+}
+
 async function callAll(machine: Machine, { programs = [] }: Step): Promise<unknown> {
   const handles: number[] = [];
   for (const program of programs) {
@@ -202,18 +332,21 @@ async function callAll(machine: Machine, { programs = [] }: Step): Promise<unkno
   return results;
 }
 
-export function drawProgram(random: Prng, id: string, depth = 0): Program {
+/** @param mayBeCut  it may be cancelled in the middle */
+export function drawProgram(random: Prng, id: string, depth = 0, mayBeCut = false): Program {
   const steps: Step[] = [];
   const count = 1 + random.below(depth === 0 ? 5 : 3);
   for (let i = 0; i < count; i += 1) {
-    const [op, kind] = drawKind(random, depth);
+    const [op, kind] = drawKind(random, depth, mayBeCut);
     steps.push({ op, ...kind.draw(random, `${id}.${i}`, depth) });
   }
   return { id, steps };
 }
 
-function drawKind(random: Prng, depth: number): [string, StepKind] {
-  const kinds = Object.entries(STEPS).filter(([op]) => depth < DEPTH_MAX || !op.startsWith("call"));
+function drawKind(random: Prng, depth: number, mayBeCut: boolean): [string, StepKind] {
+  const kinds = Object.entries(STEPS).filter(
+    ([op, { isWhole = false }]) => (depth < DEPTH_MAX || !op.startsWith("call")) && !(mayBeCut && isWhole),
+  );
   let at = random.below(kinds.reduce((sum, [, { weight }]) => sum + weight, 0));
   for (const kind of kinds) {
     at -= kind[1].weight;
@@ -232,6 +365,11 @@ export async function runProgram(machine: Machine, program: Program): Promise<st
     all.push((await STEPS[step.op]?.run(machine, step, name)) ?? null);
   }
   return JSON.stringify(all);
+}
+
+/** Whether it runs in a call that nobody waits for. */
+export function isSpawned({ id }: Program): boolean {
+  return id.includes(SPAWNED);
 }
 
 /** Whether a run of it leaves anything in the log. */

@@ -2,14 +2,17 @@
 import { doneOf, initOf } from "../../host/invocation/instance-record.ts";
 import { ByteReader } from "../../state/bytes.ts";
 import type { InstanceId, Tag } from "../../state/ids.ts";
-import { RecordKind } from "../../state/logbook/index.ts";
+import { endsInstance, RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeTrim } from "../../state/logbook/trim.ts";
+import { NAMES_TAG } from "../../state/tags.ts";
+import type { Isolation } from "../../state/txn/index.ts";
 import type { ObjectAction } from "../support/history/objects.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { brief, type LogTail, type Machine } from "./program.ts";
 import { guestStream, type LogAnswer, nextAt, prevAt, tailAt } from "./replay-log.ts";
+import { ReplayTransaction } from "./replay-transaction.ts";
 
 export class ReplayTrap extends Error {}
 
@@ -24,6 +27,9 @@ export interface Done {
 
 export class ReplayMachine implements Machine {
   readonly done: Done[] = [];
+  /** Versions of objects that are its own. */
+  readonly wrote = new Set<number>();
+  #open: ReplayTransaction | null = null;
   readonly #log: FinalLog;
   readonly #instance: InstanceId;
   readonly #stream: readonly HistoryRecord[];
@@ -41,6 +47,21 @@ export class ReplayMachine implements Machine {
   }
 
   async read(key: string): Promise<string | null> {
+    return this.#open === null ? this.#readPlain(key) : this.#readAtSnapshot(this.#open, key);
+  }
+
+  async #readAtSnapshot(transaction: ReplayTransaction, key: string): Promise<string | null> {
+    const version = transaction.read(key);
+    if (version === null) {
+      return transaction.writes.get(key) ?? null;
+    }
+    this.#see(version);
+    const text = this.#log.text(version);
+    this.done.push({ action: { kind: "read", key, value: brief(text) }, seqnum: transaction.snapshot });
+    return text;
+  }
+
+  async #readPlain(key: string): Promise<string | null> {
     const version = this.#log.versionAt(key, this.#cursor);
     this.#see(version);
     const text = this.#log.text(version);
@@ -49,12 +70,17 @@ export class ReplayMachine implements Machine {
   }
 
   async put(key: string, text: string): Promise<void> {
+    if (this.#open !== null) {
+      this.#open.writes.set(key, text);
+      return;
+    }
     this.#write(key, text);
     this.done.push({ action: { kind: "write", key, value: brief(text) }, seqnum: this.#cursor });
   }
 
   #write(key: string, text: string): void {
     const record = this.#next(RecordKind.write, `o/${key}`);
+    this.wrote.add(record.seqnum);
     const written = this.#log.text(record);
     if (written !== text) {
       throw new Error(`step ${this.#position - 1} of ${this.#instance} wrote ${written}, a replay writes ${text}`);
@@ -62,13 +88,19 @@ export class ReplayMachine implements Machine {
   }
 
   async delete(key: string): Promise<void> {
-    this.#next(RecordKind.delete, `o/${key}`);
+    if (this.#open !== null) {
+      this.#open.writes.set(key, null);
+      return;
+    }
+    this.wrote.add(this.#next(RecordKind.delete, `o/${key}`).seqnum);
     this.done.push({ action: { kind: "write", key, value: null }, seqnum: this.#cursor });
   }
 
   async list(prefix: string): Promise<readonly string[]> {
-    const all = this.#log.tags(`o/${prefix}`).map((tag) => tag.slice(2));
-    const keys = all.filter((key) => this.#log.text(this.#log.versionAt(key, this.#cursor)) !== null).sort();
+    if (this.#open !== null) {
+      return this.#open.list(prefix);
+    }
+    const keys = this.#log.keysAt(prefix, this.#cursor);
     this.done.push({ action: { kind: "list", keys }, seqnum: this.#cursor });
     return keys;
   }
@@ -107,22 +139,90 @@ export class ReplayMachine implements Machine {
   }
 
   async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {
+    const end = this.#endOf(handle);
+    this.#cursor = Math.max(this.#cursor, end.seqnum);
+    this.#seen(end.timeMs);
+    const { returnValue, trap, output } = doneOf(end);
+    return { returnValue, text: trap === "" ? this.#log.bytes(output).toString() : trap };
+  }
+
+  async select(handles: readonly number[]): Promise<number> {
+    const record = this.#next(RecordKind.select);
+    const chosen = new ByteReader(decodeStep(record.data).payload).u32();
+    if (this.#endOf(handles[chosen] ?? -1).seqnum > record.seqnum) {
+      throw new Error(`F17: ${this.#instance} took call ${chosen} for the first to end at ${record.seqnum}, before its end`);
+    }
+    return chosen;
+  }
+
+  async cancel(handle: number): Promise<number> {
+    this.#next(RecordKind.cancelCall);
+    const end = this.#endOf(handle);
+    this.#cursor = Math.max(this.#cursor, end.seqnum);
+    this.#seen(end.timeMs);
+    return end.kind === RecordKind.cancel ? 1 : 0;
+  }
+
+  async spawn(input: string, delayMs: number): Promise<string> {
+    const record = this.#next(RecordKind.spawn);
+    const init = initOf(record);
+    if (this.#log.bytes(init.input).toString() !== input || (delayMs === 0) !== (init.notBeforeMs === 0)) {
+      throw new Error(`step ${this.#position - 1} of ${this.#instance} spawned another call than ${input} after ${delayMs} ms`);
+    }
+    return record.tags[1]?.slice(2) ?? "";
+  }
+
+  #endOf(handle: number): HistoryRecord {
     const tag = this.#children[handle]?.tags[1] as Tag;
-    const done = this.#log.stream(tag).at(-1);
-    if (done === undefined || done.kind !== RecordKind.done) {
-      if (this.#stream[this.#position]?.kind === RecordKind.done) {
+    const end = this.#log.stream(tag).at(-1);
+    if (end === undefined || !endsInstance(end.kind)) {
+      const next = this.#stream[this.#position];
+      if (next !== undefined && endsInstance(next.kind)) {
         throw new StreamEnded();
       }
-      throw new Error(`F17: ${this.#instance} went on without the DONE of ${tag}`);
+      throw new Error(`F17: ${this.#instance} went on without the end of ${tag}`);
     }
-    this.#cursor = Math.max(this.#cursor, done.seqnum);
-    this.#seen(done.timeMs);
-    const { returnValue, trap, output } = doneOf(done);
-    return { returnValue, text: trap === "" ? this.#log.bytes(output).toString() : trap };
+    return end;
   }
 
   async sleep(durationMs: number): Promise<void> {
     this.#seen(this.#next(RecordKind.sleep).timeMs + durationMs);
+  }
+
+  async begin(isolation: Isolation): Promise<void> {
+    this.#open = new ReplayTransaction(this.#log, this.#next(RecordKind.begin).seqnum, isolation);
+  }
+
+  async commit(): Promise<string> {
+    const transaction = this.#open;
+    this.#open = null;
+    if (transaction === null || transaction.isEmpty) {
+      return "committed";
+    }
+    const next = this.#stream[this.#position];
+    if (next?.kind === RecordKind.conflict) {
+      this.#next(RecordKind.conflict);
+      this.#seen(next.timeMs);
+      const failed = Buffer.from(decodeStep(next.data).payload).toString();
+      return failed === NAMES_TAG ? "list" : `object ${failed.slice(2)}`;
+    }
+    const commit = this.#next(RecordKind.commit);
+    this.#seen(commit.timeMs);
+    for (const { seqnum } of transaction.committed(commit)) {
+      this.wrote.add(seqnum);
+    }
+    for (const [key, text] of transaction.writes) {
+      const old = transaction.isolation === "readAtomic" ? undefined : transaction.readBefore(key);
+      const value = brief(text);
+      const action =
+        old === undefined ? { kind: "write" as const, key, value } : { kind: "update" as const, key, old: brief(old), value };
+      this.done.push({ action, seqnum: commit.seqnum });
+    }
+    return "committed";
+  }
+
+  async abort(): Promise<void> {
+    this.#open = null;
   }
 
   async append(stream: string, text: string, length?: number): Promise<string> {
@@ -210,7 +310,7 @@ export class ReplayMachine implements Machine {
 
   #next(kind: RecordKind, tag?: string): HistoryRecord {
     const record = this.#stream[this.#position];
-    if (record === undefined || record.kind === RecordKind.done) {
+    if (record === undefined || endsInstance(record.kind)) {
       throw new StreamEnded(`the stream of ${this.#instance} ends before step ${this.#position}`);
     }
     if (record.kind !== kind || (tag !== undefined && record.tags[1] !== tag)) {

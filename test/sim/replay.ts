@@ -7,7 +7,7 @@
  */
 import { doneOf, type InstanceInit, initOf } from "../../host/invocation/instance-record.ts";
 import type { InstanceId } from "../../state/ids.ts";
-import { RecordKind } from "../../state/logbook/index.ts";
+import { endsInstance, RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
@@ -22,6 +22,8 @@ export interface Replayed {
   readonly init: InstanceInit;
   /** What it did to objects, and what it saw. */
   readonly done: readonly Done[];
+  /** Seqnums of the versions of objects that are its own. */
+  readonly wrote: ReadonlySet<number>;
   readonly initialCursor: number;
   readonly output: string;
   readonly trap: string;
@@ -35,8 +37,8 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   const stream = log.stream(`i/${instance}`);
   const [first, second] = stream;
   const end = stream.at(-1);
-  if (first === undefined || end === undefined || end.kind !== RecordKind.done) {
-    throw new Error(`instance ${instance} has no DONE`);
+  if (first === undefined || end === undefined || !endsInstance(end.kind)) {
+    throw new Error(`instance ${instance} has no end`);
   }
   const init = initOf(first);
   const isChild = first.kind === RecordKind.invoke;
@@ -51,6 +53,8 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   const machine = new ReplayMachine(log, instance, pins.initialCursor, pins.timeMs);
   const outcome = doneOf(end);
   const givenUp = outcome.trap.startsWith(GIVEN_UP);
+  // Its steps are a beginning of what the program does.
+  const isCut = givenUp || end.kind === RecordKind.cancel;
   let output = "";
   let trap = "";
   try {
@@ -58,11 +62,11 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   } catch (error) {
     if (error instanceof ReplayTrap) {
       trap = error.message;
-    } else if (!givenUp || !(error instanceof StreamEnded)) {
+    } else if (!isCut || !(error instanceof StreamEnded)) {
       throw error;
     }
   }
-  if (!givenUp) {
+  if (!isCut) {
     machine.end();
     if (trap !== outcome.trap || output !== log.bytes(outcome.output).toString()) {
       throw new Error(
@@ -70,7 +74,7 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
       );
     }
   }
-  const result = { program, init, done: machine.done, initialCursor: pins.initialCursor, end, givenUp };
+  const result = { program, init, done: machine.done, wrote: machine.wrote, initialCursor: pins.initialCursor, end, givenUp };
   return { ...result, output: log.bytes(outcome.output).toString(), trap: outcome.trap };
 }
 

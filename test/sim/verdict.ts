@@ -174,11 +174,14 @@ function judgeKeys(log: FinalLog): void {
 
 function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>): void {
   const values = new Map<string, InstanceId>();
+  const owners = new Map(
+    [...replayed].flatMap(([instance, { wrote }]) => [...wrote].map((seqnum) => [seqnum, instance] as const)),
+  );
   let accounts = 0;
   for (const tag of log.tags("o/")) {
     for (const record of log.stream(tag)) {
-      const instance = record.tags[0]?.slice(2) as InstanceId;
-      if (!replayed.has(instance)) {
+      const instance = owners.get(record.seqnum);
+      if (instance === undefined) {
         throw new Broken(`the version of ${tag} at ${record.seqnum} is of no instance`);
       }
       const text = log.text(record);
