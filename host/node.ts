@@ -153,6 +153,7 @@ class NodeBuilder {
       directory: join(dataDirectory, "journal"),
       thread: true,
       clock,
+      timers,
       random,
       faults,
       onFailure,

@@ -27,6 +27,8 @@ export class InstanceHistory {
   #isFresh = true;
   /** The epoch in which the instance was last known to be in the log. */
   #loggedIn: number | null;
+  /** Where reads of the attempt began that is known to have logged something. */
+  #loggedFrom: SeqNum | null = null;
   /** The initial cursor of an attempt of which nobody knows whether it logged anything; null when there is none. */
   #doubted: SeqNum | null = null;
   #overtaken = 0;
@@ -65,6 +67,7 @@ export class InstanceHistory {
     }
     if (steps.logged) {
       this.#loggedIn = shard.epoch;
+      this.#loggedFrom = steps.pins.initialCursor;
       this.#reached(shard, steps);
     }
   }
@@ -161,16 +164,17 @@ export class InstanceHistory {
   }
 
   /**
-   * Whether an attempt in doubt may have been logged, finished by somebody else and collected since: only when the floor has passed
-   * its initial cursor.
+   * Whether an attempt that has, or may have, logged something was finished and collected since, in this epoch or one before: only
+   * when the floor has passed its initial cursor.
    */
   async #mayBeCollected(shard: Shard): Promise<boolean> {
-    if (this.#doubted === null) {
+    const cursor = this.#doubted ?? this.#loggedFrom;
+    if (cursor === null) {
       return false;
     }
     const { tenant, instance } = this.#spec;
     try {
-      await shard.book(tenant).readPrev(stepTag(instance), this.#doubted);
+      await shard.book(tenant).readPrev(stepTag(instance), cursor);
       return false;
     } catch (error) {
       if (hasCode(error, "TRIMMED")) {

@@ -9,6 +9,7 @@
  * E2. Between two frames of the owner there is at most one empty frame, so what `hasRoom` promised holds for the next `append`.
  */
 import { invariant } from "../errors.ts";
+import type { Timers } from "../ports.ts";
 import type { Disk } from "./disk.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import type { Journal, JournalFrame, JournalPosition } from "./journal.ts";
@@ -26,6 +27,7 @@ export interface OpenedJournal {
   readonly disk: Disk;
   readonly room: SegmentRoom;
   readonly writer: FrameWriter;
+  readonly timers: Timers;
   readonly unlock: () => void;
   readonly epoch: number;
   /** After the last frame of earlier openings. */
@@ -49,7 +51,7 @@ export class FileJournal implements Journal {
   /** Follows the empty frame in flight. */
   #next: { readonly place: Place; readonly payload: Uint8Array } | undefined;
   #lastIsEmpty = true;
-  #idleTimer: NodeJS.Timeout | undefined;
+  #cancelIdleTimer: () => void = () => {};
   #whenQuiet: (() => void) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -128,7 +130,7 @@ export class FileJournal implements Journal {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#idleTimer);
+    this.#cancelIdleTimer();
     if (this.#state === "open") {
       this.#state = "closing";
       await this.#quiet();
@@ -183,16 +185,12 @@ export class FileJournal implements Journal {
   }
 
   #awaitIdleness(): void {
-    if (this.#idleTimer === undefined) {
-      const whenIdle = (): void => {
-        if (this.#state === "open" && this.#inFlight === "nothing") {
-          this.#writeEmpty();
-        }
-      };
-      this.#idleTimer = setTimeout(whenIdle, IDLE_MS).unref();
-    } else {
-      this.#idleTimer.refresh();
-    }
+    this.#cancelIdleTimer();
+    this.#cancelIdleTimer = this.#opened.timers.after(IDLE_MS, () => {
+      if (this.#state === "open" && this.#inFlight === "nothing") {
+        this.#writeEmpty();
+      }
+    });
   }
 
   #refill(): void {
@@ -212,7 +210,7 @@ export class FileJournal implements Journal {
   #fail(error: unknown): void {
     if (this.#state !== "failed" && this.#state !== "closed") {
       this.#state = "failed";
-      clearTimeout(this.#idleTimer);
+      this.#cancelIdleTimer();
       this.#whenQuiet?.();
       this.#opened.onFailure(error);
     }

@@ -1,6 +1,6 @@
 /** Opens a folder as a journal: lock, recovery, the epoch, and then the engine. */
 import { invariant, NeapError } from "../errors.ts";
-import type { Clock, Faults, Random } from "../ports.ts";
+import type { Clock, Faults, Random, Timers } from "../ports.ts";
 import { inlineAllocator } from "./allocation.ts";
 import { type Disk, realDisk } from "./disk.ts";
 import { FileJournal } from "./file-journal.ts";
@@ -25,6 +25,7 @@ export interface FileJournalOptions {
   /** Without a thread: runs what it gets later, in order, and so decides when frames become durable; default: microtasks. */
   readonly defer?: (run: () => void) => void;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Random;
   readonly faults: Faults;
   /** Called once, when a write or flush failed. The process must end: nothing becomes durable any more (F12). */
@@ -63,8 +64,9 @@ export async function openFileJournal(options: FileJournalOptions): Promise<File
     const epoch = tail.epoch + 1;
     writeEpoch(disk, room, tail.number + 1, epoch);
     const writer = thread ? threadWriter(directory, faults) : inlineWriter(disk, faults, options.defer ?? queueMicrotask);
+    const { timers, onFailure } = options;
     const recovered = { frame: tail.number, address: (segments[tail.segment]?.base ?? 0) + tail.offset };
-    return new FileJournal({ disk, room, writer, unlock, epoch, recovered, onFailure: options.onFailure });
+    return new FileJournal({ disk, room, writer, timers, unlock, epoch, recovered, onFailure });
   } catch (error) {
     unlock();
     throw error;

@@ -60,7 +60,7 @@ export class HalfmoonRead implements VersionedObjects {
       fingerprint: fingerprint(`${version} ${key}`, valueCrc),
       payload: encodeObjectValue(value),
       tags: [tag],
-      when: [{ tag, last: version }],
+      when: [await this.#versions.condition(key, tag, version, readAt)],
       blobs: value.kind === "blob" ? [value.ref] : undefined,
     });
     const { kind, timeMs } = done.record;

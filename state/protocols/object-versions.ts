@@ -1,6 +1,6 @@
 /** Log-free reads: the objects as they were at a cursor, which is the same in every replay. */
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import type { ListedObject, LogBook } from "../logbook/logbook.ts";
+import type { Condition, ListedObject, LogBook } from "../logbook/logbook.ts";
 import { mismatch } from "../logbook/placement.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { decodeObjectValue } from "../objects/object-record.ts";
@@ -36,7 +36,21 @@ export class ObjectVersions {
 
   /** As ObjectProtocol.read, at `cursor`. @throws TRIMMED when it lies below the floor */
   async read(key: string, tag: Tag, cursor: SeqNum, offset: number, maxBytes: number): Promise<ObjectRead> {
-    return sliceOf(await this.#version(key, tag, cursor), this.#blobs, offset, maxBytes);
+    const read = await sliceOf(await this.#version(key, tag, cursor), this.#blobs, offset, maxBytes);
+    // Of a delete neither seqnum nor time is told: it may be collected before a replay, which then finds nothing at all.
+    return read.kind === "absent" ? { kind: "absent", version: NO_SEQNUM, timeMs: 0 } : read;
+  }
+
+  /**
+   * What an append needs that holds only while `version`, read at `cursor`, is the newest one. Of an absent object, which has version
+   * 0, that is the delete that hides it, as long as it is kept.
+   */
+  async condition(key: string, tag: Tag, version: SeqNum, cursor: SeqNum): Promise<Condition> {
+    if (version !== NO_SEQNUM || this.#steps.replaying) {
+      return { tag, last: version };
+    }
+    const found = await this.#version(key, tag, cursor);
+    return { tag, last: found.value === null ? found.version : NO_SEQNUM };
   }
 
   /** As ObjectProtocol.list, at `cursor`. @throws TRIMMED when it lies below the floor */

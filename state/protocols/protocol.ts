@@ -3,7 +3,7 @@ import type { SeqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
 import type { ObjectValue } from "../objects/object-record.ts";
 
-/** `version` is the seqnum that `update` takes; of an absent object that of its delete, 0 if it never existed. */
+/** `version` is the seqnum that `update` takes; of an absent object 0, whether it was deleted or never there. */
 export type ObjectRead = ObjectSlice | { readonly kind: "absent"; readonly version: SeqNum; readonly timeMs: number };
 
 export interface ObjectSlice {
@@ -39,7 +39,7 @@ export interface ObjectProtocol {
   readForUpdate(key: string, maxBytes: number): Promise<ObjectRead>;
   /** `valueCrc`: CRC-32 of the value, for the fingerprint. */
   write(key: string, value: ObjectValue, valueCrc: number): Promise<void>;
-  /** Writes only if `version` is still the newest one (F14). */
+  /** Writes only if `version` is still the newest one, or the object is still absent when it is 0 (F14). */
   update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome>;
   delete(key: string): Promise<void>;
   /** Objects that exist at the cursor, in key order. */

@@ -1,6 +1,5 @@
-import type { Socket } from "node:net";
-import type { WebSocket } from "ws";
 import type { Timers } from "../ports.ts";
+import type { ByteCount, MessageSocket } from "./message-socket.ts";
 
 /** Intervals without a single byte after which the other node counts as gone. */
 const SILENT_INTERVALS = 3;
@@ -13,8 +12,8 @@ const SILENT_INTERVALS = 3;
  * @returns ends the watch
  */
 export function watchHeartbeat(
-  socket: WebSocket,
-  stream: Socket,
+  socket: MessageSocket,
+  stream: ByteCount,
   timers: Timers,
   intervalMs: number,
   onSilent: () => void,

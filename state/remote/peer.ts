@@ -9,14 +9,14 @@
  *     is no list of frames ends the connection.
  * P4. After `failure` is set nothing is sent and no handler is called.
  */
-import type { Socket } from "node:net";
-import type { RawData, WebSocket } from "ws";
+import type { RawData } from "ws";
 import { InvariantBroken, NeapError } from "../errors.ts";
 import { quote } from "../ids.ts";
 import type { Timers } from "../ports.ts";
 import { type Frame, FrameKind, MESSAGE_HEADER_BYTES, pack, splitMessage } from "./frames.ts";
 import { watchHeartbeat } from "./heartbeat.ts";
 import type { Log } from "./log.ts";
+import type { ByteCount, MessageSocket } from "./message-socket.ts";
 import type { Method, Shape } from "./method.ts";
 import { MAX_UNANSWERED, SendQueue } from "./send-queue.ts";
 
@@ -64,7 +64,7 @@ export class Peer {
   /** Resolves to the reason when the connection has ended. */
   readonly ended: Promise<NeapError>;
   readonly #options: PeerOptions;
-  readonly #socket: WebSocket;
+  readonly #socket: MessageSocket;
   readonly #queue: SendQueue;
   readonly #services = new Map<string, Service>();
   readonly #outstanding = new Map<number, Outstanding>();
@@ -75,7 +75,7 @@ export class Peer {
   #serving = 0;
 
   /** @param stream  the TCP connection below the socket, whose bytes are the signs of life */
-  constructor(socket: WebSocket, stream: Socket, options: PeerOptions) {
+  constructor(socket: MessageSocket, stream: ByteCount, options: PeerOptions) {
     this.#socket = socket;
     this.#options = options;
     this.name = options.name;

@@ -6,8 +6,8 @@
  * Q1. Frames leave in the order of `post`; those of one tick share a ws message while it stays below BATCH_BYTES.
  * Q2. Requests begin in order, and only while fewer than HIGH_WATER_BYTES are unsent and fewer than MAX_UNANSWERED unanswered.
  */
-import type { WebSocket } from "ws";
 import { joinFrames } from "./frames.ts";
+import type { MessageSocket } from "./message-socket.ts";
 
 const BATCH_BYTES = 64 * 1024;
 /** Above it requests wait. */
@@ -19,7 +19,7 @@ const UNREAD_MAX_BYTES = 256 * 1024 * 1024;
 export const MAX_UNANSWERED = 16_384;
 
 export class SendQueue {
-  readonly #socket: WebSocket;
+  readonly #socket: MessageSocket;
   readonly #onUnread: () => void;
   #batch: Buffer[] = [];
   #batchBytes = 0;
@@ -30,7 +30,7 @@ export class SendQueue {
   #scheduled = false;
 
   /** @param onUnread  called when so much waits that the other node cannot be reading */
-  constructor(socket: WebSocket, onUnread: () => void) {
+  constructor(socket: MessageSocket, onUnread: () => void) {
     this.#socket = socket;
     this.#onUnread = onUnread;
   }

@@ -205,7 +205,7 @@ export class Transactions implements ObjectProtocol {
     if (buffered !== undefined) {
       const { value } = buffered;
       return value === null
-        ? { kind: "absent", version: snapshot, timeMs: 0 }
+        ? { kind: "absent", version: NO_SEQNUM, timeMs: 0 }
         : {
             kind: "found",
             sizeBytes: objectSize(value),
@@ -279,16 +279,17 @@ export class Transactions implements ObjectProtocol {
   async #conditions(transaction: Transaction): Promise<readonly Condition[]> {
     const { snapshot, isolation, reads, names, writes } = transaction;
     const when: Condition[] = [...this.#locks.conditions()];
-    for (const [key, last] of reads) {
-      when.push({ tag: objectTag(key), last });
+    for (const [key, version] of reads) {
+      when.push(await this.#versions.condition(key, objectTag(key), version, snapshot));
     }
     if (names !== null) {
       when.push({ tag: NAMES_TAG, last: names });
     }
     if (isolation === "snapshot") {
       const written = Array.from(writes.keys(), async (key) => {
-        const { version } = await this.#versions.read(key, objectTag(key), snapshot, 0, 0);
-        return { tag: objectTag(key), last: version };
+        const tag = objectTag(key);
+        const { version } = await this.#versions.read(key, tag, snapshot, 0, 0);
+        return this.#versions.condition(key, tag, version, snapshot);
       });
       when.push(...(await Promise.all(written)));
     }

@@ -8,6 +8,7 @@ import { noFaults } from "../../state/ports.ts";
 import { seededRandom } from "../support/file-journal.ts";
 import { ManualTime } from "../support/manual-time.ts";
 import { openTestShard } from "../support/open-shard.ts";
+import { systemTimers } from "../support/system-timers.ts";
 import { describeLogBookContract } from "./logbook-contract.ts";
 
 describeLogBookContract("a LogBook in its owner's process", async () => {
@@ -38,6 +39,7 @@ describeLogBookContract("a LogBook on files, its owner killed,", async () => {
       thread: false,
       segmentBytes: 4 * 1024 * 1024,
       clock: time,
+      timers: systemTimers,
       random,
       faults: noFaults,
       onFailure: (error) => {

@@ -7,7 +7,8 @@ import { type LogBookId, MAX_SEQNUM, type Tag } from "../../state/ids.ts";
 import { type FileJournal, openFileJournal } from "../../state/journal/index.ts";
 import { type Checkpoints, type LocalShard, openLocalShard, RecordKind, threadCheckpoints } from "../../state/logbook/index.ts";
 import { openFileBlobs } from "../../state/objects/index.ts";
-import { noFaults, type Timers } from "../../state/ports.ts";
+import { noFaults } from "../../state/ports.ts";
+import { systemTimers } from "./system-timers.ts";
 
 export const CHECKPOINTED_BOOK = "alice" as LogBookId;
 export const SEGMENT_BYTES = 64 * 1024;
@@ -16,12 +17,6 @@ const OBJECTS = 20;
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const random = { bytes: randomBytes };
-const timers: Timers = {
-  after(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
-    return () => clearTimeout(timer);
-  },
-};
 
 export interface CheckpointedShard {
   readonly shard: LocalShard;
@@ -45,6 +40,7 @@ export async function openCheckpointed(folder: string): Promise<CheckpointedShar
     segmentBytes: SEGMENT_BYTES,
     thread: true,
     clock,
+    timers: systemTimers,
     random,
     faults: noFaults,
     onFailure: throwIt,
@@ -57,7 +53,7 @@ export async function openCheckpointed(folder: string): Promise<CheckpointedShar
       blobs: await openFileBlobs({ directory: join(folder, "blobs"), epoch: journal.epoch, random }),
       objectSizeBytes: () => 0,
       clock,
-      timers,
+      timers: systemTimers,
       faults: noFaults,
       checkpoints,
       options: { recentMaxBytes: 0, garbageMin: 10, checkpointBytes: 2 * SEGMENT_BYTES },

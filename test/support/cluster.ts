@@ -6,17 +6,13 @@ import type { Shard } from "../../state/logbook/index.ts";
 import type { Random, Timers } from "../../state/ports.ts";
 import { ClusterServer, connectToOwner, type Log, type OwnerConnection, type PeerLimits } from "../../state/remote/index.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
+import { systemTimers } from "./system-timers.ts";
 
 export const KEY = "the key of the test's cluster";
 
 export const systemRandom: Random = { bytes: (sizeBytes) => randomBytes(sizeBytes) };
 
-export const systemTimers: Timers = {
-  after(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
-    return () => clearTimeout(timer);
-  },
-};
+export { systemTimers };
 
 /** Keeps what is logged, and lets a test wait for it. */
 export class RecordedLog implements Log {

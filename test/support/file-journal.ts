@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { type FileJournalOptions, type Journal, openFileJournal } from "../../state/journal/index.ts";
 import { type Clock, noFaults, type Random } from "../../state/ports.ts";
 import type { MemoryDisk } from "./memory-disk.ts";
+import { systemTimers } from "./system-timers.ts";
 
 export const SMALL_SEGMENT_BYTES = 8192;
 
@@ -44,6 +45,7 @@ export function openOn(disk: MemoryDisk, options: Partial<FileJournalOptions> = 
     thread: false,
     segmentBytes: SMALL_SEGMENT_BYTES,
     clock: new ManualClock(),
+    timers: systemTimers,
     random: seededRandom(`opening ${openings}`),
     faults: noFaults,
     onFailure(error) {

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { openFileJournal } from "../../state/journal/index.ts";
 import { noFaults } from "../../state/ports.ts";
 import { ManualClock, SMALL_SEGMENT_BYTES } from "./file-journal.ts";
+import { systemTimers } from "./system-timers.ts";
 
 const [directory = "", frames = "0"] = process.argv.slice(2);
 const journal = await openFileJournal({
@@ -15,6 +16,7 @@ const journal = await openFileJournal({
   thread: true,
   segmentBytes: 64 * SMALL_SEGMENT_BYTES,
   clock: new ManualClock(),
+  timers: systemTimers,
   random: { bytes: randomBytes },
   faults: noFaults,
   onFailure(error) {

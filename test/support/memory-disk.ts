@@ -181,6 +181,8 @@ export class MemoryDisk implements Disk {
           this.nextFlush = "works";
           throw systemError("EIO");
         }
+        // At once: growing sector by sector copies a large file again and again.
+        file.stored = grow(file.stored, file.cached.length);
         for (const sector of file.dirty) {
           file.stored = copySector(file.cached, file.stored, sector);
         }

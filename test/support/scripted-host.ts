@@ -24,6 +24,7 @@ import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from 
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
+import { systemTimers } from "./system-timers.ts";
 import { artefactOf } from "./wasm.ts";
 
 export const TENANT = "acme" as LogBookId;
@@ -44,13 +45,6 @@ export interface ScriptedHostParts {
   /** Real ones unless given. */
   readonly timers?: Timers;
 }
-
-const realTimers: Timers = {
-  after(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
-    return () => clearTimeout(timer);
-  },
-};
 
 export type ScriptedCall = Partial<Omit<CallRequest, "input" | "key">> & {
   readonly functionName: string;
@@ -156,7 +150,7 @@ export class ScriptedHost {
       pool: this.pool,
       offload: new Offload("marked", storagePool),
       clock: parts.clock ?? test.time,
-      timers: parts.timers ?? realTimers,
+      timers: parts.timers ?? systemTimers,
       random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
       log: silentLog,
       faults: parts.faults ?? noFaults,

@@ -12,21 +12,16 @@ import { silentLog } from "../../host/telemetry/index.ts";
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { inlineCheckpoints, type LocalShard, openLocalShard } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
-import type { Clock, FaultPoint, Faults, Random, Timers } from "../../state/ports.ts";
+import type { Clock, FaultPoint, Faults, Random } from "../../state/ports.ts";
 import { objectTag } from "../../state/tags.ts";
 import { openOn } from "./file-journal.ts";
 import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { systemTimers } from "./system-timers.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
-const timers: Timers = {
-  after(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
-    return () => clearTimeout(timer);
-  },
-};
 const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
 
 const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 20_000 };
@@ -77,7 +72,7 @@ export class World {
         }
       },
     };
-    const journal = await openOn(remains.disk, { segmentBytes: SEGMENT_BYTES, faults, random, clock });
+    const journal = await openOn(remains.disk, { segmentBytes: SEGMENT_BYTES, faults, random, clock, timers: systemTimers });
     const shard = await openLocalShard({
       journal,
       blobs: remains.blobs,
@@ -86,7 +81,7 @@ export class World {
         return value === null ? 0 : objectSize(value);
       },
       clock,
-      timers,
+      timers: systemTimers,
       faults,
       checkpoints: inlineCheckpoints(journal, remains.checkpoints, faults, (error) => {
         throw error;
@@ -109,7 +104,7 @@ export class World {
       pool,
       offload: new Offload("marked", () => partHost),
       clock,
-      timers,
+      timers: systemTimers,
       random,
       log: silentLog,
       faults,

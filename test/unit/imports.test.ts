@@ -94,3 +94,19 @@ describe("imports go only the way of the architecture's picture", () => {
     expect(imports.filter(({ from, to }) => WIRING.includes(to) && !WIRING.includes(from))).toEqual([]);
   });
 });
+
+describe("nondeterminism is a parameter", () => {
+  const DIRECT =
+    /\b(?:Date\.now|setTimeout|setInterval|setImmediate|Math\.random|randomBytes|randomUUID|getRandomValues|performance\.now)\b/;
+
+  /** Looks for the end of another thread's work, turn by turn of the event loop: there is none without real threads. */
+  const BESIDE_A_THREAD = "state/journal/thread-writer.ts";
+
+  it("state/ and host/invocation take time, timers and randomness from their ports only", () => {
+    const inLayers = all.filter((file) => file.startsWith("state/") || file.startsWith("host/invocation/"));
+    const layers = inLayers.filter((file) => file !== BESIDE_A_THREAD);
+    const direct = layers.filter((file) => DIRECT.test(readFileSync(join(ROOT, file), "utf8")));
+    expect(layers.length).toBeGreaterThan(50);
+    expect(direct).toEqual([]);
+  });
+});

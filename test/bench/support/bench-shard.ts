@@ -18,6 +18,7 @@ export async function openBenchShard(folder: string, options: { checkpoints: boo
     directory: join(folder, "journal"),
     thread: true,
     clock,
+    timers: systemTimers,
     random: systemRandom,
     faults: noFaults,
     onFailure: throwIt,

@@ -449,6 +449,31 @@ describe("a session that is lost", () => {
     await other.invocations.drain(0);
   });
 
+  it("F20: a call whose DONE was not answered is not begun anew when an owner's restart and a collection came between", async () => {
+    const host = await ScriptedHost.open({ test: await openTestShard({ options: { garbageMin: 1 } }) });
+    const gate = Promise.withResolvers<void>();
+    await host.define("count", async (guest) => {
+      await guest.update("n", (old) => `${Number(old ?? 0) + 1}`);
+      await gate.promise;
+      return 0;
+    });
+    const asked = host.told({ functionName: "count" });
+    await settled();
+    host.source.withheld.add("append");
+    gate.resolve();
+    await settled();
+    await host.test.shard.whenDurable(await host.book.tail());
+    await host.source.connect(undefined);
+    host.source.withheld.clear();
+    host.test = await host.test.crash();
+    await host.put("other", "1");
+    await host.put("other", "2");
+    await host.test.shard.collect();
+    await host.reconnect();
+    expect(await asked).toBe("failed: RESULT_EXPIRED");
+    expect(await host.versions("n")).toEqual(["1"]);
+  });
+
   it("F17: tells that the outcome of a logged call is pending when the owner stays out of reach", async () => {
     const host = await ScriptedHost.open();
     await host.define("hello", async () => 0);

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type FileJournalOptions, type Journal, openFileJournal } from "../../../../state/journal/index.ts";
 import { type FaultPoint, noFaults } from "../../../../state/ports.ts";
 import { appendDurably, ManualClock, payloadsOf, SMALL_SEGMENT_BYTES, seededRandom } from "../../../support/file-journal.ts";
+import { systemTimers } from "../../../support/system-timers.ts";
 
 const PROCESS = new URL("../../../support/journal-process.ts", import.meta.url).pathname;
 
@@ -30,6 +31,7 @@ function open(directory: string, thread: boolean, options: Partial<FileJournalOp
     thread,
     segmentBytes: SMALL_SEGMENT_BYTES,
     clock: new ManualClock(),
+    timers: systemTimers,
     random: seededRandom("the same"),
     faults: noFaults,
     onFailure(error) {

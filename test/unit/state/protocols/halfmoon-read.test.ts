@@ -95,6 +95,31 @@ describe("reads under Halfmoon-read", () => {
     expect(lister.steps.dependency).toBe(lister.steps.cursor);
   });
 
+  it("F13: say the same of a deleted object before and after a collection has let go of the delete", async () => {
+    test = await openTestShard({ options: { garbageMin: 1 } });
+    book = test.shard.book(BOOK);
+    await put("x", "1");
+    await book.append({ records: [{ kind: RecordKind.delete, tags: [objectTag("x")], data: bytes("") }] });
+    const { objects } = await begin();
+    const before = await objects.read("x", 0, 10);
+    const { objects: sameMoment } = await begin();
+    await test.shard.collect();
+    expect((await book.readStream(objectTag("x"), 0)).length).toBe(0);
+    expect(await sameMoment.read("x", 0, 10)).toEqual(before);
+    expect(before).toEqual({ kind: "absent", version: 0, timeMs: 0 });
+  });
+
+  it("F14: an update of a deleted object holds while it is absent, and not when somebody has made it again", async () => {
+    await put("x", "1");
+    await book.append({ records: [{ kind: RecordKind.delete, tags: [objectTag("x")], data: bytes("") }] });
+    const first = await begin();
+    const second = await begin();
+    const [read, same] = [await first.objects.read("x", 0, 10), await second.objects.read("x", 0, 10)];
+    expect((await first.objects.update("x", read.version, inline("2"), 1)).kind).toBe("applied");
+    await expect(second.objects.update("x", same.version, inline("3"), 1)).rejects.toMatchObject({ reason: "restart" });
+    expect(await textOf((await begin()).objects, "x")).toBe("2");
+  });
+
   it("F35: give the time of the record they rest on", async () => {
     test.time.advance(1000);
     await put("x", "1");

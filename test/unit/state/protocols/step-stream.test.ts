@@ -347,6 +347,16 @@ describe("a step stream", () => {
     expect((await replayEnd(book)).kind).toBe(RecordKind.done);
   });
 
+  it("F31: an attempt that finds among what it replays the DONE that the host gave in its place stops quietly", async () => {
+    const book = await openBook();
+    const a = await unlogged(book, 1);
+    await a.step(write("a"));
+    await a.done(bytes("ended by the host"), []);
+    const b = await replay(book);
+    await b.step(write("a"));
+    expect(await fenceOf(b.step(write("b")))).toBe("closed");
+  });
+
   it("F32: another operation at a logged position is not deterministic, and both are told", async () => {
     const book = await openBook();
     const steps = await unlogged(book, 1);

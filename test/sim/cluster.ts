@@ -1,0 +1,403 @@
+/**
+ * The simulated cluster: an owner on a machine with a disk, nodes that compute, and the connections between them. All of it is the
+ * real code of state/ and host/invocation; simulated are time, disk, network and guests.
+ */
+import { createHash } from "node:crypto";
+import { abiTable } from "../../host/abi/index.ts";
+import { createInvocations, type InvocationService } from "../../host/invocation/index.ts";
+import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
+import { FunctionRegistry, type ModuleHash, RETRY_CAUSES } from "../../host/modules/index.ts";
+import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
+import { Offload } from "../../host/offload/index.ts";
+import { silentLog } from "../../host/telemetry/index.ts";
+import { hasCode, NeapError } from "../../state/errors.ts";
+import type { BlobName, LogBookId } from "../../state/ids.ts";
+import { openFileJournal } from "../../state/journal/index.ts";
+import {
+  inlineCheckpoints,
+  type LocalShard,
+  openLocalShard,
+  RecordKind,
+  type Shard,
+  type ShardSource,
+} from "../../state/logbook/index.ts";
+import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
+import type { FaultPoint, Faults } from "../../state/ports.ts";
+import { Peer } from "../../state/remote/peer.ts";
+import { RemoteShard } from "../../state/remote/remote-shard.ts";
+import { serveShard } from "../../state/remote/shard-server.ts";
+import { functionTag } from "../../state/tags.ts";
+import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
+import { MemoryDisk } from "../support/memory-disk.ts";
+import { type Prng, prng } from "../support/prng.ts";
+import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
+import { artefactOf } from "../support/wasm.ts";
+import { FUNCTION, GuestMachine, type GuestPauses } from "./guest-machine.ts";
+import { LogHistory } from "./log-history.ts";
+import { Link } from "./network.ts";
+import { latencyMs, SimProcess } from "./process.ts";
+import { type Program, runProgram } from "./program.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { BlobMedium, SimBlobs } from "./sim-blobs.ts";
+
+export const TENANT = "acme" as LogBookId;
+const ARTEFACT = artefactOf(`(module (memory (export "$memory") 1) (func (export "run")))`);
+const MODULE = createHash("sha256").update(FUNCTION).digest("hex") as ModuleHash;
+const MODULE_LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
+const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
+export const RETENTION_MS = 30 * 60_000;
+const SCAN_MS = 300;
+const RECONNECT_MS = 100;
+
+export type CrashKind = "kill" | "powerCut";
+
+/** What a run of the simulation varies besides its faults. */
+export interface ClusterOptions {
+  readonly computeNodes: number;
+  readonly segmentBytes: number;
+  readonly undurableMaxBytes: number;
+  readonly garbageMin: number;
+  readonly checkpointBytes: number;
+  readonly guestPauses: GuestPauses;
+  /** Whether the function that programs run as is there from the beginning. */
+  readonly hasFunction: boolean;
+}
+
+/** A node that takes calls: the owner's host or one that computes only. */
+export interface SimHost {
+  readonly process: SimProcess;
+  readonly invocations: InvocationService;
+  readonly pool: ScriptedPool;
+}
+
+interface Owner extends SimHost {
+  readonly shard: LocalShard;
+  /** The connection of each compute process. */
+  readonly peers: Map<string, Peer>;
+}
+
+export class Cluster {
+  readonly scheduler: Scheduler;
+  readonly options: ClusterOptions;
+  readonly history = new LogHistory();
+  readonly blobs = new BlobMedium();
+  readonly links = new Set<{ readonly link: Link; readonly node: ComputeNode }>();
+  readonly nodes: ComputeNode[];
+  disk = new MemoryDisk();
+  checkpoints = new MemoryCheckpoints();
+  owner: Owner | undefined;
+  /** Counts down at each fault point of the owner; at 0 it crashes right there. */
+  crashAfterPoints = Number.POSITIVE_INFINITY;
+  crashKind: CrashKind = "kill";
+  /** Longest time that a write or flush takes. */
+  diskMaxMs = 2;
+  failure: Error | undefined;
+  #process: SimProcess;
+  #openings = 0;
+  readonly #random: Prng;
+
+  constructor(scheduler: Scheduler, seed: number, options: ClusterOptions) {
+    this.scheduler = scheduler;
+    this.options = options;
+    this.#random = prng(seed ^ 0xc105);
+    this.#process = this.newProcess("owner#0");
+    this.nodes = Array.from({ length: options.computeNodes }, (_, index) => new ComputeNode(this, `compute${index}`));
+  }
+
+  newProcess(name: string): SimProcess {
+    return new SimProcess(name, this.scheduler, prng(this.#random.below(2 ** 32)));
+  }
+
+  /** The hosts that take calls now. */
+  get hosts(): readonly SimHost[] {
+    const hosts: SimHost[] = this.owner === undefined ? [] : [this.owner];
+    for (const { host } of this.nodes) {
+      if (host !== undefined) {
+        hosts.push(host);
+      }
+    }
+    return hosts;
+  }
+
+  /** Starts the owner over what the disk holds. */
+  startOwner(): void {
+    this.#openings += 1;
+    const process = this.newProcess(`owner#${this.#openings}`);
+    this.#process = process;
+    void this.#open(process).catch((error: unknown) => {
+      if (process.alive && !this.#isRefusedOpening(error)) {
+        this.fail(error);
+      }
+    });
+  }
+
+  /** Ends the owner's process. @param keep  after a power cut, whether a sector that was not flushed is there */
+  crashOwner(kind: CrashKind, keep: () => boolean): void {
+    this.scheduler.note(`${this.#process.name} ${kind}`);
+    this.#process.alive = false;
+    this.disk = kind === "kill" ? this.disk.kill() : this.disk.powerCut(keep);
+    this.disk.capacityBytes = Number.POSITIVE_INFINITY;
+    this.checkpoints = this.checkpoints.copy();
+    this.owner = undefined;
+    this.crashAfterPoints = Number.POSITIVE_INFINITY;
+    for (const one of this.links) {
+      one.link.cut(kind === "powerCut");
+    }
+    this.links.clear();
+    const downMs = 10 + this.#random.below(400);
+    this.scheduler.at(WORLD, downMs, "owner starts", () => this.startOwner());
+  }
+
+  get ownerProcess(): SimProcess {
+    return this.#process;
+  }
+
+  fail(error: unknown): void {
+    this.failure ??= error instanceof Error ? error : new Error(String(error));
+  }
+
+  /** A session with the owner for a compute process; undefined while there is none to be had. */
+  connect(node: ComputeNode, process: SimProcess): { peer: Peer; epoch: number } | undefined {
+    const { owner } = this;
+    if (owner === undefined) {
+      return undefined;
+    }
+    const link = new Link(process, owner.process);
+    const one = { link, node };
+    this.links.add(one);
+    const { epoch } = owner.shard;
+    const log = silentLog;
+    const far = new Peer(link.far, link.far, { name: process.name, epoch, timers: owner.process, log, limits: PEER_LIMITS });
+    const near = new Peer(link.near, link.near, { name: "owner", epoch, timers: process, log, limits: PEER_LIMITS });
+    // As the cluster server does: the next connection of a process ends the one before.
+    owner.peers.get(process.name)?.close();
+    owner.peers.set(process.name, far);
+    serveShard(far, owner.shard.openSession());
+    void near.ended.then(() => this.links.delete(one));
+    return { peer: near, epoch };
+  }
+
+  /** The layers of a host above the state. */
+  host(process: SimProcess, source: ShardSource): SimHost {
+    const pool = new ScriptedPool();
+    const main = (guest: ScriptedGuest) => this.#guest(guest, process);
+    pool.scripts.set(MODULE, { main });
+    const functions = new FunctionRegistry({
+      shards: source,
+      abi: abiTable,
+      limits: MODULE_LIMITS,
+      cacheMaxBytes: 2 ** 20,
+    });
+    const invocations = createInvocations({
+      source,
+      functions,
+      pool,
+      offload: new Offload("marked", () => null),
+      clock: process,
+      timers: process,
+      random: process,
+      log: silentLog,
+      faults: this.#faults(process),
+      nodeName: process.name,
+      limits: {
+        wallTimeMs: 20_000,
+        suspendAfterMs: 10_000,
+        outputMaxBytes: 2 ** 20,
+        logMaxBytes: 1024,
+        objectMaxBytes: 2 ** 20,
+        attemptsMax: 20,
+        ownerTimeoutMs: 1_000,
+        // What the nemesis does to guests is no failure of theirs: whoever is patient gets a result.
+        retry: { attemptsMax: 20, backoffMs: 50, backoffMaxMs: 1_000, causes: RETRY_CAUSES },
+      },
+    });
+    invocations.startRecovery(SCAN_MS);
+    return { process, invocations, pool };
+  }
+
+  async #guest(guest: ScriptedGuest, process: SimProcess): Promise<number> {
+    const program = JSON.parse(guest.input) as Program;
+    guest.output(await runProgram(new GuestMachine(guest, process, this.options.guestPauses), program));
+    return 0;
+  }
+
+  #faults(process: SimProcess): Faults {
+    return {
+      at: (point: FaultPoint) => {
+        if (process !== this.#process || !process.alive) {
+          return;
+        }
+        this.crashAfterPoints -= 1;
+        if (this.crashAfterPoints <= 0) {
+          this.scheduler.note(`${process.name} crashes at ${point}`);
+          this.crashOwner(this.crashKind, () => this.#random.below(2) === 0);
+        }
+      },
+    };
+  }
+
+  async #open(process: SimProcess): Promise<void> {
+    const faults = this.#faults(process);
+    const { disk, checkpoints } = this;
+    const journal = await openFileJournal({
+      directory: disk.directory,
+      disk,
+      thread: false,
+      segmentBytes: this.options.segmentBytes,
+      defer: (run) => void this.scheduler.at(process, (process.random.below(1000) * this.diskMaxMs) / 1000, "disk", run),
+      clock: process,
+      timers: process,
+      random: process,
+      faults,
+      onFailure: (error) => {
+        this.scheduler.note(`${process.name} stops as the disk failed: ${String(error)}`);
+        if (process.alive) {
+          this.crashOwner(process.random.below(2) === 0 ? "kill" : "powerCut", () => false);
+        }
+      },
+    });
+    const blobs = new SimBlobs(this.blobs, process, journal.epoch);
+    const shard = await openLocalShard({
+      journal: this.history.watch(journal, process, checkpoints.last()?.position),
+      blobs,
+      objectSizeBytes: (record) => {
+        const value = decodeObjectValue(record);
+        return value === null ? 0 : objectSize(value);
+      },
+      clock: process,
+      timers: process,
+      faults,
+      checkpoints: inlineCheckpoints(journal, checkpoints, faults, (error) => this.fail(error)),
+      options: {
+        checkpointBytes: this.options.checkpointBytes,
+        retentionMs: RETENTION_MS,
+        garbageMin: this.options.garbageMin,
+        undurableMaxBytes: this.options.undurableMaxBytes,
+      },
+    });
+    if (this.options.hasFunction) {
+      await define(shard, blobs);
+    }
+    this.owner = { ...this.host(process, shard), shard, peers: new Map() };
+  }
+
+  /** A full or failing disk may refuse an opening: the next one finds it mended. */
+  #isRefusedOpening(error: unknown): boolean {
+    const refused = (error instanceof NeapError && error.code === "DISK_FULL") || hasCode(error, "EIO");
+    if (refused) {
+      this.crashOwner(this.#random.below(2) === 0 ? "kill" : "powerCut", () => this.#random.below(2) === 0);
+    }
+    return refused;
+  }
+}
+
+/** What belongs to no process. */
+export const WORLD = { name: "world", alive: true, pausedUntilMs: 0 };
+
+/** Names the function that all programs run as, unless it is there. */
+async function define(shard: LocalShard, blobs: SimBlobs): Promise<void> {
+  const book = shard.book(TENANT);
+  const { length } = await book.readStream(functionTag(FUNCTION), 0);
+  if (length > 0) {
+    return;
+  }
+  const writer = await blobs.create(MODULE as string as BlobName);
+  await writer.write(encodeArtefact({ ...ARTEFACT, hash: MODULE }));
+  const artefact = await writer.commit();
+  const record = {
+    kind: RecordKind.function,
+    tags: [functionTag(FUNCTION), functionTag("")],
+    data: encodeFunctionData({ name: FUNCTION, hash: MODULE, artefact, original: artefact, retry: null, protocol: null }),
+    blobs: [artefact],
+  };
+  const result = await book.append({ records: [record] });
+  if (result.kind === "appended") {
+    await shard.whenDurable(result.seqnum);
+  }
+}
+
+/** A node without a disk, and its way to the owner: connects again and again, as `connectToOwner` does. */
+export class ComputeNode implements ShardSource {
+  readonly name: string;
+  host: SimHost | undefined;
+  readonly #cluster: Cluster;
+  #process: SimProcess;
+  #starts = 0;
+  #session: { readonly peer: Peer; readonly shard: RemoteShard } | undefined;
+  #waiting: ((shard: Shard) => void)[] = [];
+
+  constructor(cluster: Cluster, name: string) {
+    this.#cluster = cluster;
+    this.name = name;
+    this.#process = cluster.newProcess(`${name}#0`);
+  }
+
+  get process(): SimProcess {
+    return this.#process;
+  }
+
+  start(): void {
+    this.#starts += 1;
+    this.#process = this.#cluster.newProcess(`${this.name}#${this.#starts}`);
+    this.#session = undefined;
+    this.#waiting = [];
+    this.#dial(this.#process);
+    this.host = this.#cluster.host(this.#process, this);
+  }
+
+  /** Ends the process; the owner hears of it, or finds out. */
+  crash(isSilent: boolean): void {
+    this.#cluster.scheduler.note(`${this.#process.name} crashes`);
+    this.#process.alive = false;
+    this.host = undefined;
+    this.cut(isSilent);
+    this.#cluster.scheduler.at(WORLD, 10 + this.#process.random.below(300), `${this.name} starts`, () => this.start());
+  }
+
+  /** Cuts the connection to the owner. */
+  cut(isSilent: boolean): void {
+    for (const one of [...this.#cluster.links]) {
+      if (one.node === this) {
+        one.link.cut(isSilent);
+        this.#cluster.links.delete(one);
+      }
+    }
+  }
+
+  current(): Shard | undefined {
+    return this.#session === undefined || this.#session.peer.failure !== undefined ? undefined : this.#session.shard;
+  }
+
+  available(timeoutMs: number): Promise<Shard> {
+    const current = this.current();
+    if (current !== undefined) {
+      return Promise.resolve(current);
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Shard>();
+    this.#process.after(timeoutMs, () => reject(new NeapError("OWNER_UNAVAILABLE", "no owner")));
+    this.#waiting.push(resolve);
+    return promise;
+  }
+
+  async close(): Promise<void> {}
+
+  #dial(process: SimProcess): void {
+    process.scheduler.at(process, latencyMs(process.random), "connects", () => {
+      const connected = this.#cluster.connect(this, process);
+      if (connected === undefined) {
+        process.after(RECONNECT_MS, () => this.#dial(process));
+        return;
+      }
+      const { peer, epoch } = connected;
+      if (this.#session !== undefined && this.#session.shard.epoch !== epoch) {
+        this.#session.shard.supersede(epoch);
+      }
+      const shard = new RemoteShard(peer);
+      this.#session = { peer, shard };
+      void peer.ended.then(() => process.after(RECONNECT_MS, () => this.#dial(process)));
+      for (const resolve of this.#waiting.splice(0)) {
+        resolve(shard);
+      }
+    });
+  }
+}

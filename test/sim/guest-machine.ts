@@ -1,0 +1,135 @@
+import type { Isolation } from "../../state/txn/index.ts";
+import type { ScriptedGuest } from "../support/scripted-pool.ts";
+import type { SimProcess } from "./process.ts";
+import type { LogTail, Machine } from "./program.ts";
+
+export const FUNCTION = "program";
+
+/** How often guests are paused before an operation, and how long at most. */
+export interface GuestPauses {
+  readonly percent: number;
+  readonly maxMs: number;
+}
+
+/** A program as a guest: before each operation the seed decides how long it takes to get there. */
+export class GuestMachine implements Machine {
+  readonly #guest: ScriptedGuest;
+  readonly #point: () => Promise<void>;
+
+  constructor(guest: ScriptedGuest, process: SimProcess, pauses: GuestPauses) {
+    this.#guest = guest;
+    this.#point = () => {
+      const isLong = process.random.below(100) < pauses.percent;
+      return process.point("guest", isLong ? process.random.below(pauses.maxMs) : 0);
+    };
+  }
+
+  async read(key: string): Promise<string | null> {
+    await this.#point();
+    return this.#guest.get(key);
+  }
+
+  async put(key: string, text: string): Promise<void> {
+    await this.#point();
+    this.#guest.put(key, text);
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#point();
+    this.#guest.delete(key);
+  }
+
+  async list(prefix: string): Promise<readonly string[]> {
+    await this.#point();
+    return this.#guest.list(prefix);
+  }
+
+  async update(key: string, change: (old: string | null) => string): Promise<string | null> {
+    for (;;) {
+      await this.#point();
+      const { text, version } = await this.#guest.readForUpdate(key);
+      await this.#point();
+      if (await this.#guest.compareAndSet(key, version, change(text))) {
+        return text;
+      }
+    }
+  }
+
+  async callStart(input: string): Promise<number> {
+    await this.#point();
+    return this.#guest.callStart(FUNCTION, input);
+  }
+
+  async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {
+    await this.#point();
+    return this.#guest.callAwait(handle);
+  }
+
+  async select(handles: readonly number[]): Promise<number> {
+    await this.#point();
+    return this.#guest.select(...handles);
+  }
+
+  async cancel(handle: number): Promise<number> {
+    await this.#point();
+    return this.#guest.cancelCall(handle);
+  }
+
+  async spawn(input: string, delayMs: number): Promise<string> {
+    await this.#point();
+    return `${await this.#guest.spawn(FUNCTION, input, delayMs)}`;
+  }
+
+  async sleep(durationMs: number): Promise<void> {
+    await this.#point();
+    return this.#guest.sleep(durationMs);
+  }
+
+  async begin(isolation: Isolation): Promise<void> {
+    await this.#point();
+    await this.#guest.transaction(isolation);
+  }
+
+  async commit(): Promise<string> {
+    await this.#point();
+    return this.#guest.commit();
+  }
+
+  async abort(): Promise<void> {
+    await this.#point();
+    await this.#guest.abort();
+  }
+
+  async append(stream: string, text: string, length?: number): Promise<string> {
+    await this.#point();
+    return this.#guest.append(stream, text, length === undefined ? [] : [{ tag: stream, by: "length", value: length }]);
+  }
+
+  async logPrev(stream: string, max: number): Promise<string> {
+    await this.#point();
+    return this.#guest.logPrev(stream, max);
+  }
+
+  async logNext(stream: string, min: number): Promise<string> {
+    await this.#point();
+    return this.#guest.logNext(stream, min);
+  }
+
+  async logTail(stream: string): Promise<LogTail> {
+    await this.#point();
+    return this.#guest.logTail(stream);
+  }
+
+  async trim(stream: string, upTo: number): Promise<void> {
+    await this.#point();
+    this.#guest.trim(stream, upTo);
+  }
+
+  now(): number {
+    return this.#guest.now();
+  }
+
+  trap(message: string): never {
+    return this.#guest.trap(message);
+  }
+}

@@ -1,0 +1,83 @@
+/** A transaction of a replay: its snapshot, and what it has buffered. */
+import { RecordKind } from "../../state/logbook/index.ts";
+import type { Isolation } from "../../state/txn/index.ts";
+import type { FinalLog } from "./final-log.ts";
+import type { HistoryRecord } from "./log-history.ts";
+
+export class ReplayTransaction {
+  readonly snapshot: number;
+  readonly isolation: Isolation;
+  /** null: deleted. In the order of the first write of each. */
+  readonly writes = new Map<string, string | null>();
+  readonly locks = new Set<string>();
+  readonly #log: FinalLog;
+  readonly #read = new Map<string, HistoryRecord | undefined>();
+  #hasListed = false;
+
+  constructor(log: FinalLog, snapshot: number, isolation: Isolation) {
+    this.#log = log;
+    this.snapshot = snapshot;
+    this.isolation = isolation;
+  }
+
+  /** The version that a read finds; null when the transaction has written the object itself. */
+  read(key: string): HistoryRecord | undefined | null {
+    if (this.writes.has(key)) {
+      return null;
+    }
+    const version = this.#log.versionAt(key, this.snapshot);
+    this.#read.set(key, version);
+    return version;
+  }
+
+  list(prefix: string): string[] {
+    this.#hasListed = true;
+    const keys = this.#log.keysAt(prefix, this.snapshot).filter((key) => !this.writes.has(key));
+    const written = [...this.writes].flatMap(([key, text]) => (text !== null && key.startsWith(prefix) ? [key] : []));
+    return [...keys, ...written].sort();
+  }
+
+  /** What was read of an object that was written after it, at the snapshot; undefined when it was not read. */
+  readBefore(key: string): string | null | undefined {
+    return this.#read.has(key) ? this.#log.text(this.#read.get(key)) : undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.writes.size === 0 && this.locks.size === 0;
+  }
+
+  /**
+   * The records of the writes, which stand right before the commit.
+   * @throws when they are others, or somebody has changed what the isolation protects (F14)
+   */
+  committed(commit: HistoryRecord): readonly HistoryRecord[] {
+    const first = commit.seqnum - this.writes.size;
+    const records = [...this.writes].map(([key, text], index) => {
+      const record = this.#log.stream(`o/${key}`).find(({ seqnum }) => seqnum === first + index);
+      const kind = text === null ? RecordKind.delete : RecordKind.write;
+      if (record === undefined || record.kind !== kind || this.#log.text(record) !== text) {
+        throw new Error(`the commit at ${commit.seqnum} did not write ${text} to ${key}`);
+      }
+      return record;
+    });
+    if (records.length > 0) {
+      this.#demandUnchanged(first - 1);
+    }
+    return records;
+  }
+
+  #demandUnchanged(now: number): void {
+    const written = this.isolation === "snapshot" ? [...this.writes.keys()] : [];
+    const read = this.isolation === "serializable" ? [...this.#read.keys()] : [];
+    const changed = [...read, ...written].find(
+      (key) => this.#log.versionAt(key, now) !== this.#log.versionAt(key, this.snapshot),
+    );
+    if (changed !== undefined) {
+      throw new Error(`F14: a transaction of ${this.snapshot} was committed after ${now}, and ${changed} had changed`);
+    }
+    const names = (at: number): string => this.#log.keysAt("", at).join("\n");
+    if (this.#hasListed && this.isolation === "serializable" && names(now) !== names(this.snapshot)) {
+      throw new Error(`F14: a transaction of ${this.snapshot} was committed after ${now}, and its list had changed`);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Runs an instance against the final log alone: the oracle.
+ *
+ * It is written from the rules and shares nothing with the code it judges but the layouts of records: a step is the next record of
+ * the stream and moves the cursor to it, a read is the last version at or below the cursor, a join moves the cursor to the child's
+ * DONE. That the log is the truth is for the other checks (`verdict.ts`) to show.
+ */
+import { doneOf, type InstanceInit, initOf } from "../../host/invocation/instance-record.ts";
+import type { InstanceId } from "../../state/ids.ts";
+import { endsInstance, RecordKind } from "../../state/logbook/index.ts";
+import { decodeStep } from "../../state/logbook/step-record.ts";
+import type { FinalLog } from "./final-log.ts";
+import type { HistoryRecord } from "./log-history.ts";
+import { type Program, runProgram } from "./program.ts";
+import { type Done, ReplayMachine, ReplayTrap, StreamEnded } from "./replay-machine.ts";
+
+/** The host gave the child up, as too many of its attempts were ended (F17). */
+export const GIVEN_UP = "ended by the host";
+
+export interface Replayed {
+  readonly program: Program;
+  readonly init: InstanceInit;
+  /** What it did to objects, and what it saw. */
+  readonly done: readonly Done[];
+  /** Seqnums of the versions of objects that are its own. */
+  readonly wrote: ReadonlySet<number>;
+  readonly initialCursor: number;
+  readonly output: string;
+  readonly trap: string;
+  /** Its DONE record. */
+  readonly end: HistoryRecord;
+  readonly givenUp: boolean;
+}
+
+/** @throws when the stream is not what the program does */
+export async function replay(log: FinalLog, instance: InstanceId): Promise<Replayed> {
+  const stream = log.stream(`i/${instance}`);
+  const [first, second] = stream;
+  const end = stream.at(-1);
+  if (first === undefined || end === undefined || !endsInstance(end.kind)) {
+    throw new Error(`instance ${instance} has no end`);
+  }
+  const init = initOf(first);
+  const isChild = first.kind === RecordKind.invoke;
+  // A child begins at its Invoke record, behind neither its clock nor its caller's (F28, F35).
+  const pins = isChild
+    ? { initialCursor: first.seqnum, timeMs: Math.max(first.timeMs, init.startedMs) }
+    : decodeStep((second ?? first).data).pins;
+  if (pins === null) {
+    throw new Error(`F13: the first step of instance ${instance} carries no pins`);
+  }
+  const program = JSON.parse(log.bytes(init.input).toString()) as Program;
+  const machine = new ReplayMachine(log, instance, pins.initialCursor, pins.timeMs);
+  const outcome = doneOf(end);
+  const givenUp = outcome.trap.startsWith(GIVEN_UP);
+  // Its steps are a beginning of what the program does.
+  const isCut = givenUp || end.kind === RecordKind.cancel;
+  let output = "";
+  let trap = "";
+  try {
+    output = await runProgram(machine, program);
+  } catch (error) {
+    if (error instanceof ReplayTrap) {
+      trap = error.message;
+    } else if (!isCut || !(error instanceof StreamEnded)) {
+      throw error;
+    }
+  }
+  if (!isCut) {
+    machine.end();
+    if (trap !== outcome.trap || output !== log.bytes(outcome.output).toString()) {
+      throw new Error(
+        `DONE of ${instance} is not what a replay gives: ${log.bytes(outcome.output)} ${outcome.trap}, replayed ${output} ${trap}`,
+      );
+    }
+  }
+  const result = { program, init, done: machine.done, wrote: machine.wrote, initialCursor: pins.initialCursor, end, givenUp };
+  return { ...result, output: log.bytes(outcome.output).toString(), trap: outcome.trap };
+}
+
+/**
+ * What a program that only reads did if it gives this output at this moment; null when it does not. Its clock is not known, so it is
+ * not compared.
+ */
+export async function replaySnapshot(
+  log: FinalLog,
+  program: Program,
+  cursor: number,
+  output: string,
+): Promise<readonly Done[] | null> {
+  const machine = new ReplayMachine(log, "" as InstanceId, cursor, 0);
+  const timeless = (text: string): string =>
+    JSON.stringify((JSON.parse(text) as unknown[]).map((saw, index) => (program.steps[index]?.op === "now" ? null : saw)));
+  return timeless(await runProgram(machine, program)) === timeless(output) ? machine.done : null;
+}

@@ -1,0 +1,286 @@
+/** One run: a cluster, clients and harm, all from one seed; then peace, in which everything must end; then the verdict. */
+import { NeapError } from "../../state/errors.ts";
+import { openFileJournal } from "../../state/journal/index.ts";
+import { RecordKind, trimRecord } from "../../state/logbook/index.ts";
+import { noFaults } from "../../state/ports.ts";
+import { objectTag } from "../../state/tags.ts";
+import type { MemoryDisk } from "../support/memory-disk.ts";
+import { type Prng, prng } from "../support/prng.ts";
+import { Clients } from "./clients.ts";
+import { Cluster, RETENTION_MS, TENANT } from "./cluster.ts";
+import { checkHistories, GUARANTEES } from "./histories.ts";
+import type { HistoryRecord } from "./log-history.ts";
+import { collect, Nemesis } from "./nemesis.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Broken, judge } from "./verdict.ts";
+
+export interface Report {
+  readonly seed: number;
+  /** Of the trace: equal for equal runs. */
+  readonly hash: number;
+  readonly events: number;
+  readonly records: number;
+  readonly simulatedMs: number;
+  /** undefined when all held. */
+  readonly failure: string | undefined;
+}
+
+const SEGMENT_BYTES = 32 * 1024;
+/** Harm is done until then. */
+const STORM_MS = 12_000;
+/** After it everything ends within this time. */
+const CALM_MS = 120_000;
+/** Parked instances are resumed so often: what was parked in the storm must get through in peace. */
+const RESUMES_MAX = 3;
+const EVENTS_MAX = 60_000;
+
+/** Runs a seed. Never throws: what is wrong is in the report. */
+export async function simulate(seed: number): Promise<Report> {
+  const run = new Run(seed);
+  const onRejection = (error: unknown): void => run.cluster.fail(error);
+  process.on("unhandledRejection", onRejection);
+  let failure: string | undefined;
+  try {
+    await run.whole();
+  } catch (error) {
+    failure = run.describe(error);
+  } finally {
+    process.off("unhandledRejection", onRejection);
+  }
+  const { scheduler, cluster } = run;
+  const { hash, events, nowMs } = scheduler;
+  return { seed, hash: hash >>> 0, events, records: cluster.history.durable, simulatedMs: Math.round(nowMs), failure };
+}
+
+class Run {
+  readonly seed: number;
+  readonly scheduler: Scheduler;
+  readonly cluster: Cluster;
+  readonly #clients: Clients;
+  readonly #nemesis: Nemesis;
+  readonly #random: Prng;
+
+  constructor(seed: number) {
+    this.seed = seed;
+    const random = prng(seed);
+    this.#random = random;
+    this.scheduler = new Scheduler(seed);
+    this.cluster = new Cluster(this.scheduler, seed, {
+      computeNodes: random.below(3),
+      segmentBytes: SEGMENT_BYTES,
+      hasFunction: true,
+      // Seldom so long that others finish the instance and all it knew is collected; or often, so that attempts overlap.
+      guestPauses: random.below(2) === 0 ? { percent: 2, maxMs: 8_000 } : { percent: 30, maxMs: 300 },
+      undurableMaxBytes: random.below(4) === 0 ? 2_000 : 2 ** 20,
+      garbageMin: 1 + random.below(6),
+      checkpointBytes: random.below(3) === 0 ? Number.POSITIVE_INFINITY : 1_000 + random.below(30_000),
+    });
+    this.#clients = new Clients(this.cluster, prng(seed ^ 0xc11e));
+    this.#nemesis = new Nemesis(this.cluster, prng(seed ^ 0xbad));
+  }
+
+  async whole(): Promise<void> {
+    const { cluster } = this;
+    cluster.startOwner();
+    for (const node of cluster.nodes) {
+      node.start();
+    }
+    this.#clients.start(2 + this.#random.below(3), 2 + this.#random.below(4));
+    await this.#until(() => this.#clients.isDone, STORM_MS);
+    this.#nemesis.stop();
+    await this.#peace();
+    await this.#judge();
+    await this.#collected();
+    await this.#reopened();
+  }
+
+  /** What a reader of the failure needs to know. */
+  describe(error: unknown): string {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const instances = error instanceof Broken ? error.instances : [];
+    const timelines = instances.map((instance) => {
+      const steps = this.cluster.history.stream(instance).map(describeRecord);
+      return `steps of ${instance}\n  ${steps.join("\n  ")}`;
+    });
+    const last = `last events\n  ${this.scheduler.lines().join("\n  ")}`;
+    return [`seed ${this.seed}, harm: ${this.#nemesis.harms}`, text, ...timelines, last].join("\n");
+  }
+
+  async #until(isOver: () => boolean, untilMs: number): Promise<void> {
+    const { cluster, scheduler } = this;
+    await scheduler.run(() => isOver() || cluster.failure !== undefined, untilMs, EVENTS_MAX);
+    if (cluster.failure !== undefined) {
+      throw cluster.failure;
+    }
+    if (scheduler.events >= EVENTS_MAX) {
+      throw new Broken(`${EVENTS_MAX} events, and still no end`);
+    }
+  }
+
+  /** Everything that was begun ends, and every client that may ask again has its answer. */
+  async #peace(): Promise<void> {
+    const { cluster, scheduler } = this;
+    const deadlineMs = scheduler.nowMs + CALM_MS;
+    const resumes = new Map<string, number>();
+    for (;;) {
+      await this.#until(() => this.#clients.isDone && cluster.owner !== undefined, deadlineMs);
+      const { owner } = cluster;
+      if (owner === undefined || !this.#clients.isDone) {
+        throw new Broken("clients are still waiting long after the harm has ended");
+      }
+      const unfinished = await owner.shard.unfinished(TENANT);
+      if (unfinished.length === 0) {
+        return;
+      }
+      for (const { instance, parked } of unfinished) {
+        const count = resumes.get(instance) ?? 0;
+        if (count >= RESUMES_MAX) {
+          throw new Broken(`${instance} is parked again and again, long after the harm has ended`, [instance]);
+        }
+        if (parked) {
+          resumes.set(instance, count + 1);
+          void owner.invocations.resume(instance, TENANT).catch((error: unknown) => cluster.fail(error));
+        }
+      }
+      if (scheduler.nowMs >= deadlineMs) {
+        const left = unfinished.map(({ instance }) => instance);
+        throw new Broken(`${left.length} instances are unfinished long after the harm has ended`, left);
+      }
+      await this.#until(() => false, Math.min(deadlineMs, scheduler.nowMs + 1_000));
+    }
+  }
+
+  async #judge(): Promise<void> {
+    const { history, blobs, owner } = this.cluster;
+    await this.#settle(async () => owner?.shard.whenDurable(await owner.shard.book(TENANT).tail()));
+    const evidence = {
+      records: history.records(),
+      blobs: blobs.archive,
+      requests: this.#clients.requests,
+      answered: this.#clients.answered,
+    };
+    checkHistories(await judge(evidence), evidence, GUARANTEES.halfmoonRead);
+  }
+
+  /** After the retention of every result only the objects that there are take room, and the functions. */
+  async #collected(): Promise<void> {
+    const { cluster } = this;
+    const { owner } = cluster;
+    if (owner === undefined) {
+      throw new Broken("the owner has gone in peace");
+    }
+    const records = cluster.history.records();
+    await this.#settle(async () => {
+      const book = owner.shard.book(TENANT);
+      await book.append({ records: [trimRecord({ tag: null, upTo: await book.tail() })] });
+    });
+    for (let round = 0; round < 5; round += 1) {
+      owner.process.skewMs += RETENTION_MS;
+      // Something must be superseded for a collection to have a reason.
+      const book = owner.shard.book(TENANT);
+      await this.#settle(async () => {
+        for (let i = 0; i <= cluster.options.garbageMin; i += 1) {
+          await book.append({ records: [{ kind: RecordKind.delete, tags: [objectTag("room")], data: new Uint8Array(9) }] });
+        }
+      });
+      await this.#settle(() => collect(cluster));
+    }
+    const book = owner.shard.book(TENANT);
+    for (const tag of new Set(records.flatMap((record) => record.tags))) {
+      if (tag.startsWith("f/")) {
+        continue;
+      }
+      const { length, kept } = await this.#settle(async () => {
+        const found = await book.readStream(tag, 0).then(({ records }) => records.length, trimmed);
+        return { length: found, kept: found ?? 0 };
+      });
+      const isObject = tag.startsWith("o/");
+      const mayBeTrimmed = isObject || tag.startsWith("u/");
+      if (kept > (isObject ? 1 : 0) || (!mayBeTrimmed && length === null)) {
+        throw new Broken(`${kept} records of ${tag} are kept long after anybody needs them`);
+      }
+    }
+    const named = records.flatMap(({ tags, seqnum }) => (tags.some((tag) => tag.startsWith("o/")) ? [seqnum] : [])).length;
+    const own = [...cluster.blobs.files.keys()].filter((name) => name.includes("-")).length;
+    const objects = new Set(records.flatMap(({ tags }) => tags.filter((tag) => tag.startsWith("o/")))).size;
+    if (own > Math.min(named, objects)) {
+      throw new Broken(`${own} blobs are kept for ${objects} objects`);
+    }
+  }
+
+  /** A clean stop loses nothing; a bit that flips afterwards is found, or changes nothing but what nobody was told. */
+  async #reopened(): Promise<void> {
+    const { cluster, scheduler } = this;
+    const { owner } = cluster;
+    await this.#settle(async () => owner?.shard.close());
+    const image = cluster.disk.kill();
+    const frames = await this.#framesOf(image);
+    if (frames === undefined) {
+      throw new Broken("the journal is refused after a clean stop");
+    }
+    for (let flips = 0; flips < 3; flips += 1) {
+      const damaged = cluster.disk.kill();
+      const names = damaged.list().filter((name) => name.endsWith(".seg"));
+      const name = names[this.#random.below(names.length)] ?? "";
+      damaged.flipBit(name, this.#random.below(damaged.bytes(name).length), this.#random.below(8));
+      const found = await this.#framesOf(damaged);
+      if (found !== undefined && found.join() !== frames.join()) {
+        throw new Broken(`a flipped bit of ${name} went unnoticed: ${found.length} of ${frames.length} frames`);
+      }
+    }
+    scheduler.note(`${frames.length} frames`);
+  }
+
+  /** Digests of the frames of a disk; undefined when the opening is refused. */
+  async #framesOf(disk: MemoryDisk): Promise<readonly string[] | undefined> {
+    const process = this.cluster.newProcess("reader");
+    try {
+      const journal = await openFileJournal({
+        directory: disk.directory,
+        disk,
+        thread: false,
+        segmentBytes: SEGMENT_BYTES,
+        clock: process,
+        timers: process,
+        random: process,
+        faults: noFaults,
+        onFailure: (error) => this.cluster.fail(error),
+      });
+      return Array.from(journal.frames(this.cluster.checkpoints.last()?.position), ({ payload }) =>
+        Buffer.from(payload).toString("latin1"),
+      );
+    } catch (error) {
+      if (error instanceof NeapError && error.code === "JOURNAL_DAMAGED") {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** Lets the world go on until the promise is settled. */
+  async #settle<T>(begin: () => Promise<T>): Promise<T> {
+    let settled = false;
+    const promise = begin().finally(() => {
+      settled = true;
+    });
+    promise.catch(() => {});
+    await this.#until(() => settled, this.scheduler.nowMs + CALM_MS);
+    if (!settled) {
+      throw new Broken("something asked of the owner in peace was not answered");
+    }
+    return promise;
+  }
+}
+
+function trimmed(error: unknown): null {
+  if (error instanceof NeapError && error.code === "TRIMMED") {
+    return null;
+  }
+  throw error;
+}
+
+const KIND_NAMES = new Map(Object.entries(RecordKind).map(([name, kind]) => [kind as number, name]));
+
+function describeRecord({ seqnum, kind, timeMs, tags }: HistoryRecord): string {
+  return `${seqnum} ${KIND_NAMES.get(kind)} ${tags.join(" ")} at ${timeMs}`;
+}
