@@ -85,6 +85,7 @@ export class Nemesis {
     this.#next();
     const often = (): number => 20 + random.below(500);
     this.#steadily(random.below(3) === 0 ? RARELY_MS : often(), "collection", () => collect(cluster));
+    this.#steadily(random.below(3) === 0 ? often() : RARELY_MS, "checkpoint", () => checkpoint(cluster));
     this.#steadily(random.below(3) > 0 ? RARELY_MS : often() / 4, "second attempt", () => secondAttempt(cluster, random));
   }
 
@@ -145,6 +146,15 @@ export async function collect(cluster: Cluster): Promise<void> {
     if (!(error instanceof NeapError)) {
       cluster.fail(error);
     }
+  }
+}
+
+/** At any time, not only when enough has been written. */
+async function checkpoint(cluster: Cluster): Promise<void> {
+  try {
+    await cluster.owner?.shard.checkpoint();
+  } catch (error) {
+    cluster.fail(error);
   }
 }
 

@@ -193,6 +193,12 @@ function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>
         values.set(text, instance);
       }
     }
+    if (tag.startsWith("o/guarded/")) {
+      const texts = log.stream(tag).map((record) => log.text(record));
+      if (texts.some((text, index) => text !== `${index + 1}`)) {
+        throw new Broken(`${tag} was changed by two who held its lock: ${texts}`);
+      }
+    }
     if (tag.startsWith("o/account/")) {
       accounts += Number(log.text(log.stream(tag).at(-1)) ?? 0);
     }
