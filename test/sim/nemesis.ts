@@ -168,10 +168,11 @@ async function secondAttempt(cluster: Cluster, random: Prng): Promise<void> {
   try {
     const instance = pick(random, await owner.shard.unfinished(TENANT));
     const first = instance && (await owner.shard.book(TENANT).readStream(stepTag(instance.instance), 0)).records[0];
-    if (first !== undefined && instance !== undefined) {
+    const init = first && initOf(first);
+    if (init !== undefined && instance !== undefined && init.notBeforeMs <= host.process.now()) {
       const { epoch } = owner.shard;
       const begin = { kind: "logged" } as const;
-      const spec = { tenant: TENANT, instance: instance.instance as InstanceId, init: initOf(first), epoch, begin };
+      const spec = { tenant: TENANT, instance: instance.instance as InstanceId, init, epoch, begin };
       await host.invocations.run(spec, new Trace());
     }
   } catch (error) {
