@@ -59,7 +59,11 @@ export class ObjectVersions {
       return { tag, last: version };
     }
     const { value, seqnum } = await this.#version(key, tag, cursor);
-    return { tag, last: value === null ? seqnum : NO_SEQNUM };
+    if (value !== null || seqnum === NO_SEQNUM) {
+      return { tag, last: NO_SEQNUM };
+    }
+    // The delete that was read may have been collected since.
+    return { tag, last: (await readVersion(this.#steps.book, tag, cursor)).seqnum };
   }
 
   /** As ObjectProtocol.list, at `cursor`. @throws TRIMMED when it lies below the floor */

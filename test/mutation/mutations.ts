@@ -293,8 +293,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "[25] reads see the newest version",
     file: OBJECT_VERSIONS,
-    find: "await readVersion(this.#steps.book, tag, cursor)",
-    replace: "await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum)",
+    find: "const version = await readVersion(this.#steps.book, tag, cursor);",
+    replace: "const version = await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum);",
     caughtBy: SIMULATION,
   },
   // Transactions
