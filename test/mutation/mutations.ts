@@ -123,7 +123,7 @@ export const mutations: readonly Mutation[] = [
     file: "state/journal/recovery.ts",
     find: "  if (lastFrame !== undefined) {\n    rewrite(",
     replace: "  if (lastFrame === null) {\n    rewrite(",
-    caughtBy: ["test/unit/state/journal"],
+    caughtBy: ["test/unit/state/journal/recovery.test.ts", "F12"],
   },
   {
     name: "F12: the journal goes on after a failed flush",
