@@ -138,7 +138,7 @@ export class InstanceHistory {
     }
     const pins = second === undefined ? null : decodeStep(second.data).pins;
     return pins === null
-      ? { kind: "initialised", pins: this.#draw(tail, first.timeMs) }
+      ? { kind: "initialised", pins: this.#draw(tail, Math.max(first.timeMs, this.#spec.init.notBeforeMs)) }
       : { kind: "pinned", pins: ownPins(pins) };
   }
 
@@ -209,7 +209,7 @@ export class InstanceHistory {
     return { kind: RecordKind.init, tags: [stepTag(instance)], data: encodeInit(init), blobs: payloadBlobs(init.input) };
   }
 
-  /** @param notBeforeMs  what the instance may have seen already (F35) */
+  /** @param notBeforeMs  what the instance may have seen already, and when it was to begin (F35) */
   #draw(initialCursor: SeqNum, notBeforeMs = 0): Pins {
     const { clock, random } = this.#context;
     const bits = random.bytes(SEED_BYTES + NONCE_BYTES);

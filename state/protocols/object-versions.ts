@@ -50,7 +50,11 @@ export class ObjectVersions {
       return { tag, last: version };
     }
     const found = await this.#version(key, tag, cursor);
-    return { tag, last: found.value === null ? found.version : NO_SEQNUM };
+    if (found.value !== null || found.version === NO_SEQNUM) {
+      return { tag, last: NO_SEQNUM };
+    }
+    // The delete that was read may have been collected since.
+    return { tag, last: (await readVersion(this.#steps.book, tag, cursor)).version };
   }
 
   /** As ObjectProtocol.list, at `cursor`. @throws TRIMMED when it lies below the floor */

@@ -125,7 +125,7 @@ export const mutations: readonly Mutation[] = [
     file: "state/journal/recovery.ts",
     find: "  if (lastFrame !== undefined) {\n    rewrite(",
     replace: "  if (lastFrame === null) {\n    rewrite(",
-    caughtBy: ["test/unit/state/journal"],
+    caughtBy: ["test/unit/state/journal/recovery.test.ts", "F12"],
   },
   {
     name: "F12: the journal goes on after a failed flush",
@@ -295,8 +295,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "[25] reads see the newest version",
     file: OBJECT_VERSIONS,
-    find: "await readVersion(this.#steps.book, tag, cursor)",
-    replace: "await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum)",
+    find: "const version = await readVersion(this.#steps.book, tag, cursor);",
+    replace: "const version = await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum);",
     caughtBy: SIMULATION,
   },
   // Transactions
@@ -334,6 +334,57 @@ export const mutations: readonly Mutation[] = [
     find: "this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes)",
     replace: "this.#versions.read(key, objectTag(key), Number.MAX_SAFE_INTEGER as SeqNum, offset, maxBytes)",
     caughtBy: SIMULATION,
+  },
+  // Locks
+  {
+    name: "[55] the replay of a lock leaves the cursor behind",
+    file: STEP_STREAM,
+    find: "    this.#moveTo(record.seqnum);\n    const failed = record",
+    replace: "    this.#moveTo(record.kind === RecordKind.lock ? this.#cursor : record.seqnum);\n    const failed = record",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "[55] the locks of a transaction that only reads are never released",
+    file: TRANSACTIONS,
+    find: "if (writes.size === 0 && !this.#locks.inTransaction) {",
+    replace: "if (writes.size === 0) {",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "[55] a lock is taken by whoever asks",
+    file: "state/txn/held-locks.ts",
+    find: "return held === null || held.root === this.#root;",
+    replace: "return held !== undefined;",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "[55] a lock is taken without a look at who was faster",
+    file: "state/txn/held-locks.ts",
+    find: "when: mayTake ? [{ tag, last: read.last }] : [],",
+    replace: "when: [],",
+    caughtBy: SIMULATION,
+  },
+  // Checkpoints
+  {
+    name: "F19: a checkpoint of what is applied and not durable",
+    file: "state/journal/file-journal.ts",
+    find: "return { frame: this.#durableNumber, address: this.#durableEnd };",
+    replace: "return { frame: this.#number, address: this.#end };",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F4: a checkpoint lets go of records that are still read",
+    file: "state/logbook/checkpoint/saved-index.ts",
+    find: "writer.keepRecords((seqnum) => index.store.isHeld(seqnum));",
+    replace: "writer.keepRecords((seqnum) => seqnum > index.tail);",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F19: what the checkpoint before would need is released",
+    file: "state/logbook/checkpoint/saved-index.ts",
+    find: "releasable: last?.recordsBefore ?? 0,",
+    replace: "releasable: to.address,",
+    caughtBy: ["test/unit/state/logbook/checkpoint.test.ts"],
   },
   // The log of guests
   {
@@ -456,6 +507,27 @@ export const mutations: readonly Mutation[] = [
     find: "    await shard.whenDurable(result.seqnum);\n",
     replace: "",
     caughtBy: [`${INVOCATION}/recovery.test.ts`, "F27"],
+  },
+  {
+    name: "F17: a replay of a choice between calls chooses anew",
+    file: "host/invocation/select-step.ts",
+    find: "return theirs === null ? chosen : new ByteReader(decodeStep(theirs.data).payload).u32();",
+    replace: "return theirs === null ? chosen : 0;",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F35: a delayed call is told a time before its own",
+    file: "host/invocation/instance-history.ts",
+    find: "Math.max(first.timeMs, this.#spec.init.notBeforeMs)",
+    replace: "first.timeMs",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F25: a call with a delay begins at once",
+    file: "host/invocation/spawn-operations.ts",
+    find: "if (spec.init.notBeforeMs > 0) {",
+    replace: "if (spec.init.notBeforeMs < 0) {",
+    caughtBy: [`${INVOCATION}/spawn.test.ts`, "begins at its time"],
   },
   {
     name: "F28: a child does not begin at its Invoke record",

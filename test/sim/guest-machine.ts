@@ -100,6 +100,21 @@ export class GuestMachine implements Machine {
     await this.#guest.abort();
   }
 
+  async lock(name: string): Promise<number> {
+    await this.#point();
+    return this.#guest.lock(name);
+  }
+
+  async tryLock(name: string): Promise<number> {
+    await this.#point();
+    return this.#guest.tryLock(name);
+  }
+
+  async unlock(name: string): Promise<number> {
+    await this.#point();
+    return this.#guest.unlock(name);
+  }
+
   async append(stream: string, text: string, length?: number): Promise<string> {
     await this.#point();
     return this.#guest.append(stream, text, length === undefined ? [] : [{ tag: stream, by: "length", value: length }]);

@@ -85,6 +85,7 @@ export class Nemesis {
     this.#next();
     const often = (): number => 20 + random.below(500);
     this.#steadily(random.below(3) === 0 ? RARELY_MS : often(), "collection", () => collect(cluster));
+    this.#steadily(random.below(3) === 0 ? often() : RARELY_MS, "checkpoint", () => checkpoint(cluster));
     this.#steadily(random.below(3) > 0 ? RARELY_MS : often() / 4, "second attempt", () => secondAttempt(cluster, random));
   }
 
@@ -148,6 +149,15 @@ export async function collect(cluster: Cluster): Promise<void> {
   }
 }
 
+/** At any time, not only when enough has been written. */
+async function checkpoint(cluster: Cluster): Promise<void> {
+  try {
+    await cluster.owner?.shard.checkpoint();
+  } catch (error) {
+    cluster.fail(error);
+  }
+}
+
 /** Runs an instance on one more host, although somebody may be running it: peers are harmless. */
 async function secondAttempt(cluster: Cluster, random: Prng): Promise<void> {
   const { owner } = cluster;
@@ -158,10 +168,11 @@ async function secondAttempt(cluster: Cluster, random: Prng): Promise<void> {
   try {
     const instance = pick(random, await owner.shard.unfinished(TENANT));
     const first = instance && (await owner.shard.book(TENANT).readStream(stepTag(instance.instance), 0)).records[0];
-    if (first !== undefined && instance !== undefined) {
+    const init = first && initOf(first);
+    if (init !== undefined && instance !== undefined && init.notBeforeMs <= host.process.now()) {
       const { epoch } = owner.shard;
       const begin = { kind: "logged" } as const;
-      const spec = { tenant: TENANT, instance: instance.instance as InstanceId, init: initOf(first), epoch, begin };
+      const spec = { tenant: TENANT, instance: instance.instance as InstanceId, init, epoch, begin };
       await host.invocations.run(spec, new Trace());
     }
   } catch (error) {

@@ -30,6 +30,11 @@ export interface Machine {
   /** "committed", or what conflicted: then nothing was written. Either way the transaction is over. */
   commit(): Promise<string>;
   abort(): Promise<void>;
+  /** Waits for it. @returns the token */
+  lock(name: string): Promise<number>;
+  /** @returns the token; 0 when another call holds it */
+  tryLock(name: string): Promise<number>;
+  unlock(name: string): Promise<number>;
   /** Appends to a stream of the tenant's log. @param length  of the stream, or the append is refused @returns what came of it */
   append(stream: string, text: string, length?: number): Promise<string>;
   /** The last record at or before `max`, or why there is none. */
@@ -70,12 +75,15 @@ interface StepKind {
   readonly weight: number;
   /** What must not be left half done: never in a call that may be cancelled. */
   readonly isWhole?: true;
+  /** Of the calls of one client's request only the first: functions of one root share its locks. */
+  readonly isOfRoot?: true;
   draw(random: Prng, id: string, depth: number): Omit<Step, "op">;
   run(machine: Machine, step: Step, name: string): Promise<unknown>;
 }
 
 const OBJECTS = ["x", "y", "z"];
 const ACCOUNTS = ["account/0", "account/1", "account/2"];
+const GUARDED = ["guarded/0", "guarded/1"];
 const STREAMS = ["feed", "jobs"];
 const COUNTERS = ["count/0", "count/1"];
 const DEPTH_MAX = 2;
@@ -249,6 +257,37 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
       return brief(await machine.read(keyOf(step)));
     },
   },
+  /** No lost update, although nothing but the lock protects it. */
+  locked: {
+    weight: 3,
+    isOfRoot: true,
+    draw: (random) => ({ key: pick(random, GUARDED), amount: random.below(4) }),
+    run: async (machine, step) => {
+      const lock = `lock of ${keyOf(step)}`;
+      const token = step.amount === 0 ? await machine.tryLock(lock) : await machine.lock(lock);
+      if (token === 0) {
+        return "busy";
+      }
+      const old = await machine.read(keyOf(step));
+      await machine.put(keyOf(step), add(1)(old));
+      return [token, old, step.amount === 1 ? "kept to the end" : await machine.unlock(lock)];
+    },
+  },
+  /** Some of them only read: their end releases the lock as well. */
+  lockedAtOnce: {
+    weight: 2,
+    isOfRoot: true,
+    draw: (random) => ({ key: pick(random, GUARDED), amount: random.below(3), isolation: "serializable" }),
+    run: (machine, step) =>
+      transact(machine, step, async () => {
+        const token = await machine.lock(`lock of ${keyOf(step)}`);
+        const old = await machine.read(keyOf(step));
+        if (step.amount === 0) {
+          await machine.put(keyOf(step), add(1)(old));
+        }
+        return [token, old];
+      }),
+  },
   append: {
     weight: 3,
     draw: (random) => ({ key: pick(random, STREAMS) }),
@@ -345,7 +384,8 @@ export function drawProgram(random: Prng, id: string, depth = 0, mayBeCut = fals
 
 function drawKind(random: Prng, depth: number, mayBeCut: boolean): [string, StepKind] {
   const kinds = Object.entries(STEPS).filter(
-    ([op, { isWhole = false }]) => (depth < DEPTH_MAX || !op.startsWith("call")) && !(mayBeCut && isWhole),
+    ([op, { isWhole = false, isOfRoot = false }]) =>
+      (depth < DEPTH_MAX || !op.startsWith("call")) && !(mayBeCut && isWhole) && !(depth > 0 && isOfRoot),
   );
   let at = random.below(kinds.reduce((sum, [, { weight }]) => sum + weight, 0));
   for (const kind of kinds) {

@@ -3,9 +3,10 @@ import { doneOf, initOf } from "../../host/invocation/instance-record.ts";
 import { ByteReader } from "../../state/bytes.ts";
 import type { InstanceId, Tag } from "../../state/ids.ts";
 import { endsInstance, RecordKind } from "../../state/logbook/index.ts";
+import { lockOf } from "../../state/logbook/lock-record.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeTrim } from "../../state/logbook/trim.ts";
-import { NAMES_TAG } from "../../state/tags.ts";
+import { lockTag, NAMES_TAG } from "../../state/tags.ts";
 import type { Isolation } from "../../state/txn/index.ts";
 import type { ObjectAction } from "../support/history/objects.ts";
 import type { FinalLog } from "./final-log.ts";
@@ -195,17 +196,19 @@ export class ReplayMachine implements Machine {
 
   async commit(): Promise<string> {
     const transaction = this.#open;
-    this.#open = null;
     if (transaction === null || transaction.isEmpty) {
+      this.#open = null;
       return "committed";
     }
     const next = this.#stream[this.#position];
     if (next?.kind === RecordKind.conflict) {
       this.#next(RecordKind.conflict);
       this.#seen(next.timeMs);
+      await this.abort();
       const failed = Buffer.from(decodeStep(next.data).payload).toString();
       return failed === NAMES_TAG ? "list" : `object ${failed.slice(2)}`;
     }
+    this.#open = null;
     const commit = this.#next(RecordKind.commit);
     this.#seen(commit.timeMs);
     for (const { seqnum } of transaction.committed(commit)) {
@@ -221,8 +224,38 @@ export class ReplayMachine implements Machine {
     return "committed";
   }
 
+  /** Leaves a record if there are locks to be released. */
   async abort(): Promise<void> {
+    if ((this.#open?.locks.size ?? 0) > 0) {
+      this.#next(RecordKind.abort);
+    }
     this.#open = null;
+  }
+
+  async lock(name: string): Promise<number> {
+    for (;;) {
+      const token = await this.tryLock(name);
+      if (token !== 0) {
+        return token;
+      }
+    }
+  }
+
+  async tryLock(name: string): Promise<number> {
+    const isConflict = this.#stream[this.#position]?.kind === RecordKind.conflict;
+    const record = this.#next(isConflict ? RecordKind.conflict : RecordKind.lock);
+    this.#seen(record.timeMs);
+    if (!record.tags.includes(lockTag(name))) {
+      return 0;
+    }
+    this.#open?.locks.add(name);
+    const { token } = lockOf(record.data);
+    return token === 0 ? record.seqnum : token;
+  }
+
+  async unlock(name: string): Promise<number> {
+    this.#next(RecordKind.unlock, lockTag(name));
+    return 0;
   }
 
   async append(stream: string, text: string, length?: number): Promise<string> {

@@ -49,6 +49,9 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   if (pins === null) {
     throw new Error(`F13: the first step of instance ${instance} carries no pins`);
   }
+  if (!isChild && pins.timeMs < init.notBeforeMs) {
+    throw new Error(`F25: instance ${instance} began at ${pins.timeMs}, not to begin before ${init.notBeforeMs}`);
+  }
   const program = JSON.parse(log.bytes(init.input).toString()) as Program;
   const machine = new ReplayMachine(log, instance, pins.initialCursor, pins.timeMs);
   const outcome = doneOf(end);

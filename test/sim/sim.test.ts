@@ -3,7 +3,7 @@ import { firstSeed, seedCount } from "./seeds.ts";
 import { simulate } from "./simulation.ts";
 
 describe("the simulated cluster", () => {
-  it("[16] [17] [18] [24] [54] [60] F1, F4, F8, F10, F11, F12, F13, F16, F17, F29: whatever fails, the log and all answers agree", {
+  it("[16] [17] [18] [24] [54] [60] F1, F4, F8, F10, F11, F12, F13, F14, F16, F17, F19, F28, F29, F36, F37: whatever fails, the log and all answers agree", {
     timeout: 600_000,
   }, async () => {
     const from = firstSeed();

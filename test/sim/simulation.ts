@@ -25,7 +25,8 @@ export interface Report {
   readonly failure: string | undefined;
 }
 
-const SEGMENT_BYTES = 32 * 1024;
+/** The smallest in which all records find room, so that segments are released; or all in one or two of them. */
+const SEGMENT_BYTES = [12 * 1024, 32 * 1024] as const;
 /** Harm is done until then. */
 const STORM_MS = 12_000;
 /** After it everything ends within this time. */
@@ -67,13 +68,13 @@ class Run {
     this.scheduler = new Scheduler(seed);
     this.cluster = new Cluster(this.scheduler, seed, {
       computeNodes: random.below(3),
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes: SEGMENT_BYTES[random.below(2)] ?? SEGMENT_BYTES[0],
       hasFunction: true,
       // Seldom so long that others finish the instance and all it knew is collected; or often, so that attempts overlap.
       guestPauses: random.below(2) === 0 ? { percent: 2, maxMs: 8_000 } : { percent: 30, maxMs: 300 },
       undurableMaxBytes: random.below(4) === 0 ? 2_000 : 2 ** 20,
       garbageMin: 1 + random.below(6),
-      checkpointBytes: random.below(3) === 0 ? Number.POSITIVE_INFINITY : 1_000 + random.below(30_000),
+      checkpointBytes: random.below(3) === 0 ? Number.POSITIVE_INFINITY : 500 + random.below(15_000),
     });
     this.#clients = new Clients(this.cluster, prng(seed ^ 0xc11e));
     this.#nemesis = new Nemesis(this.cluster, prng(seed ^ 0xbad));
@@ -239,7 +240,7 @@ class Run {
         directory: disk.directory,
         disk,
         thread: false,
-        segmentBytes: SEGMENT_BYTES,
+        segmentBytes: this.cluster.options.segmentBytes,
         clock: process,
         timers: process,
         random: process,

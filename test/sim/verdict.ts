@@ -1,13 +1,15 @@
 /**
  * What must hold at the end of a run, by the final log and what clients were told.
  *
- * V1. Each instance in the log has its DONE, and DONE is what a replay over the final log gives, every read included.
+ * V1. Each instance in the log has its end. DONE is what a replay over the final log gives, every read included; what stands before a
+ *     CANCEL is a beginning of that.
  * V2. A key has one instance, and every answer under it is that instance's DONE. Without a key a request that was answered has one
  *     instance at most, and one that was not answered too.
  * V3. An answer showed nothing that was not durable when it left (F8), and nothing older than what was answered before it was asked
  *     (F29).
  * V4. Of an instance of which a host said that nothing had happened nothing is in the log.
- * V5. What is in no instance's stream has no effect on objects; sums are conserved.
+ * V5. Each version of an object is of one instance, by a step or a commit of it; sums are conserved, and what a lock protects counts
+ *     without a gap.
  */
 import { initOf } from "../../host/invocation/instance-record.ts";
 import type { BlobName, InstanceId } from "../../state/ids.ts";
@@ -191,6 +193,12 @@ function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>
           throw new Broken(`${text} was written twice`, [other, instance]);
         }
         values.set(text, instance);
+      }
+    }
+    if (tag.startsWith("o/guarded/")) {
+      const texts = log.stream(tag).map((record) => log.text(record));
+      if (texts.some((text, index) => text !== `${index + 1}`)) {
+        throw new Broken(`${tag} was changed by two who held its lock: ${texts}`);
       }
     }
     if (tag.startsWith("o/account/")) {

@@ -129,6 +129,31 @@ describe("F25: an instance that sleeps", () => {
     await host.invocations.drain(0);
   });
 
+  it("F13, F14: an object that was deleted before stays absent when the delete is gone, and an update of it holds", async () => {
+    const host = await openHost();
+    await host.define("remove", async (guest) => {
+      guest.delete("gone");
+      return 0;
+    });
+    await host.put("gone", "1");
+    await host.call({ functionName: "remove" });
+    await host.define("sleeper", async (guest) => {
+      guest.put("began", "1");
+      const { text, version } = await guest.read("gone");
+      await guest.sleep(30 * DAY_MS);
+      guest.output(`${text} ${version} ${await guest.compareAndSet("gone", version, "again")}`);
+      return 0;
+    });
+    const asked = host.told({ functionName: "sleeper", key: "k" });
+    await settled();
+    await load(host, "x", 40);
+    expect((await host.book.readStream(objectTag("gone"), 0)).records).toEqual([]);
+    host.test.time.advance(30 * DAY_MS);
+    await settled();
+    expect(await asked).toBe("0 null 0 true");
+    expect(await host.versions("gone")).toEqual(["again"]);
+  });
+
   it("an attempt that goes on without the RESUME is refused, starts again and sees what the others see", async () => {
     const host = await openHost();
     const gate = Promise.withResolvers<void>();

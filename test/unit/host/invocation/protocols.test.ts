@@ -433,13 +433,14 @@ describe("Halfmoon-write", () => {
   it("[34] a caller's write after its child's stays; before the join both have versions of their own", async () => {
     const host = await hostIn("halfmoon-write");
     await host.define("child", async (guest) => {
-      guest.put("x", "child's");
       guest.put("y", "child's");
+      guest.put("x", "child's");
       return 0;
     });
     await host.define("caller", async (guest) => {
       const child = guest.callStart("child", "");
-      // The cursor of both is the Invoke record.
+      // The cursor of both is the Invoke record. The caller has made more writes under it, and yet the child's are the newer ones.
+      guest.put("z", "caller's");
       guest.put("y", "caller's");
       await guest.callAwait(child);
       guest.put("x", "caller's");

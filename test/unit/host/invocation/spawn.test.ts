@@ -228,6 +228,25 @@ describe("F28: a delayed call", () => {
     expect(await host.invocations.statusOfInstance(id, TENANT)).toMatchObject({ result: { returnValue: 7 } });
   });
 
+  it("F35: is told no time before its own, though the clock went back after the log had got there", async () => {
+    const { host, time } = await openManual();
+    await defineNoter(host);
+    await host.put("x", "old");
+    await host.define("caller", async (guest) => {
+      await guest.spawn("noter", "later", 10_000);
+      return 0;
+    });
+    await host.told({ functionName: "caller" });
+    const beganMs = time.now();
+    time.jumpTo(beganMs + 20_000);
+    await host.put("y", "1");
+    time.jumpTo(beganMs);
+    host.invocations.startRecovery(500);
+    await settled();
+    expect(await host.versions("note")).toEqual([`later at ${beganMs + 10_000} with old`]);
+    await host.invocations.drain(0);
+  });
+
   it("F16, [42]: survives the host: it is begun by the next one, once, and not before its time", async () => {
     for (const point of ["dispatch:before", "dispatch:after"] as const) {
       const test = await openTestShard();

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { RecordKind } from "../../../../state/logbook/index.ts";
+import { objectTag } from "../../../../state/tags.ts";
 import type { Isolation } from "../../../../state/txn/index.ts";
+import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
 import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
@@ -157,6 +159,62 @@ describe("isolation", () => {
     const claimed = host.told({ functionName: "claim" });
     await meeting.first(() => host.put("name", "other"));
     expect(await claimed).toBe("0 object name");
+  });
+
+  it.each(["serializable", "snapshot"] as const)(
+    "F13, F14, %s: a deleted object is as one that never was, and a commit that rests on it holds while it is absent",
+    async (isolation) => {
+      const host = await ScriptedHost.open({ test: await openTestShard({ options: { garbageMin: 1 } }) });
+      const meetings = new Map([
+        ["collected", new Meeting()],
+        ["made again", new Meeting()],
+      ]);
+      await host.define("make", async (guest) => {
+        await guest.transaction(isolation);
+        const { text, version } = await guest.read("x");
+        await meetings.get(guest.input)?.wait();
+        guest.put("x", guest.input);
+        guest.output(`${text} ${version} ${await guest.commit()}`);
+        return 0;
+      });
+      await host.define("remove", async (guest) => {
+        guest.delete("x");
+        return 0;
+      });
+      const make = (input: string) => host.told({ functionName: "make", input });
+      const makeAgain = async () => {
+        await host.put("x", "1");
+        await host.call({ functionName: "remove" });
+      };
+      await makeAgain();
+      expect(await make("at once")).toBe("0 null 0 committed");
+      await host.call({ functionName: "remove" });
+      const collected = make("collected");
+      await meetings.get("collected")?.first(async () => {
+        await host.test.shard.collect();
+        expect((await host.book.readStream(objectTag("x"), 0)).records).toEqual([]);
+      });
+      expect(await collected).toBe("0 null 0 committed");
+      await host.call({ functionName: "remove" });
+      const refused = make("made again");
+      await meetings.get("made again")?.first(makeAgain);
+      expect(await refused).toBe("0 null 0 object x");
+    },
+  );
+
+  it("what a transaction has deleted itself has version 0 as well, and can be updated", async () => {
+    const host = await ScriptedHost.open();
+    await host.put("x", "1");
+    await host.define("f", async (guest) => {
+      await guest.transaction();
+      guest.delete("x");
+      const { text, version } = await guest.read("x");
+      const isUpdated = await guest.compareAndSet("x", version, "2");
+      guest.output(`${text} ${version} ${isUpdated} ${await guest.commit()}`);
+      return 0;
+    });
+    expect(await host.told({ functionName: "f" })).toBe("0 null 0 true committed");
+    expect(await host.versions("x")).toEqual(["1", "2"]);
   });
 
   it("read-atomic: nobody sees one of two writes without the other", async () => {
