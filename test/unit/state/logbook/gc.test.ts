@@ -121,7 +121,7 @@ describe("bytes on the disk", () => {
     expect(blobs.known(old.name)).toBe(3);
   });
 
-  test("F4: when the GC record is lost in a crash everything it let go of is there again", async () => {
+  test("[50] F4: when the GC record is lost in a crash everything it let go of is there again", async () => {
     const opened = await open();
     const old = await opened.blobs.put(bytes("old"));
     const fresh = await opened.blobs.put(bytes("fresh"));
