@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { ObjectStore } from "../../../../state/objects/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
-import { ScriptedHost, settled, tell } from "../../../support/scripted-host.ts";
+import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
 
 /** Above what a record carries. */
 const LONG = "x".repeat(200_000);
 
 async function openHost() {
-  const host = await ScriptedHost.open({ test: await openTestShard() });
+  const host = await ScriptedHost.open({ test: await openTestShard(), partSlots: 4 });
   await host.define("size", async (guest) => guest.input.length % 1000);
   const before = new Set(host.test.blobs.blobs.keys());
   /** The blobs that are there now and were not before, by the last letter of their bytes. */
@@ -52,6 +53,45 @@ describe("F6: bytes that no record names are given up", () => {
     host.test.journal.roomBytes = 0;
     await expect(host.call({ functionName: "size", input: LONG, key: "k" })).rejects.toMatchObject({ code: "DISK_FULL" });
     expect(await stored()).toEqual([]);
+  });
+
+  it("an object from outside that could not be written", async () => {
+    const { host, stored } = await openHost();
+    host.test.journal.roomBytes = 0;
+    const body = async function* () {
+      yield Buffer.from(LONG);
+    };
+    const objects = new ObjectStore(host.source, 100);
+    await expect(objects.put(TENANT, "x", body(), 2 ** 20)).rejects.toMatchObject({ code: "DISK_FULL" });
+    expect(await stored()).toEqual([]);
+  });
+
+  it("the value that a storage part stored again, beside the data, for a write that was logged before", async () => {
+    const { host, stored } = await openHost();
+    let kills = 1;
+    const parts: boolean[] = [];
+    await host.define("partly", {
+      main: async (guest) => {
+        const value = await guest.part("x", 0);
+        if (kills > 0) {
+          kills -= 1;
+          guest.kill("workerLost");
+          return new Promise(() => {});
+        }
+        return value;
+      },
+      parts: [
+        async (guest) => {
+          parts.push(guest.start.part !== undefined);
+          guest.put("x", `${LONG}p`);
+          await guest.get("x");
+          return 0;
+        },
+      ],
+    });
+    expect(await host.told({ functionName: "partly" })).toBe("0 ");
+    expect(parts).toEqual([true, true]);
+    expect((await stored()).filter((letter) => letter === "p")).toEqual(["p"]);
   });
 
   it("a value whose write was refused, before the function goes on", async () => {
