@@ -3,6 +3,7 @@ import { hasCode } from "../../state/errors.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import { SEED_BYTES } from "../../state/logbook/step-record.ts";
+import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { InvocationContext } from "./context.ts";
@@ -12,16 +13,25 @@ import { toPayload } from "./payloads.ts";
 export class Callees {
   readonly #context: InvocationContext;
   readonly #shard: Shard;
+  readonly #drafts: Drafts;
   readonly #tenant: LogBookId;
   readonly #steps: StepStream;
   readonly #caller: InstanceInit;
 
-  constructor(context: InvocationContext, shard: Shard, tenant: LogBookId, steps: StepStream, caller: InstanceInit) {
-    this.#context = context;
-    this.#shard = shard;
-    this.#tenant = tenant;
-    this.#steps = steps;
-    this.#caller = caller;
+  constructor(options: {
+    context: InvocationContext;
+    shard: Shard;
+    drafts: Drafts;
+    tenant: LogBookId;
+    steps: StepStream;
+    caller: InstanceInit;
+  }) {
+    this.#context = options.context;
+    this.#shard = options.shard;
+    this.#drafts = options.drafts;
+    this.#tenant = options.tenant;
+    this.#steps = options.steps;
+    this.#caller = options.caller;
   }
 
   /** The function at the cursor, so that every replay calls the same version or none; null when there is none. */
@@ -54,7 +64,7 @@ export class Callees {
     return {
       functionName: version.name,
       module: version.hash,
-      input: await toPayload(this.#shard.blobs, input),
+      input: await toPayload(this.#drafts, input),
       forbidPushDown,
       wallTimeMs,
       outputMaxBytes,

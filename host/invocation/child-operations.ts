@@ -4,6 +4,7 @@ import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint } from "../../state/logbook/step-record.ts";
+import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import { blobsOf, decodeEffects, encodeInherited, type InheritedTransaction, type Transactions } from "../../state/txn/index.ts";
@@ -60,6 +61,7 @@ export class ChildOperations {
   readonly #context: InvocationContext;
   readonly #runner: InstanceRunner;
   readonly #shard: Shard;
+  readonly #drafts: Drafts;
   readonly #tenant: LogBookId;
   readonly #steps: StepStream;
   readonly #transactions: Transactions;
@@ -73,6 +75,7 @@ export class ChildOperations {
     context: InvocationContext;
     runner: InstanceRunner;
     shard: Shard;
+    drafts: Drafts;
     tenant: LogBookId;
     steps: StepStream;
     transactions: Transactions;
@@ -84,6 +87,7 @@ export class ChildOperations {
     this.#context = options.context;
     this.#runner = options.runner;
     this.#shard = options.shard;
+    this.#drafts = options.drafts;
     this.#tenant = options.tenant;
     this.#steps = options.steps;
     this.#transactions = options.transactions;
@@ -141,7 +145,7 @@ export class ChildOperations {
     const child = mintInstance(this.#shard, this.#context.random);
     const depth = this.#caller.depth + 1;
     const root = this.#caller.root === "" ? this.#steps.instance : this.#caller.root;
-    const transaction = inherited === null ? null : await toPayload(this.#shard.blobs, encodeInherited(inherited));
+    const transaction = inherited === null ? null : await toPayload(this.#drafts, encodeInherited(inherited));
     const modeCursor = this.#caller.modeCursor === NO_SEQNUM ? this.#steps.pins.initialCursor : this.#caller.modeCursor;
     const own = { bound, notBeforeMs: 0, depth, root, transaction, modeCursor };
     const init = await this.#callees.init(version, input, own);

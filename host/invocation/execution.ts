@@ -2,6 +2,7 @@
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
+import type { Drafts } from "../../state/objects/index.ts";
 import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import { decodeInherited, HeldLocks, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
@@ -27,6 +28,8 @@ export interface Execution {
   readonly spec: InstanceSpec;
   readonly shard: Shard;
   readonly steps: StepStream;
+  /** Where the attempt stores values and inputs; ended by who runs it, after DONE. */
+  readonly drafts: Drafts;
   readonly trace: Trace;
   /** Of all attempts of the run: who waits keeps its place. */
   readonly lockTurns: LockTurns;
@@ -44,24 +47,25 @@ export interface Executed {
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
-  const { context, runner, attempts, spec, shard, steps, trace, lockTurns, begun } = execution;
+  const { context, runner, attempts, spec, shard, steps, drafts, trace, lockTurns, begun } = execution;
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), guestInput(shard.blobs, init.input)]);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
-  const plain = new ScopedObjects(steps, shard.blobs, init);
-  const transactions = new Transactions({ plain, steps, blobs: shard.blobs, locks: held, inherited });
-  const objects = new ObjectOperations(transactions, shard.blobs, init.objectMaxBytes, trace.moved);
+  const plain = new ScopedObjects(steps, drafts, init);
+  const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, inherited });
+  const objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
   const transacting = new TransactionOperations(steps, transactions);
   const logs = new LogOperations(steps, init.wallTimeMs);
   const wait = new AttemptWait(context.timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
   const locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
-  const callees = new Callees(context, shard, tenant, steps, init);
+  const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
   const children = new ChildOperations({
     context,
     runner,
     shard,
+    drafts,
     tenant,
     steps,
     transactions,

@@ -12,6 +12,7 @@
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, NO_SEQNUM } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
+import { Drafts } from "../../state/objects/index.ts";
 import { Fenced, StepStream } from "../../state/protocols/index.ts";
 import { blobsOf, encodeEffects, type TransactionEffects } from "../../state/txn/index.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
@@ -26,7 +27,7 @@ import { LockTurns } from "./lock-turns.ts";
 import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
 
-type RunParts = Omit<Execution, "shard" | "steps" | "lockTurns" | "begun">;
+type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "begun">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -118,10 +119,28 @@ export class InstanceRun {
     if (this.#mismatch !== null) {
       return this.#refuse(shard, steps, this.#mismatch);
     }
+    const drafts = new Drafts(shard.blobs);
+    const after = await this.#attempted(shard, steps, drafts).finally(() => drafts.end());
+    return after.kind === "suspended" ? this.#afterWait(shard, after.until) : after;
+  }
+
+  /** One attempt, and the DONE of its result: afterwards nothing comes to name what it has stored. */
+  async #attempted(
+    shard: Shard,
+    steps: StepStream,
+    drafts: Drafts,
+  ): Promise<Verdict | Extract<AttemptEnd, { kind: "suspended" }>> {
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
     };
-    const { end, bound, effects } = await execute({ ...this.#parts, shard, steps, lockTurns: this.#lockTurns, begun });
+    const { end, bound, effects } = await execute({
+      ...this.#parts,
+      shard,
+      steps,
+      drafts,
+      lockTurns: this.#lockTurns,
+      begun,
+    });
     this.#attempt = null;
     await this.#history.settle(shard, steps);
     if (end.kind === "returned" || end.kind === "trapped") {
@@ -144,7 +163,7 @@ export class InstanceRun {
       case "displaced":
         return AGAIN;
       case "suspended":
-        return this.#afterWait(shard, end.until);
+        return end;
       case "fenced":
         return this.#afterFence(end.fenced);
       case "failed":
@@ -170,10 +189,11 @@ export class InstanceRun {
 
   async #logDone(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
     const { returnValue, trap, output, effects } = result;
-    const transaction = effects === null ? null : await toPayload(shard.blobs, encodeEffects(effects));
-    const done: InstanceDone = { returnValue, trap, output: await toPayload(shard.blobs, output), transaction };
-    const blobs = [...payloadBlobs(done.output), ...payloadBlobs(transaction), ...blobsOf(effects?.writes)];
+    const drafts = new Drafts(shard.blobs);
     try {
+      const transaction = effects === null ? null : await toPayload(drafts, encodeEffects(effects));
+      const done: InstanceDone = { returnValue, trap, output: await toPayload(drafts, output), transaction };
+      const blobs = [...payloadBlobs(done.output), ...payloadBlobs(transaction), ...blobsOf(effects?.writes)];
       const { record } = await steps.done(encodeDone(done), blobs);
       // After DONE, which says that this attempt's end is the instance's; before the answer, so that nothing changes once it is out.
       for (const child of bound) {
@@ -186,6 +206,8 @@ export class InstanceRun {
         return this.#afterFence(error);
       }
       throw error;
+    } finally {
+      drafts.end();
     }
   }
 

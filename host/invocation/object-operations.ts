@@ -108,8 +108,12 @@ export class ObjectOperations {
   async #update(args: Uint8Array): Promise<OperationReply> {
     const { key, version, staged, value } = objectUpdateArgs.decode(args);
     const { object, crc } = this.#inline(staged, value) ?? (await this.#value(staged, value));
-    const outcome = await this.#protocol.update(key, seqNum(version), object, crc);
-    return plainReply(outcome.kind === "applied" ? 1 : GuestError.conflict, outcome.timeMs);
+    const { kind, timeMs } = await this.#protocol.update(key, seqNum(version), object, crc);
+    if (kind === "conflict" && object.kind === "blob") {
+      // A function may lose so again and again.
+      await this.#blobs.discard([object.ref.name]);
+    }
+    return plainReply(kind === "applied" ? 1 : GuestError.conflict, timeMs);
   }
 
   async #delete(args: Uint8Array): Promise<OperationReply> {

@@ -1,6 +1,7 @@
 /** Runs storage parts for other nodes, or for the compute pool of this process, beside the data. */
 import { NeapError } from "../../state/errors.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { Drafts } from "../../state/objects/index.ts";
 import { Fenced, type Origin, ScopedObjects, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { Functions } from "../modules/functions.ts";
@@ -96,7 +97,8 @@ export class PartHost implements StoragePool {
       return { kind: "lost", reason: CANCELLED };
     }
     const protocol = new ScopedObjects(steps, shard.blobs, init);
-    const objects = new ObjectOperations(protocol, shard.blobs, init.objectMaxBytes, () => {});
+    const drafts = new Drafts(shard.blobs);
+    const objects = new ObjectOperations(protocol, drafts, init.objectMaxBytes, () => {});
     const logs = new LogOperations(steps, init.wallTimeMs);
     const { tenant, instance } = request;
     part.attempt = new Attempt({
@@ -119,6 +121,7 @@ export class PartHost implements StoragePool {
     });
     const end = await part.attempt.ended;
     await objects.close();
+    drafts.end();
     return toReply(end, steps);
   }
 

@@ -5,7 +5,7 @@
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import type { InstanceId, LogBookId } from "../../state/ids.ts";
 import { type LogBook, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
-import type { BlobRef } from "../../state/objects/blobs.ts";
+import { type BlobRef, Drafts } from "../../state/objects/index.ts";
 import { decodeReads, encodeReads, type MadeRead, type PinnedRead, readVersion } from "../../state/protocols/index.ts";
 import { attemptTag, objectTag, stepTag } from "../../state/tags.ts";
 import { readPayload, writePayload } from "./instance-record.ts";
@@ -48,15 +48,20 @@ export async function pinReads(
   if (blobs.size > BLOBS_MAX) {
     return false;
   }
-  const payload = await toPayload(shard.blobs, encodeReads(reads));
-  const record: NewRecord = {
-    kind: RecordKind.pin,
-    tags: [attemptTag(instance)],
-    data: writePayload(new ByteWriter(256).u32(position), payload).take(),
-    blobs: payload.kind === "blob" ? [...blobs.values(), payload.ref] : [...blobs.values()],
-  };
-  const result = await book.append({ records: [record], when: [{ tag: stepTag(instance), length: position }] });
-  return result.kind === "appended";
+  const drafts = new Drafts(shard.blobs);
+  try {
+    const payload = await toPayload(drafts, encodeReads(reads));
+    const record: NewRecord = {
+      kind: RecordKind.pin,
+      tags: [attemptTag(instance)],
+      data: writePayload(new ByteWriter(256).u32(position), payload).take(),
+      blobs: payload.kind === "blob" ? [...blobs.values(), payload.ref] : [...blobs.values()],
+    };
+    const result = await book.append({ records: [record], when: [{ tag: stepTag(instance), length: position }] });
+    return result.kind === "appended";
+  } finally {
+    drafts.end();
+  }
 }
 
 /** What the PIN records of an instance hold; null when it has none. */

@@ -19,6 +19,7 @@ import {
   type SeqNum,
 } from "../../state/ids.ts";
 import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { type BlobStore, Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { awaitDone } from "./await-done.ts";
@@ -192,23 +193,28 @@ class Service implements InvocationService {
     const shard = await this.#shard();
     const { version, tail } = await functions.resolve(shard, request.tenant, request.functionName);
     const instance = mintInstance(shard, random);
-    const init = await this.#init(shard, request, version);
-    if (request.key !== undefined || request.answer === "accepted") {
-      return this.#logged(shard, request, instance, init);
+    const drafts = new Drafts(shard.blobs);
+    try {
+      const init = await this.#init(drafts, request, version);
+      if (request.key !== undefined || request.answer === "accepted") {
+        return await this.#logged(shard, drafts, request, instance, init);
+      }
+      const trace = new Trace();
+      const spec: InstanceSpec = {
+        tenant: request.tenant,
+        instance,
+        init,
+        epoch: shard.epoch,
+        begin: { kind: "unlogged", initialCursor: tail, dependency: version.seqnum },
+        ...(request.signal !== undefined && { signal: request.signal }),
+      };
+      return toAnswer(instance, await this.run(spec, trace), trace);
+    } finally {
+      drafts.end();
     }
-    const trace = new Trace();
-    const spec: InstanceSpec = {
-      tenant: request.tenant,
-      instance,
-      init,
-      epoch: shard.epoch,
-      begin: { kind: "unlogged", initialCursor: tail, dependency: version.seqnum },
-      ...(request.signal !== undefined && { signal: request.signal }),
-    };
-    return toAnswer(instance, await this.run(spec, trace), trace);
   }
 
-  async #init(shard: Shard, request: CallRequest, version: FunctionVersion): Promise<InstanceInit> {
+  async #init(blobs: BlobStore, request: CallRequest, version: FunctionVersion): Promise<InstanceInit> {
     const { limits, clock } = this.#context;
     const nowMs = clock.now();
     const { delayMs = 0 } = request;
@@ -216,7 +222,7 @@ class Service implements InvocationService {
       functionName: request.functionName,
       module: version.hash,
       // A long input becomes a blob before anything may name it, also when nothing ever will.
-      input: await toPayload(shard.blobs, request.input),
+      input: await toPayload(blobs, request.input),
       forbidPushDown: request.forbidPushDown,
       wallTimeMs: limits.wallTimeMs,
       outputMaxBytes: limits.outputMaxBytes,
@@ -236,7 +242,13 @@ class Service implements InvocationService {
   }
 
   /** A call whose INIT is appended at once: keyed or to be acknowledged. */
-  async #logged(shard: Shard, request: CallRequest, instance: InstanceId, wanted: InstanceInit): Promise<CallAnswer> {
+  async #logged(
+    shard: Shard,
+    drafts: Drafts,
+    request: CallRequest,
+    instance: InstanceId,
+    wanted: InstanceInit,
+  ): Promise<CallAnswer> {
     const { tenant, key } = request;
     const book = shard.book(tenant);
     for (;;) {
@@ -261,7 +273,7 @@ class Service implements InvocationService {
       const wasDrawn = key?.kind !== "callId" && result.tag === idTags[0];
       if (!wasDrawn) {
         await shard.whenDurable(result.tail);
-        return this.#attach(shard, request, wanted.input, result.existing);
+        return this.#attach(shard, drafts, request, wanted.input, result.existing);
       }
     }
   }
@@ -294,13 +306,21 @@ class Service implements InvocationService {
   }
 
   /** A duplicate: same request → the same answer, another one → refused (F30). What it says rests on durable records only (F8). */
-  async #attach(shard: Shard, request: CallRequest, input: Payload, first: LogRecord | null): Promise<CallAnswer> {
+  async #attach(
+    shard: Shard,
+    drafts: Drafts,
+    request: CallRequest,
+    input: Payload,
+    first: LogRecord | null,
+  ): Promise<CallAnswer> {
     if (first === null) {
       throw new NeapError("RESULT_EXPIRED", "the call is finished and its result is no longer kept");
     }
     const theirs = initOf(first);
     const instance = first.tags[0]?.slice(STEP_TAG_PREFIX.length) as InstanceId;
     await this.#checkSame(shard, request, input, theirs);
+    // The one that runs may run for long.
+    drafts.end();
     if (request.answer === "accepted") {
       const { record } = await shard.book(request.tenant).readPrev(stepTag(instance), MAX_SEQNUM);
       return record === null

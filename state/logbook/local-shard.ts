@@ -218,7 +218,8 @@ export class LocalShard implements Shard, ShardSource {
     }
     const dead = index.blobs.takeDead();
     await outbox.whenDurable(index.tail);
-    await this.blobs.remove(dead);
+    // A read step may have named one again meanwhile; it dies again with that record.
+    await this.blobs.remove(dead.filter((name) => !index.blobs.has(name)));
   }
 
   /**

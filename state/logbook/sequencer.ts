@@ -8,7 +8,8 @@
  *     final unless the process dies.
  * Q2. Requests are decided in the order in which they came, also when they had to wait for room.
  * Q3. Nothing is ordered for a session that is over: what its successor reads is final (F20).
- * Q4. Nothing is ordered that the journal has no room for (F34), nor that names a blob which is not here (F6).
+ * Q4. Nothing is ordered that the journal has no room for (F34), nor that names a blob which is not here (F6). Both are asked in the
+ *     tick of the decision; in the same tick the blob is named, so that nobody can discard it any more.
  */
 import { invariant, NeapError } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";
@@ -22,7 +23,16 @@ import { checkCellWrite, checkRequest, tooLarge } from "./check-request.ts";
 import { refusal } from "./decide.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { AppendRequest, AppendResult, CellOutcome, CellWrite, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import type {
+  AppendRequest,
+  AppendResult,
+  BlobRefLike,
+  CellOutcome,
+  CellWrite,
+  Condition,
+  LogRecord,
+  NewRecord,
+} from "./logbook.ts";
 import { withNames } from "./names-tag.ts";
 import type { Outbox } from "./outbox.ts";
 import { placed } from "./placement.ts";
@@ -47,6 +57,7 @@ const RESERVED: ReadonlySet<RecordKind> = new Set([
   RecordKind.migrated,
 ]);
 const NO_CONDITIONS: readonly Condition[] = [];
+const NO_BLOBS: readonly BlobRefLike[] = [];
 
 interface Waiting {
   /** Decides the request now, or refuses it. */
@@ -103,14 +114,14 @@ export class Sequencer {
   append(book: BookState, request: AppendRequest, holder: Holder): AppendResult | Promise<AppendResult> {
     checkRequest(request);
     return request.records.some(namesBlobs)
-      ? this.#checkBlobs(request.records).then(() => this.#admitted(book, request, holder))
+      ? this.#lookFor(request.records).then(() => this.#admitted(book, request, holder))
       : this.#admitted(book, request, holder);
   }
 
   /** As LogBook.writeCell. */
   async writeCell(book: BookState, write: CellWrite, holder: Holder): Promise<CellOutcome> {
     checkCellWrite(write);
-    await this.#checkBlobs([write]);
+    await this.#lookFor([write]);
     return this.#hasRoom() ? this.#orderCell(book, write, holder) : this.#later(() => this.#orderCell(book, write, holder));
   }
 
@@ -181,6 +192,9 @@ export class Sequencer {
     if (refused !== undefined) {
       return refused;
     }
+    if (holder !== undefined) {
+      this.#checkBlobs(asked);
+    }
     const records = book === null ? asked : withNames(book, placed(book, asked), this.#kindOf);
     let bound = Frame.conditionBoundBytes(when);
     for (const record of records) {
@@ -195,6 +209,9 @@ export class Sequencer {
       const offset = offsets[i] ?? 0;
       this.#index.apply(book, record, timeMs, offset, (offsets[i + 1] ?? frame.length) - offset, holder);
       this.#index.store.remember(this.#index.tail, record, timeMs);
+      for (const { name } of record.blobs ?? NO_BLOBS) {
+        this.#blobs.named(name);
+      }
     }
     this.#outbox.gathered(frame.length - start);
     if (book !== null) {
@@ -259,12 +276,25 @@ export class Sequencer {
     }
   }
 
-  async #checkBlobs(records: readonly Pick<NewRecord, "blobs">[]): Promise<void> {
-    for (const { name, sizeBytes } of records.flatMap(({ blobs = [] }) => blobs)) {
-      const held = this.#blobs.known(name) ?? (await this.#blobs.size(name));
-      if (held !== sizeBytes) {
-        const what = held === null ? "is not held here" : `has ${held} bytes`;
-        throw new NeapError("BLOB_MISSING", `blob ${name} of ${sizeBytes} bytes ${what}`);
+  /** Afterwards the blobs that are here are known. */
+  async #lookFor(records: readonly Pick<NewRecord, "blobs">[]): Promise<void> {
+    for (const { blobs = NO_BLOBS } of records) {
+      for (const { name } of blobs) {
+        if (this.#blobs.known(name) === undefined) {
+          await this.#blobs.size(name);
+        }
+      }
+    }
+  }
+
+  #checkBlobs(records: readonly NewRecord[]): void {
+    for (const { blobs = NO_BLOBS } of records) {
+      for (const { name, sizeBytes } of blobs) {
+        const held = this.#blobs.known(name);
+        if (held !== sizeBytes) {
+          const what = held === undefined ? "is not held here" : `has ${held} bytes`;
+          throw new NeapError("BLOB_MISSING", `blob ${name} of ${sizeBytes} bytes ${what}`);
+        }
       }
     }
   }

@@ -32,6 +32,12 @@ export interface BlobStore {
    * @throws BLOB_MISSING
    */
   read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array>;
+  /**
+   * Gives up blobs that were stored and not used. Those that were drawn in this epoch and that no record has ever named are deleted,
+   * and a record that names one is refused from now on; of all others nothing changes. Never rejects: what cannot be deleted is left
+   * to the next start.
+   */
+  discard(names: readonly BlobName[]): Promise<void>;
 }
 
 export const BLOB_CHUNK_BYTES = 1024 * 1024;
@@ -40,13 +46,16 @@ export const BLOB_CHUNK_BYTES = 1024 * 1024;
 export interface OwnedBlobs extends BlobStore {
   /** The size in bytes when it is known without asking the disk. */
   known(name: BlobName): number | undefined;
+  /** A record names it: from now on only `remove` deletes it. */
+  named(name: BlobName): void;
   /**
    * Removes what uploads of earlier openings left behind, and blobs that `isNamed` does not know. Once, before the first `create`: no
    * name of the running epoch is ever swept (F6).
    */
   sweep(isNamed: (name: BlobName) => boolean): Promise<void>;
   /**
-   * Deletes blobs that nothing names any more. Content hashes stay until the next sweep, as somebody may be naming one again.
+   * Deletes blobs that nothing names any more; none is held here from the moment of the call. Content hashes stay until the next
+   * sweep, as somebody may be naming one again.
    */
   remove(names: readonly BlobName[]): Promise<void>;
 }

@@ -6,6 +6,7 @@
  * B1. A file has its final name only after its bytes are flushed, and is reported only after the folder is (F6).
  * B2. A name is never used for other bytes: it holds the epoch and random bits, or is the hash of the content (F7).
  * B3. A name from outside never leaves the folder: only the two forms below are looked up.
+ * B4. A blob that is being deleted is not held any more, whatever a look at the disk says that began before (F6).
  *
  *   incoming/<random>           unfinished
  *   <last two of name>/<name>   finished
@@ -35,6 +36,10 @@ export class FileBlobs implements OwnedBlobs {
   readonly #random: Random;
   readonly #sizes = new Map<BlobName, number>();
   readonly #folders = new Set<string>();
+  /** Drawn here, and named by no record yet. */
+  readonly #drafts = new Set<BlobName>();
+  readonly #leaving = new Set<BlobName>();
+  #removals = 0;
 
   /** Use `openFileBlobs`. */
   constructor(directory: string, epoch: number, random: Random) {
@@ -51,24 +56,38 @@ export class FileBlobs implements OwnedBlobs {
     const path = join(this.#directory, INCOMING, unique);
     const final = name ?? (`${this.#epoch}-${unique}` as BlobName);
     const file = await onDisk(open(path, "wx"));
-    return new FileBlobWriter(file, path, (sizeBytes) => onDisk(this.#adopt(path, final, sizeBytes)));
+    return new FileBlobWriter(file, path, async (sizeBytes) => {
+      await onDisk(this.#adopt(path, final, sizeBytes));
+      if (name === undefined) {
+        this.#drafts.add(final);
+      }
+      return { name: final, sizeBytes };
+    });
   }
 
   known(name: BlobName): number | undefined {
     return this.#sizes.get(name);
   }
 
+  named(name: BlobName): void {
+    this.#drafts.delete(name);
+  }
+
   async size(name: BlobName): Promise<number | null> {
-    const known = this.#sizes.get(name);
-    if (known !== undefined || !isBlobName(name)) {
-      return known ?? null;
-    }
-    try {
-      const { size } = await stat(this.#path(name));
-      this.#sizes.set(name, size);
-      return size;
-    } catch (error) {
-      return ignoreMissing(error, null);
+    for (;;) {
+      const known = this.#sizes.get(name);
+      if (known !== undefined || !isBlobName(name) || this.#leaving.has(name)) {
+        return known ?? null;
+      }
+      const removals = this.#removals;
+      try {
+        const { size } = await stat(this.#path(name));
+        if (removals === this.#removals) {
+          this.#sizes.set(name, size);
+        }
+      } catch (error) {
+        return ignoreMissing(error, null);
+      }
     }
   }
 
@@ -115,22 +134,38 @@ export class FileBlobs implements OwnedBlobs {
       }
       for (const name of (await readdir(join(this.#directory, folder))) as BlobName[]) {
         if (isBlobName(name) && !this.#isOfThisEpoch(name) && !isNamed(name)) {
-          await this.#delete(name);
+          this.#sizes.delete(name);
+          await rm(this.#path(name), { force: true });
         }
       }
     }
   }
 
+  async discard(names: readonly BlobName[]): Promise<void> {
+    const drafts = names.filter((name) => this.#drafts.delete(name));
+    await this.remove(drafts).catch(() => {});
+  }
+
   async remove(names: readonly BlobName[]): Promise<void> {
-    for (const name of names) {
-      if (OWN_NAME.test(name)) {
-        await this.#delete(name);
+    const own = names.filter((name) => OWN_NAME.test(name));
+    this.#removals += 1;
+    for (const name of own) {
+      this.#sizes.delete(name);
+      this.#leaving.add(name);
+    }
+    try {
+      for (const name of own) {
+        await rm(this.#path(name), { force: true });
+      }
+    } finally {
+      for (const name of own) {
+        this.#leaving.delete(name);
       }
     }
   }
 
   /** Gives a finished file its name. */
-  async #adopt(path: string, name: BlobName, sizeBytes: number): Promise<BlobRef> {
+  async #adopt(path: string, name: BlobName, sizeBytes: number): Promise<void> {
     const folder = join(this.#directory, name.slice(-2));
     if (!this.#folders.has(folder)) {
       await mkdir(folder, { recursive: true });
@@ -141,12 +176,6 @@ export class FileBlobs implements OwnedBlobs {
     await rename(path, this.#path(name));
     await syncFolder(folder);
     this.#sizes.set(name, sizeBytes);
-    return { name, sizeBytes };
-  }
-
-  async #delete(name: BlobName): Promise<void> {
-    this.#sizes.delete(name);
-    await rm(this.#path(name), { force: true });
   }
 
   #isOfThisEpoch(name: BlobName): boolean {

@@ -5,6 +5,7 @@ import { type LogBookId, MAX_SEQNUM, objectKey, type SeqNum } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { ListedObject, LogBook, NewRecord, Shard, ShardSource } from "../logbook/logbook.ts";
 import { encodeStep, NO_FINGERPRINT } from "../logbook/step-record.ts";
+import { Drafts } from "./drafts.ts";
 import { decodeObjectValue, encodeObjectValue, INLINE_MAX_BYTES, type ObjectValue, objectSize } from "./object-record.ts";
 import { blobPieces, receive } from "./receive.ts";
 
@@ -41,15 +42,20 @@ export class ObjectStore {
   ): Promise<{ sizeBytes: number; seqnum: SeqNum }> {
     objectKey(key);
     const shard = await this.#shard();
-    const value: ObjectValue = await receive(shard.blobs, limited(body, maxBytes), INLINE_MAX_BYTES);
-    const seqnum = await this.#append(shard, tenant, {
-      kind: RecordKind.write,
-      tags: [],
-      place: key,
-      data: encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue(value)),
-      ...(value.kind === "blob" && { blobs: [value.ref] }),
-    });
-    return { sizeBytes: objectSize(value), seqnum };
+    const drafts = new Drafts(shard.blobs);
+    try {
+      const value: ObjectValue = await receive(drafts, limited(body, maxBytes), INLINE_MAX_BYTES);
+      const seqnum = await this.#append(shard, tenant, {
+        kind: RecordKind.write,
+        tags: [],
+        place: key,
+        data: encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue(value)),
+        ...(value.kind === "blob" && { blobs: [value.ref] }),
+      });
+      return { sizeBytes: objectSize(value), seqnum };
+    } finally {
+      drafts.end();
+    }
   }
 
   /** The newest version, or null. */

@@ -60,6 +60,11 @@ export function serveBlobs(peer: Peer, blobs: BlobStore): void {
     uploads.delete(id);
     return null;
   });
+  // Whose a draft is need not be asked: its 128 random bits are known to the node that stored it, until a record names it.
+  peer.handle(methods.discardBlobs, async (names) => {
+    await blobs.discard(names.map(blobName));
+    return null;
+  });
   peer.handle(methods.blobSize, (name) => blobs.size(blobName(name)));
   peer.handle(methods.readBlob, ([name, offset, sizeBytes]) => {
     const wanted = blobName(name);

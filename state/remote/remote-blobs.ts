@@ -26,6 +26,13 @@ export class RemoteBlobs implements BlobStore {
     return this.#shard.request(methods.blobSize, name);
   }
 
+  /** Resolves at once: the owner may be gone, and then it sweeps at its next start. */
+  async discard(names: readonly BlobName[]): Promise<void> {
+    for (let from = 0; from < names.length; from += methods.PAGE_ENTRIES) {
+      this.#shard.notify(methods.discardBlobs, names.slice(from, from + methods.PAGE_ENTRIES));
+    }
+  }
+
   async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
     const slices: Uint8Array[] = [];
     let readBytes = 0;

@@ -164,6 +164,8 @@ export const writeBlob = method("blob.write", Type.Tuple([Count, Bytes]), Nothin
 export const commitBlob = method("blob.commit", Count, Type.Tuple([Text, Count]));
 /** writer */
 export const abortBlob = method("blob.abort", Count, Nothing);
+/** names; a notice */
+export const discardBlobs = method("blob.discard", Type.Array(Text, { maxItems: PAGE_ENTRIES }), Nothing);
 /** name → size in bytes */
 export const blobSize = method("blob.size", Text, Type.Union([Count, Type.Null()]));
 /** name, offset, size in bytes up to BLOB_CHUNK_BYTES */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
+import { type BlobName, type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
 import {
   type AppendResult,
   AUX_MAX_BYTES,
@@ -656,6 +656,24 @@ export function describeLogBookContract(name: string, open: () => Promise<LogBoo
       }
       expect((await book.readStream(x, 0)).length).toBe(1);
       expect(Buffer.from(await shard.blobs.read(ref.name, 1, 3)).toString()).toBe("arg");
+    });
+
+    test("F6: a blob that was given up can be named by no record; one that a record names is given up by nobody", async () => {
+      const book = shard.book(ALICE);
+      const store = async (text: string) => {
+        const writer = await shard.blobs.create();
+        await writer.write(bytes(text));
+        return writer.commit();
+      };
+      const [unused, used] = [await store("unused"), await store("used")];
+      await book.append({ records: [{ ...write("1", x), blobs: [used] }] });
+      await shard.blobs.discard([unused.name, used.name, "1-ffffffffffffffffffffffffffffffff" as BlobName]);
+      await expect(book.append({ records: [{ ...write("2", x), blobs: [unused] }] })).rejects.toMatchObject({
+        code: "BLOB_MISSING",
+      });
+      expect(await shard.blobs.size(unused.name)).toBeNull();
+      expect(Buffer.from(await shard.blobs.read(used.name, 0, 4)).toString()).toBe("used");
+      expect((await book.append({ records: [{ ...write("2", x), blobs: [used] }] })).kind).toBe("appended");
     });
 
     test("records that are malformed or too large are refused, and nothing is ordered", async () => {

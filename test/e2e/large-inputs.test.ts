@@ -154,6 +154,21 @@ describe("an input of 64 MiB", () => {
     },
   );
 
+  it("F6: is gone with a call that logged nothing, and with every duplicate of a keyed one", async () => {
+    const adlerOf = async (body: Buffer<ArrayBuffer>, headers: Record<string, string> = {}) => {
+      const response = await fetch(`${host.url}/v1/tenants/demo/functions/adler/calls`, { method: "POST", body, headers });
+      return `${response.status} ${await response.text()}`;
+    };
+    const bytes = Buffer.alloc(200_000, "b");
+    const keyed = { "Idempotency-Key": "duplicates" };
+    expect(await adlerOf(bytes, keyed)).toBe(`200 ${adler(bytes)}`);
+    const before = blobs();
+    const twenty = Array.from({ length: 20 });
+    const answers = await Promise.all([...twenty.map(() => adlerOf(bytes)), ...twenty.map(() => adlerOf(bytes, keyed))]);
+    expect(new Set(answers)).toEqual(new Set([`200 ${adler(bytes)}`]));
+    await eventually("the folder as it was", () => isDeepStrictEqual(blobs(), before));
+  });
+
   it("passes through a compute node to its storage node", async () => {
     const cluster = await HostCluster.start("large-inputs", { compute: 1, flags: LIMITS });
     try {

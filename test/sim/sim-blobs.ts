@@ -24,6 +24,7 @@ export class SimBlobs implements OwnedBlobs {
   readonly #medium: BlobMedium;
   readonly #process: SimProcess;
   readonly #epoch: number;
+  readonly #drafts = new Set<BlobName>();
 
   constructor(medium: BlobMedium, process: SimProcess, epoch: number) {
     this.#medium = medium;
@@ -42,6 +43,9 @@ export class SimBlobs implements OwnedBlobs {
         await this.#process.point("blob flush");
         const bytes = new Uint8Array(Buffer.concat(chunks));
         this.#medium.write(final, bytes);
+        if (name === undefined) {
+          this.#drafts.add(final);
+        }
         await this.#process.point("blob linked");
         return { name: final, sizeBytes: bytes.byteLength };
       },
@@ -51,6 +55,14 @@ export class SimBlobs implements OwnedBlobs {
 
   known(_name: BlobName): number | undefined {
     return undefined;
+  }
+
+  named(name: BlobName): void {
+    this.#drafts.delete(name);
+  }
+
+  async discard(names: readonly BlobName[]): Promise<void> {
+    await this.remove(names.filter((name) => this.#drafts.delete(name)));
   }
 
   async size(name: BlobName): Promise<number | null> {

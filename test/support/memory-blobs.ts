@@ -5,6 +5,7 @@ import type { BlobRef, BlobWriter, OwnedBlobs } from "../../state/objects/blobs.
 /** Blobs in memory, with the same names and rules as the files; it can be handed to the next opening. */
 export class MemoryBlobs implements OwnedBlobs {
   readonly blobs = new Map<BlobName, Uint8Array>();
+  readonly #drafts = new Set<BlobName>();
   #epoch = 0;
   #drawn = 0;
 
@@ -18,6 +19,9 @@ export class MemoryBlobs implements OwnedBlobs {
       commit: async (): Promise<BlobRef> => {
         const bytes = new Uint8Array(Buffer.concat(chunks));
         this.blobs.set(final, bytes);
+        if (name === undefined) {
+          this.#drafts.add(final);
+        }
         return { name: final, sizeBytes: bytes.byteLength };
       },
       abort: async () => {},
@@ -26,6 +30,14 @@ export class MemoryBlobs implements OwnedBlobs {
 
   known(name: BlobName): number | undefined {
     return this.blobs.get(name)?.byteLength;
+  }
+
+  named(name: BlobName): void {
+    this.#drafts.delete(name);
+  }
+
+  async discard(names: readonly BlobName[]): Promise<void> {
+    await this.remove(names.filter((name) => this.#drafts.delete(name)));
   }
 
   async size(name: BlobName): Promise<number | null> {

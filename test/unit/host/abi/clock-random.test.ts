@@ -30,7 +30,7 @@ describe("random_fill", () => {
     return drawn;
   };
 
-  it("F13: gives every replay the same bytes, draw by draw", async () => {
+  it("[21] F13: gives every replay the same bytes, draw by draw", async () => {
     const sizes = [1, 8, 0, 100_000, 8];
     expect(await draws(sizes)).toEqual(await draws(sizes));
   });

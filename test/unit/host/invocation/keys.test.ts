@@ -26,7 +26,7 @@ const refused = (asked: Promise<unknown>): Promise<string> =>
   );
 
 describe("an Idempotency-Key", () => {
-  it("F20, F30: gives the same answer to the same request, which runs once", async () => {
+  it("[23] F20, F30: gives the same answer to the same request, which runs once", async () => {
     const host = await openHost();
     const request = { functionName: "append", input: "a", key: "k" };
     const both = await Promise.all([host.told(request), host.told(request)]);

@@ -36,7 +36,7 @@ async function attemptKinds(host: ScriptedHost, instance: InstanceId): Promise<n
   return (await host.book.readStream(attemptTag(instance), 0)).records.map(({ kind }) => kind);
 }
 
-describe("F27: the recovery scanner", () => {
+describe("[24] F27: the recovery scanner", () => {
   it("does not run an instance before its ATTEMPT record is durable", async () => {
     const { host } = await openWithUnfinished();
     const journal = (host.test.journal as MemoryJournal).crash();

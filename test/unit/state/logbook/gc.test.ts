@@ -107,7 +107,21 @@ describe("bytes on the disk", () => {
     expect(blobs.known(fresh.name)).toBe(5);
   });
 
-  test("F4: when the GC record is lost in a crash everything it let go of is there again", async () => {
+  test("F6: a blob that a record names again while its collection becomes durable stays", async () => {
+    const { shard, append, journal, blobs } = await open();
+    const old = await blobs.put(bytes("old"));
+    await append(named(old));
+    await shard.whenDurable(await append(version("fresh")));
+    journal.automatic = false;
+    const collected = shard.collect();
+    await new Promise(setImmediate);
+    await append({ ...record(RecordKind.read, step("1")), blobs: [old] });
+    while (journal.flush());
+    await collected;
+    expect(blobs.known(old.name)).toBe(3);
+  });
+
+  test("[50] F4: when the GC record is lost in a crash everything it let go of is there again", async () => {
     const opened = await open();
     const old = await opened.blobs.put(bytes("old"));
     const fresh = await opened.blobs.put(bytes("fresh"));

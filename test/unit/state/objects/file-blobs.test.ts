@@ -111,6 +111,30 @@ test("removing a blob makes it missing, but one named by its content stays until
   expect(await blobs.size(hash)).toBe(6);
 });
 
+test("F6: only a blob that was drawn here and is named by no record can be given up; its file is gone then", async () => {
+  const earlier = await put(await open(1), "of an epoch before");
+  const blobs = await open(2);
+  const draft = await put(blobs, "draft");
+  const used = await put(blobs, "used");
+  await put(blobs, "module", hash);
+  blobs.named(used.name);
+  await blobs.discard([draft.name, used.name, earlier.name, hash, "../neap-outside" as BlobName]);
+  expect(files().sort()).toEqual([earlier.name, used.name, hash].sort());
+  expect(blobs.known(draft.name)).toBeUndefined();
+  expect(await blobs.size(draft.name)).toBeNull();
+});
+
+test("F6: a look at the disk that began before a blob was removed does not bring it back", async () => {
+  const { name } = await put(await open(1), "old");
+  const blobs = await open(2);
+  const looked = blobs.size(name);
+  const removed = blobs.remove([name]);
+  expect(await looked).toBeNull();
+  expect(blobs.known(name)).toBeUndefined();
+  await removed;
+  expect(await blobs.size(name)).toBeNull();
+});
+
 test("a blob whose file was lost is missing, and does not end in anything else", async () => {
   const blobs = await open();
   const { name } = await put(blobs, "1");

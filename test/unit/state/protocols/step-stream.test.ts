@@ -100,7 +100,7 @@ describe("a step stream", () => {
     expect(decodeStep(records[0]?.data ?? bytes("")).pins).toBeNull();
   });
 
-  it("replays what is logged without appending, with the same cursor at each position", async () => {
+  it("[20] replays what is logged without appending, with the same cursor at each position", async () => {
     const book = await openBook();
     const first = await unlogged(book, 1);
     const cursors: number[] = [first.cursor];
@@ -171,7 +171,7 @@ describe("a step stream", () => {
     expect(again.cursor).toBe(a.pins.initialCursor);
   });
 
-  it("F13: the loser of a later position adopts the winner's record and never publishes its own", async () => {
+  it("[19] F13: the loser of a later position adopts the winner's record and never publishes its own", async () => {
     const book = await openBook();
     const a = await unlogged(book, 1);
     await a.step(write("first"));
@@ -357,7 +357,7 @@ describe("a step stream", () => {
     expect(await fenceOf(b.step(write("b")))).toBe("closed");
   });
 
-  it("F32: another operation at a logged position is not deterministic, and both are told", async () => {
+  it("[22] F32: another operation at a logged position is not deterministic, and both are told", async () => {
     const book = await openBook();
     const steps = await unlogged(book, 1);
     await steps.step(write("a"));

@@ -238,6 +238,7 @@ const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   "blob.write": fc.tuple(fc.nat(3), data),
   "blob.commit": fc.nat(3),
   "blob.abort": fc.nat(3),
+  "blob.discard": fc.array(text, { maxLength: 3 }),
   "blob.size": text,
   "blob.read": fc.tuple(text, count, count),
 };

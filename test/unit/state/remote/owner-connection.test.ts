@@ -240,7 +240,7 @@ describe("F1: a restarted owner", () => {
     expect(records.map(({ data }) => Buffer.from(data).toString())).toEqual(["durable"]);
   });
 
-  test("F29: an initial cursor asked for after another node was answered covers what that node wrote", async () => {
+  test("[29] F29: an initial cursor asked for after another node was answered covers what that node wrote", async () => {
     const owner = await freshOwner(cleanup);
     const one = await freshNode(cleanup, owner.url).connection.available(TIMEOUT_MS);
     const two = await freshNode(cleanup, owner.url).connection.available(TIMEOUT_MS);

@@ -67,6 +67,7 @@ test("a writer that is faster than the owner waits with a few MiB on their way",
     }),
     size: async () => null,
     read: async () => new Uint8Array(0),
+    discard: async () => {},
   };
   const owner = await freshOwner(cleanup, { session: withBlobs(slow) });
   const shard = await freshNode(cleanup, owner.url).connection.available(TIMEOUT_MS);
@@ -104,6 +105,7 @@ test("an upload whose connection is lost is aborted, one that was committed is k
     },
     size: (name) => files.size(name),
     read: (name, offset, sizeBytes) => files.read(name, offset, sizeBytes),
+    discard: (names) => files.discard(names),
   };
   const owner = await freshOwner(cleanup, { session: withBlobs(watched) });
   const node = freshNode(cleanup, owner.url);

@@ -70,7 +70,7 @@ async function init(book: LogBook, name: string): Promise<SeqNum> {
 }
 
 describe("peers of one instance", () => {
-  it("F10, F13, [55]: agree on every lock, commit and cursor, in every interleaving, and it happened once", async () => {
+  it("[17] [55] F10, F13: agree on every lock, commit and cursor, in every interleaving, and it happened once", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(2), { maxLength: 40 }), async (turns) => {
         const test = await openTestShard();

@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { FOREVER, theGuest } from "../../../support/guest-ends.ts";
+import { ScriptedHost, settled, tell } from "../../../support/scripted-host.ts";
+
+describe("F17: what the guest did is a result", () => {
+  it("a trap after a step is logged, and told again without running the guest", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("traps", async (guest) => {
+      guest.put("x", "1");
+      return guest.trap("division by zero");
+    });
+    expect(await host.told({ functionName: "traps", key: "k" })).toBe("trap division by zero");
+    const again = await host.crash();
+    expect(await again.told({ functionName: "traps", key: "k" })).toBe("trap division by zero");
+    expect(again.pool.started).toBe(0);
+    expect(await again.versions("x")).toEqual(["1"]);
+  });
+
+  it("a trap before any step is answered and leaves nothing behind", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("traps", async (guest) => guest.trap("at once"));
+    const answer = await host.call({ functionName: "traps" });
+    expect(tell(answer)).toBe("trap at once");
+    expect(await host.steps(answer.instance)).toEqual([]);
+  });
+
+  it("comes after every operation before it, also posted ones", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("writes", async (guest) => {
+      for (let i = 0; i < 50; i += 1) {
+        guest.put("x", `${i}`);
+      }
+      return 7;
+    });
+    expect(await host.told({ functionName: "writes" })).toBe("7 ");
+    expect(await host.versions("x")).toHaveLength(50);
+  });
+
+  it("F32: a replay that does something else is parked and says what", async () => {
+    const host = await ScriptedHost.open();
+    let other = false;
+    await host.define("random", async (guest) => {
+      guest.put("x", other ? "b" : "a");
+      await guest.get("x");
+      return other ? 0 : FOREVER;
+    });
+    const asked = host.told({ functionName: "random" });
+    await settled();
+    other = true;
+    theGuest(host).displace();
+    expect(await asked).toMatch(/^parked: NOT_DETERMINISTIC: step 1 was kind 5/);
+    expect(await host.versions("x")).toEqual(["a"]);
+  });
+});

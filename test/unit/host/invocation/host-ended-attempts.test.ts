@@ -1,0 +1,135 @@
+import { describe, expect, it } from "vitest";
+import { FOREVER, killAll, theGuest } from "../../../support/guest-ends.ts";
+import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
+
+describe("F17: what the host did to an attempt is no result", () => {
+  it("a call that was ended before it logged anything has failed, and nothing happened", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("stuck", async (guest) => {
+      await guest.get("x");
+      return FOREVER;
+    });
+    const asked = host.call({ functionName: "stuck" });
+    await settled();
+    theGuest(host).kill("wallTime");
+    const answer = await asked;
+    expect(tell(answer)).toBe("failed: TIME_LIMIT");
+    expect(await host.steps(answer.instance)).toEqual([]);
+  });
+
+  it("a logged root whose attempts are all ended is parked, and the client is told that the outcome is pending", async () => {
+    const host = await ScriptedHost.open();
+    let stuck = true;
+    await host.define("stuck", async (guest) => {
+      guest.put("x", "1");
+      await guest.get("x");
+      return stuck ? FOREVER : 4;
+    });
+    const asked = host.call({ functionName: "stuck", key: "k" });
+    await settled();
+    await killAll(host, asked);
+    const answer = await asked;
+    expect(tell(answer)).toBe("parked: 3 attempts were ended by the host: killed by the test: wallTime");
+    expect(host.pool.started).toBe(3);
+    expect(await host.versions("x")).toEqual(["1"]);
+    expect(await host.invocations.statusOfInstance(answer.instance, TENANT)).toMatchObject({ kind: "parked" });
+    expect(await host.invocations.unfinished(TENANT)).toMatchObject([{ instance: answer.instance, parked: true }]);
+
+    stuck = false;
+    host.invocations.startRecovery(10_000);
+    await settled();
+    expect(host.pool.started).toBe(3);
+    await host.invocations.resume(answer.instance, TENANT);
+    expect(await host.told({ functionName: "stuck", key: "k" })).toBe("4 ");
+    expect(await host.versions("x")).toEqual(["1"]);
+    await expect(host.invocations.resume(answer.instance, TENANT)).rejects.toMatchObject({ code: "UNKNOWN_INSTANCE" });
+    await host.invocations.drain(0);
+  });
+
+  it("a parked call can be resumed through any node, and stays parked over a restart", async () => {
+    const host = await ScriptedHost.open();
+    let stuck = true;
+    await host.define("stuck", async (guest) => {
+      guest.put("x", "1");
+      return stuck ? FOREVER : 4;
+    });
+    const park = async (key: string) => {
+      const asked = host.call({ functionName: "stuck", key });
+      await settled();
+      await killAll(host, asked);
+      return (await asked).instance;
+    };
+    const [first, second] = [await park("a"), await park("b")];
+    stuck = false;
+    const other = await ScriptedHost.open({ test: host.test, pool: host.pool });
+    other.invocations.startRecovery(10_000);
+    await settled();
+    await other.invocations.resume(first, TENANT);
+    expect(await other.told({ functionName: "stuck", key: "a" })).toBe("4 ");
+    await other.invocations.drain(0);
+
+    const restarted = await host.crash();
+    restarted.invocations.startRecovery(10_000);
+    await settled();
+    expect(await restarted.invocations.statusOfInstance(second, TENANT)).toMatchObject({ kind: "parked" });
+    expect(restarted.pool.started).toBe(0);
+    await restarted.invocations.drain(0);
+  });
+
+  it("H7: a displaced attempt is made again, as often as it takes, and no step is doubled", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("count", async (guest) => {
+      await guest.update("n", (old) => `${Number(old ?? 0) + 1}`);
+      await guest.sleep(0);
+      await guest.get("n");
+      return guest.input === String(host.pool.started) ? 0 : FOREVER;
+    });
+    const asked = host.told({ functionName: "count", input: "8" });
+    for (let i = 0; i < 7; i += 1) {
+      await settled();
+      theGuest(host).displace();
+    }
+    expect(await asked).toBe("0 ");
+    expect(await host.versions("n")).toEqual(["1"]);
+  });
+
+  it("an overloaded pool ends no logged call: it is tried again until there is room", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("write", async (guest) => {
+      guest.put("x", "1");
+      await guest.get("x");
+      return guest.input === String(host.pool.started) ? 0 : FOREVER;
+    });
+    const asked = host.told({ functionName: "write", input: "5" });
+    for (let i = 0; i < 4; i += 1) {
+      while (host.pool.running.size === 0) {
+        await settled();
+      }
+      await settled();
+      theGuest(host).kill("overloaded");
+    }
+    expect(await asked).toBe("0 ");
+    expect(await host.versions("x")).toEqual(["1"]);
+  });
+
+  it("a host that stops leaves a logged call to its next start", async () => {
+    const host = await ScriptedHost.open();
+    let stuck = true;
+    await host.define("write", async (guest) => {
+      guest.put("x", "1");
+      await guest.get("x");
+      return stuck ? FOREVER : 0;
+    });
+    const asked = host.told({ functionName: "write", key: "k" });
+    await settled();
+    await host.pool.close();
+    expect(await asked).toMatch(/^pending: the host is stopping/);
+    await host.test.shard.whenDurable(await host.book.tail());
+    stuck = false;
+    const again = await host.crash();
+    again.invocations.startRecovery(10_000);
+    expect(await again.told({ functionName: "write", key: "k" })).toBe("0 ");
+    expect(await again.versions("x")).toEqual(["1"]);
+    await again.invocations.drain(0);
+  });
+});
