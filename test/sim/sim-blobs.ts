@@ -25,6 +25,8 @@ export class SimBlobs implements OwnedBlobs {
   readonly #process: SimProcess;
   readonly #epoch: number;
   readonly #drafts = new Set<BlobName>();
+  /** As this process has found them. */
+  readonly #sizes = new Map<BlobName, number>();
 
   constructor(medium: BlobMedium, process: SimProcess, epoch: number) {
     this.#medium = medium;
@@ -47,14 +49,15 @@ export class SimBlobs implements OwnedBlobs {
           this.#drafts.add(final);
         }
         await this.#process.point("blob linked");
+        this.#sizes.set(final, bytes.byteLength);
         return { name: final, sizeBytes: bytes.byteLength };
       },
       abort: async () => {},
     };
   }
 
-  known(_name: BlobName): number | undefined {
-    return undefined;
+  known(name: BlobName): number | undefined {
+    return this.#sizes.get(name);
   }
 
   named(name: BlobName): void {
@@ -67,7 +70,11 @@ export class SimBlobs implements OwnedBlobs {
 
   async size(name: BlobName): Promise<number | null> {
     await this.#process.point("blob size");
-    return this.#medium.files.get(name)?.byteLength ?? null;
+    const sizeBytes = this.#medium.files.get(name)?.byteLength;
+    if (sizeBytes !== undefined) {
+      this.#sizes.set(name, sizeBytes);
+    }
+    return sizeBytes ?? null;
   }
 
   async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
@@ -90,6 +97,7 @@ export class SimBlobs implements OwnedBlobs {
   async remove(names: readonly BlobName[]): Promise<void> {
     for (const name of names) {
       if (name.includes("-")) {
+        this.#sizes.delete(name);
         await this.#process.point("blob delete");
         this.#medium.files.delete(name);
       }
