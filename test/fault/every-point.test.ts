@@ -80,7 +80,7 @@ describe("a crash at every fault point", () => {
     expect(calm.answers).toHaveLength(REQUESTS.length);
     expect(calm.versions["account/alice"]).toEqual(["100", "70"]);
     expect(calm.versions.visits).toEqual(["2", "7", "8"]);
-    expect(calm.answers.at(-1)).toBe("n n here\nnext n\n");
+    expect(calm.answers).toContain("n n here\nnext n\n");
     for (const kind of [
       "append:before",
       "append:after",
