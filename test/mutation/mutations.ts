@@ -360,7 +360,7 @@ export const mutations: readonly Mutation[] = [
     file: "state/txn/held-locks.ts",
     find: "when: mayTake ? [{ tag, last: read.last }] : [],",
     replace: "when: [],",
-    caughtBy: SIMULATION,
+    caughtBy: ["test/unit/state/txn/peers.test.ts"],
   },
   // Checkpoints
   {
