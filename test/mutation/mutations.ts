@@ -362,7 +362,7 @@ export const mutations: readonly Mutation[] = [
     file: "state/txn/held-locks.ts",
     find: "when: mayTake ? [{ tag, last: read.last }] : [],",
     replace: "when: [],",
-    caughtBy: SIMULATION,
+    caughtBy: ["test/unit/state/txn/peers.test.ts"],
   },
   // Checkpoints
   {

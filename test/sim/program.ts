@@ -73,6 +73,8 @@ export interface Program {
 interface StepKind {
   /** How often it is chosen, against the others. */
   readonly weight: number;
+  /** May be done by a function that is called in its caller's transaction: it changes nothing but objects, and begins nothing. */
+  readonly isOfObjects?: true;
   /** What must not be left half done: never in a call that may be cancelled. */
   readonly isWhole?: true;
   /** Of the calls of one client's request only the first: functions of one root share its locks. */
@@ -101,21 +103,25 @@ const add = (amount: number) => (old: string | null) => String(Number(old ?? 0) 
 export const STEPS: Readonly<Record<string, StepKind>> = {
   get: {
     weight: 8,
+    isOfObjects: true,
     draw: (random) => ({ key: pick(random, OBJECTS) }),
     run: async (machine, step) => brief(await machine.read(keyOf(step))),
   },
   put: {
     weight: 8,
+    isOfObjects: true,
     draw: (random) => ({ key: pick(random, OBJECTS) }),
     run: (machine, step, name) => machine.put(keyOf(step), name),
   },
   putLarge: {
     weight: 1,
+    isOfObjects: true,
     draw: (random) => ({ key: pick(random, OBJECTS) }),
     run: (machine, step, name) => machine.put(keyOf(step), name.padEnd(LARGE_CHARS, ".")),
   },
   delete: {
     weight: 2,
+    isOfObjects: true,
     draw: (random) => ({ key: pick(random, OBJECTS) }),
     run: (machine, step) => machine.delete(keyOf(step)),
   },
@@ -126,11 +132,13 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   },
   list: {
     weight: 2,
+    isOfObjects: true,
     draw: () => ({}),
     run: (machine) => machine.list(""),
   },
   increment: {
     weight: 5,
+    isOfObjects: true,
     draw: (random) => ({ key: pick(random, COUNTERS) }),
     run: (machine, step) => machine.update(keyOf(step), add(1)),
   },
@@ -155,6 +163,20 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
       programs: [drawProgram(random, `${id}/0`, depth + 1), drawProgram(random, `${id}/1`, depth + 1)],
     }),
     run: (machine, step) => callAll(machine, step),
+  },
+  /** What the called function has read and written is part of the transaction. */
+  callAtOnce: {
+    weight: 3,
+    draw: (random, id) => ({
+      key: pick(random, OBJECTS),
+      isolation: pick(random, ISOLATIONS),
+      programs: [drawSteps(random, `${id}/0`, 3, OBJECT_STEPS)],
+    }),
+    run: (machine, step, name) =>
+      transact(machine, step, async () => {
+        await machine.put(keyOf(step), name);
+        return [await callAll(machine, step), await machine.list(""), await readAll(machine, OBJECTS)];
+      }),
   },
   callRace: {
     weight: 3,
@@ -191,6 +213,7 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   },
   now: {
     weight: 1,
+    isOfObjects: true,
     draw: () => ({}),
     run: async (machine) => machine.now(),
   },
@@ -332,10 +355,13 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   },
   fail: {
     weight: 1,
+    isOfObjects: true,
     draw: () => ({}),
     run: async (machine, _step, name) => machine.trap(`failed as it was told: ${name}`),
   },
 };
+
+const OBJECT_STEPS = Object.entries(STEPS).filter(([, { isOfObjects = false }]) => isOfObjects);
 
 /** Until it is committed, or others have been faster again and again. */
 async function transact(machine: Machine, step: Step, body: () => Promise<unknown>): Promise<unknown> {
@@ -353,7 +379,7 @@ async function transact(machine: Machine, step: Step, body: () => Promise<unknow
 async function readAll(machine: Machine, keys: readonly string[]): Promise<(string | null)[]> {
   const texts: (string | null)[] = [];
   for (const key of keys) {
-    texts.push(await machine.read(key));
+    texts.push(brief(await machine.read(key)));
   }
   return texts;
 }
@@ -373,20 +399,26 @@ async function callAll(machine: Machine, { programs = [] }: Step): Promise<unkno
 
 /** @param mayBeCut  it may be cancelled in the middle */
 export function drawProgram(random: Prng, id: string, depth = 0, mayBeCut = false): Program {
+  const kinds = Object.entries(STEPS).filter(
+    ([op, { isWhole = false, isOfRoot = false }]) =>
+      (depth < DEPTH_MAX || !op.startsWith("call")) && !(mayBeCut && isWhole) && !(depth > 0 && isOfRoot),
+  );
+  return drawSteps(random, id, depth === 0 ? 5 : 3, kinds, depth);
+}
+
+type Kinds = readonly (readonly [string, StepKind])[];
+
+function drawSteps(random: Prng, id: string, max: number, kinds: Kinds, depth = DEPTH_MAX): Program {
   const steps: Step[] = [];
-  const count = 1 + random.below(depth === 0 ? 5 : 3);
+  const count = 1 + random.below(max);
   for (let i = 0; i < count; i += 1) {
-    const [op, kind] = drawKind(random, depth, mayBeCut);
+    const [op, kind] = drawKind(random, kinds);
     steps.push({ op, ...kind.draw(random, `${id}.${i}`, depth) });
   }
   return { id, steps };
 }
 
-function drawKind(random: Prng, depth: number, mayBeCut: boolean): [string, StepKind] {
-  const kinds = Object.entries(STEPS).filter(
-    ([op, { isWhole = false, isOfRoot = false }]) =>
-      (depth < DEPTH_MAX || !op.startsWith("call")) && !(mayBeCut && isWhole) && !(depth > 0 && isOfRoot),
-  );
+function drawKind(random: Prng, kinds: Kinds): readonly [string, StepKind] {
   let at = random.below(kinds.reduce((sum, [, { weight }]) => sum + weight, 0));
   for (const kind of kinds) {
     at -= kind[1].weight;

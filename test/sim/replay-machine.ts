@@ -7,13 +7,13 @@ import { lockOf } from "../../state/logbook/lock-record.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeTrim } from "../../state/logbook/trim.ts";
 import { lockTag, NAMES_TAG } from "../../state/tags.ts";
-import type { Isolation } from "../../state/txn/index.ts";
+import { decodeEffects, type InheritedTransaction, type Isolation } from "../../state/txn/index.ts";
 import type { ObjectAction } from "../support/history/objects.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { brief, type LogTail, type Machine } from "./program.ts";
 import { guestStream, type LogAnswer, nextAt, prevAt, tailAt } from "./replay-log.ts";
-import { ReplayTransaction } from "./replay-transaction.ts";
+import { ReplayTransaction, textsOf } from "./replay-transaction.ts";
 
 export class ReplayTrap extends Error {}
 
@@ -54,7 +54,7 @@ export class ReplayMachine implements Machine {
   async #readAtSnapshot(transaction: ReplayTransaction, key: string): Promise<string | null> {
     const version = transaction.read(key);
     if (version === null) {
-      return transaction.writes.get(key) ?? null;
+      return transaction.buffered.get(key) ?? null;
     }
     this.#see(version);
     const text = this.#log.text(version);
@@ -107,6 +107,11 @@ export class ReplayMachine implements Machine {
   }
 
   async update(key: string, change: (old: string | null) => string): Promise<string | null> {
+    if (this.#open !== null) {
+      const old = await this.read(key);
+      this.#open.writes.set(key, change(old));
+      return old;
+    }
     for (;;) {
       const version = this.#log.versionAt(key, this.#cursor);
       this.#see(version);
@@ -143,7 +148,10 @@ export class ReplayMachine implements Machine {
     const end = this.#endOf(handle);
     this.#cursor = Math.max(this.#cursor, end.seqnum);
     this.#seen(end.timeMs);
-    const { returnValue, trap, output } = doneOf(end);
+    const { returnValue, trap, output, transaction } = doneOf(end);
+    if (transaction !== null) {
+      this.#open?.join(decodeEffects(this.#log.bytes(transaction)));
+    }
     return { returnValue, text: trap === "" ? this.#log.bytes(output).toString() : trap };
   }
 
@@ -324,6 +332,16 @@ export class ReplayMachine implements Machine {
     throw new ReplayTrap(message);
   }
 
+  /** The function was called in a transaction of its caller. */
+  inherit({ snapshot, isolation, writes }: InheritedTransaction): void {
+    this.#open = new ReplayTransaction(this.#log, snapshot, isolation, textsOf(this.#log, writes));
+  }
+
+  /** What it has written in its caller's transaction. */
+  get inheritedWrites(): ReadonlyMap<string, string | null> {
+    return this.#open?.writes ?? new Map();
+  }
+
   /** Only DONE may be left. */
   end(): void {
     const left = this.#stream.length - 1 - this.#position;
@@ -352,6 +370,11 @@ export class ReplayMachine implements Machine {
     }
     this.#position += 1;
     this.#cursor = record.seqnum;
+    // Whoever goes on after a long wait reads as of the RESUME (F25).
+    for (let next = this.#stream[this.#position]; next?.kind === RecordKind.resume; next = this.#stream[this.#position]) {
+      this.#position += 1;
+      this.#cursor = next.seqnum;
+    }
     return record;
   }
 }

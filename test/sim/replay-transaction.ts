@@ -1,6 +1,6 @@
 /** A transaction of a replay: its snapshot, and what it has buffered. */
 import { RecordKind } from "../../state/logbook/index.ts";
-import type { Isolation } from "../../state/txn/index.ts";
+import type { Isolation, TransactionEffects } from "../../state/txn/index.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 
@@ -10,19 +10,27 @@ export class ReplayTransaction {
   /** null: deleted. In the order of the first write of each. */
   readonly writes = new Map<string, string | null>();
   readonly locks = new Set<string>();
+  /** What the caller had written when it called this function. */
+  readonly #given: ReadonlyMap<string, string | null>;
   readonly #log: FinalLog;
   readonly #read = new Map<string, HistoryRecord | undefined>();
   #hasListed = false;
 
-  constructor(log: FinalLog, snapshot: number, isolation: Isolation) {
+  constructor(log: FinalLog, snapshot: number, isolation: Isolation, given: ReadonlyMap<string, string | null> = new Map()) {
     this.#log = log;
+    this.#given = given;
     this.snapshot = snapshot;
     this.isolation = isolation;
   }
 
+  /** What has been written so far, by the caller too. */
+  get buffered(): ReadonlyMap<string, string | null> {
+    return new Map([...this.#given, ...this.writes]);
+  }
+
   /** The version that a read finds; null when the transaction has written the object itself. */
   read(key: string): HistoryRecord | undefined | null {
-    if (this.writes.has(key)) {
+    if (this.buffered.has(key)) {
       return null;
     }
     const version = this.#log.versionAt(key, this.snapshot);
@@ -32,9 +40,21 @@ export class ReplayTransaction {
 
   list(prefix: string): string[] {
     this.#hasListed = true;
-    const keys = this.#log.keysAt(prefix, this.snapshot).filter((key) => !this.writes.has(key));
-    const written = [...this.writes].flatMap(([key, text]) => (text !== null && key.startsWith(prefix) ? [key] : []));
+    const { buffered } = this;
+    const keys = this.#log.keysAt(prefix, this.snapshot).filter((key) => !buffered.has(key));
+    const written = [...buffered].flatMap(([key, text]) => (text !== null && key.startsWith(prefix) ? [key] : []));
     return [...keys, ...written].sort();
+  }
+
+  /** What a called function did becomes part of it. */
+  join({ reads, names, writes }: TransactionEffects): void {
+    for (const key of reads.keys()) {
+      this.#read.set(key, this.#log.versionAt(key, this.snapshot));
+    }
+    this.#hasListed ||= names !== null;
+    for (const [key, text] of textsOf(this.#log, writes)) {
+      this.writes.set(key, text);
+    }
   }
 
   /** What was read of an object that was written after it, at the snapshot; undefined when it was not read. */
@@ -80,4 +100,8 @@ export class ReplayTransaction {
       throw new Error(`F14: a transaction of ${this.snapshot} was committed after ${now}, and its list had changed`);
     }
   }
+}
+
+export function textsOf(log: FinalLog, writes: TransactionEffects["writes"]): Map<string, string | null> {
+  return new Map(Array.from(writes, ([key, { value }]) => [key, value === null ? null : log.bytes(value).toString()]));
 }

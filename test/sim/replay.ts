@@ -9,10 +9,12 @@ import { doneOf, type InstanceInit, initOf } from "../../host/invocation/instanc
 import type { InstanceId } from "../../state/ids.ts";
 import { endsInstance, RecordKind } from "../../state/logbook/index.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
+import { decodeEffects, decodeInherited } from "../../state/txn/index.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { type Program, runProgram } from "./program.ts";
 import { type Done, ReplayMachine, ReplayTrap, StreamEnded } from "./replay-machine.ts";
+import { textsOf } from "./replay-transaction.ts";
 
 /** The host gave the child up, as too many of its attempts were ended (F17). */
 export const GIVEN_UP = "ended by the host";
@@ -54,6 +56,9 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   }
   const program = JSON.parse(log.bytes(init.input).toString()) as Program;
   const machine = new ReplayMachine(log, instance, pins.initialCursor, pins.timeMs);
+  if (init.transaction !== null) {
+    machine.inherit(decodeInherited(log.bytes(init.transaction)));
+  }
   const outcome = doneOf(end);
   const givenUp = outcome.trap.startsWith(GIVEN_UP);
   // Its steps are a beginning of what the program does.
@@ -71,6 +76,13 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   }
   if (!isCut) {
     machine.end();
+    const effects = outcome.transaction && decodeEffects(log.bytes(outcome.transaction));
+    const did = effects && JSON.stringify([...textsOf(log, effects.writes)]);
+    if (did !== null && did !== (trap === "" ? JSON.stringify([...machine.inheritedWrites]) : "[]")) {
+      throw new Error(
+        `F37: DONE of ${instance} gives its caller ${did}, a replay ${JSON.stringify([...machine.inheritedWrites])}`,
+      );
+    }
     if (trap !== outcome.trap || output !== log.bytes(outcome.output).toString()) {
       throw new Error(
         `DONE of ${instance} is not what a replay gives: ${log.bytes(outcome.output)} ${outcome.trap}, replayed ${output} ${trap}`,
