@@ -27,9 +27,11 @@ export interface ResolvedConfig {
     readonly dwellMs: number;
     readonly crossover: number;
     readonly margin: number;
+    /** Steps are answered before they are durable; what leaves the platform waits either way (F8). */
+    readonly runAhead: boolean;
   };
   readonly recovery: { readonly attemptsMax: number; readonly scanIntervalMs: number };
-  readonly retention: { readonly resultsMs: number };
+  readonly retention: { readonly resultsMs: number; readonly collectIntervalMs: number };
 }
 
 export interface AccessConfig {

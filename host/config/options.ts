@@ -135,6 +135,13 @@ export const OPTIONS = {
   protocolCrossover: option("Protocols", share, "0.5", "share of reads at which both Halfmoon protocols cost the same"),
   protocolMargin: option("Protocols", share, "0.1", "how far beyond the crossover the share must be for a switch"),
 
+  runAhead: option(
+    "Protocols",
+    flag,
+    "true",
+    "whether functions go on while their steps are on their way to disk; with false each step waits for its flush",
+  ),
+
   recoveryAttemptsMax: option("Recovery", whole(1, 1000), "3", "runs of an unfinished call before it is parked"),
   recoveryScanIntervalMs: option("Recovery", whole(10, 3_600_000), "1000", "how often unfinished calls are looked for"),
   retentionResultsMs: option(
@@ -142,6 +149,12 @@ export const OPTIONS = {
     whole(1000, 365 * DAY_MS),
     `${DAY_MS}`,
     "how long the result of a finished call is kept",
+  ),
+  collectIntervalMs: option(
+    "Recovery",
+    whole(10, DAY_MS),
+    "5000",
+    "how often the log is looked through for what is no longer needed",
   ),
 } as const;
 

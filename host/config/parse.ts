@@ -221,9 +221,10 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       dwellMs: values.protocolDwellMs,
       crossover: values.protocolCrossover,
       margin: values.protocolMargin,
+      runAhead: values.runAhead,
     },
     recovery: { attemptsMax: values.recoveryAttemptsMax, scanIntervalMs: values.recoveryScanIntervalMs },
-    retention: { resultsMs: values.retentionResultsMs },
+    retention: { resultsMs: values.retentionResultsMs, collectIntervalMs: values.collectIntervalMs },
   };
 }
 

@@ -10,7 +10,7 @@ import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { unfinishedFailure } from "./faasm-answers.ts";
 import { failureHeaders, problemBody } from "./failure.ts";
-import { idempotencyKey, instanceField, nameField, tenantField } from "./fields.ts";
+import { idempotencyKey, instanceField, nameField, tenantField, tracesOperations } from "./fields.ts";
 
 interface CallPath {
   Params: { tenant: string; function: string };
@@ -36,6 +36,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     const functionName = nameField("function", request.params.function);
     const key = idempotencyKey(request.raw);
     const forbidPushDown = pushDownForbidden(request);
+    const traceOperations = tracesOperations(request.raw);
     const input = await readBody(
       { request: request.raw, response: reply.raw },
       { maxBytes: limits.inputMaxBytes, code: "BODY_TOO_LARGE", what: "the input" },
@@ -48,6 +49,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
       ...(key === undefined ? {} : { key: { kind: "idempotency", value: key } }),
       answer: prefersAsync(request) ? "accepted" : "result",
       forbidPushDown,
+      traceOperations,
       signal: clientSignal(reply.raw),
     });
     const native = nativeAnswer(answer, tenant);

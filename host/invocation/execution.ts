@@ -2,11 +2,12 @@
 import { NeapError } from "../../state/errors.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
-import { Attempt, type AttemptEnd } from "./attempt.ts";
+import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
 import { ObjectOperations } from "./object-operations.ts";
+import { measured } from "./operation-times.ts";
 import { PartOperations } from "./part-operations.ts";
 import { fromPayload } from "./payloads.ts";
 
@@ -30,17 +31,18 @@ export async function execute({ context, runner, attempts, spec, shard, steps, t
   const children = new ChildOperations({ context, runner, shard, tenant, steps, caller: init, trace });
   const parts = new PartOperations({ offload: context.offload, tenant, steps, artefact, init, trace, nodeName });
   trace.executedAt.add(nodeName);
+  const perform: PerformOperation = (operation, args) =>
+    objects.perform(operation, args) ??
+    children.perform(operation, args) ??
+    parts.perform(operation, args) ??
+    Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`));
   const attempt = new Attempt({
     pool,
     artefact,
     input,
     pins: steps.pins,
     limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
-    perform: (operation, args) =>
-      objects.perform(operation, args) ??
-      children.perform(operation, args) ??
-      parts.perform(operation, args) ??
-      Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`)),
+    perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       children.close();

@@ -9,12 +9,13 @@
  */
 import { hasCode } from "../../state/errors.ts";
 import type { SeqNum } from "../../state/ids.ts";
-import { type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { type LogBook, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { decodeStep, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import { type Origin, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { InstanceOutcome, InstanceSpec, InvocationContext } from "./context.ts";
 import { childPins, encodeInit, initOf, payloadBlobs } from "./instance-record.ts";
+import { stepBook } from "./step-book.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
 /** An attempt that has logged nothing may so often be overtaken by others. */
@@ -42,7 +43,7 @@ export class InstanceHistory {
 
   /** The stream that the next attempt walks along, or the outcome when the log has it. */
   async begin(shard: Shard): Promise<StepStream | InstanceOutcome> {
-    const { begin, epoch, tenant, instance } = this.#spec;
+    const { begin, epoch, instance } = this.#spec;
     const isFresh = this.#isFresh && shard.epoch === epoch;
     this.#isFresh = false;
     if (!isFresh || begin.kind === "logged") {
@@ -50,7 +51,7 @@ export class InstanceHistory {
     }
     return begin.kind === "unlogged"
       ? this.#unlogged(shard, begin.initialCursor, begin.dependency)
-      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins, isChild: true });
+      : new StepStream(this.#stepBook(shard), instance, { kind: "pinned", pins: begin.pins, isChild: true });
   }
 
   /** Notes what an attempt that has ended left in the log. */
@@ -72,7 +73,7 @@ export class InstanceHistory {
 
   async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
     const { tenant, instance, init } = this.#spec;
-    const book = shard.book(tenant);
+    const book = this.#stepBook(shard);
     const { records, tail } = await book.readStream(stepTag(instance), 0);
     const [first, second] = records;
     if (first === undefined) {
@@ -131,9 +132,8 @@ export class InstanceHistory {
   }
 
   #unlogged(shard: Shard, initialCursor: SeqNum, dependency: SeqNum): StepStream {
-    const { tenant, instance } = this.#spec;
     const origin: Origin = { kind: "unlogged", pins: this.#draw(initialCursor), init: () => this.#initRecord() };
-    const steps = new StepStream(shard.book(tenant), instance, origin);
+    const steps = new StepStream(this.#stepBook(shard), this.#spec.instance, origin);
     steps.consulted(dependency);
     return steps;
   }
@@ -148,6 +148,10 @@ export class InstanceHistory {
     await shard.book(tenant).append({ records: [this.#initRecord()], when: [{ tag: stepTag(instance), length: 0 }] });
     this.#doubted = null;
     return this.#reload(shard);
+  }
+
+  #stepBook(shard: Shard): LogBook {
+    return stepBook(shard, this.#spec.tenant, this.#context.runAhead);
   }
 
   #initRecord(): NewRecord {

@@ -155,7 +155,7 @@ class Service implements InvocationService {
     if (request.key !== undefined || request.answer === "accepted") {
       return this.#logged(shard, request, instance, init);
     }
-    const trace = new Trace();
+    const trace = traceOf(request);
     const spec: InstanceSpec = {
       tenant: request.tenant,
       instance,
@@ -230,7 +230,7 @@ class Service implements InvocationService {
     init: InstanceInit,
     seqnum: SeqNum,
   ): Promise<CallAnswer> {
-    const trace = new Trace();
+    const trace = traceOf(request);
     const { epoch } = shard;
     const outcome = this.run({ tenant: request.tenant, instance, init, epoch, begin: { kind: "logged" } }, trace);
     if (request.answer === "result") {
@@ -273,6 +273,10 @@ class Service implements InvocationService {
       `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input`,
     );
   }
+}
+
+function traceOf({ traceOperations = false }: CallRequest): Trace {
+  return new Trace(traceOperations ? [] : null);
 }
 
 function toAnswer(instance: InstanceId, outcome: InstanceOutcome, trace: Trace): CallAnswer {

@@ -23,7 +23,7 @@ import { type ControllerOptions, DEFAULT_CONTROLLER_OPTIONS, ModeController } fr
 import { ModeSwitches } from "./mode-switches.ts";
 import type { Mode } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
-import { RecordStore } from "./record-store.ts";
+import { type LiveRecords, RecordStore } from "./record-store.ts";
 import { Sequencer } from "./sequencer.ts";
 import { ShardIndex } from "./shard-index.ts";
 
@@ -176,6 +176,11 @@ export class LocalShard implements Shard, ShardSource {
     const held = { seqnum };
     this.#held.add(held);
     return () => this.#held.delete(held);
+  }
+
+  /** What the index holds of a kind of record, in all LogBooks. */
+  live(kind: RecordKind): LiveRecords {
+    return this.#parts.index.store.live(kind);
   }
 
   /**

@@ -34,6 +34,11 @@ class Chunk {
   live = 0;
 }
 
+export interface LiveRecords {
+  readonly records: number;
+  readonly sizeBytes: number;
+}
+
 export class RecordStore {
   readonly #journal: Pick<Journal, "read">;
   readonly #recentMaxBytes: number;
@@ -44,6 +49,9 @@ export class RecordStore {
   #recentHead = 0;
   #recentBytes = 0;
   #durable = 0;
+  /** By kind. */
+  readonly #liveRecords = new Float64Array(256);
+  readonly #liveBytes = new Float64Array(256);
 
   constructor(journal: Pick<Journal, "read">, recentMaxBytes: number) {
     this.#journal = journal;
@@ -70,11 +78,22 @@ export class RecordStore {
     chunk.holders[slot] = holders;
     if (holders > 0) {
       chunk.live++;
+      this.#countLive(kind, 1, sizeBytes);
     }
   }
 
   kindOf(seqnum: SeqNum): RecordKind {
     return this.#chunk(seqnum).kinds[seqnum % CHUNK_RECORDS] as RecordKind;
+  }
+
+  /** Records of a kind that some stream or cell holds, and their bytes in the journal. */
+  live(kind: RecordKind): LiveRecords {
+    return { records: this.#liveRecords[kind] ?? 0, sizeBytes: this.#liveBytes[kind] ?? 0 };
+  }
+
+  /** Its bytes in the journal. */
+  sizeBytes(seqnum: SeqNum): number {
+    return this.#chunk(seqnum).sizes[seqnum % CHUNK_RECORDS] ?? 0;
   }
 
   /** One more stream or cell has a record that some other holds. */
@@ -96,6 +115,7 @@ export class RecordStore {
       return false;
     }
     chunk.live--;
+    this.#countLive(chunk.kinds[slot] ?? 0, -1, -(chunk.sizes[slot] ?? 0));
     // The newest chunk is still being filled.
     if (chunk.live === 0 && number < this.#chunks.length - 1) {
       this.#chunks[number] = undefined;
@@ -151,6 +171,11 @@ export class RecordStore {
       this.#decoded[place] = record;
     }
     return record;
+  }
+
+  #countLive(kind: number, records: number, sizeBytes: number): void {
+    this.#liveRecords[kind] = (this.#liveRecords[kind] ?? 0) + records;
+    this.#liveBytes[kind] = (this.#liveBytes[kind] ?? 0) + sizeBytes;
   }
 
   #isHeld(seqnum: SeqNum): boolean {

@@ -1,4 +1,5 @@
 export { Fenced, type FenceReason } from "./fenced.ts";
+export { FlushedLogBook } from "./flushed-logbook.ts";
 export { HalfmoonRead } from "./halfmoon-read.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome } from "./protocol.ts";
 export { ScopeChoices } from "./scope-choices.ts";

@@ -94,6 +94,7 @@ export class World {
       admission: new Admission({ slots: 4, cpuThreshold: 1, memoryThreshold: 1 }, () => ({ cpuShare: 0, memoryShare: 0 })),
       log: silentLog,
       logMaxBytes: 2 ** 16,
+      runAhead: true,
     });
     const invocations = createInvocations({
       source: shard,
@@ -105,6 +106,7 @@ export class World {
       log: silentLog,
       faults,
       nodeName: "compute",
+      runAhead: true,
       limits: {
         wallTimeMs: 20_000,
         outputMaxBytes: 2 ** 20,

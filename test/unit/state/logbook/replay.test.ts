@@ -19,6 +19,25 @@ import { at, none, tagOf } from "../../../support/open-shard.ts";
 const BOOKS = ["alice", "bob"] as LogBookId[];
 const session = { isOver: false };
 
+/** Counted anew: records of each kind that some stream or cell holds, and their bytes. */
+function heldByKind(index: ShardIndex): { records: number; sizeBytes: number }[] {
+  const held = new Set<SeqNum>();
+  for (const { streams, cells } of index.books.values()) {
+    for (const stream of streams.values()) {
+      for (const seqnum of [...(stream.earlier ?? []), stream.last]) {
+        held.add(seqnum);
+      }
+    }
+    for (const { entry } of cells.byKey.values()) {
+      held.add(entry);
+    }
+  }
+  return Object.values(RecordKind).map((kind) => {
+    const sizes = [...held].filter((seqnum) => index.kindOf(seqnum) === kind).map((seqnum) => index.store.sizeBytes(seqnum));
+    return { records: sizes.length, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) };
+  });
+}
+
 /** Everything that follows from the log, as plain data. */
 function dump(index: ShardIndex): unknown {
   const instance = (one: Instance): unknown => ({
@@ -38,6 +57,7 @@ function dump(index: ShardIndex): unknown {
     const kinds = live.map((seqnum) => [seqnum, index.store.kindOf(seqnum), index.store.read(seqnum)]);
     return { id, names, streams, floor, superseded, expiring, garbage, lists, kinds, cells, scopes };
   });
+  expect(Object.values(RecordKind).map((kind) => index.store.live(kind))).toEqual(heldByKind(index));
   return { tail: index.tail, timeMs: index.timeMs, books: books.sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }
 
