@@ -167,6 +167,7 @@ class NodeBuilder {
       faults,
       options: {
         retentionMs: retention.resultsMs,
+        garbageMin: retention.collectMinGarbage,
         modes: {
           ...DEFAULT_CONTROLLER_OPTIONS,
           enabled: protocols.choice === "on",

@@ -31,7 +31,7 @@ export interface ResolvedConfig {
     readonly runAhead: boolean;
   };
   readonly recovery: { readonly attemptsMax: number; readonly scanIntervalMs: number };
-  readonly retention: { readonly resultsMs: number; readonly collectIntervalMs: number };
+  readonly retention: { readonly resultsMs: number; readonly collectIntervalMs: number; readonly collectMinGarbage: number };
 }
 
 export interface AccessConfig {

@@ -156,6 +156,12 @@ export const OPTIONS = {
     "5000",
     "how often the log is looked through for what is no longer needed",
   ),
+  collectMinGarbage: option(
+    "Recovery",
+    whole(1, 1_000_000_000),
+    "1000",
+    "replaced versions and finished calls of a tenant from which on its log is collected",
+  ),
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;

@@ -224,7 +224,11 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       runAhead: values.runAhead,
     },
     recovery: { attemptsMax: values.recoveryAttemptsMax, scanIntervalMs: values.recoveryScanIntervalMs },
-    retention: { resultsMs: values.retentionResultsMs, collectIntervalMs: values.collectIntervalMs },
+    retention: {
+      resultsMs: values.retentionResultsMs,
+      collectIntervalMs: values.collectIntervalMs,
+      collectMinGarbage: values.collectMinGarbage,
+    },
   };
 }
 

@@ -6,10 +6,16 @@ import type { LoadOrder } from "./load-thread.ts";
 
 const draw = prng(1);
 
-parentPort?.on("message", ({ bodies, ...options }: LoadOrder) => {
+parentPort?.on("message", ({ bodies, laterBodies = [], ...options }: LoadOrder) => {
+  const parts = [bodies, ...laterBodies];
+  const startMs = performance.now();
+  const body = () => {
+    const part = Math.floor(((performance.now() - startMs) / options.durationMs) * parts.length);
+    const choice = parts[Math.min(part, parts.length - 1)] ?? bodies;
+    return choice[draw.below(choice.length)] ?? "";
+  };
   const [first = ""] = bodies;
-  const body = bodies.length === 1 ? first : () => bodies[draw.below(bodies.length)] ?? first;
-  runLoad({ ...options, body }).then(
+  runLoad({ ...options, body: parts.length === 1 && bodies.length === 1 ? first : body }).then(
     (result) => parentPort?.postMessage(result),
     (error: unknown) => parentPort?.postMessage(error),
   );
