@@ -29,7 +29,7 @@ export const overhead: Figure = {
     const rates = paper ? [100, 200, 300, 400] : [bench.size(100, 200)];
     const hosts = new Map<boolean, BenchHost>();
     for (const runAhead of [false, true]) {
-      const host = await startSystems(bench, `overhead-${runAhead}`, SYSTEMS, ["--run-ahead", `${runAhead}`]);
+      const host = await startSystems(bench, `overhead-${runAhead}`, SYSTEMS, { flags: ["--run-ahead", `${runAhead}`] });
       hosts.set(runAhead, host);
       for (const system of SYSTEMS) {
         await populate(host, system, objects);

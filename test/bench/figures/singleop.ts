@@ -27,7 +27,7 @@ export const singleop: Figure = {
     const tables: Table[] = [];
     const panels = [];
     for (const runAhead of [false, true]) {
-      const host = await startSystems(bench, `singleop-${runAhead}`, SYSTEMS, ["--run-ahead", `${runAhead}`]);
+      const host = await startSystems(bench, `singleop-${runAhead}`, SYSTEMS, { flags: ["--run-ahead", `${runAhead}`] });
       const times = Object.fromEntries(
         SYSTEMS.map((system) => [system, { read: [], write: [], invoke: [] }]),
       ) as unknown as Times;

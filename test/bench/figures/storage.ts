@@ -31,6 +31,8 @@ interface Kept {
 }
 
 interface Measured extends Kept {
+  /** Calls answered per second; on a busy machine fewer than were due. */
+  readonly perSecond: number;
   readonly system: Stored;
   readonly readRatio: number;
   readonly sizeBytes: (typeof SIZES)[number];
@@ -44,16 +46,17 @@ export const storage: Figure = {
   async run(bench) {
     const scale = bench.paper ? 1 : LONGEST_S / (bench.pointMs / 2000);
     const measured: Measured[] = [];
+    const intervals = INTERVALS_S.slice(0, bench.size(INTERVALS_S.length, 1));
     const sizes = SIZES.slice(0, bench.size(SIZES.length, 1));
     const ratios = READ_RATIOS.slice(0, bench.size(READ_RATIOS.length, 1));
     for (const sizeBytes of sizes) {
       for (const readRatio of ratios) {
         // They disturb one another's latencies, which are not looked at.
-        const points = STORED.flatMap((system) => INTERVALS_S.map((intervalS) => ({ system, readRatio, sizeBytes, intervalS })));
+        const points = STORED.flatMap((system) => intervals.map((intervalS) => ({ system, readRatio, sizeBytes, intervalS })));
         measured.push(...(await Promise.all(points.map((point) => measure(bench, point, scale)))));
       }
     }
-    const groups = sizes.flatMap((sizeBytes) => INTERVALS_S.map((intervalS) => ({ sizeBytes, intervalS })));
+    const groups = sizes.flatMap((sizeBytes) => intervals.map((intervalS) => ({ sizeBytes, intervalS })));
     return {
       tables: groups.map((group) => tableOf(measured, group, scale)),
       panels: groups.map((group) => panelOf(measured, group)),
@@ -64,13 +67,13 @@ export const storage: Figure = {
 
 type Group = Pick<Measured, "sizeBytes" | "intervalS">;
 
-async function measure(bench: FigureBench, point: Omit<Measured, keyof Kept>, scale: number): Promise<Measured> {
+async function measure(bench: FigureBench, point: Omit<Measured, keyof Kept | "perSecond">, scale: number): Promise<Measured> {
   const { system, readRatio, sizeBytes, intervalS } = point;
   await using cleanup = new AsyncDisposableStack();
   const intervalMs = Math.max(10, Math.round((intervalS * 1000) / scale));
   const name = `storage-${system}-${readRatio}-${sizeBytes}-${intervalS}`;
   const flags = ["--collect-interval-ms", `${intervalMs}`, "--collect-min-garbage", "1", "--compute-workers", "1"];
-  const host = await startSystems({ ...bench, load: cleanup.use(new LoadThread()), cleanup }, name, [system], flags);
+  const host = await startSystems({ ...bench, load: cleanup.use(new LoadThread()), cleanup }, name, [system], { flags });
   const objects = { count: Math.max(20, Math.round(KEYS / scale)), sizeBytes };
   await populate(host, system, objects);
   const warmUpMs = (LONGEST_S * 1000) / scale;
@@ -84,9 +87,10 @@ async function measure(bench: FigureBench, point: Omit<Measured, keyof Kept>, sc
     looks.push(await keptBy(host));
     await sleep(LOOK_MS);
   }
-  await running;
+  const samples = await running;
+  const perSecond = (samples.length * 1000) / durationMs;
   const mean = (of: (look: Kept) => number) => looks.reduce((sum, look) => sum + of(look), 0) / looks.length;
-  return { ...point, logBytes: mean((look) => look.logBytes), valueBytes: mean((look) => look.valueBytes) };
+  return { ...point, perSecond, logBytes: mean((look) => look.logBytes), valueBytes: mean((look) => look.valueBytes) };
 }
 
 /** What the host keeps in its index right now. */
@@ -115,12 +119,15 @@ function tableOf(measured: readonly Measured[], group: Group, scale: number): Ta
   return {
     title: `Time-averaged KB, log + values, ${titleOf(group)}${note}, by read ratio`,
     columns: ["system", ...pointsOf(measured, group, "boki").map(({ readRatio }) => `${readRatio}`)],
-    rows: STORED.map((system) => [
-      system,
-      ...pointsOf(measured, group, system).map(
-        ({ logBytes, valueBytes }) => `${Math.round(logBytes / 1000)} + ${Math.round(valueBytes / 1000)}`,
-      ),
-    ]),
+    rows: [
+      ...STORED.map((system) => [
+        system,
+        ...pointsOf(measured, group, system).map(
+          ({ logBytes, valueBytes }) => `${Math.round(logBytes / 1000)} + ${Math.round(valueBytes / 1000)}`,
+        ),
+      ]),
+      ...STORED.map((system) => [`${system}, calls/s`, ...pointsOf(measured, group, system).map(({ perSecond }) => perSecond)]),
+    ],
   };
 }
 

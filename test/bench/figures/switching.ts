@@ -34,7 +34,7 @@ export const switching: Figure = {
   paperSeconds: 25,
   async run(bench) {
     const all: Series[] = [];
-    for (const clients of CLIENTS) {
+    for (const clients of CLIENTS.slice(0, bench.size(CLIENTS.length, 1))) {
       all.push(await measure(bench, clients));
     }
     const phaseMs = bench.pointMs / PHASE_COUNT;
@@ -67,7 +67,7 @@ async function measure(bench: FigureBench, clients: number): Promise<Series> {
   const [first] = PHASES;
   const system = first.protocol;
   const objects = { count: bench.size(1_000, 20), sizeBytes: 256 };
-  const host = await startSystems(bench, `switching-${clients}`, [system], ["--run-ahead", "false"]);
+  const host = await startSystems(bench, `switching-${clients}`, [system], { flags: ["--run-ahead", "false"] });
   await chosen(host, system, system);
   const phases = Array.from({ length: PHASE_COUNT }, (_, i) => PHASES[i % PHASES.length] ?? first);
   const [bodies = [], ...laterBodies] = phases.map(({ readRatio }) => rwBodies(system, objects, OPERATIONS, readRatio));

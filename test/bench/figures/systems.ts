@@ -1,4 +1,5 @@
 /** The four systems of the figures: one function per protocol on one host, each with objects of its own. */
+import type { HostOptions } from "../../support/host-process.ts";
 import { prng } from "../../support/prng.ts";
 import type { Bench } from "../bench-case.ts";
 import { BenchHost, callBody, TENANT } from "../support/bench-host.ts";
@@ -23,9 +24,9 @@ export async function startSystems(
   bench: Bench,
   name: string,
   systems: readonly System[],
-  flags: readonly string[],
+  options: Pick<HostOptions, "flags" | "env">,
 ): Promise<BenchHost> {
-  const host = await BenchHost.start(bench, name, { flags });
+  const host = await BenchHost.start(bench, name, options);
   for (const named of FUNCTIONS) {
     const module = await benchGuest(named);
     for (const system of named === "noop" ? [] : systems) {
