@@ -13,7 +13,8 @@ import type { Figure, FigureBench, FigureResult } from "./figure.ts";
 import { figures } from "./index.ts";
 import { markdownOf, svgOf } from "./render.ts";
 
-const ROUNDS = 3;
+/** Points take turns this often: what disturbs the machine for seconds disturbs all of them. */
+const ROUND_MS = 250;
 const DEFAULT_SECONDS = 6;
 const SMOKE_SECONDS = 0.1;
 const WARM_UP_MS = 3_000;
@@ -88,7 +89,7 @@ async function runFigure(figure: Figure, { smoke, paper, seconds, parentFolder }
   try {
     await using cleanup = new AsyncDisposableStack();
     const pointMs = (seconds ?? figure.paperSeconds) * 1000;
-    const rounds = smoke ? 1 : ROUNDS;
+    const rounds = Math.ceil(pointMs / ROUND_MS);
     const bench: FigureBench = {
       pointMs,
       roundMs: pointMs / rounds,

@@ -6,7 +6,7 @@ import { BEST_TO_BOKI, READ_RATIOS } from "./published.ts";
 import { populate, rwBodies, SYSTEMS, type System, startSystems } from "./systems.ts";
 
 const OPERATIONS = 10;
-const CONNECTIONS = 32;
+const CONNECTIONS = 16;
 
 interface Point {
   readonly runAhead: boolean;

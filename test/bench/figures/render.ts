@@ -8,7 +8,7 @@ const PANEL_WIDTH = 460;
 const PANEL_HEIGHT = 300;
 const MARGIN = { left: 62, right: 18, top: 62, bottom: 46 };
 /** A scatter with more points than that shows an even choice of them. */
-const POINTS_MAX = 1_500;
+const POINTS_MAX = 500;
 const COLORS: Readonly<Record<string, string>> = {
   "halfmoon-read": "#2166ac",
   "halfmoon-write": "#1b9e77",
