@@ -45,17 +45,13 @@ export const storage: Figure = {
   paperSeconds: 600,
   async run(bench) {
     const scale = bench.paper ? 1 : LONGEST_S / (bench.pointMs / 2000);
-    const measured: Measured[] = [];
     const intervals = INTERVALS_S.slice(0, bench.size(INTERVALS_S.length, 1));
     const sizes = SIZES.slice(0, bench.size(SIZES.length, 1));
     const ratios = READ_RATIOS.slice(0, bench.size(READ_RATIOS.length, 1));
-    for (const sizeBytes of sizes) {
-      for (const readRatio of ratios) {
-        // They disturb one another's latencies, which are not looked at.
-        const points = STORED.flatMap((system) => intervals.map((intervalS) => ({ system, readRatio, sizeBytes, intervalS })));
-        measured.push(...(await Promise.all(points.map((point) => measure(bench, point, scale)))));
-      }
-    }
+    const points = sizes.flatMap((sizeBytes) => ratios.map((readRatio) => ({ sizeBytes, readRatio })));
+    // The hosts disturb one another's latencies, which are not looked at.
+    const hosts = STORED.flatMap((system) => intervals.map((intervalS) => ({ system, intervalS })));
+    const measured = (await Promise.all(hosts.map((host) => measureAll(bench, host, points, scale)))).flat();
     const groups = sizes.flatMap((sizeBytes) => intervals.map((intervalS) => ({ sizeBytes, intervalS })));
     return {
       tables: groups.map((group) => tableOf(measured, group, scale)),
@@ -67,30 +63,43 @@ export const storage: Figure = {
 
 type Group = Pick<Measured, "sizeBytes" | "intervalS">;
 
-async function measure(bench: FigureBench, point: Omit<Measured, keyof Kept | "perSecond">, scale: number): Promise<Measured> {
-  const { system, readRatio, sizeBytes, intervalS } = point;
-  await using cleanup = new AsyncDisposableStack();
+/** One point after the other on one host: what is left of a point is collected while the next one is warmed up. */
+async function measureAll(
+  bench: FigureBench,
+  { system, intervalS }: Pick<Measured, "system" | "intervalS">,
+  points: readonly Pick<Measured, "readRatio" | "sizeBytes">[],
+  scale: number,
+): Promise<readonly Measured[]> {
+  const load = bench.cleanup.use(new LoadThread());
   const intervalMs = Math.max(10, Math.round((intervalS * 1000) / scale));
-  const name = `storage-${system}-${readRatio}-${sizeBytes}-${intervalS}`;
   const flags = ["--collect-interval-ms", `${intervalMs}`, "--collect-min-garbage", "1", "--compute-workers", "1"];
-  const host = await startSystems({ ...bench, load: cleanup.use(new LoadThread()), cleanup }, name, [system], { flags });
-  const objects = { count: Math.max(20, Math.round(KEYS / scale)), sizeBytes };
-  await populate(host, system, objects);
-  const warmUpMs = (LONGEST_S * 1000) / scale;
-  const durationMs = warmUpMs + bench.pointMs;
-  const bodies = rwBodies(system, objects, OPERATIONS, readRatio);
-  const running = host.samples({ connections: CONNECTIONS, perSecond: PER_SECOND, durationMs, bodies });
-  await sleep(warmUpMs);
+  const host = await startSystems({ ...bench, load }, `storage-${system}-${intervalS}`, [system], { flags });
+  const measured: Measured[] = [];
+  for (const { readRatio, sizeBytes } of points) {
+    const objects = { count: Math.max(20, Math.round(KEYS / scale)), sizeBytes };
+    await populate(host, system, objects);
+    const warmUpMs = (LONGEST_S * 1000) / scale;
+    const durationMs = warmUpMs + bench.pointMs;
+    const bodies = rwBodies(system, objects, OPERATIONS, readRatio);
+    const running = host.samples({ connections: CONNECTIONS, perSecond: PER_SECOND, durationMs, bodies });
+    await sleep(warmUpMs);
+    const kept = await keptOver(host, bench.pointMs);
+    const perSecond = ((await running).length * 1000) / durationMs;
+    measured.push({ system, intervalS, readRatio, sizeBytes, perSecond, ...kept });
+  }
+  return measured;
+}
+
+/** The means of what a host keeps, over so long a time. */
+async function keptOver(host: BenchHost, durationMs: number): Promise<Kept> {
   const looks: Kept[] = [];
-  const endMs = performance.now() + bench.pointMs;
+  const endMs = performance.now() + durationMs;
   while (performance.now() < endMs || looks.length === 0) {
     looks.push(await keptBy(host));
     await sleep(LOOK_MS);
   }
-  const samples = await running;
-  const perSecond = (samples.length * 1000) / durationMs;
   const mean = (of: (look: Kept) => number) => looks.reduce((sum, look) => sum + of(look), 0) / looks.length;
-  return { ...point, perSecond, logBytes: mean((look) => look.logBytes), valueBytes: mean((look) => look.valueBytes) };
+  return { logBytes: mean((look) => look.logBytes), valueBytes: mean((look) => look.valueBytes) };
 }
 
 /** What the host keeps in its index right now. */
