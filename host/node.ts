@@ -7,6 +7,7 @@ import {
   DEFAULT_CONTROLLER_OPTIONS,
   type LocalShard,
   openLocalShard,
+  RecordKind,
   type Shard,
   type ShardSource,
   threadCheckpoints,
@@ -53,8 +54,6 @@ export interface Node {
   stop(): Promise<void>;
 }
 
-/** How often the log is looked through for what can be collected. */
-const COLLECT_MS = 5_000;
 const OWNER_TIMEOUT_MS = 10_000;
 /** What answers may take after the grace time. */
 const ANSWERS_MS = 500;
@@ -115,6 +114,7 @@ class NodeBuilder {
         admission,
         log: parts.log,
         logMaxBytes: config.limits.logMaxBytes,
+        runAhead: config.protocols.runAhead,
       });
     const clusterUrl = await this.#cluster(shard, journalId, partHost);
     const beside = config.role === "all" ? this.#bounded(partHost(shard)) : null;
@@ -148,7 +148,7 @@ class NodeBuilder {
 
   async #openShard(): Promise<{ shard: LocalShard; journalId: string }> {
     const { dataDirectory, retention, checkpoint, protocols } = this.#config;
-    const { clock, timers, random, faults, onFailure, log } = this.#parts;
+    const { clock, timers, random, faults, onFailure, log, metrics } = this.#parts;
     const journal = await openFileJournal({
       directory: join(dataDirectory, "journal"),
       thread: true,
@@ -183,6 +183,7 @@ class NodeBuilder {
       options: {
         retentionMs: retention.resultsMs,
         checkpointBytes: checkpoint.everyBytes,
+        garbageMin: retention.collectMinGarbage,
         modes: {
           ...DEFAULT_CONTROLLER_OPTIONS,
           enabled: protocols.choice === "on",
@@ -192,8 +193,16 @@ class NodeBuilder {
         },
       },
     });
+    for (const [name, kind] of Object.entries(RecordKind)) {
+      metrics.gauge("neap_log_live_records", "Records that are not collected, by kind.", () => shard.live(kind).records, {
+        kind: name,
+      });
+      metrics.gauge("neap_log_live_bytes", "Bytes of these records in the journal.", () => shard.live(kind).sizeBytes, {
+        kind: name,
+      });
+    }
     this.#repeat(
-      COLLECT_MS,
+      retention.collectIntervalMs,
       () => shard.collect(),
       (error) => log.warn("collection was put off", { error }),
     );
@@ -260,6 +269,7 @@ class NodeBuilder {
       log: parts.log,
       faults: parts.faults,
       nodeName: `${config.role === "storage" ? "storage" : "compute"}@${config.nodeName}`,
+      runAhead: config.protocols.runAhead,
       limits: {
         wallTimeMs,
         suspendAfterMs,

@@ -27,6 +27,8 @@ export interface ResolvedConfig {
     readonly dwellMs: number;
     readonly crossover: number;
     readonly margin: number;
+    /** Steps are answered before they are durable; what leaves the platform waits either way (F8). */
+    readonly runAhead: boolean;
   };
   readonly recovery: {
     readonly attemptsMax: number;
@@ -34,7 +36,7 @@ export interface ResolvedConfig {
     readonly backoffMaxMs: number;
     readonly scanIntervalMs: number;
   };
-  readonly retention: { readonly resultsMs: number };
+  readonly retention: { readonly resultsMs: number; readonly collectIntervalMs: number; readonly collectMinGarbage: number };
   readonly checkpoint: { readonly everyBytes: number };
 }
 

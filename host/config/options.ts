@@ -141,6 +141,13 @@ export const OPTIONS = {
   protocolCrossover: option("Protocols", share, "0.5", "share of reads at which both Halfmoon protocols cost the same"),
   protocolMargin: option("Protocols", share, "0.1", "how far beyond the crossover the share must be for a switch"),
 
+  runAhead: option(
+    "Protocols",
+    flag,
+    "true",
+    "whether functions go on while their steps are on their way to disk; with false each step waits for its flush",
+  ),
+
   recoveryAttemptsMax: option("Recovery", whole(1, 1000), "3", "runs of an unfinished call before it is parked"),
   retryBackoffMs: option(
     "Recovery",
@@ -161,6 +168,18 @@ export const OPTIONS = {
     whole(MIB, 1024 * 1024 * MIB),
     `${64 * MIB}`,
     "a checkpoint of the index is made whenever the journal has grown by so much; a start reads back about as much",
+  ),
+  collectIntervalMs: option(
+    "Recovery",
+    whole(10, DAY_MS),
+    "5000",
+    "how often the log is looked through for what is no longer needed",
+  ),
+  collectMinGarbage: option(
+    "Recovery",
+    whole(1, 1_000_000_000),
+    "1000",
+    "replaced versions and finished calls of a tenant from which on its log is collected",
   ),
 } as const;
 

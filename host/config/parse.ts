@@ -222,6 +222,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       dwellMs: values.protocolDwellMs,
       crossover: values.protocolCrossover,
       margin: values.protocolMargin,
+      runAhead: values.runAhead,
     },
     recovery: {
       attemptsMax: values.recoveryAttemptsMax,
@@ -229,7 +230,11 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       backoffMaxMs: Math.max(values.retryBackoffMs, values.retryBackoffMaxMs),
       scanIntervalMs: values.recoveryScanIntervalMs,
     },
-    retention: { resultsMs: values.retentionResultsMs },
+    retention: {
+      resultsMs: values.retentionResultsMs,
+      collectIntervalMs: values.collectIntervalMs,
+      collectMinGarbage: values.collectMinGarbage,
+    },
     checkpoint: { everyBytes: values.checkpointBytes },
   };
 }

@@ -1,5 +1,5 @@
 /** The `Neap-*` headers of a call's answer: where it ran and what it moved. */
-import type { CallTrace, PartTrace } from "../invocation/invocation.ts";
+import type { CallTrace, OperationTrace, PartTrace } from "../invocation/invocation.ts";
 
 /** Flat: name, value, name, value … */
 export function callHeaders(instance: string, trace: CallTrace): string[] {
@@ -16,10 +16,14 @@ export function callHeaders(instance: string, trace: CallTrace): string[] {
   if (trace.parts.length > 0) {
     headers.push("Neap-Parts", formatParts(trace.parts));
   }
+  if (trace.operations !== undefined) {
+    headers.push("Neap-Operations", formatOperations(trace.operations));
+  }
   return headers;
 }
 
 const PARTS_MAX = 32;
+const OPERATIONS_MAX = 64;
 
 /**
  * A list as of RFC 9651: `"storage@a";reason="marked by the function";out=1024;back=96, "compute@b";reason="refused …";out=0;back=0`.
@@ -33,6 +37,14 @@ export function formatParts(parts: readonly PartTrace[]): string {
         `${quotedText(part.executedAt)};reason=${quotedText(part.reason)};out=${part.deltaOutBytes};back=${part.deltaBackBytes}`,
     );
   return [...members, ...(parts.length > PARTS_MAX ? ['"..."'] : [])].join(", ");
+}
+
+/** A list as of RFC 9651, in whole microseconds: `objectRead;us=12, objectWrite;us=340`. Of more than OPERATIONS_MAX the first are shown, then `"..."`. */
+export function formatOperations(operations: readonly OperationTrace[]): string {
+  const members = operations
+    .slice(0, OPERATIONS_MAX)
+    .map(({ kind, durationMs }) => `${kind};us=${Math.round(durationMs * 1000)}`);
+  return [...members, ...(operations.length > OPERATIONS_MAX ? ['"..."'] : [])].join(", ");
 }
 
 /** A quoted string of printable ASCII; anything else becomes "?". */

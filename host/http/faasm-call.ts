@@ -9,7 +9,7 @@ import type { HttpContext } from "./context.ts";
 import { faasmAnswer, faasmGraph, faasmStatus, type TextAnswer } from "./faasm-answers.ts";
 import { checkCallId, type FaasmMessage, parseFaasmMessage, refuseUnoffered } from "./faasm-message.ts";
 import { sendFailure, sendText, toFailure } from "./failure.ts";
-import { idempotencyKey, nameField, tenantField } from "./fields.ts";
+import { idempotencyKey, nameField, tenantField, tracesOperations } from "./fields.ts";
 import { MessageThread } from "./message-thread.ts";
 
 /** Room for the JSON around an input, whose characters may need escapes. */
@@ -86,6 +86,7 @@ export class FaasmCall {
       ...callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
       forbidPushDown: message.forbid_ndp,
+      traceOperations: tracesOperations(request),
       signal: clientSignal(response),
     };
   }

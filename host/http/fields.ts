@@ -65,6 +65,15 @@ export function idempotencyKey(request: IncomingMessage): string | undefined {
   return value;
 }
 
+/** `Neap-Trace: operations` asks for the times of a call's operations. @throws BAD_REQUEST for anything else */
+export function tracesOperations(request: IncomingMessage): boolean {
+  const value = request.headers["neap-trace"];
+  if (value !== undefined && value !== "operations") {
+    throw new NeapError("BAD_REQUEST", `Neap-Trace is ${quote(String(value))}, must be operations or left out`);
+  }
+  return value === "operations";
+}
+
 function hasControls(value: string): boolean {
   return /\p{Cc}/u.test(value);
 }

@@ -47,7 +47,8 @@ export class Guard {
     const headers: Record<string, string> = { Allow: METHODS, "Content-Length": "0" };
     if (response.hasHeader("Access-Control-Allow-Origin")) {
       headers["Access-Control-Allow-Methods"] = METHODS;
-      headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Idempotency-Key, Neap-Push-Down, Prefer";
+      headers["Access-Control-Allow-Headers"] =
+        "Authorization, Content-Type, Idempotency-Key, Neap-Push-Down, Neap-Trace, Prefer";
       headers["Access-Control-Max-Age"] = "600";
     }
     request.resume();
@@ -71,4 +72,4 @@ export class Guard {
 
 const METHODS = "GET, POST, PUT, DELETE, OPTIONS";
 const EXPOSED_HEADERS =
-  "Location, Neap-Cpu-Ms, Neap-Error, Neap-Executed-At, Neap-Instance, Neap-Moved-Bytes, Neap-Parked, Neap-Parts, Neap-Return-Value";
+  "Location, Neap-Cpu-Ms, Neap-Error, Neap-Executed-At, Neap-Instance, Neap-Moved-Bytes, Neap-Operations, Neap-Parked, Neap-Parts, Neap-Return-Value";

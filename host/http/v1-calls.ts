@@ -11,7 +11,7 @@ import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { unfinishedFailure } from "./faasm-answers.ts";
 import { failureHeaders, problem } from "./failure.ts";
-import { idempotencyKey, instanceField, nameField, tenantField, wholeQuery } from "./fields.ts";
+import { idempotencyKey, instanceField, nameField, tenantField, tracesOperations, wholeQuery } from "./fields.ts";
 import { jsonBody, TextBytes } from "./json-body.ts";
 
 interface CallPath {
@@ -38,6 +38,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     const functionName = nameField("function", request.params.function);
     const key = idempotencyKey(request.raw);
     const forbidPushDown = pushDownForbidden(request);
+    const traceOperations = tracesOperations(request.raw);
     const delayMs = delay(request);
     const input = await takeBody(
       { request: request.raw, response: reply.raw },
@@ -52,6 +53,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
       answer: delayMs > 0 || prefersAsync(request) ? "accepted" : "result",
       delayMs,
       forbidPushDown,
+      traceOperations,
       signal: clientSignal(reply.raw),
     });
     const native = nativeAnswer(answer, tenant);

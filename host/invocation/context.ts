@@ -10,7 +10,7 @@ import type { Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
 import type { InstanceDone, InstanceInit } from "./instance-record.ts";
-import type { CallTrace } from "./invocation.ts";
+import type { CallTrace, OperationTrace } from "./invocation.ts";
 
 export interface InvocationContext {
   readonly source: ShardSource;
@@ -24,6 +24,8 @@ export interface InvocationContext {
   readonly faults: Faults;
   /** "compute@<node>": for the trace. */
   readonly nodeName: string;
+  /** Steps are answered before they are durable. */
+  readonly runAhead: boolean;
   readonly limits: InvocationLimits;
 }
 
@@ -95,14 +97,21 @@ export class Trace {
   readonly parts: CallTrace["parts"][number][] = [];
   movedBytes = 0;
   cpuMs = 0;
+  /** Null: they are not measured. */
+  readonly operations: OperationTrace[] | null;
+
+  constructor(operations: OperationTrace[] | null = null) {
+    this.operations = operations;
+  }
 
   readonly moved = (sizeBytes: number): void => {
     this.movedBytes += sizeBytes;
   };
 
   view(): CallTrace {
-    const { parts, movedBytes, cpuMs } = this;
-    return { executedAt: this.executedAt.size === 0 ? ["stored"] : [...this.executedAt], parts, movedBytes, cpuMs };
+    const { parts, movedBytes, cpuMs, operations } = this;
+    const executedAt = this.executedAt.size === 0 ? ["stored"] : [...this.executedAt];
+    return { executedAt, parts, movedBytes, cpuMs, ...(operations !== null && operations.length > 0 && { operations }) };
   }
 }
 

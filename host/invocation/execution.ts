@@ -5,7 +5,7 @@ import type { Shard } from "../../state/logbook/index.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import { decodeInherited, HeldLocks, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
-import { Attempt, type AttemptEnd } from "./attempt.ts";
+import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
 import { AttemptWait } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
@@ -15,6 +15,7 @@ import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
+import { measured } from "./operation-times.ts";
 import { PartOperations } from "./part-operations.ts";
 import { fromPayload, guestInput } from "./payloads.ts";
 import { SleepOperations } from "./sleep-operations.ts";
@@ -78,6 +79,16 @@ export async function execute(execution: Execution): Promise<Executed> {
   const sleep = new SleepOperations(steps, context, wait);
   const parts = new PartOperations({ offload: context.offload, tenant, steps, transactions, artefact, init, trace, nodeName });
   trace.executedAt.add(nodeName);
+  const perform: PerformOperation = (operation, args) =>
+    objects.perform(operation, args) ??
+    logs.perform(operation, args) ??
+    children.perform(operation, args) ??
+    spawns.perform(operation, args) ??
+    sleep.perform(operation, args) ??
+    transacting.perform(operation, args) ??
+    locks.perform(operation, args) ??
+    parts.perform(operation, args) ??
+    Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`));
   const attempt = new Attempt({
     pool,
     artefact,
@@ -85,16 +96,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     pins: steps.pins,
     depth: init.depth,
     limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
-    perform: (operation, args) =>
-      objects.perform(operation, args) ??
-      logs.perform(operation, args) ??
-      children.perform(operation, args) ??
-      spawns.perform(operation, args) ??
-      sleep.perform(operation, args) ??
-      transacting.perform(operation, args) ??
-      locks.perform(operation, args) ??
-      parts.perform(operation, args) ??
-      Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`)),
+    perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       logs.close();

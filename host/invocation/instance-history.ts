@@ -16,6 +16,7 @@ import { stepTag } from "../../state/tags.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, toNeapError } from "./context.ts";
 import { childPins, encodeInit, initOf, payloadBlobs } from "./instance-record.ts";
 import { pinReads, readPins } from "./pinned-reads.ts";
+import { stepBook } from "./step-book.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
 /** An attempt that has logged nothing may so often be overtaken by others. */
@@ -47,7 +48,7 @@ export class InstanceHistory {
 
   /** The stream that the next attempt walks along, or the outcome when the log has it. */
   async begin(shard: Shard): Promise<StepStream | InstanceOutcome> {
-    const { begin, epoch, tenant, instance } = this.#spec;
+    const { begin, epoch, instance } = this.#spec;
     const isFresh = this.#isFresh && shard.epoch === epoch;
     this.#isFresh = false;
     if (!isFresh || begin.kind === "logged") {
@@ -55,7 +56,7 @@ export class InstanceHistory {
     }
     return begin.kind === "unlogged"
       ? this.#unlogged(shard, begin.initialCursor, begin.dependency)
-      : new StepStream(shard.book(tenant), instance, { kind: "pinned", pins: begin.pins, isChild: true });
+      : new StepStream(this.#stepBook(shard), instance, { kind: "pinned", pins: begin.pins, isChild: true });
   }
 
   /** Notes what an attempt that has ended left in the log. */
@@ -109,7 +110,7 @@ export class InstanceHistory {
 
   async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
     const { tenant, instance, init } = this.#spec;
-    const book = shard.book(tenant);
+    const book = this.#stepBook(shard);
     const { records, tail } = await book.readStream(stepTag(instance), 0);
     const [first, second] = records;
     if (first === undefined) {
@@ -185,9 +186,8 @@ export class InstanceHistory {
   }
 
   #unlogged(shard: Shard, initialCursor: SeqNum, dependency: SeqNum): StepStream {
-    const { tenant, instance } = this.#spec;
     const origin: Origin = { kind: "unlogged", pins: this.#draw(initialCursor), init: () => this.#initRecord() };
-    const steps = new StepStream(shard.book(tenant), instance, origin);
+    const steps = new StepStream(this.#stepBook(shard), this.#spec.instance, origin);
     steps.consulted(dependency);
     return steps;
   }
@@ -202,6 +202,10 @@ export class InstanceHistory {
     await shard.book(tenant).append({ records: [this.#initRecord()], when: [{ tag: stepTag(instance), length: 0 }] });
     this.#doubted = null;
     return this.#reload(shard);
+  }
+
+  #stepBook(shard: Shard): LogBook {
+    return stepBook(shard, this.#spec.tenant, this.#context.runAhead);
   }
 
   #initRecord(): NewRecord {

@@ -19,6 +19,8 @@ export interface CallRequest {
   /** The call begins so much later; only with `accepted`. 0: at once. */
   readonly delayMs?: number;
   readonly forbidPushDown: boolean;
+  /** Measure the operations: the answer's trace has them. */
+  readonly traceOperations?: boolean;
   /** The client has gone away: an instance that has logged nothing is stopped (H28). */
   readonly signal?: AbortSignal;
 }
@@ -51,6 +53,15 @@ export interface CallTrace {
   /** Bytes of objects, deltas and records' values that crossed between pools or nodes for this call. */
   readonly movedBytes: number;
   readonly cpuMs: number;
+  /** Of the last attempt, in order, those of a called function or a storage part left out. Only if asked for, and if it ran. */
+  readonly operations?: readonly OperationTrace[];
+}
+
+export interface OperationTrace {
+  /** A name of `Operation`. */
+  readonly kind: string;
+  /** From its turn among the attempt's operations until its reply; the hop between threads is not in it. */
+  readonly durationMs: number;
 }
 
 export interface PartTrace {

@@ -14,6 +14,7 @@ import { decodeInit, type InstanceInit, payloadBlobs } from "./instance-record.t
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { guestInput } from "./payloads.ts";
+import { stepBook } from "./step-book.ts";
 
 export interface PartHostOptions {
   readonly name: string;
@@ -24,6 +25,8 @@ export interface PartHostOptions {
   readonly admission: Admission;
   readonly log: Log;
   readonly logMaxBytes: number;
+  /** Steps are answered before they are durable. */
+  readonly runAhead: boolean;
 }
 
 /** A part that was admitted. */
@@ -126,7 +129,8 @@ export class PartHost implements StoragePool {
   }
 
   async #resume({ tenant, instance, steps: state, init: encoded }: PartRequest, init: InstanceInit): Promise<StepStream> {
-    const book = this.#options.shard.book(tenant);
+    const { shard, runAhead } = this.#options;
+    const book = stepBook(shard, tenant, runAhead);
     const { pins } = state;
     if (state.origin === "unlogged") {
       const record = { kind: RecordKind.init, tags: [stepTag(instance)], data: encoded, blobs: payloadBlobs(init.input) };

@@ -199,7 +199,7 @@ class Service implements InvocationService {
       if (request.key !== undefined || request.answer === "accepted") {
         return await this.#logged(shard, drafts, request, instance, init);
       }
-      const trace = new Trace();
+      const trace = traceOf(request);
       const spec: InstanceSpec = {
         tenant: request.tenant,
         instance,
@@ -295,7 +295,7 @@ class Service implements InvocationService {
       this.beginLater(init.notBeforeMs);
       return { kind: "accepted", instance, callId: init.callId };
     }
-    const trace = new Trace();
+    const trace = traceOf(request);
     const { epoch } = shard;
     const outcome = this.run({ tenant: request.tenant, instance, init, epoch, begin: { kind: "logged" } }, trace);
     if (request.answer === "result") {
@@ -345,6 +345,10 @@ class Service implements InvocationService {
       `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input`,
     );
   }
+}
+
+function traceOf({ traceOperations = false }: CallRequest): Trace {
+  return new Trace(traceOperations ? [] : null);
 }
 
 function toAnswer(instance: InstanceId, outcome: InstanceOutcome, trace: Trace): CallAnswer {

@@ -24,6 +24,7 @@ import { type ControllerOptions, DEFAULT_CONTROLLER_OPTIONS, ModeController } fr
 import { ModeSwitches } from "./mode-switches.ts";
 import type { Mode } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
+import type { LiveRecords } from "./record-store.ts";
 import { Sequencer } from "./sequencer.ts";
 
 export interface LocalShardParts {
@@ -191,6 +192,11 @@ export class LocalShard implements Shard, ShardSource {
     const held = { seqnum };
     this.#held.add(held);
     return () => this.#held.delete(held);
+  }
+
+  /** What the index holds of a kind of record, in all LogBooks. */
+  live(kind: RecordKind): LiveRecords {
+    return this.#parts.index.store.live(kind);
   }
 
   /**

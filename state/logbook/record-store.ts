@@ -30,6 +30,11 @@ const SLAB_MAX_BYTES = 128 * 1024;
 /** What a frame in memory costs besides its bytes. */
 const FRAME_OVERHEAD_BYTES = 512;
 
+export interface LiveRecords {
+  readonly records: number;
+  readonly sizeBytes: number;
+}
+
 export class RecordStore {
   readonly #journal: Pick<JournalReader, "read" | "start">;
   readonly #saved: SavedRecords | undefined;
@@ -44,6 +49,9 @@ export class RecordStore {
   #recentHead = 0;
   #recentBytes = 0;
   #durable = 0;
+  /** By kind. */
+  readonly #liveRecords = new Float64Array(256);
+  readonly #liveBytes = new Float64Array(256);
 
   /** @param saved  has the records that lie before the journal's start */
   constructor(journal: Pick<JournalReader, "read" | "start">, recentMaxBytes: number, saved?: SavedRecords) {
@@ -65,6 +73,9 @@ export class RecordStore {
       this.#begin(number);
     }
     this.#newest.set(slot, address, sizeBytes, kind, holders);
+    if (holders > 0) {
+      this.#countLive(kind, 1, sizeBytes);
+    }
   }
 
   /** Keeps a record that was just appended as its readers will get it, if they are likely to come. Its data must not change any more. */
@@ -80,6 +91,17 @@ export class RecordStore {
     const place = chunk.placeOf(seqnum % CHUNK_RECORDS);
     invariant(place >= 0, `record ${seqnum} was collected`);
     return chunk.kinds[place] as RecordKind;
+  }
+
+  /** Records of a kind that some stream or cell holds, and their bytes in the journal. */
+  live(kind: RecordKind): LiveRecords {
+    return { records: this.#liveRecords[kind] ?? 0, sizeBytes: this.#liveBytes[kind] ?? 0 };
+  }
+
+  /** Its bytes in the journal. */
+  sizeBytes(seqnum: SeqNum): number {
+    const chunk = this.#chunk(seqnum);
+    return chunk.sizes[chunk.placeOf(seqnum % CHUNK_RECORDS)] ?? 0;
   }
 
   /** One more stream or cell has a record that some other holds. */
@@ -102,6 +124,7 @@ export class RecordStore {
       return false;
     }
     chunk.live--;
+    this.#countLive(chunk.kinds[place] ?? 0, -1, -(chunk.sizes[place] ?? 0));
     if (number !== this.#newestNumber) {
       this.#pack(number, chunk);
     }
@@ -158,6 +181,11 @@ export class RecordStore {
     return record;
   }
 
+  #countLive(kind: number, records: number, sizeBytes: number): void {
+    this.#liveRecords[kind] = (this.#liveRecords[kind] ?? 0) + records;
+    this.#liveBytes[kind] = (this.#liveBytes[kind] ?? 0) + sizeBytes;
+  }
+
   /** Whether some stream has the record. */
   isHeld(seqnum: SeqNum): boolean {
     const chunk = this.#find(seqnum);
@@ -190,6 +218,7 @@ export class RecordStore {
     this.#begin(number);
     this.#newest = RecordChunk.load(reader);
     this.#chunks.set(number, this.#newest);
+    this.#newest.visit((_slot, place) => this.#countLive(this.#newest.kinds[place] ?? 0, 1, this.#newest.sizes[place] ?? 0));
   }
 
   #decode(seqnum: SeqNum): LogRecord {

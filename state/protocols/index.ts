@@ -1,4 +1,5 @@
 export { Fenced, type FenceReason } from "./fenced.ts";
+export { FlushedLogBook } from "./flushed-logbook.ts";
 export {
   GuestLog,
   type GuestRead,

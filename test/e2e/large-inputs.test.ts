@@ -2,7 +2,6 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isDeepStrictEqual, promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../functions/build.ts";
 import { eventually } from "../support/eventually.ts";
@@ -108,6 +107,9 @@ const blobs = () =>
     .map((entry) => entry.name)
     .sort();
 
+/** Files that were not there before. Of earlier calls some may be on their way out. */
+const added = (before: readonly string[]) => blobs().filter((name) => !before.includes(name));
+
 describe("an input of 64 MiB", () => {
   it("H27: reaches the function byte for byte, while other calls are answered in the middle of its body", async () => {
     const bytes = readFileSync(raw);
@@ -140,9 +142,9 @@ describe("an input of 64 MiB", () => {
     const sending = upTo("/v1/tenants/demo/functions/adler/calls");
     await write(sending, readFileSync(raw).subarray(0, 8 * MIB));
     // It has begun to be written.
-    await eventually("the upload's file", () => blobs().length === before.length + 1);
+    await eventually("the upload's file", () => added(before).length === 1);
     sending.kill("SIGKILL");
-    await eventually("the folder as it was", () => isDeepStrictEqual(blobs(), before));
+    await eventually("no new file", () => added(before).length === 0);
   });
 
   it.each(["Expect:", "Expect: 100-continue", "Transfer-Encoding: chunked"])(
@@ -150,7 +152,7 @@ describe("an input of 64 MiB", () => {
     async (header) => {
       const before = blobs();
       expect(await post(host, "adler", tooLarge, "-H", header)).toMatch(/^413 .*BODY_TOO_LARGE/);
-      await eventually("the folder as it was", () => isDeepStrictEqual(blobs(), before));
+      await eventually("no new file", () => added(before).length === 0);
     },
   );
 
@@ -166,7 +168,7 @@ describe("an input of 64 MiB", () => {
     const twenty = Array.from({ length: 20 });
     const answers = await Promise.all([...twenty.map(() => adlerOf(bytes)), ...twenty.map(() => adlerOf(bytes, keyed))]);
     expect(new Set(answers)).toEqual(new Set([`200 ${adler(bytes)}`]));
-    await eventually("the folder as it was", () => isDeepStrictEqual(blobs(), before));
+    await eventually("no new file", () => added(before).length === 0);
   });
 
   it("passes through a compute node to its storage node", async () => {

@@ -199,6 +199,7 @@ export class Cluster {
       log: silentLog,
       faults: this.#faults(process),
       nodeName: process.name,
+      runAhead: true,
       limits: {
         wallTimeMs: 20_000,
         suspendAfterMs: 10_000,

@@ -58,6 +58,26 @@ export function dump(index: ShardIndex): unknown {
   return { tail: index.tail, timeMs: index.timeMs, epoch: index.epoch, books: books.sort((a, b) => (a.id < b.id ? -1 : 1)) };
 }
 
+/** Of each kind, counted anew: the records that some stream or cell holds, and their bytes. */
+export function heldByKind(index: ShardIndex): { readonly records: number; readonly sizeBytes: number }[] {
+  const held = new Set<SeqNum>();
+  for (const { streams, cells } of index.books.values()) {
+    for (const stream of streams.values()) {
+      for (const seqnum of [...(stream.earlier ?? []), stream.last]) {
+        held.add(seqnum);
+      }
+    }
+    for (const { entry } of cells.byKey.values()) {
+      held.add(entry);
+    }
+  }
+  held.delete(NO_SEQNUM);
+  return Object.values(RecordKind).map((kind) => {
+    const sizes = [...held].filter((seqnum) => index.kindOf(seqnum) === kind).map((seqnum) => index.store.sizeBytes(seqnum));
+    return { records: sizes.length, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) };
+  });
+}
+
 const small = fc.nat(3);
 export const actionArbitrary = fc.record({
   book: fc.constantFrom(...BOOKS),

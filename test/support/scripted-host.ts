@@ -36,6 +36,8 @@ export interface ScriptedHostParts {
   readonly pool?: ScriptedPool;
   /** Parts are offered to the pool beside the data, which has so many slots; without, they run where the guest is. */
   readonly partSlots?: number;
+  /** True when left out. */
+  readonly runAhead?: boolean;
   /** Stands between the callers and the pool beside the data. */
   readonly storage?: (pool: StoragePool) => StoragePool;
   readonly wallTimeMs?: number;
@@ -127,6 +129,7 @@ export class ScriptedHost {
     this.test = test;
     this.pool = parts.pool ?? new ScriptedPool();
     this.#partSlots = parts.partSlots ?? 0;
+    const { runAhead = true } = parts;
     const functions = new FunctionRegistry({ shards: this.source, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 20 });
     const partHosts = new WeakMap<Shard, StoragePool>();
     const admission = new Admission({ slots: this.#partSlots, cpuThreshold: 1, memoryThreshold: 1 }, () => ({
@@ -139,7 +142,16 @@ export class ScriptedHost {
         return null;
       }
       const { storage = (pool) => pool } = parts;
-      const options = { name: "storage", shard, functions, pool: this.pool, admission, log: silentLog, logMaxBytes: 1024 };
+      const options = {
+        name: "storage",
+        shard,
+        functions,
+        pool: this.pool,
+        admission,
+        log: silentLog,
+        logMaxBytes: 1024,
+        runAhead,
+      };
       const storagePool = partHosts.get(shard) ?? storage(new PartHost(options));
       partHosts.set(shard, storagePool);
       return storagePool;
@@ -155,6 +167,7 @@ export class ScriptedHost {
       log: silentLog,
       faults: parts.faults ?? noFaults,
       nodeName: "compute",
+      runAhead,
       limits: {
         wallTimeMs: parts.wallTimeMs ?? 20_000,
         suspendAfterMs: 10_000,

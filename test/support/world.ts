@@ -97,6 +97,7 @@ export class World {
       admission: new Admission({ slots: 4, cpuThreshold: 1, memoryThreshold: 1 }, () => ({ cpuShare: 0, memoryShare: 0 })),
       log: silentLog,
       logMaxBytes: 2 ** 16,
+      runAhead: true,
     });
     const invocations = createInvocations({
       source: shard,
@@ -109,6 +110,7 @@ export class World {
       log: silentLog,
       faults,
       nodeName: "compute",
+      runAhead: true,
       limits: {
         wallTimeMs: 20_000,
         suspendAfterMs: 10_000,

@@ -3,6 +3,8 @@ import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { type HostOptions, type RunningHost, startHost, upload } from "../../support/host-process.ts";
 import type { Bench } from "../bench-case.ts";
+import type { LoadSample } from "./load-client.ts";
+import type { LoadOrder } from "./load-thread.ts";
 import type { Measurement } from "./measurement.ts";
 
 export const TENANT = "bench";
@@ -59,12 +61,17 @@ export class BenchHost {
     return this.#explained(this.#load.run({ port: this.port, path: "/f/", connections, durationMs, bodies }));
   }
 
-  /** One call. @throws unless it is answered 200 */
+  /** As `load`, with every answer. @throws when one fails */
+  samples(order: Omit<LoadOrder, "port" | "path">): Promise<readonly LoadSample[]> {
+    return this.#explained(this.#load.samples({ ...order, port: this.port, path: "/f/" }));
+  }
+
+  /** One call. @throws unless it is answered 2xx */
   call(body: string): Promise<Reply> {
     return this.request("POST", "/f/", body);
   }
 
-  /** @throws unless it is answered 200 */
+  /** @throws unless it is answered 2xx */
   request(method: string, path: string, body: string | Uint8Array = ""): Promise<Reply> {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const startMs = performance.now();
@@ -80,7 +87,7 @@ export class BenchHost {
           body: Buffer.concat(chunks),
           latencyMs: performance.now() - startMs,
         };
-        if (reply.status === 200) {
+        if (reply.status >= 200 && reply.status < 300) {
           resolve(reply);
         } else {
           reject(new Error(`${method} ${path} was answered ${reply.status}: ${reply.body}`));

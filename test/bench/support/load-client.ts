@@ -1,4 +1,4 @@
-/** A closed-loop HTTP/1.1 load generator over bare sockets: cheap enough not to be what is measured. */
+/** An HTTP/1.1 load generator over bare sockets: cheap enough not to be what is measured. */
 import { connect, type Socket } from "node:net";
 
 export interface LoadOptions {
@@ -6,10 +6,19 @@ export interface LoadOptions {
   readonly connections: number;
   readonly durationMs: number;
   readonly path: string;
-  /** Each POST has one of them. */
-  readonly bodies: readonly string[];
-  /** A whole number from 0 to below the limit: which body comes next. */
-  readonly draw: (limit: number) => number;
+  /** Body of each POST; a function is asked before every request. */
+  readonly body: string | (() => string);
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Requests at evenly spaced times, so many per second over all connections. Left out: each connection sends when it has its answer. */
+  readonly perSecond?: number;
+}
+
+export interface LoadSample {
+  /** When it was sent, since the start. */
+  readonly atMs: number;
+  readonly latencyMs: number;
+  /** `Neap-Operations` of the answer; "" when it has none. */
+  readonly operations: string;
 }
 
 export interface LoadResult {
@@ -21,22 +30,32 @@ export interface LoadResult {
   readonly callsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** In the order of the answers. */
+  readonly samples: readonly LoadSample[];
 }
 
-/** Each connection sends a POST, waits for the whole answer, sends the next. Answers must have a Content-Length. */
+/**
+ * Each connection sends a POST, waits for the whole answer, sends the next. Answers must have a Content-Length. A request that its
+ * connection was not free for in time counts from when it was due.
+ */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const latencies: number[] = [];
+  const samples: LoadSample[] = [];
   let failed = 0;
   let firstFailure: string | null = null;
-  const { draw } = options;
-  const requests = options.bodies.map((body) => requestBytes(options.path, body));
-  const nextRequest = () => requests[draw(requests.length)] ?? NOTHING;
+  const headers = Object.entries(options.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `POST ${options.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers.join("")}`;
+  const fixed = typeof options.body === "string" ? requestBytes(head, options.body) : undefined;
+  const nextRequest = () => fixed ?? requestBytes(head, (options.body as () => string)());
   const startMs = performance.now();
   const endMs = startMs + options.durationMs;
+  const isTraced = options.headers?.["Neap-Trace"] !== undefined;
+  const spacingMs = options.perSecond === undefined ? 0 : 1000 / options.perSecond;
+  const intervalMs = spacingMs * options.connections;
   await Promise.all(
-    Array.from({ length: options.connections }, () =>
-      drive(options.port, nextRequest, endMs, (status, latencyMs, answer) => {
-        latencies.push(latencyMs);
+    Array.from({ length: options.connections }, (_, i) =>
+      drive(options.port, nextRequest, { dueMs: startMs + i * spacingMs, intervalMs, endMs }, (status, sentMs, answer) => {
+        const operations = isTraced ? operationsOf(answer) : "";
+        samples.push({ atMs: sentMs - startMs, latencyMs: performance.now() - sentMs, operations });
         if (status !== 200) {
           failed += 1;
           firstFailure ??= answer.toString();
@@ -45,7 +64,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     ),
   );
   const elapsedMs = performance.now() - startMs;
-  latencies.sort((a, b) => a - b);
+  const latencies = samples.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
   const quantile = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
   return {
     calls: latencies.length,
@@ -54,77 +73,82 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     callsPerSecond: (latencies.length * 1000) / elapsedMs,
     p50Ms: quantile(0.5),
     p99Ms: quantile(0.99),
+    samples,
   };
 }
 
-function requestBytes(path: string, body: string): Buffer {
-  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
+function requestBytes(head: string, body: string): Buffer {
   return Buffer.from(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
 
-const NOTHING = Buffer.alloc(0);
 const HEAD_END = Buffer.from("\r\n\r\n");
-/** As both servers write it. */
-const CONTENT_LENGTH = Buffer.from("\r\nContent-Length: ");
-const READ_BYTES = 16 * 1024;
+const OPERATIONS_HEADER = /^neap-operations: *(.*)$/im;
 
-/**
- * Sends until `endMs`, then ends the connection after the last answer. Rejects when the connection breaks.
- *
- * @param onAnswer  `answer` is a view that the next answer overwrites
- */
+function operationsOf(answer: Buffer): string {
+  return OPERATIONS_HEADER.exec(answer.toString("latin1", 0, answer.indexOf(HEAD_END)))?.[1] ?? "";
+}
+
+interface Pace {
+  /** When the first request is due. */
+  readonly dueMs: number;
+  /** From one to the next; 0: as soon as there is an answer. */
+  readonly intervalMs: number;
+  /** Nothing is sent from then on. */
+  readonly endMs: number;
+}
+
+/** Sends as the pace says, then ends the connection after the last answer. Rejects when the connection breaks. */
 function drive(
   port: number,
   nextRequest: () => Buffer,
-  endMs: number,
-  onAnswer: (status: number, latencyMs: number, answer: Buffer) => void,
+  { dueMs: firstDueMs, intervalMs, endMs }: Pace,
+  onAnswer: (status: number, sentMs: number, answer: Buffer) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    const socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true });
     let sentMs = 0;
-    let pending = NOTHING;
-    const received = (chunk: Buffer) => {
-      const answer = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-      const sizeBytes = answerBytes(answer);
-      if (Number.isNaN(sizeBytes)) {
-        socket.destroy(new Error(`an answer without Content-Length: ${answer}`));
-      } else if (answer.length < sizeBytes) {
-        pending = Buffer.from(answer);
-      } else {
-        pending = NOTHING;
-        const nowMs = performance.now();
-        onAnswer(Number(answer.toString("latin1", 9, 12)), nowMs - sentMs, answer);
-        if (nowMs < endMs) {
-          sentMs = nowMs;
-          socket.write(nextRequest());
-        } else {
-          socket.end();
-        }
-      }
-    };
-    // Into one buffer for good: what a client allocates is what it takes from the server on the same cores.
-    const buffer = Buffer.alloc(READ_BYTES);
-    const callback = (sizeBytes: number) => {
-      received(buffer.subarray(0, sizeBytes));
-      return true;
-    };
-    const socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true, onread: { buffer, callback } });
-    socket.on("connect", () => {
-      sentMs = performance.now();
+    let pending: Buffer | undefined;
+    let dueMs = firstDueMs;
+    const send = (atMs: number) => {
+      sentMs = atMs;
       socket.write(nextRequest());
-    });
+    };
+    const next = () => {
+      const nowMs = performance.now();
+      if (intervalMs === 0) {
+        dueMs = nowMs;
+      }
+      if (Math.max(dueMs, nowMs) >= endMs) {
+        socket.end();
+      } else if (dueMs > nowMs) {
+        setTimeout(() => send(performance.now()), dueMs - nowMs);
+      } else {
+        send(dueMs);
+      }
+      dueMs += intervalMs;
+    };
+    socket.on("connect", next);
     socket.on("error", reject);
     socket.on("close", () => resolve());
+    socket.on("data", (chunk: Buffer) => {
+      pending = pending === undefined ? chunk : Buffer.concat([pending, chunk]);
+      const headEnd = pending.indexOf(HEAD_END);
+      if (headEnd < 0) {
+        return;
+      }
+      const head = pending.toString("latin1", 0, headEnd);
+      const length = /content-length: *([0-9]+)/i.exec(head)?.[1];
+      if (length === undefined) {
+        socket.destroy(new Error(`an answer without Content-Length: ${head}`));
+        return;
+      }
+      if (pending.length < headEnd + HEAD_END.length + Number(length)) {
+        return;
+      }
+      const answer = pending;
+      pending = undefined;
+      onAnswer(Number(head.slice(9, 12)), sentMs, answer);
+      next();
+    });
   });
-}
-
-/** Size of the answer that `bytes` begin with: infinite until its head is there, NaN when that does not say. */
-function answerBytes(bytes: Buffer): number {
-  const headEnd = bytes.indexOf(HEAD_END);
-  if (headEnd < 0) {
-    return Number.POSITIVE_INFINITY;
-  }
-  const at = bytes.indexOf(CONTENT_LENGTH);
-  const bodyBytes =
-    at < 0 || at > headEnd ? Number.NaN : Number.parseInt(bytes.toString("latin1", at + CONTENT_LENGTH.length, headEnd), 10);
-  return headEnd + HEAD_END.length + bodyBytes;
 }

@@ -6,8 +6,16 @@ import type { LoadOrder } from "./load-thread.ts";
 
 const draw = prng(1);
 
-parentPort?.on("message", (order: LoadOrder) => {
-  runLoad({ ...order, draw: (limit) => draw.below(limit) }).then(
+parentPort?.on("message", ({ bodies, laterBodies = [], ...options }: LoadOrder) => {
+  const parts = [bodies, ...laterBodies];
+  const startMs = performance.now();
+  const body = () => {
+    const part = Math.floor(((performance.now() - startMs) / options.durationMs) * parts.length);
+    const choice = parts[Math.min(part, parts.length - 1)] ?? bodies;
+    return choice[draw.below(choice.length)] ?? "";
+  };
+  const [first = ""] = bodies;
+  runLoad({ ...options, body: parts.length === 1 && bodies.length === 1 ? first : body }).then(
     (result) => parentPort?.postMessage(result),
     (error: unknown) => parentPort?.postMessage(error),
   );

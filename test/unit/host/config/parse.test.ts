@@ -48,7 +48,8 @@ describe("defaults", () => {
       workers: { compute: 3, storage: 2 },
       offload: { policy: "marked", cpuThreshold: 0.8, memoryThreshold: 0.9 },
       recovery: { attemptsMax: 3 },
-      retention: { resultsMs: 86_400_000 },
+      protocols: { runAhead: true },
+      retention: { resultsMs: 86_400_000, collectIntervalMs: 5000, collectMinGarbage: 1000 },
       graceMs: 8000,
     });
   });

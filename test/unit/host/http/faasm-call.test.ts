@@ -194,7 +194,7 @@ describe("bad requests", () => {
     const answer = await http.call({ ...good, input_data: "in", ...internal });
     expect([answer.status, answer.text]).toEqual([200, "in"]);
     expect(Object.keys(http.invocations.calls[0] ?? {}).sort()).toEqual(
-      ["answer", "forbidPushDown", "functionName", "input", "signal", "tenant"].sort(),
+      ["answer", "forbidPushDown", "functionName", "input", "signal", "tenant", "traceOperations"].sort(),
     );
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type InstanceId, seqNum } from "../../../../state/ids.ts";
+import { FAKE_TRACE } from "../../../support/fake-invocations.ts";
 import { HttpFixture } from "../../../support/http-fixture.ts";
 
 let http: HttpFixture;
@@ -88,12 +89,29 @@ describe("calls", () => {
     await http.send("POST", calls("echo"), { headers: { "Idempotency-Key": "k-1", "Neap-Push-Down": "never" } });
     expect(http.invocations.calls.at(-1)).toMatchObject({ key: { kind: "idempotency", value: "k-1" }, forbidPushDown: true });
   });
+  test("Neap-Trace asks for the times of operations, which are a structured field list of at most 64", async () => {
+    const operations = Array.from({ length: 65 }, () => ({ kind: "objectRead", durationMs: 0.0125 }));
+    http.invocations.functions.set("traced", ({ traceOperations }, instance) => ({
+      kind: "completed",
+      instance,
+      result: { returnValue: 0, output: new Uint8Array(0) },
+      trace: { ...FAKE_TRACE, ...(traceOperations === true && { operations }) },
+    }));
+    const plain = await http.send("POST", calls("traced"));
+    expect(plain.headers).not.toHaveProperty("neap-operations");
+    const traced = await http.send("POST", calls("traced"), { headers: { "Neap-Trace": "operations" } });
+    expect(traced.headers["neap-operations"]).toBe(`${"objectRead;us=13, ".repeat(64)}"..."`);
+    const body = JSON.stringify({ user: "demo", function: "traced", async: false });
+    const faasm = await http.send("POST", "/f/", { headers: { "Neap-Trace": "operations" }, body });
+    expect(faasm.headers["neap-operations"]).toBe(traced.headers["neap-operations"]);
+  });
   test.each([
     [calls("absent"), {}, 404, "UNKNOWN_FUNCTION"],
     [calls("a%2Fb"), {}, 400, "BAD_NAME"],
     ["/v1/tenants/..%2Fx/functions/echo/calls", {}, 400, "BAD_NAME"],
     [`/v1/tenants/demo/functions/${"f".repeat(300)}/calls`, {}, 400, "BAD_NAME"],
     [calls("echo"), { "Neap-Push-Down": "always" }, 400, "BAD_REQUEST"],
+    [calls("echo"), { "Neap-Trace": "everything" }, 400, "BAD_REQUEST"],
     [calls("echo"), { "Idempotency-Key": "a b" }, 400, "BAD_REQUEST"],
   ] as [string, Record<string, string>, number, string][])("POST %s %j answers %i %s", async (path, headers, status, code) => {
     const answer = await http.send("POST", path, { headers });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { openIndex, takeCheckpoint } from "../../../../state/logbook/checkpoint/saved-index.ts";
 import { inlineCheckpoints, RecordKind } from "../../../../state/logbook/index.ts";
 import { noFaults } from "../../../../state/ports.ts";
-import { actionArbitrary, BOOKS, dump, IndexLife } from "../../../support/index-life.ts";
+import { actionArbitrary, BOOKS, dump, heldByKind, IndexLife } from "../../../support/index-life.ts";
 import { ManualTime } from "../../../support/manual-time.ts";
 import { MemoryBlobs } from "../../../support/memory-blobs.ts";
 import { MemoryCheckpoints } from "../../../support/memory-checkpoints.ts";
@@ -36,6 +36,7 @@ test("F19: an index from a checkpoint and the frames after it is the one that a 
           replayed.book(book);
         }
         expect(dump(opened)).toEqual(dump(replayed));
+        expect(Object.values(RecordKind).map((kind) => opened.store.live(kind))).toEqual(heldByKind(opened));
         for (const name of blobs.blobs.keys()) {
           expect(opened.blobs.has(name)).toBe(replayed.blobs.has(name));
         }

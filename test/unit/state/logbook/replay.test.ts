@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { RecordStore } from "../../../../state/logbook/record-store.ts";
 import { ShardIndex } from "../../../../state/logbook/shard-index.ts";
-import { actionArbitrary, BOOKS, dump, IndexLife } from "../../../support/index-life.ts";
+import { actionArbitrary, BOOKS, dump, heldByKind, IndexLife } from "../../../support/index-life.ts";
 import { ManualTime } from "../../../support/manual-time.ts";
 import { MemoryBlobs } from "../../../support/memory-blobs.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
@@ -30,6 +30,9 @@ test("F3, F4, F19: replay of the log gives the index that was there when it was 
         replayed.replay(frame);
       }
       expect(dump(replayed)).toEqual(dump(index));
+      for (const one of [index, replayed]) {
+        expect(Object.values(RecordKind).map((kind) => one.store.live(kind))).toEqual(heldByKind(one));
+      }
       for (const name of blobs.blobs.keys()) {
         expect(replayed.blobs.has(name)).toBe(index.blobs.has(name));
       }
