@@ -5,7 +5,7 @@ import type { BlobStore, BlobWriter } from "./blobs.ts";
  * The blobs that one piece of work stores: a call its input, an attempt its values, an append what it names.
  *
  * Its user says when the work is over; which of its blobs a record names by then only the owner knows, so all are handed to
- * `discard`, which keeps those. Nobody else has a name that is in no record, so nobody else can be about to name it.
+ * `discard`, which keeps those. A name that is in no record is known to that work alone, so nobody else can be about to name it.
  */
 export class Drafts implements BlobStore {
   readonly #blobs: BlobStore;
