@@ -30,19 +30,34 @@ const TAIL_BYTES = 28;
 const NO_CONDITIONS: readonly LogCondition[] = [];
 
 export const log = (guest: Guest) => {
-  /** Copies what fits of the record that a read found. */
-  async function read(operation: Operation, args: Uint8Array, to: Room): Promise<bigint> {
-    const { code, bytes } = await request(guest, operation, args);
-    if (code === GuestError.notFound) {
-      return BigInt(code);
-    }
-    const { seqnum, closes, bytes: data } = logReadReply.decode(bytes);
-    const room = guestBytes(guest, "buffer", to.pointer, to.capacity);
-    room.set(data.subarray(0, room.byteLength));
-    storeI64(guest, "head", to.headPointer, seqnum);
-    storeI32(guest, "head", to.headPointer === 0 ? 0 : to.headPointer + 8, closes ? 1 : 0);
-    return BigInt(code < 0 ? code : data.byteLength);
-  }
+  /** The import that asks for one record at or beside a seqnum and copies what fits of it. */
+  const reader =
+    (name: string, operation: Operation, timeoutMs = 0) =>
+    async (
+      tagPointer: number,
+      tagLength: number,
+      seqnum: bigint,
+      pointer: number,
+      capacity: number,
+      headPointer: number,
+    ): Promise<bigint> => {
+      const tag = guestLogTag(guestBytes(guest, `${name}: tag`, tagPointer, tagLength));
+      guestBytes(guest, `${name}: buffer`, pointer, capacity);
+      checkRoom(guest, `${name}: head`, headPointer, HEAD_BYTES);
+      if (tag === null || !isSeqnum(seqnum)) {
+        return BigInt(GuestError.invalid);
+      }
+      const { code, bytes } = await request(guest, operation, logReadArgs.encode({ tag, seqnum: Number(seqnum), timeoutMs }));
+      if (code === GuestError.notFound) {
+        return BigInt(code);
+      }
+      const found = logReadReply.decode(bytes);
+      const room = guestBytes(guest, "buffer", pointer, capacity);
+      room.set(found.bytes.subarray(0, room.byteLength));
+      storeI64(guest, "head", headPointer, found.seqnum);
+      storeI32(guest, "head", headPointer === 0 ? 0 : headPointer + 8, found.closes ? 1 : 0);
+      return BigInt(code < 0 ? code : found.bytes.byteLength);
+    };
 
   return {
     "neap.log_append": async (
@@ -88,37 +103,9 @@ export const log = (guest: Guest) => {
       return post(guest, Operation.logAppend, logAppendArgs.encode({ tags, when: NO_CONDITIONS, closes: false, bytes }), 0);
     },
 
-    "neap.log_read_prev": async (
-      tagPointer: number,
-      tagLength: number,
-      max: bigint,
-      pointer: number,
-      capacity: number,
-      headPointer: number,
-    ): Promise<bigint> => {
-      const tag = guestLogTag(guestBytes(guest, "log_read_prev: tag", tagPointer, tagLength));
-      const to = roomOf(guest, "log_read_prev", pointer, capacity, headPointer);
-      if (tag === null || !isSeqnum(max)) {
-        return BigInt(GuestError.invalid);
-      }
-      return read(Operation.logReadPrev, logReadArgs.encode({ tag, seqnum: Number(max), timeoutMs: 0 }), to);
-    },
+    "neap.log_read_prev": reader("log_read_prev", Operation.logReadPrev),
 
-    "neap.log_read_next": async (
-      tagPointer: number,
-      tagLength: number,
-      min: bigint,
-      pointer: number,
-      capacity: number,
-      headPointer: number,
-    ): Promise<bigint> => {
-      const tag = guestLogTag(guestBytes(guest, "log_read_next: tag", tagPointer, tagLength));
-      const to = roomOf(guest, "log_read_next", pointer, capacity, headPointer);
-      if (tag === null || !isSeqnum(min)) {
-        return BigInt(GuestError.invalid);
-      }
-      return read(Operation.logReadNext, logReadArgs.encode({ tag, seqnum: Number(min), timeoutMs: 0 }), to);
-    },
+    "neap.log_read_next": reader("log_read_next", Operation.logReadNext),
 
     "neap.log_await_next": async (
       tagPointer: number,
@@ -129,16 +116,11 @@ export const log = (guest: Guest) => {
       capacity: number,
       headPointer: number,
     ): Promise<bigint> => {
-      const tag = guestLogTag(guestBytes(guest, "log_await_next: tag", tagPointer, tagLength));
-      const to = roomOf(guest, "log_await_next", pointer, capacity, headPointer);
       if (timeoutMs < 0n || timeoutMs > BigInt(AWAIT_MAX_MS)) {
         throw new GuestFault(`log_await_next: time-out is ${timeoutMs} ms, must be 0 to ${AWAIT_MAX_MS}`);
       }
-      if (tag === null || !isSeqnum(min)) {
-        return BigInt(GuestError.invalid);
-      }
-      const args = logReadArgs.encode({ tag, seqnum: Number(min), timeoutMs: Number(timeoutMs) });
-      return read(Operation.logAwaitNext, args, to);
+      const awaitNext = reader("log_await_next", Operation.logAwaitNext, Number(timeoutMs));
+      return awaitNext(tagPointer, tagLength, min, pointer, capacity, headPointer);
     },
 
     "neap.log_tail": async (tagPointer: number, tagLength: number, tailPointer: number): Promise<number> => {
@@ -168,18 +150,6 @@ export const log = (guest: Guest) => {
     },
   };
 };
-
-interface Room {
-  readonly pointer: number;
-  readonly capacity: number;
-  readonly headPointer: number;
-}
-
-function roomOf(guest: Guest, name: string, pointer: number, capacity: number, headPointer: number): Room {
-  guestBytes(guest, `${name}: buffer`, pointer, capacity);
-  checkRoom(guest, `${name}: head`, headPointer, HEAD_BYTES);
-  return { pointer, capacity, headPointer };
-}
 
 function isSeqnum(value: bigint): boolean {
   return value >= 0n && value <= BigInt(MAX_SEQNUM);
