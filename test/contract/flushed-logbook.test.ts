@@ -1,7 +1,7 @@
 import type { LogBook, Shard } from "../../state/logbook/index.ts";
 import { FlushedLogBook } from "../../state/protocols/index.ts";
 import { openTestShard } from "../support/open-shard.ts";
-import { describeLogBookContract } from "./logbook-contract.ts";
+import { describeLogBookContract } from "./logbook/contract.ts";
 
 /** The shard, its LogBooks without run-ahead. */
 function flushing(shard: Shard): Shard {

@@ -9,7 +9,7 @@ import { seededRandom } from "../support/file-journal.ts";
 import { ManualTime } from "../support/manual-time.ts";
 import { openTestShard } from "../support/open-shard.ts";
 import { systemTimers } from "../support/system-timers.ts";
-import { describeLogBookContract } from "./logbook-contract.ts";
+import { describeLogBookContract } from "./logbook/contract.ts";
 
 describeLogBookContract("a LogBook in its owner's process", async () => {
   let current = await openTestShard();

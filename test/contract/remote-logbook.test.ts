@@ -1,7 +1,7 @@
 import type { Shard } from "../../state/logbook/index.ts";
 import { connectNode, startOwner } from "../support/cluster.ts";
 import { openTestShard } from "../support/open-shard.ts";
-import { describeLogBookContract } from "./logbook-contract.ts";
+import { describeLogBookContract } from "./logbook/contract.ts";
 
 const TIMEOUT_MS = 10_000;
 

@@ -1,7 +1,7 @@
 import type { Shard } from "../../state/logbook/index.ts";
 import { Cluster } from "../sim/cluster.ts";
 import { Scheduler } from "../sim/scheduler.ts";
-import { describeLogBookContract } from "./logbook-contract.ts";
+import { describeLogBookContract } from "./logbook/contract.ts";
 
 const SEED = 1;
 const OWNER_WAIT_MS = 60_000;

@@ -1,0 +1,142 @@
+/** Objects in cells. */
+import { describe, expect, test } from "vitest";
+import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../../state/ids.ts";
+import { type LogRecord, type NewRecord, RecordKind } from "../../../state/logbook/index.ts";
+import { encodeStep, NO_FINGERPRINT } from "../../../state/logbook/step-record.ts";
+import { decodeObjectValue, encodeObjectValue } from "../../../state/objects/object-record.ts";
+import { objectTag, stepTag } from "../../../state/tags.ts";
+import { ALICE, bytes, type OpenLogBook, seqnumOf, write } from "./harness.ts";
+
+export function describeCells(on: OpenLogBook): void {
+  describe("a cell", () => {
+    const data = (text: string) =>
+      encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue({ kind: "inline", bytes: bytes(text) }));
+    const textOf = (record: LogRecord | null): string | null => {
+      const value = record === null ? null : decodeObjectValue(record);
+      return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
+    };
+    /** "deleted" deletes. */
+    const put = (text: string, seqnum: number, role: 0 | 1 = 0, counter = 0) =>
+      on.shard.book(ALICE).writeCell({
+        key: "x",
+        version: { seqnum: seqnum as SeqNum, role, counter },
+        kind: text === "deleted" ? RecordKind.delete : RecordKind.write,
+        data: text === "deleted" ? encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0)) : data(text),
+        initialCursor: MAX_SEQNUM,
+      });
+    const get = async () => textOf((await on.shard.book(ALICE).readCell("x", MAX_SEQNUM)).record);
+
+    test("[33] F3: has the highest version, whatever comes first; a lower one, or the same again, counts as done", async () => {
+      expect(await put("1", 7, 0, 1)).toMatchObject({ kind: "written" });
+      const newest = await put("2", 7, 1, 1);
+      expect(newest.kind).toBe("written");
+      for (const [seqnum, role, counter] of [
+        [7, 1, 1],
+        [7, 0, 9],
+        [6, 1, 9],
+      ] as const) {
+        // What it depends on is the newer one (F8).
+        expect(await put("late", seqnum, role, counter)).toEqual({ ...newest, kind: "superseded" });
+      }
+      expect(await get()).toBe("2");
+      await put("3", 7, 1, 2);
+      await put("4", 8);
+      expect(await get()).toBe("4");
+    });
+
+    test("F3: is a view of entries of the journal: what was durable is there after a crash, with its version", async () => {
+      await put("1", 7);
+      await on.shard.whenDurable(await on.shard.book(ALICE).tail());
+      const before = await on.shard.book(ALICE).readCell("x", MAX_SEQNUM);
+      on.shard = await on.harness.restart();
+      const after = await on.shard.book(ALICE).readCell("x", MAX_SEQNUM);
+      expect([after.record, after.home]).toEqual([before.record, "cell"]);
+      expect((await put("late", 6)).kind).toBe("superseded");
+      expect((await put("2", 9)).kind).toBe("written");
+    });
+
+    test("[35] a delete has a version too: a write from before it changes nothing", async () => {
+      await put("1", 7);
+      await put("deleted", 9);
+      expect((await put("late", 8)).kind).toBe("superseded");
+      expect((await on.shard.book(ALICE).readCell("x", MAX_SEQNUM)).record?.kind).toBe(RecordKind.delete);
+      expect((await on.shard.book(ALICE).listObjects("", "", MAX_SEQNUM, 9)).objects).toEqual([]);
+    });
+
+    test("F14(d): a condition names the newest write, and the owner tests it in the tick in which it orders", async () => {
+      const book = on.shard.book(ALICE);
+      const object = objectTag("x");
+      const update = (text: string, newest: SeqNum) =>
+        book.append({
+          records: [{ kind: RecordKind.write, tags: [], data: data(text), cell: { key: "x", version: null } }],
+          when: [{ tag: object, newest }],
+        });
+      const first = seqnumOf(await update("1", NO_SEQNUM));
+      await put("2", first, 0, 1);
+      expect(await update("lost", first)).toMatchObject({ kind: "conflict", tag: object });
+      const { record } = await book.readCell("x", MAX_SEQNUM);
+      expect(textOf(record)).toBe("2");
+      const racers = await Promise.all(["a", "b", "c"].map((racer) => update(racer, record?.seqnum ?? NO_SEQNUM)));
+      expect(racers.map(({ kind }) => kind)).toEqual(["appended", "conflict", "conflict"]);
+      expect(await get()).toBe("a");
+    });
+
+    test("a step and the cell that it changes are ordered together or not at all", async () => {
+      const book = on.shard.book(ALICE);
+      const own = stepTag("1" as InstanceId);
+      const step = (text: string): NewRecord => ({
+        kind: RecordKind.write,
+        tags: [own],
+        data: data(text),
+        cell: { key: "x", version: null },
+      });
+      const seqnum = seqnumOf(await book.append({ records: [step("1")], when: [{ tag: own, length: 0 }] }));
+      expect((await book.append({ records: [step("2")], when: [{ tag: own, length: 0 }] })).kind).toBe("conflict");
+      const read = await book.readCell("x", MAX_SEQNUM);
+      expect([textOf(read.record), read.record?.seqnum]).toEqual(["1", seqnum]);
+    });
+
+    test("PROTOCOL_MISMATCH: an object lives in versions or in a cell, and whoever looks in the other place is told", async () => {
+      const book = on.shard.book(ALICE);
+      const before = await book.tail();
+      await put("1", 7);
+      const mismatch = { code: "PROTOCOL_MISMATCH" };
+      await expect(book.readPrev(objectTag("x"), MAX_SEQNUM)).rejects.toMatchObject(mismatch);
+      await expect(book.append({ records: [write("2", objectTag("x"))] })).rejects.toMatchObject(mismatch);
+      // A reader from before the cell sees what there was: nothing.
+      expect((await book.readPrev(objectTag("x"), before)).record).toBeNull();
+      await book.append({ records: [write("1", objectTag("y"))] });
+      const inCell = { key: "y", version: { seqnum: 9 as SeqNum, role: 0, counter: 0 }, kind: RecordKind.write } as const;
+      await expect(book.writeCell({ ...inCell, data: data("2"), initialCursor: MAX_SEQNUM })).rejects.toMatchObject(mismatch);
+      expect((await book.readCell("y", MAX_SEQNUM)).home).toBe("versions");
+      // A write from outside goes where the object lives.
+      for (const key of ["x", "y"]) {
+        await book.append({ records: [{ kind: RecordKind.write, tags: [], data: data("outside"), place: key }] });
+        expect(textOf((await book.readCell(key, MAX_SEQNUM)).record)).toBe("outside");
+      }
+      expect((await book.listObjects("", "", MAX_SEQNUM, 9)).objects.map(({ key, home }) => `${key} ${home}`)).toEqual([
+        "x cell",
+        "y versions",
+      ]);
+    });
+
+    test("entries that are malformed are refused, and nothing is ordered", async () => {
+      const book = on.shard.book(ALICE);
+      const tail = await book.tail();
+      const cell = { key: "x", version: null };
+      const refused: [string, NewRecord][] = [
+        ["BAD_RECORD", { kind: RecordKind.sleep, tags: [], data: data("1"), cell }],
+        ["BAD_KEY", { kind: RecordKind.write, tags: [], data: data("1"), cell: { ...cell, key: "" } }],
+        ["BAD_RECORD", { kind: RecordKind.mode, tags: [], data: data("1") }],
+        ["BAD_RECORD", { kind: RecordKind.migrated, tags: [], data: data("1") }],
+        ["BAD_KEY", { kind: RecordKind.write, tags: [], data: data("1"), place: "x\u0000" }],
+      ];
+      for (const [code, record] of refused) {
+        await expect(book.append({ records: [record] })).rejects.toMatchObject({ code });
+      }
+      await expect(put("1", 7, 0, 2 ** 32)).rejects.toMatchObject({ code: "BAD_RECORD" });
+      await expect(put("1", -1)).rejects.toMatchObject({ code: expect.stringMatching(/^BAD_(SEQNUM|MESSAGE)$/) });
+      expect(await book.tail()).toBe(tail);
+    });
+  });
+}
