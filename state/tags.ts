@@ -35,7 +35,6 @@ export const DEFAULT_MODE_TAG: Tag = tag("default-mode/");
 export const MODE_TAG_PREFIX = "m/";
 export const OBJECT_TAG_PREFIX = "o/";
 export const STEP_TAG_PREFIX = "i/";
-export const GUEST_TAG_PREFIX = "u/";
 
 /** Without a substring: asked for each stream that is made, and each read. */
 export function isGuestTag(tag: Tag): boolean {

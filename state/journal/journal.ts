@@ -12,6 +12,7 @@ export const JOURNAL_BEGIN: JournalPosition = { frame: 0, address: 0 };
 
 /** The journal as somebody sees it who only reads: its owner, or another thread. */
 export interface JournalReader {
+  /** Drawn when the journal was created; another journal has another one. */
   readonly id: string;
   /** The lowest address that can still be read; what was before is released. */
   readonly start: number;
@@ -38,8 +39,6 @@ export interface JournalReader {
  * J5. What is released goes oldest first, so that a crash leaves the journal without some of its first frames and no others.
  */
 export interface Journal extends JournalReader {
-  /** Drawn when the journal was created; another journal has another one. */
-  readonly id: string;
   /** 1 at the first opening, one more at each later one (F1). */
   readonly epoch: number;
   /** Whether `append` may be called: no frame is in flight. */

@@ -1,6 +1,6 @@
 /**
  * The memory that the journal and its log thread share: one frame and one segment order, each with a word that says whose turn it
- * is. Nothing else passes between the two while the journal is open.
+ * is, how much is released, and whether to stop. Nothing else passes between the two while the journal is open.
  *
  *     0          64                128
  *     +----------+-----------------+---------------

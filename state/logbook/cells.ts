@@ -37,12 +37,6 @@ export class Cells {
     return this.byKey.get(key);
   }
 
-  /** Whether an entry with this version would be dropped. */
-  supersedes(key: string, version: CellVersion): boolean {
-    const cell = this.byKey.get(key);
-    return cell !== undefined && compareVersions(version, cell.version) <= 0;
-  }
-
   /** @returns the entry whose place it takes */
   put(key: string, version: CellVersion, entry: SeqNum, position: SeqNum): SeqNum | undefined {
     const before = this.byKey.get(key);

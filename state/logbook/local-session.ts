@@ -102,8 +102,7 @@ export class LocalSession implements Shard, LogBookSession {
 
   async scopes(book: LogBookId): Promise<readonly ScopeView[]> {
     this.check();
-    const load = this.sequencer.load(this.index.book(book));
-    return this.#switches.view(book, load, (scope) => this.#controller.decision(scope));
+    return this.#switches.view(book, (scope) => this.#controller.decision(scope));
   }
 
   async switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {

@@ -1,11 +1,11 @@
 /**
- * The locks of one LogBook that are held: a fold over lock, unlock, lockBroken, commit, abort and done records.
+ * The locks of one LogBook that are held: a fold over lock, unlock, lockBroken, commit, abort, done and cancel records.
  *
  * L1. A lock is held by functions of one root call at most: whoever appends a `lock` record has seen it free, or held by its own
  *     root, at the last record of the lock's stream, and its condition says so. What frees a lock without a record in that stream
  *     (DONE, commit, abort) makes no such sight wrong.
  * L2. What names a hold that is not there changes nothing: the unlock of a lock that was broken is harmless.
- * L3. Plain fields only, which follow from the log alone.
+ * L3. Plain fields only, which but for `#changed` follow from the log alone.
  */
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { type LockOwner, lockOf, unlockOf } from "./lock-record.ts";

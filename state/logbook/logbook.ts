@@ -191,7 +191,7 @@ export interface LogBook {
    * Orders the records if every condition holds; they are applied when this resolves, and not yet durable.
    *
    * @throws RECORD_TOO_LARGE, BAD_RECORD, BAD_TAG, BAD_SEQNUM  nothing was ordered
-   * @throws BLOB_MISSING, DISK_FULL, TOO_MUCH_UNFLUSHED  nothing was ordered
+   * @throws BLOB_MISSING, DISK_FULL  nothing was ordered
    * @throws PROTOCOL_MISMATCH  a write to versions of an object whose newest write is in its cell; nothing was ordered
    */
   append(request: AppendRequest): Promise<AppendResult>;

@@ -17,9 +17,8 @@ import type { BookState } from "./book-state.ts";
 import { RecordKind } from "./kinds.ts";
 import type { ScopeView } from "./logbook.ts";
 import { isMigrated } from "./migration.ts";
-import { encodeMode, type Mode } from "./modes.ts";
+import { encodeMode, type Mode, type ModeRecord } from "./modes.ts";
 import type { Outbox } from "./outbox.ts";
-import type { ScopeLoad } from "./scope-load.ts";
 import type { Scope } from "./scopes.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
@@ -47,8 +46,9 @@ export class ModeSwitches {
   }
 
   /** Scopes that somebody has chosen a mode for, and those with a load. */
-  view(id: LogBookId, load: ScopeLoad, decision: (scope: Scope) => string | null): readonly ScopeView[] {
+  view(id: LogBookId, decision: (scope: Scope) => string | null): readonly ScopeView[] {
     const book = this.#index.book(id);
+    const load = this.#sequencer.load(book);
     const names = new Set([...book.scopes.byName.keys(), ...load.byScope.keys()]);
     return [...names].sort().map((name) => {
       const scope = book.scopes.get(name);
@@ -58,7 +58,7 @@ export class ModeSwitches {
         mode: scope?.mode ?? null,
         to: scope?.to ?? null,
         automatic: scope?.automatic ?? false,
-        begin: scope?.begin ?? (0 as SeqNum),
+        begin: scope?.begin ?? NO_SEQNUM,
         waitingFor: scope === undefined || scope.to === null ? 0 : unfinishedBefore(book, scope.begin),
         decision: scope === undefined ? null : decision(scope),
         reads,
@@ -116,7 +116,7 @@ export class ModeSwitches {
     this.#cancel?.();
   }
 
-  #order(book: BookState, name: string, record: Parameters<typeof encodeMode>[0]): SeqNum {
+  #order(book: BookState, name: string, record: ModeRecord): SeqNum {
     return this.#sequencer.orderOwn(book, { kind: RecordKind.mode, tags: [modeTag(name), MODES_TAG], data: encodeMode(record) });
   }
 

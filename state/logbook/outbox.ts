@@ -2,7 +2,7 @@
  * Brings ordered records to the disk.
  *
  * Owns: the frame that gathers, the frames that wait, the durable watermark and who waits for it.
- * Does not own: what is ordered (local-shard), how bytes are written (journal).
+ * Does not own: what is ordered (sequencer), how bytes are written (journal).
  *
  * O1. Frames go to the journal in order, one at a time; the next one gathers meanwhile.
  * O2. A frame goes when something waits for it, or it holds FLUSH_BYTES, or its oldest record is FLUSH_AGE_MS old (H12): with

@@ -2,7 +2,7 @@
  * Finds the bytes of a record by its seqnum.
  *
  * Owns: where each record lies, its kind, in how many streams it still is, and the frames kept in memory.
- * Does not own: which stream a record is in (stream-index), when frames are written (outbox).
+ * Does not own: which stream a record is in (book-state), when frames are written (outbox).
  *
  * R1. A record of a frame that is not durable is in memory; durable ones are kept while there is room, then read from the journal,
  *     and from the checkpoint when the journal has released them.
@@ -48,7 +48,6 @@ export class RecordStore {
   readonly #decoded: (LogRecord | undefined)[] = new Array(DECODED_RECORDS).fill(undefined);
   #recentHead = 0;
   #recentBytes = 0;
-  #durable = 0;
   /** By kind. */
   readonly #liveRecords = new Float64Array(256);
   readonly #liveBytes = new Float64Array(256);
@@ -152,10 +151,9 @@ export class RecordStore {
 
   /** Everything up to here can be read from the journal; memory above the limit is given back. */
   durable(seqnum: SeqNum): void {
-    this.#durable = seqnum;
     while (this.#recentBytes > this.#recentMaxBytes) {
       const oldest = this.#recent[this.#recentHead];
-      if (oldest === undefined || oldest.last > this.#durable) {
+      if (oldest === undefined || oldest.last > seqnum) {
         break;
       }
       this.#recentBytes -= oldest.length + FRAME_OVERHEAD_BYTES;

@@ -23,7 +23,7 @@ export interface BlobWriter {
  * strength of a durable GC record (F4).
  */
 export interface BlobStore {
-  /** @param name  a content hash; when a blob of that name exists already, `commit` keeps the old one, which is equal */
+  /** @param name  a content hash; when a blob of that name exists already, `commit` replaces it by this one, which is equal */
   create(name?: BlobName): Promise<BlobWriter>;
   /** Size in bytes, or null when it is not held here. */
   size(name: BlobName): Promise<number | null>;

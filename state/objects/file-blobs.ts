@@ -13,7 +13,7 @@
  */
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { NeapError } from "../errors.ts";
+import { hasCode, NeapError } from "../errors.ts";
 import { type BlobName, quote } from "../ids.ts";
 import { isNoRoom } from "../journal/index.ts";
 import type { Random } from "../ports.ts";
@@ -260,7 +260,7 @@ function diskFailed(error: unknown): unknown {
 }
 
 function ignoreMissing<T>(error: unknown, value: T): T {
-  if ((error as { code?: unknown }).code === "ENOENT") {
+  if (hasCode(error, "ENOENT")) {
     return value;
   }
   throw diskFailed(error);

@@ -1,11 +1,9 @@
 /** Takes bytes in as they come: few stay in memory, more become a blob, and are never held whole. */
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore, type BlobWriter } from "./blobs.ts";
-
-/** Bytes that a record carries, or the blob that holds them. */
-export type Received = { readonly kind: "inline"; readonly bytes: Uint8Array } | { readonly kind: "blob"; readonly ref: BlobRef };
+import type { ObjectValue } from "./object-record.ts";
 
 /** A blob is flushed and linked when this resolves. When `body` or the store fails, nothing is left, and the error is passed on. */
-export async function receive(blobs: BlobStore, body: AsyncIterable<Uint8Array>, inlineMaxBytes: number): Promise<Received> {
+export async function receive(blobs: BlobStore, body: AsyncIterable<Uint8Array>, inlineMaxBytes: number): Promise<ObjectValue> {
   const head: Uint8Array[] = [];
   let sizeBytes = 0;
   let writer: BlobWriter | null = null;

@@ -16,7 +16,8 @@ import type { Condition, LogRecord, ReadResult, StreamTail } from "../logbook/lo
 import { decodeStep, type Fingerprint, fingerprint } from "../logbook/step-record.ts";
 import { encodeTrim } from "../logbook/trim.ts";
 import { guestTag } from "../tags.ts";
-import type { StepRefusal, StepStream } from "./step-stream.ts";
+import type { StepRefusal } from "./step.ts";
+import type { StepStream } from "./step-stream.ts";
 
 export interface LogCondition {
   readonly tag: string;

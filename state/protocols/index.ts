@@ -9,10 +9,12 @@ export {
   type LogCondition,
 } from "./guest-log.ts";
 export { HalfmoonRead } from "./halfmoon-read.ts";
+export { entryOf } from "./halfmoon-write.ts";
 export { ObjectVersions, readVersion } from "./object-versions.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome, VersionedObjects } from "./protocol.ts";
 export { decodeReads, encodeReads, type MadeRead, type PinnedRead, type ReadQuery } from "./read-log.ts";
 export { ScopeChoices } from "./scope-choices.ts";
 export { type ProtocolChoice, ScopedObjects } from "./scoped-objects.ts";
 export { bytesOf } from "./slice.ts";
-export { type Origin, type Step, type StepDone, type StepRefusal, StepStream, type StepStreamState } from "./step-stream.ts";
+export type { Origin, Step, StepDone, StepRefusal, StepStreamState } from "./step.ts";
+export { StepStream } from "./step-stream.ts";

@@ -14,11 +14,11 @@ import { type ObjectValue, objectSize } from "../objects/object-record.ts";
 export type Isolation = "serializable" | "snapshot" | "readAtomic";
 
 /** Objects that one transaction reads (serializable only) and writes, together. */
-export const TRANSACTION_MAX_OBJECTS = 1_000;
+const TRANSACTION_MAX_OBJECTS = 1_000;
 /** Of their keys and values, with what a record costs besides: the commit is one frame. */
-export const TRANSACTION_MAX_BYTES = 1_000_000;
+const TRANSACTION_MAX_BYTES = 1_000_000;
 /** Values too large for a record. They are named by the record that starts a child, which names at most 255. */
-export const TRANSACTION_MAX_BLOBS = 200;
+const TRANSACTION_MAX_BLOBS = 200;
 
 const READ_BYTES = 32;
 const WRITE_BYTES = 160;

@@ -12,12 +12,13 @@
 import { ByteWriter } from "../bytes.ts";
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { Condition, ListedObject, NewRecord } from "../logbook/logbook.ts";
-import { encodeStep, fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
+import type { Condition, ListedObject } from "../logbook/logbook.ts";
+import { fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
-import { encodeObjectValue, type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { type ObjectValue, objectSize } from "../objects/object-record.ts";
 import {
   bytesOf,
+  entryOf,
   type ObjectProtocol,
   type ObjectRead,
   ObjectVersions,
@@ -27,13 +28,7 @@ import {
 } from "../protocols/index.ts";
 import { HOLD_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
 import type { HeldLocks } from "./held-locks.ts";
-import {
-  type BufferedWrite,
-  type InheritedTransaction,
-  type Isolation,
-  Transaction,
-  type TransactionEffects,
-} from "./transaction.ts";
+import { type InheritedTransaction, type Isolation, Transaction, type TransactionEffects } from "./transaction.ts";
 
 /** What a commit found changed by others. A lock: it was taken away by an administrator. */
 export type ConflictOn =
@@ -136,7 +131,7 @@ export class Transactions implements ObjectProtocol {
       kind: RecordKind.commit,
       fingerprint: fingerprintOf(transaction),
       payload: new ByteWriter(16).f64(transaction.snapshot).u32(writes.size).view(),
-      before: Array.from(writes, ([key, write]) => recordOf(key, write)),
+      before: Array.from(writes, ([key, { value }]) => ({ ...entryOf(value), tags: [objectTag(key)] })),
       when: writes.size === 0 ? [] : await this.#conditions(transaction),
     });
     const { timeMs } = done.record;
@@ -306,15 +301,6 @@ function mustFit(transaction: Transaction): void {
 /** Does not hold on to the message that the value came in. */
 function ownValue(value: ObjectValue): ObjectValue {
   return value.kind === "inline" ? { kind: "inline", bytes: Uint8Array.from(value.bytes) } : value;
-}
-
-function recordOf(key: string, { value }: BufferedWrite): NewRecord {
-  return {
-    kind: value === null ? RecordKind.delete : RecordKind.write,
-    tags: [objectTag(key)],
-    data: encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, value === null ? EMPTY : encodeObjectValue(value)),
-    ...(value?.kind === "blob" && { blobs: [value.ref] }),
-  };
 }
 
 /** By what is written: the guest has asked for just that. */
