@@ -55,10 +55,12 @@ export interface FaasmMessage {
   readonly func_ptr: number;
 }
 
-const DEFAULTS = {
+const EMPTY = new Uint8Array(0);
+
+const DEFAULTS: FaasmMessage = {
   user: "",
   function: "",
-  input_data: "",
+  input: EMPTY,
   async: false,
   id: 0,
   status: false,
@@ -117,11 +119,14 @@ function checkTypes(given: Record<string, unknown>): FaasmMessage {
         const found = typeof value === "number" && type === "integer" ? String(value) : describe(value);
         throw new NeapError("BAD_REQUEST", `${key} must be a ${wanted}, is ${found}`);
       }
-      message[key] = typeof value === "string" && key !== "input_data" ? value.slice(0, TEXT_KEPT_MAX) : value;
+      if (key === "input_data") {
+        message.input = (value as string).isWellFormed() ? Buffer.from(value as string) : null;
+      } else {
+        message[key] = typeof value === "string" ? value.slice(0, TEXT_KEPT_MAX) : value;
+      }
     }
   }
-  const { input_data, ...rest } = message as unknown as typeof DEFAULTS;
-  return { ...rest, input: input_data.isWellFormed() ? Buffer.from(input_data) : null };
+  return message as unknown as FaasmMessage;
 }
 
 /** @throws BAD_REQUEST */

@@ -1,26 +1,18 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
-import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import type { Drafts } from "../../state/objects/index.ts";
-import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
-import { decodeInherited, HeldLocks, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
+import { Fenced, type StepStream } from "../../state/protocols/index.ts";
+import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
 import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
-import { AttemptWait } from "./attempt-wait.ts";
-import { Callees } from "./callee.ts";
-import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
-import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
-import { LogOperations } from "./log-operations.ts";
-import { ObjectOperations } from "./object-operations.ts";
 import { measured } from "./operation-times.ts";
-import { PartOperations } from "./part-operations.ts";
+import { Operations } from "./operations.ts";
 import { fromPayload, guestInput } from "./payloads.ts";
-import { SleepOperations } from "./sleep-operations.ts";
-import { SpawnOperations } from "./spawn-operations.ts";
-import { TransactionOperations } from "./transaction-operations.ts";
+
+const NO_CHILDREN: readonly InstanceId[] = [];
 
 export interface Execution {
   readonly context: InvocationContext;
@@ -51,44 +43,16 @@ export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, spec, shard, steps, drafts, trace, lockTurns, begun } = execution;
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
-  const [artefact, input] = await Promise.all([functions.artefact(shard, init.module), guestInput(shard.blobs, init.input)]);
+  const artefact = await functions.artefact(shard, init.module);
+  const input = init.input.kind === "inline" ? init.input.bytes : await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
-  const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
-  const plain = new ScopedObjects(steps, drafts, init);
-  const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, inherited });
-  const objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
-  const transacting = new TransactionOperations(steps, transactions);
-  const logs = new LogOperations(steps, init.wallTimeMs);
-  const wait = new AttemptWait(context.timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
-  const locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
-  const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
-  const children = new ChildOperations({
-    context,
-    runner,
-    shard,
-    drafts,
-    tenant,
-    steps,
-    transactions,
-    caller: init,
-    trace,
-    callees,
-    wait,
-  });
-  const spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
-  const sleep = new SleepOperations(steps, context, wait);
-  const parts = new PartOperations({ offload: context.offload, tenant, steps, transactions, artefact, init, trace, nodeName });
+  let operations = null as Operations | null;
+  const asked = () => {
+    operations ??= new Operations({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited });
+    return operations;
+  };
+  const perform: PerformOperation = (operation, args) => asked().perform(operation, args);
   trace.executedAt.add(nodeName);
-  const perform: PerformOperation = (operation, args) =>
-    objects.perform(operation, args) ??
-    logs.perform(operation, args) ??
-    children.perform(operation, args) ??
-    spawns.perform(operation, args) ??
-    sleep.perform(operation, args) ??
-    transacting.perform(operation, args) ??
-    locks.perform(operation, args) ??
-    parts.perform(operation, args) ??
-    Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`));
   const attempt = new Attempt({
     pool,
     artefact,
@@ -99,9 +63,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
-      logs.close();
-      wait.close();
-      parts.close();
+      operations?.stop();
     },
     onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
   });
@@ -119,12 +81,12 @@ export async function execute(execution: Execution): Promise<Executed> {
   const end = await attempt.ended;
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
-  await objects.close();
-  return { end, bound: children.bound, effects: effectsOf(end, transactions) };
+  await operations?.close();
+  const effects = inherited === null ? null : effectsOf(end, asked().effects());
+  return { end, bound: operations?.bound ?? NO_CHILDREN, effects };
 }
 
 /** What a trap leaves of a child's part in a transaction: what it has read and locked, but nothing that it wrote. */
-function effectsOf(end: AttemptEnd, transactions: Transactions): TransactionEffects | null {
-  const effects = transactions.effects();
+function effectsOf(end: AttemptEnd, effects: TransactionEffects | null): TransactionEffects | null {
   return effects !== null && end.kind === "trapped" ? { ...effects, writes: new Map() } : effects;
 }

@@ -32,6 +32,8 @@ type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "be
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
 
+type Attempted = Verdict | Extract<AttemptEnd, { kind: "suspended" }>;
+
 /** What the guest did. */
 interface Result {
   readonly returnValue: number;
@@ -81,7 +83,12 @@ export class InstanceRun {
 
   async run(): Promise<InstanceOutcome> {
     for (;;) {
-      const verdict = await this.#next().catch((error: unknown) => this.#failed(error));
+      let verdict: Verdict;
+      try {
+        verdict = await this.#next();
+      } catch (error) {
+        verdict = this.#failed(error);
+      }
       if (verdict.kind !== "again") {
         this.#lockTurns.close();
         return verdict;
@@ -120,16 +127,17 @@ export class InstanceRun {
       return this.#refuse(shard, steps, this.#mismatch);
     }
     const drafts = new Drafts(shard.blobs);
-    const after = await this.#attempted(shard, steps, drafts).finally(() => drafts.end());
+    let after: Attempted;
+    try {
+      after = await this.#attempted(shard, steps, drafts);
+    } finally {
+      drafts.end();
+    }
     return after.kind === "suspended" ? this.#afterWait(shard, after.until) : after;
   }
 
   /** One attempt, and the DONE of its result: afterwards nothing comes to name what it has stored. */
-  async #attempted(
-    shard: Shard,
-    steps: StepStream,
-    drafts: Drafts,
-  ): Promise<Verdict | Extract<AttemptEnd, { kind: "suspended" }>> {
+  async #attempted(shard: Shard, steps: StepStream, drafts: Drafts): Promise<Attempted> {
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
     };

@@ -1,0 +1,116 @@
+/** Everything that the guest of one attempt may ask for. Made at its first operation: many calls have none. */
+import { NeapError } from "../../state/errors.ts";
+import type { InstanceId } from "../../state/ids.ts";
+import type { Shard } from "../../state/logbook/index.ts";
+import type { Drafts } from "../../state/objects/index.ts";
+import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
+import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
+import type { Artefact } from "../modules/artefact.ts";
+import type { OperationReply } from "../sandbox/sandbox.ts";
+import { AttemptWait } from "./attempt-wait.ts";
+import { Callees } from "./callee.ts";
+import { ChildOperations } from "./child-operations.ts";
+import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
+import { LockOperations } from "./lock-operations.ts";
+import type { LockTurns } from "./lock-turns.ts";
+import { LogOperations } from "./log-operations.ts";
+import { ObjectOperations } from "./object-operations.ts";
+import { PartOperations } from "./part-operations.ts";
+import { SleepOperations } from "./sleep-operations.ts";
+import { SpawnOperations } from "./spawn-operations.ts";
+import { TransactionOperations } from "./transaction-operations.ts";
+
+export interface OperationParts {
+  readonly context: InvocationContext;
+  readonly runner: InstanceRunner;
+  readonly spec: InstanceSpec;
+  readonly shard: Shard;
+  readonly steps: StepStream;
+  readonly drafts: Drafts;
+  readonly trace: Trace;
+  readonly lockTurns: LockTurns;
+  readonly artefact: Artefact;
+  /** The caller's transaction that the function was called in. */
+  readonly inherited: InheritedTransaction | null;
+}
+
+export class Operations {
+  readonly #transactions: Transactions;
+  readonly #objects: ObjectOperations;
+  readonly #transacting: TransactionOperations;
+  readonly #logs: LogOperations;
+  readonly #wait: AttemptWait;
+  readonly #locks: LockOperations;
+  readonly #children: ChildOperations;
+  readonly #spawns: SpawnOperations;
+  readonly #sleep: SleepOperations;
+  readonly #parts: PartOperations;
+
+  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited }: OperationParts) {
+    const { offload, timers, limits, nodeName } = context;
+    const { init, tenant, instance } = spec;
+    const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
+    const plain = new ScopedObjects(steps, drafts, init);
+    const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, inherited });
+    const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
+    const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
+    this.#transactions = transactions;
+    this.#wait = wait;
+    this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
+    this.#transacting = new TransactionOperations(steps, transactions);
+    this.#logs = new LogOperations(steps, init.wallTimeMs);
+    this.#locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
+    this.#children = new ChildOperations({
+      context,
+      runner,
+      shard,
+      drafts,
+      tenant,
+      steps,
+      transactions,
+      caller: init,
+      trace,
+      callees,
+      wait,
+    });
+    this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
+    this.#sleep = new SleepOperations(steps, context, wait);
+    this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
+  }
+
+  /** The children that were started bound to the attempt. */
+  get bound(): readonly InstanceId[] {
+    return this.#children.bound;
+  }
+
+  /** What the attempt did in the caller's transaction; null when it was called outside of one. */
+  effects(): TransactionEffects | null {
+    return this.#transactions.effects();
+  }
+
+  perform(operation: number, args: Uint8Array): Promise<OperationReply> {
+    return (
+      this.#objects.perform(operation, args) ??
+      this.#logs.perform(operation, args) ??
+      this.#children.perform(operation, args) ??
+      this.#spawns.perform(operation, args) ??
+      this.#sleep.perform(operation, args) ??
+      this.#transacting.perform(operation, args) ??
+      this.#locks.perform(operation, args) ??
+      this.#parts.perform(operation, args) ??
+      Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
+    );
+  }
+
+  /** The attempt was stopped: an operation under way ends soon. */
+  stop(): void {
+    this.#logs.close();
+    this.#wait.close();
+    this.#parts.close();
+  }
+
+  /** After the attempt's end. */
+  close(): Promise<void> {
+    return this.#objects.close();
+  }
+}
