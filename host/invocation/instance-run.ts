@@ -69,6 +69,8 @@ export class InstanceRun {
   #shortages = 0;
   #tries = 0;
   #isLeft = false;
+  /** A record has ended the instance since the log was last asked. */
+  #isOver = false;
   #attempt: Attempt | null = null;
   #endWait: () => void = () => {};
 
@@ -95,6 +97,7 @@ export class InstanceRun {
 
   /** A record has ended the instance: its attempt stops quietly, and what that record says is the outcome (F31). */
   stop(): void {
+    this.#isOver = true;
     this.#attempt?.stop({ kind: "fenced", fenced: new Fenced("closed", "the instance is done") });
     this.#endWait();
   }
@@ -106,6 +109,7 @@ export class InstanceRun {
   }
 
   async #next(): Promise<Verdict> {
+    this.#isOver = false;
     const { source, limits } = this.#context;
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
     const steps = await this.#history.begin(shard);
@@ -132,6 +136,9 @@ export class InstanceRun {
   ): Promise<Verdict | Extract<AttemptEnd, { kind: "suspended" }>> {
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
+      if (this.#isOver) {
+        this.stop();
+      }
     };
     const { end, bound, effects } = await execute({
       ...this.#parts,
@@ -251,7 +258,7 @@ export class InstanceRun {
   async #wait(until: Promise<unknown>): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#endWait = resolve;
-    await (this.#isLeft || Promise.race([until, promise]));
+    await (this.#isLeft || this.#isOver || Promise.race([until, promise]));
     this.#endWait = () => {};
   }
 
