@@ -320,9 +320,8 @@ export class InstanceRun {
 
   /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
   async #refuse(shard: Shard, steps: StepStream, { code, message }: NeapError): Promise<Verdict> {
-    steps.skipToEnd();
     steps.consulted(await steps.book.tail());
-    return this.#completed(shard, steps, [], { returnValue: 1, trap: `${code}: ${message}`, output: EMPTY, effects: null });
+    return this.#endWith(shard, steps, `${code}: ${message}`);
   }
 
   /** A child gets a DONE of its own, so that its caller can go on; a root is parked (F17). */
@@ -332,16 +331,22 @@ export class InstanceRun {
       return { kind: "failed", code, message };
     }
     if (init.depth > 0) {
-      steps.skipToEnd();
-      const trap = `ended by the host: ${message}`;
-      const verdict = await this.#logDone(shard, steps, [], { returnValue: 1, trap, output: EMPTY, effects: null });
-      await this.#cancelLeft(shard);
-      return verdict;
+      return this.#endWith(shard, steps, `ended by the host: ${message}`);
     }
     await this.#history.pin(shard);
     await park(shard, tenant, instance, message);
     this.#context.log.error(`parked: ${message}`, { tenant, instance });
     return { kind: "pending", parked: true, reason: message };
+  }
+
+  /** The instance ends where its log does, with no attempt under way that knows its children (F40). */
+  async #endWith(shard: Shard, steps: StepStream, trap: string): Promise<Verdict> {
+    steps.skipToEnd();
+    const verdict = await this.#completed(shard, steps, [], { returnValue: 1, trap, output: EMPTY, effects: null });
+    if (steps.logged) {
+      await this.#cancelLeft(shard);
+    }
+    return verdict;
   }
 }
 
