@@ -68,7 +68,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     if (status.kind === "unknown") {
       throw unknownInstance(instance, tenant);
     }
-    return reply.type("application/json; charset=utf-8").send(jsonBody(statusJson(status)));
+    return sendJson(reply, statusJson(status));
   });
 
   app.get<InstancePath>("/v1/tenants/:tenant/calls/:instance/steps", async (request) => {
@@ -85,12 +85,17 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
     const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
     const instance = instanceField(request.params.instance);
     const status = await invocations.cancel(instance, tenant);
-    return reply.send(status.kind === "unknown" ? { instance, state: "cancelled" } : statusJson(status));
+    return sendJson(reply, status.kind === "unknown" ? { instance, state: "cancelled" } : statusJson(status));
   });
 }
 
 function unknownInstance(instance: InstanceId, tenant: LogBookId): NeapError {
   return new NeapError("UNKNOWN_INSTANCE", `no instance of ${tenant} has the id ${quote(instance)}`);
+}
+
+/** A result among the fields may be long. */
+function sendJson(reply: FastifyReply, fields: object): FastifyReply {
+  return reply.type("application/json; charset=utf-8").send(jsonBody(fields));
 }
 
 function send(reply: FastifyReply, { status, type, body, headers }: NativeAnswer): void {

@@ -12,6 +12,7 @@ export class AttemptWait {
   readonly #timers: Timers;
   /** Longer waits suspend the attempt. */
   readonly maxMs: number;
+  #isClosed = false;
   #stop: (reason: Fenced | Suspended) => void = () => {};
 
   constructor(timers: Timers, maxMs: number) {
@@ -21,6 +22,7 @@ export class AttemptWait {
 
   /** The attempt was stopped. */
   close(): void {
+    this.#isClosed = true;
     this.#stop(new Fenced("closed", "the attempt was stopped"));
   }
 
@@ -28,6 +30,9 @@ export class AttemptWait {
   async for<T>(awaited: Promise<T>): Promise<T> {
     const { promise: stopped, reject } = Promise.withResolvers<never>();
     this.#stop = reject;
+    if (this.#isClosed) {
+      this.close();
+    }
     const cancel = this.#timers.after(this.maxMs, () => reject(new Suspended(awaited)));
     try {
       return await Promise.race([awaited, stopped]);

@@ -38,7 +38,8 @@ export class Chronicle {
     const shard = await this.#shard();
     const steps = await this.#records(shard, tenant, stepTag(instance));
     const notes = await this.#records(shard, tenant, attemptTag(instance));
-    await shard.whenDurable(Math.max(steps.at(-1)?.seqnum ?? 0, notes.at(-1)?.seqnum ?? 0) as SeqNum);
+    const last = steps.at(-1)?.seqnum ?? (await shard.book(tenant).tail());
+    await shard.whenDurable(Math.max(last, notes.at(-1)?.seqnum ?? NO_SEQNUM) as SeqNum);
     return [
       ...steps.map((record, position) => timelineEntry(record, position)),
       ...notes.map((record) => timelineEntry(record, null)),

@@ -71,6 +71,8 @@ export class InstanceRun {
   #shortages = 0;
   #tries = 0;
   #isLeft = false;
+  /** A record has ended the instance since the log was last asked. */
+  #isOver = false;
   #attempt: Attempt | null = null;
   #endWait: () => void = () => {};
 
@@ -102,6 +104,7 @@ export class InstanceRun {
 
   /** A record has ended the instance: its attempt stops quietly, and what that record says is the outcome (F31). */
   stop(): void {
+    this.#isOver = true;
     this.#attempt?.stop({ kind: "fenced", fenced: new Fenced("closed", "the instance is done") });
     this.#endWait();
   }
@@ -113,6 +116,7 @@ export class InstanceRun {
   }
 
   async #next(): Promise<Verdict> {
+    this.#isOver = false;
     const { source, limits } = this.#context;
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
     const steps = await this.#history.begin(shard);
@@ -140,6 +144,9 @@ export class InstanceRun {
   async #attempted(shard: Shard, steps: StepStream, drafts: Drafts): Promise<Attempted> {
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
+      if (this.#isOver) {
+        this.stop();
+      }
     };
     const { end, bound, effects } = await execute({
       ...this.#parts,
@@ -259,7 +266,7 @@ export class InstanceRun {
   async #wait(until: Promise<unknown>): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#endWait = resolve;
-    await (this.#isLeft || Promise.race([until, promise]));
+    await (this.#isLeft || this.#isOver || Promise.race([until, promise]));
     this.#endWait = () => {};
   }
 
@@ -321,9 +328,8 @@ export class InstanceRun {
 
   /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
   async #refuse(shard: Shard, steps: StepStream, { code, message }: NeapError): Promise<Verdict> {
-    steps.skipToEnd();
     steps.consulted(await steps.book.tail());
-    return this.#completed(shard, steps, [], { returnValue: 1, trap: `${code}: ${message}`, output: EMPTY, effects: null });
+    return this.#endWith(shard, steps, `${code}: ${message}`);
   }
 
   /** A child gets a DONE of its own, so that its caller can go on; a root is parked (F17). */
@@ -333,16 +339,22 @@ export class InstanceRun {
       return { kind: "failed", code, message };
     }
     if (init.depth > 0) {
-      steps.skipToEnd();
-      const trap = `ended by the host: ${message}`;
-      const verdict = await this.#logDone(shard, steps, [], { returnValue: 1, trap, output: EMPTY, effects: null });
-      await this.#cancelLeft(shard);
-      return verdict;
+      return this.#endWith(shard, steps, `ended by the host: ${message}`);
     }
     await this.#history.pin(shard);
     await park(shard, tenant, instance, message);
     this.#context.log.error(`parked: ${message}`, { tenant, instance });
     return { kind: "pending", parked: true, reason: message };
+  }
+
+  /** The instance ends where its log does, with no attempt under way that knows its children (F40). */
+  async #endWith(shard: Shard, steps: StepStream, trap: string): Promise<Verdict> {
+    steps.skipToEnd();
+    const verdict = await this.#completed(shard, steps, [], { returnValue: 1, trap, output: EMPTY, effects: null });
+    if (steps.logged) {
+      await this.#cancelLeft(shard);
+    }
+    return verdict;
   }
 }
 

@@ -122,10 +122,13 @@ export class PartHost implements StoragePool {
       },
       onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
     });
-    const end = await part.attempt.ended;
-    await objects.close();
-    drafts.end();
-    return toReply(end, steps);
+    try {
+      const end = await part.attempt.ended;
+      await objects.close();
+      return toReply(end, steps);
+    } finally {
+      drafts.end();
+    }
   }
 
   async #resume({ tenant, instance, steps: state, init: encoded }: PartRequest, init: InstanceInit): Promise<StepStream> {

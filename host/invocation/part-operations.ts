@@ -20,6 +20,7 @@ interface Offer {
  * P1. Nothing of the caller changes before the reply is applied; a part that is lost is run here from the same position, and the
  *     log makes the lost run's steps its own (H17).
  * P2. While a part runs elsewhere, only that node numbers the instance's steps (H16): the guest is suspended, so nothing else asks.
+ * P3. A read in a part never goes on from one before it, nor one after it from the part's: from another node it could not.
  */
 export class PartOperations {
   readonly #offload: Offload;
@@ -58,10 +59,12 @@ export class PartOperations {
   perform(operation: number, args: Uint8Array): Promise<OperationReply> | null {
     switch (operation) {
       case Operation.partOffer:
+        this.#steps.nextMoment();
         return this.#offer(args);
       case Operation.partShip:
         return this.#ship(args);
       case Operation.partEnd:
+        this.#steps.nextMoment();
         return Promise.resolve(plainReply(0));
       default:
         return null;

@@ -91,11 +91,12 @@ export class LocalLogBook implements LogBook {
     seqNum(min);
     const book = this.#book;
     const look = (): ReadResult => this.#result(firstFrom(book, tag, min, MAX_SEQNUM));
+    const isEnough = ({ record }: ReadResult) => record !== null || book.streams.get(tag)?.closed === true;
     const found = look();
-    if (found.record !== null || timeoutMs === 0 || book.streams.get(tag)?.closed === true) {
+    if (timeoutMs === 0 || isEnough(found)) {
       return found;
     }
-    return this.#session.sequencer.waits.wait({ book, tag, owner: this.#session, timeoutMs, signal, look });
+    return this.#session.sequencer.waits.wait({ book, tag, owner: this.#session, timeoutMs, signal, look, isEnough });
   }
 
   async tailOf(tag: Tag, at: SeqNum = MAX_SEQNUM): Promise<StreamTail> {

@@ -215,7 +215,7 @@ export interface LogBook {
   readNext(tag: Tag, min: SeqNum, at?: SeqNum): Promise<ReadResult>;
   /**
    * As `readNext`, and when there is none waits for it: until it is applied, or for `timeoutMs`, then null. A closed stream is not
-   * waited for.
+   * waited for, also when it is closed meanwhile.
    *
    * @param timeoutMs  0 to 2^31 - 1
    * @param signal  gives the wait up: it rejects with the signal's reason

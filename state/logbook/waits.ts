@@ -19,11 +19,13 @@ export interface WaitFor {
   readonly signal: AbortSignal | undefined;
   /** Reads now. @throws TRIMMED */
   readonly look: () => ReadResult;
+  /** Whether there is something, or nothing can come any more. */
+  readonly isEnough: (found: ReadResult) => boolean;
 }
 
 interface Wait {
   readonly owner: object;
-  /** Looks, and ends the wait when there is something, or when its time is over. */
+  /** Looks, and ends the wait when that is enough, or when its time is over. */
   readonly look: (isTimeOver: boolean) => void;
   readonly fail: (reason: unknown) => void;
 }
@@ -49,10 +51,10 @@ export class Waits {
   }
 
   /**
-   * Resolves to what `look` finds as soon as that has a record, or when the time is over; rejects with the signal's reason.
+   * Resolves to what `look` finds as soon as that is enough, or when the time is over; rejects with the signal's reason.
    * @throws TOO_MANY_WAITS
    */
-  wait({ book, tag, owner, timeoutMs, signal, look }: WaitFor): Promise<ReadResult> {
+  wait({ book, tag, owner, timeoutMs, signal, look, isEnough }: WaitFor): Promise<ReadResult> {
     const { promise, resolve, reject } = Promise.withResolvers<ReadResult>();
     const end = () => {
       cancelTimer();
@@ -69,7 +71,7 @@ export class Waits {
       look: (isTimeOver) => {
         try {
           const found = look();
-          if (isTimeOver || found.record !== null) {
+          if (isTimeOver || isEnough(found)) {
             end();
             resolve(found);
           }

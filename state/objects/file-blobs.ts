@@ -3,7 +3,8 @@
  *
  * Owns: the files, their names, their durability. Does not own: which blobs are alive (the shard's index).
  *
- * B1. A file has its final name only after its bytes are flushed, and is reported only after the folder is (F6).
+ * B1. A file has its final name only after its bytes are flushed, and is reported only after the folder is (F6). Of one
+ *     that cannot get it nothing is left.
  * B2. A name is never used for other bytes: it holds the epoch and random bits, or is the hash of the content (F7).
  * B3. A name from outside never leaves the folder: only the two forms below are looked up.
  * B4. A blob that is being deleted is not held any more, whatever a look at the disk says that began before (F6).
@@ -215,17 +216,25 @@ class FileBlobWriter implements BlobWriter {
   }
 
   async commit(): Promise<BlobRef> {
-    await onDisk(this.#file.sync());
-    this.#isOpen = false;
-    await this.#file.close();
-    return this.#adopt(this.#sizeBytes);
+    try {
+      await onDisk(this.#file.sync());
+      await this.#close();
+      return await this.#adopt(this.#sizeBytes);
+    } catch (error) {
+      await this.abort().catch(() => {});
+      throw error;
+    }
   }
 
   async abort(): Promise<void> {
+    await this.#close();
+    await rm(this.#path, { force: true });
+  }
+
+  async #close(): Promise<void> {
     if (this.#isOpen) {
       this.#isOpen = false;
       await this.#file.close();
-      await rm(this.#path, { force: true });
     }
   }
 }

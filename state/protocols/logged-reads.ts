@@ -35,11 +35,14 @@ export async function latest(steps: StepStream, key: string, anyHome: boolean): 
   return { version: record.seqnum, timeMs: record.timeMs, value: decodeObjectValue(record) };
 }
 
-/** A read that goes on where the one before has stopped is of the same value: large objects are read slice by slice. */
+/**
+ * A read that goes on where the one before has stopped is of the same value: large objects are read slice by slice. Not after
+ * anything else that the instance did, as its own writes are seen at once.
+ */
 export class Slices {
   readonly #steps: StepStream;
   readonly #blobs: BlobStore;
-  #last: { readonly key: string; readonly end: number; readonly position: number; readonly found: Found } | null = null;
+  #last: { readonly key: string; readonly end: number; readonly moment: number; readonly found: Found } | null = null;
 
   constructor(steps: StepStream, blobs: BlobStore) {
     this.#steps = steps;
@@ -49,12 +52,12 @@ export class Slices {
   /** @param find  asked unless the read goes on */
   async read(key: string, offset: number, maxBytes: number, find: () => Promise<Found>): Promise<ObjectRead> {
     const last = this.#last;
-    const goesOn = last !== null && last.key === key && last.end === offset && last.position === this.#steps.position;
+    const goesOn = last !== null && last.key === key && last.end === offset && last.moment === this.#steps.moment;
     this.#last = null;
     const found = goesOn ? last.found : await find();
     const read = await sliceOf(found, this.#blobs, offset, maxBytes);
     if (read.kind === "found" && read.bytes.byteLength > 0) {
-      this.#last = { key, end: offset + read.bytes.byteLength, position: this.#steps.position, found };
+      this.#last = { key, end: offset + read.bytes.byteLength, moment: this.#steps.moment, found };
     }
     return read;
   }

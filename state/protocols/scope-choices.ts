@@ -31,9 +31,10 @@ export class ScopeChoices {
     const shard = await this.#shard();
     const { mode, to, defaultMode } = await shard.book(tenant).modeAt(scope, MAX_SEQNUM);
     const wanted = choice === "automatic" ? (to ?? mode ?? defaultMode) : choice;
-    await shard.whenDurable(await shard.switchMode(tenant, scope, wanted, choice === "automatic"));
+    await shard.switchMode(tenant, scope, wanted, choice === "automatic");
     const view = (await shard.scopes(tenant)).find((one) => one.scope === scope);
     invariant(view !== undefined, `scope ${scope} was chosen a mode for and is not there`);
+    await shard.whenDurable(await shard.book(tenant).tail());
     return view;
   }
 

@@ -59,6 +59,7 @@ export class StepStream {
   #touched = false;
   readonly #isChild: boolean;
   #writes = 0;
+  #moment = 0;
   /** An append is on its way: whether it is in the log is not known yet. */
   #appending = false;
   /** An append was not answered, or a part that went on with this stream was lost: what they logged is not known. */
@@ -114,6 +115,16 @@ export class StepStream {
 
   get pins(): Pins {
     return this.#origin.pins;
+  }
+
+  /** Changes with each step, join and own write, at the same points of the program in every attempt. */
+  get moment(): number {
+    return this.#moment;
+  }
+
+  /** The attempt has come to such a point without a step. */
+  nextMoment(): void {
+    this.#moment += 1;
   }
 
   /** Whether the instance has, or may have, a record in the log: then it will be finished whatever happens. */
@@ -226,6 +237,7 @@ export class StepStream {
   nextVersion(): CellVersion {
     this.#check();
     this.#writes += 1;
+    this.nextMoment();
     const role = this.#isChild && this.#cursor === this.#origin.pins.initialCursor ? 1 : 0;
     return { seqnum: this.#cursor, role, counter: this.#writes };
   }
@@ -396,6 +408,7 @@ export class StepStream {
   }
 
   #raise(seqnum: SeqNum): void {
+    this.nextMoment();
     if (seqnum > this.#cursor) {
       this.#cursor = seqnum;
       this.#writes = 0;

@@ -62,6 +62,7 @@ export class Unsafe implements ObjectProtocol {
   /** An entry that is above all others of its cell: the last one to come stays. */
   async #append(key: string, value: ObjectValue | null, when: readonly Condition[]): Promise<AppendResult> {
     this.#steps.touch();
+    this.#steps.nextMoment();
     const { initialCursor } = this.#steps.pins;
     const record = { ...entryOf(value), tags: [], cell: { key, version: null }, initialCursor };
     const result = await this.#steps.book.append({ records: [record], when });

@@ -328,6 +328,22 @@ describe("F40: calls that were started and not awaited, at their caller's end", 
     expect(await host.invocations.unfinished(TENANT)).toEqual([]);
   });
 
+  it("a bound call whose caller asked for what its protocol cannot give is cancelled with it", async () => {
+    const { host, open } = await openGated();
+    await host.define("put", async (guest) => void guest.put("x", "1"), { protocol: "halfmoon-write" });
+    await host.call({ functionName: "put" });
+    await host.define("caller", async (guest) => {
+      guest.callStartBound("gated", "leaf");
+      await guest.get("x");
+      return 0;
+    });
+    expect(await host.told({ functionName: "caller" })).toMatch(/^trap PROTOCOL_MISMATCH/);
+    open("leaf");
+    await settled();
+    expect(await host.versions("done leaf")).toEqual([]);
+    expect(await host.invocations.unfinished(TENANT)).toEqual([]);
+  });
+
   it("a bound call that the host died before cancelling is cancelled by the next one, not run", async () => {
     const { host, open } = await openGated();
     await host.define("caller", async (guest) => {

@@ -94,6 +94,36 @@ describe("F6: bytes that no record names are given up", () => {
     expect((await stored()).filter((letter) => letter === "p")).toEqual(["p"]);
   });
 
+  it("the value that a storage part stored again, also when something else that it began to store cannot be removed", async () => {
+    const { host, stored } = await openHost();
+    const parts: boolean[] = [];
+    await host.define("partly", {
+      main: async (guest) => {
+        const value = await guest.part("x", 0);
+        if (parts.length === 1) {
+          guest.kill("workerLost");
+          return new Promise(() => {});
+        }
+        return value;
+      },
+      parts: [
+        async (guest) => {
+          parts.push(guest.start.part !== undefined);
+          guest.put("x", `${LONG}p`);
+          await (parts.length === 2 ? guest.stage(Buffer.from("never written")) : guest.get("x"));
+          return 0;
+        },
+      ],
+    });
+    const { blobs } = host.test;
+    const create = blobs.create.bind(blobs);
+    blobs.create = async (name) => ({ ...(await create(name)), abort: () => Promise.reject(new Error("EIO")) });
+    expect(await host.told({ functionName: "partly" })).toBe("0 ");
+    // What fails at the storage pool is done here.
+    expect(parts).toEqual([true, true, false]);
+    expect((await stored()).filter((letter) => letter === "p")).toEqual(["p"]);
+  });
+
   it("a value whose write was refused, before the function goes on", async () => {
     const { host, stored } = await openHost();
     const refused = Promise.withResolvers<boolean>();

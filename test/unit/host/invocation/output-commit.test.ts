@@ -121,6 +121,16 @@ describe("F8: nothing leaves before everything it rests on is durable", () => {
     await call;
   });
 
+  it("that there is no such call, as a collection may have let go of it", async () => {
+    const nobody = "1-nobody" as InstanceId;
+    for (const ask of ["status", "timeline"] as const) {
+      await host.put("x", ask);
+      const { invocations } = host;
+      const asked = ask === "status" ? invocations.statusOfInstance(nobody, TENANT) : invocations.timeline(nobody, TENANT);
+      expect(await leavesEarly(asked), ask).toBe(false);
+    }
+  });
+
   it("the status of a call that is parked, not durably yet", async () => {
     await host.define("stuck", async (guest) => {
       guest.put("x", "1");

@@ -1,5 +1,6 @@
 /** What the four protocols guarantee, and what they append, shown with whole calls. */
 import { describe, expect, it, test } from "vitest";
+import type { StoragePool } from "../../../../host/offload/index.ts";
 import { MODES, type Mode, RecordKind } from "../../../../state/logbook/index.ts";
 import type { StoredRecord } from "../../../../state/logbook/record-codec.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
@@ -88,6 +89,71 @@ describe("records in the log for r reads and w writes", () => {
     });
     const { logged } = await appended(host, async () => expect(await host.told({ functionName: "f" })).toBe("0 abcdef ABCDEF"));
     expect(logged.filter((kind) => kind === "read")).toHaveLength(2);
+  });
+});
+
+describe("a read that goes on slice by slice", () => {
+  it.each(MODES)("under %s sees what the call itself has written meanwhile", async (mode) => {
+    const host = await hostIn(mode);
+    await host.put("x", "abcdef");
+    await host.define("f", async (guest) => {
+      const first = await guest.slice("x", 0, 2);
+      guest.put("x", "ABCDEF");
+      const second = await guest.slice("x", 2, 2);
+      guest.delete("x");
+      guest.output(`${first}${second}${await guest.slice("x", 4, 2)}`);
+      return 0;
+    });
+    expect(await host.told({ functionName: "f" })).toBe("0 abCD");
+  });
+
+  it.each(MODES)("under %s sees after the join what a child has written meanwhile", async (mode) => {
+    const host = await hostIn(mode);
+    await host.put("x", "abcdef");
+    const child = gate();
+    await host.define("child", async (guest) => {
+      await child.opened;
+      guest.put("x", "ABCDEF");
+      return 0;
+    });
+    await host.define("f", async (guest) => {
+      const handle = guest.callStart("child", "");
+      const first = await guest.slice("x", 0, 3);
+      child.open();
+      await guest.callAwait(handle);
+      guest.output(`${first}${await guest.slice("x", 3, 3)}`);
+      return 0;
+    });
+    expect(await host.told({ functionName: "f" })).toBe("0 abcDEF");
+  });
+
+  it("does not go on over the ends of a storage part: the steps are the same wherever the part runs", async () => {
+    let offers = 0;
+    const storage = (pool: StoragePool): StoragePool => ({
+      name: pool.name,
+      run: async (request) => {
+        offers += 1;
+        return offers === 1 ? pool.run(request) : { kind: "refused", reason: "once is enough" };
+      },
+      cancel: (request) => pool.cancel(request),
+    });
+    const host = await hostIn("halfmoon-write", { partSlots: 1, storage });
+    await host.put("x", "abcdef");
+    await host.define("f", {
+      main: async (guest) => {
+        const first = await guest.slice("x", 0, 2);
+        await guest.part("x", 0);
+        guest.output(`${first}${await guest.slice("x", 4, 2)}`);
+        if (offers === 1) {
+          guest.kill("workerLost");
+          return new Promise(() => {});
+        }
+        return 0;
+      },
+      parts: [async (guest) => Number((await guest.slice("x", 2, 2)) !== "cd")],
+    });
+    expect(await host.told({ functionName: "f" })).toBe("0 abef");
+    expect(offers).toBe(2);
   });
 });
 

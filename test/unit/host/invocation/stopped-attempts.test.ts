@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { InstanceId } from "../../../../state/ids.ts";
 import { theGuest } from "../../../support/guest-ends.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
-import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
+import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
 
 describe("an attempt that is stopped in the middle of an append", () => {
   /** A host whose appends wait for the disk, which does nothing before `flush`. */
@@ -96,5 +97,67 @@ describe("an operation that is under way when its attempt is stopped", () => {
       expect(await asked, functionName).toBe("failed: CANCELLED");
       expect(await host.versions("x")).toEqual([]);
     }
+  });
+});
+
+describe("F31: a call that is cancelled between two states of its run ends at once", () => {
+  /** A host under the manual clock, whose function reads all there is, writes and sleeps. */
+  async function sleepingHost(sleepMs: number) {
+    const test = await openTestShard();
+    const host = await ScriptedHost.open({ test, timers: test.time });
+    await host.define("sleeper", async (guest) => {
+      for (const key of await guest.list("")) {
+        await guest.get(key);
+      }
+      guest.put("x", "1");
+      await guest.sleep(sleepMs);
+      return 0;
+    });
+    return host;
+  }
+
+  /** Cancels the call, then opens the gate at which its run has stopped. */
+  async function cancelAt(gate: PromiseWithResolvers<void>, host: ScriptedHost, asked: Promise<string>): Promise<string> {
+    expect(host.pool.running.size).toBe(0);
+    const [one] = await host.invocations.unfinished(TENANT);
+    await host.invocations.cancel(one?.instance as InstanceId, TENANT);
+    gate.resolve();
+    return Promise.race([asked, settled().then(() => "goes on")]);
+  }
+
+  it("while what its last attempt has read is pinned", async () => {
+    const host = await sleepingHost(1_000_000);
+    // More than a record holds.
+    for (let i = 0; i < 20; i += 1) {
+      await host.put(`${i}`, "x".repeat(4_000));
+    }
+    const gate = Promise.withResolvers<void>();
+    const { blobs } = host.test;
+    const create = blobs.create.bind(blobs);
+    blobs.create = async (name) => {
+      await gate.promise;
+      return create(name);
+    };
+    const asked = host.told({ functionName: "sleeper", key: "k" });
+    await settled();
+    expect(await cancelAt(gate, host, asked)).toBe("trap cancelled");
+  });
+
+  it("while its next attempt is prepared", async () => {
+    const host = await sleepingHost(5_000);
+    const gate = Promise.withResolvers<void>();
+    const asked = host.told({ functionName: "sleeper", key: "k", input: "x".repeat(200_000) });
+    await settled();
+    const { blobs } = host.test;
+    const read = blobs.read.bind(blobs);
+    blobs.read = async (...range) => {
+      await gate.promise;
+      return read(...range);
+    };
+    theGuest(host).displace();
+    await settled();
+    // The answer to who cancels tells the input too.
+    blobs.read = read;
+    expect(await cancelAt(gate, host, asked)).toBe("trap cancelled");
   });
 });

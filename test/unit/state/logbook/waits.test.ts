@@ -26,7 +26,7 @@ test("[8] W1: whatever ends a wait, no timer, no listener and no entry of it is 
   const { signal } = new AbortController();
   const begin = (given = signal) =>
     waits
-      .wait({ book, tag, owner, timeoutMs: 10, signal: given, look: () => found })
+      .wait({ book, tag, owner, timeoutMs: 10, signal: given, look: () => found, isEnough: ({ record }) => record !== null })
       .catch((error: { code?: string }) => error.code);
   const applied = () => waits.applied(book, [{ kind: RecordKind.append, tags: [tag], data: none }]);
 

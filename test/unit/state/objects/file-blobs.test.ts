@@ -68,6 +68,16 @@ test("F6: nothing has a blob's name before it is committed, nor after it was giv
   expect(files()).toEqual([]);
 });
 
+test("F6: of a blob that cannot get its name nothing is left", async () => {
+  const blobs = await open();
+  writeFileSync(join(directory, hash.slice(-2)), "in the way");
+  const writer = await blobs.create(hash);
+  await writer.write(bytes("whole"));
+  await expect(writer.commit()).rejects.toMatchObject({ code: "DISK_FAILED" });
+  expect(files()).toEqual([hash.slice(-2)]);
+  await writer.abort();
+});
+
 test("F7: a name that is drawn is never drawn again, and says the epoch", async () => {
   const blobs = await open(12);
   const first = await put(blobs, "same");

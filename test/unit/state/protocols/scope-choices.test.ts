@@ -35,6 +35,19 @@ it("a choice is told when it is durable, and not before (F8)", async () => {
   expect((await new ScopeChoices(next.shard, 100).scopes(BOOK)).scopes).toMatchObject([{ scope: "a", to: "boki" }]);
 });
 
+it("what is told is durable, also when another choice comes meanwhile (F8)", async () => {
+  await choices.choose(BOOK, "a", "boki");
+  await ended();
+  test.journal.automatic = false;
+  const chosen = choices.choose(BOOK, "a", "automatic");
+  await new Promise((resolve) => setImmediate(resolve));
+  await test.shard.switchMode(BOOK, "a", "boki", false);
+  test.journal.flush();
+  const { automatic } = await chosen;
+  const next = await test.crash();
+  expect((await new ScopeChoices(next.shard, 100).scopes(BOOK)).scopes).toMatchObject([{ scope: "a", automatic }]);
+});
+
 it("a second switch is refused until the first has ended; the same choice again changes nothing", async () => {
   await choices.choose(BOOK, "a", "boki");
   await expect(choices.choose(BOOK, "a", "unsafe")).rejects.toMatchObject({ code: "SWITCH_UNDER_WAY" });
