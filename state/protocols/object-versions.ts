@@ -36,20 +36,22 @@ export class ObjectVersions {
 
   /** As ObjectProtocol.read, at `cursor`. @throws TRIMMED when it lies below the floor */
   async read(key: string, tag: Tag, cursor: SeqNum, offset: number, maxBytes: number): Promise<ObjectRead> {
-    const read = await sliceOf(await this.#version(key, tag, cursor), this.#blobs, offset, maxBytes);
+    const version = this.#known(key, tag, cursor) ?? (await this.#lookUp(key, tag, cursor));
+    const read = await sliceOf(version, this.#blobs, offset, maxBytes);
     // Of a delete neither seqnum nor time is told: it may be collected before a replay, which then finds nothing at all.
     return read.kind === "absent" ? { kind: "absent", version: NO_SEQNUM, timeMs: 0 } : read;
   }
 
   /**
    * What an append needs that holds only while `version`, read at `cursor`, is the newest one. Of an absent object, which has version
-   * 0, that is the delete that hides it, as long as it is kept.
+   * 0, that is the delete that hides it, as long as it is kept; only that has to be looked for.
    */
-  async condition(key: string, tag: Tag, version: SeqNum, cursor: SeqNum): Promise<Condition> {
-    if (version !== NO_SEQNUM || this.#steps.replaying) {
-      return { tag, last: version };
-    }
-    const found = await this.#version(key, tag, cursor);
+  condition(key: string, tag: Tag, version: SeqNum, cursor: SeqNum): Condition | Promise<Condition> {
+    return version !== NO_SEQNUM || this.#steps.replaying ? { tag, last: version } : this.#absence(key, tag, cursor);
+  }
+
+  async #absence(key: string, tag: Tag, cursor: SeqNum): Promise<Condition> {
+    const found = this.#known(key, tag, cursor) ?? (await this.#lookUp(key, tag, cursor));
     if (found.value !== null || found.version === NO_SEQNUM) {
       return { tag, last: NO_SEQNUM };
     }
@@ -75,21 +77,20 @@ export class ObjectVersions {
     return objects;
   }
 
-  async #version(key: string, tag: Tag, cursor: SeqNum): Promise<Version> {
+  /** The version found last, or the one that the instance has pinned. */
+  #known(key: string, tag: Tag, cursor: SeqNum): Found | null {
     this.#steps.touch();
     const found = this.#found;
-    if (found !== null && found.tag === tag && found.cursor === cursor) {
-      return found;
-    }
-    const { version, timeMs, value } = this.#steps.reads.version(key, cursor) ?? (await this.#lookUp(key, tag, cursor));
-    this.#found = { tag, cursor, version, timeMs, value };
-    return this.#found;
+    return found !== null && found.tag === tag && found.cursor === cursor
+      ? found
+      : (this.#steps.reads.version(key, cursor) ?? null);
   }
 
   async #lookUp(key: string, tag: Tag, cursor: SeqNum): Promise<Found> {
-    const read = await readVersion(this.#steps.book, tag, cursor);
-    this.#steps.consulted(read.version);
+    const { version, timeMs, value } = await readVersion(this.#steps.book, tag, cursor);
+    this.#found = { tag, cursor, version, timeMs, value };
+    this.#steps.consulted(version);
     this.#steps.read({ kind: "version", key }, cursor);
-    return read;
+    return this.#found;
   }
 }

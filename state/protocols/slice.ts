@@ -14,21 +14,28 @@ export interface Found {
 
 export const NOTHING_FOUND: Found = { version: NO_SEQNUM, timeMs: 0, value: null };
 
-/** Up to `maxBytes` bytes from `offset`, as a protocol answers a read. */
-export async function sliceOf(
+/** Up to `maxBytes` bytes from `offset`, as a protocol answers a read; now, unless they have to be read from a blob. */
+export function sliceOf(
   { version, timeMs, value }: Found,
   blobs: BlobStore,
   offset: number,
   maxBytes: number,
-): Promise<ObjectRead> {
+): ObjectRead | Promise<ObjectRead> {
   if (value === null) {
     return { kind: "absent", version, timeMs };
   }
-  return { kind: "found", sizeBytes: objectSize(value), version, timeMs, bytes: await bytesOf(value, blobs, offset, maxBytes) };
+  const slice = (bytes: Uint8Array): ObjectRead => ({ kind: "found", sizeBytes: objectSize(value), version, timeMs, bytes });
+  const bytes = bytesOf(value, blobs, offset, maxBytes);
+  return bytes instanceof Uint8Array ? slice(bytes) : bytes.then(slice);
 }
 
-/** Up to `maxBytes` bytes from `offset`; none behind the end. */
-export async function bytesOf(value: ObjectValue, blobs: BlobStore, offset: number, maxBytes: number): Promise<Uint8Array> {
+/** Up to `maxBytes` bytes from `offset`; none behind the end. Now, unless they have to be read from a blob. */
+export function bytesOf(
+  value: ObjectValue,
+  blobs: BlobStore,
+  offset: number,
+  maxBytes: number,
+): Uint8Array | Promise<Uint8Array> {
   if (maxBytes === 0 || offset >= objectSize(value)) {
     return EMPTY;
   }

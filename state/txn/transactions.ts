@@ -28,7 +28,13 @@ import {
 } from "../protocols/index.ts";
 import { HOLD_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
 import type { HeldLocks } from "./held-locks.ts";
-import { type InheritedTransaction, type Isolation, Transaction, type TransactionEffects } from "./transaction.ts";
+import {
+  type BufferedWrite,
+  type InheritedTransaction,
+  type Isolation,
+  Transaction,
+  type TransactionEffects,
+} from "./transaction.ts";
 
 /** What a commit found changed by others. A lock: it was taken away by an administrator. */
 export type ConflictOn =
@@ -188,11 +194,12 @@ export class Transactions implements ObjectProtocol {
     return { snapshot, reads, names, writes, overflown, locks: this.#locks.takenInTransaction() };
   }
 
-  async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     const transaction = this.#open;
-    if (transaction === null) {
-      return this.#plain.read(key, offset, maxBytes);
-    }
+    return transaction === null ? this.#plain.read(key, offset, maxBytes) : this.#readInside(transaction, key, offset, maxBytes);
+  }
+
+  async #readInside(transaction: Transaction, key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     mustFit(transaction);
     await this.#plain.mustKeepVersions(key);
     const { snapshot } = transaction;
@@ -215,36 +222,41 @@ export class Transactions implements ObjectProtocol {
   }
 
   /** Inside a transaction there are no turns: it has a snapshot, and its commit decides. */
-  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
+  readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
     return this.#open === null ? this.#plain.readForUpdate(key, maxBytes) : this.read(key, 0, maxBytes);
   }
 
-  async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
-    if (this.#open === null) {
-      return this.#plain.write(key, value, valueCrc);
-    }
-    await this.#plain.mustKeepVersions(key);
-    this.#open.write(key, { value: ownValue(value), crc: valueCrc });
+  write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
+    const transaction = this.#open;
+    return transaction === null
+      ? this.#plain.write(key, value, valueCrc)
+      : this.#writeInside(transaction, key, { value: ownValue(value), crc: valueCrc });
   }
 
-  async update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
-    if (this.#open === null) {
-      return this.#plain.update(key, version, value, valueCrc);
-    }
-    const read = await this.read(key, 0, 0);
+  update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
+    const transaction = this.#open;
+    return transaction === null
+      ? this.#plain.update(key, version, value, valueCrc)
+      : this.#updateInside(transaction, key, version, { value: ownValue(value), crc: valueCrc });
+  }
+
+  delete(key: string): Promise<void> {
+    const transaction = this.#open;
+    return transaction === null ? this.#plain.delete(key) : this.#writeInside(transaction, key, { value: null, crc: 0 });
+  }
+
+  async #updateInside(transaction: Transaction, key: string, version: SeqNum, write: BufferedWrite): Promise<UpdateOutcome> {
+    const read = await this.#readInside(transaction, key, 0, 0);
     if (read.version !== version) {
       return { kind: "conflict", timeMs: read.timeMs };
     }
-    await this.write(key, value, valueCrc);
+    await this.#writeInside(transaction, key, write);
     return { kind: "applied", timeMs: read.timeMs };
   }
 
-  async delete(key: string): Promise<void> {
-    if (this.#open === null) {
-      return this.#plain.delete(key);
-    }
+  async #writeInside(transaction: Transaction, key: string, write: BufferedWrite): Promise<void> {
     await this.#plain.mustKeepVersions(key);
-    this.#open.write(key, { value: null, crc: 0 });
+    transaction.write(key, write);
   }
 
   async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {

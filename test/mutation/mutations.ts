@@ -274,7 +274,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "F8: an answer waits for what the call has written only",
     file: OBJECT_VERSIONS,
-    find: "    this.#steps.consulted(read.version);\n",
+    find: "    this.#steps.consulted(version);\n",
     replace: "",
     caughtBy: [`${INVOCATION}/output-commit.test.ts`],
   },
@@ -288,15 +288,15 @@ export const mutations: readonly Mutation[] = [
   {
     name: "[25] a read tells when an object was deleted, as long as the delete is not collected",
     file: OBJECT_VERSIONS,
-    find: "version: NO_SEQNUM, timeMs: 0 }",
-    replace: "version: seqnum, timeMs }",
+    find: 'read.kind === "absent" ? { kind: "absent", version: NO_SEQNUM, timeMs: 0 } : read',
+    replace: "read",
     caughtBy: ["test/unit/state/protocols/halfmoon-read.test.ts", "F13"],
   },
   {
     name: "[25] reads see the newest version",
     file: OBJECT_VERSIONS,
-    find: "const read = await readVersion(this.#steps.book, tag, cursor);",
-    replace: "const read = await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum);",
+    find: "timeMs, value } = await readVersion(this.#steps.book, tag, cursor);",
+    replace: "timeMs, value } = await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum);",
     caughtBy: SIMULATION,
   },
   // Transactions
@@ -324,8 +324,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "F14: an append that rests on a deleted object is refused although it is still deleted",
     file: OBJECT_VERSIONS,
-    find: "if (version !== NO_SEQNUM || this.#steps.replaying) {",
-    replace: "if (version >= NO_SEQNUM) {",
+    find: "version !== NO_SEQNUM || this.#steps.replaying ?",
+    replace: "version >= NO_SEQNUM ?",
     caughtBy: ["test/unit/state/protocols/halfmoon-read.test.ts", "F14"],
   },
   {
