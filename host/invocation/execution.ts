@@ -44,7 +44,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
-  const input = init.input.kind === "inline" ? init.input.bytes : await guestInput(shard.blobs, init.input);
+  const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   let operations = null as Operations | null;
   const asked = () => {

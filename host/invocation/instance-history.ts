@@ -47,7 +47,7 @@ export class InstanceHistory {
   }
 
   /** The stream that the next attempt walks along, or the outcome when the log has it. */
-  async begin(shard: Shard): Promise<StepStream | InstanceOutcome> {
+  begin(shard: Shard): StepStream | Promise<StepStream | InstanceOutcome> {
     const { begin, epoch, instance } = this.#spec;
     const isFresh = this.#isFresh && shard.epoch === epoch;
     this.#isFresh = false;

@@ -12,8 +12,8 @@ export async function storeBlob(blobs: BlobStore, bytes: Uint8Array): Promise<Bl
   return stored.ref;
 }
 
-/** Reads a streamed input to its end; when that fails nothing is left of it, and the error is passed on. */
-export async function toPayload(blobs: BlobStore, input: CallInput): Promise<Payload> {
+/** Reads a streamed input to its end; when that fails nothing is left of it, and the error is passed on. A short one is one now. */
+export function toPayload(blobs: BlobStore, input: CallInput): Payload | Promise<Payload> {
   if (input instanceof Uint8Array && input.byteLength <= PAYLOAD_INLINE_MAX_BYTES) {
     return { kind: "inline", bytes: input };
   }
@@ -25,7 +25,7 @@ export async function fromPayload(blobs: BlobStore, payload: Payload): Promise<U
 }
 
 /** What a sandbox is started with: a long input is in shared memory, so that it reaches the worker without one more copy. */
-export async function guestInput(blobs: BlobStore, payload: Payload): Promise<Uint8Array> {
+export function guestInput(blobs: BlobStore, payload: Payload): Uint8Array | Promise<Uint8Array> {
   return payload.kind === "inline"
     ? payload.bytes
     : load(blobs, payload.ref, new Uint8Array(new SharedArrayBuffer(payload.ref.sizeBytes)));

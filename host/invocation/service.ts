@@ -19,7 +19,7 @@ import {
   type SeqNum,
 } from "../../state/ids.ts";
 import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
-import { type BlobStore, Drafts } from "../../state/objects/index.ts";
+import { Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { awaitDone } from "./await-done.ts";
@@ -103,9 +103,17 @@ class Service implements InvocationService {
       return running.outcome;
     }
     const run = new InstanceRun({ context: this.#context, runner: this, attempts: this.#attempts, spec, trace });
-    const outcome = run.run().finally(() => this.#running.delete(spec.instance));
+    const outcome = this.#ran(run, spec.instance);
     this.#running.set(spec.instance, { run, outcome });
     return outcome;
+  }
+
+  async #ran(run: InstanceRun, instance: InstanceId): Promise<InstanceOutcome> {
+    try {
+      return await run.run();
+    } finally {
+      this.#running.delete(instance);
+    }
   }
 
   isRunning(instance: InstanceId): boolean {
@@ -189,13 +197,14 @@ class Service implements InvocationService {
   }
 
   async #call(request: CallRequest): Promise<CallAnswer> {
-    const { functions, random } = this.#context;
-    const shard = await this.#shard();
+    const { functions, random, source } = this.#context;
+    const shard = source.current() ?? (await this.#shard());
     const { version, tail } = await functions.resolve(shard, request.tenant, request.functionName);
     const instance = mintInstance(shard, random);
     const drafts = new Drafts(shard.blobs);
     try {
-      const init = await this.#init(drafts, request, version);
+      // A long input becomes a blob before anything may name it, also when nothing ever will.
+      const init = this.#init(request, version, await toPayload(drafts, request.input));
       if (request.key !== undefined || request.answer === "accepted") {
         return await this.#logged(shard, drafts, request, instance, init);
       }
@@ -214,15 +223,14 @@ class Service implements InvocationService {
     }
   }
 
-  async #init(blobs: BlobStore, request: CallRequest, version: FunctionVersion): Promise<InstanceInit> {
+  #init(request: CallRequest, version: FunctionVersion, input: Payload): InstanceInit {
     const { limits, clock } = this.#context;
     const nowMs = clock.now();
     const { delayMs = 0 } = request;
     return {
       functionName: request.functionName,
       module: version.hash,
-      // A long input becomes a blob before anything may name it, also when nothing ever will.
-      input: await toPayload(blobs, request.input),
+      input,
       forbidPushDown: request.forbidPushDown,
       wallTimeMs: limits.wallTimeMs,
       outputMaxBytes: limits.outputMaxBytes,

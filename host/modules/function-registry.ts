@@ -146,21 +146,20 @@ export class FunctionRegistry implements Functions {
     }
   }
 
-  async resolve(
+  resolve(
     shard: Shard,
     tenant: LogBookId,
     name: string,
     cursor: SeqNum = MAX_SEQNUM,
   ): Promise<{ version: FunctionVersion; tail: SeqNum }> {
-    const { entry, tail } = await this.#find(shard, tenant, name, cursor);
-    return { version: entry.version, tail };
+    return this.#find(shard, tenant, name, cursor);
   }
 
   async download(tenant: LogBookId, name: string): Promise<Uint8Array> {
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
-    const { entry, tail } = await this.#find(shard, tenant, name, MAX_SEQNUM);
+    const { original, tail } = await this.#find(shard, tenant, name, MAX_SEQNUM);
     await shard.whenDurable(tail);
-    return readBlob(shard.blobs, entry.original);
+    return readBlob(shard.blobs, original);
   }
 
   async list(tenant: LogBookId): Promise<readonly FunctionVersion[]> {
@@ -182,7 +181,12 @@ export class FunctionRegistry implements Functions {
     });
   }
 
-  async #find(shard: Shard, tenant: LogBookId, name: string, cursor: SeqNum): Promise<{ entry: RegistryEntry; tail: SeqNum }> {
+  async #find(
+    shard: Shard,
+    tenant: LogBookId,
+    name: string,
+    cursor: SeqNum,
+  ): Promise<{ version: FunctionVersion; original: BlobRef; tail: SeqNum }> {
     if (!isName(name)) {
       throw unknownFunction(tenant, name);
     }
@@ -190,7 +194,8 @@ export class FunctionRegistry implements Functions {
     if (record === null) {
       throw unknownFunction(tenant, name);
     }
-    return { entry: this.#entry(shard, record), tail };
+    const { version, original } = this.#entry(shard, record);
+    return { version, original, tail };
   }
 
   #entry(shard: Shard, record: LogRecord): RegistryEntry {

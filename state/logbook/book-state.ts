@@ -86,7 +86,10 @@ export class BookState {
       if (stream === undefined) {
         stream = this.addStream(tag);
       } else if (isObjectTag(tag)) {
-        this.superseded.add(tag);
+        // One that has more than one stays there until they are collected.
+        if (stream.earlier === undefined) {
+          this.superseded.add(tag);
+        }
         this.garbage++;
       }
       stream.push(seqnum);

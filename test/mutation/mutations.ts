@@ -539,8 +539,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "F29: the initial cursor is a remembered tail",
     file: "host/modules/function-registry.ts",
-    find: "    return { version: entry.version, tail };",
-    replace: "    return { version: entry.version, tail: entry.version.seqnum };",
+    find: "    return { version, original, tail };",
+    replace: "    return { version, original, tail: version.seqnum };",
     caughtBy: SIMULATION,
   },
   {
