@@ -26,7 +26,7 @@ import {
   type UpdateOutcome,
   type VersionedObjects,
 } from "../protocols/index.ts";
-import { HOLD_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
+import { HOLD_TAG_PREFIX, NAMES_TAG, objectKeyOf, objectTag } from "../tags.ts";
 import type { HeldLocks } from "./held-locks.ts";
 import { type InheritedTransaction, type Isolation, Transaction, type TransactionEffects } from "./transaction.ts";
 
@@ -319,5 +319,5 @@ function conflictOn(failed: Tag): ConflictOn {
   }
   return failed.startsWith(HOLD_TAG_PREFIX)
     ? { kind: "lock", name: failed.slice(HOLD_TAG_PREFIX.length) }
-    : { kind: "object", key: failed.slice(OBJECT_TAG_PREFIX.length) };
+    : { kind: "object", key: objectKeyOf(failed) };
 }
