@@ -22,6 +22,7 @@ import {
   type ObjectProtocol,
   type ObjectRead,
   ObjectVersions,
+  readVersion,
   type StepStream,
   type UpdateOutcome,
   type VersionedObjects,
@@ -79,7 +80,7 @@ export class Transactions implements ObjectProtocol {
     this.#steps = steps;
     this.#locks = locks;
     this.#versions = new ObjectVersions(steps, blobs);
-    this.#open = inherited === null ? null : new Transaction(inherited, inherited);
+    this.#open = inherited === null ? null : new Transaction(inherited);
     if (inherited !== null) {
       this.#keepSnapshot();
     }
@@ -283,8 +284,8 @@ export class Transactions implements ObjectProtocol {
     if (isolation === "snapshot") {
       const written = Array.from(writes.keys(), async (key) => {
         const tag = objectTag(key);
-        const { version } = await this.#versions.read(key, tag, snapshot, 0, 0);
-        return this.#versions.condition(key, tag, version, snapshot);
+        const { version } = await readVersion(this.#steps.book, tag, snapshot);
+        return { tag, last: version };
       });
       when.push(...(await Promise.all(written)));
     }
