@@ -23,6 +23,7 @@ const GUEST_LOG = "state/protocols/guest-log.ts";
 const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
 const PROTOCOLS = `${INVOCATION}/protocols.test.ts`;
+const HALFMOON_WRITE = `${INVOCATION}/halfmoon-write.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const mutations: readonly Mutation[] = [
@@ -564,21 +565,21 @@ export const mutations: readonly Mutation[] = [
     file: STEP_STREAM,
     find: "    this.#writes += 1;\n",
     replace: "",
-    caughtBy: [PROTOCOLS, "[31]"],
+    caughtBy: [HALFMOON_WRITE, "[31]"],
   },
   {
     name: "F2: a log-free write is made before any record of its own",
     file: STEP_STREAM,
     find: "    if (this.#position === 1 && !this.#isChild) {\n",
     replace: "    if (this.#position === 0) {\n",
-    caughtBy: [PROTOCOLS, "F2"],
+    caughtBy: [HALFMOON_WRITE, "F2"],
   },
   {
     name: "[34] a child's log-free writes look like its caller's",
     file: STEP_STREAM,
     find: "this.#isChild && this.#cursor === this.#origin.pins.initialCursor ? 1 : 0",
     replace: "0",
-    caughtBy: [PROTOCOLS],
+    caughtBy: [HALFMOON_WRITE],
   },
   {
     name: "[33] a lower version of a cell is accepted",
