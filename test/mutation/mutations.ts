@@ -47,7 +47,7 @@ export const mutations: readonly Mutation[] = [
     file: "host/invocation/instance-history.ts",
     find: "const isFresh = this.#isFresh && shard.epoch === epoch;",
     replace: "const isFresh = this.#isFresh || shard.epoch !== epoch;",
-    caughtBy: [`${INVOCATION}/attempts.test.ts`, "F1"],
+    caughtBy: [`${INVOCATION}/lost-sessions.test.ts`, "F1"],
   },
   {
     name: "F1: a host serves before its EPOCH record is durable",
@@ -451,7 +451,7 @@ export const mutations: readonly Mutation[] = [
     file: "host/invocation/instance-history.ts",
     find: "const cursor = this.#doubted ?? this.#loggedFrom;",
     replace: "const cursor = this.#doubted;",
-    caughtBy: [`${INVOCATION}/attempts.test.ts`, "F20"],
+    caughtBy: [`${INVOCATION}/lost-sessions.test.ts`, "F20"],
   },
   {
     name: "F17: a child's result is used without its DONE",
@@ -486,7 +486,7 @@ export const mutations: readonly Mutation[] = [
     file: "host/invocation/instance-history.ts",
     find: "if (this.#loggedIn === shard.epoch || (await this.#mayBeCollected(shard))) {",
     replace: "if (this.#loggedIn === -1) {",
-    caughtBy: [`${INVOCATION}/attempts.test.ts`, "F20"],
+    caughtBy: [`${INVOCATION}/lost-sessions.test.ts`, "F20"],
   },
   {
     name: "F21: a late reply of a part is applied",
