@@ -119,12 +119,6 @@ export const STATE_ERRORS = {
     meaning: "Another node met an unexpected error; its log has the details.",
   },
   CLUSTER_KEY_REFUSED: { fault: "caller", retry: "never", status: 401, meaning: "The other node has another cluster key." },
-  TOO_MUCH_UNFLUSHED: {
-    fault: "dependency",
-    retry: "after-backoff",
-    status: 503,
-    meaning: "Too many bytes are ordered and not yet on disk.",
-  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type StateErrorCode = keyof typeof STATE_ERRORS;

@@ -33,12 +33,20 @@ export const MODES_TAG: Tag = tag("modes/");
 export const DEFAULT_MODE_TAG: Tag = tag("default-mode/");
 
 export const MODE_TAG_PREFIX = "m/";
-export const OBJECT_TAG_PREFIX = "o/";
 export const STEP_TAG_PREFIX = "i/";
 
 /** Without a substring: asked for each stream that is made, and each read. */
 export function isGuestTag(tag: Tag): boolean {
   return tag.charCodeAt(0) === 117 && tag.charCodeAt(1) === 47;
+}
+
+export function isObjectTag(tag: Tag): boolean {
+  return tag.charCodeAt(0) === 111 && tag.charCodeAt(1) === 47;
+}
+
+/** The key of the object whose tag it is. */
+export function objectKeyOf(object: Tag): string {
+  return object.slice(2);
 }
 
 export function isStepTag(tag: Tag): boolean {

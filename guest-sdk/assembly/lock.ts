@@ -15,12 +15,12 @@ import * as host from "./host";
  *   administrator took away; for objects a transaction does that by itself
  */
 export function lock(name: string): i64 {
-  return taken(name, toBytes(name), true);
+  return taken(name, true);
 }
 
 /** Takes the lock if no other call holds it. @returns the token as for `lock`, 0 when another call holds it */
 export function tryLock(name: string): i64 {
-  return taken(name, toBytes(name), false);
+  return taken(name, false);
 }
 
 /** Gives the lock back once. */
@@ -30,7 +30,8 @@ export function unlock(name: string): void {
   if (code < 0) throw new Error("unlock of '" + name + "': " + reason(code));
 }
 
-function taken(name: string, bytes: Uint8Array, waits: bool): i64 {
+function taken(name: string, waits: bool): i64 {
+  const bytes = toBytes(name);
   const token = waits ? host.lock(bytes.dataStart, bytes.byteLength) : host.lockTry(bytes.dataStart, bytes.byteLength);
   if (token < 0) throw new Error("lock of '" + name + "': " + reason(<i32>token));
   return token;

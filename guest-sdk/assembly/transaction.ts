@@ -12,6 +12,7 @@
  * called inside run in it too; wait for them before the end. A transaction holds at most 1,000 objects, 1,000,000 bytes and 200
  * values above 4 KiB.
  */
+import { toText } from "./bytes";
 import * as host from "./host";
 
 /** What others may do between the beginning of a transaction and its commit, without it being refused. */
@@ -47,7 +48,7 @@ export namespace transaction {
   export function conflict(): string {
     const room = new Uint8Array(host.transactionConflict(0, 0));
     host.transactionConflict(room.dataStart, room.byteLength);
-    return String.UTF8.decodeUnsafe(room.dataStart, room.byteLength);
+    return toText(room);
   }
 
   /** Ends the transaction: nothing of it was written. */

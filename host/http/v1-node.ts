@@ -45,18 +45,7 @@ export function registerNodeRoutes(app: FastifyInstance, context: HttpContext): 
 
   app.get<TenantPath>("/v1/tenants/:tenant/locks", async (request) => {
     const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
-    const locks = await invocations.locks(tenant);
-    return {
-      locks: locks.map(({ name, holder, root, token, sinceMs, count, parked }) => ({
-        name,
-        holder,
-        root,
-        token,
-        sinceMs,
-        count,
-        parked,
-      })),
-    };
+    return { locks: await invocations.locks(tenant) };
   });
 
   app.delete<LockPath>("/v1/tenants/:tenant/locks/*", async (request, reply) => {

@@ -53,7 +53,7 @@ const HOST_STOPS: Verdict = {
 const SHORTAGE_BACKOFF_MS = 50;
 const SHORTAGE_BACKOFF_MAX_MS = 2_000;
 /** They say nothing about the instance and pass by. */
-const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MUCH_UNFLUSHED", "TOO_MANY_WAITS"]);
+const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS"]);
 const EMPTY = new Uint8Array(0);
 
 export class InstanceRun {

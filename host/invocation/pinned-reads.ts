@@ -23,9 +23,7 @@ export interface Pinned {
 
 /**
  * Logs the answers of `made`, the reads of an attempt that has reached `position`, unless the step stream is longer by now. Reads after
- * the last step are left out: whoever goes on repeats them at the RESUME's cursor.
- *
- * @returns whether the instance holds no version back any more
+ * the last step are left out: whoever goes on repeats them at the RESUME's cursor. With too many blobs for one record nothing is logged.
  */
 export async function pinReads(
   shard: Shard,
@@ -33,7 +31,7 @@ export async function pinReads(
   instance: InstanceId,
   position: number,
   made: readonly MadeRead[],
-): Promise<boolean> {
+): Promise<void> {
   const book = shard.book(tenant);
   const reads: PinnedRead[] = [];
   const blobs = new Map<string, BlobRef>();
@@ -46,7 +44,7 @@ export async function pinReads(
     reads.push(answered);
   }
   if (blobs.size > BLOBS_MAX) {
-    return false;
+    return;
   }
   const drafts = new Drafts(shard.blobs);
   try {
@@ -57,8 +55,7 @@ export async function pinReads(
       data: writePayload(new ByteWriter(256).u32(position), payload).take(),
       blobs: payload.kind === "blob" ? [...blobs.values(), payload.ref] : [...blobs.values()],
     };
-    const result = await book.append({ records: [record], when: [{ tag: stepTag(instance), length: position }] });
-    return result.kind === "appended";
+    await book.append({ records: [record], when: [{ tag: stepTag(instance), length: position }] });
   } finally {
     drafts.end();
   }

@@ -7,7 +7,16 @@
  */
 import { f64At } from "../bytes.ts";
 import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { DEFAULT_MODE_TAG, isGuestTag, isStepTag, MODE_TAG_PREFIX, OBJECT_TAG_PREFIX, objectTag, stepTag } from "../tags.ts";
+import {
+  DEFAULT_MODE_TAG,
+  isGuestTag,
+  isObjectTag,
+  isStepTag,
+  MODE_TAG_PREFIX,
+  objectKeyOf,
+  objectTag,
+  stepTag,
+} from "../tags.ts";
 import { Cells, type CellVersion, ownVersion } from "./cells.ts";
 import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
@@ -111,8 +120,8 @@ export class BookState {
     stream.base = base;
     this.streams.set(tag, stream);
     if (isObjectTag(tag)) {
-      if (this.cells.size === 0 || this.cells.get(keyOf(tag)) === undefined) {
-        this.names.add(keyOf(tag));
+      if (this.cells.size === 0 || this.cells.get(objectKeyOf(tag)) === undefined) {
+        this.names.add(objectKeyOf(tag));
       }
     } else if (isGuestTag(tag)) {
       this.trims.tags.push(tag);
@@ -123,7 +132,7 @@ export class BookState {
   /** Where the newest write of the object of this tag is. */
   newest(object: Tag): { readonly home: Home; readonly seqnum: SeqNum } {
     const last = this.streams.get(object)?.last ?? NO_SEQNUM;
-    const cell = this.cells.size === 0 ? undefined : this.cells.get(keyOf(object));
+    const cell = this.cells.size === 0 ? undefined : this.cells.get(objectKeyOf(object));
     if (cell === undefined) {
       return { home: last === NO_SEQNUM ? "none" : "versions", seqnum: last };
     }
@@ -149,10 +158,10 @@ export class BookState {
   /** What a write means for objects that have, or may get, two places. */
   #applyPlaces(seqnum: SeqNum, { cell, tags }: NewRecord): void {
     for (const tag of tags) {
-      if (isObjectTag(tag) && keyOf(tag) !== cell?.key) {
-        this.scopes.unsettle(keyOf(tag));
-        if (this.cells.get(keyOf(tag)) !== undefined) {
-          this.cells.ending.add(keyOf(tag));
+      if (isObjectTag(tag) && objectKeyOf(tag) !== cell?.key) {
+        this.scopes.unsettle(objectKeyOf(tag));
+        if (this.cells.get(objectKeyOf(tag)) !== undefined) {
+          this.cells.ending.add(objectKeyOf(tag));
         }
       }
     }
@@ -344,12 +353,4 @@ export class BookState {
   #unfinished(id: InstanceId | undefined): Instance | undefined {
     return id === undefined ? undefined : this.instances.unfinished.get(id);
   }
-}
-
-function keyOf(object: Tag): string {
-  return object.slice(OBJECT_TAG_PREFIX.length);
-}
-
-export function isObjectTag(tag: Tag): boolean {
-  return tag.charCodeAt(0) === 111 && tag.charCodeAt(1) === 47;
 }

@@ -12,7 +12,7 @@
  * G5. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it.
  */
 import type { SeqNum, Tag } from "../ids.ts";
-import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag, stepTag } from "../tags.ts";
+import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, objectKeyOf, objectTag, stepTag } from "../tags.ts";
 import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
 import type { Instance } from "./instances.ts";
@@ -73,7 +73,7 @@ function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): 
     if (stream.kept > 1) {
       continue;
     }
-    const key = object.slice(OBJECT_TAG_PREFIX.length);
+    const key = objectKeyOf(object);
     const isBehind = book.newest(object).home === "cell";
     if (records.kindOf(stream.last) !== RecordKind.delete && !isBehind) {
       book.superseded.delete(object);

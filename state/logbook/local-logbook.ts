@@ -1,6 +1,6 @@
 import { NeapError } from "../errors.ts";
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
-import { DEFAULT_MODE_TAG, LOCK_TAG_PREFIX, lockTag, MODES_TAG, modeTag, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
+import { DEFAULT_MODE_TAG, isObjectTag, LOCK_TAG_PREFIX, lockTag, MODES_TAG, modeTag, objectKeyOf, objectTag } from "../tags.ts";
 import { checkAux } from "./aux-cache.ts";
 import type { BookState } from "./book-state.ts";
 import type { Holder } from "./instances.ts";
@@ -68,8 +68,8 @@ export class LocalLogBook implements LogBook {
   async readPrev(tag: Tag, max: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
     this.#session.check();
     const seqnum = lastUpTo(this.#book, tag, seqNum(max), seqNum(at));
-    if (tag.startsWith(OBJECT_TAG_PREFIX)) {
-      this.#load.read(tag, OBJECT_TAG_PREFIX.length);
+    if (isObjectTag(tag)) {
+      this.#load.read(objectKeyOf(tag));
       if (this.#book.cells.size > 0) {
         this.#checkVersions(tag, max);
       }
@@ -172,7 +172,7 @@ export class LocalLogBook implements LogBook {
     if (initialCursor < this.#book.floor) {
       throw new NeapError("TRIMMED", `initial cursor ${initialCursor} lies below the floor ${this.#book.floor}`);
     }
-    this.#load.read(key, 0);
+    this.#load.read(key);
     const { home, seqnum } = this.#book.newest(objectTag(key));
     return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), home, tail: this.#index.tail };
   }
@@ -221,7 +221,7 @@ export class LocalLogBook implements LogBook {
 
   /** @throws PROTOCOL_MISMATCH when the object's newest write is in its cell, and was so at `max` */
   #checkVersions(object: Tag, max: SeqNum): void {
-    const key = object.slice(OBJECT_TAG_PREFIX.length);
+    const key = objectKeyOf(object);
     const cell = this.#book.cells.get(key);
     if (cell !== undefined && cell.since <= max && this.#book.newest(object).home === "cell") {
       throw mismatch(key, "cell");

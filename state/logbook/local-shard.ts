@@ -105,7 +105,6 @@ export class LocalShard implements Shard, ShardSource {
   readonly #sessions = new Set<LocalSession>();
   readonly #own: LocalSession;
   readonly #checkpointer: Checkpointer | undefined;
-  readonly #held = new Set<{ readonly seqnum: SeqNum }>();
   #closing: Promise<void> | undefined;
 
   /** Use `openLocalShard`. */
@@ -184,16 +183,6 @@ export class LocalShard implements Shard, ShardSource {
     return this.#own.unfinished(book);
   }
 
-  /**
-   * Keeps versions readable at `seqnum` and later until the returned call, for an attempt that has no record yet. Without it such an
-   * attempt may be refused `stale` and starts again (F11).
-   */
-  holdCursor(seqnum: SeqNum): () => void {
-    const held = { seqnum };
-    this.#held.add(held);
-    return () => this.#held.delete(held);
-  }
-
   /** What the index holds of a kind of record, in all LogBooks. */
   live(kind: RecordKind): LiveRecords {
     return this.#parts.index.store.live(kind);
@@ -260,10 +249,6 @@ export class LocalShard implements Shard, ShardSource {
    * not know what to wait for (F8).
    */
   #watermark(book: BookState): SeqNum {
-    let lowest = Math.min(this.#parts.outbox.durable, book.instances.readsFrom());
-    for (const { seqnum } of this.#held) {
-      lowest = Math.min(lowest, seqnum);
-    }
-    return lowest as SeqNum;
+    return Math.min(this.#parts.outbox.durable, book.instances.readsFrom()) as SeqNum;
   }
 }

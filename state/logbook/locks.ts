@@ -72,6 +72,8 @@ export class Locks {
   }
 
   give(tag: Tag, data: Uint8Array, self: InstanceId): void {
+    // After a break the lock's stream may have been collected: this record begins it anew.
+    this.streams.add(tag);
     const owner = unlockOf(data);
     const hold = this.held.get(tag);
     const share =

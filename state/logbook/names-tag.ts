@@ -6,8 +6,8 @@
  * it is.
  */
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { NAMES_TAG } from "../tags.ts";
-import { type BookState, isObjectTag } from "./book-state.ts";
+import { isObjectTag, NAMES_TAG } from "../tags.ts";
+import type { BookState } from "./book-state.ts";
 import { RecordKind } from "./kinds.ts";
 import type { NewRecord } from "./logbook.ts";
 

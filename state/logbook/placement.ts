@@ -1,7 +1,7 @@
 /** In which of an object's two places a write goes: its stream of versions, its cell. */
 import { NeapError } from "../errors.ts";
 import { quote, type Tag } from "../ids.ts";
-import { OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
+import { isObjectTag, objectKeyOf, objectTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
 import type { NewRecord } from "./logbook.ts";
 import { keepsVersions, scopeOf } from "./modes.ts";
@@ -61,12 +61,8 @@ function placeOf(book: BookState, key: string, object: Tag): "versions" | "cell"
 
 function checkPlace(book: BookState, { tags, cell }: NewRecord): void {
   for (const tag of tags) {
-    if (
-      tag.startsWith(OBJECT_TAG_PREFIX) &&
-      tag.slice(OBJECT_TAG_PREFIX.length) !== cell?.key &&
-      book.newest(tag).home === "cell"
-    ) {
-      throw mismatch(tag.slice(OBJECT_TAG_PREFIX.length), "cell");
+    if (isObjectTag(tag) && objectKeyOf(tag) !== cell?.key && book.newest(tag).home === "cell") {
+      throw mismatch(objectKeyOf(tag), "cell");
     }
   }
   if (cell !== undefined) {

@@ -1,4 +1,4 @@
-import { OBJECT_TAG_PREFIX } from "../tags.ts";
+import { isObjectTag, objectKeyOf } from "../tags.ts";
 import type { NewRecord } from "./logbook.ts";
 import { scopeOf } from "./modes.ts";
 
@@ -15,19 +15,18 @@ const SCOPES_MAX = 1_000;
 export class ScopeLoad {
   readonly byScope = new Map<string, Load>();
 
-  /** @param tagOrKey  an object's tag, or its key from `from` on */
-  read(tagOrKey: string, from: number): void {
-    this.#load(tagOrKey, from).reads++;
+  read(key: string): void {
+    this.#load(key).reads++;
   }
 
   wrote({ tags, cell }: NewRecord): void {
     if (cell !== undefined) {
-      this.#load(cell.key, 0).writes++;
+      this.#load(cell.key).writes++;
       return;
     }
     for (const tag of tags) {
-      if (tag.charCodeAt(0) === 111 && tag.charCodeAt(1) === 47) {
-        this.#load(tag, OBJECT_TAG_PREFIX.length).writes++;
+      if (isObjectTag(tag)) {
+        this.#load(objectKeyOf(tag)).writes++;
       }
     }
   }
@@ -37,8 +36,8 @@ export class ScopeLoad {
     return this.byScope.get(scope) ?? { reads: 0, writes: 0 };
   }
 
-  #load(text: string, from: number): Load {
-    const scope = scopeOf(from === 0 ? text : text.slice(from));
+  #load(key: string): Load {
+    const scope = scopeOf(key);
     let load = this.byScope.get(scope);
     if (load === undefined) {
       load = { reads: 0, writes: 0 };

@@ -7,8 +7,12 @@
  *        9     …  the value itself, or the blob's name in UTF-8
  *
  * A `delete` record has no payload. The key is in the record's object tag.
+ *
+ * Among other fields a value, or that there is none, is
+ *
+ *   u8 0 = absent | u8 1 = inline, its bytes | u8 2 = blob, its name, f64 size
  */
-import { f64At } from "../bytes.ts";
+import { type ByteReader, type ByteWriter, f64At } from "../bytes.ts";
 import type { BlobName } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { LogRecord } from "../logbook/logbook.ts";
@@ -49,6 +53,31 @@ export function objectValueOf(payload: Uint8Array): ObjectValue {
   }
   const sizeBytes = f64At(payload, 1);
   return { kind: "blob", ref: { name: Buffer.from(rest).toString() as BlobName, sizeBytes } };
+}
+
+const ABSENT = 0;
+const INLINE = 1;
+const BLOB = 2;
+
+export function writeValue(w: ByteWriter, value: ObjectValue | null): void {
+  if (value === null) {
+    w.u8(ABSENT);
+  } else if (value.kind === "inline") {
+    w.u8(INLINE).bytes(value.bytes);
+  } else {
+    w.u8(BLOB).text(value.ref.name).f64(value.ref.sizeBytes);
+  }
+}
+
+/** The inverse of `writeValue`. */
+export function readValue(r: ByteReader): ObjectValue | null {
+  const kind = r.u8();
+  if (kind === ABSENT) {
+    return null;
+  }
+  return kind === INLINE
+    ? { kind: "inline", bytes: r.bytes() }
+    : { kind: "blob", ref: { name: r.text() as BlobName, sizeBytes: r.f64() } };
 }
 
 export function objectSize(value: ObjectValue): number {

@@ -13,13 +13,13 @@ import type { BlobStore } from "../objects/blobs.ts";
 import { encodeObjectValue, type ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import { ObjectVersions } from "./object-versions.ts";
-import type { ObjectRead, UpdateOutcome, VersionedObjects } from "./protocol.ts";
+import type { ObjectRead, ScopeProtocol, UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
-import { ObjectTurns } from "./turns.ts";
+import type { ObjectTurns } from "./turns.ts";
 
 const EMPTY = new Uint8Array(0);
 
-export class HalfmoonRead implements VersionedObjects {
+export class HalfmoonRead implements ScopeProtocol {
   readonly #steps: StepStream;
   readonly #versions: ObjectVersions;
   readonly #turns: ObjectTurns;
@@ -27,7 +27,7 @@ export class HalfmoonRead implements VersionedObjects {
   #key = "";
   #tag: Tag | null = null;
 
-  constructor(steps: StepStream, blobs: BlobStore, turns = new ObjectTurns(steps)) {
+  constructor(steps: StepStream, blobs: BlobStore, turns: ObjectTurns) {
     this.#steps = steps;
     this.#versions = new ObjectVersions(steps, blobs);
     this.#turns = turns;
@@ -35,11 +35,6 @@ export class HalfmoonRead implements VersionedObjects {
 
   read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     return this.#versions.read(key, this.#tagOf(key), this.#steps.cursor, offset, maxBytes);
-  }
-
-  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    await this.#turns.take(key);
-    return this.read(key, 0, maxBytes);
   }
 
   async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
@@ -83,12 +78,6 @@ export class HalfmoonRead implements VersionedObjects {
 
   list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
     return this.#versions.list(prefix, after, this.#steps.cursor, limit);
-  }
-
-  async mustKeepVersions(): Promise<void> {}
-
-  close(): void {
-    this.#turns.endAll();
   }
 
   #tagOf(key: string): Tag {

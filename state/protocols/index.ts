@@ -8,7 +8,6 @@ export {
   type LogAppendOutcome,
   type LogCondition,
 } from "./guest-log.ts";
-export { HalfmoonRead } from "./halfmoon-read.ts";
 export { entryOf } from "./halfmoon-write.ts";
 export { ObjectVersions, readVersion } from "./object-versions.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, UpdateOutcome, VersionedObjects } from "./protocol.ts";

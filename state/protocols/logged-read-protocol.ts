@@ -3,12 +3,12 @@ import type { ListedObject } from "../logbook/logbook.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import type { ObjectValue } from "../objects/object-record.ts";
 import { LoggedReads, loggedList } from "./logged-reads.ts";
-import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import type { ObjectRead, ScopeProtocol, UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 import type { ObjectTurns } from "./turns.ts";
 
 /** What protocols have in common whose reads are steps. */
-export abstract class LoggedReadProtocol implements ObjectProtocol {
+export abstract class LoggedReadProtocol implements ScopeProtocol {
   protected readonly steps: StepStream;
   protected readonly turns: ObjectTurns;
   readonly #reads: LoggedReads;
@@ -28,14 +28,7 @@ export abstract class LoggedReadProtocol implements ObjectProtocol {
     return this.#reads.read(key, offset, maxBytes);
   }
 
-  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    await this.turns.take(key);
-    return this.#reads.read(key, 0, maxBytes);
-  }
-
   list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
     return loggedList(this.steps, prefix, after, limit);
   }
-
-  close(): void {}
 }

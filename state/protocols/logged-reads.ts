@@ -2,7 +2,7 @@
  * Reads and lists that are steps: what was found is in the log, so every replay and every peer finds the same.
  *
  * The payload of a `read` record: f64 version, f64 time in ms, u8 whether it exists, then the value as in a write. Of a `listed` record:
- * u32 count, then for each object its key, f64 size in bytes, f64 seqnum.
+ * the objects (listed.ts).
  */
 import { ByteReader, ByteWriter } from "../bytes.ts";
 import { hasCode } from "../errors.ts";
@@ -13,6 +13,7 @@ import { mismatch } from "../logbook/placement.ts";
 import { decodeStep, fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { decodeObjectValue, encodeObjectValue, objectValueOf } from "../objects/object-record.ts";
+import { readListed, writeListed } from "./listed.ts";
 import type { ObjectRead } from "./protocol.ts";
 import { type Found, NOTHING_FOUND, sliceOf } from "./slice.ts";
 import type { StepStream } from "./step-stream.ts";
@@ -141,19 +142,11 @@ function decodeFound(payload: Uint8Array): Found {
 }
 
 function encodeListed(objects: readonly ListedObject[]): Uint8Array {
-  const w = new ByteWriter(256).u32(objects.length);
-  for (const { key, sizeBytes, seqnum } of objects) {
-    w.text(key).f64(sizeBytes).f64(seqnum);
-  }
+  const w = new ByteWriter(256);
+  writeListed(w, objects);
   return w.take();
 }
 
 function decodeListed(payload: Uint8Array): readonly ListedObject[] {
-  const r = new ByteReader(payload);
-  return Array.from({ length: r.u32() }, () => ({
-    key: r.text(),
-    sizeBytes: r.f64(),
-    seqnum: r.f64() as SeqNum,
-    home: "cell" as const,
-  }));
+  return readListed(new ByteReader(payload), "cell");
 }

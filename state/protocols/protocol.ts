@@ -47,3 +47,6 @@ export interface ObjectProtocol {
   /** Gives back what the attempt holds (turns). */
   close(): void;
 }
+
+/** The objects of the scopes that are in one mode. Turns at them were taken before. */
+export type ScopeProtocol = Omit<ObjectProtocol, "readForUpdate" | "close">;

@@ -8,9 +8,10 @@
  * L2. `made` is complete, or says that it is not: then no PIN can be made of it.
  */
 import { ByteReader, ByteWriter } from "../bytes.ts";
-import { type BlobName, type SeqNum, seqNum } from "../ids.ts";
+import { type SeqNum, seqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
-import type { ObjectValue } from "../objects/object-record.ts";
+import { readValue, writeValue } from "../objects/object-record.ts";
+import { readListed, writeListed } from "./listed.ts";
 import type { Found } from "./slice.ts";
 
 /** What was asked, at a cursor. Together they name the answer, which is the same in every replay. */
@@ -108,9 +109,6 @@ function nameOf(query: ReadQuery, cursor: SeqNum): string {
 const VERSION = 1;
 const LIST = 2;
 const NO_FUNCTION = 3;
-const ABSENT = 0;
-const INLINE = 1;
-const BLOB = 2;
 
 export function encodeReads(reads: readonly PinnedRead[]): Uint8Array {
   const w = new ByteWriter(1024);
@@ -123,10 +121,8 @@ export function encodeReads(reads: readonly PinnedRead[]): Uint8Array {
         break;
       }
       case "list":
-        w.u8(LIST).f64(read.cursor).text(read.prefix).text(read.after).u32(read.limit).u32(read.objects.length);
-        for (const { key, sizeBytes, seqnum } of read.objects) {
-          w.text(key).f64(sizeBytes).f64(seqnum);
-        }
+        w.u8(LIST).f64(read.cursor).text(read.prefix).text(read.after).u32(read.limit);
+        writeListed(w, read.objects);
         break;
       case "noFunction":
         w.u8(NO_FUNCTION).f64(read.cursor).text(read.name);
@@ -149,14 +145,8 @@ export function decodeReads(bytes: Uint8Array): PinnedRead[] {
       }
       case LIST: {
         const [prefix, after, limit] = [r.text(), r.text(), r.u32()];
-        const objects = Array.from({ length: r.u32() }, () => ({
-          key: r.text(),
-          sizeBytes: r.f64(),
-          seqnum: seqNum(r.f64()),
-          // A log-free list that met a cell has failed.
-          home: "versions" as const,
-        }));
-        reads.push({ kind: "list", cursor, prefix, after, limit, objects });
+        // A log-free list that met a cell has failed.
+        reads.push({ kind: "list", cursor, prefix, after, limit, objects: readListed(r, "versions") });
         break;
       }
       case NO_FUNCTION:
@@ -167,24 +157,4 @@ export function decodeReads(bytes: Uint8Array): PinnedRead[] {
     }
   }
   return reads;
-}
-
-function writeValue(w: ByteWriter, value: ObjectValue | null): void {
-  if (value === null) {
-    w.u8(ABSENT);
-  } else if (value.kind === "inline") {
-    w.u8(INLINE).bytes(value.bytes);
-  } else {
-    w.u8(BLOB).text(value.ref.name).f64(value.ref.sizeBytes);
-  }
-}
-
-function readValue(r: ByteReader): ObjectValue | null {
-  const kind = r.u8();
-  if (kind === ABSENT) {
-    return null;
-  }
-  return kind === INLINE
-    ? { kind: "inline", bytes: r.bytes() }
-    : { kind: "blob", ref: { name: r.text() as BlobName, sizeBytes: r.f64() } };
 }

@@ -15,7 +15,7 @@ import { Boki } from "./boki.ts";
 import { HalfmoonRead } from "./halfmoon-read.ts";
 import { HalfmoonWrite } from "./halfmoon-write.ts";
 import { loggedList } from "./logged-reads.ts";
-import type { ObjectProtocol, ObjectRead, UpdateOutcome, VersionedObjects } from "./protocol.ts";
+import type { ObjectRead, ScopeProtocol, UpdateOutcome, VersionedObjects } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 import { Transitional } from "./transitional.ts";
 import { ObjectTurns } from "./turns.ts";
@@ -36,8 +36,8 @@ export class ScopedObjects implements VersionedObjects {
   readonly #blobs: BlobStore;
   readonly #choice: ProtocolChoice;
   readonly #turns: ObjectTurns;
-  readonly #byScope = new Map<string, ObjectProtocol>();
-  readonly #byWay = new Map<Way, ObjectProtocol>();
+  readonly #byScope = new Map<string, ScopeProtocol>();
+  readonly #byWay = new Map<Way, ScopeProtocol>();
 
   constructor(steps: StepStream, blobs: BlobStore, choice: ProtocolChoice) {
     this.#steps = steps;
@@ -55,7 +55,7 @@ export class ScopedObjects implements VersionedObjects {
   async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
     await this.#turns.take(key);
     const protocol = this.#known(key) ?? (await this.#lookUp(key));
-    return protocol.readForUpdate(key, maxBytes);
+    return protocol.read(key, 0, maxBytes);
   }
 
   async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
@@ -106,11 +106,11 @@ export class ScopedObjects implements VersionedObjects {
     return modeCursor === NO_SEQNUM ? this.#steps.pins.initialCursor : modeCursor;
   }
 
-  #known(key: string): ObjectProtocol | undefined {
+  #known(key: string): ScopeProtocol | undefined {
     return this.#byScope.get(scopeOf(key));
   }
 
-  async #lookUp(key: string): Promise<ObjectProtocol> {
+  async #lookUp(key: string): Promise<ScopeProtocol> {
     this.#steps.touch();
     const scope = scopeOf(key);
     const { mode, to, defaultMode, seqnum } = await this.#steps.book.modeAt(scope, this.#modeCursor);
@@ -121,7 +121,7 @@ export class ScopedObjects implements VersionedObjects {
     return protocol;
   }
 
-  #protocol(way: Way): ObjectProtocol {
+  #protocol(way: Way): ScopeProtocol {
     const known = this.#byWay.get(way);
     if (known !== undefined) {
       return known;
@@ -131,7 +131,7 @@ export class ScopedObjects implements VersionedObjects {
     return protocol;
   }
 
-  #make(way: Way): ObjectProtocol {
+  #make(way: Way): ScopeProtocol {
     const parts = [this.#steps, this.#blobs, this.#turns] as const;
     switch (way) {
       case "halfmoon-read":

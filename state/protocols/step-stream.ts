@@ -40,7 +40,6 @@ const NOTHING_ORDERED: ReadonlySet<string> = new Set([
   "BAD_SEQNUM",
   "BLOB_MISSING",
   "DISK_FULL",
-  "TOO_MUCH_UNFLUSHED",
   "PROTOCOL_MISMATCH",
 ]);
 

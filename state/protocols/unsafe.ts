@@ -11,11 +11,11 @@ import { objectTag } from "../tags.ts";
 import { Fenced } from "./fenced.ts";
 import { entryOf } from "./halfmoon-write.ts";
 import { latest, Slices } from "./logged-reads.ts";
-import type { ObjectProtocol, ObjectRead, UpdateOutcome } from "./protocol.ts";
+import type { ObjectRead, ScopeProtocol, UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 import type { ObjectTurns } from "./turns.ts";
 
-export class Unsafe implements ObjectProtocol {
+export class Unsafe implements ScopeProtocol {
   readonly #steps: StepStream;
   readonly #slices: Slices;
   readonly #turns: ObjectTurns;
@@ -29,11 +29,6 @@ export class Unsafe implements ObjectProtocol {
   async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     this.#steps.touch();
     return this.#slices.read(key, offset, maxBytes, () => latest(this.#steps, key, false));
-  }
-
-  async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
-    await this.#turns.take(key);
-    return this.read(key, 0, maxBytes);
   }
 
   async write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {
@@ -56,8 +51,6 @@ export class Unsafe implements ObjectProtocol {
     this.#steps.consulted(tail);
     return objects;
   }
-
-  close(): void {}
 
   /** An entry that is above all others of its cell: the last one to come stays. */
   async #append(key: string, value: ObjectValue | null, when: readonly Condition[]): Promise<AppendResult> {

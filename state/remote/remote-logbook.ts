@@ -149,20 +149,17 @@ export class RemoteLogBook implements LogBook {
     return seqNum(await this.#shard.request(methods.tail, [this.id]));
   }
 
-  async turn(tag: Tag): Promise<Turn> {
-    const id = this.#shard.nextNumber();
-    const tail = await this.#shard.request(methods.turn, [this.id, tagToWire(tag), id]);
-    return { tail: seqNum(tail), end: () => this.#shard.notify(methods.endTurn, id) };
+  turn(tag: Tag): Promise<Turn> {
+    return this.#turn((id) => this.#shard.request(methods.turn, [this.id, tagToWire(tag), id]));
   }
+
   async lock(name: string): Promise<LockRead> {
     const [held, last, tail] = await this.#shard.request(methods.lock, [this.id, keyToWire(name)]);
     return { held: held === null ? null : heldLockFromWire(held), last: seqNum(last), tail: seqNum(tail) };
   }
 
-  async lockTurn(name: string, root: InstanceId): Promise<Turn> {
-    const id = this.#shard.nextNumber();
-    const tail = await this.#shard.request(methods.lockTurn, [this.id, keyToWire(name), root, id]);
-    return { tail: seqNum(tail), end: () => this.#shard.notify(methods.endTurn, id) };
+  lockTurn(name: string, root: InstanceId): Promise<Turn> {
+    return this.#turn((id) => this.#shard.request(methods.lockTurn, [this.id, keyToWire(name), root, id]));
   }
 
   /** Many come in pages, each as of its own moment, and `tail` as of the last. */
@@ -175,5 +172,12 @@ export class RemoteLogBook implements LogBook {
         return { locks, tail: seqNum(tail) };
       }
     }
+  }
+
+  /** @param ask  for the turn that is to have this number; resolves to the tail when it begins */
+  async #turn(ask: (id: number) => Promise<number>): Promise<Turn> {
+    const id = this.#shard.nextNumber();
+    const tail = await ask(id);
+    return { tail: seqNum(tail), end: () => this.#shard.notify(methods.endTurn, id) };
   }
 }

@@ -39,7 +39,7 @@ export const WireCellWrite = Type.Tuple([
   Count,
 ]);
 export type WireCellWrite = Static<typeof WireCellWrite>;
-export const WireHome = Type.Union([Type.Literal("none"), Type.Literal("versions"), Type.Literal("cell"), Type.Literal("both")]);
+const WireHome = Type.Union([Type.Literal("none"), Type.Literal("versions"), Type.Literal("cell"), Type.Literal("both")]);
 
 /** appended: seqnum, time · conflict: tag, existing, tail · badPosition: tag, length, tail · closed: tag, done, tail · stale: floor */
 export const WireAppendResult = Type.Union([
@@ -136,7 +136,7 @@ export const claim = method("claim", Count, Type.Array(WireUnfinished));
 /** book, instance */
 export const release = method("release", Type.Tuple([Book, Text]), Nothing);
 /** scope, mode, mode it is switched to, automatic, seqnum of BEGIN, instances it waits for, decision, reads, writes */
-export const WireScope = Type.Tuple([
+const WireScope = Type.Tuple([
   Text,
   WireModeOrNone,
   WireModeOrNone,

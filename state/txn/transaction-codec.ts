@@ -1,7 +1,8 @@
 /** Transactions as the records that begin and end a called function carry them. */
 import { ByteReader, ByteWriter } from "../bytes.ts";
-import type { BlobName, InstanceId, SeqNum } from "../ids.ts";
+import type { InstanceId, SeqNum } from "../ids.ts";
 import type { BlobRefLike } from "../logbook/logbook.ts";
+import { readValue, writeValue } from "../objects/object-record.ts";
 import type { BufferedWrite, InheritedTransaction, Isolation, TransactionEffects } from "./transaction.ts";
 
 export const ISOLATIONS: readonly Isolation[] = ["serializable", "snapshot", "readAtomic"];
@@ -64,13 +65,7 @@ function writeWrites(w: ByteWriter, writes: ReadonlyMap<string, BufferedWrite>):
   w.u32(writes.size);
   for (const [key, { value, crc }] of writes) {
     w.text(key).u32(crc);
-    if (value === null) {
-      w.u8(0);
-    } else if (value.kind === "inline") {
-      w.u8(1).bytes(value.bytes);
-    } else {
-      w.u8(2).text(value.ref.name).f64(value.ref.sizeBytes);
-    }
+    writeValue(w, value);
   }
 }
 
@@ -81,15 +76,4 @@ function readWrites(r: ByteReader): Map<string, BufferedWrite> {
     writes.set(key, { crc: r.u32(), value: readValue(r) });
   }
   return writes;
-}
-
-function readValue(r: ByteReader): BufferedWrite["value"] {
-  switch (r.u8()) {
-    case 0:
-      return null;
-    case 1:
-      return { kind: "inline", bytes: r.bytes() };
-    default:
-      return { kind: "blob", ref: { name: r.text() as BlobName, sizeBytes: r.f64() } };
-  }
 }

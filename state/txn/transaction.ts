@@ -69,13 +69,13 @@ export class Transaction {
   #blobs = 0;
   #overflown = false;
 
-  /** @param inherited  of a called function: what it got */
-  constructor(begun: Omit<InheritedTransaction, "writes">, inherited: InheritedTransaction | null = null) {
-    this.snapshot = begun.snapshot;
-    this.isolation = begun.isolation;
-    this.beginner = begun.beginner;
-    this.inherited = inherited !== null;
-    this.#given = inherited?.writes ?? new Map();
+  /** @param writes  left out by the function that begins it */
+  constructor({ snapshot, isolation, beginner, writes }: Omit<InheritedTransaction, "writes"> & Partial<InheritedTransaction>) {
+    this.snapshot = snapshot;
+    this.isolation = isolation;
+    this.beginner = beginner;
+    this.inherited = writes !== undefined;
+    this.#given = writes ?? new Map();
     for (const [key, write] of this.#given) {
       this.#count(key, write);
     }

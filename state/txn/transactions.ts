@@ -22,11 +22,12 @@ import {
   type ObjectProtocol,
   type ObjectRead,
   ObjectVersions,
+  readVersion,
   type StepStream,
   type UpdateOutcome,
   type VersionedObjects,
 } from "../protocols/index.ts";
-import { HOLD_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag } from "../tags.ts";
+import { HOLD_TAG_PREFIX, NAMES_TAG, objectKeyOf, objectTag } from "../tags.ts";
 import type { HeldLocks } from "./held-locks.ts";
 import {
   type BufferedWrite,
@@ -85,7 +86,7 @@ export class Transactions implements ObjectProtocol {
     this.#steps = steps;
     this.#locks = locks;
     this.#versions = new ObjectVersions(steps, blobs);
-    this.#open = inherited === null ? null : new Transaction(inherited, inherited);
+    this.#open = inherited === null ? null : new Transaction(inherited);
     if (inherited !== null) {
       this.#keepSnapshot();
     }
@@ -295,8 +296,8 @@ export class Transactions implements ObjectProtocol {
     if (isolation === "snapshot") {
       const written = Array.from(writes.keys(), async (key) => {
         const tag = objectTag(key);
-        const { version } = await this.#versions.read(key, tag, snapshot, 0, 0);
-        return this.#versions.condition(key, tag, version, snapshot);
+        const { version } = await readVersion(this.#steps.book, tag, snapshot);
+        return { tag, last: version };
       });
       when.push(...(await Promise.all(written)));
     }
@@ -331,5 +332,5 @@ function conflictOn(failed: Tag): ConflictOn {
   }
   return failed.startsWith(HOLD_TAG_PREFIX)
     ? { kind: "lock", name: failed.slice(HOLD_TAG_PREFIX.length) }
-    : { kind: "object", key: failed.slice(OBJECT_TAG_PREFIX.length) };
+    : { kind: "object", key: objectKeyOf(failed) };
 }

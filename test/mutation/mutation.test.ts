@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import { mutated } from "./apply.ts";
 import { mutations } from "./mutations.ts";
@@ -11,6 +12,11 @@ test("[61] every mutation still applies: its text is in its file once, and the c
     expect(mutated(mutation), mutation.name).not.toBe(mutated({ ...mutation, replace: mutation.find }));
   }
   expect(new Set(mutations.map(({ name }) => name)).size).toBe(mutations.length);
+});
+
+test("[61] the tests that are to notice a mutation are there", () => {
+  const missing = mutations.filter(({ caughtBy: [path] }) => !existsSync(new URL(`../../${path}`, import.meta.url)));
+  expect(missing.map(({ name }) => name)).toEqual([]);
 });
 
 test("a mutation whose text is not there, or there twice, is refused", () => {

@@ -23,6 +23,7 @@ const GUEST_LOG = "state/protocols/guest-log.ts";
 const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
 const PROTOCOLS = `${INVOCATION}/protocols.test.ts`;
+const HALFMOON_WRITE = `${INVOCATION}/halfmoon-write.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const mutations: readonly Mutation[] = [
@@ -46,7 +47,7 @@ export const mutations: readonly Mutation[] = [
     file: "host/invocation/instance-history.ts",
     find: "const isFresh = this.#isFresh && shard.epoch === epoch;",
     replace: "const isFresh = this.#isFresh || shard.epoch !== epoch;",
-    caughtBy: [`${INVOCATION}/attempts.test.ts`, "F1"],
+    caughtBy: [`${INVOCATION}/lost-sessions.test.ts`, "F1"],
   },
   {
     name: "F1: a host serves before its EPOCH record is durable",
@@ -450,7 +451,7 @@ export const mutations: readonly Mutation[] = [
     file: "host/invocation/instance-history.ts",
     find: "const cursor = this.#doubted ?? this.#loggedFrom;",
     replace: "const cursor = this.#doubted;",
-    caughtBy: [`${INVOCATION}/attempts.test.ts`, "F20"],
+    caughtBy: [`${INVOCATION}/lost-sessions.test.ts`, "F20"],
   },
   {
     name: "F17: a child's result is used without its DONE",
@@ -485,7 +486,7 @@ export const mutations: readonly Mutation[] = [
     file: "host/invocation/instance-history.ts",
     find: "if (this.#loggedIn === shard.epoch || (await this.#mayBeCollected(shard))) {",
     replace: "if (this.#loggedIn === -1) {",
-    caughtBy: [`${INVOCATION}/attempts.test.ts`, "F20"],
+    caughtBy: [`${INVOCATION}/lost-sessions.test.ts`, "F20"],
   },
   {
     name: "F21: a late reply of a part is applied",
@@ -564,21 +565,21 @@ export const mutations: readonly Mutation[] = [
     file: STEP_STREAM,
     find: "    this.#writes += 1;\n",
     replace: "",
-    caughtBy: [PROTOCOLS, "[31]"],
+    caughtBy: [HALFMOON_WRITE, "[31]"],
   },
   {
     name: "F2: a log-free write is made before any record of its own",
     file: STEP_STREAM,
     find: "    if (this.#position === 1 && !this.#isChild) {\n",
     replace: "    if (this.#position === 0) {\n",
-    caughtBy: [PROTOCOLS, "F2"],
+    caughtBy: [HALFMOON_WRITE, "F2"],
   },
   {
     name: "[34] a child's log-free writes look like its caller's",
     file: STEP_STREAM,
     find: "this.#isChild && this.#cursor === this.#origin.pins.initialCursor ? 1 : 0",
     replace: "0",
-    caughtBy: [PROTOCOLS],
+    caughtBy: [HALFMOON_WRITE],
   },
   {
     name: "[33] a lower version of a cell is accepted",

@@ -187,6 +187,13 @@ export class ScriptedHost {
     return host;
   }
 
+  /** A host whose objects are under one protocol. */
+  static async openIn(mode: Mode, parts: ScriptedHostParts = {}): Promise<ScriptedHost> {
+    const host = await ScriptedHost.open(parts);
+    await host.choose("", mode);
+    return host;
+  }
+
   get book(): LogBook {
     return this.test.shard.book(TENANT);
   }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type LogBook, MODES, type Mode } from "../../../../state/logbook/index.ts";
 import { objectTag } from "../../../../state/tags.ts";
+import { gate } from "../../../support/gate.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
 import type { Script } from "../../../support/scripted-pool.ts";
 
@@ -12,11 +13,6 @@ const SWITCHES: readonly (readonly [Mode, Mode])[] = [
   ["unsafe", "halfmoon-read"],
   ["boki", "halfmoon-write"],
 ];
-
-function gate(): { opened: Promise<void>; open: () => void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return { opened: promise, open: resolve };
-}
 
 const get: Script = async (guest) => {
   guest.output(`${await guest.get(guest.input)}`);
@@ -30,10 +26,9 @@ const put: Script = async (guest) => {
 };
 
 async function open(mode: Mode): Promise<ScriptedHost> {
-  const host = await ScriptedHost.open();
+  const host = await ScriptedHost.openIn(mode);
   await host.define("get", get);
   await host.define("put", put);
-  await host.choose("", mode);
   return host;
 }
 

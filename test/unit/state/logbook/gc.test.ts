@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
 import { type AppendResult, type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
+import { encodeLock, encodeUnlock } from "../../../../state/logbook/lock-record.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import type { BlobRef } from "../../../../state/objects/blobs.ts";
 import { encodeObjectValue } from "../../../../state/objects/object-record.ts";
-import { keyTag, objectTag, stepTag } from "../../../../state/tags.ts";
+import { holdTag, keyTag, lockTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { at, BOOK, bytes, none, openTestShard, type TestShard } from "../../../support/open-shard.ts";
 
 const HOUR_MS = 3_600_000;
@@ -40,7 +41,7 @@ describe("versions of an object", () => {
     const { shard, book, append } = await open();
     const v1 = await append(version("1"));
     const v2 = await append(version("2"));
-    const release = shard.holdCursor(v2);
+    await append({ ...record(RecordKind.init, step("i")), initialCursor: v2 });
     const v3 = await append(version("3"));
     await shard.collect();
     expect((await book.readPrev(object, v2)).record?.seqnum).toBe(v2);
@@ -49,7 +50,7 @@ describe("versions of an object", () => {
     await expect(book.readPrev(object, v1)).rejects.toMatchObject(trimmed);
     await expect(book.readStream(object, 0)).rejects.toMatchObject(trimmed);
     expect((await book.readStream(object, 1)).length).toBe(3);
-    release();
+    await append(record(RecordKind.done, step("i")));
     // Not another version of this object: what was held is still remembered.
     await append(
       record(RecordKind.write, objectTag("y")),
@@ -266,6 +267,30 @@ describe("instances", () => {
     expect(
       (await book.append({ records: [record(RecordKind.init, step("j"), key)], when: [{ tag: key, length: 0 }] })).kind,
     ).toBe("appended");
+  });
+
+  test("the streams of a lock go when nobody holds it, also what who held it before a break unlocks late", async () => {
+    const { shard, book, append } = await open();
+    const [lock, hold] = [lockTag("l"), holdTag("l")];
+    const owner = { instance: id("i"), inTransaction: false };
+    const header = { fingerprint: NO_FINGERPRINT, pins: null };
+    const taking = encodeStep(header, encodeLock({ ...owner, root: id("i"), token: NO_SEQNUM }));
+    const lengths = async () => {
+      await shard.collect();
+      return [(await book.tailOf(lock)).length, (await book.tailOf(hold)).length];
+    };
+    await append(record(RecordKind.init, step("i")));
+    await append({ kind: RecordKind.lock, tags: [step("i"), lock, hold], data: taking });
+    expect(await lengths()).toEqual([1, 1]);
+    await append(record(RecordKind.lockBroken, lock, hold));
+    // Its holder goes on after a long wait, and reads from here on.
+    await append(record(RecordKind.resume, step("i")));
+    await append(version("1"), version("2"));
+    expect(await lengths()).toEqual([0, 0]);
+    await append({ kind: RecordKind.unlock, tags: [step("i"), lock], data: encodeStep(header, encodeUnlock(owner)) });
+    await append(record(RecordKind.done, step("i")));
+    await append(version("3"), version("4"));
+    expect(await lengths()).toEqual([0, 0]);
   });
 
   test("nothing is collected, and no record is written, while nothing has become collectable", async () => {

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
+import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
 import { type LogBook, type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { encodeObjectValue } from "../../../../state/objects/object-record.ts";
-import { NAMES_TAG, objectTag } from "../../../../state/tags.ts";
+import { NAMES_TAG, objectTag, stepTag } from "../../../../state/tags.ts";
 import { at, BOOK, bytes, none, openTestShard, type TestShard } from "../../../support/open-shard.ts";
 
 const write = (...tags: Tag[]): NewRecord => ({
@@ -77,13 +77,14 @@ test("[54] the names below the floor are collected, and nobody who began above i
   }
   await append(write(x));
   await append(write(x));
-  const release = test.shard.holdCursor(at((await book.tail()) - 1));
+  const reader = stepTag("i" as InstanceId);
+  await append({ kind: RecordKind.init, tags: [reader], data: none, initialCursor: at((await book.tail()) - 1) });
   await append(write(y));
   await append(write(y));
   await test.shard.collect();
   expect((await book.readStream(NAMES_TAG, 100)).records).toHaveLength(2);
   await expect(book.readStream(NAMES_TAG, 99)).rejects.toMatchObject({ code: "TRIMMED" });
-  release();
+  await append({ kind: RecordKind.done, tags: [reader], data: none });
   await append(write(y));
   await test.shard.collect();
   expect((await book.readPrev(NAMES_TAG, MAX_SEQNUM)).record).toBeNull();

@@ -3,7 +3,7 @@ import { type InstanceId, NO_SEQNUM, type SeqNum } from "../../../../state/ids.t
 import { type LogBook, RecordKind } from "../../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { encodeObjectValue } from "../../../../state/objects/index.ts";
-import { HalfmoonRead, StepStream } from "../../../../state/protocols/index.ts";
+import { ScopedObjects, StepStream } from "../../../../state/protocols/index.ts";
 import { objectTag, stepTag } from "../../../../state/tags.ts";
 import { BOOK, bytes, openTestShard, type TestShard } from "../../../support/open-shard.ts";
 
@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 
 /** An attempt of a new instance that begins now. */
-async function begin(): Promise<{ steps: StepStream; objects: HalfmoonRead }> {
+async function begin(): Promise<{ steps: StepStream; objects: ScopedObjects }> {
   attempts += 1;
   const instance = `i-${attempts}` as InstanceId;
   const pins = {
@@ -28,7 +28,7 @@ async function begin(): Promise<{ steps: StepStream; objects: HalfmoonRead }> {
   };
   const init = { kind: RecordKind.init, tags: [stepTag(instance)], data: bytes("init") };
   const steps = new StepStream(book, instance, { kind: "unlogged", pins, init: () => init });
-  return { steps, objects: new HalfmoonRead(steps, test.blobs) };
+  return { steps, objects: new ScopedObjects(steps, test.blobs, { modeCursor: NO_SEQNUM, protocol: "halfmoon-read" }) };
 }
 
 const inline = (text: string) => ({ kind: "inline", bytes: bytes(text) }) as const;
@@ -39,7 +39,7 @@ async function put(key: string, text: string): Promise<SeqNum> {
   return result.kind === "appended" ? result.seqnum : NO_SEQNUM;
 }
 
-async function textOf(objects: HalfmoonRead, key: string): Promise<string | null> {
+async function textOf(objects: ScopedObjects, key: string): Promise<string | null> {
   const read = await objects.read(key, 0, 1000);
   return read.kind === "found" ? Buffer.from(read.bytes).toString() : null;
 }
@@ -132,7 +132,7 @@ describe("an update under Halfmoon-read", () => {
   const next = (text: string | null) => `${Number(text ?? 0) + 1}`;
 
   /** Reads and updates until it is applied. Returns how many conflicts there were. */
-  async function increment({ objects }: { objects: HalfmoonRead }): Promise<number> {
+  async function increment({ objects }: { objects: ScopedObjects }): Promise<number> {
     for (let conflicts = 0; ; conflicts += 1) {
       const read = await objects.readForUpdate("n", 100);
       const text = read.kind === "found" ? Buffer.from(read.bytes).toString() : null;

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type InstanceId, MAX_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
+import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
 import { type LogBook, RecordKind } from "../../../../state/logbook/index.ts";
-import { HalfmoonRead, StepStream } from "../../../../state/protocols/index.ts";
+import { ScopedObjects, StepStream } from "../../../../state/protocols/index.ts";
 import { holdTag, lockTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { HeldLocks, Transactions } from "../../../../state/txn/index.ts";
 import { BOOK, bytes, openTestShard, type TestShard } from "../../../support/open-shard.ts";
@@ -20,7 +20,7 @@ class Peer {
     this.steps = new StepStream(this.#book, name as InstanceId, { kind: "pinned", pins });
     this.locks = new HeldLocks(this.steps, name as InstanceId);
     this.transactions = new Transactions({
-      plain: new HalfmoonRead(this.steps, test.blobs),
+      plain: new ScopedObjects(this.steps, test.blobs, { modeCursor: NO_SEQNUM, protocol: "halfmoon-read" }),
       steps: this.steps,
       blobs: test.blobs,
       locks: this.locks,

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type InstanceId, MAX_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
+import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
 import { type LogBook, RecordKind } from "../../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { decodeObjectValue, encodeObjectValue } from "../../../../state/objects/object-record.ts";
-import { HalfmoonRead, StepStream } from "../../../../state/protocols/index.ts";
+import { ScopedObjects, StepStream } from "../../../../state/protocols/index.ts";
 import { objectTag, stepTag } from "../../../../state/tags.ts";
 import {
   decodeEffects,
@@ -108,7 +108,7 @@ class Running implements Store {
     const all = { ...pins, timeMs: 0, seed: new Uint8Array(16), nonce: bytes(name.padEnd(8)).subarray(0, 8) };
     const steps = new StepStream(this.#book, instance, { kind: "unlogged", pins: all, init });
     this.transactions = new Transactions({
-      plain: new HalfmoonRead(steps, test.blobs),
+      plain: new ScopedObjects(steps, test.blobs, { modeCursor: NO_SEQNUM, protocol: "halfmoon-read" }),
       steps,
       blobs: test.blobs,
       locks: new HeldLocks(steps, instance),
