@@ -18,6 +18,7 @@ import { markdownOf, svgOf } from "./render.ts";
 const ROUND_MS = 250;
 const DEFAULT_SECONDS = 6;
 const SMOKE_SECONDS = 0.1;
+const SMOKE_WARM_UP_MS = 40;
 const WARM_UP_MS = 3_000;
 const LOOK_MS = 300;
 const OUTPUT_FOLDER = join(import.meta.dirname, "..", "results", "figures");
@@ -58,7 +59,7 @@ async function runFigure(figure: Figure, { smoke, paper, seconds, parentFolder }
     const bench: FigureBench = {
       pointMs,
       roundMs: pointMs / rounds,
-      warmUpMs: smoke ? 40 : WARM_UP_MS,
+      warmUpMs: smoke ? SMOKE_WARM_UP_MS : paper ? figure.paperWarmUpSeconds * 1000 : WARM_UP_MS,
       rounds,
       paper,
       folder,
