@@ -46,8 +46,8 @@ export const recovery: Figure = {
 
 /** A host for each share of attempts that are ended; all points take turns. */
 async function measure(bench: FigureBench, runAhead: boolean, failureRates: readonly number[]): Promise<readonly Measured[]> {
-  const { pointMs, rounds, warmUpMs } = bench;
-  const objects = { count: bench.size(10_000, 20), sizeBytes: 256 };
+  const { paper, pointMs, rounds, warmUpMs } = bench;
+  const objects = { count: bench.size(paper ? 10_000 : 1_000, 20), sizeBytes: 256 };
   const perSecond = bench.size(100, 200);
   const work: (Point & { readonly host: BenchHost; readonly bodies: readonly string[] })[] = [];
   for (const failureRate of failureRates) {
