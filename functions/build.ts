@@ -84,7 +84,7 @@ export async function compileFunction(sourcePath: string, extraOptions: readonly
     },
   );
   if (error !== null || wasm === null) {
-    throw new Error(`${sourcePath} does not compile:\n${stderr.toString()}`, { cause: error });
+    throw new Error(`${relative(ROOT, sourcePath)} does not compile:\n${stderr.toString()}`, { cause: error });
   }
   return wasm;
 }
@@ -110,7 +110,13 @@ function writeWhole(path: string, contents: Uint8Array | string): void {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  for (const { name, folder, sizeBytes, rebuilt } of await buildFunctions({ force: process.argv.includes("--force") })) {
-    console.log(`${rebuilt ? "built" : "kept "}  ${folder}/build/${name}.wasm  ${sizeBytes} bytes`);
+  try {
+    for (const { name, folder, sizeBytes, rebuilt } of await buildFunctions({ force: process.argv.includes("--force") })) {
+      console.log(`${rebuilt ? "built" : "kept "}  ${folder}/build/${name}.wasm  ${sizeBytes} bytes`);
+    }
+  } catch (error) {
+    // A mistake in a function is the author's, and the stack is ours.
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 1;
   }
 }

@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { above0, choiceOf, commandOf } from "../support/command-line.ts";
 import type { Bench, BenchCase } from "./bench-case.ts";
 import { cases } from "./cases/index.ts";
 import { busyShareOver, StealMeter, thisMachine } from "./machine.ts";
@@ -28,58 +28,33 @@ interface Options {
 }
 
 function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      help: { type: "boolean", short: "h", default: false },
-      smoke: { type: "boolean", default: false },
-      only: { type: "string", default: cases.map(({ name }) => name).join(",") },
-      seconds: { type: "string" },
-      folder: { type: "string", default: tmpdir() },
-      output: { type: "string", default: defaultOutput() },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(helpText());
-    process.exit(0);
-  }
-  const seconds = Number(values.seconds ?? (values.smoke ? SMOKE_SECONDS : DEFAULT_SECONDS));
-  if (!(seconds > 0)) {
-    throw new Error(`--seconds is ${values.seconds}, must be a number above 0`);
-  }
+  const listed = cases.map(({ name, measures }) => ({ name, text: measures }));
+  const {
+    smoke = false,
+    only,
+    seconds,
+    folder,
+    output,
+  } = commandOf("bench", "Measures the host on this machine.", listed)
+    .addOption(choiceOf("--only <name,...>", "these cases alone", cases))
+    .option("--seconds <n>", `length of each measurement, over ${ROUNDS} rounds (default: ${DEFAULT_SECONDS})`, above0)
+    .option("--folder <path>", "where journals are written: on the disk that is meant", tmpdir())
+    .option("--output <file>", "where the results go as JSON (default: test/bench/results/<date>.json)")
+    .option("--smoke", "as short as possible, to see that everything runs; the numbers mean nothing")
+    .parse()
+    .opts<{ smoke?: true; only: BenchCase[]; seconds?: number; folder: string; output?: string }>();
   return {
-    smoke: values.smoke,
-    only: values.only.split(",").map(caseNamed),
-    secondsPerMeasurement: seconds,
-    parentFolder: resolve(values.folder),
-    outputPath: resolve(values.output),
+    smoke,
+    only,
+    secondsPerMeasurement: seconds ?? (smoke ? SMOKE_SECONDS : DEFAULT_SECONDS),
+    parentFolder: resolve(folder),
+    outputPath: resolve(output ?? defaultOutput()),
   };
-}
-
-function caseNamed(name: string): BenchCase {
-  const found = cases.find((one) => one.name === name);
-  if (found === undefined) {
-    throw new Error(`--only names ${JSON.stringify(name)}; there are ${cases.map((one) => one.name).join(", ")}`);
-  }
-  return found;
 }
 
 function defaultOutput(): string {
   const date = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
   return join(import.meta.dirname, "results", `${date}.json`);
-}
-
-function helpText(): string {
-  const width = Math.max(...cases.map(({ name }) => name.length));
-  return `Usage: npm run bench -- [options]
-
-  --only <name,...>   these cases alone
-  --seconds <n>       length of each measurement, over ${ROUNDS} rounds (default ${DEFAULT_SECONDS})
-  --folder <path>     where journals are written: on the disk that is meant (default ${tmpdir()})
-  --output <file>     where the results go as JSON (default test/bench/results/<date>.json)
-  --smoke             as short as possible, to see that everything runs; the numbers mean nothing
-
-${cases.map(({ name, measures }) => `  ${name.padEnd(width)}  ${measures}`).join("\n")}
-`;
 }
 
 async function runCase(one: BenchCase, { smoke, secondsPerMeasurement, parentFolder }: Options): Promise<CaseResult> {

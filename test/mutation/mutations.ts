@@ -336,6 +336,13 @@ export const mutations: readonly Mutation[] = [
     replace: "this.#versions.read(key, objectTag(key), Number.MAX_SAFE_INTEGER as SeqNum, offset, maxBytes)",
     caughtBy: SIMULATION,
   },
+  {
+    name: "F37: a transaction takes objects that are kept without versions",
+    file: "state/protocols/scoped-objects.ts",
+    find: "if (!(protocol instanceof HalfmoonRead)) {",
+    replace: "if (protocol === undefined) {",
+    caughtBy: [`${INVOCATION}/transactions.test.ts`, "PROTOCOL_MISMATCH"],
+  },
   // Locks
   {
     name: "[55] the replay of a lock leaves the cursor behind",

@@ -1,22 +1,34 @@
-/** `npm run sim -- --seeds 5000 [--from n]`: runs many seeds and stops at the first that fails. */
-import { parseArgs } from "node:util";
+/** `npm run sim`: runs seeds, stops at the first that fails, and then exits with 1. */
+import { commandOf, count } from "../support/command-line.ts";
 import { simulate } from "./simulation.ts";
 
-const { values } = parseArgs({ options: { seeds: { type: "string", default: "1000" }, from: { type: "string", default: "1" } } });
-const from = Number(values.from);
-const count = Number(values.seeds);
+const PROGRESS_MS = 5_000;
+
+const { seeds, from } = commandOf("sim", "Simulates a cluster for each seed, and stops at the first that fails.")
+  .option("--seeds <n>", "how many", count, 1000)
+  .option("--from <n>", "the first one", count, 1)
+  .parse()
+  .opts<{ seeds: number; from: number }>();
+
 const startedMs = performance.now();
+let nextMs = startedMs + PROGRESS_MS;
 let events = 0;
-for (let seed = from; seed < from + count; seed += 1) {
+const soFar = (ended: number) => `${ended} of ${seeds} seeds, ${events} events, ${seconds()} s`;
+const seconds = () => ((performance.now() - startedMs) / 1000).toFixed(0);
+
+for (let ended = 1; ended <= seeds; ended += 1) {
+  const seed = from + ended - 1;
   const report = await simulate(seed);
   events += report.events;
   if (report.failure !== undefined) {
-    process.stdout.write(`\n${report.failure}\n\nagain: npm run sim -- --seeds 1 --from ${seed}\n`);
+    process.stdout.write(`\n${report.failure}\n\nFAILED after ${soFar(ended)}\nagain: npm run sim -- --seeds 1 --from ${seed}\n`);
     process.exitCode = 1;
     break;
   }
-  if ((seed - from + 1) % 100 === 0) {
-    const seconds = (performance.now() - startedMs) / 1000;
-    process.stdout.write(`${seed - from + 1} seeds, ${events} events, ${seconds.toFixed(0)} s\n`);
+  if (ended === seeds) {
+    process.stdout.write(`ok. ${soFar(ended)}\n`);
+  } else if (performance.now() > nextMs) {
+    nextMs += PROGRESS_MS;
+    process.stdout.write(`${soFar(ended)}\n`);
   }
 }

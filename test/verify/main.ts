@@ -3,8 +3,9 @@
  * a counter is not what the model says, or a call does not end.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { Option } from "commander";
 import { compileFunction } from "../../functions/build.ts";
+import { above0, choiceOf, commandOf, count } from "../support/command-line.ts";
 import { removeFolder, temporaryFolder } from "../support/host-process.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 import { Verification, type VerificationOptions } from "./verification.ts";
@@ -17,66 +18,26 @@ interface Options extends Omit<VerificationOptions, "protocol" | "switches"> {
 }
 
 function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      help: { type: "boolean", short: "h", default: false },
-      variants: { type: "string", default: VARIANTS.map(({ name }) => name).join(",") },
-      seconds: { type: "string", default: "60" },
-      counters: { type: "string", default: "100000" },
-      clients: { type: "string", default: "16" },
-      "stuck-seconds": { type: "string", default: "60" },
-      seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(helpText());
-    process.exit(0);
-  }
-  return {
-    variants: values.variants.split(",").map(variantNamed),
-    durationMs: positive("seconds", values.seconds) * 1000,
-    counters: whole("counters", values.counters),
-    clients: whole("clients", values.clients),
-    stuckAfterMs: positive("stuck-seconds", values["stuck-seconds"]) * 1000,
-    seed: whole("seed", values.seed),
-  };
-}
-
-function variantNamed(name: string): Variant {
-  const found = VARIANTS.find((one) => one.name === name);
-  if (found === undefined) {
-    throw new Error(`--variants names ${JSON.stringify(name)}; there are ${VARIANTS.map((one) => one.name).join(", ")}`);
-  }
-  return found;
-}
-
-function positive(flag: string, value: string): number {
-  if (!(Number(value) > 0)) {
-    throw new Error(`--${flag} is ${JSON.stringify(value)}, must be a number above 0`);
-  }
-  return Number(value);
-}
-
-function whole(flag: string, value: string): number {
-  if (!/^[1-9][0-9]{0,8}$/.test(value)) {
-    throw new Error(`--${flag} is ${JSON.stringify(value)}, must be a whole number above 0`);
-  }
-  return Number(value);
-}
-
-function helpText(): string {
-  const width = Math.max(...VARIANTS.map(({ name }) => name.length));
-  return `Usage: npm run verify -- [options]
-
-  --variants <name,...>  these alone
-  --seconds <n>          how long programs are sent to each variant (default 60)
-  --counters <n>         counters they are spread over (default 100000)
-  --clients <n>          programs at once (default 16)
-  --stuck-seconds <n>    without any call ending, the run has failed (default 60)
-  --seed <n>             programs and kills are drawn from it; by default another one each time
-
-${VARIANTS.map(({ name, what }) => `  ${name.padEnd(width)}  ${what}`).join("\n")}
-`;
+  const listed = VARIANTS.map(({ name, what }) => ({ name, text: what }));
+  const given = commandOf(
+    "verify",
+    "Random programs over durable counters, against hosts that are killed again and again.",
+    listed,
+  )
+    .addOption(choiceOf("--variants <name,...>", "these alone", VARIANTS))
+    .option("--seconds <n>", "how long programs are sent to each variant", above0, 60)
+    .option("--counters <n>", "counters they are spread over", count, 100_000)
+    .option("--clients <n>", "programs at once", count, 16)
+    .option("--stuck-seconds <n>", "without any call ending, the run has failed", above0, 60)
+    .addOption(
+      new Option("--seed <n>", "programs and kills are drawn from it")
+        .argParser(count)
+        .default(1 + (Date.now() % 1_000_000), "another one each time"),
+    )
+    .parse()
+    .opts<{ variants: Variant[]; seconds: number; counters: number; clients: number; stuckSeconds: number; seed: number }>();
+  const { variants, seconds, counters, clients, stuckSeconds, seed } = given;
+  return { variants, durationMs: seconds * 1000, counters, clients, stuckAfterMs: stuckSeconds * 1000, seed };
 }
 
 async function verify(variant: Variant, layer: Uint8Array, options: Options): Promise<void> {

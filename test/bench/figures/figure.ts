@@ -8,6 +8,8 @@ export interface Figure {
   readonly shows: string;
   /** How long `--paper` measures each point. */
   readonly paperSeconds: number;
+  /** And how long it warms each host up before. */
+  readonly paperWarmUpSeconds: number;
   /** Throws when a call fails. */
   run(bench: FigureBench): Promise<FigureResult>;
 }

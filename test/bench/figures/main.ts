@@ -5,7 +5,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { Option } from "commander";
+import { above0, choiceOf, commandOf } from "../../support/command-line.ts";
 import { busyShareOver, StealMeter, thisMachine } from "../machine.ts";
 import { describeMachine } from "../report.ts";
 import { LoadThread } from "../support/load-thread.ts";
@@ -17,8 +18,10 @@ import { markdownOf, svgOf } from "./render.ts";
 const ROUND_MS = 250;
 const DEFAULT_SECONDS = 6;
 const SMOKE_SECONDS = 0.1;
+const SMOKE_WARM_UP_MS = 40;
 const WARM_UP_MS = 3_000;
 const LOOK_MS = 300;
+const OUTPUT_FOLDER = join(import.meta.dirname, "..", "results", "figures");
 
 interface Options {
   readonly smoke: boolean;
@@ -31,57 +34,20 @@ interface Options {
 }
 
 function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      help: { type: "boolean", short: "h", default: false },
-      smoke: { type: "boolean", default: false },
-      paper: { type: "boolean", default: false },
-      only: { type: "string", default: figures.map(({ name }) => name).join(",") },
-      seconds: { type: "string" },
-      folder: { type: "string", default: tmpdir() },
-      output: { type: "string", default: join(import.meta.dirname, "..", "results", "figures") },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(helpText());
-    process.exit(0);
-  }
-  const preset = values.smoke ? SMOKE_SECONDS : values.paper ? null : DEFAULT_SECONDS;
-  const seconds = values.seconds === undefined ? preset : Number(values.seconds);
-  if (seconds !== null && !(seconds > 0)) {
-    throw new Error(`--seconds is ${values.seconds}, must be a number above 0`);
-  }
-  return {
-    smoke: values.smoke,
-    paper: values.paper,
-    only: values.only.split(",").map(figureNamed),
-    seconds,
-    parentFolder: resolve(values.folder),
-    outputFolder: resolve(values.output),
-  };
-}
-
-function figureNamed(name: string): Figure {
-  const found = figures.find((one) => one.name === name);
-  if (found === undefined) {
-    throw new Error(`--only names ${JSON.stringify(name)}; there are ${figures.map((one) => one.name).join(", ")}`);
-  }
-  return found;
-}
-
-function helpText(): string {
-  const width = Math.max(...figures.map(({ name }) => name.length));
-  return `Usage: npm run figures -- [options]
-
-  --only <name,...>   these figures alone
-  --seconds <n>       length of each point (default ${DEFAULT_SECONDS})
-  --paper             the papers' rates, intervals and lengths: ${figures.map((one) => `${one.name} ${one.paperSeconds} s`).join(", ")} per point
-  --folder <path>     where journals are written: on the disk that is meant (default ${tmpdir()})
-  --output <path>     where the results go (default test/bench/results/figures)
-  --smoke             as short as possible, to see that everything runs; the numbers mean nothing
-
-${figures.map(({ name, shows }) => `  ${name.padEnd(width)}  ${shows}`).join("\n")}
-`;
+  const listed = figures.map(({ name, shows }) => ({ name, text: shows }));
+  const lengths = figures.map(({ name, paperSeconds }) => `${name} ${paperSeconds} s`).join(", ");
+  const given = commandOf("figures", "Runs the published experiments on this machine.", listed)
+    .addOption(choiceOf("--only <name,...>", "these figures alone", figures))
+    .option("--seconds <n>", `length of each point (default: ${DEFAULT_SECONDS})`, above0)
+    .option("--paper", `the papers' rates, intervals and lengths of each point: ${lengths}`)
+    .option("--folder <path>", "where journals are written: on the disk that is meant", tmpdir())
+    .addOption(new Option("--output <path>", "where the results go").default(OUTPUT_FOLDER, "test/bench/results/figures"))
+    .option("--smoke", "as short as possible, to see that everything runs; the numbers mean nothing")
+    .parse()
+    .opts<{ smoke?: true; paper?: true; only: Figure[]; seconds?: number; folder: string; output: string }>();
+  const { smoke = false, paper = false, only, seconds, folder, output } = given;
+  const preset = smoke ? SMOKE_SECONDS : paper ? null : DEFAULT_SECONDS;
+  return { smoke, paper, only, seconds: seconds ?? preset, parentFolder: resolve(folder), outputFolder: resolve(output) };
 }
 
 async function runFigure(figure: Figure, { smoke, paper, seconds, parentFolder }: Options): Promise<FigureResult> {
@@ -93,7 +59,7 @@ async function runFigure(figure: Figure, { smoke, paper, seconds, parentFolder }
     const bench: FigureBench = {
       pointMs,
       roundMs: pointMs / rounds,
-      warmUpMs: smoke ? 40 : WARM_UP_MS,
+      warmUpMs: smoke ? SMOKE_WARM_UP_MS : paper ? figure.paperWarmUpSeconds * 1000 : WARM_UP_MS,
       rounds,
       paper,
       folder,

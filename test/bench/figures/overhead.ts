@@ -1,12 +1,14 @@
 import { atMost, type Row } from "../bench-case.ts";
 import type { BenchHost } from "../support/bench-host.ts";
 import { type Measurement, summarize } from "../support/measurement.ts";
-import type { Figure, Panel, Table } from "./figure.ts";
-import { BEST_TO_BOKI, READ_RATIOS } from "./published.ts";
+import type { Figure, Panel, Series, Table } from "./figure.ts";
+import { BEST_TO_BOKI, BEST_TO_UNSAFE, BOKI_TO_UNSAFE, READ_RATIOS } from "./published.ts";
 import { populate, rwBodies, SYSTEMS, type System, startSystems } from "./systems.ts";
 
 const OPERATIONS = 10;
 const CONNECTIONS = 16;
+/** Beside the unsafe baseline the papers' authors measured at this rate alone. */
+const RATE_BESIDE_UNSAFE = 100;
 
 interface Point {
   readonly runAhead: boolean;
@@ -22,6 +24,7 @@ export const overhead: Figure = {
   name: "overhead",
   shows: "calls with ten operations: time by read ratio and system, with and without run-ahead",
   paperSeconds: 600,
+  paperWarmUpSeconds: 120,
   async run(bench) {
     const { paper, rounds, pointMs, warmUpMs } = bench;
     const objects = { count: bench.size(10_000, 50), sizeBytes: 256 };
@@ -52,8 +55,12 @@ export const overhead: Figure = {
     const measured = points.map(({ latenciesMs, ...point }) => ({ ...point, ...summarize(latenciesMs, pointMs) }));
     return {
       tables: rates.flatMap((rate) => [tableOf(measured, rate, false), tableOf(measured, rate, true)]),
-      panels: rates.flatMap((rate) => [panelOf(measured, rate, false), panelOf(measured, rate, true)]),
-      rows: ratiosOf(measured.filter(({ rate }) => rate === rates[0])),
+      panels: rates.flatMap((rate) => [
+        panelOf(measured, rate, false),
+        panelOf(measured, rate, true),
+        besideUnsafe(measured, rate),
+      ]),
+      rows: rates.flatMap((rate) => ratiosOf(measured, rate)),
     };
   },
 };
@@ -82,17 +89,26 @@ function tableOf(measured: readonly Measured[], rate: number, runAhead: boolean)
 }
 
 function panelOf(measured: readonly Measured[], rate: number, runAhead: boolean): Panel {
-  const pair = (system: System, readRatio: number): [number, number] => [
+  const series = SYSTEMS.map((system) => lineOf(measured, rate, runAhead, system));
+  return { title: `p50, ${titleOf(rate, runAhead)}`, x: "read ratio", y: "ms", kind: "line", series };
+}
+
+/** What exactly-once costs, beside a store that answers a write when it is on disk. */
+function besideUnsafe(measured: readonly Measured[], rate: number): Panel {
+  const series = [
+    lineOf(measured, rate, true, "halfmoon-read"),
+    lineOf(measured, rate, true, "halfmoon-write"),
+    lineOf(measured, rate, false, "unsafe"),
+  ];
+  return { title: `p50, ${rate} calls/s, unsafe alone without run-ahead`, x: "read ratio", y: "ms", kind: "line", series };
+}
+
+function lineOf(measured: readonly Measured[], rate: number, runAhead: boolean, system: System): Series {
+  const points = ratiosIn(measured).map((readRatio): [number, number] => [
     readRatio,
     pointOf(measured, rate, runAhead, readRatio, system).p50Ms,
-  ];
-  return {
-    title: `p50, ${titleOf(rate, runAhead)}`,
-    x: "read ratio",
-    y: "ms",
-    kind: "line",
-    series: SYSTEMS.map((name) => ({ name, points: ratiosIn(measured).map((readRatio) => pair(name, readRatio)) })),
-  };
+  ]);
+  return { name: system, points };
 }
 
 function ratiosIn(measured: readonly Measured[]): readonly number[] {
@@ -109,26 +125,35 @@ function pointOf(measured: readonly Measured[], rate: number, runAhead: boolean,
   return found;
 }
 
-function ratiosOf(measured: readonly Measured[]): readonly Row[] {
-  const [{ rate = 0 } = {}] = measured;
+/** One after the other for each read ratio. */
+function ratiosOf(measured: readonly Measured[], rate: number): readonly Row[] {
+  const bars = BEST_TO_BOKI[rate] ?? [];
   return ratiosIn(measured).flatMap((readRatio, index) => {
     const p50 = (system: System, runAhead: boolean) => pointOf(measured, rate, runAhead, readRatio, system).p50Ms;
     const best = (runAhead: boolean) => Math.min(p50("halfmoon-read", runAhead), p50("halfmoon-write", runAhead));
-    const published = BEST_TO_BOKI[index] ?? Number.NaN;
+    const at = `${rate} calls/s, read ratio ${readRatio}`;
+    const published = (ratios: readonly number[]) => (rate === RATE_BESIDE_UNSAFE ? ` (published ${ratios[index]})` : "");
+    const bar = bars[index];
     return [
       {
-        what: `best Halfmoon ÷ Boki, read ratio ${readRatio}`,
+        what: `best Halfmoon ÷ Boki, ${at}`,
         value: best(false) / p50("boki", false),
         unit: "×" as const,
-        bar: atMost(published, "Halfmoon, figure 13, 100 requests per second"),
+        ...(bar === undefined ? {} : { bar: atMost(bar, `Halfmoon, figure 13, ${rate} requests per second`) }),
       },
+      { what: `the same with run-ahead, ${at}`, value: best(true) / p50("boki", true), unit: "×" as const },
       {
-        what: `the same with run-ahead, read ratio ${readRatio}`,
-        value: best(true) / p50("boki", true),
+        what: `Boki ÷ unsafe, ${at}${published(BOKI_TO_UNSAFE)}`,
+        value: p50("boki", false) / p50("unsafe", false),
         unit: "×" as const,
       },
       {
-        what: `best Halfmoon with run-ahead ÷ unsafe that flushes each write, read ratio ${readRatio}`,
+        what: `best Halfmoon ÷ unsafe, ${at}${published(BEST_TO_UNSAFE)}`,
+        value: best(false) / p50("unsafe", false),
+        unit: "×" as const,
+      },
+      {
+        what: `best Halfmoon with run-ahead ÷ unsafe that flushes each write, ${at}`,
         value: best(true) / p50("unsafe", false),
         unit: "×" as const,
         bar: atMost(1, "exactly-once costs less than a store that waits for the disk at each write"),

@@ -5,8 +5,17 @@
 
 export const READ_RATIOS = [0.1, 0.3, 0.5, 0.7, 0.9] as const;
 
-/** Figure 13, 256 B, 100 requests per second, median without the sleep: the better Halfmoon protocol ÷ Boki, by read ratio. */
-export const BEST_TO_BOKI = [0.66, 0.7, 0.76, 0.81, 0.75] as const;
+/** Figure 13, 256 B, median without the sleep, by requests per second: the better Halfmoon protocol ÷ Boki, by read ratio. */
+export const BEST_TO_BOKI: Readonly<Record<number, readonly number[]>> = {
+  100: [0.66, 0.7, 0.76, 0.81, 0.75],
+  200: [0.75, 0.72, 0.87, 0.82, 0.78],
+  300: [0.73, 0.76, 0.81, 0.87, 0.84],
+  400: [0.73, 0.76, 0.86, 0.92, 0.81],
+};
+
+/** Of a run with the unsafe baseline (commit d3d40c8), 100 requests per second, median without the sleep, by read ratio. */
+export const BOKI_TO_UNSAFE = [2.12, 2.12, 1.86, 1.68, 1.5] as const;
+export const BEST_TO_UNSAFE = [1.53, 1.57, 1.48, 1.48, 1.22] as const;
 
 /** Figure 14: time-averaged KB at 100 requests per second, by read ratio. */
 export const STORAGE_KB = {

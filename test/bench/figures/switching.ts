@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type BenchHost, TENANT } from "../support/bench-host.ts";
 import { summarize } from "../support/measurement.ts";
 import type { Figure, FigureBench, Panel } from "./figure.ts";
-import { rwBodies, startSystems } from "./systems.ts";
+import { populate, rwBodies, startSystems } from "./systems.ts";
 
 const OPERATIONS = 10;
 /** What the scope is switched between, and the share of reads while it has that protocol. */
@@ -23,6 +23,7 @@ interface Switch {
 }
 
 interface Series {
+  readonly runAhead: boolean;
   readonly clients: number;
   readonly samples: readonly { readonly atMs: number; readonly latencyMs: number }[];
   readonly switches: readonly Switch[];
@@ -32,28 +33,49 @@ export const switching: Figure = {
   name: "switching",
   shows: "latency of calls while a scope is switched between the Halfmoon protocols, and how long each switch takes",
   paperSeconds: 25,
+  paperWarmUpSeconds: 20,
   async run(bench) {
     const all: Series[] = [];
-    for (const clients of CLIENTS.slice(0, bench.size(CLIENTS.length, 1))) {
-      all.push(await measure(bench, clients));
+    for (const runAhead of [false, true]) {
+      for (const clients of CLIENTS.slice(0, bench.size(CLIENTS.length, 1))) {
+        all.push(await measure(bench, runAhead, clients));
+      }
     }
     const phaseMs = bench.pointMs / PHASE_COUNT;
     return {
       tables: [
         {
           title: "Delay of each switch, and calls beside it",
-          columns: ["clients", "switch to", "END − BEGIN, ms", "p50 of all calls, ms", "p99, ms", "longest, ms", "calls"],
-          rows: all.flatMap(({ clients, samples, switches }) => {
+          columns: [
+            "run-ahead",
+            "clients",
+            "switch to",
+            "END − BEGIN, ms",
+            "p50 of all calls, ms",
+            "p99, ms",
+            "longest, ms",
+            "calls",
+          ],
+          rows: all.flatMap(({ runAhead, clients, samples, switches }) => {
             const latenciesMs = samples.map(({ latencyMs }) => latencyMs);
             const { p50Ms, p99Ms, count } = summarize(latenciesMs, bench.pointMs);
             const longestMs = latenciesMs.at(-1) ?? 0;
-            return switches.map(({ to, beginMs, endMs }) => [clients, to, endMs - beginMs, p50Ms, p99Ms, longestMs, count]);
+            return switches.map(({ to, beginMs, endMs }) => [
+              runAhead ? "with" : "without",
+              clients,
+              to,
+              endMs - beginMs,
+              p50Ms,
+              p99Ms,
+              longestMs,
+              count,
+            ]);
           }),
         },
       ],
       panels: all.map((series) => panelOf(series, phaseMs * SHOWN_PHASES)),
-      rows: all.map(({ clients, switches }) => ({
-        what: `mean delay of a switch, ${clients} clients`,
+      rows: all.map(({ runAhead, clients, switches }) => ({
+        what: `mean delay of a switch, ${titleOf(runAhead, clients)}, ms`,
         value: switches.reduce((sum, { beginMs, endMs }) => sum + endMs - beginMs, 0) / switches.length,
         unit: "ms" as const,
       })),
@@ -61,14 +83,17 @@ export const switching: Figure = {
   },
 };
 
-async function measure(bench: FigureBench, clients: number): Promise<Series> {
+const titleOf = (runAhead: boolean, clients: number) => `${clients} clients, ${runAhead ? "with" : "without"} run-ahead`;
+
+async function measure(bench: FigureBench, runAhead: boolean, clients: number): Promise<Series> {
   const { pointMs, warmUpMs } = bench;
   // The function that is named after the first protocol; the scope's own is above it.
   const [first] = PHASES;
   const system = first.protocol;
   const objects = { count: bench.size(1_000, 20), sizeBytes: 256 };
-  const host = await startSystems(bench, `switching-${clients}`, [system], { flags: ["--run-ahead", "false"] });
+  const host = await startSystems(bench, `switching-${runAhead}-${clients}`, [system], { flags: ["--run-ahead", `${runAhead}`] });
   await chosen(host, system, system);
+  await populate(host, system, objects);
   const phases = Array.from({ length: PHASE_COUNT }, (_, i) => PHASES[i % PHASES.length] ?? first);
   const [bodies = [], ...laterBodies] = phases.map(({ readRatio }) => rwBodies(system, objects, OPERATIONS, readRatio));
   await host.load(clients, warmUpMs, bodies);
@@ -83,7 +108,7 @@ async function measure(bench: FigureBench, clients: number): Promise<Series> {
       switches.push({ to: protocol, beginMs: beginMs - startMs, endMs: performance.now() - startMs });
     }
   }
-  return { clients, samples: await running, switches };
+  return { runAhead, clients, samples: await running, switches };
 }
 
 /** Switches the scope, and resolves when its END is there. */
@@ -104,9 +129,9 @@ async function chosen(host: BenchHost, scope: string, protocol: string): Promise
   }
 }
 
-function panelOf({ clients, samples, switches }: Series, shownMs: number): Panel {
+function panelOf({ runAhead, clients, samples, switches }: Series, shownMs: number): Panel {
   return {
-    title: `${clients} clients, without run-ahead`,
+    title: titleOf(runAhead, clients),
     x: "s",
     y: "ms",
     kind: "scatter",

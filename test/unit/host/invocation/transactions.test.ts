@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RecordKind } from "../../../../state/logbook/index.ts";
+import { MODES, RecordKind } from "../../../../state/logbook/index.ts";
 import { objectTag } from "../../../../state/tags.ts";
 import type { Isolation } from "../../../../state/txn/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
@@ -386,6 +386,33 @@ describe("inside a transaction", () => {
     });
     expect(await host.told({ functionName: "f" })).toBe("0 true committed true");
   });
+
+  const uses: Readonly<Record<string, (guest: ScriptedGuest, key: string) => unknown>> = {
+    get: (guest, key) => guest.get(key),
+    put: (guest, key) => guest.put(key, "1"),
+    delete: (guest, key) => guest.delete(key),
+  };
+
+  it.each([...MODES, "transitional"] as const)(
+    "PROTOCOL_MISMATCH: an object whose scope is not under halfmoon-read cannot be in it: %s",
+    async (mode) => {
+      const host = await ScriptedHost.open();
+      await (mode === "transitional" ? host.beginSwitch("a", "halfmoon-write") : host.choose("a", mode));
+      const isRefused = mode !== "halfmoon-read";
+      for (const [name, use] of Object.entries(uses)) {
+        await host.define(name, async (guest) => {
+          await guest.transaction("serializable");
+          guest.put("b/x", "1");
+          await use(guest, "a/x");
+          await guest.commit();
+          return 0;
+        });
+        const told = await host.told({ functionName: name });
+        expect(told).toMatch(isRefused ? /^trap PROTOCOL_MISMATCH: object "a\/x" cannot be in a transaction/ : /^0/);
+        expect(await host.object("b/x")).toBe(isRefused ? null : "1");
+      }
+    },
+  );
 
   it("storage parts run where the call is", async () => {
     const host = await ScriptedHost.open({ partSlots: 4 });
