@@ -46,38 +46,32 @@ export class ScopedObjects implements VersionedObjects {
     this.#turns = new ObjectTurns(steps);
   }
 
-  async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
-    const protocol = this.#known(key) ?? (await this.#lookUp(key));
-    return protocol.read(key, offset, maxBytes);
+  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
+    return this.#by(key, (protocol) => protocol.read(key, offset, maxBytes));
   }
 
   /** The turn comes first: until a mode was looked up it may move the initial cursor (D2). */
   async readForUpdate(key: string, maxBytes: number): Promise<ObjectRead> {
     await this.#turns.take(key);
-    const protocol = this.#known(key) ?? (await this.#lookUp(key));
-    return protocol.read(key, 0, maxBytes);
+    return this.read(key, 0, maxBytes);
   }
 
-  async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
-    const protocol = this.#known(key) ?? (await this.#lookUp(key));
-    return protocol.write(key, value, valueCrc);
+  write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
+    return this.#by(key, (protocol) => protocol.write(key, value, valueCrc));
   }
 
-  async update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
-    const protocol = this.#known(key) ?? (await this.#lookUp(key));
-    return protocol.update(key, version, value, valueCrc);
+  update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
+    return this.#by(key, (protocol) => protocol.update(key, version, value, valueCrc));
   }
 
-  async delete(key: string): Promise<void> {
-    const protocol = this.#known(key) ?? (await this.#lookUp(key));
-    return protocol.delete(key);
+  delete(key: string): Promise<void> {
+    return this.#by(key, (protocol) => protocol.delete(key));
   }
 
   /** A prefix without "/" may span scopes: then it is log-free only if all of them keep versions. */
   async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
     if (prefix.includes("/")) {
-      const protocol = this.#known(prefix) ?? (await this.#lookUp(prefix));
-      return protocol.list(prefix, after, limit);
+      return this.#by(prefix, (protocol) => protocol.list(prefix, after, limit));
     }
     this.#steps.touch();
     const { modes } = await this.#steps.book.modeAt("", this.#modeCursor);
@@ -87,14 +81,15 @@ export class ScopedObjects implements VersionedObjects {
     return this.#protocol("halfmoon-read").list(prefix, after, limit);
   }
 
-  async mustKeepVersions(key: string): Promise<void> {
-    const protocol = this.#known(key) ?? (await this.#lookUp(key));
-    if (!(protocol instanceof HalfmoonRead)) {
-      throw new NeapError(
-        "PROTOCOL_MISMATCH",
-        `object ${quote(key)} cannot be in a transaction: scope ${quote(scopeOf(key))} is not under halfmoon-read`,
-      );
-    }
+  mustKeepVersions(key: string): Promise<void> {
+    return this.#by(key, async (protocol) => {
+      if (!(protocol instanceof HalfmoonRead)) {
+        throw new NeapError(
+          "PROTOCOL_MISMATCH",
+          `object ${quote(key)} cannot be in a transaction: scope ${quote(scopeOf(key))} is not under halfmoon-read`,
+        );
+      }
+    });
   }
 
   close(): void {
@@ -106,8 +101,10 @@ export class ScopedObjects implements VersionedObjects {
     return modeCursor === NO_SEQNUM ? this.#steps.pins.initialCursor : modeCursor;
   }
 
-  #known(key: string): ScopeProtocol | undefined {
-    return this.#byScope.get(scopeOf(key));
+  /** Asks the protocol of the key's scope; now, once its mode is known. */
+  #by<T>(key: string, act: (protocol: ScopeProtocol) => Promise<T>): Promise<T> {
+    const known = this.#byScope.get(scopeOf(key));
+    return known === undefined ? this.#lookUp(key).then(act) : act(known);
   }
 
   async #lookUp(key: string): Promise<ScopeProtocol> {
