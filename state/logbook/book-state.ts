@@ -187,6 +187,7 @@ export class BookState {
   #applyMode(seqnum: SeqNum, { tags, data }: NewRecord, timeMs: number): void {
     const [tag] = tags;
     const record = decodeMode(data);
+    this.garbage++;
     if (tag === DEFAULT_MODE_TAG) {
       this.scopes.defaultMode = record.mode ?? DEFAULT_MODE;
     } else if (tag !== undefined) {

@@ -9,10 +9,22 @@
  * G3. The result of a keyed call is needed while it is retained, that of a child while the caller's stream is there. Key and call id
  *     go after twice the retention.
  * G4. What trims of guests hide goes when the floor has passed the trim's own record; length and last seqnum of the stream stay.
- * G5. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it.
+ * G5. A mode record goes when no unfinished instance looks modes up below the one that follows it. PIN records do not hold modes.
+ * G6. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it.
  */
-import type { SeqNum, Tag } from "../ids.ts";
-import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, objectKeyOf, objectTag, stepTag } from "../tags.ts";
+import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import {
+  attemptTag,
+  DEFAULT_MODE_TAG,
+  holdTag,
+  LOCK_TAG_PREFIX,
+  MODES_TAG,
+  modeTag,
+  NAMES_TAG,
+  objectKeyOf,
+  objectTag,
+  stepTag,
+} from "../tags.ts";
 import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
 import type { Instance } from "./instances.ts";
@@ -32,6 +44,7 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   book.trims.settle(book.floor, book.streams, drop);
   collectPassed(book, NAMES_TAG, drop);
   collectLocks(book, drop);
+  collectModes(book, drop);
   collectInstances(book, collection, drop);
   collectExpired(book, expiredBefore(collection, timeMs), drop);
 }
@@ -146,6 +159,18 @@ function collectLocks(book: BookState, drop: Drop): void {
         book.locks.streams.delete(tag);
       }
     }
+  }
+}
+
+function collectModes(book: BookState, drop: Drop): void {
+  let from = book.floor;
+  for (const { modesAt } of book.instances.unfinished.values()) {
+    if (modesAt !== NO_SEQNUM && modesAt < from) {
+      from = modesAt;
+    }
+  }
+  for (const tag of [MODES_TAG, DEFAULT_MODE_TAG, ...Array.from(book.scopes.byName.keys(), modeTag)]) {
+    book.streams.get(tag)?.collectBefore(from, drop);
   }
 }
 

@@ -69,6 +69,11 @@ export class Instance {
     return this.notBeforeMs > 0 && this.readsFrom === null && this.initialCursor === NO_SEQNUM && !this.parked;
   }
 
+  /** Where it looks up modes, and any attempt of it; 0 until its first step has fixed that (F18). */
+  get modesAt(): SeqNum {
+    return this.modeCursor === NO_SEQNUM ? this.initialCursor : this.modeCursor;
+  }
+
   /** The first step: it has fixed where all attempts read from. */
   pinned(initialCursor: SeqNum): void {
     if (this.initialCursor === NO_SEQNUM) {

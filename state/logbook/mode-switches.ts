@@ -171,9 +171,8 @@ export class ModeSwitches {
  */
 function unfinishedBefore(book: BookState, begin: SeqNum): number {
   let count = 0;
-  for (const { modeCursor, initialCursor } of book.instances.unfinished.values()) {
-    const lookedUpAt = modeCursor === NO_SEQNUM ? initialCursor : modeCursor;
-    if (lookedUpAt !== NO_SEQNUM && lookedUpAt < begin) {
+  for (const { modesAt } of book.instances.unfinished.values()) {
+    if (modesAt !== NO_SEQNUM && modesAt < begin) {
       count++;
     }
   }

@@ -596,6 +596,13 @@ export const mutations: readonly Mutation[] = [
     caughtBy: ["test/contract/local-logbook.test.ts", "[33]"],
   },
   {
+    name: "F18: mode records go although a parked instance looks there",
+    file: "state/logbook/gc.ts",
+    find: "if (modesAt !== NO_SEQNUM && modesAt < from) {",
+    replace: "if (modesAt < NO_SEQNUM) {",
+    caughtBy: ["test/unit/state/logbook/gc.test.ts", "F18"],
+  },
+  {
     name: "F18: a switch ends while an instance of the old mode runs",
     file: "state/logbook/mode-switches.ts",
     find: "    if (begin > this.#outbox.durable || unfinishedBefore(book, begin) > 0) {",

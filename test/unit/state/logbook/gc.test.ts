@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
-import { type AppendResult, type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
+import { type AppendResult, type Mode, type NewRecord, RecordKind } from "../../../../state/logbook/index.ts";
 import { encodeLock, encodeUnlock } from "../../../../state/logbook/lock-record.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import type { BlobRef } from "../../../../state/objects/blobs.ts";
 import { encodeObjectValue } from "../../../../state/objects/object-record.ts";
-import { holdTag, keyTag, lockTag, objectTag, stepTag } from "../../../../state/tags.ts";
+import { attemptTag, holdTag, keyTag, lockTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { at, BOOK, bytes, none, openTestShard, type TestShard } from "../../../support/open-shard.ts";
 
 const HOUR_MS = 3_600_000;
@@ -166,6 +166,48 @@ describe("bytes on the disk", () => {
     await append(version("2"));
     await shard.collect();
     expect(blobs.known(ref.name)).toBeUndefined();
+  });
+});
+
+describe("modes", () => {
+  async function switched(test: Awaited<ReturnType<typeof open>>, to: Mode): Promise<void> {
+    await test.shard.switchMode(BOOK, "a", to, false);
+    for (let looks = 0; looks < 5; looks += 1) {
+      await test.shard.whenDurable(await test.book.tail());
+      test.time.advance(20);
+    }
+  }
+
+  test("of a scope that is switched again and again only the last records stay", async () => {
+    const opened = await open();
+    for (let i = 0; i < 20; i += 1) {
+      await switched(opened, i % 2 === 0 ? "boki" : "halfmoon-read");
+    }
+    await opened.shard.chooseDefault(BOOK, "boki");
+    await opened.shard.chooseDefault(BOOK, "unsafe");
+    expect(opened.shard.live(RecordKind.mode).records).toBe(42);
+    await opened.shard.whenDurable(await opened.book.tail());
+    await opened.shard.collect();
+    expect(opened.shard.live(RecordKind.mode).records).toBe(2);
+    expect(await opened.book.modeAt("a", MAX_SEQNUM)).toMatchObject({ mode: "halfmoon-read", to: null, defaultMode: "unsafe" });
+  });
+
+  test("F18: the one that an unfinished instance began in stays, also when its reads are pinned", async () => {
+    const opened = await open();
+    const { shard, book, append } = opened;
+    await switched(opened, "boki");
+    const before = await book.tail();
+    await append({ ...record(RecordKind.init, step("i")) });
+    await append({ ...record(RecordKind.write, step("i")), initialCursor: before });
+    await append(record(RecordKind.pin, attemptTag(id("i"))));
+    await shard.switchMode(BOOK, "a", "halfmoon-read", false);
+    await append(version("1"), version("2"));
+    await shard.whenDurable(await book.tail());
+    await shard.collect();
+    // The floor has passed what the instance looks up.
+    await expect(book.readPrev(object, before)).rejects.toMatchObject(trimmed);
+    expect(await book.modeAt("a", before)).toMatchObject({ mode: "boki", to: null });
+    expect(await book.modeAt("a", MAX_SEQNUM)).toMatchObject({ to: "halfmoon-read" });
   });
 });
 
