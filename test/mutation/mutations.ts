@@ -419,6 +419,13 @@ export const mutations: readonly Mutation[] = [
   },
   // Calls
   {
+    name: "F31: a cancellation between two states of a run is lost",
+    file: "host/invocation/instance-run.ts",
+    find: "    this.#isOver = true;\n",
+    replace: "",
+    caughtBy: [`${INVOCATION}/stopped-attempts.test.ts`, "F31"],
+  },
+  {
     name: "F8: an answer leaves before it is durable",
     file: "host/invocation/instance-run.ts",
     find: "      await shard.whenDurable(outcome.dependency);\n",
@@ -629,6 +636,13 @@ export const mutations: readonly Mutation[] = [
     find: "super(steps, blobs, turns, true);",
     replace: "super(steps, blobs, turns, false);",
     caughtBy: [SWITCHING],
+  },
+  {
+    name: "[26] a read that goes on over a log-free write of one's own does not see it",
+    file: STEP_STREAM,
+    find: "    this.nextMoment();\n    const role",
+    replace: "    const role",
+    caughtBy: [PROTOCOLS, "a read that goes on"],
   },
   {
     name: "F14: an update of a cell is conditional on nothing",
