@@ -62,7 +62,6 @@ function expiredBefore(collection: Collection, timeMs: number): number {
 }
 
 function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): void {
-  const gone = new Set<string>();
   for (const object of book.superseded) {
     const stream = book.streams.get(object);
     if (stream === undefined) {
@@ -82,15 +81,13 @@ function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): 
       free(book, object, drop);
       if (!isBehind) {
         removeCell(book, key, drop);
-        gone.add(key);
+        book.names.remove(key);
       }
     }
   }
-  book.names.remove(gone);
 }
 
 function collectCells(book: BookState, records: IndexedRecords, drop: Drop): void {
-  const gone = new Set<string>();
   for (const key of book.cells.ending) {
     const cell = book.cells.get(key);
     const object = objectTag(key);
@@ -101,11 +98,10 @@ function collectCells(book: BookState, records: IndexedRecords, drop: Drop): voi
     } else if (cell !== undefined && cell.entry <= book.floor && (home === "versions" || !book.streams.has(object))) {
       removeCell(book, key, drop);
       if (isDeleted) {
-        gone.add(key);
+        book.names.remove(key);
       }
     }
   }
-  book.names.remove(gone);
 }
 
 function removeCell(book: BookState, key: string, drop: Drop): void {

@@ -90,7 +90,8 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   }
   const switches = new ModeSwitches({ index, outbox, sequencer, timers: parts.timers });
   const controller = new ModeController({ ...parts, index, outbox, sequencer, switches, options: options.modes });
-  const shared = { index, outbox, sequencer, blobs, switches, controller, objectSizeBytes: parts.objectSizeBytes };
+  const { timers, objectSizeBytes } = parts;
+  const shared = { index, outbox, sequencer, blobs, switches, controller, timers, objectSizeBytes };
   return new LocalShard(journal, blobs, shared, options, checkpointer);
 }
 
