@@ -44,6 +44,8 @@ export const Operation = {
   callSelect: 52,
   /** Reply code 1: cancelled; 0: it had ended. */
   callCancel: 53,
+  /** A further slice of the output that a callAwait has told the beginning of. */
+  callOutput: 54,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];
@@ -192,12 +194,28 @@ export const callAwaitArgs = {
   decode: (bytes: Uint8Array) => ({ handle: new ByteReader(bytes).u32() }),
 };
 
-/** The bytes of a callAwait reply: the child's return value (0 = success) and its output, or the message of its failure. */
+/** What one reply holds of an output: no message keeps the main thread for long (H27). */
+export const OUTPUT_SLICE_BYTES = 1024 * 1024;
+
+/**
+ * The bytes of a callAwait reply: the child's return value (0 = success); size and first slice of its output, or of the message of
+ * its failure.
+ */
 export const callAwaitReply = {
-  encode: (returnValue: number, output: Uint8Array) => new ByteWriter(8 + output.byteLength).i32(returnValue).raw(output).view(),
+  encode: (returnValue: number, sizeBytes: number, slice: Uint8Array) =>
+    new ByteWriter(16 + slice.byteLength).i32(returnValue).f64(sizeBytes).raw(slice).view(),
   decode: (bytes: Uint8Array) => {
     const r = new ByteReader(bytes);
-    return { returnValue: r.i32(), output: r.raw(r.remaining) };
+    return { returnValue: r.i32(), sizeBytes: r.f64(), slice: r.raw(r.remaining) };
+  },
+};
+
+/** Only after callAwait. The reply's bytes are at most OUTPUT_SLICE_BYTES. */
+export const callOutputArgs = {
+  encode: (a: { handle: number; offset: number }) => new ByteWriter(16).u32(a.handle).f64(a.offset).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { handle: r.u32(), offset: r.f64() };
   },
 };
 

@@ -1,5 +1,5 @@
 import type { BlobName } from "../ids.ts";
-import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore, type BlobWriter } from "../objects/blobs.ts";
+import { BLOB_CHUNK_BYTES, type BlobReader, type BlobRef, type BlobStore, type BlobWriter } from "../objects/blobs.ts";
 import { asBuffer, blobName, plainBytes } from "./record-wire.ts";
 import type { RemoteShard } from "./remote-shard.ts";
 import * as methods from "./shard-methods.ts";
@@ -11,6 +11,7 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 export class RemoteBlobs implements BlobStore {
   readonly #shard: RemoteShard;
   #writers = 0;
+  #readers = 0;
 
   constructor(shard: RemoteShard) {
     this.#shard = shard;
@@ -33,20 +34,40 @@ export class RemoteBlobs implements BlobStore {
     }
   }
 
-  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    const slices: Uint8Array[] = [];
-    let readBytes = 0;
-    for (;;) {
-      const wanted = Math.min(sizeBytes - readBytes, BLOB_CHUNK_BYTES);
-      const slice = await this.#shard.request(methods.readBlob, [name, offset + readBytes, wanted]);
-      readBytes += slice.byteLength;
-      if (slices.length === 0 && (slice.byteLength < wanted || readBytes >= sizeBytes)) {
-        return plainBytes(slice);
-      }
-      slices.push(slice);
-      if (slice.byteLength < wanted || readBytes >= sizeBytes) {
-        return plainBytes(Buffer.concat(slices));
-      }
+  async open(name: BlobName): Promise<BlobReader> {
+    const id = ++this.#readers;
+    const held = await this.#shard.request(methods.openBlob, [id, name]);
+    return {
+      sizeBytes: held,
+      read: (offset, sizeBytes) =>
+        inChunks(sizeBytes, (done, wanted) => this.#shard.request(methods.readOpenBlob, [id, offset + done, wanted])),
+      // When the owner cannot be told, the session is over, and the reader with it.
+      close: () =>
+        this.#shard.request(methods.closeBlob, id).then(
+          () => {},
+          () => {},
+        ),
+    };
+  }
+
+  read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    return inChunks(sizeBytes, (done, wanted) => this.#shard.request(methods.readBlob, [name, offset + done, wanted]));
+  }
+}
+
+/** Up to `sizeBytes` bytes, asked for chunk by chunk: a short one is the last. */
+async function inChunks(
+  sizeBytes: number,
+  ask: (doneBytes: number, wantedBytes: number) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (let doneBytes = 0; ; ) {
+    const wantedBytes = Math.min(sizeBytes - doneBytes, BLOB_CHUNK_BYTES);
+    const chunk = await ask(doneBytes, wantedBytes);
+    doneBytes += chunk.byteLength;
+    chunks.push(chunk);
+    if (chunk.byteLength < wantedBytes || doneBytes >= sizeBytes) {
+      return plainBytes(chunks.length === 1 ? chunk : Buffer.concat(chunks));
     }
   }
 }

@@ -166,6 +166,12 @@ export const commitBlob = method("blob.commit", Count, Type.Tuple([Text, Count])
 export const abortBlob = method("blob.abort", Count, Nothing);
 /** names; a notice */
 export const discardBlobs = method("blob.discard", Type.Array(Text, { maxItems: PAGE_ENTRIES }), Nothing);
+/** the caller's number for the reader, name → size in bytes */
+export const openBlob = method("blob.open", Type.Tuple([Count, Text]), Count);
+/** reader, offset, size in bytes up to BLOB_CHUNK_BYTES */
+export const readOpenBlob = method("blob.readOpen", Type.Tuple([Count, Count, Count]), Bytes);
+/** reader */
+export const closeBlob = method("blob.close", Count, Nothing);
 /** name → size in bytes */
 export const blobSize = method("blob.size", Text, Type.Union([Count, Type.Null()]));
 /** name, offset, size in bytes up to BLOB_CHUNK_BYTES */

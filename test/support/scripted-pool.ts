@@ -14,6 +14,7 @@ import {
   callAwaitArgs,
   callAwaitReply,
   callCancelArgs,
+  callOutputArgs,
   callSelectArgs,
   callSpawnArgs,
   callStartArgs,
@@ -207,8 +208,12 @@ export class ScriptedGuest implements SandboxCall {
     if (code < 0) {
       return { returnValue: code, text: "" };
     }
-    const { returnValue, output } = callAwaitReply.decode(bytes);
-    return { returnValue, text: Buffer.from(output).toString() };
+    const { returnValue, sizeBytes, slice } = callAwaitReply.decode(bytes);
+    const slices = [slice];
+    for (let offset = slice.byteLength; offset < sizeBytes; offset += slices.at(-1)?.byteLength ?? 0) {
+      slices.push((await this.#request(Operation.callOutput, callOutputArgs.encode({ handle, offset }))).bytes);
+    }
+    return { returnValue, text: Buffer.concat(slices).toString() };
   }
 
   call(functionName: string, input = ""): Promise<{ returnValue: number; text: string }> {

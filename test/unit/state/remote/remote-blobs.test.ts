@@ -66,6 +66,7 @@ test("a writer that is faster than the owner waits with a few MiB on their way",
       abort: async () => {},
     }),
     size: async () => null,
+    open: async () => ({ sizeBytes: 0, read: async () => new Uint8Array(0), close: async () => {} }),
     read: async () => new Uint8Array(0),
     discard: async () => {},
   };
@@ -104,6 +105,7 @@ test("an upload whose connection is lost is aborted, one that was committed is k
       };
     },
     size: (name) => files.size(name),
+    open: (name) => files.open(name),
     read: (name, offset, sizeBytes) => files.read(name, offset, sizeBytes),
     discard: (names) => files.discard(names),
   };
@@ -122,6 +124,36 @@ test("an upload whose connection is lost is aborted, one that was committed is k
   expect(await files.size(name)).toBe(4);
 });
 
+test("a blob that is open is read to its end, also when it is deleted meanwhile, and the owner lets go of it with the connection", async () => {
+  const files = await fileBlobs();
+  const closed = Promise.withResolvers<void>();
+  const watched: BlobStore = Object.assign(Object.create(files), {
+    open: async (name: BlobName) => {
+      const reader = await files.open(name);
+      const close = () => reader.close().then(closed.resolve);
+      return { sizeBytes: reader.sizeBytes, read: reader.read.bind(reader), close };
+    },
+  });
+  for (const method of ["create", "size", "read", "discard"] as const) {
+    Object.assign(watched, { [method]: files[method].bind(files) });
+  }
+  const owner = await freshOwner(cleanup, { session: withBlobs(watched) });
+  const node = freshNode(cleanup, owner.url);
+  const shard = await node.connection.available(TIMEOUT_MS);
+  const writer = await shard.blobs.create();
+  await writer.write(Buffer.from("first and last"));
+  const { name } = await writer.commit();
+  const reader = await shard.blobs.open(name);
+  expect(reader.sizeBytes).toBe(14);
+  expect(Buffer.from(await reader.read(0, 5)).toString()).toBe("first");
+  await files.discard([name]);
+  await expect(shard.blobs.open(name)).rejects.toMatchObject({ code: "BLOB_MISSING" });
+  expect(Buffer.from(await reader.read(10, 100)).toString()).toBe("last");
+  await node.connection.close();
+  await closed.promise;
+  await reader.close();
+});
+
 test("what a node may not ask of blobs is refused: paths, absent names, writers that are not open", async () => {
   const owner = await freshOwner(cleanup, { session: withBlobs(await fileBlobs()) });
   const shard = await freshNode(cleanup, owner.url).connection.available(TIMEOUT_MS);
@@ -130,6 +162,12 @@ test("what a node may not ask of blobs is refused: paths, absent names, writers 
     await expect(shard.blobs.create(path as BlobName)).rejects.toMatchObject({ code: "BAD_NAME" });
   }
   await expect(shard.blobs.read("absent" as BlobName, 0, 1)).rejects.toMatchObject({ code: "BLOB_MISSING" });
+  await expect(shard.blobs.open("absent" as BlobName)).rejects.toMatchObject({ code: "BLOB_MISSING" });
+  const blob = await shard.blobs.create();
+  await blob.write(Buffer.from("x"));
+  const reader = await shard.blobs.open((await blob.commit()).name);
+  await reader.close();
+  await expect(reader.read(0, 1)).rejects.toMatchObject({ code: "BAD_MESSAGE" });
   const writer = await shard.blobs.create();
   await writer.abort();
   await expect(writer.write(Buffer.from("x")).then(() => writer.commit())).rejects.toMatchObject({ code: "BAD_MESSAGE" });
