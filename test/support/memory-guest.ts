@@ -306,7 +306,7 @@ export class MemoryGuest implements Guest {
       case Operation.partOffer:
         return reply(host.shipPart === null ? Placement.local : Placement.ship);
       case Operation.partShip:
-        return reply(0, partAnswer.encode(host.shipPart?.(args) ?? { kind: "local" }));
+        return { code: 0, timeMs: 0, ...partAnswer.encode(host.shipPart?.(args) ?? { kind: "local" }) };
       case Operation.partEnd:
       case Operation.sync:
       case Operation.fence:

@@ -19,7 +19,6 @@ import {
   callSpawnArgs,
   callStartArgs,
   GuestError,
-  guestStateBytes,
   lockArgs,
   lockReply,
   Operation,
@@ -36,6 +35,7 @@ import {
   sleepArgs,
 } from "../../host/abi/operations.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+import { guestStateBytes } from "../../host/sandbox/protocol.ts";
 import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
 type LogCondition = Parameters<typeof logAppendArgs.encode>[0]["when"][number];
@@ -324,7 +324,7 @@ export class ScriptedGuest implements SandboxCall {
     const offer = await this.#request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
     if (offer.code === Placement.ship) {
       const reply = await this.#request(Operation.partShip, guestStateBytes.encode(this.#state()));
-      const answer = partAnswer.decode(reply.bytes);
+      const answer = partAnswer.decode(reply);
       if (answer.kind === "trapped") {
         throw new Trap(answer.message);
       }
