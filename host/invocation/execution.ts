@@ -55,7 +55,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
   const plain = new ScopedObjects(steps, drafts, init);
-  const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, inherited });
+  const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers: context.timers, inherited });
   const objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
   const transacting = new TransactionOperations(steps, transactions);
   const logs = new LogOperations(steps, init.wallTimeMs);

@@ -310,14 +310,14 @@ export const mutations: readonly Mutation[] = [
   {
     name: "F14: what a transaction has read is no condition of its commit",
     file: TRANSACTIONS,
-    find: "      when.push(await this.#versions.condition(key, objectTag(key), version, snapshot));\n",
+    find: "    when.push(...(await this.#inSlices([...reads], read)));\n",
     replace: "",
     caughtBy: SIMULATION,
   },
   {
     name: "F14: what a transaction writes under snapshot isolation is no condition of its commit",
     file: TRANSACTIONS,
-    find: "      when.push(...(await Promise.all(written)));\n",
+    find: "      when.push(...(await this.#inSlices([...writes.keys()], written)));\n",
     replace: "",
     caughtBy: SIMULATION,
   },
