@@ -11,7 +11,7 @@
  * G4. What trims of guests hide goes when the floor has passed the trim's own record; length and last seqnum of the stream stay.
  * G5. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it.
  */
-import type { SeqNum, Tag } from "../ids.ts";
+import type { InstanceId, SeqNum, Tag } from "../ids.ts";
 import { attemptTag, holdTag, LOCK_TAG_PREFIX, NAMES_TAG, OBJECT_TAG_PREFIX, objectTag, stepTag } from "../tags.ts";
 import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
@@ -20,20 +20,31 @@ import { RecordKind } from "./kinds.ts";
 
 type Drop = (seqnum: SeqNum) => void;
 
+interface Limited {
+  readonly drop: Drop;
+  /** Records that a stream, and results that a list lets go of at most. */
+  readonly most: number;
+}
+
 /** @param timeMs  the GC record's own time */
 export function collect(book: BookState, collection: Collection, timeMs: number, records: IndexedRecords): void {
   const drop = (seqnum: SeqNum) => records.drop(seqnum);
   if (collection.watermark > book.floor) {
     book.floor = collection.watermark;
   }
-  book.garbage = 0;
-  collectVersions(book, records, drop);
-  collectCells(book, records, drop);
+  const { piece } = collection;
+  if (piece === undefined || piece.isFirst) {
+    book.garbage = 0;
+  }
+  const limited: Limited = { drop, most: piece?.most ?? Number.POSITIVE_INFINITY };
+  collectVersions(book, piece?.objects ?? book.superseded, records, limited);
+  collectCells(book, piece?.cells ?? book.cells.ending, records, drop);
   book.trims.settle(book.floor, book.streams, drop);
-  collectPassed(book, NAMES_TAG, drop);
-  collectLocks(book, drop);
-  collectInstances(book, collection, drop);
-  collectExpired(book, expiredBefore(collection, timeMs), drop);
+  collectPassed(book, NAMES_TAG, limited);
+  collectLocks(book, piece?.locks ?? book.locks.streams, limited);
+  collectRetained(book, collection, limited);
+  collectInstances(book, piece?.instances ?? book.instances.ended.keys(), limited);
+  collectExpired(book, expiredBefore(collection, timeMs), limited);
 }
 
 /** Whether this collection would end the retention of a result, or of the key to one, or let go of what a trim hides. */
@@ -61,14 +72,14 @@ function expiredBefore(collection: Collection, timeMs: number): number {
   return collection.retainSinceMs - (timeMs - collection.retainSinceMs);
 }
 
-function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): void {
-  for (const object of book.superseded) {
+function collectVersions(book: BookState, objects: Iterable<Tag>, records: IndexedRecords, { drop, most }: Limited): void {
+  for (const object of objects) {
     const stream = book.streams.get(object);
     if (stream === undefined) {
       book.superseded.delete(object);
       continue;
     }
-    stream.collectBefore(book.floor, drop);
+    stream.collectBefore(book.floor, drop, most);
     if (stream.kept > 1) {
       continue;
     }
@@ -87,8 +98,8 @@ function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): 
   }
 }
 
-function collectCells(book: BookState, records: IndexedRecords, drop: Drop): void {
-  for (const key of book.cells.ending) {
+function collectCells(book: BookState, keys: Iterable<string>, records: IndexedRecords, drop: Drop): void {
+  for (const key of keys) {
     const cell = book.cells.get(key);
     const object = objectTag(key);
     const { home } = book.newest(object);
@@ -116,28 +127,28 @@ function removeCell(book: BookState, key: string, drop: Drop): void {
  * Of a stream that is read at cursors for its last position only. When all of it is below the floor it may go as a whole: whoever
  * began below the floor is done, so nobody takes "none" for what was there.
  */
-function collectPassed(book: BookState, tag: Tag, drop: Drop): void {
+function collectPassed(book: BookState, tag: Tag, { drop, most }: Limited): void {
   const stream = book.streams.get(tag);
   if (stream === undefined) {
     return;
   }
-  if (stream.last <= book.floor) {
+  stream.collectBefore(book.floor, drop, most);
+  if (stream.kept === 1 && stream.last <= book.floor) {
     free(book, tag, drop);
-  } else {
-    stream.collectBefore(book.floor, drop);
   }
 }
 
 /** Of a held lock the last records stay: conditions name them. */
-function collectLocks(book: BookState, drop: Drop): void {
-  for (const tag of book.locks.streams) {
+function collectLocks(book: BookState, tags: Iterable<Tag>, limited: Limited): void {
+  const { drop, most } = limited;
+  for (const tag of tags) {
     const hold = holdTag(tag.slice(LOCK_TAG_PREFIX.length));
     if (book.locks.held.has(tag)) {
-      book.streams.get(tag)?.collectBefore(book.floor, drop);
-      book.streams.get(hold)?.collectBefore(book.floor, drop);
+      book.streams.get(tag)?.collectBefore(book.floor, drop, most);
+      book.streams.get(hold)?.collectBefore(book.floor, drop, most);
     } else {
-      collectPassed(book, tag, drop);
-      collectPassed(book, hold, drop);
+      collectPassed(book, tag, limited);
+      collectPassed(book, hold, limited);
       if (!book.streams.has(tag) && !book.streams.has(hold)) {
         book.locks.streams.delete(tag);
       }
@@ -145,44 +156,56 @@ function collectLocks(book: BookState, drop: Drop): void {
   }
 }
 
-function collectInstances(book: BookState, collection: Collection, drop: Drop): void {
-  const { instances } = book;
-  for (const instance of takeWhile(instances.retained, (one) => isExpired(one, collection))) {
-    book.expiring.push({ tags: instance.resultTags, done: instance.done, doneMs: instance.doneMs });
-    collectInstance(book, instance, drop);
+/** Results that nobody may ask for any more: their streams go as those of other instances do. */
+function collectRetained(book: BookState, collection: Collection, { most }: Limited): void {
+  const { instances, expiring } = book;
+  for (const instance of takeWhile(instances.retained, most, (one) => isExpired(one, collection))) {
+    expiring.push({ tags: instance.resultTags, done: instance.done, doneMs: instance.doneMs });
+    instances.join(instance);
   }
-  // A collected caller's children join the list while it is walked.
-  const waiting: Instance[] = [];
-  for (let next = instances.ended.pop(); next !== undefined; next = instances.ended.pop()) {
-    if (isPassed(next, book.floor)) {
-      collectInstance(book, next, drop);
-    } else {
-      waiting.push(next);
+}
+
+/** A collected caller's children join those that have ended while they are walked. */
+function collectInstances(book: BookState, ids: Iterable<InstanceId>, limited: Limited): void {
+  const { ended } = book.instances;
+  for (const id of ids) {
+    const instance = ended.get(id);
+    if (instance !== undefined && isPassed(instance, book.floor) && collectInstance(book, instance, limited)) {
+      ended.delete(id);
     }
   }
-  instances.ended = waiting;
 }
 
-function collectInstance(book: BookState, instance: Instance, drop: Drop): void {
+/** Returns whether nothing of it is left. */
+function collectInstance(book: BookState, instance: Instance, { drop, most }: Limited): boolean {
+  const steps = book.streams.get(stepTag(instance.id));
+  if (steps !== undefined && steps.kept > most) {
+    steps.collectFirst(most, drop);
+    return false;
+  }
   free(book, stepTag(instance.id), drop);
   free(book, attemptTag(instance.id), drop);
-  for (const child of instance.children) {
+  for (const child of instance.children.splice(0, most)) {
     book.instances.orphan(child);
   }
+  return instance.children.length === 0;
 }
 
-function collectExpired(book: BookState, beforeMs: number, drop: Drop): void {
-  for (const { tags } of takeWhile(book.expiring, (one) => one.doneMs < beforeMs)) {
+function collectExpired(book: BookState, beforeMs: number, { drop, most }: Limited): void {
+  for (const { tags } of takeWhile(book.expiring, most, (one) => one.doneMs < beforeMs)) {
     for (const tag of tags) {
       free(book, tag, drop);
     }
   }
 }
 
-/** Removes and returns the first ones that pass. */
-function takeWhile<T>(list: T[], passes: (one: T) => boolean): T[] {
-  const kept = list.findIndex((one) => !passes(one));
-  return list.splice(0, kept < 0 ? list.length : kept);
+/** Removes and returns the first ones that pass, `most` at most. */
+function takeWhile<T>(list: T[], most: number, passes: (one: T) => boolean): T[] {
+  let count = 0;
+  while (count < Math.min(list.length, most) && passes(list[count] as T)) {
+    count += 1;
+  }
+  return list.splice(0, count);
 }
 
 function free(book: BookState, tag: Tag, drop: Drop): void {

@@ -94,15 +94,15 @@ export const mutations: readonly Mutation[] = [
   {
     name: "[54] superseded versions are never collected",
     file: "state/logbook/gc.ts",
-    find: "    stream.collectBefore(book.floor, drop);\n    if (stream.kept > 1) {",
+    find: "    stream.collectBefore(book.floor, drop, most);\n    if (stream.kept > 1) {",
     replace: "    if (stream.kept > 1) {",
     caughtBy: SIMULATION,
   },
   {
     name: "[54] streams of finished instances are never collected",
     file: "state/logbook/gc.ts",
-    find: "    if (isPassed(next, book.floor)) {",
-    replace: "    if (isPassed(next, 0 as SeqNum)) {",
+    find: "isPassed(instance, book.floor) && collectInstance",
+    replace: "isPassed(instance, 0 as SeqNum) && collectInstance",
     caughtBy: SIMULATION,
   },
   {
