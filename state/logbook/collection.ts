@@ -18,7 +18,7 @@ export interface Collection {
 /** What one record collects of a collection: no unit of work is long (H27), and a replay does the same. */
 export interface Piece {
   readonly isFirst: boolean;
-  /** Records that a stream, and results that a list lets go of at most. */
+  /** Records and results that each set lets go of at most; what is named beyond that is left. */
   readonly most: number;
   /** Streams of objects. */
   readonly objects: readonly Tag[];

@@ -20,10 +20,11 @@ import { RecordKind } from "./kinds.ts";
 
 type Drop = (seqnum: SeqNum) => void;
 
-interface Limited {
+/** What one of the sets below may let go of. */
+interface Budget {
   readonly drop: Drop;
-  /** Records that a stream, and results that a list lets go of at most. */
-  readonly most: number;
+  /** Records and calls. */
+  left: number;
 }
 
 /** @param timeMs  the GC record's own time */
@@ -36,15 +37,15 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   if (piece === undefined || piece.isFirst) {
     book.garbage = 0;
   }
-  const limited: Limited = { drop, most: piece?.most ?? Number.POSITIVE_INFINITY };
-  collectVersions(book, piece?.objects ?? book.superseded, records, limited);
+  const budget = (): Budget => ({ drop, left: piece?.most ?? Number.POSITIVE_INFINITY });
+  collectVersions(book, piece?.objects ?? book.superseded, records, budget());
   collectCells(book, piece?.cells ?? book.cells.ending, records, drop);
   book.trims.settle(book.floor, book.streams, drop);
-  collectPassed(book, NAMES_TAG, limited);
-  collectLocks(book, piece?.locks ?? book.locks.streams, limited);
-  collectRetained(book, collection, limited);
-  collectInstances(book, piece?.instances ?? book.instances.ended.keys(), limited);
-  collectExpired(book, expiredBefore(collection, timeMs), limited);
+  collectPassed(book, NAMES_TAG, budget());
+  collectLocks(book, piece?.locks ?? book.locks.streams, budget());
+  collectRetained(book, collection, budget());
+  collectInstances(book, piece?.instances ?? book.instances.ended.keys(), budget());
+  collectExpired(book, expiredBefore(collection, timeMs), budget());
 }
 
 /** Whether this collection would end the retention of a result, or of the key to one, or let go of what a trim hides. */
@@ -72,14 +73,15 @@ function expiredBefore(collection: Collection, timeMs: number): number {
   return collection.retainSinceMs - (timeMs - collection.retainSinceMs);
 }
 
-function collectVersions(book: BookState, objects: Iterable<Tag>, records: IndexedRecords, { drop, most }: Limited): void {
+function collectVersions(book: BookState, objects: Iterable<Tag>, records: IndexedRecords, budget: Budget): void {
+  const { drop } = budget;
   for (const object of objects) {
     const stream = book.streams.get(object);
     if (stream === undefined) {
       book.superseded.delete(object);
       continue;
     }
-    stream.collectBefore(book.floor, drop, most);
+    budget.left -= stream.collectBefore(book.floor, drop, budget.left);
     if (stream.kept > 1) {
       continue;
     }
@@ -127,28 +129,28 @@ function removeCell(book: BookState, key: string, drop: Drop): void {
  * Of a stream that is read at cursors for its last position only. When all of it is below the floor it may go as a whole: whoever
  * began below the floor is done, so nobody takes "none" for what was there.
  */
-function collectPassed(book: BookState, tag: Tag, { drop, most }: Limited): void {
+function collectPassed(book: BookState, tag: Tag, budget: Budget): void {
   const stream = book.streams.get(tag);
   if (stream === undefined) {
     return;
   }
-  stream.collectBefore(book.floor, drop, most);
+  budget.left -= stream.collectBefore(book.floor, budget.drop, budget.left);
   if (stream.kept === 1 && stream.last <= book.floor) {
-    free(book, tag, drop);
+    free(book, tag, budget.drop);
   }
 }
 
 /** Of a held lock the last records stay: conditions name them. */
-function collectLocks(book: BookState, tags: Iterable<Tag>, limited: Limited): void {
-  const { drop, most } = limited;
+function collectLocks(book: BookState, tags: Iterable<Tag>, budget: Budget): void {
   for (const tag of tags) {
     const hold = holdTag(tag.slice(LOCK_TAG_PREFIX.length));
     if (book.locks.held.has(tag)) {
-      book.streams.get(tag)?.collectBefore(book.floor, drop, most);
-      book.streams.get(hold)?.collectBefore(book.floor, drop, most);
+      for (const one of [tag, hold]) {
+        budget.left -= book.streams.get(one)?.collectBefore(book.floor, budget.drop, budget.left) ?? 0;
+      }
     } else {
-      collectPassed(book, tag, limited);
-      collectPassed(book, hold, limited);
+      collectPassed(book, tag, budget);
+      collectPassed(book, hold, budget);
       if (!book.streams.has(tag) && !book.streams.has(hold)) {
         book.locks.streams.delete(tag);
       }
@@ -157,42 +159,46 @@ function collectLocks(book: BookState, tags: Iterable<Tag>, limited: Limited): v
 }
 
 /** Results that nobody may ask for any more: their streams go as those of other instances do. */
-function collectRetained(book: BookState, collection: Collection, { most }: Limited): void {
+function collectRetained(book: BookState, collection: Collection, { left }: Budget): void {
   const { instances, expiring } = book;
-  for (const instance of takeWhile(instances.retained, most, (one) => isExpired(one, collection))) {
+  for (const instance of takeWhile(instances.retained, left, (one) => isExpired(one, collection))) {
     expiring.push({ tags: instance.resultTags, done: instance.done, doneMs: instance.doneMs });
     instances.join(instance);
   }
 }
 
 /** A collected caller's children join those that have ended while they are walked. */
-function collectInstances(book: BookState, ids: Iterable<InstanceId>, limited: Limited): void {
+function collectInstances(book: BookState, ids: Iterable<InstanceId>, budget: Budget): void {
   const { ended } = book.instances;
   for (const id of ids) {
     const instance = ended.get(id);
-    if (instance !== undefined && isPassed(instance, book.floor) && collectInstance(book, instance, limited)) {
+    if (instance !== undefined && isPassed(instance, book.floor) && collectInstance(book, instance, budget)) {
       ended.delete(id);
     }
   }
 }
 
 /** Returns whether nothing of it is left. */
-function collectInstance(book: BookState, instance: Instance, { drop, most }: Limited): boolean {
+function collectInstance(book: BookState, instance: Instance, budget: Budget): boolean {
   const steps = book.streams.get(stepTag(instance.id));
-  if (steps !== undefined && steps.kept > most) {
-    steps.collectFirst(most, drop);
+  const count = Math.min(budget.left, steps?.kept ?? 0);
+  budget.left -= count;
+  if (steps !== undefined && count < steps.kept) {
+    steps.collectFirst(count, budget.drop);
     return false;
   }
-  free(book, stepTag(instance.id), drop);
-  free(book, attemptTag(instance.id), drop);
-  for (const child of instance.children.splice(0, most)) {
+  free(book, stepTag(instance.id), budget.drop);
+  free(book, attemptTag(instance.id), budget.drop);
+  const children = instance.children.splice(0, budget.left);
+  budget.left -= children.length;
+  for (const child of children) {
     book.instances.orphan(child);
   }
   return instance.children.length === 0;
 }
 
-function collectExpired(book: BookState, beforeMs: number, { drop, most }: Limited): void {
-  for (const { tags } of takeWhile(book.expiring, most, (one) => one.doneMs < beforeMs)) {
+function collectExpired(book: BookState, beforeMs: number, { drop, left }: Budget): void {
+  for (const { tags } of takeWhile(book.expiring, left, (one) => one.doneMs < beforeMs)) {
     for (const tag of tags) {
       free(book, tag, drop);
     }

@@ -8,7 +8,7 @@ import type { BookState } from "./book-state.ts";
 import type { Piece } from "./collection.ts";
 import type { Stream } from "./stream.ts";
 
-/** Names in a piece, and records that each lets go of: less than a millisecond of work. */
+/** Names of each sort in a piece, and records that they let go of together: less than a millisecond of work. */
 export const PIECE_NAMES = 100;
 export const PIECE_RECORDS = 500;
 /** Entries that are looked at for one piece. */
@@ -47,7 +47,7 @@ export class Sweep {
   next(): Piece | null {
     const last = this.#last;
     this.#looks = 0;
-    // Of what has more than PIECE_RECORDS the rest comes first.
+    // What was beyond PIECE_RECORDS comes first.
     const objects = (last?.objects ?? []).filter((tag) => this.#hasMore(tag));
     const locks = (last?.locks ?? []).filter((tag) => this.#hasMore(tag) || this.#hasMore(holdOf(tag)));
     const { ended, joined } = this.#book.instances;

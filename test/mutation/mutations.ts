@@ -94,7 +94,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "[54] superseded versions are never collected",
     file: "state/logbook/gc.ts",
-    find: "    stream.collectBefore(book.floor, drop, most);\n    if (stream.kept > 1) {",
+    find: "    budget.left -= stream.collectBefore(book.floor, drop, budget.left);\n    if (stream.kept > 1) {",
     replace: "    if (stream.kept > 1) {",
     caughtBy: SIMULATION,
   },
