@@ -36,6 +36,8 @@ import { WAIT_MAX_MS } from "./waits.ts";
 /** Names that a slice of a list looks at (H27); each object that it shows counts for LISTED_WORK more, as its record is read. */
 const LIST_SLICE_WORK = 1_024;
 const LISTED_WORK = 7;
+/** Records of a stream that are read in one slice. */
+const STREAM_SLICE_RECORDS = 128;
 /** A list that others have made begin anew so often is made in one slice. */
 const LIST_TRIES_MAX = 8;
 
@@ -52,7 +54,7 @@ export interface LogBookSession extends Holder {
 
 const UNCHOSEN: ModeAt = { mode: null, to: null, defaultMode: DEFAULT_MODE, seqnum: NO_SEQNUM, modes: NO_SEQNUM };
 
-/** A LogBook in its owner's process: every answer but a long list is computed in the tick in which it is asked for. */
+/** A LogBook in its owner's process: every answer but one of many records is computed in the tick in which it is asked for. */
 export class LocalLogBook implements LogBook {
   readonly id: LogBookId;
   readonly #session: LogBookSession;
@@ -132,22 +134,30 @@ export class LocalLogBook implements LogBook {
     }
   }
 
-  async readStream(tag: Tag, from: number): Promise<StreamRead> {
-    this.#session.check();
-    const { tail, store } = this.#index;
-    const stream = this.#book.streams.get(tag);
-    if (stream === undefined) {
-      return { records: [], length: 0, closed: false, tail };
-    }
-    const first = firstPosition(this.#book, tag, stream, MAX_SEQNUM);
-    if (from < first) {
-      throw new NeapError("TRIMMED", `position ${from} of ${tag} is gone, ${first} is the first one kept`);
-    }
+  /** In slices: a record that is there stays where it is, so only what comes and goes in between has to be looked at again. */
+  async readStream(tag: Tag, from: number, most: number = Number.POSITIVE_INFINITY): Promise<StreamRead> {
     const records: LogRecord[] = [];
-    for (let position = from; position < stream.length; position++) {
-      records.push(store.read(stream.at(position)));
+    for (;;) {
+      this.#session.check();
+      const { tail, store } = this.#index;
+      const stream = this.#book.streams.get(tag);
+      if (stream === undefined && records.length === 0) {
+        return { records, length: 0, closed: false, tail };
+      }
+      const next = from + records.length;
+      const first = stream === undefined ? Number.POSITIVE_INFINITY : firstPosition(this.#book, tag, stream, MAX_SEQNUM);
+      if (stream === undefined || next < first) {
+        throw new NeapError("TRIMMED", `position ${next} of ${tag} is gone, ${first} is the first one kept`);
+      }
+      const end = Math.min(stream.length, next + STREAM_SLICE_RECORDS, from + most);
+      for (let position = next; position < end; position++) {
+        records.push(store.read(stream.at(position)));
+      }
+      if (end >= stream.length || records.length >= most) {
+        return { records, length: stream.length, closed: stream.closed, tail };
+      }
+      await betweenSlices(this.#session.timers);
     }
-    return { records, length: stream.length, closed: stream.closed, tail };
   }
 
   async listObjects(
