@@ -6,6 +6,7 @@ import * as methods from "./shard-methods.ts";
 
 /** Bytes of one blob that are on their way and not yet written by the owner. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
+const EMPTY = new Uint8Array(0);
 
 /** The blobs that the owner of the journal holds. */
 export class RemoteBlobs implements BlobStore {
@@ -55,7 +56,7 @@ export class RemoteBlobs implements BlobStore {
   }
 }
 
-/** Up to `sizeBytes` bytes, asked for chunk by chunk: a short one is the last. */
+/** Up to `sizeBytes` bytes: some chunks are asked for at once, and a short one is the last. */
 async function inChunks(
   sizeBytes: number,
   ask: (doneBytes: number, wantedBytes: number) => Promise<Uint8Array>,
@@ -63,11 +64,16 @@ async function inChunks(
   const chunks: Uint8Array[] = [];
   for (let doneBytes = 0; ; ) {
     const wantedBytes = Math.min(sizeBytes - doneBytes, BLOB_CHUNK_BYTES);
-    const chunk = await ask(doneBytes, wantedBytes);
-    doneBytes += chunk.byteLength;
-    chunks.push(chunk);
-    if (chunk.byteLength < wantedBytes || doneBytes >= sizeBytes) {
-      return plainBytes(chunks.length === 1 ? chunk : Buffer.concat(chunks));
+    const asked: Promise<Uint8Array>[] = [];
+    for (let offset = 0; offset < wantedBytes || asked.length === 0; offset += methods.WIRE_CHUNK_BYTES) {
+      asked.push(ask(doneBytes + offset, Math.min(wantedBytes - offset, methods.WIRE_CHUNK_BYTES)));
+    }
+    const answers = await Promise.all(asked);
+    const answeredBytes = answers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    chunks.push(...answers);
+    doneBytes += answeredBytes;
+    if (answeredBytes < wantedBytes || doneBytes >= sizeBytes) {
+      return plainBytes(chunks.length === 1 ? (chunks[0] ?? EMPTY) : Buffer.concat(chunks));
     }
   }
 }
@@ -88,9 +94,9 @@ class RemoteBlobWriter implements BlobWriter {
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#check();
-    for (let offset = 0; offset < chunk.byteLength; offset += BLOB_CHUNK_BYTES) {
+    for (let offset = 0; offset < chunk.byteLength; offset += methods.WIRE_CHUNK_BYTES) {
       // A copy: the request may be packed only after this has returned.
-      const slice = Buffer.from(asBuffer(chunk).subarray(offset, offset + BLOB_CHUNK_BYTES));
+      const slice = Buffer.from(asBuffer(chunk).subarray(offset, offset + methods.WIRE_CHUNK_BYTES));
       const written = this.#shard.request(methods.writeBlob, [this.#id, slice]);
       written.catch((error: unknown) => {
         this.#failure ??= error;

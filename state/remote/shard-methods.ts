@@ -58,6 +58,8 @@ const Tag = Text;
 
 /** Answers that grow with the log are cut into pages of about this size: packing one takes a fraction of a millisecond (H27). */
 export const PAGE_BYTES = 256 * 1024;
+/** Bytes of a blob in one message: packing, joining and masking them takes half a millisecond (H27). */
+export const WIRE_CHUNK_BYTES = 128 * 1024;
 /** Records that are looked at for a page. */
 export const PAGE_RECORDS = 512;
 /** Entries of a page of short things. */
