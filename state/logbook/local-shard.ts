@@ -110,7 +110,7 @@ export class LocalShard implements Shard, ShardSource {
   readonly #sessions = new Set<LocalSession>();
   readonly #own: LocalSession;
   readonly #checkpointer: Checkpointer | undefined;
-  /** Since this opening. */
+  /** LogBooks whose last sweep in this opening came to its end. */
   readonly #swept = new WeakSet<BookState>();
   readonly #held = new Set<{ readonly seqnum: SeqNum }>();
   #closing: Promise<void> | undefined;
@@ -228,7 +228,7 @@ export class LocalShard implements Shard, ShardSource {
     await this.blobs.remove(dead.filter((name) => !index.blobs.has(name)));
   }
 
-  /** A crash may have ended a sweep in the middle: its first piece has reset the count of garbage. */
+  /** A crash or a failure may have ended a sweep in the middle: its first piece has reset the count of garbage. */
   #mayBeHalfSwept(book: BookState): boolean {
     return !this.#swept.has(book) && book.superseded.size + book.cells.ending.size + book.instances.ended.size > 0;
   }
@@ -241,7 +241,7 @@ export class LocalShard implements Shard, ShardSource {
       sequencer.orderOwn(book, { kind: RecordKind.gc, tags: [], data });
     };
     const sweep = new Sweep(book, collection.watermark);
-    this.#swept.add(book);
+    this.#swept.delete(book);
     try {
       order(sweep.next());
       for (let piece = sweep.next(); piece !== null || isDue(book, collection, nowMs); piece = sweep.next()) {
@@ -263,6 +263,7 @@ export class LocalShard implements Shard, ShardSource {
     } finally {
       sweep.end();
     }
+    this.#swept.add(book);
   }
 
   /**
