@@ -119,7 +119,7 @@ export class InstanceHistory {
     this.#loggedIn = shard.epoch;
     const last = records.at(-1);
     if (last !== undefined && endsInstance(last.kind)) {
-      return completedOutcome(shard, last);
+      return completedOutcome(last);
     }
     const pinned = records.length > 1 ? await readPins(shard, tenant, instance) : null;
     if (pinned !== null && pinned.position === records.length) {

@@ -236,8 +236,11 @@ export interface LogBook {
    * @throws AUX_TOO_LARGE above AUX_MAX_BYTES
    */
   setAux(tag: Tag, seqnum: SeqNum, bytes: Uint8Array): Promise<void>;
-  /** The records of a stream from position `from` on (0-based). @throws TRIMMED when `from` was collected */
-  readStream(tag: Tag, from: number): Promise<StreamRead>;
+  /**
+   * The records of a stream from position `from` on (0-based), `most` at most; all there are when it is left out.
+   * @throws TRIMMED when `from` was collected, or is collected before the answer is complete
+   */
+  readStream(tag: Tag, from: number, most?: number): Promise<StreamRead>;
   /**
    * Objects that exist at `cursor`, ordered by the UTF-8 bytes of the key: those with the prefix and after `after`, at most `limit`.
    * Those that live in cells have no past: they are there at every cursor since which they do.

@@ -95,15 +95,15 @@ export const mutations: readonly Mutation[] = [
   {
     name: "[54] superseded versions are never collected",
     file: "state/logbook/gc.ts",
-    find: "    stream.collectBefore(book.floor, drop);\n    if (stream.kept > 1) {",
+    find: "    budget.left -= stream.collectBefore(book.floor, drop, budget.left);\n    if (stream.kept > 1) {",
     replace: "    if (stream.kept > 1) {",
     caughtBy: SIMULATION,
   },
   {
     name: "[54] streams of finished instances are never collected",
     file: "state/logbook/gc.ts",
-    find: "    if (isPassed(next, book.floor)) {",
-    replace: "    if (isPassed(next, 0 as SeqNum)) {",
+    find: "isPassed(instance, book.floor) && collectInstance",
+    replace: "isPassed(instance, 0 as SeqNum) && collectInstance",
     caughtBy: SIMULATION,
   },
   {
@@ -311,14 +311,14 @@ export const mutations: readonly Mutation[] = [
   {
     name: "F14: what a transaction has read is no condition of its commit",
     file: TRANSACTIONS,
-    find: "      when.push(await this.#versions.condition(key, objectTag(key), version, snapshot));\n",
+    find: "    when.push(...(await this.#inSlices([...reads], read)));\n",
     replace: "",
     caughtBy: SIMULATION,
   },
   {
     name: "F14: what a transaction writes under snapshot isolation is no condition of its commit",
     file: TRANSACTIONS,
-    find: "      when.push(...(await Promise.all(written)));\n",
+    find: "      when.push(...(await this.#inSlices([...writes.keys()], written)));\n",
     replace: "",
     caughtBy: SIMULATION,
   },

@@ -1,7 +1,8 @@
 /** Clients: they send requests one after the other, lose patience, and ask again where a key makes that safe. */
-import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
+import type { CallAnswer, CallBytes, CallRequest } from "../../host/invocation/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
+import { textOf } from "../support/call-bytes.ts";
 import type { Prng } from "../support/prng.ts";
 import { type Cluster, type SimHost, TENANT } from "./cluster.ts";
 import { FUNCTION } from "./guest-machine.ts";
@@ -203,11 +204,11 @@ export class Clients {
   #tell(
     request: Request,
     instance: InstanceId,
-    result: { readonly returnValue: number; readonly output: Uint8Array; readonly trap?: string },
+    result: { readonly returnValue: number; readonly output: CallBytes; readonly trap?: string },
     durable: number,
   ): void {
     const { returnValue, output, trap = "" } = result;
-    request.told.push({ instance, returnValue, output: Buffer.from(output).toString(), trap, durable });
+    request.told.push({ instance, returnValue, output: textOf(output), trap, durable });
   }
 
   #pause(durationMs: number): Promise<void> {

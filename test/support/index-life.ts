@@ -35,7 +35,7 @@ export function dump(index: ShardIndex): unknown {
     book.names.visit("", "", (name) => names.push(name) > 0);
     const { id, floor, expiring, garbage, instances, trims, cells, scopes } = book;
     const { unfinished, ended, retained } = instances;
-    const lists = [[...unfinished.values()], ended.toSorted((a, b) => a.done - b.done), retained].map((list) =>
+    const lists = [[...unfinished.values()], [...ended.values()].sort((a, b) => a.done - b.done), retained].map((list) =>
       list.map(instance),
     );
     const streams = [...book.streams].sort(([a], [b]) => (a < b ? -1 : 1));

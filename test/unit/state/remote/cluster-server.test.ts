@@ -240,6 +240,9 @@ const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   "blob.abort": fc.nat(3),
   "blob.discard": fc.array(text, { maxLength: 3 }),
   "blob.size": text,
+  "blob.open": fc.tuple(fc.nat(3), text),
+  "blob.readOpen": fc.tuple(fc.nat(3), count, count),
+  "blob.close": fc.nat(3),
   "blob.read": fc.tuple(text, count, count),
 };
 
