@@ -3,10 +3,11 @@ import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import type { Prng } from "../support/prng.ts";
-import { type Cluster, type SimHost, TENANT } from "./cluster.ts";
-import { FUNCTION } from "./guest-machine.ts";
+import type { Cluster, SimHost } from "./cluster.ts";
+import { TENANT } from "./founding.ts";
+import type { Program } from "./machine.ts";
 import { latencyMs, SimProcess } from "./process.ts";
-import { drawProgram, type Program } from "./program.ts";
+import { drawProgram } from "./program.ts";
 
 /** What a client was told of one request. */
 export interface Told {
@@ -85,7 +86,7 @@ export class Clients {
     const request: Request = {
       id,
       client,
-      program: drawProgram(this.#random, id),
+      program: drawProgram(this.#random, this.#cluster.options.layout, id),
       key: isKeyed ? id : undefined,
       sentMs: this.#cluster.scheduler.nowMs,
       answersBefore: this.answered.length,
@@ -144,7 +145,7 @@ export class Clients {
   async #serve(host: SimHost, request: Request, signal: AbortSignal, heard: (heard: Heard) => void): Promise<void> {
     const call: CallRequest = {
       tenant: TENANT,
-      functionName: FUNCTION,
+      functionName: request.program.functionName,
       input: Buffer.from(JSON.stringify(request.program)),
       answer: request.key !== undefined && this.#random.below(4) === 0 ? "accepted" : "result",
       forbidPushDown: false,

@@ -2,22 +2,18 @@
  * The simulated cluster: an owner on a machine with a disk, nodes that compute, and the connections between them. All of it is the
  * real code of state/ and host/invocation; simulated are time, disk, network and guests.
  */
-import { createHash } from "node:crypto";
 import { abiTable } from "../../host/abi/index.ts";
 import { createInvocations, type InvocationService } from "../../host/invocation/index.ts";
-import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
-import { FunctionRegistry, type ModuleHash, RETRY_CAUSES } from "../../host/modules/index.ts";
-import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
+import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Offload } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
 import { hasCode, NeapError } from "../../state/errors.ts";
-import type { BlobName, LogBookId } from "../../state/ids.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
 import {
+  type ControllerOptions,
   inlineCheckpoints,
   type LocalShard,
   openLocalShard,
-  RecordKind,
   type Shard,
   type ShardSource,
 } from "../../state/logbook/index.ts";
@@ -26,28 +22,36 @@ import type { FaultPoint, Faults } from "../../state/ports.ts";
 import { Peer } from "../../state/remote/peer.ts";
 import { RemoteShard } from "../../state/remote/remote-shard.ts";
 import { serveShard } from "../../state/remote/shard-server.ts";
-import { functionTag } from "../../state/tags.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
-import { artefactOf } from "../support/wasm.ts";
-import { FUNCTION, GuestMachine, type GuestPauses } from "./guest-machine.ts";
+import { found, MODULE } from "./founding.ts";
+import { GuestMachine, type GuestPauses } from "./guest-machine.ts";
+import type { Layout } from "./layout.ts";
 import { LogHistory } from "./log-history.ts";
+import type { Program } from "./machine.ts";
 import { Link } from "./network.ts";
 import { latencyMs, SimProcess } from "./process.ts";
-import { type Program, runProgram } from "./program.ts";
+import { runProgram } from "./program.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { BlobMedium, SimBlobs } from "./sim-blobs.ts";
 
-export const TENANT = "acme" as LogBookId;
-const ARTEFACT = artefactOf(`(module (memory (export "$memory") 1) (func (export "run")))`);
-const MODULE = createHash("sha256").update(FUNCTION).digest("hex") as ModuleHash;
 const MODULE_LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
 const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
 const RECONNECT_MS = 100;
+/** Chooses by a few operations, and changes its mind at once. */
+const EAGER_CONTROLLER: ControllerOptions = {
+  enabled: true,
+  windowMs: 200,
+  dwellMs: 400,
+  crossover: 0.5,
+  margin: 0.1,
+  operationsMin: 3,
+  savingMinMs: 0,
+};
 
 export type CrashKind = "kill" | "powerCut";
 
@@ -59,13 +63,15 @@ export interface ClusterOptions {
   readonly garbageMin: number;
   readonly checkpointBytes: number;
   readonly guestPauses: GuestPauses;
-  /** Whether the function that programs run as is there from the beginning. */
-  readonly hasFunction: boolean;
+  /** After so long a wait an instance gives its memory back (F25). */
+  readonly suspendAfterMs: number;
+  readonly layout: Layout;
 }
 
 /** A node that takes calls: the owner's host or one that computes only. */
 export interface SimHost {
   readonly process: SimProcess;
+  readonly source: ShardSource;
   readonly invocations: InvocationService;
   readonly pool: ScriptedPool;
 }
@@ -202,7 +208,7 @@ export class Cluster {
       runAhead: true,
       limits: {
         wallTimeMs: 20_000,
-        suspendAfterMs: 10_000,
+        suspendAfterMs: this.options.suspendAfterMs,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,
@@ -213,7 +219,7 @@ export class Cluster {
       },
     });
     invocations.startRecovery(SCAN_MS);
-    return { process, invocations, pool };
+    return { process, source, invocations, pool };
   }
 
   async #guest(guest: ScriptedGuest, process: SimProcess): Promise<number> {
@@ -274,11 +280,10 @@ export class Cluster {
         retentionMs: RETENTION_MS,
         garbageMin: this.options.garbageMin,
         undurableMaxBytes: this.options.undurableMaxBytes,
+        modes: EAGER_CONTROLLER,
       },
     });
-    if (this.options.hasFunction) {
-      await define(shard, blobs);
-    }
+    await found(shard, blobs, process, this.options.layout);
     this.owner = { ...this.host(process, shard), shard, peers: new Map() };
   }
 
@@ -294,28 +299,6 @@ export class Cluster {
 
 /** What belongs to no process. */
 export const WORLD = { name: "world", alive: true, pausedUntilMs: 0 };
-
-/** Names the function that all programs run as, unless it is there. */
-async function define(shard: LocalShard, blobs: SimBlobs): Promise<void> {
-  const book = shard.book(TENANT);
-  const { length } = await book.readStream(functionTag(FUNCTION), 0);
-  if (length > 0) {
-    return;
-  }
-  const writer = await blobs.create(MODULE as string as BlobName);
-  await writer.write(encodeArtefact({ ...ARTEFACT, hash: MODULE }));
-  const artefact = await writer.commit();
-  const record = {
-    kind: RecordKind.function,
-    tags: [functionTag(FUNCTION), functionTag("")],
-    data: encodeFunctionData({ name: FUNCTION, hash: MODULE, artefact, original: artefact, retry: null, protocol: null }),
-    blobs: [artefact],
-  };
-  const result = await book.append({ records: [record] });
-  if (result.kind === "appended") {
-    await shard.whenDurable(result.seqnum);
-  }
-}
 
 /** A node without a disk, and its way to the owner: connects again and again, as `connectToOwner` does. */
 export class ComputeNode implements ShardSource {

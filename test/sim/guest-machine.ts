@@ -1,9 +1,7 @@
 import type { Isolation } from "../../state/txn/index.ts";
 import type { ScriptedGuest } from "../support/scripted-pool.ts";
+import { brief, type LogTail, type Looked, type Machine, type Program } from "./machine.ts";
 import type { SimProcess } from "./process.ts";
-import type { LogTail, Machine } from "./program.ts";
-
-export const FUNCTION = "program";
 
 /** How often guests are paused before an operation, and how long at most. */
 export interface GuestPauses {
@@ -13,6 +11,7 @@ export interface GuestPauses {
 
 /** A program as a guest: before each operation the seed decides how long it takes to get there. */
 export class GuestMachine implements Machine {
+  readonly looked: Looked[] = [];
   readonly #guest: ScriptedGuest;
   readonly #point: () => Promise<void>;
 
@@ -26,7 +25,9 @@ export class GuestMachine implements Machine {
 
   async read(key: string): Promise<string | null> {
     await this.#point();
-    return this.#guest.get(key);
+    const text = await this.#guest.get(key);
+    this.looked.push(brief(text));
+    return text;
   }
 
   async put(key: string, text: string): Promise<void> {
@@ -41,7 +42,9 @@ export class GuestMachine implements Machine {
 
   async list(prefix: string): Promise<readonly string[]> {
     await this.#point();
-    return this.#guest.list(prefix);
+    const keys = await this.#guest.list(prefix);
+    this.looked.push(keys);
+    return keys;
   }
 
   async update(key: string, change: (old: string | null) => string): Promise<string | null> {
@@ -50,14 +53,16 @@ export class GuestMachine implements Machine {
       const { text, version } = await this.#guest.readForUpdate(key);
       await this.#point();
       if (await this.#guest.compareAndSet(key, version, change(text))) {
+        this.looked.push(brief(text));
         return text;
       }
     }
   }
 
-  async callStart(input: string): Promise<number> {
+  async callStart(program: Program, bound = false): Promise<number> {
     await this.#point();
-    return this.#guest.callStart(FUNCTION, input);
+    const input = JSON.stringify(program);
+    return bound ? this.#guest.callStartBound(program.functionName, input) : this.#guest.callStart(program.functionName, input);
   }
 
   async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {
@@ -75,14 +80,24 @@ export class GuestMachine implements Machine {
     return this.#guest.cancelCall(handle);
   }
 
-  async spawn(input: string, delayMs: number): Promise<string> {
+  async spawn(program: Program, delayMs: number): Promise<string> {
     await this.#point();
-    return `${await this.#guest.spawn(FUNCTION, input, delayMs)}`;
+    return `${await this.#guest.spawn(program.functionName, JSON.stringify(program), delayMs)}`;
   }
 
   async sleep(durationMs: number): Promise<void> {
     await this.#point();
     return this.#guest.sleep(durationMs);
+  }
+
+  async sync(): Promise<void> {
+    await this.#point();
+    this.#guest.sync();
+  }
+
+  async fence(): Promise<void> {
+    await this.#point();
+    this.#guest.fence();
   }
 
   async begin(isolation: Isolation): Promise<void> {
@@ -130,6 +145,11 @@ export class GuestMachine implements Machine {
     return this.#guest.logNext(stream, min);
   }
 
+  async logAwait(stream: string, min: number, timeoutMs: number): Promise<string> {
+    await this.#point();
+    return this.#guest.logAwait(stream, min, timeoutMs);
+  }
+
   async logTail(stream: string): Promise<LogTail> {
     await this.#point();
     return this.#guest.logTail(stream);
@@ -141,7 +161,9 @@ export class GuestMachine implements Machine {
   }
 
   now(): number {
-    return this.#guest.now();
+    const timeMs = this.#guest.now();
+    this.looked.push(`${timeMs}`);
+    return timeMs;
   }
 
   trap(message: string): never {

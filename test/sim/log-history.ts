@@ -2,12 +2,14 @@
 
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Journal, JournalFrame, JournalPosition } from "../../state/journal/index.ts";
-import type { LogRecord } from "../../state/logbook/index.ts";
+import type { CellEntry, LogRecord } from "../../state/logbook/logbook.ts";
 import { readFrame } from "../../state/logbook/record-codec.ts";
 
 export interface HistoryRecord extends LogRecord {
   /** "" for the records of the shard itself. */
   readonly book: LogBookId | "";
+  /** It is the newest value of this cell, with this version. */
+  readonly cell?: CellEntry;
 }
 
 interface SeenFrame {
@@ -167,5 +169,7 @@ class WatchedJournal implements Journal {
 }
 
 function visit(payload: Buffer, take: (record: HistoryRecord) => void): void {
-  readFrame(payload, ({ book, kind, tags, timeMs, data }, seqnum: SeqNum) => take({ book, kind, tags, timeMs, data, seqnum }));
+  readFrame(payload, ({ book, kind, tags, timeMs, data, cell }, seqnum: SeqNum) =>
+    take({ book, kind, tags, timeMs, data, seqnum, ...(cell !== undefined && { cell }) }),
+  );
 }

@@ -4,9 +4,11 @@ import { Trace } from "../../host/invocation/context.ts";
 import { initOf } from "../../host/invocation/instance-record.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
+import { ScopeChoices } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { Prng } from "../support/prng.ts";
-import { type Cluster, TENANT, WORLD } from "./cluster.ts";
+import { type Cluster, WORLD } from "./cluster.ts";
+import { TENANT } from "./founding.ts";
 
 type Harm = (cluster: Cluster, random: Prng) => void;
 
@@ -87,6 +89,9 @@ export class Nemesis {
     this.#steadily(random.below(3) === 0 ? RARELY_MS : often(), "collection", () => collect(cluster));
     this.#steadily(random.below(3) === 0 ? often() : RARELY_MS, "checkpoint", () => checkpoint(cluster));
     this.#steadily(random.below(3) > 0 ? RARELY_MS : often() / 4, "second attempt", () => secondAttempt(cluster, random));
+    if (cluster.options.layout.switched.length > 0) {
+      this.#steadily(200 + random.below(1_500), "switch", () => switchScope(cluster, random));
+    }
   }
 
   get harms(): string {
@@ -175,6 +180,23 @@ async function secondAttempt(cluster: Cluster, random: Prng): Promise<void> {
       const spec = { tenant: TENANT, instance: instance.instance as InstanceId, init, epoch, begin };
       await host.invocations.run(spec, new Trace());
     }
+  } catch (error) {
+    if (!(error instanceof NeapError)) {
+      cluster.fail(error);
+    }
+  }
+}
+
+/** As an administrator does, through any host. */
+async function switchScope(cluster: Cluster, random: Prng): Promise<void> {
+  const { switched, modes } = cluster.options.layout;
+  const host = pick(random, cluster.hosts);
+  const [scope, mode] = [pick(random, switched), pick(random, [...modes, "automatic" as const])];
+  if (host === undefined || scope === undefined || mode === undefined) {
+    return;
+  }
+  try {
+    await new ScopeChoices(host.source, 1_000).choose(TENANT, scope, mode);
   } catch (error) {
     if (!(error instanceof NeapError)) {
       cluster.fail(error);
