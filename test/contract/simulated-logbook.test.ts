@@ -18,6 +18,8 @@ for (const kind of ["kill", "powerCut"] as const) {
       guestPauses: { percent: 0, maxMs: 1 },
       suspendAfterMs: 10_000,
       layout: NO_LAYOUT,
+      isCalm: true,
+      retriesMax: 1,
       checkpointBytes: Number.POSITIVE_INFINITY,
     });
     const node = cluster.nodes[0] ?? raise("there is no node");

@@ -24,6 +24,8 @@ export interface Request {
   readonly client: number;
   readonly program: Program;
   readonly key: string | undefined;
+  /** It is to begin so much later; 0 for at once. */
+  readonly delayMs: number;
   readonly sentMs: number;
   /** Answers that had been given to any client when it was sent. */
   readonly answersBefore: number;
@@ -37,6 +39,8 @@ export interface Request {
   accepted: boolean;
   state: "open" | "answered" | "unknown";
 }
+
+const ENDLESS_MS = 10 * 60_000;
 
 type Heard = { readonly kind: "answer"; readonly answer: CallAnswer; readonly durable: number } | { readonly kind: "nothing" };
 
@@ -88,6 +92,7 @@ export class Clients {
       client,
       program: drawProgram(this.#random, this.#cluster.options.layout, id),
       key: isKeyed ? id : undefined,
+      delayMs: isKeyed && this.#random.below(6) === 0 ? this.#random.below(3_000) : 0,
       sentMs: this.#cluster.scheduler.nowMs,
       answersBefore: this.answered.length,
       endedMs: Number.POSITIVE_INFINITY,
@@ -122,7 +127,9 @@ export class Clients {
     const { hosts, scheduler } = this.#cluster;
     const host = hosts[this.#random.below(Math.max(1, hosts.length))];
     const gone = new AbortController();
-    const cancel = scheduler.at(this.#process, 200 + this.#random.below(4_000), `${request.id} patience`, () => {
+    const { isCalm } = this.#cluster.options;
+    const patienceMs = isCalm && host !== undefined ? ENDLESS_MS : 200 + this.#random.below(4_000);
+    const cancel = scheduler.at(this.#process, patienceMs, `${request.id} patience`, () => {
       if (host !== undefined) {
         scheduler.at(host.process, latencyMs(this.#random), `${request.id} client has gone`, () => gone.abort());
       }
@@ -147,6 +154,7 @@ export class Clients {
       tenant: TENANT,
       functionName: request.program.functionName,
       input: Buffer.from(JSON.stringify(request.program)),
+      delayMs: request.delayMs,
       answer: request.key !== undefined && this.#random.below(4) === 0 ? "accepted" : "result",
       forbidPushDown: false,
       signal,
@@ -170,7 +178,7 @@ export class Clients {
       await this.#status(host, request, answer.instance);
     }
     // An answer may be lost on its way.
-    if (this.#random.below(20) > 0) {
+    if (this.#cluster.options.isCalm || this.#random.below(20) > 0) {
       const told: Heard = answer === null ? { kind: "nothing" } : { kind: "answer", answer, durable };
       this.#cluster.scheduler.at(this.#process, latencyMs(this.#random), `${request.id} answer`, () => heard(told));
     }

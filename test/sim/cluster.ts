@@ -26,6 +26,8 @@ import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
+import { Coverage } from "./coverage.ts";
+import { Damage } from "./damage.ts";
 import { found, MODULE } from "./founding.ts";
 import { GuestMachine, type GuestPauses } from "./guest-machine.ts";
 import type { Layout } from "./layout.ts";
@@ -65,7 +67,11 @@ export interface ClusterOptions {
   readonly guestPauses: GuestPauses;
   /** After so long a wait an instance gives its memory back (F25). */
   readonly suspendAfterMs: number;
+  /** So often an attempt may be ended, by the host or with it, before its instance is parked, or given up. */
+  readonly retriesMax: number;
   readonly layout: Layout;
+  /** Nothing fails, nobody loses patience, nothing is collected: every operation is carried out once. */
+  readonly isCalm: boolean;
 }
 
 /** A node that takes calls: the owner's host or one that computes only. */
@@ -86,6 +92,7 @@ export class Cluster {
   readonly scheduler: Scheduler;
   readonly options: ClusterOptions;
   readonly history = new LogHistory();
+  readonly coverage = new Coverage();
   readonly blobs = new BlobMedium();
   readonly links = new Set<{ readonly link: Link; readonly node: ComputeNode }>();
   readonly nodes: ComputeNode[];
@@ -95,6 +102,9 @@ export class Cluster {
   /** Counts down at each fault point of the owner; at 0 it crashes right there. */
   crashAfterPoints = Number.POSITIVE_INFINITY;
   crashKind: CrashKind = "kill";
+  /** Whether a bit flips in the next crash. */
+  flips = false;
+  #damage: Damage | undefined;
   /** Longest time that a write or flush takes. */
   diskMaxMs = 2;
   failure: Error | undefined;
@@ -140,9 +150,15 @@ export class Cluster {
   /** Ends the owner's process. @param keep  after a power cut, whether a sector that was not flushed is there */
   crashOwner(kind: CrashKind, keep: () => boolean): void {
     this.scheduler.note(`${this.#process.name} ${kind}`);
+    this.coverage.add(`owner: ${kind}`);
     this.#process.alive = false;
     this.disk = kind === "kill" ? this.disk.kill() : this.disk.powerCut(keep);
     this.disk.capacityBytes = Number.POSITIVE_INFINITY;
+    if (this.flips && this.#damage === undefined) {
+      this.flips = false;
+      this.#damage = Damage.do(this.disk, this.history.newest(), this.#random);
+      this.scheduler.note(`flipped: ${this.#damage}`);
+    }
     this.checkpoints = this.checkpoints.copy();
     this.owner = undefined;
     this.crashAfterPoints = Number.POSITIVE_INFINITY;
@@ -212,10 +228,10 @@ export class Cluster {
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,
-        attemptsMax: 20,
+        attemptsMax: this.options.retriesMax,
         ownerTimeoutMs: 1_000,
-        // What the nemesis does to guests is no failure of theirs: whoever is patient gets a result.
-        retry: { attemptsMax: 20, backoffMs: 50, backoffMaxMs: 1_000, causes: RETRY_CAUSES },
+        // What the nemesis does to guests is no failure of theirs: most often whoever is patient gets a result.
+        retry: { attemptsMax: this.options.retriesMax, backoffMs: 50, backoffMaxMs: 1_000, causes: RETRY_CAUSES },
       },
     });
     invocations.startRecovery(SCAN_MS);
@@ -224,7 +240,16 @@ export class Cluster {
 
   async #guest(guest: ScriptedGuest, process: SimProcess): Promise<number> {
     const program = JSON.parse(guest.input) as Program;
-    guest.output(await runProgram(new GuestMachine(guest, process, this.options.guestPauses), program));
+    const woke = () => {
+      const state = this.history.ends.of(program);
+      if (state !== "running") {
+        this.coverage.add("guest: resumed when its call had ended");
+      }
+      if (state === "collected") {
+        this.coverage.add("guest: resumed when its call was collected");
+      }
+    };
+    guest.output(await runProgram(new GuestMachine(guest, process, this.options.guestPauses, woke), program));
     return 0;
   }
 
@@ -263,6 +288,11 @@ export class Cluster {
         }
       },
     });
+    if (this.#damage !== undefined) {
+      // The observer of the journal says whether anything is lost.
+      this.coverage.add("flipped bit: of no frame");
+      this.#damage = undefined;
+    }
     const blobs = new SimBlobs(this.blobs, process, journal.epoch);
     const shard = await openLocalShard({
       journal: this.history.watch(journal, process, checkpoints.last()?.position),
@@ -287,9 +317,15 @@ export class Cluster {
     this.owner = { ...this.host(process, shard), shard, peers: new Map() };
   }
 
-  /** A full or failing disk may refuse an opening: the next one finds it mended. */
+  /** A full, failing or damaged disk may refuse an opening: the next one finds it mended. */
   #isRefusedOpening(error: unknown): boolean {
-    const refused = (error instanceof NeapError && error.code === "DISK_FULL") || hasCode(error, "EIO");
+    const isFound = hasCode(error, "JOURNAL_DAMAGED") && this.#damage !== undefined;
+    if (isFound) {
+      this.coverage.add("flipped bit: refused");
+      this.#damage?.undo(this.disk);
+      this.#damage = undefined;
+    }
+    const refused = isFound || hasCode(error, "DISK_FULL") || hasCode(error, "EIO");
     if (refused) {
       this.crashOwner(this.#random.below(2) === 0 ? "kill" : "powerCut", () => this.#random.below(2) === 0);
     }

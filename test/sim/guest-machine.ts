@@ -15,11 +15,15 @@ export class GuestMachine implements Machine {
   readonly #guest: ScriptedGuest;
   readonly #point: () => Promise<void>;
 
-  constructor(guest: ScriptedGuest, process: SimProcess, pauses: GuestPauses) {
+  /** @param woke  told after each long pause */
+  constructor(guest: ScriptedGuest, process: SimProcess, pauses: GuestPauses, woke: () => void) {
     this.#guest = guest;
-    this.#point = () => {
+    this.#point = async () => {
       const isLong = process.random.below(100) < pauses.percent;
-      return process.point("guest", isLong ? process.random.below(pauses.maxMs) : 0);
+      await process.point("guest", isLong ? process.random.below(pauses.maxMs) : 0);
+      if (isLong) {
+        woke();
+      }
     };
   }
 

@@ -26,7 +26,8 @@ interface Placed extends ObjectOperation {
 export function checkHistories(judged: Judged, evidence: Evidence, wasOnce: boolean): void {
   const all = historyOf(judged, evidence);
   const unsafe = new Set(all.filter(({ way }) => way === "unsafe").map(keyOf));
-  const history = inLogOrder(wasOnce ? all : all.filter((one) => one.way !== "unsafe" && !isOf(one, unsafe)));
+  const unknown = wasOnce ? vagueKeys(judged, evidence) : unsafe;
+  const history = inLogOrder(all.filter((one) => (wasOnce || one.way !== "unsafe") && !isOf(one, unknown)));
   demand("all operations", "sequential", sequential(objectsModel, history, order), history);
   const snapshots = new Set(history.filter(({ way }) => way === "halfmoon-read").map(keyOf));
   const fresh = history.filter((one) => one.way !== "halfmoon-read" && !isOf(one, snapshots));
@@ -43,6 +44,19 @@ export function checkHistories(judged: Judged, evidence: Evidence, wasOnce: bool
   demand("writes", "linearizable", written, writes);
 }
 
+/** Objects of calls that failed before they said what they had read under `unsafe`. */
+function vagueKeys({ replayed }: Judged, { requests }: Evidence): Set<string> {
+  const keys = new Set([...replayed.values()].flatMap(({ vague }) => [...vague]));
+  for (const { told, program } of requests) {
+    if (told.some(({ instance, trap }) => trap !== "" && !replayed.has(instance))) {
+      for (const { key = "", otherKey = "" } of program.steps) {
+        keys.add(key).add(otherKey);
+      }
+    }
+  }
+  return keys;
+}
+
 /** A write that is no step may be seen late, and what is read at the cursor is as of before it. */
 const order: Order<Placed> = {
   mayOvertake: (earlier, later) => earlier.cursor === later.cursor && keyOf(earlier) !== keyOf(later) && isLogFree(earlier),
@@ -57,11 +71,25 @@ function isOf({ action }: Placed, keys: ReadonlySet<string>): boolean {
   return action.kind === "list" ? [...keys].some((key) => key.startsWith(action.prefix)) : keys.has(action.key);
 }
 
-function demand(of: string, what: string, verdict: Verdict, history: readonly unknown[]): void {
+function demand(of: string, what: string, verdict: Verdict, history: readonly (Placed | PlacedWrite)[]): void {
   if (verdict.kind !== "possible") {
     const lines = history.map((one) => JSON.stringify(one));
-    throw new Broken(`${of} are not ${what}: ${JSON.stringify(verdict)}\n  ${lines.join("\n  ")}`);
+    const odd = JSON.stringify(firstIllegal(history));
+    throw new Broken(`${of} are not ${what}: ${JSON.stringify(verdict)}, in the log's order not ${odd}\n  ${lines.join("\n  ")}`);
   }
+}
+
+/** The first that cannot be done after those before it. */
+function firstIllegal(history: readonly (Placed | PlacedWrite)[]): unknown {
+  let state = objectsModel.initial;
+  for (const one of history) {
+    const next = "action" in one ? objectsModel.apply(state, one) : state;
+    if (next === undefined) {
+      return one;
+    }
+    state = next;
+  }
+  return null;
 }
 
 function historyOf({ replayed, unlogged }: Judged, { requests }: Evidence): Placed[] {

@@ -4,6 +4,7 @@ import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Journal, JournalFrame, JournalPosition } from "../../state/journal/index.ts";
 import type { CellEntry, LogRecord } from "../../state/logbook/logbook.ts";
 import { readFrame } from "../../state/logbook/record-codec.ts";
+import { Ends } from "./coverage.ts";
 
 export interface HistoryRecord extends LogRecord {
   /** "" for the records of the shard itself. */
@@ -21,6 +22,7 @@ interface SeenFrame {
 export class LogHistory {
   /** Frames in order; only the last one may be undurable. */
   readonly #frames: SeenFrame[] = [];
+  readonly ends = new Ends();
   /** Every record of a durable frame is at or below it. */
   durable = 0;
 
@@ -42,6 +44,10 @@ export class LogHistory {
     }));
     this.#compare(this.#frames.slice(saved.length), found);
     this.#frames.splice(saved.length, this.#frames.length, ...found);
+    this.ends.clear();
+    for (const record of this.records()) {
+      this.ends.take(record);
+    }
     this.#count();
     return new WatchedJournal(journal, this, process);
   }
@@ -56,7 +62,15 @@ export class LogHistory {
       throw new Error("J3: a frame became durable that was not in flight");
     }
     last.isDurable = true;
+    visit(last.payload, (record) => this.ends.take(record));
     this.#count();
+  }
+
+  /** Payloads of all frames, newest first. */
+  *newest(): Iterable<Buffer> {
+    for (let i = this.#frames.length - 1; i >= 0; i -= 1) {
+      yield (this.#frames[i] as SeenFrame).payload;
+    }
   }
 
   /** The records of all durable frames. */

@@ -7,7 +7,7 @@ import { lockOf } from "../../state/logbook/lock-record.ts";
 import type { Mode } from "../../state/logbook/modes.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeTrim } from "../../state/logbook/trim.ts";
-import { lockTag, NAMES_TAG } from "../../state/tags.ts";
+import { HOLD_TAG_PREFIX, lockTag, NAMES_TAG } from "../../state/tags.ts";
 import { decodeEffects, type InheritedTransaction, type Isolation } from "../../state/txn/index.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
@@ -43,6 +43,11 @@ export class ReplayMachine implements Machine {
   /** Versions of objects that are its own. */
   get wrote(): ReadonlySet<number> {
     return this.#objects.wrote;
+  }
+
+  /** Objects that it has updated from what nobody knows. */
+  get vague(): ReadonlySet<string> {
+    return this.#objects.vague;
   }
 
   async read(key: string): Promise<string | null> {
@@ -192,6 +197,9 @@ export class ReplayMachine implements Machine {
       this.#stream.seen(next.timeMs);
       await this.abort();
       const failed = Buffer.from(decodeStep(next.data).payload).toString();
+      if (failed.startsWith(HOLD_TAG_PREFIX)) {
+        return `lock ${failed.slice(HOLD_TAG_PREFIX.length)}`;
+      }
       return failed === NAMES_TAG ? "list" : `object ${failed.slice(2)}`;
     }
     this.#open = null;
@@ -234,9 +242,10 @@ export class ReplayMachine implements Machine {
     if (!record.tags.includes(lockTag(name))) {
       return 0;
     }
-    this.#open?.locks.add(name);
     const { token } = lockOf(record.data);
-    return token === 0 ? record.seqnum : token;
+    const held = token === 0 ? record.seqnum : token;
+    this.#open?.locks.set(name, this.#open.locks.get(name) ?? held);
+    return held;
   }
 
   async unlock(name: string): Promise<number> {

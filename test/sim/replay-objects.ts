@@ -31,6 +31,8 @@ export class ReplayObjects {
   readonly done: Done[] = [];
   /** Versions of objects that are its own. */
   readonly wrote = new Set<number>();
+  /** Objects that it has updated from what nobody knows. */
+  readonly vague = new Set<string>();
   readonly #log: FinalLog;
   readonly #stream: ReplayStream;
   readonly #protocol: Mode | null;
@@ -46,8 +48,11 @@ export class ReplayObjects {
 
   read(key: string): string | null {
     const way = this.#wayOf(key);
+    const isKnown = way !== "unsafe" || this.#told() !== undefined;
     const found = this.#find(key, way);
-    this.#add(way, { kind: "read", key, value: brief(found.text) }, found.at);
+    if (isKnown) {
+      this.#add(way, { kind: "read", key, value: brief(found.text) }, found.at);
+    }
     return found.text;
   }
 
@@ -58,6 +63,9 @@ export class ReplayObjects {
     const at = this.#write(key, text, way);
     if (at !== null) {
       this.#add(way, { kind: "write", key, value: brief(text) }, at, cursor);
+    }
+    if (way === "boki") {
+      this.#stream.next(RecordKind.postWrite);
     }
   }
 
@@ -72,9 +80,12 @@ export class ReplayObjects {
         break;
       case "unsafe": {
         const told = this.#told();
+        if (told === undefined) {
+          return [];
+        }
         keys = Array.isArray(told) ? told : [];
         const found = this.#log.whenListed(prefix, keys, cursor, origin.endedAt);
-        this.#demand(told === undefined || found !== undefined, `listed ${keys}`);
+        this.#demand(found !== undefined, `listed ${keys}`);
         at = found ?? cursor;
         break;
       }
@@ -191,11 +202,14 @@ export class ReplayObjects {
   }
 
   #updateUnsafe(key: string, change: (old: string | null) => string): string | null {
-    const { cursor } = this.#stream;
     const told = this.#told();
     const old = typeof told === "string" ? told : null;
     const at = told === undefined ? null : this.#leaves(key, change(old), (before) => this.#log.text(before) === old);
-    this.#add("unsafe", { kind: "update", key, old, value: change(old) }, at ?? cursor);
+    if (at === null) {
+      this.vague.add(key);
+    } else {
+      this.#add("unsafe", { kind: "update", key, old, value: change(old) }, at);
+    }
     return old;
   }
 
@@ -212,9 +226,7 @@ export class ReplayObjects {
         return this.#entry(key, text, this.#stream.nextVersion());
       case "boki": {
         const { seqnum } = this.#stream.next(RecordKind.preWrite);
-        const at = this.#entry(key, text, { seqnum, role: 0, counter: 0 });
-        this.#stream.next(RecordKind.postWrite);
-        return at;
+        return this.#entry(key, text, { seqnum, role: 0, counter: 0 });
       }
       case "unsafe":
         return this.#leaves(key, text, () => true);

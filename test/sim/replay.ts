@@ -30,6 +30,8 @@ export interface Replayed {
   readonly done: readonly Done[];
   /** Seqnums of the versions of objects that are its own. */
   readonly wrote: ReadonlySet<number>;
+  /** Objects that it has updated from what nobody knows, as it has not come to say what it read under `unsafe`. */
+  readonly vague: ReadonlySet<string>;
   readonly initialCursor: number;
   readonly output: string;
   readonly trap: string;
@@ -49,6 +51,9 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   const init = initOf(first);
   const isChild = first.kind === RecordKind.invoke;
   // A child begins at its Invoke record, behind neither its clock nor its caller's (F28, F35).
+  if (!isChild && second === end && end.kind === RecordKind.cancel) {
+    return neverBegun(log, first, end);
+  }
   const pins = isChild
     ? { initialCursor: first.seqnum, timeMs: Math.max(first.timeMs, init.startedMs) }
     : decodeStep((second ?? first).data).pins;
@@ -98,8 +103,28 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
       throw new Error(`DONE of ${instance} is not what a replay gives: ${said} ${outcome.trap}, replayed ${output} ${trap}`);
     }
   }
-  const result = { program, init, done: machine.done, wrote: machine.wrote, initialCursor: pins.initialCursor, end, givenUp };
+  const { done, wrote, vague } = machine;
+  const result = { program, init, done, wrote, vague, initialCursor, end, givenUp };
   return { ...result, output: said, trap: outcome.trap };
+}
+
+/** It was cancelled before its first step. */
+function neverBegun(log: FinalLog, first: HistoryRecord, end: HistoryRecord): Replayed {
+  const init = initOf(first);
+  const program = JSON.parse(log.bytes(init.input).toString()) as Program;
+  const { trap } = doneOf(end);
+  return {
+    program,
+    init,
+    done: [],
+    wrote: new Set(),
+    vague: new Set(),
+    initialCursor: end.seqnum,
+    output: "",
+    trap,
+    end,
+    givenUp: false,
+  };
 }
 
 /** A call that has logged nothing, as its client knows it. */

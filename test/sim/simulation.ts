@@ -4,16 +4,18 @@ import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
 import { RecordKind, trimRecord } from "../../state/logbook/index.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import { noFaults } from "../../state/ports.ts";
 import { DEFAULT_MODE_TAG, MODES_TAG, objectTag } from "../../state/tags.ts";
 import type { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { Clients } from "./clients.ts";
 import { Cluster, RETENTION_MS } from "./cluster.ts";
+import type { Counts } from "./coverage.ts";
 import { objectsOf } from "./final-log.ts";
 import { TENANT } from "./founding.ts";
 import { checkHistories } from "./histories.ts";
-import { drawLayout } from "./layout.ts";
+import { drawLayout, uniform } from "./layout.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { collect, Nemesis } from "./nemesis.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -26,8 +28,17 @@ export interface Report {
   readonly events: number;
   readonly records: number;
   readonly simulatedMs: number;
+  readonly counts: Counts;
   /** undefined when all held. */
   readonly failure: string | undefined;
+}
+
+/** What a test may want of a run, instead of what the seed draws. */
+export interface Wishes {
+  /** The same protocol everywhere. */
+  readonly mode?: Mode;
+  /** Nothing fails, and every operation is carried out once. */
+  readonly isCalm?: boolean;
 }
 
 /** The smallest in which all records find room, so that segments are released; or all in one or two of them. */
@@ -41,8 +52,8 @@ const RESUMES_MAX = 3;
 const EVENTS_MAX = 60_000;
 
 /** Runs a seed. Never throws: what is wrong is in the report. */
-export async function simulate(seed: number): Promise<Report> {
-  const run = new Run(seed);
+export async function simulate(seed: number, wishes: Wishes = {}): Promise<Report> {
+  const run = new Run(seed, wishes);
   const onRejection = (error: unknown): void => run.cluster.fail(error);
   process.on("unhandledRejection", onRejection);
   let failure: string | undefined;
@@ -55,7 +66,9 @@ export async function simulate(seed: number): Promise<Report> {
   }
   const { scheduler, cluster } = run;
   const { hash, events, nowMs } = scheduler;
-  return { seed, hash: hash >>> 0, events, records: cluster.history.durable, simulatedMs: Math.round(nowMs), failure };
+  const { history, coverage } = cluster;
+  const simulatedMs = Math.round(nowMs);
+  return { seed, hash: hash >>> 0, events, records: history.durable, simulatedMs, counts: coverage.counts, failure };
 }
 
 class Run {
@@ -66,7 +79,7 @@ class Run {
   readonly #nemesis: Nemesis;
   readonly #random: Prng;
 
-  constructor(seed: number) {
+  constructor(seed: number, { mode, isCalm = false }: Wishes) {
     this.seed = seed;
     const random = prng(seed);
     this.#random = random;
@@ -74,10 +87,12 @@ class Run {
     this.cluster = new Cluster(this.scheduler, seed, {
       computeNodes: random.below(3),
       segmentBytes: SEGMENT_BYTES[random.below(2)] ?? SEGMENT_BYTES[0],
-      layout: drawLayout(random),
-      suspendAfterMs: random.below(2) === 0 ? 10_000 : 200 + random.below(1_000),
+      retriesMax: random.below(3) === 0 ? 1 + random.below(3) : 20,
+      layout: mode === undefined ? drawLayout(random) : uniform(mode),
+      isCalm,
+      suspendAfterMs: isCalm ? CALM_MS : random.below(2) === 0 ? 10_000 : 200 + random.below(1_000),
       // Seldom so long that others finish the instance and all it knew is collected; or often, so that attempts overlap.
-      guestPauses: random.below(2) === 0 ? { percent: 2, maxMs: 8_000 } : { percent: 30, maxMs: 300 },
+      guestPauses: random.below(2) === 0 && !isCalm ? { percent: 5, maxMs: 8_000 } : { percent: 30, maxMs: 300 },
       undurableMaxBytes: random.below(4) === 0 ? 2_000 : 2 ** 20,
       garbageMin: 1 + random.below(6),
       checkpointBytes: random.below(3) === 0 ? Number.POSITIVE_INFINITY : 500 + random.below(15_000),
@@ -146,13 +161,17 @@ class Run {
     const { cluster, scheduler } = this;
     const deadlineMs = scheduler.nowMs + CALM_MS;
     const resumes = new Map<string, number>();
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       await this.#until(() => cluster.owner !== undefined, deadlineMs);
       const { owner } = cluster;
       const unfinished = owner === undefined ? [] : await owner.shard.unfinished(TENANT);
       const isSwitching = owner === undefined || (await owner.shard.scopes(TENANT)).some(({ to }) => to !== null);
       if (unfinished.length === 0 && this.#clients.isDone && !isSwitching) {
         return;
+      }
+      if (isFirst) {
+        cluster.coverage.add("peace: began with calls unfinished", unfinished.length > 0 ? 1 : 0);
+        cluster.coverage.add("peace: began with a switch under way", isSwitching ? 1 : 0);
       }
       for (const { instance, parked } of unfinished) {
         const count = resumes.get(instance) ?? 0;
@@ -161,6 +180,7 @@ class Run {
         }
         if (parked) {
           resumes.set(instance, count + 1);
+          cluster.coverage.add("peace: resumed a parked call");
           void owner?.invocations.resume(instance, TENANT).catch((error: unknown) => cluster.fail(error));
         }
       }
@@ -183,7 +203,10 @@ class Run {
       requests: this.#clients.requests,
       answered: this.#clients.answered,
     };
-    checkHistories(await judge(evidence), evidence, false);
+    const judged = await judge(evidence);
+    const ways = [...judged.replayed.values()].flatMap(({ done }) => done.map(({ way }) => way));
+    this.cluster.coverage.addLog(evidence.records, ways);
+    checkHistories(judged, evidence, this.cluster.options.isCalm);
   }
 
   /** After the retention of every result only the objects that there are take room, and the functions. */

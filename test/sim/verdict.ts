@@ -92,7 +92,7 @@ async function replayAll(log: FinalLog): Promise<Map<InstanceId, Replayed>> {
 function rootsByRequest(log: FinalLog): Map<string, InstanceId[]> {
   const roots = new Map<string, InstanceId[]>();
   for (const record of log.records) {
-    if (record.kind === RecordKind.init) {
+    if (record.kind === RecordKind.init || record.kind === RecordKind.delayed) {
       const { id } = JSON.parse(log.bytes(initOf(record).input).toString()) as Program;
       roots.set(id, [...(roots.get(id) ?? []), record.tags[0]?.slice(2) as InstanceId]);
     }
@@ -216,7 +216,8 @@ function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>
 /** What a lock protects, as long as nobody broke it, and nothing is done twice. */
 function judgeGuarded(log: FinalLog, key: string): void {
   const texts = log.writesOf(key).map((record) => log.text(record));
-  if (texts.some((text, index) => text !== `${index + 1}`) && !log.writesOf(key).some(isUnsafe)) {
+  const isBroken = log.stream(`h/lock of ${key}`).some(({ kind }) => kind === RecordKind.lockBroken);
+  if (texts.some((text, index) => text !== `${index + 1}`) && !isBroken && !log.writesOf(key).some(isUnsafe)) {
     throw new Broken(`${key} was changed by two who held its lock: ${texts}`, [], key);
   }
 }
