@@ -24,6 +24,7 @@ export interface Request {
   readonly client: number;
   readonly program: Program;
   readonly key: string | undefined;
+  readonly forbidsPushDown: boolean;
   /** It is to begin so much later; 0 for at once. */
   readonly delayMs: number;
   readonly sentMs: number;
@@ -92,6 +93,7 @@ export class Clients {
       client,
       program: drawProgram(this.#random, this.#cluster.options.layout, id),
       key: isKeyed ? id : undefined,
+      forbidsPushDown: this.#random.below(10) === 0,
       delayMs: isKeyed && this.#random.below(6) === 0 ? this.#random.below(3_000) : 0,
       sentMs: this.#cluster.scheduler.nowMs,
       answersBefore: this.answered.length,
@@ -156,7 +158,7 @@ export class Clients {
       input: Buffer.from(JSON.stringify(request.program)),
       delayMs: request.delayMs,
       answer: request.key !== undefined && this.#random.below(4) === 0 ? "accepted" : "result",
-      forbidPushDown: false,
+      forbidPushDown: request.forbidsPushDown,
       signal,
       ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
     };

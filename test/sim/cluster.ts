@@ -3,9 +3,9 @@
  * real code of state/ and host/invocation; simulated are time, disk, network and guests.
  */
 import { abiTable } from "../../host/abi/index.ts";
-import { createInvocations, type InvocationService } from "../../host/invocation/index.ts";
+import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
-import { Offload } from "../../host/offload/index.ts";
+import { Admission, boundedPool, Offload, remoteStoragePool, type StoragePool, serveParts } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
 import { hasCode, NeapError } from "../../state/errors.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
@@ -29,7 +29,7 @@ import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { Coverage } from "./coverage.ts";
 import { Damage } from "./damage.ts";
 import { found, MODULE } from "./founding.ts";
-import { GuestMachine, type GuestPauses } from "./guest-machine.ts";
+import { GuestMachine, type GuestPauses, OUTPUT, PROGRAM } from "./guest-machine.ts";
 import type { Layout } from "./layout.ts";
 import { LogHistory } from "./log-history.ts";
 import type { Program } from "./machine.ts";
@@ -44,6 +44,8 @@ const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
 const RECONNECT_MS = 100;
+const PART_TIMEOUT_MS = 500;
+const PART_SLOTS = 1;
 /** Chooses by a few operations, and changes its mind at once. */
 const EAGER_CONTROLLER: ControllerOptions = {
   enabled: true,
@@ -194,27 +196,27 @@ export class Cluster {
     // As the cluster server does: the next connection of a process ends the one before.
     owner.peers.get(process.name)?.close();
     owner.peers.set(process.name, far);
-    serveShard(far, owner.shard.openSession());
+    const session = owner.shard.openSession();
+    serveShard(far, session);
+    serveParts(far, this.#partHost(owner.pool, owner.shard, session));
     void near.ended.then(() => this.links.delete(one));
     return { peer: near, epoch };
   }
 
   /** The layers of a host above the state. */
-  host(process: SimProcess, source: ShardSource): SimHost {
+  host(process: SimProcess, source: ShardSource, storage: () => StoragePool | null): SimHost {
     const pool = new ScriptedPool();
-    const main = (guest: ScriptedGuest) => this.#guest(guest, process);
-    pool.scripts.set(MODULE, { main });
-    const functions = new FunctionRegistry({
-      shards: source,
-      abi: abiTable,
-      limits: MODULE_LIMITS,
-      cacheMaxBytes: 2 ** 20,
-    });
+    const main = (guest: ScriptedGuest) => this.#main(guest, process);
+    pool.scripts.set(MODULE, { main, parts: [(guest) => this.#part(guest, process)] });
+    const functions = functionsOf(source);
     const invocations = createInvocations({
       source,
       functions,
       pool,
-      offload: new Offload("marked", () => null),
+      offload: new Offload("marked", () => {
+        const far = storage();
+        return far === null ? null : boundedPool(far, process, PART_TIMEOUT_MS);
+      }),
       clock: process,
       timers: process,
       random: process,
@@ -238,8 +240,36 @@ export class Cluster {
     return { process, source, invocations, pool };
   }
 
-  async #guest(guest: ScriptedGuest, process: SimProcess): Promise<number> {
-    const program = JSON.parse(guest.input) as Program;
+  /** Takes parts of the node whose session it is. */
+  #partHost(pool: ScriptedPool, source: ShardSource, shard: Shard): PartHost {
+    const load = { cpuShare: 0, memoryShare: 0 };
+    const admission = new Admission({ slots: PART_SLOTS, cpuThreshold: 1, memoryThreshold: 1 }, () => load);
+    const functions = functionsOf(source);
+    return new PartHost({
+      name: "storage",
+      shard,
+      functions,
+      pool,
+      admission,
+      log: silentLog,
+      logMaxBytes: 1024,
+      runAhead: true,
+    });
+  }
+
+  async #main(guest: ScriptedGuest, process: SimProcess): Promise<number> {
+    guest.output(await this.#run(guest, process, JSON.parse(guest.input) as Program));
+    return 0;
+  }
+
+  async #part(guest: ScriptedGuest, process: SimProcess): Promise<number> {
+    const program = JSON.parse(guest.memory.get(PROGRAM) ?? "") as Program;
+    this.coverage.add(guest.start.part === undefined ? "part: run at its caller" : "part: run at the owner");
+    guest.memory.set(OUTPUT, await this.#run(guest, process, program));
+    return 0;
+  }
+
+  #run(guest: ScriptedGuest, process: SimProcess, program: Program): Promise<string> {
     const woke = () => {
       const state = this.history.ends.of(program);
       if (state !== "running") {
@@ -249,8 +279,7 @@ export class Cluster {
         this.coverage.add("guest: resumed when its call was collected");
       }
     };
-    guest.output(await runProgram(new GuestMachine(guest, process, this.options.guestPauses, woke), program));
-    return 0;
+    return runProgram(new GuestMachine(guest, process, this.options.guestPauses, woke), program);
   }
 
   #faults(process: SimProcess): Faults {
@@ -314,7 +343,10 @@ export class Cluster {
       },
     });
     await found(shard, blobs, process, this.options.layout);
-    this.owner = { ...this.host(process, shard), shard, peers: new Map() };
+    let own: StoragePool | null = null;
+    const host = this.host(process, shard, () => own);
+    own = this.#partHost(host.pool, shard, shard);
+    this.owner = { ...host, shard, peers: new Map() };
   }
 
   /** A full, failing or damaged disk may refuse an opening: the next one finds it mended. */
@@ -331,6 +363,10 @@ export class Cluster {
     }
     return refused;
   }
+}
+
+function functionsOf(shards: ShardSource): FunctionRegistry {
+  return new FunctionRegistry({ shards, abi: abiTable, limits: MODULE_LIMITS, cacheMaxBytes: 2 ** 20 });
 }
 
 /** What belongs to no process. */
@@ -362,7 +398,7 @@ export class ComputeNode implements ShardSource {
     this.#session = undefined;
     this.#waiting = [];
     this.#dial(this.#process);
-    this.host = this.#cluster.host(this.#process, this);
+    this.host = this.#cluster.host(this.#process, this, () => this.#storage());
   }
 
   /** Ends the process; the owner hears of it, or finds out. */
@@ -386,6 +422,10 @@ export class ComputeNode implements ShardSource {
 
   current(): Shard | undefined {
     return this.#session === undefined || this.#session.peer.failure !== undefined ? undefined : this.#session.shard;
+  }
+
+  #storage(): StoragePool | null {
+    return this.current() === undefined || this.#session === undefined ? null : remoteStoragePool(this.#session.peer);
   }
 
   available(timeoutMs: number): Promise<Shard> {

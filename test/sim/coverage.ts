@@ -19,6 +19,8 @@ export const REQUIRED: readonly string[] = [
   "peace: resumed a parked call",
   "second attempt",
   "flipped bit: refused",
+  "part: run at the owner",
+  "part: run at its caller",
 ];
 
 export class Coverage {

@@ -3,6 +3,10 @@ import type { ScriptedGuest } from "../support/scripted-pool.ts";
 import { brief, type LogTail, type Looked, type Machine, type Program } from "./machine.ts";
 import type { SimProcess } from "./process.ts";
 
+/** Names in the memory that travels with a part. */
+export const PROGRAM = "program";
+export const OUTPUT = "output";
+
 /** How often guests are paused before an operation, and how long at most. */
 export interface GuestPauses {
   readonly percent: number;
@@ -87,6 +91,15 @@ export class GuestMachine implements Machine {
   async spawn(program: Program, delayMs: number): Promise<string> {
     await this.#point();
     return `${await this.#guest.spawn(program.functionName, JSON.stringify(program), delayMs)}`;
+  }
+
+  async part(program: Program): Promise<unknown> {
+    await this.#point();
+    this.#guest.memory.set(PROGRAM, JSON.stringify(program));
+    await this.#guest.part(program.id, 0);
+    const [all, looked] = JSON.parse(this.#guest.memory.get(OUTPUT) ?? "") as [unknown, Looked[]];
+    this.looked.push(...looked);
+    return all;
   }
 
   async sleep(durationMs: number): Promise<void> {

@@ -21,6 +21,8 @@ export interface Machine {
   cancel(handle: number): Promise<number>;
   /** A call that nobody joins. @returns its instance */
   spawn(program: Program, delayMs: number): Promise<string>;
+  /** Runs a program where the data is, as a part of this call (F21). @returns what it saw */
+  part(program: Program): Promise<unknown>;
   sleep(durationMs: number): Promise<void>;
   /** A fresh cursor. */
   sync(): Promise<void>;

@@ -13,7 +13,7 @@ const DEPTH_MAX = 2;
 
 /** A program that a client asks for. */
 export function drawProgram(random: Prng, layout: Layout, id: string): Program {
-  return draw({ random, layout, depth: 0, mayBeCut: random.below(8) === 0, inTransaction: false }, id);
+  return draw({ random, layout, depth: 0, mayBeCut: random.below(8) === 0, inTransaction: false, isPart: false }, id);
 }
 
 interface Place {
@@ -24,6 +24,7 @@ interface Place {
   readonly mayBeCut: boolean;
   /** It is called in a transaction of its caller. */
   readonly inTransaction: boolean;
+  readonly isPart: boolean;
 }
 
 function draw(place: Place, id: string): Program {
@@ -32,7 +33,7 @@ function draw(place: Place, id: string): Program {
   const drawing: Drawing = {
     random,
     called: (name, how = {}) =>
-      draw({ ...place, depth: depth + 1, mayBeCut: false, inTransaction: false, ...how }, `${id}${name}`),
+      draw({ ...place, depth: depth + 1, mayBeCut: false, inTransaction: false, isPart: false, ...how }, `${id}${name}`),
   };
   const count = 1 + random.below(depth === 0 ? 5 : 3);
   const steps: Step[] = [];
@@ -46,11 +47,11 @@ function draw(place: Place, id: string): Program {
 
 type Kinds = readonly (readonly [string, StepKind])[];
 
-function isPossible([op, kind]: Kinds[number], { layout, depth, mayBeCut, inTransaction }: Place): boolean {
+function isPossible([op, kind]: Kinds[number], { layout, depth, mayBeCut, inTransaction, isPart }: Place): boolean {
   const { isWhole = false, isOfRoot = false, isOfObjects = false, transactionOf = [] } = kind;
   const scopes = transactionOf === "all" ? SCOPES : transactionOf;
   return (
-    (isOfObjects || !inTransaction) &&
+    (isOfObjects || !(inTransaction || isPart)) &&
     !(op.startsWith("call") && depth >= DEPTH_MAX) &&
     !(mayBeCut && isWhole) &&
     !(depth > 0 && isOfRoot) &&

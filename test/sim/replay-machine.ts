@@ -12,6 +12,7 @@ import { decodeEffects, type InheritedTransaction, type Isolation } from "../../
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { brief, type LogTail, type Looked, type Machine, type Program } from "./machine.ts";
+import { runProgram } from "./program.ts";
 import { guestStream, type LogAnswer, nextAt, prevAt, tailAt } from "./replay-log.ts";
 import { type Done, ReplayObjects } from "./replay-objects.ts";
 import { type ReplayStream, StreamEnded } from "./replay-stream.ts";
@@ -167,6 +168,12 @@ export class ReplayMachine implements Machine {
       throw new Error(`F17: ${this.#stream.instance} went on without the end of ${tag}`);
     }
     return end;
+  }
+
+  /** As if it were part of the program: what it did must not depend on the place (F21). */
+  async part(program: Program): Promise<unknown> {
+    const [all] = JSON.parse(await runProgram(this, program)) as [unknown];
+    return all;
   }
 
   async sleep(durationMs: number): Promise<void> {

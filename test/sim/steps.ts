@@ -12,6 +12,8 @@ import { brief, type Machine, type Program, type Step } from "./machine.ts";
 interface Called {
   readonly mayBeCut?: boolean;
   readonly inTransaction?: boolean;
+  /** It is no call, but a part of its caller. */
+  readonly isPart?: boolean;
 }
 
 export interface Drawing {
@@ -23,7 +25,7 @@ export interface Drawing {
 export interface StepKind {
   /** How often it is chosen, against the others. */
   readonly weight: number;
-  /** May be done by a function that is called in its caller's transaction: it changes nothing but objects, and begins nothing. */
+  /** May be done by a function in its caller's transaction, and by a part: it changes nothing but objects, and begins nothing. */
   readonly isOfObjects?: true;
   /** Scopes that it uses in a transaction. */
   readonly transactionOf?: readonly string[] | "all";
@@ -155,6 +157,12 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
       }
       return seen;
     },
+  },
+  /** Runs where the data is, if that takes it. */
+  part: {
+    weight: 3,
+    draw: ({ called }) => ({ programs: [called("/part", { isPart: true })] }),
+    run: (machine, { programs = [] }) => machine.part(only(programs)),
   },
   callSpawned: {
     weight: 3,
