@@ -5,9 +5,9 @@
 import { abiTable } from "../../host/abi/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
-import { Admission, boundedPool, Offload, remoteStoragePool, type StoragePool, serveParts } from "../../host/offload/index.ts";
+import { Admission, boundedPool, Offload, type StoragePool, serveParts } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
-import { hasCode, NeapError } from "../../state/errors.ts";
+import { hasCode } from "../../state/errors.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
 import {
   type ControllerOptions,
@@ -20,12 +20,12 @@ import {
 import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
 import type { FaultPoint, Faults } from "../../state/ports.ts";
 import { Peer } from "../../state/remote/peer.ts";
-import { RemoteShard } from "../../state/remote/remote-shard.ts";
 import { serveShard } from "../../state/remote/shard-server.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
+import { ComputeNode } from "./compute-node.ts";
 import { Coverage } from "./coverage.ts";
 import { Damage } from "./damage.ts";
 import { found, MODULE } from "./founding.ts";
@@ -34,7 +34,7 @@ import type { Layout } from "./layout.ts";
 import { LogHistory } from "./log-history.ts";
 import type { Program } from "./machine.ts";
 import { Link } from "./network.ts";
-import { latencyMs, SimProcess } from "./process.ts";
+import { SimProcess, WORLD } from "./process.ts";
 import { runProgram } from "./program.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { BlobMedium, SimBlobs } from "./sim-blobs.ts";
@@ -43,7 +43,6 @@ const MODULE_LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElem
 const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
-const RECONNECT_MS = 100;
 const PART_TIMEOUT_MS = 500;
 const PART_SLOTS = 1;
 /** Chooses by a few operations, and changes its mind at once. */
@@ -367,97 +366,4 @@ export class Cluster {
 
 function functionsOf(shards: ShardSource): FunctionRegistry {
   return new FunctionRegistry({ shards, abi: abiTable, limits: MODULE_LIMITS, cacheMaxBytes: 2 ** 20 });
-}
-
-/** What belongs to no process. */
-export const WORLD = { name: "world", alive: true, pausedUntilMs: 0 };
-
-/** A node without a disk, and its way to the owner: connects again and again, as `connectToOwner` does. */
-export class ComputeNode implements ShardSource {
-  readonly name: string;
-  host: SimHost | undefined;
-  readonly #cluster: Cluster;
-  #process: SimProcess;
-  #starts = 0;
-  #session: { readonly peer: Peer; readonly shard: RemoteShard } | undefined;
-  #waiting: ((shard: Shard) => void)[] = [];
-
-  constructor(cluster: Cluster, name: string) {
-    this.#cluster = cluster;
-    this.name = name;
-    this.#process = cluster.newProcess(`${name}#0`);
-  }
-
-  get process(): SimProcess {
-    return this.#process;
-  }
-
-  start(): void {
-    this.#starts += 1;
-    this.#process = this.#cluster.newProcess(`${this.name}#${this.#starts}`);
-    this.#session = undefined;
-    this.#waiting = [];
-    this.#dial(this.#process);
-    this.host = this.#cluster.host(this.#process, this, () => this.#storage());
-  }
-
-  /** Ends the process; the owner hears of it, or finds out. */
-  crash(isSilent: boolean): void {
-    this.#cluster.scheduler.note(`${this.#process.name} crashes`);
-    this.#process.alive = false;
-    this.host = undefined;
-    this.cut(isSilent);
-    this.#cluster.scheduler.at(WORLD, 10 + this.#process.random.below(300), `${this.name} starts`, () => this.start());
-  }
-
-  /** Cuts the connection to the owner. */
-  cut(isSilent: boolean): void {
-    for (const one of [...this.#cluster.links]) {
-      if (one.node === this) {
-        one.link.cut(isSilent);
-        this.#cluster.links.delete(one);
-      }
-    }
-  }
-
-  current(): Shard | undefined {
-    return this.#session === undefined || this.#session.peer.failure !== undefined ? undefined : this.#session.shard;
-  }
-
-  #storage(): StoragePool | null {
-    return this.current() === undefined || this.#session === undefined ? null : remoteStoragePool(this.#session.peer);
-  }
-
-  available(timeoutMs: number): Promise<Shard> {
-    const current = this.current();
-    if (current !== undefined) {
-      return Promise.resolve(current);
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<Shard>();
-    this.#process.after(timeoutMs, () => reject(new NeapError("OWNER_UNAVAILABLE", "no owner")));
-    this.#waiting.push(resolve);
-    return promise;
-  }
-
-  async close(): Promise<void> {}
-
-  #dial(process: SimProcess): void {
-    process.scheduler.at(process, latencyMs(process.random), "connects", () => {
-      const connected = this.#cluster.connect(this, process);
-      if (connected === undefined) {
-        process.after(RECONNECT_MS, () => this.#dial(process));
-        return;
-      }
-      const { peer, epoch } = connected;
-      if (this.#session !== undefined && this.#session.shard.epoch !== epoch) {
-        this.#session.shard.supersede(epoch);
-      }
-      const shard = new RemoteShard(peer);
-      this.#session = { peer, shard };
-      void peer.ended.then(() => process.after(RECONNECT_MS, () => this.#dial(process)));
-      for (const resolve of this.#waiting.splice(0)) {
-        resolve(shard);
-      }
-    });
-  }
 }

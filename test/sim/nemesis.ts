@@ -7,9 +7,10 @@ import type { InstanceId } from "../../state/ids.ts";
 import { ScopeChoices } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { Prng } from "../support/prng.ts";
-import { type Cluster, WORLD } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import { TENANT } from "./founding.ts";
 import type { Program } from "./machine.ts";
+import { WORLD } from "./process.ts";
 
 type Harm = (cluster: Cluster, random: Prng) => void;
 
