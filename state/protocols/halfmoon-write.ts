@@ -57,6 +57,7 @@ export class HalfmoonWrite extends LoggedReadProtocol {
  */
 export async function writeCell(steps: StepStream, key: string, version: CellVersion, value: ObjectValue | null): Promise<void> {
   const write: CellWrite = { key, version, initialCursor: steps.readsFrom, writer: steps.tag, ...entryOf(value) };
+  steps.wrote();
   const outcome = await steps.book.writeCell(write);
   switch (outcome.kind) {
     case "stale":

@@ -122,6 +122,11 @@ export class StepStream {
     return this.#readsFrom;
   }
 
+  /** Notes a log-free write. */
+  wrote(): void {
+    this.#wroteAt = this.#position;
+  }
+
   /** Whether this attempt has made a log-free write since its last step: whoever goes on behind a RESUME makes it again. */
   get hasUnlogged(): boolean {
     return this.#wroteAt === this.#position;
@@ -255,7 +260,6 @@ export class StepStream {
   nextVersion(): CellVersion {
     this.#check();
     this.#writes += 1;
-    this.#wroteAt = this.#position;
     const role = this.#isChild && this.#base === this.#origin.pins.initialCursor ? 1 : 0;
     return { seqnum: this.#base, role, counter: this.#writes };
   }
