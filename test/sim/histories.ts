@@ -11,7 +11,7 @@
 import { type ObjectOperation, objectsModel, orderModel, type PlacedWrite } from "../support/history/objects.ts";
 import { eachAlone, linearizable, type Order, sequential, sequentialInTime, type Verdict } from "../support/history/search.ts";
 import type { Request } from "./clients.ts";
-import type { Way } from "./final-log.ts";
+import { isUnsafe, type Way } from "./final-log.ts";
 import { isSpawned } from "./program.ts";
 import type { Done } from "./replay-objects.ts";
 import { Broken, type Evidence, type Judged } from "./verdict.ts";
@@ -25,7 +25,7 @@ interface Placed extends ObjectOperation {
 /** @param wasOnce  nothing was carried out twice, `unsafe` included. @throws Broken */
 export function checkHistories(judged: Judged, evidence: Evidence, wasOnce: boolean): void {
   const all = historyOf(judged, evidence);
-  const unsafe = new Set(all.filter(({ way }) => way === "unsafe").map(keyOf));
+  const unsafe = new Set(judged.log.objects.filter((key) => judged.log.writesOf(key).some(isUnsafe)));
   const unknown = wasOnce ? vagueKeys(judged, evidence) : unsafe;
   const history = inLogOrder(all.filter((one) => (wasOnce || one.way !== "unsafe") && !isOf(one, unknown)));
   demand("all operations", "sequential", sequential(objectsModel, history, order), history);
@@ -120,7 +120,7 @@ function historyOf({ replayed, unlogged }: Judged, { requests }: Evidence): Plac
 /** By seqnum, where that is not against the order of a process: that is of its calls, and in a call that of its actions. */
 function inLogOrder(history: readonly Placed[]): Placed[] {
   const queues = [...Map.groupBy(history, ({ process }) => process).values()].map((queue) =>
-    queue.toSorted((a, b) => a.callMs - b.callMs),
+    overtaken(queue.toSorted((a, b) => a.callMs - b.callMs)),
   );
   const ordered: Placed[] = [];
   for (;;) {
@@ -137,6 +137,22 @@ function inLogOrder(history: readonly Placed[]): Placed[] {
     }
     ordered.push(next);
   }
+}
+
+/** By seqnum, where what comes later may overtake. */
+function overtaken(queue: readonly Placed[]): Placed[] {
+  const sorted: Placed[] = [];
+  for (const one of queue) {
+    let at = sorted.length;
+    for (let before = sorted[at - 1]; before !== undefined; before = sorted[at - 1]) {
+      if (before.seqnum <= one.seqnum || !order.mayOvertake(before, one)) {
+        break;
+      }
+      at -= 1;
+    }
+    sorted.splice(at, 0, one);
+  }
+  return sorted;
 }
 
 const keyOf = ({ action }: ObjectOperation): string => ("key" in action ? action.key : "");

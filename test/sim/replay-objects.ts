@@ -59,10 +59,9 @@ export class ReplayObjects {
   /** @param text  null deletes */
   write(key: string, text: string | null): void {
     const way = this.#wayOf(key);
-    const { cursor } = this.#stream;
     const at = this.#write(key, text, way);
     if (at !== null) {
-      this.#add(way, { kind: "write", key, value: brief(text) }, at, cursor);
+      this.#add(way, { kind: "write", key, value: brief(text) }, at);
     }
     if (way === "boki") {
       this.#stream.next(RecordKind.postWrite);
@@ -105,7 +104,7 @@ export class ReplayObjects {
         at = found;
       }
     }
-    this.#add(way, { kind: "list", prefix, keys }, at, cursor);
+    this.#add(way, { kind: "list", prefix, keys }, at);
     return keys;
   }
 
@@ -115,7 +114,6 @@ export class ReplayObjects {
       return this.#updateUnsafe(key, change);
     }
     for (;;) {
-      const { cursor } = this.#stream;
       const { text: old, version } = this.#find(key, way);
       if (way === "boki") {
         this.#stream.next(RecordKind.preWrite);
@@ -133,7 +131,7 @@ export class ReplayObjects {
         throw new Error(`F14: an update of ${key} by ${this.#stream.instance} did not follow the version it had read`);
       }
       this.#stream.seen(next?.timeMs ?? 0);
-      this.#add(way, { kind: "update", key, old, value }, at, cursor);
+      this.#add(way, { kind: "update", key, old, value }, at);
       return old;
     }
   }
@@ -143,10 +141,13 @@ export class ReplayObjects {
     this.#add("halfmoon-read", action, seqnum);
   }
 
-  #add(way: Way, action: ObjectAction, seqnum: number, cursor = this.#stream.cursor): void {
-    // What is read at a write's position is read right after it.
-    const place = action.kind === "read" || action.kind === "list" ? seqnum + 0.25 : seqnum;
-    this.done.push({ action, seqnum: place, way, cursor });
+  #add(way: Way, action: ObjectAction, seqnum: number): void {
+    const reads = action.kind === "read" || action.kind === "list";
+    // What is read at a write's position is read right after it; and what is not read at the cursor after all that it did before.
+    const place = reads ? seqnum + 0.25 : seqnum;
+    const isLater = reads && way !== "halfmoon-read";
+    const last = Math.max(place, ...(isLater ? this.done.map((one) => one.seqnum) : []));
+    this.done.push({ action, seqnum: last, way, cursor: this.#stream.cursor });
   }
 
   #wayOf(key: string): Way {
