@@ -50,6 +50,8 @@ export interface CellWrite {
   readonly kind: typeof RecordKind.write | typeof RecordKind.delete;
   readonly data: Uint8Array;
   readonly blobs?: readonly BlobRefLike[];
+  /** The writer's step stream: once it is closed, or waits for a RESUME, nothing more is written (F25, F31). */
+  readonly writer: Tag;
   /** Of the writer: below the floor it is refused, as the cell may have forgotten newer versions (F18). */
   readonly initialCursor: SeqNum;
 }
@@ -59,6 +61,8 @@ export type CellOutcome =
   | { readonly kind: "written"; readonly seqnum: SeqNum }
   /** The cell has this version or a newer one, at this position: the write counts as done right before that one. */
   | { readonly kind: "superseded"; readonly seqnum: SeqNum }
+  /** Nothing was written: the writer is done (`closed`), or another attempt of it goes on from a RESUME (`badPosition`). */
+  | { readonly kind: "closed" | "badPosition"; readonly seqnum: SeqNum }
   | { readonly kind: "stale"; readonly floor: SeqNum };
 
 /** Where the newest write of an object is: in its stream, in its cell, or the same one in both. */

@@ -29,7 +29,7 @@ export type WireNewRecord = Static<typeof WireNewRecord>;
 export const WireCondition = Type.Tuple([Text, Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(2)]), Type.Number()]);
 export type WireCondition = Static<typeof WireCondition>;
 
-/** key, version (seqnum, role, counter), kind, data, blobs, initial cursor */
+/** key, version (seqnum, role, counter), kind, data, blobs, initial cursor, step stream of the writer */
 export const WireCellWrite = Type.Tuple([
   Text,
   Type.Tuple([Count, Type.Union([Type.Literal(0), Type.Literal(1)]), Count]),
@@ -37,6 +37,7 @@ export const WireCellWrite = Type.Tuple([
   Bytes,
   WireBlobs,
   Count,
+  Text,
 ]);
 export type WireCellWrite = Static<typeof WireCellWrite>;
 const WireHome = Type.Union([Type.Literal("none"), Type.Literal("versions"), Type.Literal("cell"), Type.Literal("both")]);
@@ -99,7 +100,7 @@ export const readCell = method("readCell", Type.Tuple([Book, Text, Count]), Type
 export const writeCell = method(
   "writeCell",
   Type.Tuple([Book, WireCellWrite]),
-  Type.Tuple([Type.Union([Type.Literal("written"), Type.Literal("superseded"), Type.Literal("stale")]), Count]),
+  Type.Tuple([Type.Enum(["written", "superseded", "closed", "badPosition", "stale"]), Count]),
 );
 const WireMode = Type.Unsafe<Mode>({ enum: [...MODES] });
 const WireModeOrNone = Type.Union([WireMode, Type.Null()]);

@@ -25,7 +25,9 @@ const steps = {
   dependency: 1 as SeqNum,
   touched: true,
   isChild: false,
+  base: 1 as SeqNum,
   writes: 0,
+  readsFrom: 1 as SeqNum,
 } as const;
 
 function stateOf(deltaBytes: number, hostBytes: number, fill: number): GuestState {

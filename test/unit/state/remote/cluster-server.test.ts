@@ -205,6 +205,7 @@ const cellWrite = fc.tuple(
   data,
   fc.array(fc.tuple(text, fc.double()), { maxLength: 2 }),
   count,
+  text,
 );
 const mode = fc.constantFrom(...MODES);
 const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
