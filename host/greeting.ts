@@ -6,13 +6,17 @@ import type { Node } from "./node.ts";
 export function greeting(config: ResolvedConfig, node: Node): string {
   const lines = [
     `Neap, role ${config.role}, node ${config.nodeName}, epoch ${node.epoch}`,
-    `listening on ${node.url}, data in ${config.dataDirectory}`,
+    `listening on ${node.url}, ${whereStateIs(config)}`,
     ...(node.clusterUrl === null ? [] : [`compute nodes connect to ${node.clusterUrl}`]),
     "",
     ...(config.role === "storage" ? [] : examples(node.url, config.access.tokens !== null)),
     "Ready.",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function whereStateIs({ role, dataDirectory, cluster }: ResolvedConfig): string {
+  return role === "compute" ? `storage node at ${cluster.storageUrl}` : `data in ${dataDirectory}`;
 }
 
 /** @param asksToken  the reader has to put one in */

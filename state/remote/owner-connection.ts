@@ -171,7 +171,9 @@ export class OwnerConnection implements ShardSource {
     this.#peer = peer;
     this.#session = session;
     void peer.ended.then((reason) => {
-      log.warn("the session with the storage node has ended", { url, code: reason.code, error: reason });
+      if (!this.#isClosed) {
+        log.warn("the session with the storage node has ended", { url, code: reason.code, error: reason });
+      }
       this.#retry();
     });
     for (const callback of this.#callbacks) {
@@ -184,6 +186,9 @@ export class OwnerConnection implements ShardSource {
   }
 
   #failed(error: NeapError): void {
+    if (this.#isClosed) {
+      return;
+    }
     const { url, log } = this.#options;
     if (error.code === "OWNER_UNAVAILABLE" || error.code === "BAD_MESSAGE") {
       this.#refusal = undefined;

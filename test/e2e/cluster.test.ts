@@ -50,6 +50,21 @@ describe("one storage node and two compute nodes", () => {
     expect(local.headers.get("neap-parts")).toContain('reason="forbidden by the request"');
   });
 
+  it("of which a compute node names the storage node as the place of all data, and ends without a complaint", async () => {
+    const node = cluster.node(1);
+    expect(node.output()).toContain(`listening on ${node.url}, storage node at ${cluster.storage.clusterUrl}\n`);
+    expect(node.output()).not.toContain("data in");
+    expect(await node.stop()).toBe(0);
+    const [, afterSignal] = node.output().split("SIGTERM: stopping");
+    expect(
+      afterSignal
+        ?.trim()
+        .split("\n")
+        .filter((line) => line.includes('"level"') && !line.includes('"level":"info"')),
+    ).toEqual([]);
+    await cluster.restartCompute(1);
+  });
+
   it("F29: shows through one node at once what was written through the other", async () => {
     for (let i = 0; i < 50; i += 1) {
       const [writer, reader] = i % 2 === 0 ? [0, 1] : [1, 0];

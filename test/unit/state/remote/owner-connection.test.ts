@@ -72,6 +72,24 @@ describe("a node's connection to the owner", () => {
     await expect(connection.available(TIMEOUT_MS)).rejects.toMatchObject({ code: "OWNER_UNAVAILABLE" });
   });
 
+  test("that is closed, or given up before there is one, is no reason to warn anybody", async () => {
+    const owner = await freshOwner(cleanup);
+    const { connection, log } = freshNode(cleanup, owner.url);
+    const session = await connection.available(TIMEOUT_MS);
+    await connection.close();
+    await session.ended;
+    const { sockets: silent, url } = await listeningSockets(cleanup);
+    const early = freshNode(cleanup, url);
+    const ended = new Promise<void>((resolve) =>
+      silent.on("connection", (socket) => {
+        socket.on("close", () => resolve());
+        void early.connection.close();
+      }),
+    );
+    await ended;
+    expect([...log.lines, ...early.log.lines].filter((line) => !line.startsWith("info"))).toEqual([]);
+  });
+
   test("an owner that cannot show the key is refused", async () => {
     const { sockets: impostor, url } = await listeningSockets(cleanup);
     impostor.on("connection", (socket) => {
