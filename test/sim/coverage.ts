@@ -57,12 +57,15 @@ export class Ends {
   /** Step streams by the ids of programs. */
   readonly #streams = new Map<string, string>();
   readonly #calls = new Map<string, Call>();
+  /** Read when somebody asks: where nobody does the records need not be those of programs. */
+  readonly #begun: { readonly record: HistoryRecord; readonly stream: string }[] = [];
   readonly #done = new Map<string, number>();
   #floor = 0;
 
   clear(): void {
     this.#streams.clear();
     this.#calls.clear();
+    this.#begun.length = 0;
     this.#done.clear();
     this.#floor = 0;
   }
@@ -92,6 +95,7 @@ export class Ends {
 
   /** What has become of the call that runs a program. */
   of({ id }: Program): "running" | "ended" | "collected" {
+    this.#name();
     const stream = this.#streams.get(id) ?? "";
     const call = this.#calls.get(stream);
     if (call === undefined || !this.#done.has(stream)) {
@@ -102,11 +106,17 @@ export class Ends {
   }
 
   #begin(record: HistoryRecord, stream: string, call: Call): void {
-    const { input } = initOf(record);
-    if (input.kind === "inline") {
-      const { id } = JSON.parse(Buffer.from(input.bytes).toString()) as Program;
-      this.#streams.set(id, stream);
-      this.#calls.set(stream, call);
+    this.#calls.set(stream, call);
+    this.#begun.push({ record, stream });
+  }
+
+  #name(): void {
+    for (const { record, stream } of this.#begun.splice(0)) {
+      const { input } = initOf(record);
+      if (input.kind === "inline") {
+        const { id } = JSON.parse(Buffer.from(input.bytes).toString()) as Program;
+        this.#streams.set(id, stream);
+      }
     }
   }
 }

@@ -214,7 +214,7 @@ export class ReplayObjects {
     return old;
   }
 
-  /** @returns its place; null when it was not done before the instance was ended */
+  /** @returns its place; null when it was not done before the instance was ended, or has none in any history */
   #write(key: string, text: string | null, way: Way): number | null {
     switch (way) {
       case "halfmoon-read":
@@ -268,7 +268,8 @@ export class ReplayObjects {
     if (newer === undefined && !mayBeMissing) {
       throw new Error(`the write of ${text} to ${key} by ${instance} under ${JSON.stringify(version)} is nowhere`);
     }
-    return newer === undefined ? null : newer.seqnum - 0.5;
+    // One that comes later than an update has no place before it, as that has not seen it: it counts for nothing.
+    return newer === undefined || newer.tags.length > 0 ? null : newer.seqnum - 0.5;
   }
 
   /** A write under `unsafe`: at least once. @returns as #write */

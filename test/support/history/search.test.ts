@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { prng } from "../prng.ts";
 import { type ObjectAction, type ObjectOperation, objectsModel, orderModel, type PlacedWrite } from "./objects.ts";
-import { eachAlone, linearizable, sequential, type Verdict } from "./search.ts";
+import { eachAlone, linearizable, type Order, sequential, sequentialInTime, type Verdict } from "./search.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 const at = (process: string, callMs: number, returnMs: number, action: ObjectAction): ObjectOperation => ({
@@ -16,6 +16,7 @@ const write = (process: string, callMs: number, returnMs: number, value: string,
 const read = (process: string, callMs: number, returnMs: number, value: string | null, key = "x") =>
   at(process, callMs, returnMs, { kind: "read", key, value });
 const isLinearizable = (history: readonly ObjectOperation[]) => linearizable(objectsModel, history).kind === "possible";
+const isSequentialInTime = (history: readonly ObjectOperation[]) => sequentialInTime(objectsModel, history).kind === "possible";
 const isSequential = (history: readonly ObjectOperation[]) => sequential(objectsModel, history).kind === "possible";
 
 describe("histories of a textbook", () => {
@@ -102,6 +103,31 @@ describe("histories of a textbook", () => {
     expect(isSequential([...history, list("x")])).toBe(true);
     expect(isLinearizable([...history, list("x")])).toBe(false);
     expect(isLinearizable([...history, list("x", "y")])).toBe(true);
+  });
+
+  test("an order of every process and of the times is more than either", () => {
+    const stale = [write("a", 0, 1, "1"), read("b", 2, 3, null)];
+    expect(isSequentialInTime(stale)).toBe(false);
+    // One call of a process that does two things: their times overlap, their order is known.
+    const backwards = [read("a", 0, 9, "1"), write("a", 0, 9, "1")];
+    expect([isLinearizable(backwards), isSequentialInTime(backwards)]).toEqual([true, false]);
+    const fine = [write("a", 0, 9, "1"), read("a", 0, 9, "1"), read("b", 3, 4, null), read("b", 5, 6, "1")];
+    expect(isSequentialInTime(fine)).toBe(true);
+  });
+
+  test("what may overtake may be seen in the other order, and only that", () => {
+    const commuting: Order<ObjectOperation> = {
+      mayOvertake: (earlier, later) => [earlier, later].every(({ action }) => action.kind === "write"),
+    };
+    const isPossible = (history: readonly ObjectOperation[]) =>
+      sequential(objectsModel, history, commuting).kind === "possible" &&
+      sequentialInTime(objectsModel, history, commuting).kind === "possible";
+    const writes = [write("a", 0, 9, "1", "x"), write("a", 0, 9, "1", "y")];
+    const seenLate = [read("b", 1, 2, "1", "y"), read("b", 3, 4, null, "x")];
+    expect(isSequential([...writes, ...seenLate])).toBe(false);
+    expect(isPossible([...writes, ...seenLate])).toBe(true);
+    const between = read("a", 0, 9, null, "z");
+    expect(isPossible([writes[0] as ObjectOperation, between, writes[1] as ObjectOperation, ...seenLate])).toBe(false);
   });
 
   test("a known order of writes must be that of their times", () => {
@@ -224,6 +250,13 @@ describe("random histories", () => {
           (before, after) => before.process !== after.process || history.indexOf(before) < history.indexOf(after),
         );
         expect(isSequential(history)).toBe(byProcess);
+        const byBoth = bruteForce(
+          history,
+          (before, after) =>
+            before.callMs <= after.returnMs &&
+            (before.process !== after.process || history.indexOf(before) < history.indexOf(after)),
+        );
+        expect(isSequentialInTime(history)).toBe(byBoth);
         accepted += byTime ? 1 : 0;
       }),
       { numRuns: 2_000 },

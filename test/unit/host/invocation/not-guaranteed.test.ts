@@ -72,6 +72,28 @@ describe.each([...MODES])("under %s", (mode) => {
     expect(await host.told({ functionName: "read" })).toBe(mode === "halfmoon-read" ? "0 old old" : "0 old new");
   });
 
+  it("a write is lost to an update that came before it and did not see it: under halfmoon-write, else it comes later", async () => {
+    const host = await openIn(mode);
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    await host.define("late", async (guest) => {
+      await guest.get("y");
+      await gate;
+      guest.put("x", "late");
+      return 0;
+    });
+    await host.define("update", async (guest) => {
+      await guest.update("x", (old) => `${old} and updated`);
+      return 0;
+    });
+    await host.put("x", "old");
+    const late = host.told({ functionName: "late" });
+    await settled();
+    expect(await host.told({ functionName: "update" })).toBe("0 ");
+    open();
+    expect(await late).toBe("0 ");
+    expect(await host.object("x")).toBe(mode === "halfmoon-write" ? "old and updated" : "late");
+  });
+
   it("two calls that get and then put lose one of the changes, two that update lose none", async () => {
     const host = await openIn(mode);
     let met = 0;
