@@ -15,6 +15,10 @@ const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now()
 
 const timers: Timers = {
   after(delayMs, action) {
+    if (delayMs === 0) {
+      const turn = setImmediate(action).unref();
+      return () => clearImmediate(turn);
+    }
     const timer = setTimeout(action, delayMs).unref();
     return () => clearTimeout(timer);
   },

@@ -9,8 +9,15 @@ export interface Clock {
 
 /** One-shot timers, by the clock's monotonic time. */
 export interface Timers {
-  /** Runs `action` once after `delayMs`; the returned call cancels it. Never keeps the process alive. */
+  /** Runs `action` once after `delayMs`, with 0 in the event loop's next turn; the returned call cancels it. Never keeps the process alive. */
   after(delayMs: number, action: () => void): () => void;
+}
+
+/** Between slices of long work (H27): resolves when the thread has done whatever else it had to do. */
+export function betweenSlices(timers: Timers): Promise<void> {
+  return new Promise((resolve) => {
+    timers.after(0, resolve);
+  });
 }
 
 export interface Random {

@@ -6,6 +6,7 @@ import {
   callAwaitArgs,
   callAwaitReply,
   callCancelArgs,
+  callOutputArgs,
   callSelectArgs,
   callSpawnArgs,
   callStartArgs,
@@ -28,7 +29,9 @@ interface Answer {
   readonly call: GuestCall;
   readonly handle: number;
   readonly returnValue: number;
-  readonly output: Uint8Array;
+  readonly sizeBytes: number;
+  /** The beginning of the output. */
+  readonly slice: Uint8Array;
 }
 
 export const calls = (guest: Guest) => {
@@ -42,6 +45,10 @@ export const calls = (guest: Guest) => {
     }
     const reply = await request(guest, Operation.callAwait, callAwaitArgs.encode(handle));
     return reply.code < 0 ? reply.code : { call, handle, ...callAwaitReply.decode(reply.bytes) };
+  }
+
+  async function sliceOf(handle: number, offset: number): Promise<Uint8Array> {
+    return (await request(guest, Operation.callOutput, callOutputArgs.encode({ handle, offset }))).bytes;
   }
 
   /** What is called with what, or the code that the import answers. `name`: the import's. */
@@ -152,12 +159,19 @@ export const calls = (guest: Guest) => {
       if (typeof answer === "number") {
         return BigInt(answer);
       }
-      const { output, returnValue } = answer;
-      const room = guestBytes(guest, "call_await: buffer", pointer, capacity);
-      room.set(output.subarray(0, room.byteLength));
+      const { sizeBytes, returnValue } = answer;
+      const wantedBytes = Math.min(sizeBytes, capacity >>> 0);
+      for (let slice = answer.slice, copiedBytes = 0; ; slice = await sliceOf(handle, copiedBytes)) {
+        const room = guestBytes(guest, "call_await: buffer", pointer, capacity).subarray(copiedBytes);
+        room.set(slice.subarray(0, room.byteLength));
+        copiedBytes += slice.byteLength;
+        if (copiedBytes >= wantedBytes) {
+          break;
+        }
+      }
       storeI32(guest, "call_await: return value", returnValuePointer, returnValue);
-      kept = output.byteLength > room.byteLength ? answer : null;
-      return BigInt(output.byteLength);
+      kept = sizeBytes > wantedBytes ? answer : null;
+      return BigInt(sizeBytes);
     },
 
     "neap.sleep": async (durationMs: bigint): Promise<void> => {

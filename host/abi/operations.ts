@@ -3,6 +3,9 @@
  * sides of host/abi share: `guest/` encodes in the worker, `host/invocation` decodes.
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import { guestStateBytes } from "../sandbox/protocol.ts";
+import type { GuestState, OperationReply } from "../sandbox/sandbox.ts";
+import { isShared } from "../sandbox/shared-bytes.ts";
 
 export const Operation = {
   objectRead: 1,
@@ -18,7 +21,7 @@ export const Operation = {
   sleep: 10,
   /** Asks where a storage part shall run: the reply's code is a Placement. */
   partOffer: 11,
-  /** Ships the part; the reply's bytes are a PartAnswer. Only after Placement.ship. */
+  /** Ships the part, whose guestStateBytes are the arguments; the reply is a PartAnswer. Only after Placement.ship. */
   partShip: 12,
   /** The part has ended here (after Placement.local). */
   partEnd: 13,
@@ -44,6 +47,8 @@ export const Operation = {
   callSelect: 52,
   /** Reply code 1: cancelled; 0: it had ended. */
   callCancel: 53,
+  /** A further slice of the output that a callAwait has told the beginning of. */
+  callOutput: 54,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];
@@ -192,12 +197,28 @@ export const callAwaitArgs = {
   decode: (bytes: Uint8Array) => ({ handle: new ByteReader(bytes).u32() }),
 };
 
-/** The bytes of a callAwait reply: the child's return value (0 = success) and its output, or the message of its failure. */
+/** What one reply holds of an output: no message keeps the main thread for long (H27). */
+export const OUTPUT_SLICE_BYTES = 1024 * 1024;
+
+/**
+ * The bytes of a callAwait reply: the child's return value (0 = success); size and first slice of its output, or of the message of
+ * its failure.
+ */
 export const callAwaitReply = {
-  encode: (returnValue: number, output: Uint8Array) => new ByteWriter(8 + output.byteLength).i32(returnValue).raw(output).view(),
+  encode: (returnValue: number, sizeBytes: number, slice: Uint8Array) =>
+    new ByteWriter(16 + slice.byteLength).i32(returnValue).f64(sizeBytes).raw(slice).view(),
   decode: (bytes: Uint8Array) => {
     const r = new ByteReader(bytes);
-    return { returnValue: r.i32(), output: r.raw(r.remaining) };
+    return { returnValue: r.i32(), sizeBytes: r.f64(), slice: r.raw(r.remaining) };
+  },
+};
+
+/** Only after callAwait. The reply's bytes are at most OUTPUT_SLICE_BYTES. */
+export const callOutputArgs = {
+  encode: (a: { handle: number; offset: number }) => new ByteWriter(16).u32(a.handle).f64(a.offset).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { handle: r.u32(), offset: r.f64() };
   },
 };
 
@@ -214,42 +235,36 @@ export const partOfferArgs = {
   },
 };
 
-/** partShip's arguments, and a PartAnswer of code 1 after the part's return value: a call's state (see GuestState). */
-export const guestStateBytes = {
-  encode: (a: { delta: Uint8Array; hostState: Uint8Array }) =>
-    new ByteWriter(16 + a.delta.byteLength + a.hostState.byteLength).bytes(a.delta).bytes(a.hostState).view(),
-  decode: (bytes: Uint8Array) => {
-    const r = new ByteReader(bytes);
-    return { delta: r.bytes(), hostState: r.bytes() };
-  },
-};
-
 /**
  * Reply to partShip. `done`: apply the state and return the value. `local`: the storage node refused or was lost, nothing has
  * happened, run the part here. `trapped`: the part trapped there, which is the call's own trap.
  */
 export type PartAnswer =
-  | { readonly kind: "done"; readonly value: number; readonly state: { delta: Uint8Array; hostState: Uint8Array } }
+  | { readonly kind: "done"; readonly value: number; readonly state: GuestState }
   | { readonly kind: "local" }
   | { readonly kind: "trapped"; readonly message: string };
 
 export const partAnswer = {
-  encode: (a: PartAnswer): Uint8Array => {
+  /** A state in shared memory is left where it is. */
+  encode: (a: PartAnswer): Pick<OperationReply, "bytes" | "state"> => {
     const w = new ByteWriter(64);
     switch (a.kind) {
       case "done":
-        return w.u8(1).i32(a.value).raw(guestStateBytes.encode(a.state)).view();
+        w.u8(1).i32(a.value);
+        return isShared(a.state.delta)
+          ? { bytes: w.view(), state: a.state }
+          : { bytes: w.raw(guestStateBytes.encode(a.state)).view() };
       case "local":
-        return w.u8(2).view();
+        return { bytes: w.u8(2).view() };
       case "trapped":
-        return w.u8(3).text(a.message).view();
+        return { bytes: w.u8(3).text(a.message).view() };
     }
   },
-  decode: (bytes: Uint8Array): PartAnswer => {
+  decode: ({ bytes, state }: Pick<OperationReply, "bytes" | "state">): PartAnswer => {
     const r = new ByteReader(bytes);
     const kind = r.u8();
     if (kind === 1) {
-      return { kind: "done", value: r.i32(), state: guestStateBytes.decode(r.raw(r.remaining)) };
+      return { kind: "done", value: r.i32(), state: state ?? guestStateBytes.decode(r.raw(r.remaining)) };
     }
     return kind === 2 ? { kind: "local" } : { kind: "trapped", message: r.text() };
   },

@@ -6,8 +6,9 @@
  * P2. A part that calls storage_call again runs the inner part in the same place: only the outermost one is offered.
  */
 import { type Guest, GuestFault } from "../sandbox/guest.ts";
+import { guestStateBytes } from "../sandbox/protocol.ts";
 import { guestKey } from "./guest-text.ts";
-import { GuestError, guestStateBytes, Operation, Placement, partAnswer, partOfferArgs } from "./operations.ts";
+import { GuestError, Operation, Placement, partAnswer, partOfferArgs } from "./operations.ts";
 import { post, request } from "./requests.ts";
 
 /** Each running part holds a stack of its own, and the process has a bounded number of stacks (H16). */
@@ -43,7 +44,7 @@ export const parts = (guest: Guest) => {
   /** @returns the part's value, or null when it shall run here after all and nothing has happened */
   async function ship(): Promise<number | null> {
     const reply = await request(guest, Operation.partShip, guestStateBytes.encode(guest.capture()));
-    const answer = partAnswer.decode(reply.bytes);
+    const answer = partAnswer.decode(reply);
     switch (answer.kind) {
       case "done":
         guest.restore(answer.state);

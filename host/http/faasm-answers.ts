@@ -2,6 +2,7 @@
 import type { Readable } from "node:stream";
 import { NeapError } from "../../state/errors.ts";
 import type { CallAnswer, CallDescription, CallGraphNode, CallResult, CallStatus } from "../invocation/invocation.ts";
+import { byteBody, lengthHeader, sizeOf } from "./byte-body.ts";
 import { callHeaders, quotedText } from "./call-headers.ts";
 import { type Failure, failureHeaders, failureOf } from "./failure.ts";
 import { jsonBody, TextBytes } from "./json-body.ts";
@@ -16,9 +17,12 @@ export function faasmAnswer(answer: CallAnswer): TextAnswer {
   switch (answer.kind) {
     case "completed": {
       const headers = callHeaders(answer.instance, answer.trace);
-      return answer.result.returnValue === 0
-        ? { status: 200, body: answer.result.output, headers }
-        : { status: 500, body: failureText(answer.result), headers: ["Neap-Error", "CALL_FAILED", ...headers] };
+      const { returnValue, output } = answer.result;
+      if (returnValue === 0) {
+        const body = byteBody(output);
+        return { status: 200, body, headers: body instanceof Uint8Array ? headers : [...headers, ...lengthHeader(output)] };
+      }
+      return { status: 500, body: failureText(answer.result), headers: ["Neap-Error", "CALL_FAILED", ...headers] };
     }
     case "accepted":
       return { status: 200, body: `${answer.callId}`, headers: ["Neap-Instance", answer.instance] };
@@ -98,7 +102,7 @@ function messageJson(call: CallDescription, result?: CallResult): object {
     function: call.functionName,
     timestamp: call.startedMs,
     ...(call.finishedMs === null ? {} : { finished: call.finishedMs }),
-    ...(call.input.byteLength === 0 ? {} : { input_data: new TextBytes(call.input, "utf8") }),
+    ...(sizeOf(call.input) === 0 ? {} : { input_data: new TextBytes(call.input, "utf8") }),
     ...(result === undefined ? {} : { output_data: new TextBytes(result.output, "utf8"), return_value: result.returnValue }),
     instance: call.instance,
   };

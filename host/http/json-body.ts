@@ -2,6 +2,7 @@
 import { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { setImmediate } from "node:timers/promises";
+import type { CallBytes } from "../invocation/invocation.ts";
 
 /** A multiple of 3, so that the base64 of slices joins. */
 const SLICE_BYTES = 48 * 1024;
@@ -10,63 +11,100 @@ const PIECE_MIN_LENGTH = 64 * 1024;
 
 /** Bytes that are one string of a JSON text. As `utf8`, those that are none show as U+FFFD. */
 export class TextBytes {
-  readonly #bytes: Buffer;
+  readonly #bytes: CallBytes;
   readonly #encoding: "utf8" | "base64";
 
-  constructor(bytes: Uint8Array, encoding: "utf8" | "base64") {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(bytes: CallBytes, encoding: "utf8" | "base64") {
+    this.#bytes = bytes;
     this.#encoding = encoding;
   }
 
-  *pieces(): Generator<string> {
+  /** The string of bytes that are in memory, or null. */
+  pieces(): Iterable<string> | null {
+    return this.#bytes instanceof Uint8Array ? this.#pieces(this.#bytes) : null;
+  }
+
+  /** The string, of bytes that are read meanwhile. */
+  async *read(): AsyncGenerator<string> {
     const decoder = new StringDecoder(this.#encoding);
     yield '"';
-    for (let offset = 0; offset < this.#bytes.length; offset += SLICE_BYTES) {
-      yield escaped(decoder.write(this.#bytes.subarray(offset, offset + SLICE_BYTES)));
+    for await (const bytes of this.#bytes instanceof Uint8Array ? [this.#bytes] : this.#bytes.pieces) {
+      yield* texts(bytes, decoder);
     }
+    yield `${escaped(decoder.end())}"`;
+  }
+
+  *#pieces(bytes: Uint8Array): Generator<string> {
+    const decoder = new StringDecoder(this.#encoding);
+    yield '"';
+    yield* texts(bytes, decoder);
     yield `${escaped(decoder.end())}"`;
   }
 }
 
-/** The JSON of a tree of plain objects, arrays and TextBytes: a string when it is short. Members that are undefined are left out. */
+function* texts(bytes: Uint8Array, decoder: StringDecoder): Generator<string> {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let offset = 0; offset < buffer.length; offset += SLICE_BYTES) {
+    yield escaped(decoder.write(buffer.subarray(offset, offset + SLICE_BYTES)));
+  }
+}
+
+/** What still has to be read is asked for when its turn comes. */
+type Piece = string | TextBytes;
+
+/**
+ * The JSON of a tree of plain objects, arrays and TextBytes: a string when it is short and in memory. Members that are undefined are
+ * left out.
+ */
 export function jsonBody(value: object): string | Readable {
   const pieces = gathered(piecesOf(value));
   const first = pieces.next();
   const second = pieces.next();
-  if (first.done === true || second.done === true) {
-    return first.value ?? "";
+  if (first.done === true) {
+    return "";
   }
-  return Readable.from(paced([first.value, second.value], pieces), { objectMode: false });
+  if (second.done === true && typeof first.value === "string") {
+    return first.value;
+  }
+  const begun = second.done === true ? [first.value] : [first.value, second.value];
+  return Readable.from(paced(begun, pieces), { objectMode: false });
 }
 
-async function* paced(...parts: Iterable<string>[]): AsyncGenerator<string> {
+async function* paced(...parts: Iterable<Piece>[]): AsyncGenerator<string> {
   for (const part of parts) {
     for (const piece of part) {
-      yield piece;
-      // A client that reads fast would keep other requests out.
-      await setImmediate();
+      for await (const text of typeof piece === "string" ? [piece] : piece.read()) {
+        yield text;
+        // A client that reads fast would keep other requests out.
+        await setImmediate();
+      }
     }
   }
 }
 
-/** Joins pieces to some of PIECE_MIN_LENGTH at least, but for the last. */
-function* gathered(pieces: Iterable<string>): Generator<string, undefined> {
-  let piece = "";
+/** Joins pieces to some of PIECE_MIN_LENGTH at least, but for the last and those before what has to be read. */
+function* gathered(pieces: Iterable<Piece>): Generator<Piece, undefined> {
+  let text = "";
   for (const next of pieces) {
-    piece += next;
-    if (piece.length >= PIECE_MIN_LENGTH) {
-      yield piece;
-      piece = "";
+    if (typeof next === "string") {
+      text += next;
+    }
+    if (text !== "" && (typeof next !== "string" || text.length >= PIECE_MIN_LENGTH)) {
+      yield text;
+      text = "";
+    }
+    if (typeof next !== "string") {
+      yield next;
     }
   }
-  if (piece !== "") {
-    yield piece;
+  if (text !== "") {
+    yield text;
   }
 }
 
-function* piecesOf(value: unknown): Generator<string> {
+function* piecesOf(value: unknown): Generator<Piece> {
   if (value instanceof TextBytes) {
-    yield* value.pieces();
+    yield* value.pieces() ?? [value];
   } else if (Array.isArray(value)) {
     yield "[";
     for (const [index, element] of value.entries()) {

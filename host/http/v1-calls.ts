@@ -6,6 +6,7 @@ import { type InstanceId, type LogBookId, quote } from "../../state/ids.ts";
 import type { CallAnswer, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { mustAct } from "./access.ts";
 import { takeBody } from "./body.ts";
+import { byteBody, lengthHeader } from "./byte-body.ts";
 import { callHeaders } from "./call-headers.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
@@ -113,11 +114,16 @@ function nativeAnswer(answer: CallAnswer, tenant: LogBookId): NativeAnswer {
   const location = ["Location", `/v1/tenants/${tenant}/calls/${answer.instance}`];
   switch (answer.kind) {
     case "completed": {
-      const { returnValue } = answer.result;
+      const { returnValue, output } = answer.result;
       const headers = [...callHeaders(answer.instance, answer.trace), "Neap-Return-Value", `${returnValue}`];
-      return returnValue === 0
-        ? { status: 200, type: "application/octet-stream", body: answer.result.output, headers }
-        : failed(answer.result, answer.instance, headers);
+      if (returnValue !== 0) {
+        return failed(answer.result, answer.instance, headers);
+      }
+      const body = byteBody(output);
+      if (!(body instanceof Uint8Array)) {
+        headers.push(...lengthHeader(output));
+      }
+      return { status: 200, type: "application/octet-stream", body, headers };
     }
     case "accepted":
       return {

@@ -33,7 +33,7 @@ export async function awaitDone(
       }
       if (endsInstance(record.kind)) {
         await shard.whenDurable(record.seqnum);
-        return await completedOutcome(shard, record);
+        return completedOutcome(record);
       }
       const reason = await parkReason(shard, tenant, instance);
       if (reason !== null) {

@@ -12,10 +12,12 @@ import {
   callAwaitArgs,
   callAwaitReply,
   callCancelArgs,
+  callOutputArgs,
   callSelectArgs,
   callStartArgs,
   GuestError,
   Operation,
+  OUTPUT_SLICE_BYTES,
 } from "../abi/operations.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -31,9 +33,9 @@ import {
   mintInstance,
   type Trace,
 } from "./context.ts";
-import { childPins, encodeInit, type InstanceInit, initOf, payloadBlobs } from "./instance-record.ts";
+import { childPins, encodeInit, type InstanceInit, initOf, type Payload, payloadBlobs } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
-import { fromPayload, toPayload } from "./payloads.ts";
+import { fromPayload, payloadSize, payloadSlice, toPayload } from "./payloads.ts";
 import { type Contender, selectFirst } from "./select-step.ts";
 
 /** A started call: its outcome to come, or the code its await answers. */
@@ -111,6 +113,8 @@ export class ChildOperations {
         return this.#start(args, true);
       case Operation.callAwait:
         return this.#await(args);
+      case Operation.callOutput:
+        return this.#output(args);
       case Operation.callSelect:
         return this.#select(args);
       case Operation.callCancel:
@@ -181,9 +185,21 @@ export class ChildOperations {
       this.#transactions.join(child.transaction, decoded);
       child.transaction = null;
     }
-    const { returnValue, trap } = outcome.done;
-    const bytes = callAwaitReply.encode(returnValue, trap === "" ? outcome.output : Buffer.from(trap));
+    const told = toldOf(outcome);
+    const slice = await payloadSlice(this.#shard.blobs, told, 0, OUTPUT_SLICE_BYTES);
+    const bytes = callAwaitReply.encode(outcome.done.returnValue, payloadSize(told), slice);
     return { code: 0, timeMs: outcome.timeMs, bytes };
+  }
+
+  /** Of a call that was awaited: the record that ended it holds its output for as long as the caller's stream is there. */
+  async #output(args: Uint8Array): Promise<OperationReply> {
+    const { handle, offset } = callOutputArgs.decode(args);
+    const child = this.#children[handle];
+    if (child?.kind !== "running") {
+      return plainReply(GuestError.invalid);
+    }
+    const told = toldOf(ended(await child.outcome));
+    return { code: 0, timeMs: 0, bytes: await payloadSlice(this.#shard.blobs, told, offset, OUTPUT_SLICE_BYTES) };
   }
 
   async #select(args: Uint8Array): Promise<OperationReply> {
@@ -222,6 +238,11 @@ export class ChildOperations {
     this.#steps.join(seqnum);
     return plainReply(kind === RecordKind.cancel ? 1 : 0, timeMs);
   }
+}
+
+/** What the caller gets of a call: its output, or why there is none. */
+function toldOf({ done, output }: Extract<InstanceOutcome, { kind: "completed" }>): Payload {
+  return done.trap === "" ? output : { kind: "inline", bytes: Buffer.from(done.trap) };
 }
 
 /** @throws OUTCOME_PENDING  the call could not be brought to its end here */

@@ -8,7 +8,7 @@ import { childOf } from "./cancellation.ts";
 import type { InvocationContext } from "./context.ts";
 import { doneOf, initOf } from "./instance-record.ts";
 import type { CallDescription, CallGraphNode, CallStatus, TimelineEntry } from "./invocation.ts";
-import { fromPayload } from "./payloads.ts";
+import { toCallBytes } from "./payloads.ts";
 
 /** The records of an instance, read once. */
 interface Story {
@@ -92,8 +92,12 @@ export class Chronicle {
     if (story.done !== null) {
       const { returnValue, trap, output } = doneOf(story.done);
       const cancelled = story.done.kind === RecordKind.cancel;
-      const bytes = await fromPayload(shard.blobs, output);
-      const result = { returnValue, output: bytes, ...(trap !== "" && { trap }), ...(cancelled && { cancelled }) };
+      const result = {
+        returnValue,
+        output: toCallBytes(shard.blobs, output),
+        ...(trap !== "" && { trap }),
+        ...(cancelled && { cancelled }),
+      };
       return { kind: "completed", call, result };
     }
     const reason = await parkReason(shard, tenant, instance);
@@ -137,7 +141,7 @@ export class Chronicle {
       tenant,
       functionName: init.functionName,
       callId: init.callId === 0 ? null : init.callId,
-      input: await fromPayload(shard.blobs, init.input),
+      input: toCallBytes(shard.blobs, init.input),
       startedMs: init.startedMs,
       notBeforeMs: init.notBeforeMs === 0 ? null : init.notBeforeMs,
       finishedMs: done?.timeMs ?? null,

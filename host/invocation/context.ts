@@ -9,7 +9,7 @@ import type { RetryPolicy } from "../modules/retry-policy.ts";
 import type { Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
-import type { InstanceDone, InstanceInit } from "./instance-record.ts";
+import type { InstanceDone, InstanceInit, Payload } from "./instance-record.ts";
 import type { CallTrace, OperationTrace } from "./invocation.ts";
 
 export interface InvocationContext {
@@ -70,8 +70,8 @@ export type InstanceOutcome =
   | {
       readonly kind: "completed";
       readonly done: InstanceDone;
-      /** The output's bytes. */
-      readonly output: Uint8Array;
+      /** In memory of a call that has just run, else as its DONE has it. */
+      readonly output: Payload;
       /** Of the DONE record; 0 when nothing was logged. */
       readonly seqnum: SeqNum;
       readonly timeMs: number;

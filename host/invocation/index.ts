@@ -1,6 +1,7 @@
 export type { InvocationLimits } from "./context.ts";
 export type {
   CallAnswer,
+  CallBytes,
   CallDescription,
   CallGraphNode,
   CallInput,
@@ -10,6 +11,7 @@ export type {
   CallTrace,
   Invocations,
   PartTrace,
+  StoredBytes,
 } from "./invocation.ts";
 export { PartHost, type PartHostOptions } from "./part-host.ts";
 export { createInvocations, type InvocationService } from "./service.ts";

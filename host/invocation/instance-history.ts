@@ -34,7 +34,13 @@ export class InstanceHistory {
   #doubted: SeqNum | null = null;
   #overtaken = 0;
   /** What the attempt that got furthest has read; null: some of it is not known here, or nothing is pinned. */
-  #furthest: { readonly epoch: number; readonly position: number; readonly reads: readonly MadeRead[] | null } | null = null;
+  #furthest: {
+    readonly epoch: number;
+    readonly position: number;
+    readonly reads: readonly MadeRead[] | null;
+    /** An attempt has got there and made log-free writes behind its last step. */
+    readonly hasUnlogged: boolean;
+  } | null = null;
 
   constructor(context: InvocationContext, spec: InstanceSpec) {
     this.#context = context;
@@ -75,11 +81,12 @@ export class InstanceHistory {
 
   /**
    * Before a long wait: logs what the instance has read, so that it holds no version back until it goes on (F25). Where that is not
-   * known, as a storage part read elsewhere or no attempt has got to the end of the log, it goes on holding them.
+   * known, as a storage part read elsewhere or no attempt has got to the end of the log, it goes on holding them; also where it has
+   * written without a step since the last one, as what it writes again must find what has come between.
    */
   async pin(shard: Shard): Promise<void> {
     const furthest = this.#furthest;
-    if (furthest === null || furthest.epoch !== shard.epoch || furthest.reads === null) {
+    if (furthest === null || furthest.epoch !== shard.epoch || furthest.reads === null || furthest.hasUnlogged) {
       return;
     }
     const { tenant, instance } = this.#spec;
@@ -103,8 +110,11 @@ export class InstanceHistory {
     const { epoch } = shard;
     const before = this.#furthest;
     if (before === null || before.epoch !== epoch || before.position <= steps.position) {
+      const { position, reads } = steps;
+      const isSame = before !== null && before.epoch === epoch && before.position === position;
+      const hasUnlogged = steps.hasUnlogged || (isSame && before.hasUnlogged);
       // Before the first step there is nothing that a replay would read again.
-      this.#furthest = steps.position < 2 ? null : { epoch, position: steps.position, reads: steps.reads.made };
+      this.#furthest = position < 2 ? null : { epoch, position, reads: reads.made, hasUnlogged };
     }
   }
 
@@ -119,7 +129,7 @@ export class InstanceHistory {
     this.#loggedIn = shard.epoch;
     const last = records.at(-1);
     if (last !== undefined && endsInstance(last.kind)) {
-      return completedOutcome(shard, last);
+      return completedOutcome(last);
     }
     const pinned = records.length > 1 ? await readPins(shard, tenant, instance) : null;
     if (pinned !== null && pinned.position === records.length) {

@@ -22,7 +22,7 @@ import { cancelInstance, cancelLeft } from "./cancellation.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
 import { type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
-import { encodeDone, type InstanceDone, payloadBlobs } from "./instance-record.ts";
+import { encodeDone, type InstanceDone, type Payload, payloadBlobs } from "./instance-record.ts";
 import { LockTurns } from "./lock-turns.ts";
 import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
@@ -191,9 +191,10 @@ export class InstanceRun {
       return this.#logDone(shard, steps, bound, result);
     }
     const { returnValue, trap, output } = result;
-    const done: InstanceDone = { returnValue, trap, output: { kind: "inline", bytes: output }, transaction: null };
+    const made: Payload = { kind: "inline", bytes: output };
+    const done: InstanceDone = { returnValue, trap, output: made, transaction: null };
     const { dependency } = steps;
-    return this.#committed(shard, { kind: "completed", done, output, seqnum: NO_SEQNUM, timeMs: 0, dependency });
+    return this.#committed(shard, { kind: "completed", done, output: made, seqnum: NO_SEQNUM, timeMs: 0, dependency });
   }
 
   /** The instance was ended by others, or by the host: its bound children may be left (F40). */
@@ -215,7 +216,15 @@ export class InstanceRun {
         await cancelInstance(shard, this.#spec.tenant, child, (one) => this.#parts.runner.stop(one));
       }
       const { seqnum, timeMs } = record;
-      return await this.#committed(shard, { kind: "completed", done, output, seqnum, timeMs, dependency: steps.dependency });
+      const made: Payload = { kind: "inline", bytes: output };
+      return await this.#committed(shard, {
+        kind: "completed",
+        done,
+        output: made,
+        seqnum,
+        timeMs,
+        dependency: steps.dependency,
+      });
     } catch (error) {
       if (error instanceof Fenced) {
         return this.#afterFence(error);

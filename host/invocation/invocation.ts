@@ -5,6 +5,15 @@ import type { HeldLock } from "../../state/logbook/index.ts";
 /** Bytes in memory; or a stream, which becomes a blob as it comes, is read once at most, and is left unread when the call is refused. */
 export type CallInput = Uint8Array | AsyncIterable<Uint8Array>;
 
+/** Bytes in memory; or those of a blob, which is held while they are read, until the iterator has ended or returned. */
+export type CallBytes = Uint8Array | StoredBytes;
+
+export interface StoredBytes {
+  readonly sizeBytes: number;
+  /** Pieces of at most BLOB_CHUNK_BYTES. Its first one may fail with BLOB_MISSING: the call was collected. */
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
 export interface CallRequest {
   readonly tenant: LogBookId;
   readonly functionName: string;
@@ -38,7 +47,7 @@ export type CallAnswer =
 export interface CallResult {
   /** 0 is success. A trap counts as 1. */
   readonly returnValue: number;
-  readonly output: Uint8Array;
+  readonly output: CallBytes;
   /** Set when the guest trapped or aborted. */
   readonly trap?: string;
   /** It was cancelled; `trap` says so too. */
@@ -85,7 +94,7 @@ export interface CallDescription {
   readonly tenant: LogBookId;
   readonly functionName: string;
   readonly callId: number | null;
-  readonly input: Uint8Array;
+  readonly input: CallBytes;
   readonly startedMs: number;
   readonly notBeforeMs: number | null;
   readonly finishedMs: number | null;

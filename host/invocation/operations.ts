@@ -51,7 +51,7 @@ export class Operations {
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
-    const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, inherited });
+    const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
     const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     this.#transactions = transactions;

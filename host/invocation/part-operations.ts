@@ -3,9 +3,10 @@ import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import type { Transactions } from "../../state/txn/index.ts";
-import { guestStateBytes, Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
+import { Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
+import { guestStateBytes } from "../sandbox/protocol.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { Trace } from "./context.ts";
 import { encodeInit, type InstanceInit } from "./instance-record.ts";
@@ -160,5 +161,5 @@ export class PartOperations {
 }
 
 function partReply(answer: PartAnswer): OperationReply {
-  return { code: 0, timeMs: 0, bytes: partAnswer.encode(answer) };
+  return { code: 0, timeMs: 0, ...partAnswer.encode(answer) };
 }

@@ -3,7 +3,7 @@ import { invariant } from "../../state/errors.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { blobPieces, inPieces, receive } from "../../state/objects/index.ts";
 import { PAYLOAD_INLINE_MAX_BYTES, type Payload } from "./instance-record.ts";
-import type { CallInput } from "./invocation.ts";
+import type { CallBytes, CallInput } from "./invocation.ts";
 
 /** Flushed and linked when this resolves. */
 export async function storeBlob(blobs: BlobStore, bytes: Uint8Array): Promise<BlobRef> {
@@ -22,6 +22,22 @@ export function toPayload(blobs: BlobStore, input: CallInput): Payload | Promise
 
 export async function fromPayload(blobs: BlobStore, payload: Payload): Promise<Uint8Array> {
   return payload.kind === "inline" ? payload.bytes : load(blobs, payload.ref, new Uint8Array(payload.ref.sizeBytes));
+}
+
+/** What leaves the host: a blob is not held in memory. */
+export function toCallBytes(blobs: BlobStore, payload: Payload): CallBytes {
+  return payload.kind === "inline" ? payload.bytes : { sizeBytes: payload.ref.sizeBytes, pieces: blobPieces(blobs, payload.ref) };
+}
+
+export function payloadSize(payload: Payload): number {
+  return payload.kind === "inline" ? payload.bytes.byteLength : payload.ref.sizeBytes;
+}
+
+/** Up to `sizeBytes` bytes from `offset`; fewer only at the end. */
+export async function payloadSlice(blobs: BlobStore, payload: Payload, offset: number, sizeBytes: number): Promise<Uint8Array> {
+  return payload.kind === "inline"
+    ? payload.bytes.subarray(offset, offset + sizeBytes)
+    : blobs.read(payload.ref.name, offset, sizeBytes);
 }
 
 /** What a sandbox is started with: a long input is in shared memory, so that it reaches the worker without one more copy. */

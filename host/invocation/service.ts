@@ -47,7 +47,7 @@ import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, T
 import { LiveAttempts } from "./live-attempts.ts";
 import { breakLock, heldLocks } from "./lock-administration.ts";
 import { after } from "./pause.ts";
-import { samePayload, toPayload } from "./payloads.ts";
+import { samePayload, toCallBytes, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
 
@@ -217,7 +217,7 @@ class Service implements InvocationService {
         begin: { kind: "unlogged", initialCursor: tail, dependency: version.seqnum },
         ...(request.signal !== undefined && { signal: request.signal }),
       };
-      return toAnswer(instance, await this.run(spec, trace), trace);
+      return this.#answer(shard, instance, await this.run(spec, trace), trace);
     } finally {
       drafts.end();
     }
@@ -307,7 +307,7 @@ class Service implements InvocationService {
     const { epoch } = shard;
     const outcome = this.run({ tenant: request.tenant, instance, init, epoch, begin: { kind: "logged" } }, trace);
     if (request.answer === "result") {
-      return toAnswer(instance, await outcome, trace);
+      return this.#answer(shard, instance, await outcome, trace);
     }
     await shard.whenDurable(seqnum);
     return { kind: "accepted", instance, callId: init.callId };
@@ -332,12 +332,12 @@ class Service implements InvocationService {
     if (request.answer === "accepted") {
       const { record } = await shard.book(request.tenant).readPrev(stepTag(instance), MAX_SEQNUM);
       return record === null
-        ? toAnswer(instance, expiredOutcome(instance), new Trace())
+        ? this.#answer(shard, instance, expiredOutcome(instance), new Trace())
         : { kind: "accepted", instance, callId: theirs.callId };
     }
     const running = this.#running.get(instance)?.outcome;
     const outcome = running ?? awaitDone(this.#context, request.tenant, instance, theirs.wallTimeMs);
-    return toAnswer(instance, await outcome, new Trace());
+    return this.#answer(shard, instance, await outcome, new Trace());
   }
 
   async #checkSame(shard: Shard, request: CallRequest, input: Payload, theirs: InstanceInit): Promise<void> {
@@ -353,22 +353,24 @@ class Service implements InvocationService {
       `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input`,
     );
   }
+
+  #answer(shard: Shard, instance: InstanceId, outcome: InstanceOutcome, trace: Trace): CallAnswer {
+    switch (outcome.kind) {
+      case "completed": {
+        const { returnValue, trap } = outcome.done;
+        // The session may be another one by now.
+        const { blobs } = this.#context.source.current() ?? shard;
+        const result = { returnValue, output: toCallBytes(blobs, outcome.output), ...(trap !== "" && { trap }) };
+        return { kind: "completed", instance, result, trace: trace.view() };
+      }
+      case "pending":
+        return { kind: "pending", instance, parked: outcome.parked, reason: outcome.reason };
+      case "failed":
+        return { kind: "failed", instance, code: outcome.code, message: outcome.message };
+    }
+  }
 }
 
 function traceOf({ traceOperations = false }: CallRequest): Trace {
   return new Trace(traceOperations ? [] : null);
-}
-
-function toAnswer(instance: InstanceId, outcome: InstanceOutcome, trace: Trace): CallAnswer {
-  switch (outcome.kind) {
-    case "completed": {
-      const { returnValue, trap } = outcome.done;
-      const result = { returnValue, output: outcome.output, ...(trap !== "" && { trap }) };
-      return { kind: "completed", instance, result, trace: trace.view() };
-    }
-    case "pending":
-      return { kind: "pending", instance, parked: outcome.parked, reason: outcome.reason };
-    case "failed":
-      return { kind: "failed", instance, code: outcome.code, message: outcome.message };
-  }
 }

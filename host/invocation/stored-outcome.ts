@@ -1,15 +1,14 @@
 /** Outcomes as the log tells them. */
 import type { InstanceId } from "../../state/ids.ts";
-import type { LogRecord, Shard } from "../../state/logbook/index.ts";
+import type { LogRecord } from "../../state/logbook/index.ts";
 import type { InstanceOutcome } from "./context.ts";
 import { doneOf } from "./instance-record.ts";
-import { fromPayload } from "./payloads.ts";
 
 /** The outcome that a DONE record holds. */
-export async function completedOutcome(shard: Shard, record: LogRecord): Promise<InstanceOutcome> {
+export function completedOutcome(record: LogRecord): InstanceOutcome {
   const done = doneOf(record);
   const { seqnum, timeMs } = record;
-  return { kind: "completed", done, output: await fromPayload(shard.blobs, done.output), seqnum, timeMs, dependency: seqnum };
+  return { kind: "completed", done, output: done.output, seqnum, timeMs, dependency: seqnum };
 }
 
 /** The step stream is collected; something still leads to it. */

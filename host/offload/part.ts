@@ -42,7 +42,9 @@ function writeSteps(w: ByteWriter, s: StepStreamState): ByteWriter {
     .f64(s.dependency)
     .u8(s.touched ? 1 : 0)
     .u8(s.isChild ? 1 : 0)
-    .u32(s.writes);
+    .f64(s.base)
+    .u32(s.writes)
+    .f64(s.readsFrom);
   return w.f64(s.pins.initialCursor).f64(s.pins.timeMs).raw(s.pins.seed).raw(s.pins.nonce);
 }
 
@@ -56,9 +58,11 @@ function readSteps(r: ByteReader): StepStreamState {
   const dependency = seqNum(r.f64());
   const touched = r.u8() === 1;
   const isChild = r.u8() === 1;
+  const base = seqNum(r.f64());
   const writes = r.u32();
+  const readsFrom = seqNum(r.f64());
   const pins = { initialCursor: seqNum(r.f64()), timeMs: r.f64(), seed: r.raw(SEED_BYTES), nonce: r.raw(NONCE_BYTES) };
-  return { origin, pins, position, cursor, dependency, touched, isChild, writes };
+  return { origin, pins, position, cursor, dependency, touched, isChild, base, writes, readsFrom };
 }
 
 export function encodePartRequest(p: PartRequest): Uint8Array {

@@ -1,6 +1,8 @@
 /** Storage parts over the connection between nodes: the caller's side and the storage node's. */
+import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
-import { Bytes, method, Nothing, type Peer } from "../../state/remote/index.ts";
+import { Bytes, Count, fields, method, Nothing, type Peer } from "../../state/remote/index.ts";
+import type { GuestState } from "../sandbox/sandbox.ts";
 import type { StoragePool } from "./offload.ts";
 import {
   decodePartReply,
@@ -10,38 +12,78 @@ import {
   type PartReply,
   type PartRequest,
 } from "./part.ts";
+import { dropState, HeldStates, NO_STATE, sendState, sizeBeside, takeState } from "./remote-state.ts";
 
-const RUN_PART = method("offload.run", Bytes, Bytes);
+/** run, request, bytes of the delta if the state was sent ahead → reply; of a state that is to be taken bytes of delta and all */
+const RUN_PART = method("offload.run", Type.Tuple([Count, Bytes, Count]), Type.Tuple([Bytes, Count, Count]));
 const CANCEL_PART = method("offload.cancel", Bytes, Nothing);
+
+/** Names the runs of this process. */
+let runs = 0;
 
 /** The pool of the storage node at the other end of a connection, as a compute node sees it. */
 export function remoteStoragePool(peer: Peer): StoragePool {
+  const cancelled = new WeakSet<PartRequest>();
   return {
     name: `storage@${peer.name}`,
     async run(request: PartRequest): Promise<PartReply> {
+      const { state } = request.part;
+      const { deltaBytes, sizeBytes } = sizeBeside(state);
+      const run = ++runs;
+      let isHeld = sizeBytes > 0;
       try {
-        return decodePartReply(await peer.request(RUN_PART, encodePartRequest(request)));
+        await sendState(peer, run, state);
+        if (cancelled.has(request)) {
+          return { kind: "lost", reason: "the caller no longer waits for the part" };
+        }
+        const sent = encodePartRequest(isHeld ? withState(request, NO_STATE) : request);
+        const [answer, deltaBackBytes, backBytes] = await peer.request(RUN_PART, [run, sent, isHeld ? deltaBytes : 0]);
+        const reply = decodePartReply(answer);
+        if (reply.kind !== "done" || backBytes === 0) {
+          return reply;
+        }
+        isHeld = true;
+        return { ...reply, state: await takeState(peer, run, { deltaBytes: deltaBackBytes, sizeBytes: backBytes }) };
       } catch (error) {
         if (error instanceof NeapError || error instanceof RangeError || error instanceof TypeError) {
           return { kind: "lost", reason: error.message };
         }
         throw error;
+      } finally {
+        if (isHeld) {
+          dropState(peer, run);
+        }
       }
     },
     cancel(request: PartRequest): void {
-      peer.notify(CANCEL_PART, encodePartRequest(withoutState(request)));
+      cancelled.add(request);
+      peer.notify(CANCEL_PART, encodePartRequest({ ...withState(request, NO_STATE), init: NO_STATE.delta }));
     },
   };
 }
 
 /** From now on `pool` runs the parts that this node sends. */
 export function serveParts(peer: Peer, pool: StoragePool): void {
-  peer.handle(RUN_PART, async (body) => encodePartReply(await pool.run(received(body))));
+  const states = new HeldStates();
+  states.serve(peer);
+  peer.handle(RUN_PART, async ([run, body, deltaBytes]) => {
+    const request = received(body);
+    const state = states.sent(run, deltaBytes);
+    const reply = await pool.run(state === null ? request : withState(request, state));
+    const back = reply.kind === "done" ? sizeBeside(reply.state) : NOTHING_BESIDE;
+    if (reply.kind !== "done" || back.sizeBytes === 0) {
+      return fields(encodePartReply(reply), 0, 0);
+    }
+    states.keep(run, reply.state);
+    return fields(encodePartReply({ ...reply, state: NO_STATE }), back.deltaBytes, back.sizeBytes);
+  });
   peer.handle(CANCEL_PART, async (body) => {
     pool.cancel(received(body));
     return null;
   });
 }
+
+const NOTHING_BESIDE = { deltaBytes: 0, sizeBytes: 0 };
 
 /** @throws BAD_MESSAGE */
 function received(body: Uint8Array): PartRequest {
@@ -53,8 +95,6 @@ function received(body: Uint8Array): PartRequest {
   }
 }
 
-/** What names an offer, without its memory. */
-function withoutState(request: PartRequest): PartRequest {
-  const none = new Uint8Array(0);
-  return { ...request, init: none, part: { ...request.part, state: { delta: none, hostState: none } } };
+function withState(request: PartRequest, state: GuestState): PartRequest {
+  return { ...request, part: { ...request.part, state } };
 }

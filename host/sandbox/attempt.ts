@@ -2,7 +2,7 @@
 import type { AttemptQueue } from "./attempt-queue.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { AcknowledgementBatch } from "./operation-window.ts";
-import { EMPTY, FrameType } from "./protocol.ts";
+import { EMPTY, FrameType, type SharedReply } from "./protocol.ts";
 import type { OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "./sandbox.ts";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
@@ -48,9 +48,14 @@ export class Attempt implements SandboxCall {
     this.#onCancel = onCancel;
   }
 
-  reply({ code, timeMs, bytes }: OperationReply): void {
+  reply({ code, timeMs, bytes, state }: OperationReply): void {
     this.waiting = false;
-    this.#tell(FrameType.reply, code, timeMs, bytes);
+    if (state === undefined) {
+      this.#tell(FrameType.reply, code, timeMs, bytes);
+    } else if (!this.ended) {
+      const frame = { type: FrameType.reply, call: this.slot, attempt: this.attempt, a: code, x: timeMs };
+      this.worker?.channel.sendAttached(frame, { bytes: Uint8Array.from(bytes), state } satisfies SharedReply);
+    }
   }
 
   acknowledge(): void {

@@ -5,16 +5,18 @@
  *
  * 1. Messages arrive in the order they were sent, whatever their size: an attachment is posted before the frame that refers to it.
  * 2. The worker's side waits for room, the main thread's side never blocks: it keeps what does not fit and sends it later.
- * 3. A received body is a copy, whose buffer other bodies may share: nothing outside this file points into shared memory.
+ * 3. A received body is a copy, whose buffer other bodies may share, unless it was in shared memory before: nothing outside this file
+ *    points into a ring.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { invariant } from "../../state/errors.ts";
 import { EMPTY, type Frame, FrameType } from "./protocol.ts";
 import { createRing, RingReader, RingWriter } from "./ring.ts";
+import { isShared, SHARED_MIN_BYTES } from "./shared-bytes.ts";
 
 const RING_BYTES = 1024 * 1024;
 /** Larger bodies travel beside the ring. */
-const INLINE_MAX_BYTES = 128 * 1024;
+const INLINE_MAX_BYTES = SHARED_MIN_BYTES;
 /** total bytes, type | attached | code, call, attempt, a, b, c, body bytes, x (f64), y (f64), z (f64) */
 const HEADER_BYTES = 56;
 const ATTACHED = 0x100;
@@ -84,15 +86,23 @@ export class Channel {
     this.#mayBlock = mayBlock;
   }
 
-  /** Sends at once, or, with a full ring, as soon as the other side has made room. `body` and `tail` arrive as one body. */
+  /**
+   * Sends at once, or, with a full ring, as soon as the other side has made room. `body` and `tail` arrive as one body. A large body in
+   * shared memory is not copied.
+   */
   send(frame: OutgoingFrame): void {
     const bodyBytes = (frame.body?.byteLength ?? 0) + (frame.tail?.byteLength ?? 0);
     if (this.#closed) {
       return;
     }
     if (bodyBytes > INLINE_MAX_BYTES) {
-      const whole = joined(frame);
-      this.sendAttached(frame, whole, [whole.buffer as ArrayBuffer]);
+      const { body = EMPTY } = frame;
+      if (isShared(body) && body.byteLength === bodyBytes) {
+        this.sendAttached(frame, body);
+      } else {
+        const whole = joined(frame);
+        this.sendAttached(frame, whole, [whole.buffer as ArrayBuffer]);
+      }
     } else if (this.#backlog.length > 0) {
       this.#backlog.push({ ...frame, body: joined(frame), tail: EMPTY });
     } else if (!this.#write(frame, bodyBytes, 0)) {

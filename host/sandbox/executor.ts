@@ -5,7 +5,6 @@
  * 2. Sandboxes in this worker, running and idle, never exceed `sandboxesMax` (H2).
  * 3. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
-import { ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { Channel } from "./channel.ts";
 import type { CreateImports } from "./guest.ts";
@@ -16,12 +15,14 @@ import {
   EndKind,
   type Frame,
   FrameType,
+  guestStateBytes,
   KILL_REASONS,
   type LoadedModule,
   partStart,
+  type SharedReply,
   type SharedStart,
 } from "./protocol.ts";
-import type { GuestState } from "./sandbox.ts";
+import type { GuestState, OperationReply } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { SliceMarker } from "./slice-marks.ts";
 import { WorkerModule } from "./worker-module.ts";
@@ -133,8 +134,8 @@ export class Executor implements SandboxHost {
     switch (outcome.kind) {
       case "returned": {
         const code = state === undefined ? EndKind.returned : EndKind.returnedWithState;
-        const tail = state === undefined ? EMPTY : new ByteWriter().bytes(state.delta).bytes(state.hostState).view();
-        this.#channel.send({ ...end, code, a: outcome.value, b: output.byteLength, body: output, tail });
+        const body = state === undefined ? output : guestStateBytes.encode(state);
+        this.#channel.send({ ...end, code, a: outcome.value, body });
         break;
       }
       case "trapped":
@@ -167,7 +168,7 @@ export class Executor implements SandboxHost {
         this.#start(frame);
         break;
       case FrameType.reply:
-        current?.reply({ code: frame.a, timeMs: frame.x, bytes: frame.body });
+        current?.reply(replyOf(frame));
         break;
       case FrameType.acknowledge:
         current?.acknowledge(frame.a);
@@ -200,8 +201,8 @@ export class Executor implements SandboxHost {
       return;
     }
     this.#running[call] = sandbox;
-    if (part.byteLength > 0) {
-      sandbox.startPart(call, attempt, pins, partStart.decode(part));
+    if (part !== null) {
+      sandbox.startPart(call, attempt, pins, part);
     } else {
       sandbox.start(call, attempt, pins);
     }
@@ -320,5 +321,11 @@ function startOf({ attachment, body, b: seedBytes, z: inputBytes }: Frame): Shar
     return attachment as SharedStart;
   }
   const inputEnd = seedBytes + inputBytes;
-  return { seed: body.subarray(0, seedBytes), input: body.subarray(seedBytes, inputEnd), part: body.subarray(inputEnd) };
+  const part = inputEnd === body.byteLength ? null : partStart.decode(body.subarray(inputEnd));
+  return { seed: body.subarray(0, seedBytes), input: body.subarray(seedBytes, inputEnd), part };
+}
+
+function replyOf({ a, x, body, attachment }: Frame): OperationReply {
+  const reply = { code: a, timeMs: x };
+  return attachment === undefined ? { ...reply, bytes: body } : { ...reply, ...(attachment as SharedReply) };
 }

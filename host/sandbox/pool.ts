@@ -9,14 +9,13 @@
  *    suspended guest is settled: by its cancellation, or by the end of its worker (H2).
  */
 import { availableParallelism } from "node:os";
-import { ByteReader } from "../../state/bytes.ts";
 import type { Clock } from "../../state/ports.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import { sandboxCeiling } from "./limits.ts";
 import { ModuleCache } from "./module-cache.ts";
-import { EndKind, type Frame, FrameType, KILL_REASONS } from "./protocol.ts";
+import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -315,20 +314,12 @@ class ThreadPool implements SandboxPool {
 
 const DISPLACED: SandboxEnd = { kind: "displaced" };
 
-function decodeEnd({ code, a, b, x: cpuMs, body }: Frame): SandboxEnd {
+function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
   switch (code) {
     case EndKind.returned:
       return { kind: "returned", value: a, output: body, cpuMs };
-    case EndKind.returnedWithState: {
-      const state = new ByteReader(body.subarray(b));
-      return {
-        kind: "returned",
-        value: a,
-        output: body.subarray(0, b),
-        cpuMs,
-        state: { delta: state.bytes(), hostState: state.bytes() },
-      };
-    }
+    case EndKind.returnedWithState:
+      return { kind: "returned", value: a, output: EMPTY, cpuMs, state: guestStateBytes.decode(body) };
     case EndKind.trapped:
       return { kind: "trapped", message: Buffer.from(body).toString(), cpuMs };
     default:

@@ -4,7 +4,8 @@
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import type { Artefact } from "../modules/artefact.ts";
-import type { KillReason, PartStart } from "./sandbox.ts";
+import type { GuestState, KillReason, OperationReply, PartStart } from "./sandbox.ts";
+import { shared } from "./shared-bytes.ts";
 
 export const FrameType = {
   // to the worker
@@ -14,7 +15,7 @@ export const FrameType = {
   unload: 2,
   /** a: module number, b: seed bytes, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, input, part if any; or a SharedStart attached. */
   start: 3,
-  /** a: code, x: time; body: bytes. */
+  /** a: code, x: time; body: bytes; or a SharedReply attached. */
   reply: 4,
   /** a: how many posted operations have been carried out. */
   acknowledge: 5,
@@ -26,7 +27,7 @@ export const FrameType = {
   operation: 16,
   /** body: text. */
   log: 17,
-  /** code: an EndKind, a: value, or index of the kill reason, b: bytes of the output, x: CPU ms; body: output or message, then the state if any. */
+  /** code: an EndKind, a: value, or index of the kill reason, x: CPU ms; body: output, message or state. */
   end: 18,
 } as const;
 
@@ -66,13 +67,15 @@ export const KILL_REASONS: readonly KillReason[] = [
   "overloaded",
 ];
 
-/** The body of a start whose input is in shared memory. */
+/** The body of a start whose input or state is in shared memory. */
 export interface SharedStart {
   readonly seed: Uint8Array;
   readonly input: Uint8Array;
-  /** Empty: none. */
-  readonly part: Uint8Array;
+  readonly part: Omit<PartStart, "snapshotHash"> | null;
 }
+
+/** A reply whose state is in shared memory. */
+export type SharedReply = Required<Pick<OperationReply, "bytes" | "state">>;
 
 /** A compiled module as a worker gets it: an artefact without its bytes. Structured clone shares the machine code. */
 export interface LoadedModule extends Omit<Artefact, "wasm"> {
@@ -88,8 +91,18 @@ export const partStart = {
       .bytes(part.state.hostState)
       .view(),
   /** @throws RangeError when the bytes end too early */
-  decode: (bytes: Uint8Array) => {
+  decode: (bytes: Uint8Array): Omit<PartStart, "snapshotHash"> => {
     const r = new ByteReader(bytes);
     return { tableIndex: r.u32(), state: { delta: r.bytes(), hostState: r.bytes() } };
+  },
+};
+
+/** A state as one body. Many bytes are in shared memory. */
+export const guestStateBytes = {
+  encode: ({ delta, hostState }: GuestState): Uint8Array =>
+    shared(new ByteWriter(16 + delta.byteLength + hostState.byteLength).bytes(delta).bytes(hostState).view()),
+  decode: (bytes: Uint8Array): GuestState => {
+    const r = new ByteReader(bytes);
+    return { delta: r.bytes(), hostState: r.bytes() };
   },
 };

@@ -6,6 +6,8 @@ import type { Attempt } from "./attempt.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
+import type { PartStart } from "./sandbox.ts";
+import { isShared } from "./shared-bytes.ts";
 import { createSliceMarks, SliceReader } from "./slice-marks.ts";
 import type { WorkerData, WorkerReady } from "./worker.ts";
 
@@ -109,8 +111,7 @@ export class SandboxWorker {
     this.active += 1;
     attempt.worker = this;
     const { pins, limits, input, part } = start;
-    const state = part === undefined ? EMPTY : partStart.encode(part);
-    const isShared = input.buffer instanceof SharedArrayBuffer;
+    const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta));
     const frame = {
       type: FrameType.start,
       call: slot,
@@ -122,11 +123,10 @@ export class SandboxWorker {
       y: limits.outputMaxBytes,
       z: input.byteLength,
       body: pins.seed,
-      tail: isShared ? EMPTY : part === undefined ? input : Buffer.concat([input, state]),
+      tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
-    if (isShared) {
-      // Copies, as a clone of a view takes its whole buffer along.
-      const beside: SharedStart = { seed: new Uint8Array(pins.seed), input, part: new Uint8Array(state) };
+    if (isBeside) {
+      const beside: SharedStart = { seed: own(pins.seed), input: own(input), part: part === undefined ? null : ownPart(part) };
       this.channel.sendAttached(frame, beside);
     } else {
       this.channel.send(frame);
@@ -220,4 +220,13 @@ export class SandboxWorker {
     const mayHearSoon = this.active > 0 && this.#emptyTurns < LOOKS_BEFORE_SLEEP;
     return !mayHearSoon && this.channel.sleepAsync(this.#drain);
   }
+}
+
+/** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */
+function own(bytes: Uint8Array): Uint8Array {
+  return isShared(bytes) ? bytes : new Uint8Array(bytes);
+}
+
+function ownPart({ tableIndex, state: { delta, hostState } }: PartStart): SharedStart["part"] {
+  return { tableIndex, state: { delta: own(delta), hostState: own(hostState) } };
 }

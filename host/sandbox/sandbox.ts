@@ -53,7 +53,10 @@ export interface PartStart {
   readonly state: GuestState;
 }
 
-/** State of a suspended call outside its stack. As bytes: it goes through rings and sockets unopened by anyone but the sandbox. */
+/**
+ * State of a suspended call outside its stack. As bytes: it goes through rings and sockets unopened by anyone but the sandbox, and
+ * when it is large in shared memory, which nobody changes.
+ */
 export interface GuestState {
   /** Memory delta against the snapshot, or against the state a part started from, and all mutable globals. */
   readonly delta: Uint8Array;
@@ -76,6 +79,8 @@ export interface OperationReply {
   /** Time of the record that this answer rests on, 0 for none: the guest's clock is never behind it (F35). */
   readonly timeMs: number;
   readonly bytes: Uint8Array;
+  /** Beside the bytes, if it is in shared memory. */
+  readonly state?: GuestState;
 }
 
 export interface SandboxHandler {
@@ -89,7 +94,7 @@ export interface SandboxHandler {
 }
 
 export type SandboxEnd =
-  /** The guest returned, or exited with a value. */
+  /** The guest returned, or exited with a value. The output of a part is in its state. */
   | {
       readonly kind: "returned";
       readonly value: number;

@@ -49,8 +49,9 @@ export function tooLarge(sizeBytes: number, maxBytes: number): NeapError {
   return new NeapError("RECORD_TOO_LARGE", `the request has ${sizeBytes} bytes, a frame holds at most ${maxBytes}`);
 }
 
-/** @throws BAD_RECORD, RECORD_TOO_LARGE, BAD_KEY, BAD_SEQNUM  as checkRequest */
-export function checkCellWrite({ key, version, kind, data, blobs, initialCursor }: CellWrite): void {
+/** @throws BAD_RECORD, RECORD_TOO_LARGE, BAD_KEY, BAD_TAG, BAD_SEQNUM  as checkRequest */
+export function checkCellWrite({ key, version, kind, data, blobs, initialCursor, writer }: CellWrite): void {
+  tag(writer);
   const { seqnum, role, counter } = version;
   if (!isWholeFrom0(counter, 0xffff_ffff) || (role !== 0 && role !== 1)) {
     throw new NeapError("BAD_RECORD", `version (${seqnum}, ${role}, ${counter}) must have role 0 or 1 and a counter below 2^32`);

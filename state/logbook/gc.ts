@@ -12,7 +12,7 @@
  * G5. A mode record goes when no unfinished instance looks modes up below the one that follows it. PIN records do not hold modes.
  * G6. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it.
  */
-import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import {
   attemptTag,
   DEFAULT_MODE_TAG,
@@ -32,21 +32,35 @@ import { RecordKind } from "./kinds.ts";
 
 type Drop = (seqnum: SeqNum) => void;
 
+/** What one of the sets below may let go of. */
+interface Budget {
+  readonly drop: Drop;
+  /** Records and calls. */
+  left: number;
+}
+
 /** @param timeMs  the GC record's own time */
 export function collect(book: BookState, collection: Collection, timeMs: number, records: IndexedRecords): void {
   const drop = (seqnum: SeqNum) => records.drop(seqnum);
   if (collection.watermark > book.floor) {
     book.floor = collection.watermark;
   }
-  book.garbage = 0;
-  collectVersions(book, records, drop);
-  collectCells(book, records, drop);
+  const { piece } = collection;
+  if (piece === undefined || piece.isFirst) {
+    book.garbage = 0;
+  }
+  const budget = (): Budget => ({ drop, left: piece?.most ?? Number.POSITIVE_INFINITY });
+  collectVersions(book, piece?.objects ?? book.superseded, records, budget());
+  collectCells(book, piece?.cells ?? book.cells.ending, records, drop);
   book.trims.settle(book.floor, book.streams, drop);
-  collectPassed(book, NAMES_TAG, drop);
-  collectLocks(book, drop);
-  collectModes(book, drop);
-  collectInstances(book, collection, drop);
-  collectExpired(book, expiredBefore(collection, timeMs), drop);
+  collectPassed(book, NAMES_TAG, budget());
+  collectLocks(book, piece?.locks ?? book.locks.streams, budget());
+  if (piece === undefined || piece.isFirst) {
+    collectModes(book, budget());
+  }
+  collectRetained(book, collection, budget());
+  collectInstances(book, piece?.instances ?? book.instances.ended.keys(), budget());
+  collectExpired(book, expiredBefore(collection, timeMs), budget());
 }
 
 /** Whether this collection would end the retention of a result, or of the key to one, or let go of what a trim hides. */
@@ -74,15 +88,15 @@ function expiredBefore(collection: Collection, timeMs: number): number {
   return collection.retainSinceMs - (timeMs - collection.retainSinceMs);
 }
 
-function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): void {
-  const gone = new Set<string>();
-  for (const object of book.superseded) {
+function collectVersions(book: BookState, objects: Iterable<Tag>, records: IndexedRecords, budget: Budget): void {
+  const { drop } = budget;
+  for (const object of objects) {
     const stream = book.streams.get(object);
     if (stream === undefined) {
       book.superseded.delete(object);
       continue;
     }
-    stream.collectBefore(book.floor, drop);
+    budget.left -= stream.collectBefore(book.floor, drop, budget.left);
     if (stream.kept > 1) {
       continue;
     }
@@ -95,16 +109,14 @@ function collectVersions(book: BookState, records: IndexedRecords, drop: Drop): 
       free(book, object, drop);
       if (!isBehind) {
         removeCell(book, key, drop);
-        gone.add(key);
+        book.names.remove(key);
       }
     }
   }
-  book.names.remove(gone);
 }
 
-function collectCells(book: BookState, records: IndexedRecords, drop: Drop): void {
-  const gone = new Set<string>();
-  for (const key of book.cells.ending) {
+function collectCells(book: BookState, keys: Iterable<string>, records: IndexedRecords, drop: Drop): void {
+  for (const key of keys) {
     const cell = book.cells.get(key);
     const object = objectTag(key);
     const { home } = book.newest(object);
@@ -114,11 +126,10 @@ function collectCells(book: BookState, records: IndexedRecords, drop: Drop): voi
     } else if (cell !== undefined && cell.entry <= book.floor && (home === "versions" || !book.streams.has(object))) {
       removeCell(book, key, drop);
       if (isDeleted) {
-        gone.add(key);
+        book.names.remove(key);
       }
     }
   }
-  book.names.remove(gone);
 }
 
 function removeCell(book: BookState, key: string, drop: Drop): void {
@@ -133,28 +144,28 @@ function removeCell(book: BookState, key: string, drop: Drop): void {
  * Of a stream that is read at cursors for its last position only. When all of it is below the floor it may go as a whole: whoever
  * began below the floor is done, so nobody takes "none" for what was there.
  */
-function collectPassed(book: BookState, tag: Tag, drop: Drop): void {
+function collectPassed(book: BookState, tag: Tag, budget: Budget): void {
   const stream = book.streams.get(tag);
   if (stream === undefined) {
     return;
   }
-  if (stream.last <= book.floor) {
-    free(book, tag, drop);
-  } else {
-    stream.collectBefore(book.floor, drop);
+  budget.left -= stream.collectBefore(book.floor, budget.drop, budget.left);
+  if (stream.kept === 1 && stream.last <= book.floor) {
+    free(book, tag, budget.drop);
   }
 }
 
 /** Of a held lock the last records stay: conditions name them. */
-function collectLocks(book: BookState, drop: Drop): void {
-  for (const tag of book.locks.streams) {
+function collectLocks(book: BookState, tags: Iterable<Tag>, budget: Budget): void {
+  for (const tag of tags) {
     const hold = holdTag(tag.slice(LOCK_TAG_PREFIX.length));
     if (book.locks.held.has(tag)) {
-      book.streams.get(tag)?.collectBefore(book.floor, drop);
-      book.streams.get(hold)?.collectBefore(book.floor, drop);
+      for (const one of [tag, hold]) {
+        budget.left -= book.streams.get(one)?.collectBefore(book.floor, budget.drop, budget.left) ?? 0;
+      }
     } else {
-      collectPassed(book, tag, drop);
-      collectPassed(book, hold, drop);
+      collectPassed(book, tag, budget);
+      collectPassed(book, hold, budget);
       if (!book.streams.has(tag) && !book.streams.has(hold)) {
         book.locks.streams.delete(tag);
       }
@@ -162,7 +173,7 @@ function collectLocks(book: BookState, drop: Drop): void {
   }
 }
 
-function collectModes(book: BookState, drop: Drop): void {
+function collectModes(book: BookState, budget: Budget): void {
   let from = book.floor;
   for (const { modesAt } of book.instances.unfinished.values()) {
     if (modesAt !== NO_SEQNUM && modesAt < from) {
@@ -170,48 +181,64 @@ function collectModes(book: BookState, drop: Drop): void {
     }
   }
   for (const tag of [MODES_TAG, DEFAULT_MODE_TAG, ...Array.from(book.scopes.byName.keys(), modeTag)]) {
-    book.streams.get(tag)?.collectBefore(from, drop);
+    budget.left -= book.streams.get(tag)?.collectBefore(from, budget.drop, budget.left) ?? 0;
   }
 }
 
-function collectInstances(book: BookState, collection: Collection, drop: Drop): void {
-  const { instances } = book;
-  for (const instance of takeWhile(instances.retained, (one) => isExpired(one, collection))) {
-    book.expiring.push({ tags: instance.resultTags, done: instance.done, doneMs: instance.doneMs });
-    collectInstance(book, instance, drop);
+/** Results that nobody may ask for any more: their streams go as those of other instances do. */
+function collectRetained(book: BookState, collection: Collection, { left }: Budget): void {
+  const { instances, expiring } = book;
+  for (const instance of takeWhile(instances.retained, left, (one) => isExpired(one, collection))) {
+    expiring.push({ tags: instance.resultTags, done: instance.done, doneMs: instance.doneMs });
+    instances.join(instance);
   }
-  // A collected caller's children join the list while it is walked.
-  const waiting: Instance[] = [];
-  for (let next = instances.ended.pop(); next !== undefined; next = instances.ended.pop()) {
-    if (isPassed(next, book.floor)) {
-      collectInstance(book, next, drop);
-    } else {
-      waiting.push(next);
+}
+
+/** A collected caller's children join those that have ended while they are walked. */
+function collectInstances(book: BookState, ids: Iterable<InstanceId>, budget: Budget): void {
+  const { ended } = book.instances;
+  for (const id of ids) {
+    const instance = ended.get(id);
+    if (instance !== undefined && isPassed(instance, book.floor) && collectInstance(book, instance, budget)) {
+      ended.delete(id);
     }
   }
-  instances.ended = waiting;
 }
 
-function collectInstance(book: BookState, instance: Instance, drop: Drop): void {
-  free(book, stepTag(instance.id), drop);
-  free(book, attemptTag(instance.id), drop);
-  for (const child of instance.children) {
+/** Returns whether nothing of it is left. */
+function collectInstance(book: BookState, instance: Instance, budget: Budget): boolean {
+  const steps = book.streams.get(stepTag(instance.id));
+  const count = Math.min(budget.left, steps?.kept ?? 0);
+  budget.left -= count;
+  if (steps !== undefined && count < steps.kept) {
+    steps.collectFirst(count, budget.drop);
+    return false;
+  }
+  free(book, stepTag(instance.id), budget.drop);
+  free(book, attemptTag(instance.id), budget.drop);
+  const children = instance.children.splice(0, budget.left);
+  budget.left -= children.length;
+  for (const child of children) {
     book.instances.orphan(child);
   }
+  return instance.children.length === 0;
 }
 
-function collectExpired(book: BookState, beforeMs: number, drop: Drop): void {
-  for (const { tags } of takeWhile(book.expiring, (one) => one.doneMs < beforeMs)) {
+function collectExpired(book: BookState, beforeMs: number, { drop, left }: Budget): void {
+  for (const { tags } of takeWhile(book.expiring, left, (one) => one.doneMs < beforeMs)) {
     for (const tag of tags) {
       free(book, tag, drop);
     }
   }
 }
 
-/** Removes and returns the first ones that pass. */
-function takeWhile<T>(list: T[], passes: (one: T) => boolean): T[] {
-  const kept = list.findIndex((one) => !passes(one));
-  return list.splice(0, kept < 0 ? list.length : kept);
+/** Removes and returns the first ones that pass, `most` at most. */
+function takeWhile<T>(list: T[], most: number, passes: (one: T) => boolean): T[] {
+  let count = 0;
+  while (count < Math.min(list.length, most) && passes(list[count] as T)) {
+    count += 1;
+  }
+  return list.splice(0, count);
 }
 
 function free(book: BookState, tag: Tag, drop: Drop): void {

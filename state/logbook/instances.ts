@@ -115,7 +115,9 @@ export class Instances {
   /** In the order of their first records. */
   readonly unfinished = new Map<InstanceId, Instance>();
   /** Done, and nobody will ask for the result. */
-  ended: Instance[] = [];
+  readonly ended = new Map<InstanceId, Instance>();
+  /** While a sweep is under way, those that a collection has let join `ended`; no part of the fold. */
+  joined: InstanceId[] | null = null;
   /** Done, the result is retained; in the order of DONE. */
   readonly retained: Instance[] = [];
 
@@ -134,7 +136,7 @@ export class Instances {
     if (instance.retained) {
       this.retained.push(instance);
     } else if (instance.caller === undefined) {
-      this.ended.push(instance);
+      this.ended.set(instance.id, instance);
     }
   }
 
@@ -142,8 +144,14 @@ export class Instances {
   orphan(child: Instance): void {
     child.caller = undefined;
     if (child.done !== NO_SEQNUM) {
-      this.ended.push(child);
+      this.join(child);
     }
+  }
+
+  /** Nobody will ask for the result of an instance that is done any more. */
+  join(instance: Instance): void {
+    this.ended.set(instance.id, instance);
+    this.joined?.push(instance.id);
   }
 
   /** The lowest position that an unfinished instance may read at; Infinity when none reads. */

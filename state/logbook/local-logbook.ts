@@ -1,5 +1,6 @@
 import { NeapError } from "../errors.ts";
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import { betweenSlices, type Timers } from "../ports.ts";
 import { DEFAULT_MODE_TAG, isObjectTag, LOCK_TAG_PREFIX, lockTag, MODES_TAG, modeTag, objectKeyOf, objectTag } from "../tags.ts";
 import { checkAux } from "./aux-cache.ts";
 import type { BookState } from "./book-state.ts";
@@ -32,8 +33,17 @@ import type { ShardIndex } from "./shard-index.ts";
 import { firstFrom, firstPosition, goneUpTo, lastUpTo } from "./stream-reads.ts";
 import { WAIT_MAX_MS } from "./waits.ts";
 
+/** Names that a slice of a list looks at (H27); each object that it shows counts for LISTED_WORK more, as its record is read. */
+const LIST_SLICE_WORK = 1_024;
+const LISTED_WORK = 7;
+/** Records of a stream that are read in one slice. */
+const STREAM_SLICE_RECORDS = 128;
+/** A list that others have made begin anew so often is made in one slice. */
+const LIST_TRIES_MAX = 8;
+
 /** What a session lends its LogBooks. */
 export interface LogBookSession extends Holder {
+  readonly timers: Timers;
   readonly index: ShardIndex;
   readonly sequencer: Sequencer;
   /** The size of the object whose value a write record holds. */
@@ -44,7 +54,7 @@ export interface LogBookSession extends Holder {
 
 const UNCHOSEN: ModeAt = { mode: null, to: null, defaultMode: DEFAULT_MODE, seqnum: NO_SEQNUM, modes: NO_SEQNUM };
 
-/** A LogBook in its owner's process: every answer is computed in the tick in which it is asked for. */
+/** A LogBook in its owner's process: every answer but one of many records is computed in the tick in which it is asked for. */
 export class LocalLogBook implements LogBook {
   readonly id: LogBookId;
   readonly #session: LogBookSession;
@@ -125,22 +135,30 @@ export class LocalLogBook implements LogBook {
     }
   }
 
-  async readStream(tag: Tag, from: number): Promise<StreamRead> {
-    this.#session.check();
-    const { tail, store } = this.#index;
-    const stream = this.#book.streams.get(tag);
-    if (stream === undefined) {
-      return { records: [], length: 0, closed: false, tail };
-    }
-    const first = firstPosition(this.#book, tag, stream, MAX_SEQNUM);
-    if (from < first) {
-      throw new NeapError("TRIMMED", `position ${from} of ${tag} is gone, ${first} is the first one kept`);
-    }
+  /** In slices: a record that is there stays where it is, so only what comes and goes in between has to be looked at again. */
+  async readStream(tag: Tag, from: number, most: number = Number.POSITIVE_INFINITY): Promise<StreamRead> {
     const records: LogRecord[] = [];
-    for (let position = from; position < stream.length; position++) {
-      records.push(store.read(stream.at(position)));
+    for (;;) {
+      this.#session.check();
+      const { tail, store } = this.#index;
+      const stream = this.#book.streams.get(tag);
+      if (stream === undefined && records.length === 0) {
+        return { records, length: 0, closed: false, tail };
+      }
+      const next = from + records.length;
+      const first = stream === undefined ? Number.POSITIVE_INFINITY : firstPosition(this.#book, tag, stream, MAX_SEQNUM);
+      if (stream === undefined || next < first) {
+        throw new NeapError("TRIMMED", `position ${next} of ${tag} is gone, ${first} is the first one kept`);
+      }
+      const end = Math.min(stream.length, next + STREAM_SLICE_RECORDS, from + most);
+      for (let position = next; position < end; position++) {
+        records.push(store.read(stream.at(position)));
+      }
+      if (end >= stream.length || records.length >= most) {
+        return { records, length: stream.length, closed: stream.closed, tail };
+      }
+      await betweenSlices(this.#session.timers);
     }
-    return { records, length: stream.length, closed: stream.closed, tail };
   }
 
   async listObjects(
@@ -150,21 +168,60 @@ export class LocalLogBook implements LogBook {
     limit: number,
   ): Promise<{ objects: readonly ListedObject[]; tail: SeqNum }> {
     this.#session.check();
-    if (cursor < this.#book.floor) {
-      throw new NeapError("TRIMMED", `cursor ${cursor} lies below the floor ${this.#book.floor}`);
+    this.#checkCursor(cursor);
+    for (let tries = 1; ; tries += 1) {
+      const tail = this.#index.tail;
+      const objects = await this.#list(prefix, after, { cursor, tail, limit }, tries < LIST_TRIES_MAX);
+      if (objects !== null) {
+        return { objects, tail };
+      }
     }
+  }
+
+  /**
+   * The objects as of `tail`, in slices: versions are looked up at that position, and a cell that has changed since ends the list.
+   * @param mayGiveUp  false: all in one slice
+   * @returns null  it has to begin anew
+   */
+  async #list(
+    prefix: string,
+    after: string,
+    { cursor, tail, limit }: { cursor: SeqNum; tail: SeqNum; limit: number },
+    mayGiveUp: boolean,
+  ): Promise<readonly ListedObject[] | null> {
+    const at = Math.min(cursor, tail) as SeqNum;
     const objects: ListedObject[] = [];
-    this.#book.names.visit(prefix, after, (key) => {
-      if (objects.length >= limit) {
-        return false;
+    let last = after;
+    for (;;) {
+      let work = mayGiveUp ? LIST_SLICE_WORK : Number.POSITIVE_INFINITY;
+      let hasChanged = false;
+      this.#book.names.visit(prefix, last, (key) => {
+        if (objects.length >= limit || work <= 0) {
+          return false;
+        }
+        const { seqnum, home } = this.#placeAt(key, at);
+        hasChanged = this.#hasChanged(key, at, tail);
+        if (!hasChanged && seqnum !== NO_SEQNUM && this.#index.kindOf(seqnum) === RecordKind.write) {
+          objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum, home });
+          work -= LISTED_WORK;
+        }
+        work -= 1;
+        last = key;
+        return !hasChanged;
+      });
+      if (hasChanged) {
+        return null;
       }
-      const { seqnum, home } = this.#placeAt(key, cursor);
-      if (seqnum !== NO_SEQNUM && this.#index.kindOf(seqnum) === RecordKind.write) {
-        objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum, home });
+      if (objects.length >= limit || work > 0) {
+        return objects;
       }
-      return true;
-    });
-    return { objects, tail: this.#index.tail };
+      await betweenSlices(this.#session.timers);
+      this.#session.check();
+      if (at < this.#book.floor) {
+        this.#checkCursor(cursor);
+        return null;
+      }
+    }
   }
 
   async readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
@@ -208,6 +265,12 @@ export class LocalLogBook implements LogBook {
     return { tail: this.#index.tail, end };
   }
 
+  #checkCursor(cursor: SeqNum): void {
+    if (cursor < this.#book.floor) {
+      throw new NeapError("TRIMMED", `cursor ${cursor} lies below the floor ${this.#book.floor}`);
+    }
+  }
+
   /** The object's newest write that a list at `cursor` shows. */
   #placeAt(key: string, cursor: SeqNum): { readonly home: Home; readonly seqnum: SeqNum } {
     const object = objectTag(key);
@@ -217,6 +280,13 @@ export class LocalLogBook implements LogBook {
       return newest;
     }
     return { home: "versions", seqnum: this.#book.streams.get(object)?.atOrBefore(cursor) ?? NO_SEQNUM };
+  }
+
+  /** Whether an object that had a cell at `at` was written after `tail`: what the cell held then is gone. */
+  #hasChanged(key: string, at: SeqNum, tail: SeqNum): boolean {
+    const { cells } = this.#book;
+    const cell = cells.size === 0 ? undefined : cells.get(key);
+    return cell !== undefined && cell.since <= at && this.#book.newest(objectTag(key)).seqnum > tail;
   }
 
   /** @throws PROTOCOL_MISMATCH when the object's newest write is in its cell, and was so at `max` */

@@ -1,6 +1,7 @@
 import { NeapError } from "../errors.ts";
 import type { InstanceId, LogBookId, SeqNum } from "../ids.ts";
 import type { BlobStore } from "../objects/blobs.ts";
+import type { Timers } from "../ports.ts";
 import type { Instance } from "./instances.ts";
 import { LocalLogBook, type LogBookSession } from "./local-logbook.ts";
 import type { LogBook, LogRecord, ScopeView, Shard, UnfinishedInstance } from "./logbook.ts";
@@ -19,6 +20,7 @@ export interface SessionParts {
   readonly blobs: BlobStore;
   readonly switches: ModeSwitches;
   readonly controller: ModeController;
+  readonly timers: Timers;
   readonly objectSizeBytes: (record: LogRecord) => number;
 }
 
@@ -29,6 +31,7 @@ export class LocalSession implements Shard, LogBookSession {
   readonly blobs: BlobStore;
   readonly index: ShardIndex;
   readonly sequencer: Sequencer;
+  readonly timers: Timers;
   readonly objectSizeBytes: (record: LogRecord) => number;
   readonly #outbox: Outbox;
   readonly #switches: ModeSwitches;
@@ -36,11 +39,12 @@ export class LocalSession implements Shard, LogBookSession {
   readonly #end: () => void;
   #isOver = false;
 
-  constructor({ index, outbox, sequencer, blobs, switches, controller, objectSizeBytes }: SessionParts) {
+  constructor({ index, outbox, sequencer, blobs, switches, controller, timers, objectSizeBytes }: SessionParts) {
     this.epoch = index.epoch;
     this.index = index;
     this.sequencer = sequencer;
     this.blobs = blobs;
+    this.timers = timers;
     this.objectSizeBytes = objectSizeBytes;
     this.#outbox = outbox;
     this.#switches = switches;

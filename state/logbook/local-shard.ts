@@ -7,14 +7,14 @@
  * S1. Nothing is served before everything durable is applied and the EPOCH record of this opening is durable (F1).
  * S2. Nothing is deleted from the disk before the record that orders it is durable (F4).
  */
-import { NeapError } from "../errors.ts";
+import { hasCode, NeapError } from "../errors.ts";
 import type { InstanceId, LogBookId, SeqNum } from "../ids.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { OwnedBlobs } from "../objects/blobs.ts";
-import type { Clock, Faults, Timers } from "../ports.ts";
+import { betweenSlices, type Clock, type Faults, type Timers } from "../ports.ts";
 import type { BookState } from "./book-state.ts";
 import { Checkpointer, type Checkpoints, openIndex } from "./checkpoint/index.ts";
-import { encodeCollection } from "./collection.ts";
+import { type Collection, encodeCollection, type Piece } from "./collection.ts";
 import { encodeEpoch } from "./epoch.ts";
 import { isDue } from "./gc.ts";
 import { RecordKind } from "./kinds.ts";
@@ -26,6 +26,7 @@ import type { Mode } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
 import type { LiveRecords } from "./record-store.ts";
 import { Sequencer } from "./sequencer.ts";
+import { isEmpty, PIECE_RECORDS, Sweep } from "./sweep.ts";
 
 export interface LocalShardParts {
   /** Given back by `close`. */
@@ -68,6 +69,9 @@ export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   modes: DEFAULT_CONTROLLER_OPTIONS,
 };
 
+/** Of a collection that still has results or trims to let go of. */
+const NO_NAMES: Piece = { isFirst: false, most: PIECE_RECORDS, objects: [], cells: [], locks: [], instances: [] };
+
 /**
  * Opens the last checkpoint, replays the journal after it, removes what a crash left among the blobs, and begins a new epoch, which is durable when this resolves.
  *
@@ -90,7 +94,8 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   }
   const switches = new ModeSwitches({ index, outbox, sequencer, timers: parts.timers });
   const controller = new ModeController({ ...parts, index, outbox, sequencer, switches, options: options.modes });
-  const shared = { index, outbox, sequencer, blobs, switches, controller, objectSizeBytes: parts.objectSizeBytes };
+  const { timers, objectSizeBytes } = parts;
+  const shared = { index, outbox, sequencer, blobs, switches, controller, timers, objectSizeBytes };
   return new LocalShard(journal, blobs, shared, options, checkpointer);
 }
 
@@ -105,6 +110,8 @@ export class LocalShard implements Shard, ShardSource {
   readonly #sessions = new Set<LocalSession>();
   readonly #own: LocalSession;
   readonly #checkpointer: Checkpointer | undefined;
+  /** LogBooks whose last sweep in this opening came to its end. */
+  readonly #swept = new WeakSet<BookState>();
   #closing: Promise<void> | undefined;
 
   /** Use `openLocalShard`. */
@@ -200,21 +207,52 @@ export class LocalShard implements Shard, ShardSource {
     for (const book of index.books.values()) {
       const nowMs = sequencer.timeMs();
       const collection = { watermark: this.#watermark(book), retainSinceMs: nowMs - this.#options.retentionMs };
-      if (book.garbage >= this.#options.garbageMin || isDue(book, collection, nowMs)) {
-        const gc = { kind: RecordKind.gc, tags: [], data: encodeCollection(collection) };
-        sequencer.orderOwn(book, gc);
-        // What trims hide is let go of piece by piece, and others get their turn in between.
-        while (book.trims.isDue(collection.watermark)) {
-          await outbox.whenDurable(index.tail);
-          this.#own.check();
-          sequencer.orderOwn(book, gc);
-        }
+      if (book.garbage >= this.#options.garbageMin || isDue(book, collection, nowMs) || this.#mayBeHalfSwept(book)) {
+        await this.#sweep(book, collection, nowMs);
       }
     }
     const dead = index.blobs.takeDead();
     await outbox.whenDurable(index.tail);
     // A read step may have named one again meanwhile; it dies again with that record.
     await this.blobs.remove(dead.filter((name) => !index.blobs.has(name)));
+  }
+
+  /** A crash or a failure may have ended a sweep in the middle: its first piece has reset the count of garbage. */
+  #mayBeHalfSwept(book: BookState): boolean {
+    return !this.#swept.has(book) && book.superseded.size + book.cells.ending.size + book.instances.ended.size > 0;
+  }
+
+  /** Piece by piece, between which others have their turn. */
+  async #sweep(book: BookState, collection: Collection, nowMs: number): Promise<void> {
+    const { index, outbox, sequencer, timers } = this.#parts;
+    const order = (piece: Piece | null) => {
+      const data = encodeCollection(piece === null ? collection : { ...collection, piece });
+      sequencer.orderOwn(book, { kind: RecordKind.gc, tags: [], data });
+    };
+    const sweep = new Sweep(book, collection.watermark);
+    this.#swept.delete(book);
+    try {
+      order(sweep.next());
+      for (let piece = sweep.next(); piece !== null || isDue(book, collection, nowMs); piece = sweep.next()) {
+        if (piece !== null && isEmpty(piece) && !sweep.hasNames && !isDue(book, collection, nowMs)) {
+          await betweenSlices(timers);
+          this.#own.check();
+        } else {
+          await outbox.whenDurable(index.tail);
+          this.#own.check();
+          order(piece ?? NO_NAMES);
+        }
+      }
+    } catch (error) {
+      if (!hasCode(error, "DISK_FULL")) {
+        throw error;
+      }
+      // One record that names nothing needs next to no room, and is what makes some.
+      order(null);
+    } finally {
+      sweep.end();
+    }
+    this.#swept.add(book);
   }
 
   /**

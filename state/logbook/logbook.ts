@@ -50,6 +50,8 @@ export interface CellWrite {
   readonly kind: typeof RecordKind.write | typeof RecordKind.delete;
   readonly data: Uint8Array;
   readonly blobs?: readonly BlobRefLike[];
+  /** The writer's step stream: once it is closed, or waits for a RESUME, nothing more is written (F25, F31). */
+  readonly writer: Tag;
   /** Of the writer: below the floor it is refused, as the cell may have forgotten newer versions (F18). */
   readonly initialCursor: SeqNum;
 }
@@ -59,6 +61,8 @@ export type CellOutcome =
   | { readonly kind: "written"; readonly seqnum: SeqNum }
   /** The cell has this version or a newer one, at this position: the write counts as done right before that one. */
   | { readonly kind: "superseded"; readonly seqnum: SeqNum }
+  /** Nothing was written: the writer is done (`closed`), or another attempt of it goes on from a RESUME (`badPosition`). */
+  | { readonly kind: "closed" | "badPosition"; readonly seqnum: SeqNum }
   | { readonly kind: "stale"; readonly floor: SeqNum };
 
 /** Where the newest write of an object is: in its stream, in its cell, or the same one in both. */
@@ -237,8 +241,11 @@ export interface LogBook {
    * @throws AUX_TOO_LARGE above AUX_MAX_BYTES
    */
   setAux(tag: Tag, seqnum: SeqNum, bytes: Uint8Array): Promise<void>;
-  /** The records of a stream from position `from` on (0-based). @throws TRIMMED when `from` was collected */
-  readStream(tag: Tag, from: number): Promise<StreamRead>;
+  /**
+   * The records of a stream from position `from` on (0-based), `most` at most; all there are when it is left out.
+   * @throws TRIMMED when `from` was collected, or is collected before the answer is complete
+   */
+  readStream(tag: Tag, from: number, most?: number): Promise<StreamRead>;
   /**
    * Objects that exist at `cursor`, ordered by the UTF-8 bytes of the key: those with the prefix and after `after`, at most `limit`.
    * Those that live in cells have no past: they are there at every cursor since which they do.

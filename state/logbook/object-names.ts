@@ -1,63 +1,81 @@
-/** The names of a LogBook's objects in the order of their UTF-8 bytes. An insert costs nothing; the next listing merges. */
+/** Names of a chunk at most: what an insert moves. */
+const CHUNK_MAX = 512;
+
+/** The names of a LogBook's objects in the order of their UTF-8 bytes. No call touches more than a few chunks of them (H27). */
 export class ObjectNames {
-  #sorted: string[] = [];
-  #added: string[] = [];
+  /** In order, each in order and none empty. */
+  readonly #chunks: string[][] = [];
+  #isBefore = isBeforePlain;
 
   /** Adds a name that is not there. */
   add(name: string): void {
-    this.#added.push(name);
+    if (this.#isBefore === isBeforePlain && HIGH_UNIT.test(name)) {
+      this.#isBefore = isBeforeUtf8;
+    }
+    const at = this.#chunkOf(name);
+    const chunk = this.#chunks[at];
+    if (chunk === undefined) {
+      this.#chunks.push([name]);
+      return;
+    }
+    chunk.splice(this.#firstFrom(chunk, name), 0, name);
+    if (chunk.length > CHUNK_MAX) {
+      // Names that come in their order leave full chunks behind.
+      const isLast = at === this.#chunks.length - 1 && chunk.at(-1) === name;
+      this.#chunks.splice(at + 1, 0, chunk.splice(isLast ? CHUNK_MAX : CHUNK_MAX / 2));
+    }
   }
 
-  /** Removes names that are there. */
-  remove(names: ReadonlySet<string>): void {
-    if (names.size > 0) {
-      this.#merge();
-      this.#sorted = this.#sorted.filter((name) => !names.has(name));
+  /** Removes a name that is there. */
+  remove(name: string): void {
+    const at = this.#chunkOf(name);
+    const chunk = this.#chunks[at] ?? [];
+    chunk.splice(this.#firstFrom(chunk, name), 1);
+    if (chunk.length === 0) {
+      this.#chunks.splice(at, 1);
     }
   }
 
   /** Calls `visit` for the names that begin with `prefix` and come after `after`, in order, until it returns false. */
   visit(prefix: string, after: string, visit: (name: string) => boolean): void {
-    this.#merge();
     const from = compareUtf8(prefix, after) > 0 ? prefix : after;
-    for (let i = this.#firstFrom(from); i < this.#sorted.length; i++) {
-      const name = this.#sorted[i] ?? "";
-      if (name === after && after !== "") {
-        continue;
+    let at = this.#chunkOf(from);
+    let within = this.#firstFrom(this.#chunks[at] ?? [], from);
+    for (let chunk = this.#chunks[at]; chunk !== undefined; chunk = this.#chunks[++at]) {
+      for (; within < chunk.length; within++) {
+        const name = chunk[within] ?? "";
+        if (name === after && after !== "") {
+          continue;
+        }
+        if (!name.startsWith(prefix) || !visit(name)) {
+          return;
+        }
       }
-      if (!name.startsWith(prefix) || !visit(name)) {
-        return;
-      }
+      within = 0;
     }
   }
 
-  #merge(): void {
-    if (this.#added.length === 0) {
-      return;
-    }
-    const added = this.#added.sort(compareUtf8);
-    const old = this.#sorted;
-    const merged: string[] = [];
-    let i = 0;
-    for (const name of added) {
-      for (let next = old[i]; next !== undefined && compareUtf8(next, name) < 0; next = old[++i]) {
-        merged.push(next);
-      }
-      merged.push(name);
-    }
-    for (; i < old.length; i++) {
-      merged.push(old[i] ?? "");
-    }
-    this.#sorted = merged;
-    this.#added = [];
-  }
-
-  #firstFrom(name: string): number {
+  /** The last chunk that begins at or before `name`, or the first one. */
+  #chunkOf(name: string): number {
     let low = 0;
-    let high = this.#sorted.length;
+    let high = this.#chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#isBefore(name, this.#chunks[middle]?.[0] ?? "")) {
+        high = middle - 1;
+      } else {
+        low = middle;
+      }
+    }
+    return low;
+  }
+
+  #firstFrom(chunk: readonly string[], name: string): number {
+    let low = 0;
+    let high = chunk.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareUtf8(this.#sorted[middle] ?? "", name) < 0) {
+      if (this.#isBefore(chunk[middle] ?? "", name)) {
         low = middle + 1;
       } else {
         high = middle;
@@ -65,6 +83,18 @@ export class ObjectNames {
     }
     return low;
   }
+}
+
+/** Above it the order of UTF-16 units is another one than that of UTF-8 bytes. */
+const HIGH_UNIT = /[\ud800-\uffff]/;
+
+/** The engine's own order, ten times as fast: right while no name has a high unit, whatever it is compared with. */
+function isBeforePlain(a: string, b: string): boolean {
+  return a < b;
+}
+
+function isBeforeUtf8(a: string, b: string): boolean {
+  return compareUtf8(a, b) < 0;
 }
 
 /** Orders well-formed strings as their UTF-8 bytes are ordered; `<` orders by UTF-16 units, which differs above U+D7FF. */

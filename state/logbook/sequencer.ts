@@ -235,9 +235,16 @@ export class Sequencer {
 
   /** A version that the cell is not below is not ordered: the write counts as done before the newer one (F3). */
   #orderCell(book: BookState, write: CellWrite, holder: Holder): CellOutcome {
-    const { key, version, kind, data, blobs, initialCursor } = write;
+    const { key, version, kind, data, blobs, initialCursor, writer } = write;
     if (initialCursor < book.floor) {
       return { kind: "stale", floor: book.floor };
+    }
+    const stream = book.streams.get(writer);
+    if (stream?.closed) {
+      return { kind: "closed", seqnum: stream.last };
+    }
+    if (book.awaitingResume.has(writer)) {
+      return { kind: "badPosition", seqnum: this.#index.tail };
     }
     const cell = book.cells.get(key);
     if (cell !== undefined && compareVersions(version, cell.version) <= 0) {

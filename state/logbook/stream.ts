@@ -74,9 +74,11 @@ export class Stream {
     }
   }
 
-  /** Collects every record before the last one at or before `watermark`. */
-  collectBefore(watermark: SeqNum, drop: (seqnum: SeqNum) => void): void {
-    this.#collectEarlier(Math.max(0, this.countUpTo(watermark) - 1), drop);
+  /** Collects every record before the last one at or before `watermark`, but `most` at most. Returns how many. */
+  collectBefore(watermark: SeqNum, drop: (seqnum: SeqNum) => void, most: number): number {
+    const count = Math.min(most, Math.max(0, this.countUpTo(watermark) - 1));
+    this.#collectEarlier(count, drop);
+    return count;
   }
 
   #collectEarlier(count: number, drop: (seqnum: SeqNum) => void): void {

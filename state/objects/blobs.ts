@@ -18,6 +18,15 @@ export interface BlobWriter {
   abort(): Promise<void>;
 }
 
+/** A blob that is being read: its bytes stay until `close`, whoever deletes it meanwhile. */
+export interface BlobReader {
+  readonly sizeBytes: number;
+  /** Up to `sizeBytes` bytes from `offset`; shorter only at the end of the blob. */
+  read(offset: number, sizeBytes: number): Promise<Uint8Array>;
+  /** Gives back what holds the bytes. Never rejects. */
+  close(): Promise<void>;
+}
+
 /**
  * Blobs are written under a temporary name, flushed and linked before a record may name them. They are deleted only on the
  * strength of a durable GC record (F4).
@@ -27,6 +36,8 @@ export interface BlobStore {
   create(name?: BlobName): Promise<BlobWriter>;
   /** Size in bytes, or null when it is not held here. */
   size(name: BlobName): Promise<number | null>;
+  /** `close` must follow. @throws BLOB_MISSING */
+  open(name: BlobName): Promise<BlobReader>;
   /**
    * Up to `sizeBytes` bytes from `offset`; shorter only at the end of the blob.
    * @throws BLOB_MISSING

@@ -1,5 +1,5 @@
 import type { BlobName } from "../ids.ts";
-import type { BlobStore, BlobWriter } from "./blobs.ts";
+import type { BlobReader, BlobStore, BlobWriter } from "./blobs.ts";
 
 /**
  * The blobs that one piece of work stores: a call its input, an attempt its values, an append what it names.
@@ -30,6 +30,10 @@ export class Drafts implements BlobStore {
 
   size(name: BlobName): Promise<number | null> {
     return this.#blobs.size(name);
+  }
+
+  open(name: BlobName): Promise<BlobReader> {
+    return this.#blobs.open(name);
   }
 
   read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {

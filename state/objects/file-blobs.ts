@@ -18,7 +18,7 @@ import { hasCode, NeapError } from "../errors.ts";
 import { type BlobName, quote } from "../ids.ts";
 import { isNoRoom } from "../journal/index.ts";
 import type { Random } from "../ports.ts";
-import type { BlobRef, BlobWriter, OwnedBlobs } from "./blobs.ts";
+import type { BlobReader, BlobRef, BlobWriter, OwnedBlobs } from "./blobs.ts";
 
 const OWN_NAME = /^[0-9]{1,16}-[0-9a-f]{32}$/;
 const CONTENT_HASH = /^[0-9a-f]{32,128}$/;
@@ -92,36 +92,25 @@ export class FileBlobs implements OwnedBlobs {
     }
   }
 
-  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    const total = await this.size(name);
-    if (total === null) {
+  async open(name: BlobName): Promise<BlobReader> {
+    const sizeBytes = await this.size(name);
+    if (sizeBytes === null) {
       throw missing(name);
     }
-    // Also keeps what a peer asks for from allocating more than there is.
-    const wanted = Math.max(0, Math.min(sizeBytes, total - offset));
-    const bytes = new Uint8Array(Number.isSafeInteger(wanted) && offset >= 0 ? wanted : 0);
-    if (bytes.byteLength === 0) {
-      return bytes;
-    }
-    let file: FileHandle;
     try {
-      file = await open(this.#path(name), "r");
+      return new FileBlobReader(await open(this.#path(name), "r"), name, sizeBytes);
     } catch (error) {
       this.#sizes.delete(name);
       return ignoreMissing(error, () => Promise.reject(missing(name)))();
     }
+  }
+
+  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const reader = await this.open(name);
     try {
-      let read = 0;
-      while (read < bytes.byteLength) {
-        const { bytesRead } = await onDisk(file.read(bytes, read, bytes.byteLength - read, offset + read));
-        if (bytesRead === 0) {
-          throw missing(name);
-        }
-        read += bytesRead;
-      }
-      return bytes;
+      return await reader.read(offset, sizeBytes);
     } finally {
-      await file.close();
+      await reader.close();
     }
   }
 
@@ -189,6 +178,37 @@ export class FileBlobs implements OwnedBlobs {
 
   #hex(): string {
     return Buffer.from(this.#random.bytes(16)).toString("hex");
+  }
+}
+
+class FileBlobReader implements BlobReader {
+  readonly sizeBytes: number;
+  readonly #file: FileHandle;
+  readonly #name: BlobName;
+
+  constructor(file: FileHandle, name: BlobName, sizeBytes: number) {
+    this.#file = file;
+    this.#name = name;
+    this.sizeBytes = sizeBytes;
+  }
+
+  async read(offset: number, sizeBytes: number): Promise<Uint8Array> {
+    // Also keeps what a peer asks for from allocating more than there is.
+    const wanted = Math.max(0, Math.min(sizeBytes, this.sizeBytes - offset));
+    const bytes = new Uint8Array(Number.isSafeInteger(wanted) && offset >= 0 ? wanted : 0);
+    for (let read = 0; read < bytes.byteLength; ) {
+      const { bytesRead } = await onDisk(this.#file.read(bytes, read, bytes.byteLength - read, offset + read));
+      if (bytesRead === 0) {
+        throw missing(this.#name);
+      }
+      read += bytesRead;
+    }
+    return bytes;
+  }
+
+  /** A file that was only read has nothing to lose when its descriptor cannot be given back in order. */
+  async close(): Promise<void> {
+    await this.#file.close().catch(() => {});
   }
 }
 

@@ -12,7 +12,7 @@ import { blobPieces, receive } from "./receive.ts";
 export interface StoredObject {
   readonly sizeBytes: number;
   readonly seqnum: SeqNum;
-  /** The value in chunks of at most BLOB_CHUNK_BYTES. Read it to the end or leave it: nothing is held. */
+  /** The value in chunks of at most BLOB_CHUNK_BYTES. It is held from the first chunk to the last, or until the iterator returns. */
   readonly stream: AsyncIterable<Uint8Array>;
 }
 

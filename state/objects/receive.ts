@@ -34,9 +34,17 @@ export async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The blob's bytes in pieces of at most BLOB_CHUNK_BYTES. */
+/**
+ * The blob's bytes in pieces of at most BLOB_CHUNK_BYTES, as fast as they are taken. From the first one to the last, or until the
+ * iterator returns, the blob is held. @throws BLOB_MISSING
+ */
 export async function* blobPieces(blobs: BlobStore, { name, sizeBytes }: BlobRef): AsyncGenerator<Uint8Array> {
-  for (let offset = 0; offset < sizeBytes; offset += BLOB_CHUNK_BYTES) {
-    yield await blobs.read(name, offset, BLOB_CHUNK_BYTES);
+  const reader = await blobs.open(name);
+  try {
+    for (let offset = 0; offset < sizeBytes; offset += BLOB_CHUNK_BYTES) {
+      yield await reader.read(offset, BLOB_CHUNK_BYTES);
+    }
+  } finally {
+    await reader.close();
   }
 }

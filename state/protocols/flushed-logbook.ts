@@ -80,8 +80,8 @@ export class FlushedLogBook implements LogBook {
     return this.#book.locks();
   }
 
-  readStream(tag: Tag, from: number): Promise<StreamRead> {
-    return this.#book.readStream(tag, from);
+  readStream(tag: Tag, from: number, most?: number): Promise<StreamRead> {
+    return this.#book.readStream(tag, from, most);
   }
 
   listObjects(prefix: string, after: string, cursor: SeqNum, limit: number): ReturnType<LogBook["listObjects"]> {

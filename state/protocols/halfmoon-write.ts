@@ -29,29 +29,46 @@ export class HalfmoonWrite extends LoggedReadProtocol {
     super(steps, blobs, turns, false);
   }
 
-  override async write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {
-    await this.steps.anchor();
-    await writeCell(this.steps, key, this.steps.nextVersion(), value);
+  override write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {
+    return this.#write(key, value);
   }
 
   override update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
     return updateCell(this.steps, this.turns, { key, version, value, valueCrc, tags: [] });
   }
 
-  override async delete(key: string): Promise<void> {
+  override delete(key: string): Promise<void> {
+    return this.#write(key, null);
+  }
+
+  /** What stands before a step that is in the log was done before it: the cell may have forgotten by now that it was (F25). */
+  async #write(key: string, value: ObjectValue | null): Promise<void> {
     await this.steps.anchor();
-    await writeCell(this.steps, key, this.steps.nextVersion(), null);
+    const version = this.steps.nextVersion();
+    if (!this.steps.replaying) {
+      await writeCell(this.steps, key, version, value);
+    }
   }
 }
 
-/** Makes the value (null: a delete) the cell's latest, unless it has this version or a newer one: then the write is done as well. */
+/**
+ * Makes the value (null: a delete) the cell's latest, unless it has this version or a newer one: then the write is done as well.
+ * @throws Fenced  the instance is done, or goes on elsewhere
+ */
 export async function writeCell(steps: StepStream, key: string, version: CellVersion, value: ObjectValue | null): Promise<void> {
-  const write: CellWrite = { key, version, initialCursor: steps.pins.initialCursor, ...entryOf(value) };
+  const write: CellWrite = { key, version, initialCursor: steps.readsFrom, writer: steps.tag, ...entryOf(value) };
+  steps.wrote();
   const outcome = await steps.book.writeCell(write);
-  if (outcome.kind === "stale") {
-    throw steps.fence(new Fenced("restart", `the initial cursor is below the floor ${outcome.floor}`));
+  switch (outcome.kind) {
+    case "stale":
+      throw steps.fence(new Fenced("restart", `the initial cursor is below the floor ${outcome.floor}`));
+    case "closed":
+      throw steps.fence(new Fenced("closed", "the instance is done"));
+    case "badPosition":
+      throw steps.fence(new Fenced("badPosition", "another attempt goes on after a long wait"));
+    default:
+      steps.consulted(outcome.seqnum);
   }
-  steps.consulted(outcome.seqnum);
 }
 
 /** Kind, data and blobs of an entry that gives an object this value. */

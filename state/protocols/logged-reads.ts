@@ -25,7 +25,7 @@ const TRIES_MAX = 8;
 
 /** The newest write of an object, wherever it is, or only if it is in its cell. */
 export async function latest(steps: StepStream, key: string, anyHome: boolean): Promise<Found> {
-  const { record, home } = await steps.book.readCell(key, steps.pins.initialCursor);
+  const { record, home } = await steps.book.readCell(key, steps.readsFrom);
   if (home === "versions" && !anyHome) {
     throw mismatch(key, "versions");
   }

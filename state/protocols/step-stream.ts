@@ -57,8 +57,14 @@ export class StepStream {
   #dependency: SeqNum = NO_SEQNUM;
   #touched = false;
   readonly #isChild: boolean;
+  /** What the versions of log-free writes begin with: as the cursor, but no RESUME moves it, behind which writes are made again (F25). */
+  #base: SeqNum;
   #writes = 0;
   #moment = 0;
+  /** Position of the newest log-free write of this attempt; 0 for none. */
+  #wroteAt = 0;
+  /** From here on the instance holds what it may read: its initial cursor, or its last RESUME, also on the way there (F25). */
+  #readsFrom: SeqNum;
   /** An append is on its way: whether it is in the log is not known yet. */
   #appending = false;
   /** An append was not answered, or a part that went on with this stream was lost: what they logged is not known. */
@@ -76,9 +82,14 @@ export class StepStream {
     this.#loaded = loaded;
     this.#loadedFrom = loadedFrom;
     this.#cursor = origin.pins.initialCursor;
+    this.#base = this.#cursor;
+    this.#readsFrom = this.#cursor;
     this.#isChild = origin.kind === "pinned" && origin.isChild === true;
-    for (const record of loaded) {
-      this.consulted(record.seqnum);
+    for (const { kind, seqnum } of loaded) {
+      this.consulted(seqnum);
+      if (kind === RecordKind.resume) {
+        this.#readsFrom = seqnum;
+      }
     }
     this.#passResumes();
   }
@@ -95,13 +106,30 @@ export class StepStream {
     stream.#position = state.position;
     stream.#cursor = state.cursor;
     stream.#touched = state.touched;
+    stream.#base = state.base;
     stream.#writes = state.writes;
+    stream.#readsFrom = Math.max(stream.#readsFrom, state.readsFrom) as SeqNum;
     stream.consulted(state.dependency);
     return stream;
   }
 
   get cursor(): SeqNum {
     return this.#cursor;
+  }
+
+  /** Not below the floor as long as the instance is not done, however long it has waited. */
+  get readsFrom(): SeqNum {
+    return this.#readsFrom;
+  }
+
+  /** Notes a log-free write. */
+  wrote(): void {
+    this.#wroteAt = this.#position;
+  }
+
+  /** Whether this attempt has made a log-free write since its last step: whoever goes on behind a RESUME makes it again. */
+  get hasUnlogged(): boolean {
+    return this.#wroteAt === this.#position;
   }
 
   get dependency(): SeqNum {
@@ -155,7 +183,9 @@ export class StepStream {
       dependency: this.#dependency,
       touched: this.#touched,
       isChild: this.#isChild,
+      base: this.#base,
       writes: this.#writes,
+      readsFrom: this.#readsFrom,
     };
   }
 
@@ -169,7 +199,9 @@ export class StepStream {
     this.#position = state.position;
     this.#cursor = state.cursor;
     this.#touched = state.touched;
+    this.#base = state.base;
     this.#writes = state.writes;
+    this.#readsFrom = state.readsFrom;
     this.consulted(state.dependency);
   }
 
@@ -212,6 +244,8 @@ export class StepStream {
       const pins = { ...this.#origin.pins, initialCursor: tail };
       this.#origin = { ...this.#origin, pins };
       this.#cursor = tail;
+      this.#base = tail;
+      this.#readsFrom = tail;
     }
   }
 
@@ -237,8 +271,8 @@ export class StepStream {
     this.#check();
     this.#writes += 1;
     this.nextMoment();
-    const role = this.#isChild && this.#cursor === this.#origin.pins.initialCursor ? 1 : 0;
-    return { seqnum: this.#cursor, role, counter: this.#writes };
+    const role = this.#isChild && this.#base === this.#origin.pins.initialCursor ? 1 : 0;
+    return { seqnum: this.#base, role, counter: this.#writes };
   }
 
   /**
@@ -408,17 +442,37 @@ export class StepStream {
 
   #raise(seqnum: SeqNum): void {
     this.nextMoment();
-    if (seqnum > this.#cursor) {
-      this.#cursor = seqnum;
-      this.#writes = 0;
-    }
+    this.#raiseCursor(seqnum);
+    this.#raiseBase(seqnum);
     this.#passResumes();
   }
 
+  #raiseCursor(seqnum: SeqNum): void {
+    if (seqnum > this.#cursor) {
+      this.#cursor = seqnum;
+    }
+  }
+
+  #raiseBase(seqnum: SeqNum): void {
+    if (seqnum > this.#base) {
+      this.#base = seqnum;
+      this.#writes = 0;
+    }
+  }
+
   #passResumes(): void {
-    const next = this.#loaded[this.#position - this.#loadedFrom];
-    if (next?.kind === RecordKind.resume) {
-      this.#moveTo(next.seqnum);
+    for (;;) {
+      const next = this.#loaded[this.#position - this.#loadedFrom];
+      if (next?.kind !== RecordKind.resume) {
+        return;
+      }
+      if (this.#position === 1 && !this.#isChild) {
+        // The initial cursor is nobody's own, so nothing was written under it.
+        this.#raiseBase(next.seqnum);
+      }
+      this.#position += 1;
+      this.consulted(next.seqnum);
+      this.#raiseCursor(next.seqnum);
     }
   }
 }

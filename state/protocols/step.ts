@@ -60,6 +60,10 @@ export interface StepStreamState {
   readonly dependency: SeqNum;
   readonly touched: boolean;
   readonly isChild: boolean;
-  /** Log-free writes since the cursor has moved. */
+  /** What the versions of log-free writes begin with. */
+  readonly base: SeqNum;
+  /** Log-free writes since `base` has moved. */
   readonly writes: number;
+  /** The initial cursor, or the last RESUME. */
+  readonly readsFrom: SeqNum;
 }

@@ -56,8 +56,7 @@ export class Unsafe implements ScopeProtocol {
   async #append(key: string, value: ObjectValue | null, when: readonly Condition[]): Promise<AppendResult> {
     this.#steps.touch();
     this.#steps.nextMoment();
-    const { initialCursor } = this.#steps.pins;
-    const record = { ...entryOf(value), tags: [], cell: { key, version: null }, initialCursor };
+    const record = { ...entryOf(value), tags: [], cell: { key, version: null }, initialCursor: this.#steps.readsFrom };
     const result = await this.#steps.book.append({ records: [record], when });
     if (result.kind === "stale") {
       throw this.#steps.fence(new Fenced("restart", `the initial cursor is below the floor ${result.floor}`));

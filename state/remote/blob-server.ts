@@ -2,11 +2,11 @@
  * Serves the owner's blobs to one node.
  *
  * B1. The chunks of a blob are written in the order in which they came, one at a time.
- * B2. Writers that are open when the connection ends are aborted.
- * B3. A node may have MAX_WRITERS open and MAX_QUEUED_BYTES not yet written.
+ * B2. Writers that are open when the connection ends are aborted, readers closed.
+ * B3. A node may have MAX_WRITERS and MAX_READERS open and MAX_QUEUED_BYTES not yet written.
  */
 import { NeapError } from "../errors.ts";
-import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore, type BlobWriter } from "../objects/blobs.ts";
+import { BLOB_CHUNK_BYTES, type BlobReader, type BlobRef, type BlobStore, type BlobWriter } from "../objects/blobs.ts";
 import { Lane } from "./lane.ts";
 import { fields } from "./method.ts";
 import type { Peer } from "./peer.ts";
@@ -14,10 +14,12 @@ import { asBuffer, blobName, plainBytes } from "./record-wire.ts";
 import * as methods from "./shard-methods.ts";
 
 const MAX_WRITERS = 1_024;
+const MAX_READERS = 4_096;
 const MAX_QUEUED_BYTES = 256 * 1024 * 1024;
 
 export function serveBlobs(peer: Peer, blobs: BlobStore): void {
   const uploads = new Map<number, Upload>();
+  const readers = new Map<number, Promise<BlobReader>>();
   const reads = new Lane(peer);
   let queuedBytes = 0;
 
@@ -70,8 +72,35 @@ export function serveBlobs(peer: Peer, blobs: BlobStore): void {
     const wanted = blobName(name);
     return reads.run(async () => asBuffer(await blobs.read(wanted, offset, Math.min(sizeBytes, BLOB_CHUNK_BYTES))));
   });
+  peer.handle(methods.openBlob, async ([id, name]) => {
+    if (readers.has(id) || readers.size >= MAX_READERS) {
+      throw new NeapError("BAD_MESSAGE", `blob reader ${id} is open already, or ${MAX_READERS} are`);
+    }
+    const opening = blobs.open(blobName(name));
+    readers.set(id, opening);
+    try {
+      return (await opening).sizeBytes;
+    } catch (error) {
+      readers.delete(id);
+      throw error;
+    }
+  });
+  peer.handle(methods.readOpenBlob, ([id, offset, sizeBytes]) => {
+    const reader = readers.get(id);
+    if (reader === undefined) {
+      throw new NeapError("BAD_MESSAGE", `blob reader ${id} is not open`);
+    }
+    return reads.run(async () => asBuffer(await (await reader).read(offset, Math.min(sizeBytes, BLOB_CHUNK_BYTES))));
+  });
+  peer.handle(methods.closeBlob, async (id) => {
+    const reader = readers.get(id);
+    readers.delete(id);
+    await (await reader)?.close();
+    return null;
+  });
   // What cannot be removed now is swept at the owner's next start.
   void peer.ended.then(() => Promise.allSettled([...uploads.values()].map((open) => open.abort())));
+  void peer.ended.then(() => Promise.allSettled([...readers.values()].map(async (reader) => (await reader).close())));
 }
 
 /** A blob being written: what is asked of it happens one thing after the other. */

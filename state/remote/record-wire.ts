@@ -74,13 +74,13 @@ function blobsFromWire(blobs: readonly [string, number][]): BlobRefLike[] {
   return blobs.map(([name, sizeBytes]) => ({ name: blobName(name), sizeBytes }));
 }
 
-export function cellWriteToWire({ key, version, kind, data, blobs, initialCursor }: CellWrite): WireCellWrite {
+export function cellWriteToWire({ key, version, kind, data, blobs, initialCursor, writer }: CellWrite): WireCellWrite {
   const { seqnum, role, counter } = version;
   const wireBlobs = (blobs ?? []).map(({ name, sizeBytes }): [string, number] => [name, sizeBytes]);
-  return [keyToWire(key), [seqnum, role, counter], kind, asBuffer(data), wireBlobs, initialCursor];
+  return [keyToWire(key), [seqnum, role, counter], kind, asBuffer(data), wireBlobs, initialCursor, tagToWire(writer)];
 }
 
-export function cellWriteFromWire([key, [seqnum, role, counter], kind, data, blobs, cursor]: WireCellWrite): CellWrite {
+export function cellWriteFromWire([key, [seqnum, role, counter], kind, data, blobs, cursor, writer]: WireCellWrite): CellWrite {
   return {
     key: objectKey(key),
     version: { seqnum: seqNum(seqnum), role, counter },
@@ -88,6 +88,7 @@ export function cellWriteFromWire([key, [seqnum, role, counter], kind, data, blo
     data: plainBytes(data),
     ...(blobs.length > 0 && { blobs: blobsFromWire(blobs) }),
     initialCursor: seqNum(cursor),
+    writer: tag(writer),
   };
 }
 

@@ -1,16 +1,18 @@
 import type { BlobName } from "../ids.ts";
-import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore, type BlobWriter } from "../objects/blobs.ts";
+import { BLOB_CHUNK_BYTES, type BlobReader, type BlobRef, type BlobStore, type BlobWriter } from "../objects/blobs.ts";
 import { asBuffer, blobName, plainBytes } from "./record-wire.ts";
 import type { RemoteShard } from "./remote-shard.ts";
 import * as methods from "./shard-methods.ts";
 
 /** Bytes of one blob that are on their way and not yet written by the owner. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
+const EMPTY = new Uint8Array(0);
 
 /** The blobs that the owner of the journal holds. */
 export class RemoteBlobs implements BlobStore {
   readonly #shard: RemoteShard;
   #writers = 0;
+  #readers = 0;
 
   constructor(shard: RemoteShard) {
     this.#shard = shard;
@@ -33,20 +35,45 @@ export class RemoteBlobs implements BlobStore {
     }
   }
 
-  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
-    const slices: Uint8Array[] = [];
-    let readBytes = 0;
-    for (;;) {
-      const wanted = Math.min(sizeBytes - readBytes, BLOB_CHUNK_BYTES);
-      const slice = await this.#shard.request(methods.readBlob, [name, offset + readBytes, wanted]);
-      readBytes += slice.byteLength;
-      if (slices.length === 0 && (slice.byteLength < wanted || readBytes >= sizeBytes)) {
-        return plainBytes(slice);
-      }
-      slices.push(slice);
-      if (slice.byteLength < wanted || readBytes >= sizeBytes) {
-        return plainBytes(Buffer.concat(slices));
-      }
+  async open(name: BlobName): Promise<BlobReader> {
+    const id = ++this.#readers;
+    const held = await this.#shard.request(methods.openBlob, [id, name]);
+    return {
+      sizeBytes: held,
+      read: (offset, sizeBytes) =>
+        inChunks(sizeBytes, (done, wanted) => this.#shard.request(methods.readOpenBlob, [id, offset + done, wanted])),
+      // When the owner cannot be told, the session is over, and the reader with it.
+      close: () =>
+        this.#shard.request(methods.closeBlob, id).then(
+          () => {},
+          () => {},
+        ),
+    };
+  }
+
+  read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    return inChunks(sizeBytes, (done, wanted) => this.#shard.request(methods.readBlob, [name, offset + done, wanted]));
+  }
+}
+
+/** Up to `sizeBytes` bytes: some chunks are asked for at once, and a short one is the last. */
+async function inChunks(
+  sizeBytes: number,
+  ask: (doneBytes: number, wantedBytes: number) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (let doneBytes = 0; ; ) {
+    const wantedBytes = Math.min(sizeBytes - doneBytes, BLOB_CHUNK_BYTES);
+    const asked: Promise<Uint8Array>[] = [];
+    for (let offset = 0; offset < wantedBytes || asked.length === 0; offset += methods.WIRE_CHUNK_BYTES) {
+      asked.push(ask(doneBytes + offset, Math.min(wantedBytes - offset, methods.WIRE_CHUNK_BYTES)));
+    }
+    const answers = await Promise.all(asked);
+    const answeredBytes = answers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    chunks.push(...answers);
+    doneBytes += answeredBytes;
+    if (answeredBytes < wantedBytes || doneBytes >= sizeBytes) {
+      return plainBytes(chunks.length === 1 ? (chunks[0] ?? EMPTY) : Buffer.concat(chunks));
     }
   }
 }
@@ -67,9 +94,9 @@ class RemoteBlobWriter implements BlobWriter {
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#check();
-    for (let offset = 0; offset < chunk.byteLength; offset += BLOB_CHUNK_BYTES) {
+    for (let offset = 0; offset < chunk.byteLength; offset += methods.WIRE_CHUNK_BYTES) {
       // A copy: the request may be packed only after this has returned.
-      const slice = Buffer.from(asBuffer(chunk).subarray(offset, offset + BLOB_CHUNK_BYTES));
+      const slice = Buffer.from(asBuffer(chunk).subarray(offset, offset + methods.WIRE_CHUNK_BYTES));
       const written = this.#shard.request(methods.writeBlob, [this.#id, slice]);
       written.catch((error: unknown) => {
         this.#failure ??= error;

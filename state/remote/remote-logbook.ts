@@ -91,13 +91,13 @@ export class RemoteLogBook implements LogBook {
   }
 
   /** Long streams come in pages; the length is that of the last page, and every position below it is there. */
-  async readStream(tag: Tag, from: number): Promise<StreamRead> {
+  async readStream(tag: Tag, from: number, most: number = Number.POSITIVE_INFINITY): Promise<StreamRead> {
     const name = tagToWire(tag);
     const records: LogRecord[] = [];
     for (;;) {
       const [page, length, closed, tail] = await this.#shard.request(methods.readStream, [this.id, name, from + records.length]);
-      records.push(...page.map(recordFromWire));
-      if (page.length === 0 || from + records.length >= length) {
+      records.push(...page.slice(0, most - records.length).map(recordFromWire));
+      if (page.length === 0 || records.length >= most || from + records.length >= length) {
         return { records, length, closed, tail: seqNum(tail) };
       }
     }

@@ -29,7 +29,7 @@ export type WireNewRecord = Static<typeof WireNewRecord>;
 export const WireCondition = Type.Tuple([Text, Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(2)]), Type.Number()]);
 export type WireCondition = Static<typeof WireCondition>;
 
-/** key, version (seqnum, role, counter), kind, data, blobs, initial cursor */
+/** key, version (seqnum, role, counter), kind, data, blobs, initial cursor, step stream of the writer */
 export const WireCellWrite = Type.Tuple([
   Text,
   Type.Tuple([Count, Type.Union([Type.Literal(0), Type.Literal(1)]), Count]),
@@ -37,6 +37,7 @@ export const WireCellWrite = Type.Tuple([
   Bytes,
   WireBlobs,
   Count,
+  Text,
 ]);
 export type WireCellWrite = Static<typeof WireCellWrite>;
 const WireHome = Type.Union([Type.Literal("none"), Type.Literal("versions"), Type.Literal("cell"), Type.Literal("both")]);
@@ -56,8 +57,12 @@ export type WireUnfinished = Static<typeof WireUnfinished>;
 const Book = Text;
 const Tag = Text;
 
-/** Answers that grow with the log are cut into pages of about this size. */
-export const PAGE_BYTES = 4 * 1024 * 1024;
+/** Answers that grow with the log are cut into pages of about this size: packing one takes a fraction of a millisecond (H27). */
+export const PAGE_BYTES = 256 * 1024;
+/** Bytes of a blob in one message: packing, joining and masking them takes half a millisecond (H27). */
+export const WIRE_CHUNK_BYTES = 128 * 1024;
+/** Records that are looked at for a page. */
+export const PAGE_RECORDS = 512;
 /** Entries of a page of short things. */
 export const PAGE_ENTRIES = 2_000;
 
@@ -95,7 +100,7 @@ export const readCell = method("readCell", Type.Tuple([Book, Text, Count]), Type
 export const writeCell = method(
   "writeCell",
   Type.Tuple([Book, WireCellWrite]),
-  Type.Tuple([Type.Union([Type.Literal("written"), Type.Literal("superseded"), Type.Literal("stale")]), Count]),
+  Type.Tuple([Type.Enum(["written", "superseded", "closed", "badPosition", "stale"]), Count]),
 );
 const WireMode = Type.Unsafe<Mode>({ enum: [...MODES] });
 const WireModeOrNone = Type.Union([WireMode, Type.Null()]);
@@ -166,6 +171,12 @@ export const commitBlob = method("blob.commit", Count, Type.Tuple([Text, Count])
 export const abortBlob = method("blob.abort", Count, Nothing);
 /** names; a notice */
 export const discardBlobs = method("blob.discard", Type.Array(Text, { maxItems: PAGE_ENTRIES }), Nothing);
+/** the caller's number for the reader, name → size in bytes */
+export const openBlob = method("blob.open", Type.Tuple([Count, Text]), Count);
+/** reader, offset, size in bytes up to BLOB_CHUNK_BYTES */
+export const readOpenBlob = method("blob.readOpen", Type.Tuple([Count, Count, Count]), Bytes);
+/** reader */
+export const closeBlob = method("blob.close", Count, Nothing);
 /** name → size in bytes */
 export const blobSize = method("blob.size", Text, Type.Union([Count, Type.Null()]));
 /** name, offset, size in bytes up to BLOB_CHUNK_BYTES */

@@ -95,7 +95,9 @@ function serveBooks(peer: Peer, session: Shard): void {
     return null;
   });
   peer.handle(methods.readStream, async ([book, name, from]) => {
-    const { records, length, closed, tail } = await pages.run(() => bookOf(book).readStream(tag(name), from));
+    const { records, length, closed, tail } = await pages.run(() =>
+      bookOf(book).readStream(tag(name), from, methods.PAGE_RECORDS),
+    );
     return fields(firstPage(records).map(recordToWire), length, closed, tail);
   });
   peer.handle(methods.listObjects, async ([book, prefix, after, cursor, limit]) => {

@@ -16,6 +16,7 @@ import type { Condition, ListedObject } from "../logbook/logbook.ts";
 import { fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { betweenSlices, type Timers } from "../ports.ts";
 import {
   bytesOf,
   entryOf,
@@ -60,12 +61,15 @@ export class TransactionOverflown extends Error {
 }
 
 const EMPTY = new Uint8Array(0);
+/** Objects that a commit looks up in one go (H27). */
+const SLICE_OBJECTS = 128;
 
 export class Transactions implements ObjectProtocol {
   readonly #plain: VersionedObjects;
   readonly #blobs: BlobStore;
   readonly #steps: StepStream;
   readonly #locks: HeldLocks;
+  readonly #timers: Timers;
   readonly #versions: ObjectVersions;
   #open: Transaction | null;
 
@@ -78,13 +82,15 @@ export class Transactions implements ObjectProtocol {
     steps: StepStream;
     blobs: BlobStore;
     locks: HeldLocks;
+    timers: Timers;
     inherited: InheritedTransaction | null;
   }) {
-    const { plain, steps, blobs, locks, inherited } = options;
+    const { plain, steps, blobs, locks, timers, inherited } = options;
     this.#plain = plain;
     this.#blobs = blobs;
     this.#steps = steps;
     this.#locks = locks;
+    this.#timers = timers;
     this.#versions = new ObjectVersions(steps, blobs);
     this.#open = inherited === null ? null : new Transaction(inherited);
     if (inherited !== null) {
@@ -287,21 +293,32 @@ export class Transactions implements ObjectProtocol {
   async #conditions(transaction: Transaction): Promise<readonly Condition[]> {
     const { snapshot, isolation, reads, names, writes } = transaction;
     const when: Condition[] = [...this.#locks.conditions()];
-    for (const [key, version] of reads) {
-      when.push(await this.#versions.condition(key, objectTag(key), version, snapshot));
-    }
+    const read = ([key, version]: readonly [string, SeqNum]) => this.#versions.condition(key, objectTag(key), version, snapshot);
+    when.push(...(await this.#inSlices([...reads], read)));
     if (names !== null) {
       when.push({ tag: NAMES_TAG, last: names });
     }
     if (isolation === "snapshot") {
-      const written = Array.from(writes.keys(), async (key) => {
+      const written = async (key: string) => {
         const tag = objectTag(key);
         const { version } = await readVersion(this.#steps.book, tag, snapshot);
         return { tag, last: version };
-      });
-      when.push(...(await Promise.all(written)));
+      };
+      when.push(...(await this.#inSlices([...writes.keys()], written)));
     }
     return when;
+  }
+
+  /** The look-ups of a slice are made at once; between slices others have their turn. */
+  async #inSlices<T>(all: readonly T[], lookUp: (one: T) => Condition | Promise<Condition>): Promise<readonly Condition[]> {
+    const found: Condition[] = [];
+    for (let from = 0; from < all.length; from += SLICE_OBJECTS) {
+      if (from > 0) {
+        await betweenSlices(this.#timers);
+      }
+      found.push(...(await Promise.all(all.slice(from, from + SLICE_OBJECTS).map(lookUp))));
+    }
+    return found;
   }
 }
 

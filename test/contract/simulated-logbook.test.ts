@@ -1,5 +1,6 @@
 import type { Shard } from "../../state/logbook/index.ts";
 import { Cluster } from "../sim/cluster.ts";
+import { NO_LAYOUT } from "../sim/layout.ts";
 import { Scheduler } from "../sim/scheduler.ts";
 import { describeLogBookContract } from "./logbook/contract.ts";
 
@@ -15,7 +16,10 @@ for (const kind of ["kill", "powerCut"] as const) {
       undurableMaxBytes: 2 ** 24,
       garbageMin: 1,
       guestPauses: { percent: 0, maxMs: 1 },
-      hasFunction: false,
+      suspendAfterMs: 10_000,
+      layout: NO_LAYOUT,
+      isCalm: true,
+      retriesMax: 1,
       checkpointBytes: Number.POSITIVE_INFINITY,
     });
     const node = cluster.nodes[0] ?? raise("there is no node");

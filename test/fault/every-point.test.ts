@@ -3,6 +3,7 @@ import type { SandboxPool } from "../../host/sandbox/index.ts";
 import { logBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import type { Mode } from "../../state/logbook/index.ts";
 import type { FaultPoint } from "../../state/ports.ts";
+import { textOf } from "../support/call-bytes.ts";
 import { prng } from "../support/prng.ts";
 import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
 
@@ -65,7 +66,7 @@ async function run(
       }
       const { answer } = happened;
       expect(answer.kind, JSON.stringify(answer)).toBe("completed");
-      const output = answer.kind === "completed" ? `${answer.result.returnValue} ${Buffer.from(answer.result.output)}` : "";
+      const output = answer.kind === "completed" ? `${answer.result.returnValue} ${textOf(answer.result.output)}` : "";
       // A crash takes up seqnums.
       answers.push(request.functionName === "feed" ? output.replaceAll(/\d+/g, "n") : output);
       break;

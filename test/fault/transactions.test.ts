@@ -3,6 +3,7 @@ import type { CallAnswer } from "../../host/invocation/index.ts";
 import type { SandboxPool } from "../../host/sandbox/index.ts";
 import { logBookId } from "../../state/ids.ts";
 import type { FaultPoint } from "../../state/ports.ts";
+import { textOf } from "../support/call-bytes.ts";
 import { prng } from "../support/prng.ts";
 import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
 
@@ -37,7 +38,7 @@ class Worlds {
       const asked = world.call({ tenant: BANK, functionName: "bank", input, key });
       const answer = await Promise.race([asked, world.crashed.then(() => null)]);
       if (answer !== null && answer.kind !== "failed") {
-        return textOf(answer);
+        return tellOf(answer);
       }
     }
   }
@@ -60,9 +61,9 @@ class Worlds {
   }
 }
 
-function textOf(answer: CallAnswer): string {
+function tellOf(answer: CallAnswer): string {
   expect(answer.kind, JSON.stringify(answer)).toBe("completed");
-  return answer.kind === "completed" ? `${answer.result.returnValue} ${Buffer.from(answer.result.output)}` : "";
+  return answer.kind === "completed" ? `${answer.result.returnValue} ${textOf(answer.result.output)}` : "";
 }
 
 const sum = (balances: readonly number[]) => balances.reduce((a, b) => a + b, 0);

@@ -1,12 +1,14 @@
 /** Clients: they send requests one after the other, lose patience, and ask again where a key makes that safe. */
-import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
+import type { CallAnswer, CallBytes, CallRequest } from "../../host/invocation/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
+import { textOf } from "../support/call-bytes.ts";
 import type { Prng } from "../support/prng.ts";
-import { type Cluster, type SimHost, TENANT } from "./cluster.ts";
-import { FUNCTION } from "./guest-machine.ts";
+import type { Cluster, SimHost } from "./cluster.ts";
+import { TENANT } from "./founding.ts";
+import type { Program } from "./machine.ts";
 import { latencyMs, SimProcess } from "./process.ts";
-import { drawProgram, type Program } from "./program.ts";
+import { drawProgram } from "./program.ts";
 
 /** What a client was told of one request. */
 export interface Told {
@@ -23,6 +25,9 @@ export interface Request {
   readonly client: number;
   readonly program: Program;
   readonly key: string | undefined;
+  readonly forbidsPushDown: boolean;
+  /** It is to begin so much later; 0 for at once. */
+  readonly delayMs: number;
   readonly sentMs: number;
   /** Answers that had been given to any client when it was sent. */
   readonly answersBefore: number;
@@ -36,6 +41,8 @@ export interface Request {
   accepted: boolean;
   state: "open" | "answered" | "unknown";
 }
+
+const ENDLESS_MS = 10 * 60_000;
 
 type Heard = { readonly kind: "answer"; readonly answer: CallAnswer; readonly durable: number } | { readonly kind: "nothing" };
 
@@ -85,8 +92,10 @@ export class Clients {
     const request: Request = {
       id,
       client,
-      program: drawProgram(this.#random, id),
+      program: drawProgram(this.#random, this.#cluster.options.layout, id),
       key: isKeyed ? id : undefined,
+      forbidsPushDown: this.#random.below(10) === 0,
+      delayMs: isKeyed && this.#random.below(6) === 0 ? this.#random.below(3_000) : 0,
       sentMs: this.#cluster.scheduler.nowMs,
       answersBefore: this.answered.length,
       endedMs: Number.POSITIVE_INFINITY,
@@ -121,7 +130,9 @@ export class Clients {
     const { hosts, scheduler } = this.#cluster;
     const host = hosts[this.#random.below(Math.max(1, hosts.length))];
     const gone = new AbortController();
-    const cancel = scheduler.at(this.#process, 200 + this.#random.below(4_000), `${request.id} patience`, () => {
+    const { isCalm } = this.#cluster.options;
+    const patienceMs = isCalm && host !== undefined ? ENDLESS_MS : 200 + this.#random.below(4_000);
+    const cancel = scheduler.at(this.#process, patienceMs, `${request.id} patience`, () => {
       if (host !== undefined) {
         scheduler.at(host.process, latencyMs(this.#random), `${request.id} client has gone`, () => gone.abort());
       }
@@ -144,10 +155,11 @@ export class Clients {
   async #serve(host: SimHost, request: Request, signal: AbortSignal, heard: (heard: Heard) => void): Promise<void> {
     const call: CallRequest = {
       tenant: TENANT,
-      functionName: FUNCTION,
+      functionName: request.program.functionName,
       input: Buffer.from(JSON.stringify(request.program)),
+      delayMs: request.delayMs,
       answer: request.key !== undefined && this.#random.below(4) === 0 ? "accepted" : "result",
-      forbidPushDown: false,
+      forbidPushDown: request.forbidsPushDown,
       signal,
       ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
     };
@@ -169,7 +181,7 @@ export class Clients {
       await this.#status(host, request, answer.instance);
     }
     // An answer may be lost on its way.
-    if (this.#random.below(20) > 0) {
+    if (this.#cluster.options.isCalm || this.#random.below(20) > 0) {
       const told: Heard = answer === null ? { kind: "nothing" } : { kind: "answer", answer, durable };
       this.#cluster.scheduler.at(this.#process, latencyMs(this.#random), `${request.id} answer`, () => heard(told));
     }
@@ -203,11 +215,11 @@ export class Clients {
   #tell(
     request: Request,
     instance: InstanceId,
-    result: { readonly returnValue: number; readonly output: Uint8Array; readonly trap?: string },
+    result: { readonly returnValue: number; readonly output: CallBytes; readonly trap?: string },
     durable: number,
   ): void {
     const { returnValue, output, trap = "" } = result;
-    request.told.push({ instance, returnValue, output: Buffer.from(output).toString(), trap, durable });
+    request.told.push({ instance, returnValue, output: textOf(output), trap, durable });
   }
 
   #pause(durationMs: number): Promise<void> {

@@ -2,52 +2,59 @@
  * The simulated cluster: an owner on a machine with a disk, nodes that compute, and the connections between them. All of it is the
  * real code of state/ and host/invocation; simulated are time, disk, network and guests.
  */
-import { createHash } from "node:crypto";
 import { abiTable } from "../../host/abi/index.ts";
-import { createInvocations, type InvocationService } from "../../host/invocation/index.ts";
-import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
-import { FunctionRegistry, type ModuleHash, RETRY_CAUSES } from "../../host/modules/index.ts";
-import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
-import { Offload } from "../../host/offload/index.ts";
+import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
+import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
+import { Admission, boundedPool, Offload, type StoragePool, serveParts } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
-import { hasCode, NeapError } from "../../state/errors.ts";
-import type { BlobName, LogBookId } from "../../state/ids.ts";
+import { hasCode } from "../../state/errors.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
 import {
+  type ControllerOptions,
   inlineCheckpoints,
   type LocalShard,
   openLocalShard,
-  RecordKind,
   type Shard,
   type ShardSource,
 } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
 import type { FaultPoint, Faults } from "../../state/ports.ts";
 import { Peer } from "../../state/remote/peer.ts";
-import { RemoteShard } from "../../state/remote/remote-shard.ts";
 import { serveShard } from "../../state/remote/shard-server.ts";
-import { functionTag } from "../../state/tags.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
-import { artefactOf } from "../support/wasm.ts";
-import { FUNCTION, GuestMachine, type GuestPauses } from "./guest-machine.ts";
+import { ComputeNode } from "./compute-node.ts";
+import { Coverage } from "./coverage.ts";
+import { Damage } from "./damage.ts";
+import { found, MODULE } from "./founding.ts";
+import { GuestMachine, type GuestPauses, OUTPUT, PROGRAM } from "./guest-machine.ts";
+import type { Layout } from "./layout.ts";
 import { LogHistory } from "./log-history.ts";
+import type { Program } from "./machine.ts";
 import { Link } from "./network.ts";
-import { latencyMs, SimProcess } from "./process.ts";
-import { type Program, runProgram } from "./program.ts";
+import { SimProcess, WORLD } from "./process.ts";
+import { runProgram } from "./program.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { BlobMedium, SimBlobs } from "./sim-blobs.ts";
 
-export const TENANT = "acme" as LogBookId;
-const ARTEFACT = artefactOf(`(module (memory (export "$memory") 1) (func (export "run")))`);
-const MODULE = createHash("sha256").update(FUNCTION).digest("hex") as ModuleHash;
 const MODULE_LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
 const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
-const RECONNECT_MS = 100;
+const PART_TIMEOUT_MS = 500;
+const PART_SLOTS = 1;
+/** Chooses by a few operations, and changes its mind at once. */
+const EAGER_CONTROLLER: ControllerOptions = {
+  enabled: true,
+  windowMs: 200,
+  dwellMs: 400,
+  crossover: 0.5,
+  margin: 0.1,
+  operationsMin: 3,
+  savingMinMs: 0,
+};
 
 export type CrashKind = "kill" | "powerCut";
 
@@ -59,13 +66,19 @@ export interface ClusterOptions {
   readonly garbageMin: number;
   readonly checkpointBytes: number;
   readonly guestPauses: GuestPauses;
-  /** Whether the function that programs run as is there from the beginning. */
-  readonly hasFunction: boolean;
+  /** After so long a wait an instance gives its memory back (F25). */
+  readonly suspendAfterMs: number;
+  /** So often an attempt may be ended, by the host or with it, before its instance is parked, or given up. */
+  readonly retriesMax: number;
+  readonly layout: Layout;
+  /** Nothing fails, nobody loses patience, nothing is collected: every operation is carried out once. */
+  readonly isCalm: boolean;
 }
 
 /** A node that takes calls: the owner's host or one that computes only. */
 export interface SimHost {
   readonly process: SimProcess;
+  readonly source: ShardSource;
   readonly invocations: InvocationService;
   readonly pool: ScriptedPool;
 }
@@ -80,6 +93,7 @@ export class Cluster {
   readonly scheduler: Scheduler;
   readonly options: ClusterOptions;
   readonly history = new LogHistory();
+  readonly coverage = new Coverage();
   readonly blobs = new BlobMedium();
   readonly links = new Set<{ readonly link: Link; readonly node: ComputeNode }>();
   readonly nodes: ComputeNode[];
@@ -89,6 +103,9 @@ export class Cluster {
   /** Counts down at each fault point of the owner; at 0 it crashes right there. */
   crashAfterPoints = Number.POSITIVE_INFINITY;
   crashKind: CrashKind = "kill";
+  /** Whether a bit flips in the next crash. */
+  flips = false;
+  #damage: Damage | undefined;
   /** Longest time that a write or flush takes. */
   diskMaxMs = 2;
   failure: Error | undefined;
@@ -134,9 +151,15 @@ export class Cluster {
   /** Ends the owner's process. @param keep  after a power cut, whether a sector that was not flushed is there */
   crashOwner(kind: CrashKind, keep: () => boolean): void {
     this.scheduler.note(`${this.#process.name} ${kind}`);
+    this.coverage.add(`owner: ${kind}`);
     this.#process.alive = false;
     this.disk = kind === "kill" ? this.disk.kill() : this.disk.powerCut(keep);
     this.disk.capacityBytes = Number.POSITIVE_INFINITY;
+    if (this.flips && this.#damage === undefined) {
+      this.flips = false;
+      this.#damage = Damage.do(this.disk, this.history.newest(), this.#random);
+      this.scheduler.note(`flipped: ${this.#damage}`);
+    }
     this.checkpoints = this.checkpoints.copy();
     this.owner = undefined;
     this.crashAfterPoints = Number.POSITIVE_INFINITY;
@@ -172,27 +195,27 @@ export class Cluster {
     // As the cluster server does: the next connection of a process ends the one before.
     owner.peers.get(process.name)?.close();
     owner.peers.set(process.name, far);
-    serveShard(far, owner.shard.openSession());
+    const session = owner.shard.openSession();
+    serveShard(far, session);
+    serveParts(far, this.#partHost(owner.pool, owner.shard, session));
     void near.ended.then(() => this.links.delete(one));
     return { peer: near, epoch };
   }
 
   /** The layers of a host above the state. */
-  host(process: SimProcess, source: ShardSource): SimHost {
+  host(process: SimProcess, source: ShardSource, storage: () => StoragePool | null): SimHost {
     const pool = new ScriptedPool();
-    const main = (guest: ScriptedGuest) => this.#guest(guest, process);
-    pool.scripts.set(MODULE, { main });
-    const functions = new FunctionRegistry({
-      shards: source,
-      abi: abiTable,
-      limits: MODULE_LIMITS,
-      cacheMaxBytes: 2 ** 20,
-    });
+    const main = (guest: ScriptedGuest) => this.#main(guest, process);
+    pool.scripts.set(MODULE, { main, parts: [(guest) => this.#part(guest, process)] });
+    const functions = functionsOf(source);
     const invocations = createInvocations({
       source,
       functions,
       pool,
-      offload: new Offload("marked", () => null),
+      offload: new Offload("marked", () => {
+        const far = storage();
+        return far === null ? null : boundedPool(far, process, PART_TIMEOUT_MS);
+      }),
       clock: process,
       timers: process,
       random: process,
@@ -202,24 +225,60 @@ export class Cluster {
       runAhead: true,
       limits: {
         wallTimeMs: 20_000,
-        suspendAfterMs: 10_000,
+        suspendAfterMs: this.options.suspendAfterMs,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,
-        attemptsMax: 20,
+        attemptsMax: this.options.retriesMax,
         ownerTimeoutMs: 1_000,
-        // What the nemesis does to guests is no failure of theirs: whoever is patient gets a result.
-        retry: { attemptsMax: 20, backoffMs: 50, backoffMaxMs: 1_000, causes: RETRY_CAUSES },
+        // What the nemesis does to guests is no failure of theirs: most often whoever is patient gets a result.
+        retry: { attemptsMax: this.options.retriesMax, backoffMs: 50, backoffMaxMs: 1_000, causes: RETRY_CAUSES },
       },
     });
     invocations.startRecovery(SCAN_MS);
-    return { process, invocations, pool };
+    return { process, source, invocations, pool };
   }
 
-  async #guest(guest: ScriptedGuest, process: SimProcess): Promise<number> {
-    const program = JSON.parse(guest.input) as Program;
-    guest.output(await runProgram(new GuestMachine(guest, process, this.options.guestPauses), program));
+  /** Takes parts of the node whose session it is. */
+  #partHost(pool: ScriptedPool, source: ShardSource, shard: Shard): PartHost {
+    const load = { cpuShare: 0, memoryShare: 0 };
+    const admission = new Admission({ slots: PART_SLOTS, cpuThreshold: 1, memoryThreshold: 1 }, () => load);
+    const functions = functionsOf(source);
+    return new PartHost({
+      name: "storage",
+      shard,
+      functions,
+      pool,
+      admission,
+      log: silentLog,
+      logMaxBytes: 1024,
+      runAhead: true,
+    });
+  }
+
+  async #main(guest: ScriptedGuest, process: SimProcess): Promise<number> {
+    guest.output(await this.#run(guest, process, JSON.parse(guest.input) as Program));
     return 0;
+  }
+
+  async #part(guest: ScriptedGuest, process: SimProcess): Promise<number> {
+    const program = JSON.parse(guest.memory.get(PROGRAM) ?? "") as Program;
+    this.coverage.add(guest.start.part === undefined ? "part: run at its caller" : "part: run at the owner");
+    guest.memory.set(OUTPUT, await this.#run(guest, process, program));
+    return 0;
+  }
+
+  #run(guest: ScriptedGuest, process: SimProcess, program: Program): Promise<string> {
+    const woke = () => {
+      const state = this.history.ends.of(program);
+      if (state !== "running") {
+        this.coverage.add("guest: resumed when its call had ended");
+      }
+      if (state === "collected") {
+        this.coverage.add("guest: resumed when its call was collected");
+      }
+    };
+    return runProgram(new GuestMachine(guest, process, this.options.guestPauses, woke), program);
   }
 
   #faults(process: SimProcess): Faults {
@@ -257,6 +316,11 @@ export class Cluster {
         }
       },
     });
+    if (this.#damage !== undefined) {
+      // The observer of the journal says whether anything is lost.
+      this.coverage.add("flipped bit: of no frame");
+      this.#damage = undefined;
+    }
     const blobs = new SimBlobs(this.blobs, process, journal.epoch);
     const shard = await openLocalShard({
       journal: this.history.watch(journal, process, checkpoints.last()?.position),
@@ -274,17 +338,25 @@ export class Cluster {
         retentionMs: RETENTION_MS,
         garbageMin: this.options.garbageMin,
         undurableMaxBytes: this.options.undurableMaxBytes,
+        modes: EAGER_CONTROLLER,
       },
     });
-    if (this.options.hasFunction) {
-      await define(shard, blobs);
-    }
-    this.owner = { ...this.host(process, shard), shard, peers: new Map() };
+    await found(shard, blobs, process, this.options.layout);
+    let own: StoragePool | null = null;
+    const host = this.host(process, shard, () => own);
+    own = this.#partHost(host.pool, shard, shard);
+    this.owner = { ...host, shard, peers: new Map() };
   }
 
-  /** A full or failing disk may refuse an opening: the next one finds it mended. */
+  /** A full, failing or damaged disk may refuse an opening: the next one finds it mended. */
   #isRefusedOpening(error: unknown): boolean {
-    const refused = (error instanceof NeapError && error.code === "DISK_FULL") || hasCode(error, "EIO");
+    const isFound = hasCode(error, "JOURNAL_DAMAGED") && this.#damage !== undefined;
+    if (isFound) {
+      this.coverage.add("flipped bit: refused");
+      this.#damage?.undo(this.disk);
+      this.#damage = undefined;
+    }
+    const refused = isFound || hasCode(error, "DISK_FULL") || hasCode(error, "EIO");
     if (refused) {
       this.crashOwner(this.#random.below(2) === 0 ? "kill" : "powerCut", () => this.#random.below(2) === 0);
     }
@@ -292,113 +364,6 @@ export class Cluster {
   }
 }
 
-/** What belongs to no process. */
-export const WORLD = { name: "world", alive: true, pausedUntilMs: 0 };
-
-/** Names the function that all programs run as, unless it is there. */
-async function define(shard: LocalShard, blobs: SimBlobs): Promise<void> {
-  const book = shard.book(TENANT);
-  const { length } = await book.readStream(functionTag(FUNCTION), 0);
-  if (length > 0) {
-    return;
-  }
-  const writer = await blobs.create(MODULE as string as BlobName);
-  await writer.write(encodeArtefact({ ...ARTEFACT, hash: MODULE }));
-  const artefact = await writer.commit();
-  const record = {
-    kind: RecordKind.function,
-    tags: [functionTag(FUNCTION), functionTag("")],
-    data: encodeFunctionData({ name: FUNCTION, hash: MODULE, artefact, original: artefact, retry: null, protocol: null }),
-    blobs: [artefact],
-  };
-  const result = await book.append({ records: [record] });
-  if (result.kind === "appended") {
-    await shard.whenDurable(result.seqnum);
-  }
-}
-
-/** A node without a disk, and its way to the owner: connects again and again, as `connectToOwner` does. */
-export class ComputeNode implements ShardSource {
-  readonly name: string;
-  host: SimHost | undefined;
-  readonly #cluster: Cluster;
-  #process: SimProcess;
-  #starts = 0;
-  #session: { readonly peer: Peer; readonly shard: RemoteShard } | undefined;
-  #waiting: ((shard: Shard) => void)[] = [];
-
-  constructor(cluster: Cluster, name: string) {
-    this.#cluster = cluster;
-    this.name = name;
-    this.#process = cluster.newProcess(`${name}#0`);
-  }
-
-  get process(): SimProcess {
-    return this.#process;
-  }
-
-  start(): void {
-    this.#starts += 1;
-    this.#process = this.#cluster.newProcess(`${this.name}#${this.#starts}`);
-    this.#session = undefined;
-    this.#waiting = [];
-    this.#dial(this.#process);
-    this.host = this.#cluster.host(this.#process, this);
-  }
-
-  /** Ends the process; the owner hears of it, or finds out. */
-  crash(isSilent: boolean): void {
-    this.#cluster.scheduler.note(`${this.#process.name} crashes`);
-    this.#process.alive = false;
-    this.host = undefined;
-    this.cut(isSilent);
-    this.#cluster.scheduler.at(WORLD, 10 + this.#process.random.below(300), `${this.name} starts`, () => this.start());
-  }
-
-  /** Cuts the connection to the owner. */
-  cut(isSilent: boolean): void {
-    for (const one of [...this.#cluster.links]) {
-      if (one.node === this) {
-        one.link.cut(isSilent);
-        this.#cluster.links.delete(one);
-      }
-    }
-  }
-
-  current(): Shard | undefined {
-    return this.#session === undefined || this.#session.peer.failure !== undefined ? undefined : this.#session.shard;
-  }
-
-  available(timeoutMs: number): Promise<Shard> {
-    const current = this.current();
-    if (current !== undefined) {
-      return Promise.resolve(current);
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<Shard>();
-    this.#process.after(timeoutMs, () => reject(new NeapError("OWNER_UNAVAILABLE", "no owner")));
-    this.#waiting.push(resolve);
-    return promise;
-  }
-
-  async close(): Promise<void> {}
-
-  #dial(process: SimProcess): void {
-    process.scheduler.at(process, latencyMs(process.random), "connects", () => {
-      const connected = this.#cluster.connect(this, process);
-      if (connected === undefined) {
-        process.after(RECONNECT_MS, () => this.#dial(process));
-        return;
-      }
-      const { peer, epoch } = connected;
-      if (this.#session !== undefined && this.#session.shard.epoch !== epoch) {
-        this.#session.shard.supersede(epoch);
-      }
-      const shard = new RemoteShard(peer);
-      this.#session = { peer, shard };
-      void peer.ended.then(() => process.after(RECONNECT_MS, () => this.#dial(process)));
-      for (const resolve of this.#waiting.splice(0)) {
-        resolve(shard);
-      }
-    });
-  }
+function functionsOf(shards: ShardSource): FunctionRegistry {
+  return new FunctionRegistry({ shards, abi: abiTable, limits: MODULE_LIMITS, cacheMaxBytes: 2 ** 20 });
 }

@@ -1,13 +1,20 @@
 /** The final log, as the oracle reads it. */
 import type { Payload } from "../../host/invocation/instance-record.ts";
 import type { BlobName } from "../../state/ids.ts";
+import { RecordKind } from "../../state/logbook/index.ts";
+import { DEFAULT_MODE, decodeMode, type Mode, scopeOf } from "../../state/logbook/modes.ts";
 import { decodeObjectValue } from "../../state/objects/index.ts";
+import { DEFAULT_MODE_TAG, MODES_TAG, modeTag } from "../../state/tags.ts";
 import type { HistoryRecord } from "./log-history.ts";
 
-/** The log's streams, by tag. */
+/** How an instance treats a scope. */
+export type Way = Mode | "transitional";
+
+/** The log's streams, by tag, and its objects. */
 export class FinalLog {
   readonly records: readonly HistoryRecord[];
   readonly #streams = new Map<string, HistoryRecord[]>();
+  readonly #objects = new Map<string, HistoryRecord[]>();
   readonly #blobs: ReadonlyMap<BlobName, Uint8Array>;
 
   constructor(records: readonly HistoryRecord[], blobs: ReadonlyMap<BlobName, Uint8Array>) {
@@ -15,9 +22,10 @@ export class FinalLog {
     this.#blobs = blobs;
     for (const record of records) {
       for (const tag of record.tags) {
-        const stream = this.#streams.get(tag) ?? [];
-        stream.push(record);
-        this.#streams.set(tag, stream);
+        push(this.#streams, tag, record);
+      }
+      for (const key of objectsOf(record)) {
+        push(this.#objects, key, record);
       }
     }
   }
@@ -30,14 +38,55 @@ export class FinalLog {
     return this.#streams.get(tag) ?? [];
   }
 
+  /** Objects that have ever been written. */
+  get objects(): readonly string[] {
+    return [...this.#objects.keys()];
+  }
+
+  /** All writes of an object, in whichever of its places: both have the order of the log. */
+  writesOf(key: string): readonly HistoryRecord[] {
+    return this.#objects.get(key) ?? [];
+  }
+
   versionAt(key: string, cursor: number): HistoryRecord | undefined {
-    return this.stream(`o/${key}`).findLast(({ seqnum }) => seqnum <= cursor);
+    return this.writesOf(key).findLast(({ seqnum }) => seqnum <= cursor);
+  }
+
+  /** What was the newest write at some moment from `from` up to `to`. */
+  versionsBetween(key: string, from: number, to: number): readonly (HistoryRecord | undefined)[] {
+    return [this.versionAt(key, from), ...this.writesOf(key).filter(({ seqnum }) => seqnum > from && seqnum <= to)];
   }
 
   /** Objects that are there, sorted. */
   keysAt(prefix: string, cursor: number): string[] {
-    const all = this.tags(`o/${prefix}`).map((tag) => tag.slice(2));
+    const all = this.objects.filter((key) => key.startsWith(prefix));
     return all.filter((key) => this.text(this.versionAt(key, cursor)) !== null).sort();
+  }
+
+  /** The first moment from `from` up to `to` at which there were these objects; undefined when there is none. */
+  whenListed(prefix: string, keys: readonly string[], from: number, to: number): number | undefined {
+    const changes = this.objects.flatMap((key) => this.writesOf(key).map(({ seqnum }) => seqnum));
+    const moments = [from, ...changes.filter((seqnum) => seqnum > from && seqnum <= to).sort((a, b) => a - b)];
+    return moments.find((at) => this.keysAt(prefix, at).join("\n") === keys.join("\n"));
+  }
+
+  /** How an instance with this cursor for modes, of a function with this protocol, treats an object. */
+  wayOf(key: string, modeCursor: number, protocol: Mode | null): Way {
+    const chosen = this.#modeAt(modeTag(scopeOf(key)), modeCursor);
+    if (chosen !== null && chosen.to !== null) {
+      return "transitional";
+    }
+    return chosen?.mode ?? protocol ?? this.#modeAt(DEFAULT_MODE_TAG, modeCursor)?.mode ?? DEFAULT_MODE;
+  }
+
+  /** Whether anybody had chosen a mode for anything. */
+  hadModes(modeCursor: number): boolean {
+    return this.#modeAt(MODES_TAG, modeCursor) !== null;
+  }
+
+  #modeAt(tag: string, cursor: number): ReturnType<typeof decodeMode> | null {
+    const record = this.stream(tag).findLast(({ seqnum }) => seqnum <= cursor);
+    return record === undefined ? null : decodeMode(record.data);
   }
 
   /** null for a delete and for nothing. */
@@ -53,4 +102,22 @@ export class FinalLog {
     }
     return Buffer.from(bytes);
   }
+}
+
+/** Whether it is a write that `unsafe` made: an entry of a cell that is nobody's step, with a version of its own. */
+export function isUnsafe({ kind, tags, cell }: HistoryRecord): boolean {
+  const isWrite = kind === RecordKind.write || kind === RecordKind.delete;
+  return isWrite && tags.length === 0 && cell !== undefined && cell.version === null;
+}
+
+/** The objects that a record is a write of. */
+export function objectsOf({ tags, cell }: HistoryRecord): readonly string[] {
+  const keys = new Set(tags.filter((tag) => tag.startsWith("o/")).map((tag) => tag.slice(2)));
+  return [...(cell === undefined ? keys : keys.add(cell.key))];
+}
+
+function push(map: Map<string, HistoryRecord[]>, name: string, record: HistoryRecord): void {
+  const records = map.get(name) ?? [];
+  records.push(record);
+  map.set(name, records);
 }

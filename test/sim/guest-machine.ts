@@ -1,9 +1,11 @@
 import type { Isolation } from "../../state/txn/index.ts";
 import type { ScriptedGuest } from "../support/scripted-pool.ts";
+import { brief, type LogTail, type Looked, type Machine, type Program } from "./machine.ts";
 import type { SimProcess } from "./process.ts";
-import type { LogTail, Machine } from "./program.ts";
 
-export const FUNCTION = "program";
+/** Names in the memory that travels with a part. */
+export const PROGRAM = "program";
+export const OUTPUT = "output";
 
 /** How often guests are paused before an operation, and how long at most. */
 export interface GuestPauses {
@@ -13,20 +15,27 @@ export interface GuestPauses {
 
 /** A program as a guest: before each operation the seed decides how long it takes to get there. */
 export class GuestMachine implements Machine {
+  readonly looked: Looked[] = [];
   readonly #guest: ScriptedGuest;
   readonly #point: () => Promise<void>;
 
-  constructor(guest: ScriptedGuest, process: SimProcess, pauses: GuestPauses) {
+  /** @param woke  told after each long pause */
+  constructor(guest: ScriptedGuest, process: SimProcess, pauses: GuestPauses, woke: () => void) {
     this.#guest = guest;
-    this.#point = () => {
+    this.#point = async () => {
       const isLong = process.random.below(100) < pauses.percent;
-      return process.point("guest", isLong ? process.random.below(pauses.maxMs) : 0);
+      await process.point("guest", isLong ? process.random.below(pauses.maxMs) : 0);
+      if (isLong) {
+        woke();
+      }
     };
   }
 
   async read(key: string): Promise<string | null> {
     await this.#point();
-    return this.#guest.get(key);
+    const text = await this.#guest.get(key);
+    this.looked.push(brief(text));
+    return text;
   }
 
   async put(key: string, text: string): Promise<void> {
@@ -41,7 +50,9 @@ export class GuestMachine implements Machine {
 
   async list(prefix: string): Promise<readonly string[]> {
     await this.#point();
-    return this.#guest.list(prefix);
+    const keys = await this.#guest.list(prefix);
+    this.looked.push(keys);
+    return keys;
   }
 
   async update(key: string, change: (old: string | null) => string): Promise<string | null> {
@@ -50,14 +61,16 @@ export class GuestMachine implements Machine {
       const { text, version } = await this.#guest.readForUpdate(key);
       await this.#point();
       if (await this.#guest.compareAndSet(key, version, change(text))) {
+        this.looked.push(brief(text));
         return text;
       }
     }
   }
 
-  async callStart(input: string): Promise<number> {
+  async callStart(program: Program, bound = false): Promise<number> {
     await this.#point();
-    return this.#guest.callStart(FUNCTION, input);
+    const input = JSON.stringify(program);
+    return bound ? this.#guest.callStartBound(program.functionName, input) : this.#guest.callStart(program.functionName, input);
   }
 
   async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {
@@ -75,14 +88,33 @@ export class GuestMachine implements Machine {
     return this.#guest.cancelCall(handle);
   }
 
-  async spawn(input: string, delayMs: number): Promise<string> {
+  async spawn(program: Program, delayMs: number): Promise<string> {
     await this.#point();
-    return `${await this.#guest.spawn(FUNCTION, input, delayMs)}`;
+    return `${await this.#guest.spawn(program.functionName, JSON.stringify(program), delayMs)}`;
+  }
+
+  async part(program: Program): Promise<unknown> {
+    await this.#point();
+    this.#guest.memory.set(PROGRAM, JSON.stringify(program));
+    await this.#guest.part(program.id, 0);
+    const [all, looked] = JSON.parse(this.#guest.memory.get(OUTPUT) ?? "") as [unknown, Looked[]];
+    this.looked.push(...looked);
+    return all;
   }
 
   async sleep(durationMs: number): Promise<void> {
     await this.#point();
     return this.#guest.sleep(durationMs);
+  }
+
+  async sync(): Promise<void> {
+    await this.#point();
+    this.#guest.sync();
+  }
+
+  async fence(): Promise<void> {
+    await this.#point();
+    this.#guest.fence();
   }
 
   async begin(isolation: Isolation): Promise<void> {
@@ -130,6 +162,11 @@ export class GuestMachine implements Machine {
     return this.#guest.logNext(stream, min);
   }
 
+  async logAwait(stream: string, min: number, timeoutMs: number): Promise<string> {
+    await this.#point();
+    return this.#guest.logAwait(stream, min, timeoutMs);
+  }
+
   async logTail(stream: string): Promise<LogTail> {
     await this.#point();
     return this.#guest.logTail(stream);
@@ -141,7 +178,9 @@ export class GuestMachine implements Machine {
   }
 
   now(): number {
-    return this.#guest.now();
+    const timeMs = this.#guest.now();
+    this.looked.push(`${timeMs}`);
+    return timeMs;
   }
 
   trap(message: string): never {

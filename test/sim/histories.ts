@@ -2,87 +2,125 @@
  * The same run as its clients and functions saw it, judged without the log: only what was asked, when, and what was seen. The log
  * only says which way to try first.
  *
- * Each protocol promises something else; another one is another entry of GUARANTEES.
+ * Y1. All that is done exactly once has one order that is that of every call, whatever protocols it went through. What one call does
+ *     under one cursor has no order of its own, where a write that is no step is among it.
+ * Y2. Objects that were never read at a cursor are as fresh as that order is: it is also that of the times of the requests.
+ * Y3. Writes of an object, and updates of what is only updated, are in an order of their times under every protocol.
+ * Y4. `unsafe` promises Y1 and Y2 of what was carried out once.
  */
 import { type ObjectOperation, objectsModel, orderModel, type PlacedWrite } from "../support/history/objects.ts";
-import { eachAlone, linearizable, sequential, type Verdict } from "../support/history/search.ts";
+import { eachAlone, linearizable, type Order, sequential, sequentialInTime, type Verdict } from "../support/history/search.ts";
 import type { Request } from "./clients.ts";
+import { isUnsafe, type Way } from "./final-log.ts";
 import { isSpawned } from "./program.ts";
-import type { Done } from "./replay-machine.ts";
+import type { Done } from "./replay-objects.ts";
 import { Broken, type Evidence, type Judged } from "./verdict.ts";
-
-export interface Guarantee {
-  /** Of all operations together. */
-  readonly operations: "sequential" | "linearizable";
-  /** Of the order of writes of one object. */
-  readonly writes: "linearizable" | "any";
-  /** Of updates, which read and write at once. */
-  readonly updates: "linearizable" | "any";
-}
-
-export const GUARANTEES = {
-  /** Reads are of the instance's past, which a client's next call continues; writes and updates are one append each. */
-  halfmoonRead: { operations: "sequential", writes: "linearizable", updates: "linearizable" },
-} as const satisfies Record<string, Guarantee>;
 
 interface Placed extends ObjectOperation {
   readonly seqnum: number;
+  readonly way: Way;
+  readonly cursor: number;
 }
 
-/** @throws Broken */
-export function checkHistories(judged: Judged, evidence: Evidence, guarantee: Guarantee): void {
-  const history = historyOf(judged, evidence);
-  const check = guarantee.operations === "sequential" ? sequential : linearizable;
-  demand("all operations", guarantee.operations, check(objectsModel, history), history);
-  if (guarantee.updates === "linearizable") {
-    const updates = onlyUpdated(history);
-    const verdict = eachAlone(updates, keyOf, (part) => linearizable(objectsModel, part));
-    demand("updates", "linearizable", verdict, updates);
-  }
-  if (guarantee.writes === "linearizable") {
-    const writes = placedWrites(history);
-    const verdict = eachAlone(
-      writes,
-      ({ key }) => key,
-      (part) => linearizable(orderModel, part),
-    );
-    demand("writes", "linearizable", verdict, writes);
-  }
+/** @param wasOnce  nothing was carried out twice, `unsafe` included. @throws Broken */
+export function checkHistories(judged: Judged, evidence: Evidence, wasOnce: boolean): void {
+  const all = historyOf(judged, evidence);
+  const unsafe = new Set(judged.log.objects.filter((key) => judged.log.writesOf(key).some(isUnsafe)));
+  const unknown = wasOnce ? vagueKeys(judged, evidence) : unsafe;
+  const history = inLogOrder(all.filter((one) => (wasOnce || one.way !== "unsafe") && !isOf(one, unknown)));
+  demand("all operations", "sequential", sequential(objectsModel, history, order), history);
+  const snapshots = new Set(history.filter(({ way }) => way === "halfmoon-read").map(keyOf));
+  const fresh = history.filter((one) => one.way !== "halfmoon-read" && !isOf(one, snapshots));
+  demand("operations on cells", "linearizable", sequentialInTime(objectsModel, fresh, order), fresh);
+  const updates = onlyUpdated(history);
+  const updated = eachAlone(updates, keyOf, (part) => linearizable(objectsModel, part));
+  demand("updates", "linearizable", updated, updates);
+  const writes = placedWrites(history);
+  const written = eachAlone(
+    writes,
+    ({ key }) => key,
+    (part) => linearizable(orderModel, part),
+  );
+  demand("writes", "linearizable", written, writes);
 }
 
-function demand(of: string, what: string, verdict: Verdict, history: readonly unknown[]): void {
+/** Objects of calls that failed before they said what they had read under `unsafe`. */
+function vagueKeys({ replayed }: Judged, { requests }: Evidence): Set<string> {
+  const keys = new Set([...replayed.values()].flatMap(({ vague }) => [...vague]));
+  for (const { told, program } of requests) {
+    if (told.some(({ instance, trap }) => trap !== "" && !replayed.has(instance))) {
+      for (const { key = "", otherKey = "" } of program.steps) {
+        keys.add(key).add(otherKey);
+      }
+    }
+  }
+  return keys;
+}
+
+/** A write that is no step may be seen late, and what is read at the cursor is as of before it. */
+const order: Order<Placed> = {
+  mayOvertake: (earlier, later) => earlier.cursor === later.cursor && keyOf(earlier) !== keyOf(later) && isLogFree(earlier),
+};
+
+function isLogFree({ way, action }: Placed): boolean {
+  return way === "halfmoon-write" && action.kind === "write";
+}
+
+/** Whether it tells something of one of these objects: a list of all. */
+function isOf({ action }: Placed, keys: ReadonlySet<string>): boolean {
+  return action.kind === "list" ? [...keys].some((key) => key.startsWith(action.prefix)) : keys.has(action.key);
+}
+
+function demand(of: string, what: string, verdict: Verdict, history: readonly (Placed | PlacedWrite)[]): void {
   if (verdict.kind !== "possible") {
     const lines = history.map((one) => JSON.stringify(one));
-    throw new Broken(`${of} are not ${what}: ${JSON.stringify(verdict)}\n  ${lines.join("\n  ")}`);
+    const odd = JSON.stringify(firstIllegal(history));
+    throw new Broken(`${of} are not ${what}: ${JSON.stringify(verdict)}, in the log's order not ${odd}\n  ${lines.join("\n  ")}`);
   }
 }
 
-function historyOf({ replayed, snapshots }: Judged, { requests }: Evidence): Placed[] {
+/** The first that cannot be done after those before it. */
+function firstIllegal(history: readonly (Placed | PlacedWrite)[]): unknown {
+  let state = objectsModel.initial;
+  for (const one of history) {
+    const next = "action" in one ? objectsModel.apply(state, one) : state;
+    if (next === undefined) {
+      return one;
+    }
+    state = next;
+  }
+  return null;
+}
+
+function historyOf({ replayed, unlogged }: Judged, { requests }: Evidence): Placed[] {
   const byId = new Map(requests.map((request) => [request.id, request]));
   const history: Placed[] = [];
-  const add = (instance: string, request: Request, done: readonly Done[], isLoose = false) => {
-    const isAnswered = request.state === "answered" && !isLoose;
+  const add = (instance: string, request: Request, done: readonly Done[], outlivesIt = false) => {
+    const isAnswered = request.state === "answered" && !outlivesIt;
     // What nobody got an answer of, and called functions, are in no client's order.
     const process = isAnswered && instance === request.id ? `client ${request.client}` : instance;
     const returnMs = isAnswered ? request.endedMs : Number.POSITIVE_INFINITY;
-    history.push(...done.map(({ action, seqnum }) => ({ process, callMs: request.sentMs, returnMs, action, seqnum })));
+    history.push(...done.map((one) => ({ process, callMs: request.sentMs, returnMs, ...one })));
   };
-  for (const [instance, { program, done }] of replayed) {
+  const ends = new Map([...replayed.values()].map(({ program, end }) => [program.id, end.seqnum]));
+  for (const [instance, { program, done, end }] of replayed) {
     const request = byId.get(program.id.split(".")[0] ?? "");
     if (request !== undefined) {
-      add(program.id === request.id ? request.id : instance, request, done, isSpawned(program));
+      // Calls of a function that was cancelled go on, as spawned ones do.
+      const outlivesIt = isSpawned(program) || end.seqnum > (ends.get(request.id) ?? 0);
+      add(program.id === request.id ? request.id : instance, request, done, outlivesIt);
     }
   }
-  for (const [request, done] of snapshots) {
+  for (const [request, done] of unlogged) {
     add(request.id, request, done);
   }
-  return inLogOrder(history);
+  return history;
 }
 
 /** By seqnum, where that is not against the order of a process: that is of its calls, and in a call that of its actions. */
 function inLogOrder(history: readonly Placed[]): Placed[] {
   const queues = [...Map.groupBy(history, ({ process }) => process).values()].map((queue) =>
-    queue.toSorted((a, b) => a.callMs - b.callMs),
+    overtaken(queue.toSorted((a, b) => a.callMs - b.callMs)),
   );
   const ordered: Placed[] = [];
   for (;;) {
@@ -101,6 +139,22 @@ function inLogOrder(history: readonly Placed[]): Placed[] {
   }
 }
 
+/** By seqnum, where what comes later may overtake. */
+function overtaken(queue: readonly Placed[]): Placed[] {
+  const sorted: Placed[] = [];
+  for (const one of queue) {
+    let at = sorted.length;
+    for (let before = sorted[at - 1]; before !== undefined; before = sorted[at - 1]) {
+      if (before.seqnum <= one.seqnum || !order.mayOvertake(before, one)) {
+        break;
+      }
+      at -= 1;
+    }
+    sorted.splice(at, 0, one);
+  }
+  return sorted;
+}
+
 const keyOf = ({ action }: ObjectOperation): string => ("key" in action ? action.key : "");
 
 /** Updates of objects that are changed by nothing else. */
@@ -113,7 +167,7 @@ function placedWrites(history: readonly Placed[]): PlacedWrite[] {
   const counts = new Map<string, number>();
   const writes = history.filter(({ action }) => action.kind === "write" || action.kind === "update");
   return writes
-    .toSorted((a, b) => a.seqnum - b.seqnum)
+    .toSorted((a, b) => a.seqnum - b.seqnum || a.cursor - b.cursor)
     .map((one) => {
       const key = keyOf(one);
       const position = counts.get(key) ?? 0;

@@ -2,12 +2,15 @@
 
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Journal, JournalFrame, JournalPosition } from "../../state/journal/index.ts";
-import type { LogRecord } from "../../state/logbook/index.ts";
+import type { CellEntry, LogRecord } from "../../state/logbook/logbook.ts";
 import { readFrame } from "../../state/logbook/record-codec.ts";
+import { Ends } from "./coverage.ts";
 
 export interface HistoryRecord extends LogRecord {
   /** "" for the records of the shard itself. */
   readonly book: LogBookId | "";
+  /** It is the newest value of this cell, with this version. */
+  readonly cell?: CellEntry;
 }
 
 interface SeenFrame {
@@ -19,6 +22,7 @@ interface SeenFrame {
 export class LogHistory {
   /** Frames in order; only the last one may be undurable. */
   readonly #frames: SeenFrame[] = [];
+  readonly ends = new Ends();
   /** Every record of a durable frame is at or below it. */
   durable = 0;
 
@@ -40,6 +44,10 @@ export class LogHistory {
     }));
     this.#compare(this.#frames.slice(saved.length), found);
     this.#frames.splice(saved.length, this.#frames.length, ...found);
+    this.ends.clear();
+    for (const record of this.records()) {
+      this.ends.take(record);
+    }
     this.#count();
     return new WatchedJournal(journal, this, process);
   }
@@ -54,7 +62,15 @@ export class LogHistory {
       throw new Error("J3: a frame became durable that was not in flight");
     }
     last.isDurable = true;
+    visit(last.payload, (record) => this.ends.take(record));
     this.#count();
+  }
+
+  /** Payloads of all frames, newest first. */
+  *newest(): Iterable<Buffer> {
+    for (let i = this.#frames.length - 1; i >= 0; i -= 1) {
+      yield (this.#frames[i] as SeenFrame).payload;
+    }
   }
 
   /** The records of all durable frames. */
@@ -175,5 +191,7 @@ class WatchedJournal implements Journal {
 }
 
 function visit(payload: Buffer, take: (record: HistoryRecord) => void): void {
-  readFrame(payload, ({ book, kind, tags, timeMs, data }, seqnum: SeqNum) => take({ book, kind, tags, timeMs, data, seqnum }));
+  readFrame(payload, ({ book, kind, tags, timeMs, data, cell }, seqnum: SeqNum) =>
+    take({ book, kind, tags, timeMs, data, seqnum, ...(cell !== undefined && { cell }) }),
+  );
 }

@@ -1,4 +1,4 @@
-/** `npm run sim`: runs seeds, stops at the first that fails, and then exits with 1. */
+/** `npm run sim`: runs seeds, stops at the first that fails, and then exits with 1; says what has happened in them. */
 import { commandOf, count } from "../support/command-line.ts";
 import { simulate } from "./simulation.ts";
 
@@ -13,6 +13,7 @@ const { seeds, from } = commandOf("sim", "Simulates a cluster for each seed, and
 const startedMs = performance.now();
 let nextMs = startedMs + PROGRESS_MS;
 let events = 0;
+const total = new Map<string, number>();
 const soFar = (ended: number) => `${ended} of ${seeds} seeds, ${events} events, ${seconds()} s`;
 const seconds = () => ((performance.now() - startedMs) / 1000).toFixed(0);
 
@@ -20,6 +21,9 @@ for (let ended = 1; ended <= seeds; ended += 1) {
   const seed = from + ended - 1;
   const report = await simulate(seed);
   events += report.events;
+  for (const [name, times] of Object.entries(report.counts)) {
+    total.set(name, (total.get(name) ?? 0) + times);
+  }
   if (report.failure !== undefined) {
     process.stdout.write(`\n${report.failure}\n\nFAILED after ${soFar(ended)}\nagain: npm run sim -- --seeds 1 --from ${seed}\n`);
     process.exitCode = 1;
@@ -31,4 +35,7 @@ for (let ended = 1; ended <= seeds; ended += 1) {
     nextMs += PROGRESS_MS;
     process.stdout.write(`${soFar(ended)}\n`);
   }
+}
+for (const [name, times] of [...total].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  process.stdout.write(`${String(times).padStart(9)}  ${name}\n`);
 }

@@ -4,9 +4,13 @@ import { Trace } from "../../host/invocation/context.ts";
 import { initOf } from "../../host/invocation/instance-record.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
+import { ScopeChoices } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import type { Prng } from "../support/prng.ts";
-import { type Cluster, TENANT, WORLD } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
+import { TENANT } from "./founding.ts";
+import type { Program } from "./machine.ts";
+import { WORLD } from "./process.ts";
 
 type Harm = (cluster: Cluster, random: Prng) => void;
 
@@ -55,6 +59,9 @@ const HARMS: Readonly<Record<string, Harm>> = {
       disk.capacityBytes = Number.POSITIVE_INFINITY;
     });
   },
+  bitFlips: (cluster) => {
+    cluster.flips = true;
+  },
   slowDisk: (cluster, random) => {
     cluster.diskMaxMs = 50 + random.below(400);
     cluster.scheduler.at(WORLD, 2_000, "disk is fast", () => {
@@ -81,12 +88,24 @@ export class Nemesis {
     this.#cluster = cluster;
     this.#random = random;
     this.#everyMs = 100 + random.below(1_500);
-    this.#harms = Object.entries(HARMS).filter(() => random.below(2) === 0);
+    this.#harms = Object.entries(HARMS).filter(() => !cluster.options.isCalm && random.below(2) === 0);
+    if (cluster.options.isCalm) {
+      return;
+    }
     this.#next();
     const often = (): number => 20 + random.below(500);
     this.#steadily(random.below(3) === 0 ? RARELY_MS : often(), "collection", () => collect(cluster));
     this.#steadily(random.below(3) === 0 ? often() : RARELY_MS, "checkpoint", () => checkpoint(cluster));
     this.#steadily(random.below(3) > 0 ? RARELY_MS : often() / 4, "second attempt", () => secondAttempt(cluster, random));
+    if (random.below(2) === 0) {
+      this.#steadily(300 + random.below(1_000), "cancel", () => cancelOne(cluster, random));
+    }
+    if (random.below(3) === 0) {
+      this.#steadily(100 + random.below(1_000), "break a lock", () => breakLock(cluster, random));
+    }
+    if (cluster.options.layout.switched.length > 0) {
+      this.#steadily(200 + random.below(1_500), "switch", () => switchScope(cluster, random));
+    }
   }
 
   get harms(): string {
@@ -101,6 +120,7 @@ export class Nemesis {
     disk.nextFlush = "works";
     this.#cluster.diskMaxMs = 2;
     this.#cluster.crashAfterPoints = Number.POSITIVE_INFINITY;
+    this.#cluster.flips = false;
     for (const process of [this.#cluster.ownerProcess, ...this.#cluster.nodes.map((node) => node.process)]) {
       process.pausedUntilMs = Math.min(process.pausedUntilMs, scheduler.nowMs);
     }
@@ -124,6 +144,7 @@ export class Nemesis {
       const harm = pick(this.#random, this.#harms);
       if (harm !== undefined) {
         this.#cluster.scheduler.note(`nemesis: ${harm[0]}`);
+        this.#cluster.coverage.add(`harm: ${harm[0]}`);
         harm[1](this.#cluster, this.#random);
       }
       this.#next();
@@ -173,8 +194,53 @@ async function secondAttempt(cluster: Cluster, random: Prng): Promise<void> {
       const { epoch } = owner.shard;
       const begin = { kind: "logged" } as const;
       const spec = { tenant: TENANT, instance: instance.instance as InstanceId, init, epoch, begin };
+      cluster.coverage.add("second attempt");
       await host.invocations.run(spec, new Trace());
     }
+  } catch (error) {
+    if (!(error instanceof NeapError)) {
+      cluster.fail(error);
+    }
+  }
+}
+
+/** Cancels what may be cut, as an administrator does. */
+async function cancelOne(cluster: Cluster, random: Prng): Promise<void> {
+  const host = pick(random, cluster.hosts);
+  await unlessRefused(cluster, async () => {
+    const { owner } = cluster;
+    const instance = pick(random, (await owner?.shard.unfinished(TENANT)) ?? [])?.instance as InstanceId | undefined;
+    const first = instance && (await owner?.shard.book(TENANT).readStream(stepTag(instance), 0))?.records[0];
+    const input = first && initOf(first).input;
+    if (instance !== undefined && input?.kind === "inline") {
+      const { mayBeCut } = JSON.parse(Buffer.from(input.bytes).toString()) as Program;
+      await (mayBeCut ? host?.invocations.cancel(instance, TENANT) : undefined);
+    }
+  });
+}
+
+async function breakLock(cluster: Cluster, random: Prng): Promise<void> {
+  const host = pick(random, cluster.hosts);
+  await unlessRefused(cluster, async () => {
+    const lock = pick(random, (await host?.invocations.locks(TENANT)) ?? []);
+    await (lock === undefined ? undefined : host?.invocations.breakLock(lock.name, TENANT));
+  });
+}
+
+/** As an administrator does, through any host. */
+async function switchScope(cluster: Cluster, random: Prng): Promise<void> {
+  const { switched, modes } = cluster.options.layout;
+  const host = pick(random, cluster.hosts);
+  const [scope, mode] = [pick(random, switched), pick(random, [...modes, "automatic" as const])];
+  if (host === undefined || scope === undefined || mode === undefined) {
+    return;
+  }
+  await unlessRefused(cluster, () => new ScopeChoices(host.source, 1_000).choose(TENANT, scope, mode));
+}
+
+async function unlessRefused(cluster: Cluster, action: () => Promise<unknown>): Promise<void> {
+  try {
+    await action();
   } catch (error) {
     if (!(error instanceof NeapError)) {
       cluster.fail(error);

@@ -45,6 +45,9 @@ export class SimProcess implements Scope, Clock, Timers, Random {
   }
 }
 
+/** What belongs to no process. */
+export const WORLD: Scope = { name: "world", alive: true, pausedUntilMs: 0 };
+
 /** Mostly short, sometimes long, so that any two things can overtake each other. */
 export function latencyMs(random: Prng): number {
   const kind = random.below(100);

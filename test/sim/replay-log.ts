@@ -4,7 +4,7 @@ import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeTrim } from "../../state/logbook/trim.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
-import type { LogTail } from "./program.ts";
+import type { LogTail } from "./machine.ts";
 
 export const guestStream = (name: string): string => `u/${name}`;
 

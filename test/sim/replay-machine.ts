@@ -1,108 +1,92 @@
 /** What each operation does and sees, by what the rules say of the log. */
 import { doneOf, initOf } from "../../host/invocation/instance-record.ts";
 import { ByteReader } from "../../state/bytes.ts";
-import type { InstanceId, Tag } from "../../state/ids.ts";
+import type { Tag } from "../../state/ids.ts";
 import { endsInstance, RecordKind } from "../../state/logbook/index.ts";
 import { lockOf } from "../../state/logbook/lock-record.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeTrim } from "../../state/logbook/trim.ts";
-import { lockTag, NAMES_TAG } from "../../state/tags.ts";
+import { HOLD_TAG_PREFIX, lockTag, NAMES_TAG } from "../../state/tags.ts";
 import { decodeEffects, type InheritedTransaction, type Isolation } from "../../state/txn/index.ts";
-import type { ObjectAction } from "../support/history/objects.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
-import { brief, type LogTail, type Machine } from "./program.ts";
+import { brief, type LogTail, type Looked, type Machine, type Program } from "./machine.ts";
+import { runProgram } from "./program.ts";
 import { guestStream, type LogAnswer, nextAt, prevAt, tailAt } from "./replay-log.ts";
+import { type Done, ReplayObjects } from "./replay-objects.ts";
+import { type ReplayStream, StreamEnded } from "./replay-stream.ts";
 import { ReplayTransaction, textsOf } from "./replay-transaction.ts";
 
 export class ReplayTrap extends Error {}
 
-/** The instance was ended before its program was. */
-export class StreamEnded extends Error {}
-
-/** An action on objects, at its place in the log: its record, or the cursor of a read. */
-export interface Done {
-  readonly action: ObjectAction;
-  readonly seqnum: number;
-}
-
 export class ReplayMachine implements Machine {
-  readonly done: Done[] = [];
-  /** Versions of objects that are its own. */
-  readonly wrote = new Set<number>();
+  readonly looked: Looked[] = [];
+  readonly #objects: ReplayObjects;
+  readonly #told: () => Looked;
   #open: ReplayTransaction | null = null;
   readonly #log: FinalLog;
-  readonly #instance: InstanceId;
-  readonly #stream: readonly HistoryRecord[];
-  #position = 1;
-  #cursor: number;
-  #timeMs: number;
+  readonly #stream: ReplayStream;
   readonly #children: HistoryRecord[] = [];
 
-  constructor(log: FinalLog, instance: InstanceId, initialCursor: number, timeMs: number) {
+  /** @param told  what the guest says that it has read, one after the other; empty when it has not come to say it */
+  constructor(log: FinalLog, stream: ReplayStream, protocol: Mode | null, told: readonly Looked[]) {
     this.#log = log;
-    this.#instance = instance;
-    this.#stream = log.stream(`i/${instance}`);
-    this.#cursor = initialCursor;
-    this.#timeMs = timeMs;
+    this.#stream = stream;
+    this.#told = () => told[this.looked.length];
+    this.#objects = new ReplayObjects(log, stream, protocol, this.#told);
+  }
+
+  get done(): readonly Done[] {
+    return this.#objects.done;
+  }
+
+  /** Versions of objects that are its own. */
+  get wrote(): ReadonlySet<number> {
+    return this.#objects.wrote;
+  }
+
+  /** Objects that it has updated from what nobody knows. */
+  get vague(): ReadonlySet<string> {
+    return this.#objects.vague;
   }
 
   async read(key: string): Promise<string | null> {
-    return this.#open === null ? this.#readPlain(key) : this.#readAtSnapshot(this.#open, key);
+    const text = this.#open === null ? this.#objects.read(key) : this.#readAtSnapshot(this.#open, key);
+    this.looked.push(brief(text));
+    return text;
   }
 
-  async #readAtSnapshot(transaction: ReplayTransaction, key: string): Promise<string | null> {
+  #readAtSnapshot(transaction: ReplayTransaction, key: string): string | null {
     const version = transaction.read(key);
     if (version === null) {
       return transaction.buffered.get(key) ?? null;
     }
-    this.#see(version);
+    this.#stream.see(version);
     const text = this.#log.text(version);
-    this.done.push({ action: { kind: "read", key, value: brief(text) }, seqnum: transaction.snapshot });
-    return text;
-  }
-
-  async #readPlain(key: string): Promise<string | null> {
-    const version = this.#log.versionAt(key, this.#cursor);
-    this.#see(version);
-    const text = this.#log.text(version);
-    this.done.push({ action: { kind: "read", key, value: brief(text) }, seqnum: this.#cursor });
+    this.#objects.add({ kind: "read", key, value: brief(text) }, transaction.snapshot);
     return text;
   }
 
   async put(key: string, text: string): Promise<void> {
-    if (this.#open !== null) {
-      this.#open.writes.set(key, text);
-      return;
-    }
-    this.#write(key, text);
-    this.done.push({ action: { kind: "write", key, value: brief(text) }, seqnum: this.#cursor });
-  }
-
-  #write(key: string, text: string): void {
-    const record = this.#next(RecordKind.write, `o/${key}`);
-    this.wrote.add(record.seqnum);
-    const written = this.#log.text(record);
-    if (written !== text) {
-      throw new Error(`step ${this.#position - 1} of ${this.#instance} wrote ${written}, a replay writes ${text}`);
-    }
+    this.#put(key, text);
   }
 
   async delete(key: string): Promise<void> {
-    if (this.#open !== null) {
-      this.#open.writes.set(key, null);
-      return;
+    this.#put(key, null);
+  }
+
+  #put(key: string, text: string | null): void {
+    if (this.#open === null) {
+      this.#objects.write(key, text);
+    } else {
+      this.#open.writes.set(key, text);
     }
-    this.wrote.add(this.#next(RecordKind.delete, `o/${key}`).seqnum);
-    this.done.push({ action: { kind: "write", key, value: null }, seqnum: this.#cursor });
   }
 
   async list(prefix: string): Promise<readonly string[]> {
-    if (this.#open !== null) {
-      return this.#open.list(prefix);
-    }
-    const keys = this.#log.keysAt(prefix, this.#cursor);
-    this.done.push({ action: { kind: "list", keys }, seqnum: this.#cursor });
+    const keys = this.#open === null ? this.#objects.list(prefix) : this.#open.list(prefix);
+    this.looked.push(keys);
     return keys;
   }
 
@@ -112,42 +96,34 @@ export class ReplayMachine implements Machine {
       this.#open.writes.set(key, change(old));
       return old;
     }
-    for (;;) {
-      const version = this.#log.versionAt(key, this.#cursor);
-      this.#see(version);
-      const old = this.#log.text(version);
-      const next = this.#stream[this.#position];
-      if (next?.kind === RecordKind.conflict) {
-        this.#next(RecordKind.conflict);
-        this.#seen(next.timeMs);
-        continue;
-      }
-      const versions = this.#log.stream(`o/${key}`);
-      const before = versions[versions.findIndex(({ seqnum }) => seqnum === next?.seqnum) - 1];
-      this.#write(key, change(old));
-      this.done.push({ action: { kind: "update", key, old, value: change(old) }, seqnum: this.#cursor });
-      if (before !== version) {
-        throw new Error(`F14: an update of ${key} by ${this.#instance} did not follow the version it had read`);
-      }
-      this.#seen(next?.timeMs ?? 0);
-      return old;
-    }
+    const old = this.#objects.update(key, change);
+    this.looked.push(brief(old));
+    return old;
   }
 
-  async callStart(input: string): Promise<number> {
-    const record = this.#next(RecordKind.invoke);
-    const asked = this.#log.bytes(initOf(record).input).toString();
-    if (asked !== input) {
-      throw new Error(`step ${this.#position - 1} of ${this.#instance} called with ${asked}, a replay with ${input}`);
+  async callStart(program: Program, bound = false): Promise<number> {
+    const record = this.#stream.next(RecordKind.invoke);
+    this.#demandCalled(record, program);
+    if (initOf(record).bound !== bound) {
+      throw new Error(`F40: the call at ${record.seqnum} of ${this.#stream.instance} is bound or not, against what was asked`);
     }
     this.#children.push(record);
     return this.#children.length - 1;
   }
 
+  #demandCalled(record: HistoryRecord, program: Program): void {
+    const init = initOf(record);
+    const asked = this.#log.bytes(init.input).toString();
+    if (asked !== JSON.stringify(program) || init.functionName !== program.functionName) {
+      throw new Error(
+        `the step at ${record.seqnum} of ${this.#stream.instance} called with ${asked}, a replay with ${program.id}`,
+      );
+    }
+  }
+
   async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {
     const end = this.#endOf(handle);
-    this.#cursor = Math.max(this.#cursor, end.seqnum);
-    this.#seen(end.timeMs);
+    this.#stream.join(end);
     const { returnValue, trap, output, transaction } = doneOf(end);
     if (transaction !== null) {
       this.#open?.join(decodeEffects(this.#log.bytes(transaction)));
@@ -156,27 +132,27 @@ export class ReplayMachine implements Machine {
   }
 
   async select(handles: readonly number[]): Promise<number> {
-    const record = this.#next(RecordKind.select);
+    const record = this.#stream.next(RecordKind.select);
     const chosen = new ByteReader(decodeStep(record.data).payload).u32();
     if (this.#endOf(handles[chosen] ?? -1).seqnum > record.seqnum) {
-      throw new Error(`F17: ${this.#instance} took call ${chosen} for the first to end at ${record.seqnum}, before its end`);
+      const { instance } = this.#stream;
+      throw new Error(`F17: ${instance} took call ${chosen} for the first to end at ${record.seqnum}, before its end`);
     }
     return chosen;
   }
 
   async cancel(handle: number): Promise<number> {
-    this.#next(RecordKind.cancelCall);
+    this.#stream.next(RecordKind.cancelCall);
     const end = this.#endOf(handle);
-    this.#cursor = Math.max(this.#cursor, end.seqnum);
-    this.#seen(end.timeMs);
+    this.#stream.join(end);
     return end.kind === RecordKind.cancel ? 1 : 0;
   }
 
-  async spawn(input: string, delayMs: number): Promise<string> {
-    const record = this.#next(RecordKind.spawn);
-    const init = initOf(record);
-    if (this.#log.bytes(init.input).toString() !== input || (delayMs === 0) !== (init.notBeforeMs === 0)) {
-      throw new Error(`step ${this.#position - 1} of ${this.#instance} spawned another call than ${input} after ${delayMs} ms`);
+  async spawn(program: Program, delayMs: number): Promise<string> {
+    const record = this.#stream.next(RecordKind.spawn);
+    this.#demandCalled(record, program);
+    if ((delayMs === 0) !== (initOf(record).notBeforeMs === 0)) {
+      throw new Error(`the step at ${record.seqnum} of ${this.#stream.instance} has another delay than ${delayMs} ms`);
     }
     return record.tags[1]?.slice(2) ?? "";
   }
@@ -185,21 +161,35 @@ export class ReplayMachine implements Machine {
     const tag = this.#children[handle]?.tags[1] as Tag;
     const end = this.#log.stream(tag).at(-1);
     if (end === undefined || !endsInstance(end.kind)) {
-      const next = this.#stream[this.#position];
+      const next = this.#stream.peek;
       if (next !== undefined && endsInstance(next.kind)) {
         throw new StreamEnded();
       }
-      throw new Error(`F17: ${this.#instance} went on without the end of ${tag}`);
+      throw new Error(`F17: ${this.#stream.instance} went on without the end of ${tag}`);
     }
     return end;
   }
 
+  /** As if it were part of the program: what it did must not depend on the place (F21). */
+  async part(program: Program): Promise<unknown> {
+    const [all] = JSON.parse(await runProgram(this, program)) as [unknown];
+    return all;
+  }
+
   async sleep(durationMs: number): Promise<void> {
-    this.#seen(this.#next(RecordKind.sleep).timeMs + durationMs);
+    this.#stream.seen(this.#stream.next(RecordKind.sleep).timeMs + durationMs);
+  }
+
+  async sync(): Promise<void> {
+    this.#stream.next(RecordKind.sync);
+  }
+
+  async fence(): Promise<void> {
+    this.#stream.next(RecordKind.fence);
   }
 
   async begin(isolation: Isolation): Promise<void> {
-    this.#open = new ReplayTransaction(this.#log, this.#next(RecordKind.begin).seqnum, isolation);
+    this.#open = new ReplayTransaction(this.#log, this.#stream.next(RecordKind.begin).seqnum, isolation);
   }
 
   async commit(): Promise<string> {
@@ -208,26 +198,29 @@ export class ReplayMachine implements Machine {
       this.#open = null;
       return "committed";
     }
-    const next = this.#stream[this.#position];
+    const next = this.#stream.peek;
     if (next?.kind === RecordKind.conflict) {
-      this.#next(RecordKind.conflict);
-      this.#seen(next.timeMs);
+      this.#stream.next(RecordKind.conflict);
+      this.#stream.seen(next.timeMs);
       await this.abort();
       const failed = Buffer.from(decodeStep(next.data).payload).toString();
+      if (failed.startsWith(HOLD_TAG_PREFIX)) {
+        return `lock ${failed.slice(HOLD_TAG_PREFIX.length)}`;
+      }
       return failed === NAMES_TAG ? "list" : `object ${failed.slice(2)}`;
     }
     this.#open = null;
-    const commit = this.#next(RecordKind.commit);
-    this.#seen(commit.timeMs);
+    const commit = this.#stream.next(RecordKind.commit);
+    this.#stream.seen(commit.timeMs);
     for (const { seqnum } of transaction.committed(commit)) {
-      this.wrote.add(seqnum);
+      this.#objects.wrote.add(seqnum);
     }
     for (const [key, text] of transaction.writes) {
       const old = transaction.isolation === "readAtomic" ? undefined : transaction.readBefore(key);
       const value = brief(text);
       const action =
         old === undefined ? { kind: "write" as const, key, value } : { kind: "update" as const, key, old: brief(old), value };
-      this.done.push({ action, seqnum: commit.seqnum });
+      this.#objects.add(action, commit.seqnum);
     }
     return "committed";
   }
@@ -235,7 +228,7 @@ export class ReplayMachine implements Machine {
   /** Leaves a record if there are locks to be released. */
   async abort(): Promise<void> {
     if ((this.#open?.locks.size ?? 0) > 0) {
-      this.#next(RecordKind.abort);
+      this.#stream.next(RecordKind.abort);
     }
     this.#open = null;
   }
@@ -250,55 +243,63 @@ export class ReplayMachine implements Machine {
   }
 
   async tryLock(name: string): Promise<number> {
-    const isConflict = this.#stream[this.#position]?.kind === RecordKind.conflict;
-    const record = this.#next(isConflict ? RecordKind.conflict : RecordKind.lock);
-    this.#seen(record.timeMs);
+    const isConflict = this.#stream.peek?.kind === RecordKind.conflict;
+    const record = this.#stream.next(isConflict ? RecordKind.conflict : RecordKind.lock);
+    this.#stream.seen(record.timeMs);
     if (!record.tags.includes(lockTag(name))) {
       return 0;
     }
-    this.#open?.locks.add(name);
     const { token } = lockOf(record.data);
-    return token === 0 ? record.seqnum : token;
+    const held = token === 0 ? record.seqnum : token;
+    this.#open?.locks.set(name, this.#open.locks.get(name) ?? held);
+    return held;
   }
 
   async unlock(name: string): Promise<number> {
-    this.#next(RecordKind.unlock, lockTag(name));
+    this.#stream.next(RecordKind.unlock, lockTag(name));
     return 0;
   }
 
   async append(stream: string, text: string, length?: number): Promise<string> {
-    const next = this.#stream[this.#position];
+    const { instance, peek: next } = this.#stream;
     if (next?.kind === RecordKind.conflict) {
-      this.#next(RecordKind.conflict);
-      this.#seen(next.timeMs);
+      this.#stream.next(RecordKind.conflict);
+      this.#stream.seen(next.timeMs);
       // Of the CONFLICT's payload the seqnum of the record that stood in the way: as the guest does, it is looked up.
       const winner = new ByteReader(decodeStep(next.data).payload.subarray(3)).f64();
       const found = await this.logPrev(stream, winner);
       if (length === undefined || tailAt(this.#log, stream, next.seqnum).length <= length) {
-        throw new Error(`F14: an append to ${stream} by ${this.#instance} was refused, and nothing stood in its way`);
+        throw new Error(`F14: an append to ${stream} by ${instance} was refused, and nothing stood in its way`);
       }
       return `conflict 0 ${found}`;
     }
-    const record = this.#next(RecordKind.append, guestStream(stream));
+    const record = this.#stream.next(RecordKind.append, guestStream(stream));
     if (Buffer.from(decodeStep(record.data).payload).toString() !== text) {
-      throw new Error(`step ${this.#position - 1} of ${this.#instance} appended something else than ${text}`);
+      throw new Error(`the step at ${record.seqnum} of ${instance} appended something else than ${text}`);
     }
     if (length !== undefined && tailAt(this.#log, stream, record.seqnum).length !== length + 1) {
-      throw new Error(`F14: an append to ${stream} by ${this.#instance} took another place than ${length}`);
+      throw new Error(`F14: an append to ${stream} by ${instance} took another place than ${length}`);
     }
-    this.#seen(record.timeMs);
+    this.#stream.seen(record.timeMs);
     return `appended ${record.seqnum}`;
   }
 
   async logPrev(stream: string, max: number): Promise<string> {
-    return max <= this.#cursor
-      ? this.#found(prevAt(this.#log, stream, max, this.#cursor))
+    const { cursor } = this.#stream;
+    return max <= cursor
+      ? this.#found(prevAt(this.#log, stream, max, cursor))
       : prevAt(this.#log, stream, max, this.#observe()).text;
   }
 
   async logNext(stream: string, min: number): Promise<string> {
-    const before = min <= this.#cursor ? nextAt(this.#log, stream, min, this.#cursor) : null;
+    const { cursor } = this.#stream;
+    const before = min <= cursor ? nextAt(this.#log, stream, min, cursor) : null;
     return before !== null && before.text !== "none" ? this.#found(before) : nextAt(this.#log, stream, min, this.#observe()).text;
+  }
+
+  /** What it waited for is in what it looked at, or it waited in vain. */
+  logAwait(stream: string, min: number, _timeoutMs: number): Promise<string> {
+    return this.logNext(stream, min);
   }
 
   async logTail(stream: string): Promise<LogTail> {
@@ -306,26 +307,36 @@ export class ReplayMachine implements Machine {
   }
 
   async trim(stream: string, upTo: number): Promise<void> {
-    const { tag, upTo: trimmed } = decodeTrim(this.#next(RecordKind.trim).data);
+    const record = this.#stream.next(RecordKind.trim);
+    const { tag, upTo: trimmed } = decodeTrim(record.data);
     if (tag !== guestStream(stream) || trimmed !== upTo) {
-      throw new Error(`step ${this.#position - 1} of ${this.#instance} trims ${tag} to ${trimmed}, a replay to ${upTo}`);
+      const { instance } = this.#stream;
+      throw new Error(`the step at ${record.seqnum} of ${instance} trims ${tag} to ${trimmed}, a replay to ${upTo}`);
     }
   }
 
   /** The position of the log that a read looked at. */
   #observe(): number {
-    const record = this.#next(RecordKind.observe);
-    this.#seen(record.timeMs);
+    const record = this.#stream.next(RecordKind.observe);
+    this.#stream.seen(record.timeMs);
     return new ByteReader(decodeStep(record.data).payload).f64();
   }
 
   #found({ text, record }: LogAnswer): string {
-    this.#seen(record?.timeMs ?? 0);
+    this.#stream.seen(record?.timeMs ?? 0);
     return text;
   }
 
   now(): number {
-    return this.#timeMs;
+    const { timeMs } = this.#stream;
+    const told = this.#told();
+    const isKnown = this.#stream.origin.hasClock && !this.done.some(({ way }) => way === "unsafe");
+    const now = isKnown || typeof told !== "string" ? timeMs : Number(told);
+    if (now < timeMs) {
+      throw new Error(`F35: the clock of ${this.#stream.instance} was ${now}, behind ${timeMs}, which it had seen`);
+    }
+    this.looked.push(`${now}`);
+    return now;
   }
 
   trap(message: string): never {
@@ -340,41 +351,5 @@ export class ReplayMachine implements Machine {
   /** What it has written in its caller's transaction. */
   get inheritedWrites(): ReadonlyMap<string, string | null> {
     return this.#open?.writes ?? new Map();
-  }
-
-  /** Only DONE may be left. */
-  end(): void {
-    const left = this.#stream.length - 1 - this.#position;
-    if (left !== 0) {
-      throw new Error(`${left} steps of ${this.#instance} were not done by a replay`);
-    }
-  }
-
-  /** A version that is there has a time; a delete may have been collected, so it has none. */
-  #see(version: HistoryRecord | undefined): void {
-    this.#seen(version?.kind === RecordKind.write ? version.timeMs : 0);
-  }
-
-  #seen(timeMs: number): void {
-    this.#timeMs = Math.max(this.#timeMs, timeMs);
-  }
-
-  #next(kind: RecordKind, tag?: string): HistoryRecord {
-    const record = this.#stream[this.#position];
-    if (record === undefined || endsInstance(record.kind)) {
-      throw new StreamEnded(`the stream of ${this.#instance} ends before step ${this.#position}`);
-    }
-    if (record.kind !== kind || (tag !== undefined && record.tags[1] !== tag)) {
-      const was = `kind ${record.kind} of ${record.tags[1]}`;
-      throw new Error(`step ${this.#position} of ${this.#instance} is ${was}, a replay does kind ${kind} of ${tag}`);
-    }
-    this.#position += 1;
-    this.#cursor = record.seqnum;
-    // Whoever goes on after a long wait reads as of the RESUME (F25).
-    for (let next = this.#stream[this.#position]; next?.kind === RecordKind.resume; next = this.#stream[this.#position]) {
-      this.#position += 1;
-      this.#cursor = next.seqnum;
-    }
-    return record;
   }
 }

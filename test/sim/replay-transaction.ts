@@ -9,7 +9,8 @@ export class ReplayTransaction {
   readonly isolation: Isolation;
   /** null: deleted. In the order of the first write of each. */
   readonly writes = new Map<string, string | null>();
-  readonly locks = new Set<string>();
+  /** Taken in it, and their tokens. */
+  readonly locks = new Map<string, number>();
   /** What the caller had written when it called this function. */
   readonly #given: ReadonlyMap<string, string | null>;
   readonly #log: FinalLog;
@@ -82,8 +83,19 @@ export class ReplayTransaction {
     });
     if (records.length > 0) {
       this.#demandUnchanged(first - 1);
+      this.#demandHeld(commit.seqnum);
     }
     return records;
+  }
+
+  /** Nobody has taken a lock away: its last hold is the one that was taken. */
+  #demandHeld(now: number): void {
+    for (const [name, token] of this.locks) {
+      const last = this.#log.stream(`h/${name}`).findLast(({ seqnum }) => seqnum < now)?.seqnum;
+      if (last !== token) {
+        throw new Error(`[55] a transaction was committed at ${now} under lock ${name} of ${token}, which was broken at ${last}`);
+      }
+    }
   }
 
   #demandUnchanged(now: number): void {

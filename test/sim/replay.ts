@@ -8,12 +8,16 @@
 import { doneOf, type InstanceInit, initOf } from "../../host/invocation/instance-record.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { endsInstance, RecordKind } from "../../state/logbook/index.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeEffects, decodeInherited } from "../../state/txn/index.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
-import { type Program, runProgram } from "./program.ts";
-import { type Done, ReplayMachine, ReplayTrap, StreamEnded } from "./replay-machine.ts";
+import type { Program } from "./machine.ts";
+import { runProgram, saidOf } from "./program.ts";
+import { ReplayMachine, ReplayTrap } from "./replay-machine.ts";
+import type { Done } from "./replay-objects.ts";
+import { ReplayStream, StreamEnded } from "./replay-stream.ts";
 import { textsOf } from "./replay-transaction.ts";
 
 /** The host gave the child up, as too many of its attempts were ended (F17). */
@@ -26,6 +30,8 @@ export interface Replayed {
   readonly done: readonly Done[];
   /** Seqnums of the versions of objects that are its own. */
   readonly wrote: ReadonlySet<number>;
+  /** Objects that it has updated from what nobody knows, as it has not come to say what it read under `unsafe`. */
+  readonly vague: ReadonlySet<string>;
   readonly initialCursor: number;
   readonly output: string;
   readonly trap: string;
@@ -45,6 +51,9 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   const init = initOf(first);
   const isChild = first.kind === RecordKind.invoke;
   // A child begins at its Invoke record, behind neither its clock nor its caller's (F28, F35).
+  if (!isChild && second === end && end.kind === RecordKind.cancel) {
+    return neverBegun(log, first, end);
+  }
   const pins = isChild
     ? { initialCursor: first.seqnum, timeMs: Math.max(first.timeMs, init.startedMs) }
     : decodeStep((second ?? first).data).pins;
@@ -55,14 +64,21 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
     throw new Error(`F25: instance ${instance} began at ${pins.timeMs}, not to begin before ${init.notBeforeMs}`);
   }
   const program = JSON.parse(log.bytes(init.input).toString()) as Program;
-  const machine = new ReplayMachine(log, instance, pins.initialCursor, pins.timeMs);
-  if (init.transaction !== null) {
-    machine.inherit(decodeInherited(log.bytes(init.transaction)));
-  }
   const outcome = doneOf(end);
   const givenUp = outcome.trap.startsWith(GIVEN_UP);
   // Its steps are a beginning of what the program does.
   const isCut = givenUp || end.kind === RecordKind.cancel;
+  const said = log.bytes(outcome.output).toString();
+  const modeCursor = init.modeCursor === 0 ? pins.initialCursor : init.modeCursor;
+  const { initialCursor, timeMs } = pins;
+  const endedAt = end.seqnum;
+  const hasSaid = said !== "";
+  const origin = { initialCursor, timeMs, hasClock: true, modeCursor, isChild, endedAt, isCut, hasSaid };
+  const steps = new ReplayStream(log, instance, origin);
+  const machine = new ReplayMachine(log, steps, init.protocol, saidOf(said));
+  if (init.transaction !== null) {
+    machine.inherit(decodeInherited(log.bytes(init.transaction)));
+  }
   let output = "";
   let trap = "";
   try {
@@ -75,7 +91,7 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
     }
   }
   if (!isCut) {
-    machine.end();
+    steps.end();
     const effects = outcome.transaction && decodeEffects(log.bytes(outcome.transaction));
     const did = effects && JSON.stringify([...textsOf(log, effects.writes)]);
     if (did !== null && did !== (trap === "" ? JSON.stringify([...machine.inheritedWrites]) : "[]")) {
@@ -83,28 +99,57 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
         `F37: DONE of ${instance} gives its caller ${did}, a replay ${JSON.stringify([...machine.inheritedWrites])}`,
       );
     }
-    if (trap !== outcome.trap || output !== log.bytes(outcome.output).toString()) {
-      throw new Error(
-        `DONE of ${instance} is not what a replay gives: ${log.bytes(outcome.output)} ${outcome.trap}, replayed ${output} ${trap}`,
-      );
+    if (trap !== outcome.trap || output !== said) {
+      throw new Error(`DONE of ${instance} is not what a replay gives: ${said} ${outcome.trap}, replayed ${output} ${trap}`);
     }
   }
-  const result = { program, init, done: machine.done, wrote: machine.wrote, initialCursor: pins.initialCursor, end, givenUp };
-  return { ...result, output: log.bytes(outcome.output).toString(), trap: outcome.trap };
+  const { done, wrote, vague } = machine;
+  const result = { program, init, done, wrote, vague, initialCursor, end, givenUp };
+  return { ...result, output: said, trap: outcome.trap };
+}
+
+/** It was cancelled before its first step. */
+function neverBegun(log: FinalLog, first: HistoryRecord, end: HistoryRecord): Replayed {
+  const init = initOf(first);
+  const program = JSON.parse(log.bytes(init.input).toString()) as Program;
+  const { trap } = doneOf(end);
+  return {
+    program,
+    init,
+    done: [],
+    wrote: new Set(),
+    vague: new Set(),
+    initialCursor: end.seqnum,
+    output: "",
+    trap,
+    end,
+    givenUp: false,
+  };
+}
+
+/** A call that has logged nothing, as its client knows it. */
+export interface Unlogged {
+  readonly program: Program;
+  /** The function's own. */
+  readonly protocol: Mode | null;
+  readonly output: string;
+  /** The durable position when it was answered. */
+  readonly durable: number;
 }
 
 /**
- * What a program that only reads did if it gives this output at this moment; null when it does not. Its clock is not known, so it is
- * not compared.
+ * What a call that has logged nothing did if it began at this moment and gave its output; null when it did not.
  */
-export async function replaySnapshot(
-  log: FinalLog,
-  program: Program,
-  cursor: number,
-  output: string,
-): Promise<readonly Done[] | null> {
-  const machine = new ReplayMachine(log, "" as InstanceId, cursor, 0);
-  const timeless = (text: string): string =>
-    JSON.stringify((JSON.parse(text) as unknown[]).map((saw, index) => (program.steps[index]?.op === "now" ? null : saw)));
-  return timeless(await runProgram(machine, program)) === timeless(output) ? machine.done : null;
+export async function replayUnlogged(log: FinalLog, call: Unlogged, cursor: number): Promise<readonly Done[] | null> {
+  const { program, protocol, output, durable } = call;
+  const begins = { initialCursor: cursor, modeCursor: cursor, isChild: false, timeMs: 0, hasClock: false };
+  const origin = { ...begins, endedAt: durable, isCut: false, hasSaid: true };
+  const steps = new ReplayStream(log, "" as InstanceId, origin);
+  const machine = new ReplayMachine(log, steps, protocol, saidOf(output));
+  try {
+    return (await runProgram(machine, program)) === output ? machine.done : null;
+  } catch {
+    // It would have logged something, or what it says was not so then.
+    return null;
+  }
 }

@@ -20,5 +20,5 @@ export function firstSeed(): number {
 
 /** SIM_SEEDS, or as many as a test suite can afford. */
 export function seedCount(): number {
-  return Number(process.env.SIM_SEEDS ?? 250);
+  return Number(process.env.SIM_SEEDS ?? 400);
 }

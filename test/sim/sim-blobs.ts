@@ -1,6 +1,6 @@
 import { NeapError } from "../../state/errors.ts";
 import type { BlobName } from "../../state/ids.ts";
-import type { BlobRef, BlobWriter, OwnedBlobs } from "../../state/objects/blobs.ts";
+import type { BlobReader, BlobRef, BlobWriter, OwnedBlobs } from "../../state/objects/blobs.ts";
 import type { SimProcess } from "./process.ts";
 
 /** The files of a machine: they outlive its processes. */
@@ -75,6 +75,19 @@ export class SimBlobs implements OwnedBlobs {
       this.#sizes.set(name, sizeBytes);
     }
     return sizeBytes ?? null;
+  }
+
+  async open(name: BlobName): Promise<BlobReader> {
+    await this.#process.point("blob open");
+    const bytes = this.#medium.files.get(name);
+    if (bytes === undefined) {
+      throw new NeapError("BLOB_MISSING", `blob ${name} is not held here`);
+    }
+    const read = async (offset: number, sizeBytes: number) => {
+      await this.#process.point("blob read");
+      return bytes.slice(offset, offset + sizeBytes);
+    };
+    return { sizeBytes: bytes.byteLength, read, close: async () => {} };
   }
 
   async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {

@@ -1,14 +1,21 @@
 /** One run: a cluster, clients and harm, all from one seed; then peace, in which everything must end; then the verdict. */
+import { initOf } from "../../host/invocation/instance-record.ts";
 import { NeapError } from "../../state/errors.ts";
+import type { InstanceId } from "../../state/ids.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
 import { RecordKind, trimRecord } from "../../state/logbook/index.ts";
+import type { Mode } from "../../state/logbook/modes.ts";
 import { noFaults } from "../../state/ports.ts";
-import { objectTag } from "../../state/tags.ts";
+import { DEFAULT_MODE_TAG, MODES_TAG, objectTag } from "../../state/tags.ts";
 import type { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { Clients } from "./clients.ts";
-import { Cluster, RETENTION_MS, TENANT } from "./cluster.ts";
-import { checkHistories, GUARANTEES } from "./histories.ts";
+import { Cluster, RETENTION_MS } from "./cluster.ts";
+import type { Counts } from "./coverage.ts";
+import { objectsOf } from "./final-log.ts";
+import { TENANT } from "./founding.ts";
+import { checkHistories } from "./histories.ts";
+import { drawLayout, uniform } from "./layout.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { collect, Nemesis } from "./nemesis.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -21,8 +28,17 @@ export interface Report {
   readonly events: number;
   readonly records: number;
   readonly simulatedMs: number;
+  readonly counts: Counts;
   /** undefined when all held. */
   readonly failure: string | undefined;
+}
+
+/** What a test may want of a run, instead of what the seed draws. */
+export interface Wishes {
+  /** The same protocol everywhere. */
+  readonly mode?: Mode;
+  /** Nothing fails, and every operation is carried out once. */
+  readonly isCalm?: boolean;
 }
 
 /** The smallest in which all records find room, so that segments are released; or all in one or two of them. */
@@ -36,8 +52,8 @@ const RESUMES_MAX = 3;
 const EVENTS_MAX = 60_000;
 
 /** Runs a seed. Never throws: what is wrong is in the report. */
-export async function simulate(seed: number): Promise<Report> {
-  const run = new Run(seed);
+export async function simulate(seed: number, wishes: Wishes = {}): Promise<Report> {
+  const run = new Run(seed, wishes);
   const onRejection = (error: unknown): void => run.cluster.fail(error);
   process.on("unhandledRejection", onRejection);
   let failure: string | undefined;
@@ -50,7 +66,9 @@ export async function simulate(seed: number): Promise<Report> {
   }
   const { scheduler, cluster } = run;
   const { hash, events, nowMs } = scheduler;
-  return { seed, hash: hash >>> 0, events, records: cluster.history.durable, simulatedMs: Math.round(nowMs), failure };
+  const { history, coverage } = cluster;
+  const simulatedMs = Math.round(nowMs);
+  return { seed, hash: hash >>> 0, events, records: history.durable, simulatedMs, counts: coverage.counts, failure };
 }
 
 class Run {
@@ -61,7 +79,7 @@ class Run {
   readonly #nemesis: Nemesis;
   readonly #random: Prng;
 
-  constructor(seed: number) {
+  constructor(seed: number, { mode, isCalm = false }: Wishes) {
     this.seed = seed;
     const random = prng(seed);
     this.#random = random;
@@ -69,9 +87,12 @@ class Run {
     this.cluster = new Cluster(this.scheduler, seed, {
       computeNodes: random.below(3),
       segmentBytes: SEGMENT_BYTES[random.below(2)] ?? SEGMENT_BYTES[0],
-      hasFunction: true,
+      retriesMax: random.below(3) === 0 ? 1 + random.below(3) : 20,
+      layout: mode === undefined ? drawLayout(random) : uniform(mode),
+      isCalm,
+      suspendAfterMs: isCalm ? CALM_MS : random.below(2) === 0 ? 10_000 : 200 + random.below(1_000),
       // Seldom so long that others finish the instance and all it knew is collected; or often, so that attempts overlap.
-      guestPauses: random.below(2) === 0 ? { percent: 2, maxMs: 8_000 } : { percent: 30, maxMs: 300 },
+      guestPauses: random.below(2) === 0 && !isCalm ? { percent: 5, maxMs: 8_000 } : { percent: 30, maxMs: 300 },
       undurableMaxBytes: random.below(4) === 0 ? 2_000 : 2 ** 20,
       garbageMin: 1 + random.below(6),
       checkpointBytes: random.below(3) === 0 ? Number.POSITIVE_INFINITY : 500 + random.below(15_000),
@@ -101,10 +122,27 @@ class Run {
     const instances = error instanceof Broken ? error.instances : [];
     const timelines = instances.map((instance) => {
       const steps = this.cluster.history.stream(instance).map(describeRecord);
-      return `steps of ${instance}\n  ${steps.join("\n  ")}`;
+      return `steps of ${instance}, ${this.#inputOf(instance)}\n  ${steps.join("\n  ")}`;
     });
+    const key = error instanceof Broken ? error.key : undefined;
+    if (key !== undefined) {
+      const records = this.cluster.history.records();
+      const writes = records.filter((record) => objectsOf(record).includes(key));
+      // The step that the version of a log-free write begins with says whose it is.
+      const around = new Set(writes.flatMap(({ seqnum, cell }) => [seqnum, cell?.version?.seqnum ?? seqnum]));
+      const lines = records.filter(({ seqnum }) => around.has(seqnum)).map(describeRecord);
+      timelines.push(`writes of ${key}\n  ${lines.join("\n  ")}`);
+    }
+    const { layout, ...options } = this.cluster.options;
+    const modes = JSON.stringify({ ...layout, scopes: [...layout.scopes], ...options });
     const last = `last events\n  ${this.scheduler.lines().join("\n  ")}`;
-    return [`seed ${this.seed}, harm: ${this.#nemesis.harms}`, text, ...timelines, last].join("\n");
+    return [`seed ${this.seed}, harm: ${this.#nemesis.harms}, modes: ${modes}`, text, ...timelines, last].join("\n");
+  }
+
+  #inputOf(instance: InstanceId): string {
+    const [first] = this.cluster.history.stream(instance);
+    const input = first === undefined ? undefined : initOf(first).input;
+    return input?.kind === "inline" ? Buffer.from(input.bytes).toString() : "a long input";
   }
 
   async #until(isOver: () => boolean, untilMs: number): Promise<void> {
@@ -123,15 +161,17 @@ class Run {
     const { cluster, scheduler } = this;
     const deadlineMs = scheduler.nowMs + CALM_MS;
     const resumes = new Map<string, number>();
-    for (;;) {
-      await this.#until(() => this.#clients.isDone && cluster.owner !== undefined, deadlineMs);
+    for (let isFirst = true; ; isFirst = false) {
+      await this.#until(() => cluster.owner !== undefined, deadlineMs);
       const { owner } = cluster;
-      if (owner === undefined || !this.#clients.isDone) {
-        throw new Broken("clients are still waiting long after the harm has ended");
-      }
-      const unfinished = await owner.shard.unfinished(TENANT);
-      if (unfinished.length === 0) {
+      const unfinished = owner === undefined ? [] : await owner.shard.unfinished(TENANT);
+      const isSwitching = owner === undefined || (await owner.shard.scopes(TENANT)).some(({ to }) => to !== null);
+      if (unfinished.length === 0 && this.#clients.isDone && !isSwitching) {
         return;
+      }
+      if (isFirst) {
+        cluster.coverage.add("peace: began with calls unfinished", unfinished.length > 0 ? 1 : 0);
+        cluster.coverage.add("peace: began with a switch under way", isSwitching ? 1 : 0);
       }
       for (const { instance, parked } of unfinished) {
         const count = resumes.get(instance) ?? 0;
@@ -140,12 +180,14 @@ class Run {
         }
         if (parked) {
           resumes.set(instance, count + 1);
-          void owner.invocations.resume(instance, TENANT).catch((error: unknown) => cluster.fail(error));
+          cluster.coverage.add("peace: resumed a parked call");
+          void owner?.invocations.resume(instance, TENANT).catch((error: unknown) => cluster.fail(error));
         }
       }
       if (scheduler.nowMs >= deadlineMs) {
         const left = unfinished.map(({ instance }) => instance);
-        throw new Broken(`${left.length} instances are unfinished long after the harm has ended`, left);
+        const what = this.#clients.isDone ? `a switch, or ${left.length} instances,` : "clients";
+        throw new Broken(`${what} are waiting long after the harm has ended`, left);
       }
       await this.#until(() => false, Math.min(deadlineMs, scheduler.nowMs + 1_000));
     }
@@ -157,10 +199,14 @@ class Run {
     const evidence = {
       records: history.records(),
       blobs: blobs.archive,
+      layout: this.cluster.options.layout,
       requests: this.#clients.requests,
       answered: this.#clients.answered,
     };
-    checkHistories(await judge(evidence), evidence, GUARANTEES.halfmoonRead);
+    const judged = await judge(evidence);
+    const ways = [...judged.replayed.values()].flatMap(({ done }) => done.map(({ way }) => way));
+    this.cluster.coverage.addLog(evidence.records, ways);
+    checkHistories(judged, evidence, this.cluster.options.isCalm);
   }
 
   /** After the retention of every result only the objects that there are take room, and the functions. */
@@ -188,7 +234,8 @@ class Run {
     }
     const book = owner.shard.book(TENANT);
     for (const tag of new Set(records.flatMap((record) => record.tags))) {
-      if (tag.startsWith("f/")) {
+      // What functions there are, and the modes at every cursor, is kept for ever.
+      if (["f/", "m/", MODES_TAG, DEFAULT_MODE_TAG].some((kept) => tag.startsWith(kept))) {
         continue;
       }
       const { length, kept } = await this.#settle(async () => {
@@ -201,10 +248,9 @@ class Run {
         throw new Broken(`${kept} records of ${tag} are kept long after anybody needs them`);
       }
     }
-    const named = records.flatMap(({ tags, seqnum }) => (tags.some((tag) => tag.startsWith("o/")) ? [seqnum] : [])).length;
     const own = [...cluster.blobs.files.keys()].filter((name) => name.includes("-")).length;
-    const objects = new Set(records.flatMap(({ tags }) => tags.filter((tag) => tag.startsWith("o/")))).size;
-    if (own > Math.min(named, objects)) {
+    const objects = new Set(records.flatMap(objectsOf)).size;
+    if (own > objects) {
       throw new Broken(`${own} blobs are kept for ${objects} objects`);
     }
   }
@@ -282,6 +328,7 @@ function trimmed(error: unknown): null {
 
 const KIND_NAMES = new Map(Object.entries(RecordKind).map(([name, kind]) => [kind as number, name]));
 
-function describeRecord({ seqnum, kind, timeMs, tags }: HistoryRecord): string {
-  return `${seqnum} ${KIND_NAMES.get(kind)} ${tags.join(" ")} at ${timeMs}`;
+function describeRecord({ seqnum, kind, timeMs, tags, cell }: HistoryRecord): string {
+  const place = cell === undefined ? "" : ` cell ${cell.key} ${JSON.stringify(cell.version)}`;
+  return `${seqnum} ${KIND_NAMES.get(kind)} ${tags.join(" ")}${place} at ${timeMs}`;
 }

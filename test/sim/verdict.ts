@@ -15,15 +15,17 @@ import { initOf } from "../../host/invocation/instance-record.ts";
 import type { BlobName, InstanceId } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import type { Request, Told } from "./clients.ts";
-import { FinalLog } from "./final-log.ts";
+import { FinalLog, isUnsafe } from "./final-log.ts";
+import type { Layout } from "./layout.ts";
 import type { HistoryRecord } from "./log-history.ts";
-import { type Program, writes } from "./program.ts";
-import { type Replayed, replay, replaySnapshot } from "./replay.ts";
-import type { Done } from "./replay-machine.ts";
+import type { Program } from "./machine.ts";
+import { type Replayed, replay, replayUnlogged } from "./replay.ts";
+import type { Done } from "./replay-objects.ts";
 
 export interface Evidence {
   readonly records: readonly HistoryRecord[];
   readonly blobs: ReadonlyMap<BlobName, Uint8Array>;
+  readonly layout: Layout;
   readonly requests: readonly Request[];
   /** Those with an answer, in the order of the answers. */
   readonly answered: readonly Request[];
@@ -32,17 +34,20 @@ export interface Evidence {
 export class Broken extends Error {
   /** The instances whose steps show it. */
   readonly instances: readonly InstanceId[];
-  constructor(message: string, instances: readonly InstanceId[] = []) {
+  /** The object whose writes show it. */
+  readonly key: string | undefined;
+  constructor(message: string, instances: readonly InstanceId[] = [], key?: string) {
     super(message);
     this.instances = instances;
+    this.key = key;
   }
 }
 
 export interface Judged {
   readonly log: FinalLog;
   readonly replayed: ReadonlyMap<InstanceId, Replayed>;
-  /** What answered requests did that left nothing in the log. */
-  readonly snapshots: ReadonlyMap<Request, readonly Done[]>;
+  /** What answered requests did that logged nothing. */
+  readonly unlogged: ReadonlyMap<Request, readonly Done[]>;
 }
 
 /** @throws Broken */
@@ -50,16 +55,16 @@ export async function judge(evidence: Evidence): Promise<Judged> {
   const log = new FinalLog(evidence.records, evidence.blobs);
   const replayed = await replayAll(log);
   const byRequest = rootsByRequest(log);
-  const snapshots = new Map<Request, readonly Done[]>();
+  const unlogged = new Map<Request, readonly Done[]>();
   for (const request of evidence.requests) {
     const roots = byRequest.get(request.id) ?? [];
     if (roots.length > Math.max(1, request.key === undefined ? request.sends : 1)) {
       throw new Broken(`request ${request.id} has ${roots.length} instances`, roots);
     }
     byRequest.delete(request.id);
-    const snapshot = await judgeRequest(request, roots, evidence, log, replayed);
-    if (snapshot !== null) {
-      snapshots.set(request, snapshot);
+    const done = await judgeRequest(request, roots, evidence, log, replayed);
+    if (done !== null) {
+      unlogged.set(request, done);
     }
   }
   const [stranger] = byRequest.keys();
@@ -68,7 +73,7 @@ export async function judge(evidence: Evidence): Promise<Judged> {
   }
   judgeKeys(log);
   judgeObjects(log, replayed);
-  return { log, replayed, snapshots };
+  return { log, replayed, unlogged };
 }
 
 async function replayAll(log: FinalLog): Promise<Map<InstanceId, Replayed>> {
@@ -87,7 +92,7 @@ async function replayAll(log: FinalLog): Promise<Map<InstanceId, Replayed>> {
 function rootsByRequest(log: FinalLog): Map<string, InstanceId[]> {
   const roots = new Map<string, InstanceId[]>();
   for (const record of log.records) {
-    if (record.kind === RecordKind.init) {
+    if (record.kind === RecordKind.init || record.kind === RecordKind.delayed) {
       const { id } = JSON.parse(log.bytes(initOf(record).input).toString()) as Program;
       roots.set(id, [...(roots.get(id) ?? []), record.tags[0]?.slice(2) as InstanceId]);
     }
@@ -120,11 +125,11 @@ async function judgeRequest(
       throw new Broken(`F29: ${root} began at ${initialCursor}, before ${seenBefore}, which had been answered`, [root]);
     }
   }
-  let snapshot: readonly Done[] | null = null;
+  let unlogged: readonly Done[] | null = null;
   for (const one of told) {
-    snapshot = await judgeAnswer(request, one, seenBefore, log, replayed);
+    unlogged = await judgeAnswer(request, one, seenBefore, evidence, log, replayed);
   }
-  return snapshot;
+  return unlogged;
 }
 
 /** @returns what it did, when that is not in the log */
@@ -132,6 +137,7 @@ async function judgeAnswer(
   request: Request,
   told: Told,
   seenBefore: number,
+  { layout }: Evidence,
   log: FinalLog,
   replayed: ReadonlyMap<InstanceId, Replayed>,
 ): Promise<readonly Done[] | null> {
@@ -146,15 +152,17 @@ async function judgeAnswer(
     }
     return null;
   }
-  if (request.key !== undefined || (writes(request.program) && trap === "")) {
+  if (request.key !== undefined) {
     throw new Broken(`${request.id} was answered ${output}, and ${instance} is not in the log`, [instance]);
   }
   if (trap !== "") {
     return null;
   }
-  // There must be a moment between the two at which a program that only reads sees this.
+  // There must be a moment between the two at which a program that logs nothing does this.
+  const { program } = request;
+  const call = { program, protocol: layout.functions[program.functionName] ?? null, output, durable };
   for (let cursor = durable; cursor >= seenBefore; cursor -= 1) {
-    const done = await replaySnapshot(log, request.program, cursor, output);
+    const done = await replayUnlogged(log, call, cursor);
     if (done !== null) {
       return done;
     }
@@ -179,15 +187,16 @@ function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>
   const owners = new Map(
     [...replayed].flatMap(([instance, { wrote }]) => [...wrote].map((seqnum) => [seqnum, instance] as const)),
   );
-  let accounts = 0;
-  for (const tag of log.tags("o/")) {
-    for (const record of log.stream(tag)) {
+  for (const key of log.objects) {
+    for (const record of log.writesOf(key)) {
       const instance = owners.get(record.seqnum);
-      if (instance === undefined) {
-        throw new Broken(`the version of ${tag} at ${record.seqnum} is of no instance`);
+      if (instance === undefined && !isUnsafe(record)) {
+        const step = log.records.find(({ seqnum }) => seqnum === record.cell?.version?.seqnum);
+        const suspect = step?.tags[0]?.slice(2) as InstanceId | undefined;
+        throw new Broken(`the version of ${key} at ${record.seqnum} is of no instance`, suspect ? [suspect] : [], key);
       }
       const text = log.text(record);
-      if (text?.startsWith("c")) {
+      if (instance !== undefined && text?.startsWith("c")) {
         const other = values.get(text);
         if (other !== undefined) {
           throw new Broken(`${text} was written twice`, [other, instance]);
@@ -195,17 +204,45 @@ function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>
         values.set(text, instance);
       }
     }
-    if (tag.startsWith("o/guarded/")) {
-      const texts = log.stream(tag).map((record) => log.text(record));
-      if (texts.some((text, index) => text !== `${index + 1}`)) {
-        throw new Broken(`${tag} was changed by two who held its lock: ${texts}`);
-      }
-    }
-    if (tag.startsWith("o/account/")) {
-      accounts += Number(log.text(log.stream(tag).at(-1)) ?? 0);
+    if (key.startsWith("guarded/")) {
+      judgeGuarded(log, key);
+    } else if (key.startsWith("count/")) {
+      judgeCounter(log, key);
     }
   }
-  if (accounts !== 0 && ![...replayed.values()].some(({ givenUp }) => givenUp)) {
-    throw new Broken(`transfers have made a sum of ${accounts}`);
+  judgeAccounts(log, replayed);
+}
+
+/** What a lock protects, as long as nobody broke it, and nothing is done twice. */
+function judgeGuarded(log: FinalLog, key: string): void {
+  const texts = log.writesOf(key).map((record) => log.text(record));
+  const isBroken = log.stream(`h/lock of ${key}`).some(({ kind }) => kind === RecordKind.lockBroken);
+  if (texts.some((text, index) => text !== `${index + 1}`) && !isBroken && !log.writesOf(key).some(isUnsafe)) {
+    throw new Broken(`${key} was changed by two who held its lock: ${texts}`, [], key);
+  }
+}
+
+/** An update counts only if nobody came between, under every protocol; of transactions not all promise that. */
+function judgeCounter(log: FinalLog, key: string): void {
+  const isCommitted = ({ tags, cell }: HistoryRecord): boolean => cell === undefined && !tags[0]?.startsWith("i/");
+  if (log.writesOf(key).some(isCommitted)) {
+    return;
+  }
+  let before = 0;
+  for (const record of log.writesOf(key)) {
+    const text = log.text(record);
+    if (text !== null && text !== `${before + 1}`) {
+      throw new Broken(`F14: ${key} was ${before}, and then ${text} at ${record.seqnum}`, [], key);
+    }
+    before = Number(text ?? 0);
+  }
+}
+
+function judgeAccounts(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>): void {
+  const accounts = log.objects.filter((key) => key.startsWith("account/"));
+  const sum = accounts.reduce((total, key) => total + Number(log.text(log.writesOf(key).at(-1)) ?? 0), 0);
+  const isExact = !accounts.some((key) => log.writesOf(key).some(isUnsafe));
+  if (sum !== 0 && isExact && ![...replayed.values()].some(({ givenUp }) => givenUp)) {
+    throw new Broken(`transfers have made a sum of ${sum}`);
   }
 }

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { ByteWriter } from "../../state/bytes.ts";
 import { hasCode } from "../../state/errors.ts";
-import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag, tag } from "../../state/ids.ts";
 import { encodeCollection } from "../../state/logbook/collection.ts";
 import { type CellWrite, type NewRecord, RecordKind, trimRecord } from "../../state/logbook/index.ts";
 import type { Instance } from "../../state/logbook/instances.ts";
@@ -35,7 +35,7 @@ export function dump(index: ShardIndex): unknown {
     book.names.visit("", "", (name) => names.push(name) > 0);
     const { id, floor, expiring, garbage, instances, trims, cells, scopes } = book;
     const { unfinished, ended, retained } = instances;
-    const lists = [[...unfinished.values()], ended.toSorted((a, b) => a.done - b.done), retained].map((list) =>
+    const lists = [[...unfinished.values()], [...ended.values()].sort((a, b) => a.done - b.done), retained].map((list) =>
       list.map(instance),
     );
     const streams = [...book.streams].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -155,6 +155,7 @@ const cellWrite = ({ a, b }: Action): CellWrite => ({
   kind: RecordKind.write,
   data: new Uint8Array([a, b]),
   initialCursor: MAX_SEQNUM,
+  writer: tag("i/writer"),
 });
 
 /** A record of the shard's own about the scope of all objects here. */

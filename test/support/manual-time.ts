@@ -1,6 +1,6 @@
 import type { Clock, Timers } from "../../state/ports.ts";
 
-/** A clock that moves only when told to, and timers that follow it. */
+/** A clock that moves only when told to, and timers that follow it; those of 0 ms need no time. */
 export class ManualTime implements Clock, Timers {
   #nowMs: number;
   #elapsedMs = 0;
@@ -19,6 +19,10 @@ export class ManualTime implements Clock, Timers {
   }
 
   after(delayMs: number, action: () => void): () => void {
+    if (delayMs === 0) {
+      const turn = setImmediate(action);
+      return () => clearImmediate(turn);
+    }
     const timer = { dueMs: this.#elapsedMs + delayMs, action };
     this.#timers.push(timer);
     return () => {

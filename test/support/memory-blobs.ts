@@ -1,10 +1,12 @@
 import { NeapError } from "../../state/errors.ts";
 import type { BlobName } from "../../state/ids.ts";
-import type { BlobRef, BlobWriter, OwnedBlobs } from "../../state/objects/blobs.ts";
+import type { BlobReader, BlobRef, BlobWriter, OwnedBlobs } from "../../state/objects/blobs.ts";
 
 /** Blobs in memory, with the same names and rules as the files; it can be handed to the next opening. */
 export class MemoryBlobs implements OwnedBlobs {
   readonly blobs = new Map<BlobName, Uint8Array>();
+  /** Open now. */
+  readers = 0;
   readonly #drafts = new Set<BlobName>();
   #epoch = 0;
   #drawn = 0;
@@ -44,11 +46,29 @@ export class MemoryBlobs implements OwnedBlobs {
     return this.known(name) ?? null;
   }
 
-  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+  async open(name: BlobName): Promise<BlobReader> {
     const bytes = this.blobs.get(name);
     if (bytes === undefined) {
       throw new NeapError("BLOB_MISSING", `blob ${name} is not held here`);
     }
+    this.readers += 1;
+    return {
+      sizeBytes: bytes.byteLength,
+      read: async (offset, sizeBytes) => this.slice(bytes, offset, sizeBytes),
+      close: async () => {
+        this.readers -= 1;
+      },
+    };
+  }
+
+  async read(name: BlobName, offset: number, sizeBytes: number): Promise<Uint8Array> {
+    const reader = await this.open(name);
+    await reader.close();
+    return reader.read(offset, sizeBytes);
+  }
+
+  /** What every read is answered with. */
+  protected slice(bytes: Uint8Array, offset: number, sizeBytes: number): Uint8Array {
     return bytes.slice(offset, offset + sizeBytes);
   }
 

@@ -8,6 +8,7 @@ import {
   callAwaitArgs,
   callAwaitReply,
   callCancelArgs,
+  callOutputArgs,
   callSelectArgs,
   callSpawnArgs,
   callStartArgs,
@@ -15,6 +16,7 @@ import {
   lockArgs,
   lockReply,
   Operation,
+  OUTPUT_SLICE_BYTES,
   objectDeleteArgs,
   objectListArgs,
   objectListReply,
@@ -282,6 +284,10 @@ export class MemoryGuest implements Guest {
       }
       case Operation.callAwait:
         return this.#await(callAwaitArgs.decode(args).handle);
+      case Operation.callOutput: {
+        const { handle, offset } = callOutputArgs.decode(args);
+        return this.#output(handle, offset);
+      }
       case Operation.callSpawn: {
         const { functionName, input, delayMs } = callSpawnArgs.decode(args);
         if (!host.functions.has(functionName)) {
@@ -300,7 +306,7 @@ export class MemoryGuest implements Guest {
       case Operation.partOffer:
         return reply(host.shipPart === null ? Placement.local : Placement.ship);
       case Operation.partShip:
-        return reply(0, partAnswer.encode(host.shipPart?.(args) ?? { kind: "local" }));
+        return { code: 0, timeMs: 0, ...partAnswer.encode(host.shipPart?.(args) ?? { kind: "local" }) };
       case Operation.partEnd:
       case Operation.sync:
       case Operation.fence:
@@ -367,8 +373,15 @@ export class MemoryGuest implements Guest {
     if (ended === undefined || ended === null) {
       return { code: GuestError.unknownFunction, timeMs: 0, bytes: NOTHING };
     }
-    const output = ended.trap === null ? ended.output : Buffer.from(ended.trap);
-    return { code: 0, timeMs: 0, bytes: callAwaitReply.encode(ended.value, output) };
+    const told = toldOf(ended);
+    const slice = told.subarray(0, OUTPUT_SLICE_BYTES);
+    return { code: 0, timeMs: 0, bytes: callAwaitReply.encode(ended.value, told.byteLength, slice) };
+  }
+
+  async #output(handle: number, offset: number): Promise<OperationReply> {
+    const ended = await this.#children[handle];
+    const told = ended === undefined || ended === null ? NOTHING : toldOf(ended);
+    return { code: 0, timeMs: 0, bytes: told.subarray(offset, offset + OUTPUT_SLICE_BYTES) };
   }
 
   #value(staged: boolean, value: Uint8Array): Uint8Array {
@@ -379,4 +392,9 @@ export class MemoryGuest implements Guest {
     this.#staged = [];
     return whole;
   }
+}
+
+/** What the caller of a function gets of its end. */
+function toldOf({ trap, output }: Ended): Uint8Array {
+  return trap === null ? output : Buffer.from(trap);
 }

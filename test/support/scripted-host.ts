@@ -22,6 +22,7 @@ import { decodeObjectValue } from "../../state/objects/index.ts";
 import { encodeObjectValue } from "../../state/objects/object-record.ts";
 import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from "../../state/ports.ts";
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
+import { textOf } from "./call-bytes.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
 import { systemTimers } from "./system-timers.ts";
@@ -329,7 +330,7 @@ export function tell(answer: CallAnswer): string {
   switch (answer.kind) {
     case "completed": {
       const { returnValue, output, trap } = answer.result;
-      return trap === undefined ? `${returnValue} ${Buffer.from(output)}` : `trap ${trap}`;
+      return trap === undefined ? `${returnValue} ${textOf(output)}` : `trap ${trap}`;
     }
     case "accepted":
       return "accepted";

@@ -14,11 +14,11 @@ import {
   callAwaitArgs,
   callAwaitReply,
   callCancelArgs,
+  callOutputArgs,
   callSelectArgs,
   callSpawnArgs,
   callStartArgs,
   GuestError,
-  guestStateBytes,
   lockArgs,
   lockReply,
   Operation,
@@ -35,6 +35,7 @@ import {
   sleepArgs,
 } from "../../host/abi/operations.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+import { guestStateBytes } from "../../host/sandbox/protocol.ts";
 import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
 type LogCondition = Parameters<typeof logAppendArgs.encode>[0]["when"][number];
@@ -207,8 +208,12 @@ export class ScriptedGuest implements SandboxCall {
     if (code < 0) {
       return { returnValue: code, text: "" };
     }
-    const { returnValue, output } = callAwaitReply.decode(bytes);
-    return { returnValue, text: Buffer.from(output).toString() };
+    const { returnValue, sizeBytes, slice } = callAwaitReply.decode(bytes);
+    const slices = [slice];
+    for (let offset = slice.byteLength; offset < sizeBytes; offset += slices.at(-1)?.byteLength ?? 0) {
+      slices.push((await this.#request(Operation.callOutput, callOutputArgs.encode({ handle, offset }))).bytes);
+    }
+    return { returnValue, text: Buffer.concat(slices).toString() };
   }
 
   call(functionName: string, input = ""): Promise<{ returnValue: number; text: string }> {
@@ -319,7 +324,7 @@ export class ScriptedGuest implements SandboxCall {
     const offer = await this.#request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
     if (offer.code === Placement.ship) {
       const reply = await this.#request(Operation.partShip, guestStateBytes.encode(this.#state()));
-      const answer = partAnswer.decode(reply.bytes);
+      const answer = partAnswer.decode(reply);
       if (answer.kind === "trapped") {
         throw new Trap(answer.message);
       }

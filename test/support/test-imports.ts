@@ -1,6 +1,8 @@
 /** Imports of the sandbox's own tests: module "t". Operation 1 asks and waits, operation 2 is posted. */
 import { type CreateImports, GuestExit, GuestFault } from "../../host/sandbox/guest.ts";
-import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import { guestStateBytes } from "../../host/sandbox/protocol.ts";
+import { shared } from "../../host/sandbox/shared-bytes.ts";
+import { ByteWriter } from "../../state/bytes.ts";
 
 export const ASK = 1;
 export const POST = 2;
@@ -61,9 +63,8 @@ export const createImports: CreateImports = (guest) => {
       suspends: true,
       run: async (tableIndex: number) => {
         const { delta, hostState } = guest.capture();
-        const reply = await guest.request(SHIP, new ByteWriter().u32(tableIndex).bytes(delta).bytes(hostState).take());
-        const state = new ByteReader(reply.bytes);
-        guest.restore({ delta: state.bytes(), hostState: state.bytes() });
+        const reply = await guest.request(SHIP, shared(new ByteWriter().u32(tableIndex).bytes(delta).bytes(hostState).take()));
+        guest.restore(reply.state ?? guestStateBytes.decode(reply.bytes));
         return reply.code;
       },
     },

@@ -2,13 +2,19 @@ import type { LogBookId, SeqNum, Tag } from "../../../state/ids.ts";
 import { BookState } from "../../../state/logbook/book-state.ts";
 import { type LogBook, RecordKind, type Shard } from "../../../state/logbook/index.ts";
 import { prng } from "../../support/prng.ts";
-import { atLeast, atMost, type Bench, type BenchCase } from "../bench-case.ts";
+import { atLeast, atMost, type Bench, type BenchCase, type Row } from "../bench-case.ts";
 import { openBenchShard } from "../support/bench-shard.ts";
 import { FlushLoop } from "../support/flush.ts";
 import { alternate, type Measurement, median, nth, summarize } from "../support/measurement.ts";
 
 const BOOK = "bench" as LogBookId;
 const RECORD = { kind: RecordKind.write, data: new Uint8Array(200) };
+
+const APPENDERS = [1, 16, 64, 256];
+const KINDS = [
+  { named: "plain", isConditional: false },
+  { named: "conditional", isConditional: true },
+] as const;
 
 const ALONE_BAR = atMost(1.3, "1 appender, p50 in flushes");
 const RATE_BAR = atLeast(150_000, "64 appenders");
@@ -17,29 +23,43 @@ const READ_BAR = atMost(0.6, "readPrev, the tag index alone");
 export const append: BenchCase = {
   name: "append",
   measures:
-    "the state layer alone, in the benchmark's process: conditional appends of 200 B, each awaited until durable; readPrev",
+    "the state layer alone, in the benchmark's process: appends of 200 B, plain and conditional, each awaited until durable; readPrev",
   async run(bench) {
     const { rounds, roundMs, warmUpMs, folder, cleanup } = bench;
     const flushLoop = cleanup.use(new FlushLoop(folder));
     const { shard } = await openBenchShard(folder, { checkpoints: false });
     cleanup.defer(() => shard.close());
     const book = shard.book(BOOK);
-    const streams = Array.from({ length: 64 }, (_, i): Stream => ({ tag: `bench/${i}` as Tag, length: 0, seqnums: [] }));
-    await appendFor(shard, book, streams, warmUpMs / 3);
-    const taken = await alternate(rounds, [
-      () => flushLoop.measure(roundMs / 2),
-      () => appendFor(shard, book, streams.slice(0, 1), roundMs),
-      () => appendFor(shard, book, streams, roundMs),
-    ]);
-    const [flush, alone, many] = [nth(taken, 0), nth(taken, 1), nth(taken, 2)];
+    const streams = Array.from({ length: Math.max(...APPENDERS) }, (_, i): Stream => ({ tag: `bench/${i}` as Tag, seqnums: [] }));
+    await appendFor(shard, book, streams.slice(0, 64), true, warmUpMs / 3);
+    const rows: Row[] = [];
+    for (const appenders of APPENDERS) {
+      const some = streams.slice(0, appenders);
+      const [flush, ...taken] = await alternate(rounds, [
+        () => flushLoop.measure(roundMs / 2),
+        ...KINDS.map(
+          ({ isConditional }) =>
+            () =>
+              appendFor(shard, book, some, isConditional, roundMs),
+        ),
+      ]);
+      if (flush === undefined) {
+        throw new Error("the flush was not measured");
+      }
+      rows.push({ what: `one flush beside ${appenders}, p50`, value: flush.p50Ms, unit: "ms" });
+      for (const [index, { named }] of KINDS.entries()) {
+        const { p50Ms, p99Ms, perSecond } = nth(taken, index);
+        const what = `${appenders} ${appenders === 1 ? "appender" : "appenders"}, ${named}`;
+        rows.push({ what: `${what}, p50`, value: p50Ms, unit: "ms" });
+        rows.push({ what: `${what}, p99`, value: p99Ms, unit: "ms" });
+        rows.push({ what, value: perSecond, unit: "records/s", ...(appenders === 64 ? { bar: RATE_BAR } : {}) });
+        if (appenders === 1) {
+          rows.push({ what: `${what}, p50 ÷ flush`, value: p50Ms / flush.p50Ms, unit: "flushes", bar: ALONE_BAR });
+        }
+      }
+    }
     return [
-      { what: "one flush, p50", value: flush.p50Ms, unit: "ms" },
-      { what: "1 appender, p50", value: alone.p50Ms, unit: "ms" },
-      { what: "1 appender, p99", value: alone.p99Ms, unit: "ms" },
-      { what: "1 appender, p50 ÷ flush", value: alone.p50Ms / flush.p50Ms, unit: "flushes", bar: ALONE_BAR },
-      { what: "64 appenders, p50", value: many.p50Ms, unit: "ms" },
-      { what: "64 appenders, p99", value: many.p99Ms, unit: "ms" },
-      { what: "64 appenders", value: many.perSecond, unit: "records/s", bar: RATE_BAR },
+      ...rows,
       { what: "readPrev, index alone", value: indexMicroseconds(bench, streams), unit: "µs", bar: READ_BAR },
       { what: "readPrev, record included", value: await readPrevMicroseconds(bench, book, streams), unit: "µs" },
     ];
@@ -48,25 +68,30 @@ export const append: BenchCase = {
 
 interface Stream {
   readonly tag: Tag;
-  length: number;
   readonly seqnums: SeqNum[];
 }
 
 /** One appender per stream: appends at the stream's end, waits until that is durable, goes on. */
-async function appendFor(shard: Shard, book: LogBook, streams: readonly Stream[], durationMs: number): Promise<Measurement> {
+async function appendFor(
+  shard: Shard,
+  book: LogBook,
+  streams: readonly Stream[],
+  isConditional: boolean,
+  durationMs: number,
+): Promise<Measurement> {
   const latenciesMs: number[] = [];
   const startMs = performance.now();
   await Promise.all(
     streams.map(async (stream) => {
-      const { tag } = stream;
+      const { tag, seqnums } = stream;
       for (let nowMs = startMs; nowMs < startMs + durationMs; ) {
         const beforeMs = nowMs;
-        const result = await book.append({ records: [{ ...RECORD, tags: [tag] }], when: [{ tag, length: stream.length }] });
+        const records = [{ ...RECORD, tags: [tag] }];
+        const result = await book.append(isConditional ? { records, when: [{ tag, length: seqnums.length }] } : { records });
         if (result.kind !== "appended") {
           throw new Error(`an append at the end of a stream was answered ${result.kind}`);
         }
-        stream.length += 1;
-        stream.seqnums.push(result.seqnum);
+        seqnums.push(result.seqnum);
         await shard.whenDurable(result.seqnum);
         nowMs = performance.now();
         latenciesMs.push(nowMs - beforeMs);

@@ -8,7 +8,8 @@ const BAR = atMost(0.5, "modules up to 64 KB, warm host");
 
 export const cold: BenchCase = {
   name: "cold",
-  measures: "the first call of a function after its upload, beside the second, for many functions that differ",
+  measures:
+    "the first call of a function, beside its second, for many functions that differ; each time after a call of another function, as the first one after an upload finds all threads asleep",
   async run(bench) {
     const hello = await sampleGuest("hello");
     const large = await largeHello(bench.folder, LARGE_BYTES);
@@ -21,6 +22,7 @@ export const cold: BenchCase = {
 
 async function coldCalls(bench: Bench, host: BenchHost, name: string, module: Uint8Array): Promise<readonly Row[]> {
   const uploadsMs: number[] = [];
+  const wakingMs: number[] = [];
   const firstsMs: number[] = [];
   const secondsMs: number[] = [];
   const differencesMs: number[] = [];
@@ -31,6 +33,7 @@ async function coldCalls(bench: Bench, host: BenchHost, name: string, module: Ui
     const startMs = performance.now();
     await host.upload(functionName, copy);
     uploadsMs.push(performance.now() - startMs);
+    wakingMs.push((await host.call(callBody("hello", ""))).latencyMs);
     const body = callBody(functionName, "");
     const first = await host.call(body);
     const second = await host.call(body);
@@ -44,6 +47,7 @@ async function coldCalls(bench: Bench, host: BenchHost, name: string, module: Ui
   const what = `${(module.byteLength / 1024).toFixed(1)} KB`;
   return [
     { what: `${what}, upload`, value: median(uploadsMs), unit: "ms" },
+    { what: `${what}, a warm function right after it`, value: median(wakingMs), unit: "ms" },
     { what: `${what}, first call`, value: median(firstsMs), unit: "ms" },
     { what: `${what}, second call`, value: median(secondsMs), unit: "ms" },
     { what: `${what}, first − second`, value: median(differencesMs), unit: "ms", bar: BAR },

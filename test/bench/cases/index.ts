@@ -6,6 +6,7 @@ import { counter } from "./counter.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
 import { indexMemory } from "./index-memory.ts";
+import { reads } from "./reads.ts";
 import { restart } from "./restart.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { steps } from "./steps.ts";
@@ -17,6 +18,7 @@ export const cases: readonly BenchCase[] = [
   indexMemory,
   restart,
   hello,
+  reads,
   steps,
   counter,
   cold,

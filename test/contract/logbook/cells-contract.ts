@@ -1,10 +1,10 @@
 /** Objects in cells. */
 import { describe, expect, test } from "vitest";
-import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../../state/ids.ts";
+import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag, tag } from "../../../state/ids.ts";
 import { type LogRecord, type NewRecord, RecordKind } from "../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../state/logbook/step-record.ts";
 import { decodeObjectValue, encodeObjectValue } from "../../../state/objects/object-record.ts";
-import { objectTag, stepTag } from "../../../state/tags.ts";
+import { attemptTag, objectTag, stepTag } from "../../../state/tags.ts";
 import { ALICE, bytes, type OpenLogBook, seqnumOf, write } from "./harness.ts";
 
 export function describeCells(on: OpenLogBook): void {
@@ -16,13 +16,14 @@ export function describeCells(on: OpenLogBook): void {
       return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
     };
     /** "deleted" deletes. */
-    const put = (text: string, seqnum: number, role: 0 | 1 = 0, counter = 0) =>
+    const put = (text: string, seqnum: number, role: 0 | 1 = 0, counter = 0, writer = tag("i/writer")) =>
       on.shard.book(ALICE).writeCell({
         key: "x",
         version: { seqnum: seqnum as SeqNum, role, counter },
         kind: text === "deleted" ? RecordKind.delete : RecordKind.write,
         data: text === "deleted" ? encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0)) : data(text),
         initialCursor: MAX_SEQNUM,
+        writer,
       });
     const get = async () => textOf((await on.shard.book(ALICE).readCell("x", MAX_SEQNUM)).record);
 
@@ -61,6 +62,23 @@ export function describeCells(on: OpenLogBook): void {
       expect((await put("late", 8)).kind).toBe("superseded");
       expect((await on.shard.book(ALICE).readCell("x", MAX_SEQNUM)).record?.kind).toBe(RecordKind.delete);
       expect((await on.shard.book(ALICE).listObjects("", "", MAX_SEQNUM, 9)).objects).toEqual([]);
+    });
+
+    test("[18] F31, F25: is not written by who is done, or has to go on from a RESUME", async () => {
+      const book = on.shard.book(ALICE);
+      const writer = stepTag("writer" as InstanceId);
+      const none = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
+      const append = async (kind: NewRecord["kind"], tags: readonly Tag[]) =>
+        seqnumOf(await book.append({ records: [{ kind, tags, data: none }] }));
+      await append(RecordKind.init, [writer]);
+      expect((await put("1", 7, 0, 1, writer)).kind).toBe("written");
+      const pin = await append(RecordKind.pin, [attemptTag("writer" as InstanceId)]);
+      expect(await put("late", 8, 0, 1, writer)).toEqual({ kind: "badPosition", seqnum: pin });
+      await append(RecordKind.resume, [writer]);
+      expect((await put("2", 9, 0, 1, writer)).kind).toBe("written");
+      const end = await append(RecordKind.cancel, [writer]);
+      expect(await put("late", 10, 0, 1, writer)).toEqual({ kind: "closed", seqnum: end });
+      expect(await get()).toBe("2");
     });
 
     test("F14(d): a condition names the newest write, and the owner tests it in the tick in which it orders", async () => {
@@ -107,7 +125,9 @@ export function describeCells(on: OpenLogBook): void {
       expect((await book.readPrev(objectTag("x"), before)).record).toBeNull();
       await book.append({ records: [write("1", objectTag("y"))] });
       const inCell = { key: "y", version: { seqnum: 9 as SeqNum, role: 0, counter: 0 }, kind: RecordKind.write } as const;
-      await expect(book.writeCell({ ...inCell, data: data("2"), initialCursor: MAX_SEQNUM })).rejects.toMatchObject(mismatch);
+      await expect(
+        book.writeCell({ ...inCell, data: data("2"), initialCursor: MAX_SEQNUM, writer: tag("i/w") }),
+      ).rejects.toMatchObject(mismatch);
       expect((await book.readCell("y", MAX_SEQNUM)).home).toBe("versions");
       // A write from outside goes where the object lives.
       for (const key of ["x", "y"]) {

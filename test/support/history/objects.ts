@@ -7,7 +7,8 @@ export type ObjectAction =
   | { readonly kind: "write"; readonly key: string; readonly value: string | null }
   /** Read and written at once. */
   | { readonly kind: "update"; readonly key: string; readonly old: string | null; readonly value: string | null }
-  | { readonly kind: "list"; readonly keys: readonly string[] };
+  /** All that begin with `prefix`. */
+  | { readonly kind: "list"; readonly prefix: string; readonly keys: readonly string[] };
 
 export type ObjectOperation = Operation & { readonly action: ObjectAction };
 
@@ -24,12 +25,17 @@ export const objectsModel: Model<ObjectOperation, Objects> = {
       case "update":
         return (state.get(action.key) ?? null) === action.old ? changed(state, action.key, action.value) : undefined;
       case "list":
-        return [...state.keys()].sort().join("\n") === action.keys.join("\n") ? state : undefined;
+        return listed(state, action.prefix) === action.keys.join("\n") ? state : undefined;
     }
   },
   isRead: ({ action }) => action.kind === "read" || action.kind === "list",
   identify: (state) => JSON.stringify([...state].sort(([a], [b]) => (a < b ? -1 : 1))),
 };
+
+function listed(state: Objects, prefix: string): string {
+  const keys = [...state.keys()].filter((key) => key.startsWith(prefix));
+  return keys.sort().join("\n");
+}
 
 function changed(state: Objects, key: string, value: string | null): Objects {
   const next = new Map(state);

@@ -96,7 +96,7 @@ describe("histories of a textbook", () => {
   });
 
   test("a list shows all objects of one moment", () => {
-    const list = (...keys: string[]) => at("c", 10, 11, { kind: "list", keys });
+    const list = (...keys: string[]) => at("c", 10, 11, { kind: "list", prefix: "", keys });
     const history = [write("a", 0, 1, "1", "x"), write("a", 2, 3, "1", "y")];
     expect(isSequential([...history, list("y")])).toBe(false);
     expect(isSequential([...history, list("x")])).toBe(true);

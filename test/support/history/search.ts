@@ -26,6 +26,13 @@ export interface Model<O, State> {
   identify(state: State): string;
 }
 
+/** Which operations of one process need not happen in their order. */
+export interface Order<O> {
+  mayOvertake(earlier: O, later: O): boolean;
+}
+
+const STRICT: Order<unknown> = { mayOvertake: () => false };
+
 export type Verdict =
   | { readonly kind: "possible" }
   | { readonly kind: "impossible"; readonly placedMax: number }
@@ -39,21 +46,49 @@ const WAYS_MAX = 300_000;
  * ways are tried.
  */
 export function linearizable<O extends Operation, State>(model: Model<O, State>, history: readonly O[]): Verdict {
-  return search(model, history, (left) => {
-    const firstReturnMs = Math.min(...left.map((operation) => operation.returnMs));
-    return left.filter((operation) => operation.callMs <= firstReturnMs);
-  });
+  return search(model, history, mayBeNow);
 }
 
 /** Whether there is one order that is that of each process. Times do not count; of each process `history` has the order. */
-export function sequential<O extends Operation, State>(model: Model<O, State>, history: readonly O[]): Verdict {
+export function sequential<O extends Operation, State>(
+  model: Model<O, State>,
+  history: readonly O[],
+  order: Order<O> = STRICT,
+): Verdict {
+  return search(model, history, (left) => mayBeNext(left, order));
+}
+
+/** As both: there is one order that is that of each process, and of the times. */
+export function sequentialInTime<O extends Operation, State>(
+  model: Model<O, State>,
+  history: readonly O[],
+  order: Order<O> = STRICT,
+): Verdict {
   return search(model, history, (left) => {
-    const seen = new Set<string>();
-    return left.filter(({ process }) => {
-      const isFirst = !seen.has(process);
-      seen.add(process);
-      return isFirst;
-    });
+    const now = new Set(mayBeNow(left));
+    return mayBeNext(left, order).filter((operation) => now.has(operation));
+  });
+}
+
+/** Those that nothing which is left must have ended before. */
+function mayBeNow<O extends Operation>(left: readonly O[]): readonly O[] {
+  let firstReturnMs = Number.POSITIVE_INFINITY;
+  for (const { returnMs } of left) {
+    firstReturnMs = Math.min(firstReturnMs, returnMs);
+  }
+  return left.filter((operation) => operation.callMs <= firstReturnMs);
+}
+
+function mayBeNext<O extends Operation>(left: readonly O[], { mayOvertake }: Order<O>): readonly O[] {
+  const before = new Map<string, O[]>();
+  return left.filter((operation) => {
+    const own = before.get(operation.process);
+    if (own === undefined) {
+      before.set(operation.process, [operation]);
+      return true;
+    }
+    own.push(operation);
+    return own.every((earlier) => earlier === operation || mayOvertake(earlier, operation));
   });
 }
 

@@ -30,7 +30,7 @@ export function instances(): BookPart {
       for (const instance of unfinished.values()) {
         note(instance, Place.unfinished);
       }
-      for (const instance of ended) {
+      for (const instance of ended.values()) {
         note(instance, Place.ended);
       }
       for (const instance of retained) {
@@ -90,12 +90,13 @@ export function instances(): BookPart {
       known.set(first, instance);
       if (place === Place.unfinished) {
         book.instances.unfinished.set(id, instance);
-      } else if (place !== Place.none) {
-        (place === Place.ended ? book.instances.ended : book.instances.retained).push(instance);
+      } else if (place === Place.ended) {
+        book.instances.ended.set(id, instance);
+      } else if (place === Place.retained) {
+        book.instances.retained.push(instance);
       }
     },
     finish(book) {
-      book.instances.ended.sort((a, b) => a.done - b.done);
       book.instances.retained.sort((a, b) => a.done - b.done);
     },
   };

@@ -47,6 +47,30 @@ describe("call_start and call_await", () => {
     expect(operations).toHaveLength(1);
   });
 
+  it("H27: a long answer comes in slices, of which no more are asked for than there is room for", async () => {
+    const { host, calls } = started();
+    host.functions.set(
+      "long",
+      new WebAssembly.Module(
+        wat(`(module
+          (import "neap" "output_write" (func $write (param i32 i32)))
+          (memory (export "memory") 40)
+          (func (export "main") (result i32)
+            (memory.fill (i32.const 2000000) (i32.const 120) (i32.const 500000))
+            (call $write (i32.const 0) (i32.const 2500000))
+            (i32.const 0)))`),
+      ),
+    );
+    const asked = (operation: Operation) => host.operations.filter((one) => one === operation).length;
+    await calls.call("call_start", "long", "");
+    expect(await calls.call("call_await", 0, BUFFER, 1_100_000, 0)).toBe(2_500_000n);
+    expect([asked(Operation.callAwait), asked(Operation.callOutput)]).toEqual([1, 1]);
+    expect(await calls.call("call_await", 0, BUFFER, 2_500_000, 0)).toBe(2_500_000n);
+    expect([asked(Operation.callAwait), asked(Operation.callOutput)]).toEqual([1, 3]);
+    const wanted = Buffer.concat([Buffer.alloc(2_000_000), Buffer.alloc(500_000, "x")]);
+    expect(calls.bytesAt(BUFFER, 2_500_000).equals(wanted)).toBe(true);
+  });
+
   it("shows an unknown function at the await, and a handle never given as invalid", async () => {
     const { calls } = started();
     expect(await calls.call("call_start", "nobody", "")).toBe(0);

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
-import { guestStateBytes, Operation } from "../../../../host/abi/operations.ts";
+import { describe, expect, it, test } from "vitest";
+import { Operation, partAnswer } from "../../../../host/abi/operations.ts";
 import { GuestFault } from "../../../../host/sandbox/guest.ts";
+import { guestStateBytes } from "../../../../host/sandbox/protocol.ts";
 import { GuestCalls } from "../../../support/guest-calls.ts";
 import { wat } from "../../../support/guest-modules.ts";
 import { MemoryHost } from "../../../support/memory-guest.ts";
@@ -114,4 +115,13 @@ describe("storage_call in another place", () => {
     await expect(calls.call("storage_call", "key", 3)).rejects.toThrow(new GuestFault("unreachable"));
     expect(calls.guest.restored).toEqual([]);
   });
+});
+
+test("H27: the answer of a part leaves a state in shared memory where it is", () => {
+  const delta = new Uint8Array(new SharedArrayBuffer(300_000));
+  const answer = { kind: "done", value: -5, state: { delta, hostState: delta.subarray(0, 3) } } as const;
+  const told = partAnswer.encode(answer);
+  expect(told.state?.delta).toBe(delta);
+  expect(told.bytes.byteLength).toBeLessThan(100);
+  expect(partAnswer.decode(told)).toEqual(answer);
 });

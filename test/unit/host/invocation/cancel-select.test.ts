@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { cancelRecord, childOf } from "../../../../host/invocation/cancellation.ts";
 import type { InstanceId } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
+import { textOf } from "../../../support/call-bytes.ts";
 import { atPoint, ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
 
 const FOREVER = new Promise<never>(() => {});
@@ -144,7 +145,7 @@ describe("F31: cancel", () => {
       return 0;
     });
     const answer = await host.call({ functionName: "caller" });
-    expect(answer.kind === "completed" && Buffer.from(answer.result.output).toString()).toBe("1 1 1 cancelled");
+    expect(answer.kind === "completed" && textOf(answer.result.output)).toBe("1 1 1 cancelled");
     open("a");
     await settled();
     expect(host.pool.running.size).toBe(0);
@@ -266,7 +267,7 @@ describe("F40: calls that were started and not awaited, at their caller's end", 
       return 0;
     });
     const answer = await host.call({ functionName: "caller" });
-    expect(answer.kind === "completed" && Buffer.from(answer.result.output).toString()).toBe("joined");
+    expect(answer.kind === "completed" && textOf(answer.result.output)).toBe("joined");
     const [free, bound, joined] = (await childrenOf(host, answer.instance)) as [InstanceId, InstanceId, InstanceId];
     const cancel = (await host.steps(bound)).at(-1);
     const done = (await host.steps(answer.instance)).at(-1);

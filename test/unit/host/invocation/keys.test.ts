@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { textOf } from "../../../support/call-bytes.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
 
@@ -127,7 +128,7 @@ describe("a call id", () => {
     expect(callId).toBeGreaterThan(0);
     await settled();
     const status = await host.invocations.status(callId, TENANT);
-    expect(status.kind === "completed" && Buffer.from(status.result.output).toString()).toBe("a");
+    expect(status.kind === "completed" && textOf(status.result.output)).toBe("a");
   });
 
   it("F16: an accepted call is durable before it is acknowledged: it runs after a crash right then", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { guestTag, objectTag } from "../../../../state/tags.ts";
+import { textOf } from "../../../support/call-bytes.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
@@ -189,7 +190,7 @@ describe("F36: the streams of a tenant's functions", () => {
     });
     const started = host.pool.started;
     const answer = await host.call({ functionName: "elect" });
-    expect(answer.kind === "completed" && Buffer.from(answer.result.output).toString()).toBe(`conflict 0 ${winner} winner`);
+    expect(answer.kind === "completed" && textOf(answer.result.output)).toBe(`conflict 0 ${winner} winner`);
     expect(host.pool.started).toBe(started + 1);
     expect((await host.steps(answer.instance)).map(({ kind }) => kind)).toEqual([INIT, CONFLICT, DONE]);
   });

@@ -195,15 +195,15 @@ describe("F21: a storage part", () => {
     const gate = Promise.withResolvers<void>();
     const call = host.call({ functionName: "count", key: "k", input: "y".repeat(100_000) });
     const { blobs } = host.test;
-    const read = blobs.read.bind(blobs);
-    let reads = 0;
-    blobs.read = async (...args) => {
-      reads += 1;
+    const open = blobs.open.bind(blobs);
+    let opened = 0;
+    blobs.open = async (...args) => {
+      opened += 1;
       // The first is the module, the second the caller's input, the third the part's.
-      if (reads === 3) {
+      if (opened === 3) {
         await gate.promise;
       }
-      return read(...args);
+      return open(...args);
     };
     await settled();
     theCaller(host).displace();

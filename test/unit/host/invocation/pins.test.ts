@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { InstanceId, SeqNum } from "../../../../state/ids.ts";
+import { type InstanceId, MAX_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
+import { decodeObjectValue } from "../../../../state/objects/index.ts";
 import { attemptTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
+import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const FOREVER = new Promise<never>(() => {});
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -362,6 +364,75 @@ describe("F25: an instance that is parked", () => {
     expect(await host.told({ functionName: "stuck", key: "k" })).toBe("0 ");
     expect(await host.versions("before")).toEqual(["old"]);
     expect(await host.versions("after")).toEqual(["old, x 300"]);
+  });
+});
+
+describe("F25: an instance whose objects are in cells", () => {
+  it.each(["halfmoon-write", "boki", "unsafe"] as const)(
+    "goes on after a long sleep when everything from before it is collected, %s",
+    async (protocol) => {
+      const host = await openHost();
+      const sleeper = async (guest: ScriptedGuest) => {
+        const before = await guest.get("mine");
+        guest.put("mine", "1");
+        await guest.sleep(30 * DAY_MS);
+        const after = await guest.get("mine");
+        guest.put("mine", "2");
+        guest.output(`${before} ${after} ${await guest.get("mine")}`);
+        return 0;
+      };
+      await host.define("sleeper", sleeper, { protocol });
+      const asked = host.told({ functionName: "sleeper", key: "k" });
+      await settled();
+      await load(host, "x", 40);
+      host.test.time.advance(30 * DAY_MS);
+      await settled();
+      expect(host.pool.started).toBeLessThan(5);
+      expect(await asked).toBe(protocol === "unsafe" ? "0 1 1 2" : "0 null 1 2");
+    },
+  );
+
+  it("[36] F3: a write right before a long wait is not made again behind it", async () => {
+    const host = await openHost();
+    const holder = async (guest: ScriptedGuest) => {
+      await guest.lock("l");
+      await guest.sleep(DAY_MS);
+      return 0;
+    };
+    const waiter = async (guest: ScriptedGuest) => {
+      guest.put("first", "1");
+      await guest.get("first");
+      guest.put("mine", "mine");
+      guest.put("gone", "mine");
+      await guest.lock("l");
+      return 0;
+    };
+    const other = async (guest: ScriptedGuest) => {
+      guest.put("mine", "theirs");
+      guest.delete("gone");
+      return 0;
+    };
+    for (const [name, main] of Object.entries({ holder, waiter, other })) {
+      await host.define(name, main, { protocol: "halfmoon-write" });
+    }
+    const held = host.told({ functionName: "holder", key: "h" });
+    await settled();
+    const asked = host.told({ functionName: "waiter", key: "w" });
+    await settled();
+    host.test.time.advance(11_000);
+    await settled();
+    expect(host.pool.running.size, "the waiter has given its sandbox back").toBe(0);
+    expect(await host.told({ functionName: "other" })).toBe("0 ");
+    await load(host, "x", 40);
+    host.test.time.advance(DAY_MS);
+    await settled();
+    expect(await Promise.all([held, asked])).toEqual(["0 ", "0 "]);
+    const texts = ["mine", "gone"].map(async (key) => {
+      const { record } = await host.book.readCell(key, MAX_SEQNUM);
+      const value = record === null ? null : decodeObjectValue(record);
+      return value?.kind === "inline" ? Buffer.from(value.bytes).toString() : null;
+    });
+    expect(await Promise.all(texts)).toEqual(["theirs", null]);
   });
 });
 

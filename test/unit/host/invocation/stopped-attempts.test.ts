@@ -149,15 +149,15 @@ describe("F31: a call that is cancelled between two states of its run ends at on
     const asked = host.told({ functionName: "sleeper", key: "k", input: "x".repeat(200_000) });
     await settled();
     const { blobs } = host.test;
-    const read = blobs.read.bind(blobs);
-    blobs.read = async (...range) => {
+    const open = blobs.open.bind(blobs);
+    blobs.open = async (name) => {
       await gate.promise;
-      return read(...range);
+      return open(name);
     };
     theGuest(host).displace();
     await settled();
     // The answer to who cancels tells the input too.
-    blobs.read = read;
+    blobs.open = open;
     expect(await cancelAt(gate, host, asked)).toBe("trap cancelled");
   });
 });

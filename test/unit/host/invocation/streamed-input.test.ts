@@ -20,8 +20,8 @@ class WatchedBlobs extends MemoryBlobs {
     return { ...writer, write };
   }
 
-  override async read(...args: Parameters<MemoryBlobs["read"]>) {
-    const piece = await super.read(...args);
+  protected override slice(...args: Parameters<MemoryBlobs["slice"]>) {
+    const piece = super.slice(...args);
     this.moved.push(piece.byteLength);
     return piece;
   }

@@ -1,11 +1,13 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { MODES, RecordKind } from "../../../../state/logbook/index.ts";
+import { LocalLogBook } from "../../../../state/logbook/local-logbook.ts";
 import { objectTag } from "../../../../state/tags.ts";
 import type { Isolation } from "../../../../state/txn/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
 import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
+const original = LocalLogBook.prototype.readPrev;
 const FOREVER = new Promise<never>(() => {});
 
 /** Between a transaction's reads and its commit the test lets others go first, once. */
@@ -485,4 +487,47 @@ describe("a transaction that is run again", () => {
     expect(await told).toContain("parked: NOT_DETERMINISTIC");
     expect(await host.versions("x")).toEqual(["1"]);
   });
+});
+
+describe("H27: a commit of many objects", () => {
+  const OBJECTS = 600;
+
+  it.for(["snapshot", "serializable"] as const)(
+    "%s: looks them up in slices, between which others have their turn",
+    async (isolation) => {
+      const host = await ScriptedHost.open();
+      await host.define("fill", async (guest) => {
+        await guest.transaction(isolation);
+        for (let i = 0; i < OBJECTS; i += 1) {
+          // An absent object is looked up again at the commit.
+          if (isolation === "serializable" && i % 2 === 0) {
+            await guest.get(`o${i}`);
+          }
+          guest.put(`o${i}`, "1");
+        }
+        committing = true;
+        guest.output(await guest.commit());
+        return 0;
+      });
+      let committing = false;
+      let inTurn = 0;
+      let longest = 0;
+      const reads = vi.spyOn(LocalLogBook.prototype, "readPrev").mockImplementation(function (this: LocalLogBook, ...args) {
+        inTurn += committing ? 1 : 0;
+        longest = Math.max(longest, inTurn);
+        return original.apply(this, args);
+      });
+      const turn = () => {
+        inTurn = 0;
+        next = setImmediate(turn);
+      };
+      let next = setImmediate(turn);
+      expect(await host.told({ functionName: "fill" })).toBe("0 committed");
+      clearImmediate(next);
+      reads.mockRestore();
+      expect(longest).toBeGreaterThan(50);
+      expect(longest).toBeLessThan(OBJECTS / 2);
+      expect(await host.versions(`o${OBJECTS - 1}`)).toEqual(["1"]);
+    },
+  );
 });

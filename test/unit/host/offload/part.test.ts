@@ -23,7 +23,9 @@ const steps = fc.record({
   dependency: seqnum,
   touched: fc.boolean(),
   isChild: fc.boolean(),
+  base: seqnum,
   writes: fc.nat(),
+  readsFrom: seqnum,
 });
 const request: fc.Arbitrary<PartRequest> = fc.record({
   tenant: fc.constant(logBookId("ndp")),

@@ -81,6 +81,17 @@ describe("a channel", () => {
     main.close();
   });
 
+  test("H27: hands a large body in shared memory over without a copy", async () => {
+    const { main, workerEnd } = createChannel();
+    const other = openWorkerEnd(workerEnd);
+    const body = new Uint8Array(new SharedArrayBuffer(300_000));
+    main.send({ type: FrameType.log, body });
+    const received = other.receive()?.body;
+    body[299_999] = 7;
+    expect(received?.[299_999]).toBe(7);
+    main.close();
+  });
+
   test("wakes a sleeping thread for every message, in both directions", async () => {
     const { main, workerEnd } = createChannel();
     const url = (path: string) => JSON.stringify(new URL(`../../../../host/sandbox/${path}`, import.meta.url).href);

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
-import { ByteReader, ByteWriter } from "../../../../state/bytes.ts";
+import { guestStateBytes } from "../../../../host/sandbox/protocol.ts";
+import type { GuestState } from "../../../../host/sandbox/sandbox.ts";
+import { isShared } from "../../../../host/sandbox/shared-bytes.ts";
+import { ByteReader } from "../../../../state/bytes.ts";
 import { begin, openPool, run } from "../../../support/sandbox-calls.ts";
 import { SHIP } from "../../../support/test-imports.ts";
 import { artefactOf } from "../../../support/wasm.ts";
+
+const NOTHING = new Uint8Array(0);
 
 let compute: SandboxPool;
 let storage: SandboxPool;
@@ -63,6 +68,7 @@ async function runShipped(
   artefact: ReturnType<typeof callWithPart>,
   damage?: (delta: Uint8Array) => void,
   input: Uint8Array = new Uint8Array(0),
+  onStates?: (states: readonly GuestState[]) => void,
 ): Promise<SandboxEnd> {
   let partEnd: SandboxEnd | undefined;
   const call = begin(compute, artefact, {
@@ -72,7 +78,7 @@ async function runShipped(
         caller.reply({ code: 6, timeMs: 0, bytes: new Uint8Array(0) });
         return;
       }
-      const r = new ByteReader(Uint8Array.from(args));
+      const r = new ByteReader(isShared(args) ? args : Uint8Array.from(args));
       const part = {
         snapshotHash: artefact.snapshot.hash,
         tableIndex: r.u32(),
@@ -81,8 +87,10 @@ async function runShipped(
       damage?.(part.state.delta);
       partEnd = await run(storage, artefact, { part, input });
       if (partEnd.kind === "returned" && partEnd.state !== undefined) {
-        const { delta, hostState } = partEnd.state;
-        caller.reply({ code: partEnd.value, timeMs: 0, bytes: new ByteWriter().bytes(delta).bytes(hostState).take() });
+        const { value, state } = partEnd;
+        onStates?.([part.state, state]);
+        const answer = isShared(state.delta) ? { bytes: NOTHING, state } : { bytes: guestStateBytes.encode(state) };
+        caller.reply({ code: value, timeMs: 0, ...answer });
       } else {
         caller.cancel();
       }
@@ -109,6 +117,37 @@ test("a part runs on a sandbox that a call has used before, and the next call fi
   const first = await runShipped(artefact);
   const second = await runShipped(artefact);
   expect({ ...second, cpuMs: 0 }).toEqual({ ...first, cpuMs: 0 });
+});
+
+test("H27: a large state goes to the part and back in shared memory: the main thread copies none of it", async () => {
+  // The caller fills 2 MiB, the part adds one to each word, the caller sums up.
+  const artefact = artefactOf(`(module
+    (import "t" "ship" (func $part (param i32) (result i32)))
+    (memory (export "$memory") 40)
+    (table (export "$table") 1 funcref)
+    (elem (i32.const 0) $work)
+    (func $each (param $add i32) (result i32) (local $at i32) (local $sum i32)
+      (loop $next
+        (i32.store (local.get $at) (i32.add (local.get $add) (i32.load (local.get $at))))
+        (local.set $sum (i32.add (local.get $sum) (i32.load (local.get $at))))
+        (local.set $at (i32.add (local.get $at) (i32.const 4)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.const 2097152))))
+      (local.get $sum))
+    (func $work (result i32) (call $each (i32.const 1)))
+    (func (export "run") (result i32)
+      (drop (call $each (i32.const 2)))
+      (drop (call $part (i32.const 0)))
+      (call $each (i32.const 0))))`);
+  let shipped: readonly GuestState[] = [];
+  const end = await runShipped(artefact, undefined, NOTHING, (states) => {
+    shipped = states;
+  });
+  expect(end).toMatchObject({ kind: "returned", value: 3 * (2_097_152 / 4) });
+  for (const { delta, hostState } of shipped) {
+    expect(delta.byteLength).toBeGreaterThan(2_000_000);
+    expect([isShared(delta), isShared(hostState)]).toEqual([true, true]);
+  }
+  expect(shipped).toHaveLength(2);
 });
 
 test("H18: a part within a part runs on a stack of its own", async () => {

@@ -175,6 +175,7 @@ describe("modes", () => {
     for (let looks = 0; looks < 5; looks += 1) {
       await test.shard.whenDurable(await test.book.tail());
       test.time.advance(20);
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 

@@ -121,6 +121,17 @@ test("removing a blob makes it missing, but one named by its content stays until
   expect(await blobs.size(hash)).toBe(6);
 });
 
+test("a blob that is open keeps its bytes when it is removed, until it is closed", async () => {
+  const blobs = await open();
+  const { name } = await put(blobs, "first and last");
+  const reader = await blobs.open(name);
+  await blobs.remove([name]);
+  await expect(blobs.open(name)).rejects.toMatchObject({ code: "BLOB_MISSING" });
+  expect([reader.sizeBytes, Buffer.from(await reader.read(10, 100)).toString()]).toEqual([14, "last"]);
+  await reader.close();
+  await reader.close();
+});
+
 test("F6: only a blob that was drawn here and is named by no record can be given up; its file is gone then", async () => {
   const earlier = await put(await open(1), "of an epoch before");
   const blobs = await open(2);

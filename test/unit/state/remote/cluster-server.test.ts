@@ -205,6 +205,7 @@ const cellWrite = fc.tuple(
   data,
   fc.array(fc.tuple(text, fc.double()), { maxLength: 2 }),
   count,
+  text,
 );
 const mode = fc.constantFrom(...MODES);
 const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
@@ -240,6 +241,9 @@ const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   "blob.abort": fc.nat(3),
   "blob.discard": fc.array(text, { maxLength: 3 }),
   "blob.size": text,
+  "blob.open": fc.tuple(fc.nat(3), text),
+  "blob.readOpen": fc.tuple(fc.nat(3), count, count),
+  "blob.close": fc.nat(3),
   "blob.read": fc.tuple(text, count, count),
 };
 

@@ -6,6 +6,7 @@ import { ScopedObjects, StepStream } from "../../../../state/protocols/index.ts"
 import { holdTag, lockTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { HeldLocks, Transactions } from "../../../../state/txn/index.ts";
 import { BOOK, bytes, openTestShard, type TestShard } from "../../../support/open-shard.ts";
+import { systemTimers } from "../../../support/system-timers.ts";
 
 /** One attempt. All attempts of an instance have the same pins, as a child's do. */
 class Peer {
@@ -23,6 +24,7 @@ class Peer {
       plain: new ScopedObjects(this.steps, test.blobs, { modeCursor: NO_SEQNUM, protocol: "halfmoon-read" }),
       steps: this.steps,
       blobs: test.blobs,
+      timers: systemTimers,
       locks: this.locks,
       inherited: null,
     });

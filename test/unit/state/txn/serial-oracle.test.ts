@@ -16,6 +16,7 @@ import {
   Transactions,
 } from "../../../../state/txn/index.ts";
 import { BOOK, bytes, openTestShard, type TestShard } from "../../../support/open-shard.ts";
+import { systemTimers } from "../../../support/system-timers.ts";
 
 const KEYS = ["a", "b", "c"];
 
@@ -111,6 +112,7 @@ class Running implements Store {
       plain: new ScopedObjects(steps, test.blobs, { modeCursor: NO_SEQNUM, protocol: "halfmoon-read" }),
       steps,
       blobs: test.blobs,
+      timers: systemTimers,
       locks: new HeldLocks(steps, instance),
       inherited: inherited === null ? null : decodeInherited(inherited),
     });
