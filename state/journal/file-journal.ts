@@ -6,7 +6,7 @@
  *
  * E1. While an empty frame is written the journal is still idle for its owner; a frame that comes meanwhile follows it, so at most
  *     one is in flight (J3).
- * E2. Between two frames of the owner there is at most one empty frame, so what `hasRoom` promised holds for the next `append`.
+ * E2. Between two frames of the owner there is at most one empty frame, so what `hasRoom` promised holds for the next ones.
  */
 import { invariant } from "../errors.ts";
 import type { Timers } from "../ports.ts";
@@ -53,6 +53,7 @@ export class FileJournal implements Journal {
   #lastIsEmpty = true;
   #cancelIdleTimer: () => void = () => {};
   #whenQuiet: (() => void) | undefined;
+  #whenTried: PromiseWithResolvers<boolean> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(opened: OpenedJournal) {
@@ -64,6 +65,8 @@ export class FileJournal implements Journal {
     this.#durableNumber = opened.recovered.frame;
     this.#durableEnd = opened.recovered.address;
     opened.writer.onWritten = () => this.#written();
+    opened.writer.onAllocated = () => this.#refill();
+    opened.room.onTried = (isMade) => this.#tried(isMade);
     opened.writer.onFailure = (error) => this.#fail(error);
   }
 
@@ -94,9 +97,26 @@ export class FileJournal implements Journal {
     return { directory: disk.directory, journalId: room.journalId, segments: [...room.segments] };
   }
 
-  hasRoom(sizeBytes: number, reserved: boolean): boolean {
+  get frameMaxBytes(): number {
+    return this.#opened.room.maximalBytes;
+  }
+
+  hasRoom(payloads: readonly number[], reserved: boolean): boolean {
     this.#refill();
-    return this.#opened.room.fits(sizeBytes, reserved);
+    return this.#opened.room.fits(payloads, reserved);
+  }
+
+  makeRoom(): Promise<boolean> {
+    if (this.#state !== "open") {
+      return Promise.resolve(false);
+    }
+    this.#whenTried ??= Promise.withResolvers<boolean>();
+    const { promise } = this.#whenTried;
+    this.#opened.room.extend(this.#opened.writer);
+    if (this.#whenTried !== undefined) {
+      this.#opened.writer.hurry();
+    }
+    return promise;
   }
 
   append(payload: Uint8Array): number {
@@ -131,6 +151,7 @@ export class FileJournal implements Journal {
 
   async #close(): Promise<void> {
     this.#cancelIdleTimer();
+    this.#tried(false);
     if (this.#state === "open") {
       this.#state = "closing";
       await this.#quiet();
@@ -156,7 +177,7 @@ export class FileJournal implements Journal {
   /** Says that the last frame is durable (F33), unless the last one is empty already or there is no room at all. */
   #writeEmpty(): void {
     const { room } = this.#opened;
-    if (!this.#lastIsEmpty && this.#state !== "failed" && room.fits(0, true)) {
+    if (!this.#lastIsEmpty && this.#state !== "failed" && room.fits([0], true)) {
       this.#write("empty", room.take(0), NOTHING);
     }
   }
@@ -199,6 +220,11 @@ export class FileJournal implements Journal {
     }
   }
 
+  #tried(isMade: boolean): void {
+    this.#whenTried?.resolve(isMade);
+    this.#whenTried = undefined;
+  }
+
   async #quiet(): Promise<void> {
     if (this.#inFlight !== "nothing" && this.#state !== "failed") {
       await new Promise<void>((resolve) => {
@@ -212,6 +238,7 @@ export class FileJournal implements Journal {
       this.#state = "failed";
       this.#cancelIdleTimer();
       this.#whenQuiet?.();
+      this.#tried(false);
       this.#opened.onFailure(error);
     }
   }

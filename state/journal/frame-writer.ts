@@ -13,6 +13,10 @@ export interface FrameWriter extends SegmentAllocator {
   write(segmentNumber: number, offset: number, sizeBytes: number): void;
   /** Set once by the owner; called when the write under way is durable, never inside `write`. */
   onWritten: () => void;
+  /** Somebody waits for the segment that is being made: it comes sooner, and the process stays alive until it was taken. */
+  hurry(): void;
+  /** Set once by the owner; called when `allocation` has an answer, unless it had it when `allocate` returned. */
+  onAllocated: () => void;
   /**
    * Set once by the owner; called when the disk failed, in a write or for a new segment. Nothing is written after that, and
    * `onWritten` is not called any more.
@@ -56,12 +60,16 @@ export class OpenSegment {
 /**
  * Makes the blocking calls on the thread of the caller, for tests and simulation.
  *
- * @param defer  runs what it gets later, in order: decides when a frame is written and becomes durable
+ * @param defer  runs what it gets later, in order: decides when a frame is written and becomes durable, and when a segment is
+ *     made; without it these are microtasks, and segments are made at once
  */
-export function inlineWriter(disk: Disk, faults: Faults, defer: (run: () => void) => void): FrameWriter {
+export function inlineWriter(disk: Disk, faults: Faults, defer?: (run: () => void) => void): FrameWriter {
   const segment = new OpenSegment(disk);
   const frame = Buffer.allocUnsafeSlow(WRITER_BUFFER_BYTES);
   const allocator = inlineAllocator(disk);
+  const later = defer ?? queueMicrotask;
+  let isAllocating = false;
+  let isClosed = false;
 
   /** @returns whether it succeeded; only the disk's failures are the journal's */
   const attempt = (run: () => void): boolean => {
@@ -77,9 +85,10 @@ export function inlineWriter(disk: Disk, faults: Faults, defer: (run: () => void
   const writer: FrameWriter = {
     frame,
     onWritten() {},
+    onAllocated() {},
     onFailure() {},
     write(segmentNumber, offset, sizeBytes) {
-      defer(() => {
+      later(() => {
         let file: DiskFile | undefined;
         if (attempt(() => (file = segment.write(segmentNumber, offset, frame.subarray(0, sizeBytes))))) {
           faults.at("flush:before");
@@ -91,15 +100,27 @@ export function inlineWriter(disk: Disk, faults: Faults, defer: (run: () => void
       });
     },
     allocate(header) {
-      attempt(() => allocator.allocate(header));
+      if (defer === undefined) {
+        attempt(() => allocator.allocate(header));
+        return;
+      }
+      isAllocating = true;
+      defer(() => {
+        isAllocating = false;
+        if (!isClosed && attempt(() => allocator.allocate(header))) {
+          writer.onAllocated();
+        }
+      });
     },
-    allocation: allocator.allocation,
+    hurry() {},
+    allocation: () => (isAllocating ? "running" : allocator.allocation()),
     release(before) {
       attempt(() => {
         while (releaseOldest(disk, before));
       });
     },
     async close() {
+      isClosed = true;
       segment.close();
     },
   };

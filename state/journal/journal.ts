@@ -45,17 +45,24 @@ export interface Journal extends JournalReader {
   readonly idle: boolean;
   /** Everything before is durable. */
   readonly durable: JournalPosition;
+  /** The largest payload: FRAME_MAX_BYTES, or less where segments are small. */
+  readonly frameMaxBytes: number;
   /**
-   * Whether a frame of this size would find room that is already allocated. Records are ordered only while this holds, so that
-   * nothing is ordered that cannot be written (F34).
+   * Whether frames with payloads of these sizes, appended in this order, would find room that is already allocated. Records are
+   * ordered only while this holds, so that nothing is ordered that cannot be written (F34).
    *
    * @param reserved  true for the host's own records, which may use the reserve
    */
-  hasRoom(sizeBytes: number, reserved: boolean): boolean;
+  hasRoom(payloads: readonly number[], reserved: boolean): boolean;
+  /**
+   * Makes more room, unless it is being made already. Resolves to whether there is more; false when the disk has none, which was
+   * tried after the call, or when the journal has failed or is closed.
+   */
+  makeRoom(): Promise<boolean>;
   /**
    * Orders a frame and starts to write and flush it. Only while `idle`.
    *
-   * @param payload  1 to FRAME_MAX_BYTES bytes; copied before return
+   * @param payload  1 to `frameMaxBytes` bytes; copied before return
    * @returns the address of the payload's first byte, for `read`
    */
   append(payload: Uint8Array): number;

@@ -14,7 +14,7 @@ export interface LogThreadData {
   readonly memory: SharedArrayBuffer;
 }
 
-/** Without a frame for so long the thread takes the next step of an allocation. */
+/** Without a frame for so long the thread takes the next step of an allocation; at once when somebody waits for it. */
 const PAUSE_MS = 1;
 
 /**
@@ -57,13 +57,19 @@ function run(disk: Disk, slot: SharedSlot): void {
       return;
     } else if (Atomics.load(words, Word.order) !== Order.running) {
       Atomics.wait(words, Word.wake, seen);
-    } else if (bytesSinceStep >= FRAME_BYTES_PER_STEP || Atomics.wait(words, Word.wake, seen, PAUSE_MS) === "timed-out") {
+    } else if (
+      bytesSinceStep >= FRAME_BYTES_PER_STEP ||
+      Atomics.load(words, Word.hurried) === 1 ||
+      Atomics.wait(words, Word.wake, seen, PAUSE_MS) === "timed-out"
+    ) {
       bytesSinceStep = 0;
       allocation ??= new Allocation(disk, Buffer.from(slot.header));
       const outcome = allocation.step();
       if (outcome !== "more") {
         allocation = undefined;
+        Atomics.store(words, Word.hurried, 0);
         Atomics.store(words, Word.order, outcome === "done" ? Order.done : Order.full);
+        Atomics.notify(words, Word.order);
       }
     }
   }

@@ -22,7 +22,10 @@ export interface FileJournalOptions {
   readonly segmentBytes?: number;
   /** true: a log thread makes the blocking calls; false: they are made on this one. */
   readonly thread: boolean;
-  /** Without a thread: runs what it gets later, in order, and so decides when frames become durable; default: microtasks. */
+  /**
+   * Without a thread: runs what it gets later, in order, and so decides when frames become durable and segments are made; default:
+   * microtasks, and segments at once.
+   */
   readonly defer?: (run: () => void) => void;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -58,12 +61,12 @@ export async function openFileJournal(options: FileJournalOptions): Promise<File
     repairTail(disk, segments, tail);
     const room = new SegmentRoom(segments, tail, segmentBytes, options.random, options.clock);
     room.refill(inlineAllocator(disk), 1);
-    if (!room.fits(0, true)) {
+    if (!room.fits([0], true)) {
       throw new NeapError("DISK_FULL", `${disk.directory} has no room for a segment of ${segmentBytes} bytes`);
     }
     const epoch = tail.epoch + 1;
     writeEpoch(disk, room, tail.number + 1, epoch);
-    const writer = thread ? threadWriter(directory, faults) : inlineWriter(disk, faults, options.defer ?? queueMicrotask);
+    const writer = thread ? threadWriter(directory, faults) : inlineWriter(disk, faults, options.defer);
     const { timers, onFailure } = options;
     const recovered = { frame: tail.number, address: (segments[tail.segment]?.base ?? 0) + tail.offset };
     return new FileJournal({ disk, room, writer, timers, unlock, epoch, recovered, onFailure });

@@ -15,7 +15,7 @@ import {
 /** Unused segments to have ready: one is the reserve, so that another is there when the current one is full. */
 export const SPARE_SEGMENTS = 2;
 
-/** After the disk was full, so long until it is tried again. */
+/** After the disk was full, so long until it is tried again, unless somebody waits for room. */
 const RETRY_MS = 100;
 
 /** The largest payload: two of them fit into a segment, so that the next one has room for one beside what F34 reserves. */
@@ -31,8 +31,11 @@ export interface Place {
 export class SegmentRoom {
   readonly segments: Segment[];
   readonly journalId: string;
+  /** The largest payload. */
+  readonly maximalBytes: number;
+  /** Set once by the owner; called when a segment was made, or could not be as the disk is full. */
+  onTried: (isMade: boolean) => void = () => {};
   readonly #segmentBytes: number;
-  readonly #maximalBytes: number;
   readonly #random: Random;
   readonly #clock: Clock;
   #current: number;
@@ -55,7 +58,7 @@ export class SegmentRoom {
     this.segments = [...segments];
     this.journalId = segments[0]?.journalId ?? Buffer.from(random.bytes(16)).toString("hex");
     this.#segmentBytes = segmentBytes;
-    this.#maximalBytes = maximalPayloadBytes(segmentBytes);
+    this.maximalBytes = maximalPayloadBytes(segmentBytes);
     this.#random = random;
     this.#clock = clock;
     this.#current = next.segment;
@@ -63,26 +66,25 @@ export class SegmentRoom {
   }
 
   /**
-   * Whether a frame fits into what is allocated, after one empty frame that may come first. Without `reserved` one whole segment
-   * and room for one maximal frame must be left after it (F34).
+   * Whether frames with these payloads fit into what is allocated, one after the other, each after one empty frame that may come
+   * first. Without `reserved` one whole segment and room for one maximal frame must be left after them (F34).
    */
-  fits(payloadBytes: number, reserved: boolean): boolean {
-    const needBytes = frameBytes(payloadBytes) + EMPTY_FRAME_BYTES;
-    if (payloadBytes > this.#maximalBytes) {
-      return false;
-    }
+  fits(payloads: readonly number[], reserved: boolean): boolean {
     let index = this.#current;
     let leftBytes = this.#sizeOf(index) - this.#offset;
-    if (needBytes > leftBytes) {
-      index += 1;
-      leftBytes = this.#sizeOf(index) - SEGMENT_HEADER_BYTES;
-    }
-    leftBytes -= needBytes;
-    if (leftBytes < 0 || reserved) {
-      return leftBytes >= 0;
+    for (const payloadBytes of payloads) {
+      const needBytes = frameBytes(payloadBytes) + EMPTY_FRAME_BYTES;
+      if (needBytes > leftBytes) {
+        index += 1;
+        leftBytes = this.#sizeOf(index) - SEGMENT_HEADER_BYTES;
+      }
+      leftBytes -= needBytes;
+      if (leftBytes < 0 || payloadBytes > this.maximalBytes) {
+        return false;
+      }
     }
     const spares = this.segments.length - 1 - index;
-    return spares > 1 || (spares === 1 && leftBytes >= frameBytes(this.#maximalBytes) + EMPTY_FRAME_BYTES);
+    return reserved || spares > 1 || (spares === 1 && leftBytes >= frameBytes(this.maximalBytes) + EMPTY_FRAME_BYTES);
   }
 
   /** Takes the room for the next frame; it must fit. */
@@ -118,21 +120,34 @@ export class SegmentRoom {
   refill(allocator: SegmentAllocator, spares: number): void {
     let state = this.#take(allocator);
     while (state !== "running" && this.segments.length - 1 - this.#current < spares && this.#clock.monotonic() >= this.#retryAt) {
-      this.#ordered = this.#draw();
-      allocator.allocate(encodeSegmentHeader(this.#ordered));
-      state = this.#take(allocator);
+      state = this.#order(allocator);
       if (state === "none") {
         return;
       }
     }
   }
 
+  /** Orders a segment, however many there are and also when the disk was full just now, unless one is being made. */
+  extend(allocator: SegmentAllocator): void {
+    if (this.#take(allocator) === "none") {
+      this.#order(allocator);
+    }
+  }
+
+  #order(allocator: SegmentAllocator): AllocationState {
+    this.#ordered = this.#draw();
+    allocator.allocate(encodeSegmentHeader(this.#ordered));
+    return this.#take(allocator);
+  }
+
   #take(allocator: SegmentAllocator): AllocationState {
     const state = allocator.allocation();
     if (state === "done" && this.#ordered !== undefined) {
       this.segments.push(this.#ordered);
+      this.onTried(true);
     } else if (state === "full") {
       this.#retryAt = this.#clock.monotonic() + RETRY_MS;
+      this.onTried(false);
     }
     return state;
   }

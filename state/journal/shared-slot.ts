@@ -20,12 +20,14 @@ export const Word = {
   segment: 3,
   offset: 4,
   sizeBytes: 5,
-  /** One of `Order`. */
+  /** One of `Order`. The journal waits for its end. */
   order: 6,
   /** 1: the thread ends when it has written what was submitted. */
   stop: 7,
   /** Segments with numbers below this are released; modulo 2^32. */
   released: 8,
+  /** 1: somebody waits for the segment that is being made. */
+  hurried: 9,
 } as const;
 
 /** The journal goes from none to running, and from done or full to none; the thread from running to done or full. */

@@ -9,7 +9,7 @@ import { Order, SharedSlot, Word } from "./shared-slot.ts";
 /** A flush takes so many turns of an idle event loop, some 250 µs; waking it costs 50. See docs/decisions/0013-wake-ups.md. */
 const LOOKS_BEFORE_SLEEP = 250;
 
-/** Starts the log thread of a folder. It keeps this process alive only while a write is under way. */
+/** Starts the log thread of a folder. It keeps this process alive only while a write is under way, or a segment waited for. */
 export function threadWriter(directory: string, faults: Faults): FrameWriter {
   const slot = new SharedSlot();
   const { words } = slot;
@@ -29,9 +29,21 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
   });
   thread.once("error", (error) => writer.onFailure(error));
 
+  let isWriting = false;
+  let isAwaited = false;
+
+  /** Waiting for memory does not keep the event loop alive, the thread does. */
+  const keepAlive = (): void => {
+    if (isWriting || isAwaited) {
+      thread.ref();
+    } else {
+      thread.unref();
+    }
+  };
+
   const written = (): void => {
-    // Waiting for memory does not keep the event loop alive, the thread does.
-    thread.unref();
+    isWriting = false;
+    keepAlive();
     faults.at("flush:after");
     writer.onWritten();
   };
@@ -61,13 +73,21 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
     }
   };
 
+  const taken = (): void => {
+    Atomics.store(words, Word.order, Order.none);
+    isAwaited = false;
+    keepAlive();
+  };
+
   const writer: FrameWriter = {
     frame: slot.frame,
     onWritten() {},
+    onAllocated() {},
     onFailure() {},
     write(segmentNumber, offset, sizeBytes) {
       faults.at("flush:before");
-      thread.ref();
+      isWriting = true;
+      keepAlive();
       before = Atomics.load(words, Word.written);
       Atomics.store(words, Word.segment, segmentNumber);
       Atomics.store(words, Word.offset, offset);
@@ -81,20 +101,30 @@ export function threadWriter(directory: string, faults: Faults): FrameWriter {
       slot.header.set(header);
       Atomics.store(words, Word.order, Order.running);
       slot.wake();
+      const waiting = Atomics.waitAsync(words, Word.order, Order.running);
+      if (waiting.async) {
+        void waiting.value.then(() => writer.onAllocated());
+      }
     },
     allocation(): AllocationState {
       switch (Atomics.load(words, Word.order)) {
         case Order.running:
           return "running";
         case Order.done:
-          Atomics.store(words, Word.order, Order.none);
+          taken();
           return "done";
         case Order.full:
-          Atomics.store(words, Word.order, Order.none);
+          taken();
           return "full";
         default:
           return "none";
       }
+    },
+    hurry() {
+      isAwaited = true;
+      keepAlive();
+      Atomics.store(words, Word.hurried, 1);
+      slot.wake();
     },
     release(before) {
       Atomics.store(words, Word.released, before);

@@ -38,15 +38,15 @@ export function checkRequest({ records, when }: AppendRequest): void {
     dataBytes += record.data.byteLength;
   }
   if (dataBytes > FRAME_MAX_BYTES) {
-    throw tooLarge(dataBytes);
+    throw tooLarge(dataBytes, FRAME_MAX_BYTES);
   }
   if (when !== undefined) {
     checkConditions(when);
   }
 }
 
-export function tooLarge(sizeBytes: number): NeapError {
-  return new NeapError("RECORD_TOO_LARGE", `the request has ${sizeBytes} bytes, a frame holds at most ${FRAME_MAX_BYTES}`);
+export function tooLarge(sizeBytes: number, maxBytes: number): NeapError {
+  return new NeapError("RECORD_TOO_LARGE", `the request has ${sizeBytes} bytes, a frame holds at most ${maxBytes}`);
 }
 
 /** @throws BAD_RECORD, RECORD_TOO_LARGE, BAD_KEY, BAD_TAG, BAD_SEQNUM  as checkRequest */
@@ -59,7 +59,7 @@ export function checkCellWrite({ key, version, kind, data, blobs, initialCursor,
   checkNumber("version", seqnum);
   checkRecord({ kind, tags: [], data, initialCursor, cell: { key, version: null }, ...(blobs !== undefined && { blobs }) });
   if (data.byteLength > FRAME_MAX_BYTES) {
-    throw tooLarge(data.byteLength);
+    throw tooLarge(data.byteLength, FRAME_MAX_BYTES);
   }
 }
 

@@ -192,7 +192,8 @@ export interface ModeAt {
 export interface LogBook {
   readonly id: LogBookId;
   /**
-   * Orders the records if every condition holds; they are applied when this resolves, and not yet durable.
+   * Orders the records if every condition holds; they are applied when this resolves, and not yet durable. Waits while the journal
+   * has no room for them, until it has, or the disk has none.
    *
    * @throws RECORD_TOO_LARGE, BAD_RECORD, BAD_TAG, BAD_SEQNUM  nothing was ordered
    * @throws BLOB_MISSING, DISK_FULL  nothing was ordered

@@ -11,7 +11,7 @@
  */
 import { invariant } from "../errors.ts";
 import { NO_SEQNUM, type SeqNum } from "../ids.ts";
-import { FRAME_MAX_BYTES, type Journal } from "../journal/journal.ts";
+import type { Journal } from "../journal/journal.ts";
 import type { Timers } from "../ports.ts";
 import { FRAME_HEADER_BYTES, FRAME_MAX_RECORDS, Frame } from "./record-codec.ts";
 import type { RecordStore } from "./record-store.ts";
@@ -19,8 +19,6 @@ import type { RecordStore } from "./record-store.ts";
 const FLUSH_BYTES = 64 * 1024;
 const FLUSH_AGE_MS = 2;
 const MIN_CAPACITY_BYTES = 1_024;
-/** More than a frame costs in any journal besides its payload. */
-const FRAME_ALLOWANCE_BYTES = 256;
 
 interface Waiter {
   readonly seqnum: SeqNum;
@@ -33,8 +31,6 @@ export class Outbox {
   durable: SeqNum;
   /** Bytes ordered and not durable. */
   undurableBytes = 0;
-  /** Room that what is ordered will need in the journal, besides what the journal has already. */
-  waitingBytes = 0;
   /** Called, in their order, after each frame that became durable. */
   readonly onDurable: (() => void)[] = [];
   readonly #journal: Journal;
@@ -61,23 +57,33 @@ export class Outbox {
   /** A frame with room for `records` more records of at most `boundBytes`, the first of which will be `next`. */
   gather(next: SeqNum, records: number, boundBytes: number): Frame {
     let frame = this.#gathering;
-    if (frame !== null && (frame.count + records > FRAME_MAX_RECORDS || frame.length + boundBytes > FRAME_MAX_BYTES)) {
+    if (
+      frame !== null &&
+      (frame.count + records > FRAME_MAX_RECORDS || frame.length + boundBytes > this.#journal.frameMaxBytes)
+    ) {
       this.#seal();
       frame = null;
     }
     if (frame === null) {
       frame = new Frame(next, Math.max(this.#capacityBytes, FRAME_HEADER_BYTES + boundBytes));
       this.#gathering = frame;
-      this.waitingBytes += FRAME_ALLOWANCE_BYTES;
       this.#store.keep(frame);
     }
     return frame;
   }
 
+  /** Sizes of the frames that the journal has yet to get, in their order. */
+  waiting(): number[] {
+    const frames = this.#sealed.map(({ length }) => length);
+    if (this.#gathering !== null) {
+      frames.push(this.#gathering.length);
+    }
+    return frames;
+  }
+
   /** Records of this many bytes were added to the frame that gathers. */
   gathered(sizeBytes: number): void {
     this.undurableBytes += sizeBytes;
-    this.waitingBytes += sizeBytes;
     const frame = this.#gathering;
     if (frame === null) {
       return;
@@ -130,7 +136,6 @@ export class Outbox {
       return;
     }
     this.#inFlight = frame;
-    this.waitingBytes -= frame.length - FRAME_HEADER_BYTES + FRAME_ALLOWANCE_BYTES;
     this.#store.placed(frame, this.#journal.append(frame.payload()));
   }
 

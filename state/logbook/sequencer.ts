@@ -6,14 +6,16 @@
  *
  * Q1. Between the decision and the application of a request nothing else runs: an outcome is known before it is durable, and is
  *     final unless the process dies.
- * Q2. Requests are decided in the order in which they came, also when they had to wait for room.
+ * Q2. Requests are decided in the order in which they came, also when they had to wait for room. Only the host's own records
+ *     (RESERVED) do not wait behind those that have no room on the disk.
  * Q3. Nothing is ordered for a session that is over: what its successor reads is final (F20).
  * Q4. Nothing is ordered that the journal has no room for (F34), nor that names a blob which is not here (F6). Both are asked in the
  *     tick of the decision; in the same tick the blob is named, so that nobody can discard it any more.
+ * Q5. A request is refused as DISK_FULL only when the disk, tried since it came, had no room. Until that is known it waits.
  */
-import { invariant, NeapError } from "../errors.ts";
+import { hasCode, invariant, NeapError } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";
-import { FRAME_MAX_BYTES, type Journal } from "../journal/journal.ts";
+import type { Journal } from "../journal/journal.ts";
 import type { OwnedBlobs } from "../objects/blobs.ts";
 import type { Clock, Faults, Timers } from "../ports.ts";
 import { objectTag } from "../tags.ts";
@@ -60,9 +62,10 @@ const NO_CONDITIONS: readonly Condition[] = [];
 const NO_BLOBS: readonly BlobRefLike[] = [];
 
 interface Waiting {
-  /** Decides the request now, or refuses it. */
-  readonly proceed: () => void;
+  /** Decides the request, unless it finds no room and the disk may have some. Returns whether it did. */
+  readonly proceed: (isDiskFull: boolean) => boolean;
   readonly refuse: (error: NeapError) => void;
+  readonly isReserved: boolean;
 }
 
 export class Sequencer {
@@ -79,8 +82,9 @@ export class Sequencer {
   readonly #loads = new Map<BookState, ScopeLoad>();
   readonly #read: (seqnum: SeqNum) => LogRecord;
   readonly #kindOf: (seqnum: SeqNum) => RecordKind;
-  /** Empty while there is room. */
+  /** Empty while there is room for all. */
   #waiting: Waiting[] = [];
+  #isMakingRoom = false;
   #stopped: NeapError | undefined = undefined;
 
   constructor(parts: {
@@ -104,11 +108,11 @@ export class Sequencer {
     this.#undurableMaxBytes = parts.undurableMaxBytes;
     this.#read = (seqnum) => this.#index.store.read(seqnum);
     this.#kindOf = (seqnum) => this.#index.kindOf(seqnum);
-    this.#outbox.onDurable.push(() => this.#admit());
+    this.#outbox.onDurable.push(() => this.#admit(false));
   }
 
   /**
-   * As LogBook.append; in this tick, unless a blob has to be looked for or room to be waited for.
+   * As LogBook.append; in this tick, unless a blob has to be looked for or room to be waited for (Q5).
    * @param holder  the session that asks
    */
   append(book: BookState, request: AppendRequest, holder: Holder): AppendResult | Promise<AppendResult> {
@@ -122,14 +126,15 @@ export class Sequencer {
   async writeCell(book: BookState, write: CellWrite, holder: Holder): Promise<CellOutcome> {
     checkCellWrite(write);
     await this.#lookFor([write]);
-    return this.#hasRoom() ? this.#orderCell(book, write, holder) : this.#later(() => this.#orderCell(book, write, holder));
+    return this.#inTurn(false, () => this.#orderCell(book, write, holder));
   }
 
-  #admitted(book: BookState, request: AppendRequest, holder: Holder): AppendResult | Promise<AppendResult> {
-    const when = request.when ?? NO_CONDITIONS;
-    return this.#hasRoom()
-      ? this.#order(book, request.records, when, holder)
-      : this.#later(() => this.#order(book, request.records, when, holder));
+  #admitted(
+    book: BookState,
+    { records, when = NO_CONDITIONS }: AppendRequest,
+    holder: Holder,
+  ): AppendResult | Promise<AppendResult> {
+    return this.#inTurn(isReserved(records), () => this.#order(book, records, when, holder));
   }
 
   /** Orders a record of the shard's own, of a LogBook or (null) of no one, without conditions. */
@@ -265,22 +270,17 @@ export class Sequencer {
       for (let i = 0; i < records.length; i++) {
         offsets.push(frame.add(book === null ? "" : book.id, records[i] as NewRecord, timeMs, i === 0 ? when : NO_CONDITIONS));
       }
-      if (frame.length > FRAME_MAX_BYTES) {
-        throw tooLarge(frame.length);
+      if (frame.length > this.#journal.frameMaxBytes) {
+        throw tooLarge(frame.length, this.#journal.frameMaxBytes);
       }
-      this.#checkRoom(frame.length - length, records);
+      if (!this.#journal.hasRoom(this.#outbox.waiting(), isReserved(records))) {
+        throw new NeapError("DISK_FULL", `the journal has no room for ${frame.length - length} bytes; nothing was ordered`);
+      }
     } catch (error) {
       frame.rewind(length, count);
       throw error;
     }
     return offsets;
-  }
-
-  #checkRoom(sizeBytes: number, records: readonly NewRecord[]): void {
-    const reserved = records.every((record) => RESERVED.has(record.kind));
-    if (!this.#journal.hasRoom(this.#outbox.waitingBytes + sizeBytes, reserved)) {
-      throw new NeapError("DISK_FULL", `the journal has no room for ${sizeBytes} bytes; nothing was ordered`);
-    }
   }
 
   /** Afterwards the blobs that are here are known. */
@@ -306,40 +306,73 @@ export class Sequencer {
     }
   }
 
-  /** Whether a request is decided now. */
-  #hasRoom(): boolean {
+  /** Orders now, or in its turn once there is room. */
+  #inTurn<T>(isReserved: boolean, order: () => T): T | Promise<T> {
     if (this.#stopped !== undefined) {
       throw this.#stopped;
     }
-    return this.#outbox.undurableBytes < this.#undurableMaxBytes;
+    if (!this.#isBehind() && (this.#waiting.length === 0 || isReserved)) {
+      try {
+        return order();
+      } catch (error) {
+        if (!hasCode(error, "DISK_FULL")) {
+          throw error;
+        }
+      }
+    }
+    return this.#later(isReserved, order);
   }
 
-  /** Orders in its turn, once there is room. */
-  #later<T>(order: () => T): Promise<T> {
+  /** Whether too much is ordered that is not durable. */
+  #isBehind(): boolean {
+    return this.#outbox.undurableBytes >= this.#undurableMaxBytes;
+  }
+
+  #later<T>(isReserved: boolean, order: () => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const proceed = () => {
+    const proceed = (isDiskFull: boolean) => {
       try {
         resolve(order());
       } catch (error) {
+        if (!isDiskFull && hasCode(error, "DISK_FULL")) {
+          return false;
+        }
         reject(error);
       }
+      return true;
     };
-    this.#waiting.push({ proceed, refuse: reject });
-    // Asking starts a flush: without one the room would never come.
-    void this.#outbox.whenDurable(this.#index.tail);
+    this.#waiting.push({ proceed, refuse: reject, isReserved });
+    this.#awaitRoom();
     return promise;
   }
 
-  /** Decides requests that waited for room. */
-  #admit(): void {
-    while (this.#outbox.undurableBytes < this.#undurableMaxBytes) {
-      const next = this.#waiting.shift();
-      if (next === undefined) {
-        return;
-      }
-      next.proceed();
+  /** Decides requests that waited for room. @param isDiskFull  refuses those for which the disk has none */
+  #admit(isDiskFull: boolean): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    let isRoomShort = false;
+    const left = waiting.filter((one) => {
+      const waits = this.#isBehind() || (isRoomShort && !one.isReserved) || !one.proceed(isDiskFull);
+      isRoomShort ||= waits;
+      return waits;
+    });
+    this.#waiting = left.concat(this.#waiting);
+    if (this.#waiting.length > 0) {
+      this.#awaitRoom();
     }
-    void this.#outbox.whenDurable(this.#index.tail);
+  }
+
+  /** Brings about what the first request waits for: a flush, without which the room would never come, or a segment. */
+  #awaitRoom(): void {
+    if (this.#isBehind()) {
+      void this.#outbox.whenDurable(this.#index.tail);
+    } else if (!this.#isMakingRoom) {
+      this.#isMakingRoom = true;
+      void this.#journal.makeRoom().then((isMade) => {
+        this.#isMakingRoom = false;
+        this.#admit(!isMade);
+      });
+    }
   }
 
   #endTurns(book: BookState, records: readonly NewRecord[]): void {
@@ -360,6 +393,10 @@ export class Sequencer {
       turns.changed(tag);
     }
   }
+}
+
+function isReserved(records: readonly NewRecord[]): boolean {
+  return records.every(({ kind }) => RESERVED.has(kind));
 }
 
 function namesBlobs({ blobs }: NewRecord): boolean {

@@ -145,9 +145,30 @@ export const mutations: readonly Mutation[] = [
   {
     name: "F34: records are ordered although the journal has no room",
     file: "state/logbook/sequencer.ts",
-    find: "if (!this.#journal.hasRoom(this.#outbox.waitingBytes + sizeBytes, reserved)) {",
-    replace: "if (!this.#journal.hasRoom(0, reserved)) {",
+    find: "if (!this.#journal.hasRoom(this.#outbox.waiting(), isReserved(records))) {",
+    replace: "if (!this.#journal.hasRoom([], isReserved(records))) {",
     caughtBy: ["test/unit/state/logbook"],
+  },
+  {
+    name: "F34: an append is refused as DISK_FULL before the disk was tried",
+    file: "state/logbook/sequencer.ts",
+    find: "if (!isDiskFull && hasCode",
+    replace: "if (isDiskFull && hasCode",
+    caughtBy: ["test/unit/state/logbook/room.test.ts", "F34"],
+  },
+  {
+    name: "Q2: an append overtakes those that wait for room",
+    file: "state/logbook/sequencer.ts",
+    find: "(this.#waiting.length === 0 || isReserved)",
+    replace: "(this.#waiting.length >= 0 || isReserved)",
+    caughtBy: ["test/unit/state/logbook/room.test.ts", "F34"],
+  },
+  {
+    name: "F34: the host's own records wait behind those that have no room",
+    file: "state/logbook/sequencer.ts",
+    find: "(isRoomShort && !one.isReserved)",
+    replace: "isRoomShort",
+    caughtBy: ["test/unit/state/logbook/room.test.ts", "F34"],
   },
   // Conditional appends
   {

@@ -157,8 +157,16 @@ class WatchedJournal implements Journal {
     return this.#journal.frames(from, to);
   }
 
-  hasRoom(sizeBytes: number, reserved: boolean): boolean {
-    return this.#journal.hasRoom(sizeBytes, reserved);
+  get frameMaxBytes(): number {
+    return this.#journal.frameMaxBytes;
+  }
+
+  hasRoom(payloads: readonly number[], reserved: boolean): boolean {
+    return this.#journal.hasRoom(payloads, reserved);
+  }
+
+  makeRoom(): Promise<boolean> {
+    return this.#journal.makeRoom();
   }
 
   append(payload: Uint8Array): number {

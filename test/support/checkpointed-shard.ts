@@ -1,8 +1,6 @@
 /** A shard on real files with a log thread and checkpoints in LMDB, small enough that much happens in a second. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import { hasCode } from "../../state/errors.ts";
 import { type LogBookId, MAX_SEQNUM, type Tag } from "../../state/ids.ts";
 import { type FileJournal, openFileJournal } from "../../state/journal/index.ts";
 import { type Checkpoints, type LocalShard, openLocalShard, RecordKind, threadCheckpoints } from "../../state/logbook/index.ts";
@@ -64,18 +62,7 @@ export async function openCheckpointed(folder: string): Promise<CheckpointedShar
       journal,
       async put(object, value) {
         const data = Buffer.from(value.padEnd(VALUE_BYTES));
-        // Segments of this size are used up faster than they are made: wait for the next one, as a client does.
-        for (;;) {
-          try {
-            await book.append({ records: [{ kind: RecordKind.write, tags: [objectTag(object)], data }] });
-            return;
-          } catch (error) {
-            if (!hasCode(error, "DISK_FULL")) {
-              throw error;
-            }
-            await pause(1);
-          }
-        }
+        await book.append({ records: [{ kind: RecordKind.write, tags: [objectTag(object)], data }] });
       },
       async get(object) {
         const { record } = await book.readPrev(objectTag(object), MAX_SEQNUM);

@@ -1,5 +1,11 @@
 import { invariant, NeapError } from "../../state/errors.ts";
-import { JOURNAL_BEGIN, type Journal, type JournalFrame, type JournalPosition } from "../../state/journal/journal.ts";
+import {
+  FRAME_MAX_BYTES,
+  JOURNAL_BEGIN,
+  type Journal,
+  type JournalFrame,
+  type JournalPosition,
+} from "../../state/journal/journal.ts";
 
 type Stored = Pick<JournalFrame, "address" | "payload">;
 
@@ -16,6 +22,9 @@ export class MemoryJournal implements Journal {
   /** Bytes that may still be ordered, `reserveBytes` of them only for the host's own records. */
   roomBytes = Number.POSITIVE_INFINITY;
   reserveBytes = 0;
+  /** By default the disk is full when it is tried. */
+  whenRoomTried: () => Promise<boolean> = async () => false;
+  readonly frameMaxBytes = FRAME_MAX_BYTES;
   /** Calls of `read` so far. */
   reads = 0;
   readonly #durable: Stored[];
@@ -62,8 +71,13 @@ export class MemoryJournal implements Journal {
     }
   }
 
-  hasRoom(sizeBytes: number, reserved: boolean): boolean {
+  hasRoom(payloads: readonly number[], reserved: boolean): boolean {
+    const sizeBytes = payloads.reduce((sum, one) => sum + one, 0);
     return sizeBytes <= this.roomBytes - (reserved ? 0 : this.reserveBytes);
+  }
+
+  makeRoom(): Promise<boolean> {
+    return this.whenRoomTried();
   }
 
   append(payload: Uint8Array): number {

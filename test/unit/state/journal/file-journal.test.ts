@@ -123,9 +123,9 @@ describe("J4: after a failed flush", () => {
     const durable = vi.fn();
     const journal = await openOn(disk, { onFailure, defer: deferred.defer });
     journal.onDurable = durable;
-    journal.append(text("one"));
     disk.nextFlush = "lost";
-    journal.hasRoom(1, false);
+    journal.hasRoom([1], false);
+    journal.append(text("one"));
     deferred.run();
     expect(onFailure).toHaveBeenCalledOnce();
     expect(durable).not.toHaveBeenCalled();

@@ -43,8 +43,8 @@ function open(directory: string, thread: boolean, options: Partial<FileJournalOp
 
 /** The log thread makes segments when it has nothing else to do. */
 async function whenRoom(journal: Journal, sizeBytes: number): Promise<void> {
-  while (!journal.hasRoom(sizeBytes, false)) {
-    await new Promise((resolve) => setImmediate(resolve));
+  while (!journal.hasRoom([sizeBytes], false)) {
+    expect(await journal.makeRoom()).toBe(true);
   }
 }
 
@@ -88,6 +88,18 @@ test("with a log thread the same bytes get to the same places as without", async
       .some((byte) => byte !== 0),
   ).toBe(true);
   expect(files[0]).toEqual(files[1]);
+});
+
+test("room is made while nothing else happens, and close does not wait for it", async () => {
+  const journal = await open(folder, true, { segmentBytes: 16 * 1024 * 1024 });
+  const made = [journal.makeRoom(), journal.makeRoom()];
+  expect(await Promise.all(made)).toEqual([true, true]);
+  const tried = journal.makeRoom();
+  const closed = journal.close();
+  expect(await tried).toBe(false);
+  expect(await journal.makeRoom()).toBe(false);
+  await closed;
+  await (await open(folder, true)).close();
 });
 
 test("a maximal frame passes through the log thread", async () => {

@@ -72,7 +72,7 @@ describe("a reopened journal", () => {
       expect(payloadsOf(journal)).toEqual(expected);
       for (let count = 0; count < 7; count += 1) {
         const payload = `${opening}/${count}/`.padEnd(100 + 211 * count, "x");
-        expect(journal.hasRoom(payload.length, false)).toBe(true);
+        expect(journal.hasRoom([payload.length], false)).toBe(true);
         const address = await appendDurably(journal, text(payload));
         expect(Buffer.from(journal.read(address, payload.length)).toString()).toBe(payload);
         expected.push(payload);
@@ -345,7 +345,7 @@ describe("F12: the recovered tail is flushed again before it counts as durable",
     const expected: string[] = [];
     for (let count = 0; count < 12; count += 1) {
       const payload = `${count}`.padEnd(1500, ".");
-      expect(journal.hasRoom(payload.length, false)).toBe(true);
+      expect(journal.hasRoom([payload.length], false)).toBe(true);
       await appendDurably(journal, text(payload));
       expected.push(payload);
       expect((await reopen(disk.powerCut())).payloads).toEqual(expected);

@@ -19,7 +19,7 @@ const range = (from: number, to: number): number[] => Array.from({ length: to - 
 /** Appends frames `from` to `to`; returns the position after the last. */
 async function append(journal: Journal, from: number, to: number): Promise<JournalPosition> {
   for (const number of range(from, to)) {
-    expect(journal.hasRoom(payload(number).length, false)).toBe(true);
+    expect(journal.hasRoom([payload(number).length], false)).toBe(true);
     await appendDurably(journal, payload(number));
   }
   return journal.durable;
@@ -118,7 +118,7 @@ describe("a journal that releases its first segments", () => {
     await append(journal, 1, 12);
     disk.capacityBytes = 0;
     let last = 12;
-    while (journal.hasRoom(payload(1).length, false)) {
+    while (journal.hasRoom([payload(1).length], false)) {
       last += 1;
       await appendDurably(journal, payload(last));
     }

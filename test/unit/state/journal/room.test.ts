@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Journal } from "../../../../state/journal/index.ts";
-import { appendDurably, ManualClock, openOn, payloadsOf, SMALL_SEGMENT_BYTES } from "../../../support/file-journal.ts";
+import { appendDurably, Deferred, ManualClock, openOn, payloadsOf, SMALL_SEGMENT_BYTES } from "../../../support/file-journal.ts";
 import { MemoryDisk } from "../../../support/memory-disk.ts";
+import { prng } from "../../../support/prng.ts";
 
 const payload = Buffer.alloc(600, "x");
 const LARGEST_BYTES = (SMALL_SEGMENT_BYTES - 64) / 2 - 48;
@@ -9,7 +10,7 @@ const LARGEST_BYTES = (SMALL_SEGMENT_BYTES - 64) / 2 - 48;
 /** Appends while there is room; returns how many frames went in. */
 async function fill(journal: Journal, reserved: boolean): Promise<number> {
   let count = 0;
-  while (journal.hasRoom(payload.length, reserved)) {
+  while (journal.hasRoom([payload.length], reserved)) {
     await appendDurably(journal, payload);
     count += 1;
   }
@@ -29,8 +30,8 @@ describe("F34: a full disk", () => {
     await journal.close();
     const again = await openOn(image);
     expect(payloadsOf(again).length).toBe(count);
-    expect(again.hasRoom(payload.length, false)).toBe(false);
-    expect(again.hasRoom(payload.length, true)).toBe(true);
+    expect(again.hasRoom([payload.length], false)).toBe(false);
+    expect(again.hasRoom([payload.length], true)).toBe(true);
     await again.close();
   });
 
@@ -39,10 +40,10 @@ describe("F34: a full disk", () => {
     disk.capacityBytes = 3 * SMALL_SEGMENT_BYTES;
     const journal = await openOn(disk);
     await fill(journal, false);
-    expect(journal.hasRoom(LARGEST_BYTES, true)).toBe(true);
+    expect(journal.hasRoom([LARGEST_BYTES], true)).toBe(true);
     await appendDurably(journal, Buffer.alloc(LARGEST_BYTES, "m"));
     expect(await fill(journal, true)).toBeGreaterThanOrEqual(12);
-    expect(journal.hasRoom(payload.length, true)).toBe(false);
+    expect(journal.hasRoom([payload.length], true)).toBe(false);
     const before = disk.list().length;
     await journal.close();
     expect(disk.list().length).toBe(before);
@@ -65,11 +66,37 @@ describe("F34: a full disk", () => {
     const journal = await openOn(disk, { clock });
     await fill(journal, false);
     disk.capacityBytes = 5 * SMALL_SEGMENT_BYTES;
-    expect(journal.hasRoom(payload.length, false)).toBe(false);
+    expect(journal.hasRoom([payload.length], false)).toBe(false);
     clock.ms += 100;
-    expect(journal.hasRoom(payload.length, false)).toBe(true);
+    expect(journal.hasRoom([payload.length], false)).toBe(true);
     expect(await fill(journal, false)).toBeGreaterThanOrEqual(2 * 12);
     await journal.close();
+  });
+
+  test("is tried at once when more room is asked for, and says whether it had some", async () => {
+    const disk = new MemoryDisk();
+    disk.capacityBytes = 3 * SMALL_SEGMENT_BYTES;
+    const journal = await openOn(disk, { clock: new ManualClock() });
+    await fill(journal, false);
+    expect(await journal.makeRoom()).toBe(false);
+    disk.capacityBytes = 5 * SMALL_SEGMENT_BYTES;
+    expect(journal.hasRoom([payload.length], false)).toBe(false);
+    expect(await journal.makeRoom()).toBe(true);
+    expect(journal.hasRoom([payload.length], false)).toBe(true);
+    await journal.close();
+    expect(await journal.makeRoom()).toBe(false);
+  });
+
+  test("that fails while room is made is no full disk: the journal fails, and whoever waits for room hears that there is none", async () => {
+    const disk = new MemoryDisk();
+    const deferred = new Deferred();
+    const onFailure = vi.fn();
+    const journal = await openOn(disk, { defer: deferred.defer, onFailure });
+    const tried = journal.makeRoom();
+    disk.nextFlush = "refused";
+    deferred.run();
+    expect(onFailure).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: "EIO" }));
+    expect(await tried).toBe(false);
   });
 
   test("that has no room for a new journal is DISK_FULL, and the folder is free again", async () => {
@@ -89,7 +116,7 @@ test("room that was promised is there after an empty frame came in between, up t
       disk.capacityBytes = 2 * SMALL_SEGMENT_BYTES;
       const journal = await openOn(disk);
       let count = 0;
-      while (journal.hasRoom(sizeBytes, true)) {
+      while (journal.hasRoom([sizeBytes], true)) {
         await vi.advanceTimersByTimeAsync(10);
         await appendDurably(journal, Buffer.alloc(sizeBytes, "s"));
         count += 1;
@@ -104,10 +131,38 @@ test("room that was promised is there after an empty frame came in between, up t
   }
 });
 
+test("room that was promised to several frames is there for each of them, whether empty ones come in between or not", async () => {
+  vi.useFakeTimers();
+  try {
+    const random = prng(3);
+    const disk = new MemoryDisk();
+    const journal = await openOn(disk);
+    let count = 0;
+    for (let round = 0; round < 100; round += 1) {
+      const sizes = Array.from({ length: 1 + random.below(12) }, () => 1 + random.below(LARGEST_BYTES));
+      while (!journal.hasRoom(sizes, false)) {
+        expect(await journal.makeRoom()).toBe(true);
+      }
+      disk.capacityBytes = 0;
+      for (const sizeBytes of sizes) {
+        await appendDurably(journal, Buffer.alloc(sizeBytes, "s"));
+        await vi.advanceTimersByTimeAsync(10 * random.below(2));
+      }
+      expect(journal.hasRoom([LARGEST_BYTES, SMALL_SEGMENT_BYTES / 4], true)).toBe(true);
+      disk.capacityBytes = Number.POSITIVE_INFINITY;
+      count += sizes.length;
+    }
+    await journal.close();
+    expect(payloadsOf(await openOn(disk)).length).toBe(count);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("a payload above the largest never has room, the largest has", async () => {
   const journal = await openOn(new MemoryDisk());
-  expect(journal.hasRoom(LARGEST_BYTES + 1, true)).toBe(false);
-  expect(journal.hasRoom(LARGEST_BYTES, true)).toBe(true);
+  expect(journal.hasRoom([LARGEST_BYTES + 1], true)).toBe(false);
+  expect(journal.hasRoom([LARGEST_BYTES], true)).toBe(true);
   await appendDurably(journal, Buffer.alloc(LARGEST_BYTES));
   await journal.close();
 });
