@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
 import type { ModuleHash } from "../../host/modules/index.ts";
 import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
-import type { BlobName, LogBookId } from "../../state/ids.ts";
+import { type BlobName, type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { type LocalShard, RecordKind } from "../../state/logbook/index.ts";
 import type { Mode } from "../../state/logbook/modes.ts";
 import { DEFAULT_MODE_TAG, functionTag, modeTag } from "../../state/tags.ts";
@@ -21,7 +21,7 @@ const LOOK_MS = 20;
 /** Does what an opening before has not come to. All of it is durable when this resolves, and the scopes are in their modes. */
 export async function found(shard: LocalShard, blobs: SimBlobs, process: SimProcess, layout: Layout): Promise<void> {
   const book = shard.book(TENANT);
-  const isThere = async (tag: ReturnType<typeof modeTag>) => (await book.readStream(tag, 0)).length > 0;
+  const isThere = async (tag: ReturnType<typeof modeTag>) => (await book.readPrev(tag, MAX_SEQNUM)).record !== null;
   for (const [name, protocol] of Object.entries(layout.functions)) {
     if (!(await isThere(functionTag(name)))) {
       await define(shard, blobs, name, protocol);
