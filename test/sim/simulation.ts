@@ -234,17 +234,17 @@ class Run {
     }
     const book = owner.shard.book(TENANT);
     for (const tag of new Set(records.flatMap((record) => record.tags))) {
-      // What functions there are, and the modes at every cursor, is kept for ever.
-      if (["f/", "m/", MODES_TAG, DEFAULT_MODE_TAG].some((kept) => tag.startsWith(kept))) {
+      // What functions there are is kept for ever.
+      if (tag.startsWith("f/")) {
         continue;
       }
       const { length, kept } = await this.#settle(async () => {
         const found = await book.readStream(tag, 0).then(({ records }) => records.length, trimmed);
         return { length: found, kept: found ?? 0 };
       });
-      const isObject = tag.startsWith("o/");
-      const mayBeTrimmed = isObject || tag.startsWith("u/");
-      if (kept > (isObject ? 1 : 0) || (!mayBeTrimmed && length === null)) {
+      const hasLast = ["o/", "m/", MODES_TAG, DEFAULT_MODE_TAG].some((prefix) => tag.startsWith(prefix));
+      const mayBeTrimmed = hasLast || tag.startsWith("u/");
+      if (kept > (hasLast ? 1 : 0) || (!mayBeTrimmed && length === null)) {
         throw new Broken(`${kept} records of ${tag} are kept long after anybody needs them`);
       }
     }

@@ -136,6 +136,7 @@ describe("F34: appends for which there is no room yet", () => {
       kind: RecordKind.write,
       data: Buffer.alloc(200),
       initialCursor: MAX_SEQNUM,
+      writer: own,
     });
     await settled();
     await tried(10_000);
