@@ -1,4 +1,5 @@
 import { atLeast, type Bar, type BenchCase, type Row } from "../bench-case.ts";
+import { BareServer, besideBare } from "../support/bare-process.ts";
 import { BenchHost, callBody, TENANT } from "../support/bench-host.ts";
 import { sampleGuest } from "../support/guests.ts";
 import { alternate, clients, nth } from "../support/measurement.ts";
@@ -27,14 +28,18 @@ export const counter: BenchCase = {
         bar: atLeast(14_700, "10 × Restate's 1,473/s"),
       },
     ];
+    const bareServer = await BareServer.start(bench, callBody("counter", "hot"));
     const rows: Row[] = [];
     for (const { what, keys, bar } of workloads) {
       const bodies = keys.map((key) => callBody("counter", key));
       const warmed = await host.load(16, warmUpMs, bodies);
-      const taken = await alternate(
-        rounds,
-        CONNECTIONS.map((connections) => () => host.load(connections, roundMs, bodies)),
-      );
+      const [bare, ...taken] = await alternate(rounds, [
+        () => bareServer.load(64, roundMs),
+        ...CONNECTIONS.map((connections) => () => host.load(connections, roundMs, bodies)),
+      ]);
+      if (bare === undefined) {
+        throw new Error("the bare server was not measured");
+      }
       for (const [index, connections] of CONNECTIONS.entries()) {
         const { perSecond, p50Ms, p99Ms } = nth(taken, index);
         const row = `${what}, ${clients(connections)}`;
@@ -42,6 +47,7 @@ export const counter: BenchCase = {
         rows.push({ what: `${row}, p50`, value: p50Ms, unit: "ms" });
         rows.push({ what: `${row}, p99`, value: p99Ms, unit: "ms" });
       }
+      rows.push(besideBare(what, nth(taken, CONNECTIONS.indexOf(64)), bare, bar));
       const answered = taken.reduce((sum, measurement) => sum + measurement.count, warmed.count);
       const counted = await sumOf(host, keys);
       if (counted !== answered) {

@@ -1,5 +1,5 @@
 import { atLeast, type BenchCase, type Row } from "../bench-case.ts";
-import { startBareServer } from "../support/bare-process.ts";
+import { BareServer } from "../support/bare-process.ts";
 import { BenchHost, callBody } from "../support/bench-host.ts";
 import { sampleGuest } from "../support/guests.ts";
 import { alternate, clients, type Measurement, nth } from "../support/measurement.ts";
@@ -11,19 +11,17 @@ export const hello: BenchCase = {
   name: "hello",
   measures: "calls without state, beside a bare node:http server that reads and parses the same POST and sends the same answer",
   async run(bench) {
-    const { load, rounds, roundMs, warmUpMs } = bench;
-    const barePort = await startBareServer(bench);
+    const { rounds, roundMs, warmUpMs } = bench;
+    const body = callBody("hello", "Neap");
+    const bodies = [body];
+    const bareServer = await BareServer.start(bench, body);
     const host = await BenchHost.start(bench, "hello");
     await host.upload("hello", await sampleGuest("hello"));
-    const bodies = [callBody("hello", "Neap")];
-    const bareLoad = (connections: number, durationMs: number) =>
-      load.run({ port: barePort, path: "/f/", connections, durationMs, bodies });
-    await bareLoad(16, warmUpMs);
     await host.load(16, warmUpMs, bodies);
     const rows: Row[] = [];
     for (const connections of CONNECTIONS) {
       const taken = await alternate(rounds, [
-        () => bareLoad(connections, roundMs),
+        () => bareServer.load(connections, roundMs),
         () => host.load(connections, roundMs, bodies),
       ]);
       const bare = nth(taken, 0);

@@ -1,4 +1,5 @@
 import { atLeast, atMost, type Bar, type BenchCase, type Row } from "../bench-case.ts";
+import { BareServer, besideBare } from "../support/bare-process.ts";
 import { BenchHost, callBody } from "../support/bench-host.ts";
 import { FlushLoop } from "../support/flush.ts";
 import { benchGuest, sampleGuest } from "../support/guests.ts";
@@ -24,6 +25,7 @@ export const steps: BenchCase = {
     const host = await BenchHost.start(bench, "steps");
     await host.upload("hello", guests.hello);
     await host.upload("steps", guests.steps);
+    const bareServer = await BareServer.start(bench, callBody("steps", "write 10 p0"));
     const flushLoop = cleanup.use(new FlushLoop(folder));
     const prefixes = bench.size(PREFIXES, 100);
     const calls = KINDS.flatMap((kind) =>
@@ -41,8 +43,9 @@ export const steps: BenchCase = {
     );
     const rows: Row[] = [];
     for (const connections of [1, 64]) {
-      const [hello, flush, ...taken] = await alternate(rounds, [
+      const [hello, bare, flush, ...taken] = await alternate(rounds, [
         () => host.load(connections, roundMs, [callBody("hello", "Neap")]),
+        () => bareServer.load(connections, roundMs),
         () => flushLoop.measure(roundMs / 4),
         ...calls.map(
           ({ bodies }) =>
@@ -50,8 +53,8 @@ export const steps: BenchCase = {
               host.load(connections, roundMs, bodies),
         ),
       ]);
-      if (hello === undefined || flush === undefined) {
-        throw new Error("hello and the flush were not measured");
+      if (hello === undefined || bare === undefined || flush === undefined) {
+        throw new Error("hello, the bare server and the flush were not measured");
       }
       if (connections === 1) {
         rows.push({ what: `hello, ${clients(connections)}, p50`, value: hello.p50Ms, unit: "ms" });
@@ -64,6 +67,9 @@ export const steps: BenchCase = {
         rows.push({ what: `${what}, p50`, value: p50Ms, unit: "ms" });
         rows.push({ what: `${what}, p99`, value: p99Ms, unit: "ms" });
         rows.push({ what, value: perSecond, unit: "calls/s", ...judged(connections === 64, RATE_BAR) });
+        if (connections === 64 && count === 10) {
+          rows.push(besideBare(`${count} ${named}`, nth(taken, index), bare, RATE_BAR));
+        }
         if (connections === 1) {
           const value = (p50Ms - hello.p50Ms) / flush.p50Ms;
           rows.push({ what: `${what}, p50 above hello`, value, unit: "flushes", ...judged(true, flushes) });
