@@ -316,11 +316,6 @@ export class Cluster {
         }
       },
     });
-    if (this.#damage !== undefined) {
-      // The observer of the journal says whether anything is lost.
-      this.coverage.add("flipped bit: of no frame");
-      this.#damage = undefined;
-    }
     const blobs = new SimBlobs(this.blobs, process, journal.epoch);
     const shard = await openLocalShard({
       journal: this.history.watch(journal, process, checkpoints.last()?.position),
@@ -341,6 +336,11 @@ export class Cluster {
         modes: EAGER_CONTROLLER,
       },
     });
+    if (this.#damage !== undefined) {
+      // The observer of the journal says whether anything is lost.
+      this.coverage.add("flipped bit: of no frame");
+      this.#damage = undefined;
+    }
     await found(shard, blobs, process, this.options.layout);
     let own: StoragePool | null = null;
     const host = this.host(process, shard, () => own);
