@@ -70,7 +70,10 @@ export class InstanceHistory {
     if (steps.inDoubt) {
       this.#doubted = steps.pins.initialCursor;
       await steps.settle();
-      this.#doubted = null;
+      // Nothing is in the log of what a peer has finished and a collection has taken, either: then the doubt stays.
+      if (steps.logged || !(await this.#mayBeCollected(shard))) {
+        this.#doubted = null;
+      }
     }
     if (steps.logged) {
       this.#loggedIn = shard.epoch;

@@ -26,6 +26,7 @@ import { encodeDone, type InstanceDone, type Payload, payloadBlobs } from "./ins
 import { LockTurns } from "./lock-turns.ts";
 import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
+import { completedOutcome } from "./stored-outcome.ts";
 
 type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "begun">;
 
@@ -210,10 +211,14 @@ export class InstanceRun {
       const transaction = effects === null ? null : await toPayload(drafts, encodeEffects(effects));
       const done: InstanceDone = { returnValue, trap, output: await toPayload(drafts, output), transaction };
       const blobs = [...payloadBlobs(done.output), ...payloadBlobs(transaction), ...blobsOf(effects?.writes)];
-      const { record } = await steps.done(encodeDone(done), blobs);
+      const { record, theirs } = await steps.done(encodeDone(done), blobs);
       // After DONE, which says that this attempt's end is the instance's; before the answer, so that nothing changes once it is out.
       for (const child of bound) {
         await cancelInstance(shard, this.#spec.tenant, child, (one) => this.#parts.runner.stop(one));
+      }
+      if (theirs !== null) {
+        // A peer was faster, and may have seen something else: under unsafe, or in memory regions.
+        return await this.#committed(shard, await completedOutcome(shard, theirs));
       }
       const { seqnum, timeMs } = record;
       const made: Payload = { kind: "inline", bytes: output };

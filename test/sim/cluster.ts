@@ -26,7 +26,7 @@ import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { ComputeNode } from "./compute-node.ts";
-import { Coverage } from "./coverage.ts";
+import { Coverage, Ends } from "./coverage.ts";
 import { Damage } from "./damage.ts";
 import { found, MODULE } from "./founding.ts";
 import { GuestMachine, type GuestPauses, OUTPUT, PROGRAM } from "./guest-machine.ts";
@@ -92,7 +92,7 @@ interface Owner extends SimHost {
 export class Cluster {
   readonly scheduler: Scheduler;
   readonly options: ClusterOptions;
-  readonly history = new LogHistory();
+  readonly history: LogHistory;
   readonly coverage = new Coverage();
   readonly blobs = new BlobMedium();
   readonly links = new Set<{ readonly link: Link; readonly node: ComputeNode }>();
@@ -116,6 +116,7 @@ export class Cluster {
   constructor(scheduler: Scheduler, seed: number, options: ClusterOptions) {
     this.scheduler = scheduler;
     this.options = options;
+    this.history = new LogHistory(Object.keys(options.layout.functions).length === 0 ? null : new Ends());
     this.#random = prng(seed ^ 0xc105);
     this.#process = this.newProcess("owner#0");
     this.nodes = Array.from({ length: options.computeNodes }, (_, index) => new ComputeNode(this, `compute${index}`));
@@ -270,8 +271,8 @@ export class Cluster {
 
   #run(guest: ScriptedGuest, process: SimProcess, program: Program): Promise<string> {
     const woke = () => {
-      const state = this.history.ends.of(program);
-      if (state !== "running") {
+      const state = this.history.ends?.of(program);
+      if (state === "ended" || state === "collected") {
         this.coverage.add("guest: resumed when its call had ended");
       }
       if (state === "collected") {

@@ -4,7 +4,7 @@ import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Journal, JournalFrame, JournalPosition } from "../../state/journal/index.ts";
 import type { CellEntry, LogRecord } from "../../state/logbook/logbook.ts";
 import { readFrame } from "../../state/logbook/record-codec.ts";
-import { Ends } from "./coverage.ts";
+import type { Ends } from "./coverage.ts";
 
 export interface HistoryRecord extends LogRecord {
   /** "" for the records of the shard itself. */
@@ -22,9 +22,14 @@ interface SeenFrame {
 export class LogHistory {
   /** Frames in order; only the last one may be undurable. */
   readonly #frames: SeenFrame[] = [];
-  readonly ends = new Ends();
+  /** null where records are not those of programs. */
+  readonly ends: Ends | null;
   /** Every record of a durable frame is at or below it. */
   durable = 0;
+
+  constructor(ends: Ends | null) {
+    this.ends = ends;
+  }
 
   /**
    * A journal that this history watches as long as its process lives.
@@ -44,9 +49,9 @@ export class LogHistory {
     }));
     this.#compare(this.#frames.slice(saved.length), found);
     this.#frames.splice(saved.length, this.#frames.length, ...found);
-    this.ends.clear();
+    this.ends?.clear();
     for (const record of this.records()) {
-      this.ends.take(record);
+      this.ends?.take(record);
     }
     this.#count();
     return new WatchedJournal(journal, this, process);
@@ -62,7 +67,7 @@ export class LogHistory {
       throw new Error("J3: a frame became durable that was not in flight");
     }
     last.isDurable = true;
-    visit(last.payload, (record) => this.ends.take(record));
+    visit(last.payload, (record) => this.ends?.take(record));
     this.#count();
   }
 

@@ -1,6 +1,6 @@
 /** One run: a cluster, clients and harm, all from one seed; then peace, in which everything must end; then the verdict. */
 import { initOf } from "../../host/invocation/instance-record.ts";
-import { NeapError } from "../../state/errors.ts";
+import { hasCode, NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
 import { RecordKind, trimRecord } from "../../state/logbook/index.ts";
@@ -77,6 +77,8 @@ class Run {
   readonly cluster: Cluster;
   readonly #clients: Clients;
   readonly #nemesis: Nemesis;
+  /** Since the harm has ended the disk has room; until then the journal must find that out. */
+  #fullUntilMs = 0;
   readonly #random: Prng;
 
   constructor(seed: number, { mode, isCalm = false }: Wishes) {
@@ -110,6 +112,7 @@ class Run {
     this.#clients.start(2 + this.#random.below(3), 2 + this.#random.below(4));
     await this.#until(() => this.#clients.isDone, STORM_MS);
     this.#nemesis.stop();
+    this.#fullUntilMs = this.scheduler.nowMs + CALM_MS;
     await this.#peace();
     await this.#judge();
     await this.#collected();
@@ -304,18 +307,28 @@ class Run {
     }
   }
 
-  /** Lets the world go on until the promise is settled. */
+  /** Lets the world go on until the promise is settled; once more where the disk has room, and the journal does not know it yet. */
   async #settle<T>(begin: () => Promise<T>): Promise<T> {
-    let settled = false;
-    const promise = begin().finally(() => {
-      settled = true;
-    });
-    promise.catch(() => {});
-    await this.#until(() => settled, this.scheduler.nowMs + CALM_MS);
-    if (!settled) {
-      throw new Broken("something asked of the owner in peace was not answered");
+    for (;;) {
+      let settled = false;
+      const promise = begin().finally(() => {
+        settled = true;
+      });
+      promise.catch(() => {});
+      const deadlineMs = this.scheduler.nowMs + CALM_MS;
+      await this.#until(() => settled, deadlineMs);
+      if (!settled) {
+        throw new Broken("something asked of the owner in peace was not answered");
+      }
+      try {
+        return await promise;
+      } catch (error) {
+        if (!hasCode(error, "DISK_FULL") || this.scheduler.nowMs >= this.#fullUntilMs) {
+          throw error;
+        }
+        await this.#until(() => false, this.scheduler.nowMs + 100);
+      }
     }
-    return promise;
   }
 }
 

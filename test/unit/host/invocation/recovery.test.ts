@@ -180,6 +180,54 @@ describe("[24] F27: the recovery scanner", () => {
     expect(await host.versions("x")).toEqual(["1", "2"]);
   });
 
+  it("F17: an attempt that comes to its end after a peer did tells the peer's result, whatever it has seen itself", {
+    timeout: 5_000,
+  }, async () => {
+    const host = await ScriptedHost.open();
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await host.define("peers", async (guest) => {
+      const isFirst = host.pool.started === 1;
+      guest.sync();
+      await guest.get("x");
+      await (isFirst ? first.promise : undefined);
+      await guest.logTail("s");
+      await (isFirst ? undefined : second.promise);
+      guest.output(isFirst ? "what the first saw" : "what the peer saw");
+      return 0;
+    });
+    // Between the refusal of the first one's step and its look at the log the peer comes to its end.
+    let isLate = false;
+    const { session } = host;
+    const { book: open } = session;
+    session.book = (id) => {
+      const book = open(id);
+      const { readStream } = book;
+      book.readStream = async (tag, from) => {
+        if (isLate) {
+          second.resolve();
+        }
+        while (isLate && (await host.test.shard.unfinished(TENANT)).length > 0) {
+          await settled();
+        }
+        return readStream(tag, from);
+      };
+      return book;
+    };
+    const asked = host.told({ functionName: "peers", key: "k" });
+    await settled();
+    const { instance } = await theUnfinished(host);
+    const peer = await ScriptedHost.open({ test: host.test, pool: host.pool });
+    await host.session.release(TENANT, instance);
+    peer.invocations.startRecovery(10_000);
+    while ((await host.steps(instance)).length < 3) {
+      await settled();
+    }
+    isLate = true;
+    first.resolve();
+    expect(await asked).toBe("0 what the peer saw");
+    expect(await host.told({ functionName: "peers", key: "k" })).toBe("0 what the peer saw");
+  });
+
   it("gives back what it could not take over: another node, or a later scan, does", async () => {
     const { host, finish } = await openWithUnfinished();
     const again = await host.crash();
