@@ -218,7 +218,7 @@ export class InstanceRun {
       }
       if (theirs !== null) {
         // A peer was faster, and may have seen something else: under unsafe, or in memory regions.
-        return await this.#committed(shard, await completedOutcome(shard, theirs));
+        return await this.#committed(shard, completedOutcome(theirs));
       }
       const { seqnum, timeMs } = record;
       const made: Payload = { kind: "inline", bytes: output };

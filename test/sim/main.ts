@@ -13,29 +13,31 @@ const { seeds, from } = commandOf("sim", "Simulates a cluster for each seed, and
 const startedMs = performance.now();
 let nextMs = startedMs + PROGRESS_MS;
 let events = 0;
+let ended = 0;
+let failure: string | undefined;
 const total = new Map<string, number>();
-const soFar = (ended: number) => `${ended} of ${seeds} seeds, ${events} events, ${seconds()} s`;
 const seconds = () => ((performance.now() - startedMs) / 1000).toFixed(0);
+const soFar = () => `${ended} of ${seeds} seeds, ${events} events, ${seconds()} s\n`;
 
-for (let ended = 1; ended <= seeds; ended += 1) {
-  const seed = from + ended - 1;
-  const report = await simulate(seed);
+while (ended < seeds && failure === undefined) {
+  const report = await simulate(from + ended);
+  failure = report.failure;
+  ended += 1;
   events += report.events;
   for (const [name, times] of Object.entries(report.counts)) {
     total.set(name, (total.get(name) ?? 0) + times);
   }
-  if (report.failure !== undefined) {
-    process.stdout.write(`\n${report.failure}\n\nFAILED after ${soFar(ended)}\nagain: npm run sim -- --seeds 1 --from ${seed}\n`);
-    process.exitCode = 1;
-    break;
-  }
-  if (ended === seeds) {
-    process.stdout.write(`ok. ${soFar(ended)}\n`);
-  } else if (performance.now() > nextMs) {
+  if (performance.now() > nextMs) {
     nextMs += PROGRESS_MS;
-    process.stdout.write(`${soFar(ended)}\n`);
+    process.stdout.write(soFar());
   }
 }
 for (const [name, times] of [...total].sort(([a], [b]) => (a < b ? -1 : 1))) {
   process.stdout.write(`${String(times).padStart(9)}  ${name}\n`);
+}
+if (failure === undefined) {
+  process.stdout.write(`ok. ${soFar()}`);
+} else {
+  process.stdout.write(`\n${failure}\n\nFAILED after ${soFar()}again: npm run sim -- --seeds 1 --from ${from + ended - 1}\n`);
+  process.exitCode = 1;
 }
