@@ -1,31 +1,18 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
 import type { InstanceId } from "../../state/ids.ts";
-import type { Shard } from "../../state/logbook/index.ts";
-import type { Drafts } from "../../state/objects/index.ts";
-import { Fenced, type StepStream } from "../../state/protocols/index.ts";
+import { Fenced } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
 import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
-import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
-import type { LockTurns } from "./lock-turns.ts";
 import { measured } from "./operation-times.ts";
-import { Operations } from "./operations.ts";
+import { type OperationParts, Operations } from "./operations.ts";
 import { fromPayload, guestInput } from "./payloads.ts";
 
 const NO_CHILDREN: readonly InstanceId[] = [];
 
-export interface Execution {
-  readonly context: InvocationContext;
-  readonly runner: InstanceRunner;
+/** One attempt. */
+export interface Execution extends Omit<OperationParts, "artefact" | "inherited"> {
   readonly attempts: LiveAttempts;
-  readonly spec: InstanceSpec;
-  readonly shard: Shard;
-  readonly steps: StepStream;
-  /** Where the attempt stores values and inputs; ended by who runs it, after DONE. */
-  readonly drafts: Drafts;
-  readonly trace: Trace;
-  /** Of all attempts of the run: who waits keeps its place. */
-  readonly lockTurns: LockTurns;
   /** Told the attempt when it has begun. */
   readonly begun: (attempt: Attempt) => void;
 }

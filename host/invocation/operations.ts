@@ -26,8 +26,10 @@ export interface OperationParts {
   readonly spec: InstanceSpec;
   readonly shard: Shard;
   readonly steps: StepStream;
+  /** Where the attempt stores values and inputs; ended by who runs it, after DONE. */
   readonly drafts: Drafts;
   readonly trace: Trace;
+  /** Of all attempts of the run: who waits keeps its place. */
   readonly lockTurns: LockTurns;
   readonly artefact: Artefact;
   /** The caller's transaction that the function was called in. */
