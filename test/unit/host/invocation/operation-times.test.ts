@@ -5,7 +5,8 @@ import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
 
 async function host(): Promise<ScriptedHost> {
-  const made = await ScriptedHost.open({ test: await openTestShard({ journal: new MemoryJournal() }) });
+  const test = await openTestShard({ journal: new MemoryJournal() });
+  const made = await ScriptedHost.open({ test, timers: test.time });
   await made.define("child", async (guest) => {
     await guest.get("y");
     return 0;
