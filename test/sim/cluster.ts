@@ -215,7 +215,7 @@ export class Cluster {
       pool,
       offload: new Offload("marked", () => {
         const far = storage();
-        return far === null ? null : boundedPool(far, process, PART_TIMEOUT_MS);
+        return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);
       }),
       clock: process,
       timers: process,

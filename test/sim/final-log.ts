@@ -13,6 +13,8 @@ export type Way = Mode | "transitional";
 /** The log's streams, by tag, and its objects. */
 export class FinalLog {
   readonly records: readonly HistoryRecord[];
+  /** Writes under `unsafe` that a replay has found to be its own. */
+  readonly taken = new Set<number>();
   readonly #streams = new Map<string, HistoryRecord[]>();
   readonly #objects = new Map<string, HistoryRecord[]>();
   readonly #blobs: ReadonlyMap<BlobName, Uint8Array>;

@@ -12,6 +12,7 @@ import { type ObjectOperation, objectsModel, orderModel, type PlacedWrite } from
 import { eachAlone, linearizable, type Order, sequential, sequentialInTime, type Verdict } from "../support/history/search.ts";
 import type { Request } from "./clients.ts";
 import { isUnsafe, type Way } from "./final-log.ts";
+import type { Program } from "./machine.ts";
 import { isSpawned } from "./program.ts";
 import type { Done } from "./replay-objects.ts";
 import { Broken, type Evidence, type Judged } from "./verdict.ts";
@@ -49,12 +50,19 @@ function vagueKeys({ replayed }: Judged, { requests }: Evidence): Set<string> {
   const keys = new Set([...replayed.values()].flatMap(({ vague }) => [...vague]));
   for (const { told, program } of requests) {
     if (told.some(({ instance, trap }) => trap !== "" && !replayed.has(instance))) {
-      for (const { key = "", otherKey = "" } of program.steps) {
-        keys.add(key).add(otherKey);
-      }
+      addKeys(program, keys);
     }
   }
   return keys;
+}
+
+function addKeys({ steps }: Program, keys: Set<string>): void {
+  for (const { key = "", otherKey = "", programs = [] } of steps) {
+    keys.add(key).add(otherKey);
+    for (const part of programs) {
+      addKeys(part, keys);
+    }
+  }
 }
 
 /** A write that is no step may be seen late, and what is read at the cursor is as of before it. */

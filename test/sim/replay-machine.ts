@@ -46,7 +46,7 @@ export class ReplayMachine implements Machine {
     return this.#objects.wrote;
   }
 
-  /** Objects that it has updated from what nobody knows. */
+  /** Objects that it has updated from what nobody knows, or may yet have written when it was over. */
   get vague(): ReadonlySet<string> {
     return this.#objects.vague;
   }

@@ -31,11 +31,13 @@ export class ReplayObjects {
   readonly done: Done[] = [];
   /** Versions of objects that are its own. */
   readonly wrote = new Set<number>();
-  /** Objects that it has updated from what nobody knows. */
+  /** Objects that it has updated from what nobody knows, or may yet have written when it was over. */
   readonly vague = new Set<string>();
   readonly #log: FinalLog;
   readonly #stream: ReplayStream;
   readonly #protocol: Mode | null;
+  /** Its last write under `unsafe`, at the earliest. */
+  #left = 0;
   /** What the guest says that it has read next: the log does not know what `unsafe` has read. */
   readonly #told: () => Looked;
 
@@ -62,6 +64,8 @@ export class ReplayObjects {
     const at = this.#write(key, text, way);
     if (at !== null) {
       this.#add(way, { kind: "write", key, value: brief(text) }, at);
+    } else if (way === "unsafe") {
+      this.vague.add(key);
     }
     if (way === "boki") {
       this.#stream.next(RecordKind.postWrite);
@@ -275,16 +279,18 @@ export class ReplayObjects {
   /** A write under `unsafe`: at least once. @returns as #write */
   #leaves(key: string, text: string | null, follows: (before: HistoryRecord | undefined) => boolean): number | null {
     const { cursor, origin } = this.#stream;
-    const entry = this.#log
+    const from = Math.max(cursor, this.#left);
+    const entries = this.#log
       .writesOf(key)
-      .find(
-        (one) =>
-          isUnsafe(one) &&
-          one.seqnum > cursor &&
-          one.seqnum <= origin.endedAt &&
-          this.#log.text(one) === text &&
-          follows(this.#log.versionAt(key, one.seqnum - 1)),
-      );
+      .filter((one) => isUnsafe(one) && one.seqnum > from && one.seqnum <= origin.endedAt)
+      .filter((one) => this.#log.text(one) === text && follows(this.#log.versionAt(key, one.seqnum - 1)));
+    // Several may be equal. That there is one after the last is judged by the first; for its place rather one that nobody else has.
+    const [first] = entries;
+    const entry = entries.find(({ seqnum }) => !this.#log.taken.has(seqnum)) ?? first;
+    this.#left = first?.seqnum ?? this.#left;
+    if (entry !== undefined) {
+      this.#log.taken.add(entry.seqnum);
+    }
     this.#demand(entry !== undefined || !origin.hasSaid, `wrote ${text} to ${key}`);
     return entry?.seqnum ?? null;
   }

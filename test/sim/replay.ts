@@ -30,7 +30,7 @@ export interface Replayed {
   readonly done: readonly Done[];
   /** Seqnums of the versions of objects that are its own. */
   readonly wrote: ReadonlySet<number>;
-  /** Objects that it has updated from what nobody knows, as it has not come to say what it read under `unsafe`. */
+  /** Objects that it has changed under `unsafe`, nobody knows how: it was ended before it said what it had read. */
   readonly vague: ReadonlySet<string>;
   readonly initialCursor: number;
   readonly output: string;
