@@ -337,7 +337,8 @@ export class Cluster {
         modes: EAGER_CONTROLLER,
       },
     });
-    if (this.#damage !== undefined) {
+    // One that has crashed meanwhile has seen nothing of what flipped in its crash.
+    if (process.alive && this.#damage !== undefined) {
       // The observer of the journal says whether anything is lost.
       this.coverage.add("flipped bit: of no frame");
       this.#damage = undefined;
