@@ -628,7 +628,7 @@ export const mutations: readonly Mutation[] = [
     file: "state/logbook/sequencer.ts",
     find: "    if (stream?.closed) {\n",
     replace: "    if (stream?.closed && kind === undefined) {\n",
-    caughtBy: SIMULATION,
+    caughtBy: ["test/contract/local-logbook.test.ts", "[18] F31, F25"],
   },
   {
     name: "[34] a child's log-free writes look like its caller's",
