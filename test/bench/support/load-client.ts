@@ -128,7 +128,8 @@ function drive(
       }
       dueMs += intervalMs;
     };
-    socket.on("connect", next);
+    // Without a pace each connection has one answer at least, however long it took to connect.
+    socket.on("connect", () => (intervalMs === 0 ? send(performance.now()) : next()));
     socket.on("error", reject);
     socket.on("close", () => resolve());
     socket.on("data", (chunk: Buffer) => {
