@@ -9,7 +9,7 @@ const program = commandOf("mutate", "Puts known defects into the sources, one at
 const parts = program.args;
 for (const part of parts) {
   if (!mutations.some(({ name }) => name.includes(part))) {
-    program.error(`error: no mutation has ${JSON.stringify(part)} in its name; test/mutation/mutations.ts has them all`);
+    program.error(`error: no mutation has ${JSON.stringify(part)} in its name; test/mutation has them all`);
   }
 }
 
