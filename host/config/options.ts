@@ -166,7 +166,7 @@ export const OPTIONS = {
   checkpointBytes: option(
     "Recovery",
     whole(MIB, 1024 * 1024 * MIB),
-    `${64 * MIB}`,
+    `${32 * MIB}`,
     "a checkpoint of the index is made whenever the journal has grown by so much; a start reads back about as much",
   ),
   collectIntervalMs: option(
