@@ -39,7 +39,7 @@ export interface FunctionRegistryOptions {
   /** Bytes of artefacts kept in memory. */
   readonly cacheMaxBytes: number;
   /** Told of each module that was uploaded here, before the upload is acknowledged. */
-  readonly onUpload?: (artefact: Artefact) => void;
+  readonly onUpload?: (artefact: Artefact, tenant: LogBookId) => void;
 }
 
 /** No function has the empty name: the stream of all functions' records. */
@@ -101,7 +101,7 @@ export class FunctionRegistry implements Functions {
       retry: before?.version.retry ?? null,
       protocol,
     }));
-    this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)));
+    this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)), tenant);
     return version;
   }
 

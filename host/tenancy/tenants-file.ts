@@ -12,11 +12,14 @@ import { isName, NAME_RULE, quote } from "../../state/ids.ts";
 import { describeRange } from "./describe-range.ts";
 import { LIMITS, type LimitName } from "./limits.ts";
 
+/** Where a tenant's guests run: see docs/guides/isolation.md. */
+export const ISOLATION_CHOICE = Type.Enum(["auto", "threads", "process"]);
+
 type LimitSchemas = { readonly [K in LimitName]: (typeof LIMITS)[K]["schema"] };
 
 const limitSchemas = Object.fromEntries(Object.entries(LIMITS).map(([name, { schema }]) => [name, schema])) as LimitSchemas;
 
-const TENANT_RULES = Type.Partial(Type.Object({ limits: Type.Partial(Type.Object(limitSchemas)) }));
+const TENANT_RULES = Type.Partial(Type.Object({ limits: Type.Partial(Type.Object(limitSchemas)), isolation: ISOLATION_CHOICE }));
 
 export type TenantRules = Static<typeof TENANT_RULES>;
 
