@@ -18,6 +18,7 @@ import { ScopeChoices } from "../state/protocols/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
+import { Broker, type Network } from "./egress/index.ts";
 import { createHttpServer, type HttpServer } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
@@ -41,6 +42,7 @@ export interface NodeParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly machineLoad: () => MachineLoad;
+  readonly network: Network;
   /** The journal cannot be trusted any more: the process must end (F12). */
   readonly onFailure: (error: unknown) => void;
 }
@@ -86,11 +88,14 @@ class NodeBuilder {
   readonly #config: ResolvedConfig;
   readonly #parts: NodeParts;
   readonly #closes: Close[];
+  /** Where this process listens. */
+  readonly #ownPorts: number[];
 
   constructor(config: ResolvedConfig, parts: NodeParts, closes: Close[]) {
     this.#config = config;
     this.#parts = parts;
     this.#closes = closes;
+    this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
   build(): Promise<Node> {
@@ -219,6 +224,7 @@ class NodeBuilder {
     const sessions = { journalId, epoch: shard.epoch, openSession: () => shard.openSession() };
     const server = await ClusterServer.start({ listenHost, listenPort, key, nodeName, shard: sessions, random, timers, log });
     this.#closes.push(() => server.close());
+    this.#ownPorts.push(server.port);
     server.onPeer((peer, session) => serveParts(peer, partHost(session)));
     return `ws://${listenHost}:${server.port}`;
   }
@@ -263,6 +269,12 @@ class NodeBuilder {
       functions,
       pool,
       offload: new Offload(config.offload.policy, storage),
+      egress: new Broker(config.egress, {
+        allow: () => config.egress.allow,
+        network: parts.network,
+        timers: parts.timers,
+        ownPorts: () => this.#ownPorts,
+      }),
       clock: parts.clock,
       timers: parts.timers,
       random: parts.random,
@@ -308,6 +320,7 @@ class NodeBuilder {
       clock: parts.clock,
     });
     const { url } = await http.listen();
+    this.#ownPorts.push(Number(new URL(url).port));
     const stop = async () => {
       const answered = http.close(config.graceMs + ANSWERS_MS);
       await invocations.drain(config.graceMs);

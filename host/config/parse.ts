@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { Value } from "typebox/value";
 import { NeapError } from "../../state/errors.ts";
 import { isName, NAME_RULE, quote } from "../../state/ids.ts";
+import { ALLOW_ENTRY_RULE, type AllowList, allowEntry } from "../egress/index.ts";
 import { ADMIN, type ResolvedConfig } from "./config.ts";
 import {
   describeRange,
@@ -209,6 +210,13 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
     },
+    egress: {
+      allow: readAllowList(values.egressAllow),
+      allowPrivate: values.egressAllowPrivate,
+      timeoutMs: values.egressTimeoutMs,
+      answerMaxBytes: values.egressAnswerMaxBytes,
+      tenantMax: values.egressTenantMaxRequests,
+    },
     workers: { compute: values.computeWorkers, storage: values.storageWorkers },
     offload: {
       policy: values.offloadPolicy,
@@ -242,6 +250,16 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
 /** Whether only processes of this machine can reach a server bound there. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.[0-9]{1,3}){3}$/.test(host);
+}
+
+function readAllowList(texts: readonly string[]): AllowList {
+  return texts.map((text) => {
+    const entry = allowEntry(text);
+    if (entry === null) {
+      throw new NeapError("BAD_OPTION", `--egress-allow has ${quote(text)}, must be ${ALLOW_ENTRY_RULE}`);
+    }
+    return entry;
+  });
 }
 
 function readStorageUrl(values: OptionValues): string | null {
