@@ -152,7 +152,7 @@ describe("F15: a crash of the host", () => {
   it.each([
     ["after it left", "while the other side works"],
     ["after the answer", "before that is logged"],
-  ])("%s, %s: it is sent again with the same key, and what came of it is there once", async (when) => {
+  ])("it is sent again with the same key, and what came of it is there once: %s, %s", async (when) => {
     const journal = new MemoryJournal();
     const faults = atPoint("outside:after", () => {
       journal.automatic = false;
