@@ -33,6 +33,7 @@ import {
 } from "./offload/index.ts";
 import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
+import { ALL_OTHERS } from "./tenancy/index.ts";
 
 export interface NodeParts {
   readonly clock: Clock;
@@ -264,13 +265,14 @@ class NodeBuilder {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const { wallTimeMs, suspendAfterMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
+    const { allow, allowOf } = config.egress;
     const service = createInvocations({
       source,
       functions,
       pool,
       offload: new Offload(config.offload.policy, storage),
       egress: new Broker(config.egress, {
-        allow: () => config.egress.allow,
+        allow: (tenant) => allowOf.get(tenant) ?? allowOf.get(ALL_OTHERS) ?? allow,
         network: parts.network,
         timers: parts.timers,
         ownPorts: () => this.#ownPorts,

@@ -32,7 +32,9 @@ export async function destination(url: URL, rules: DestinationRules, network: Ne
   const place = `${host}, port ${portOf(url)}`;
   const grant = allowed(rules.list, url);
   if (grant === "no") {
-    throw denied(`${place} by ${url.protocol.slice(0, -1)} is not among the hosts that --egress-allow lists`);
+    throw denied(
+      `${place} by ${url.protocol.slice(0, -1)} is not among the hosts that --egress-allow, or "egress" of the tenant in --tenants-file, lists`,
+    );
   }
   const isLiteral = isIP(host) !== 0;
   const addresses = isLiteral ? [host] : await resolved(host, network);

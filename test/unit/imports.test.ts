@@ -16,6 +16,7 @@ const BOTTOM_TO_TOP = [
   "state/remote",
   "host/telemetry",
   "host/egress",
+  "host/tenancy",
   "host/modules",
   "host/sandbox",
   "host/abi",

@@ -176,6 +176,8 @@ describe("addresses", () => {
         ownAddresses: () => [],
       },
     );
-    await expect(asked).rejects.toThrow("a.example, port 443 by https is not among the hosts that --egress-allow lists");
+    await expect(asked).rejects.toThrow(
+      'a.example, port 443 by https is not among the hosts that --egress-allow, or "egress" of the tenant in --tenants-file, lists',
+    );
   });
 });
