@@ -18,6 +18,7 @@ import { ScopeChoices } from "../state/protocols/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
+import { Broker, type Network } from "./egress/index.ts";
 import { createHttpServer, type HttpServer, type SecurityStatus } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
 import { openIsolation, type TenantProcesses } from "./isolation.ts";
@@ -33,6 +34,7 @@ import {
 } from "./offload/index.ts";
 import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
+import { ALL_OTHERS } from "./tenancy/index.ts";
 
 export interface NodeParts {
   readonly clock: Clock;
@@ -42,6 +44,7 @@ export interface NodeParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly machineLoad: () => MachineLoad;
+  readonly network: Network;
   /** The journal cannot be trusted any more: the process must end (F12). */
   readonly onFailure: (error: unknown) => void;
 }
@@ -90,11 +93,14 @@ class NodeBuilder {
   readonly #parts: NodeParts;
   readonly #closes: Close[];
   #isolation: TenantProcesses | undefined;
+  /** Where this process listens. */
+  readonly #ownPorts: number[];
 
   constructor(config: ResolvedConfig, parts: NodeParts, closes: Close[]) {
     this.#config = config;
     this.#parts = parts;
     this.#closes = closes;
+    this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
   async build(): Promise<Node> {
@@ -228,6 +234,7 @@ class NodeBuilder {
     const sessions = { journalId, epoch: shard.epoch, openSession: () => shard.openSession() };
     const server = await ClusterServer.start({ listenHost, listenPort, key, nodeName, shard: sessions, random, timers, log });
     this.#closes.push(() => server.close());
+    this.#ownPorts.push(server.port);
     server.onPeer((peer, session) => serveParts(peer, partHost(session)));
     return `ws://${listenHost}:${server.port}`;
   }
@@ -275,11 +282,18 @@ class NodeBuilder {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const { wallTimeMs, suspendAfterMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
+    const { allow, allowOf } = config.egress;
     const service = createInvocations({
       source,
       functions,
       pool,
       offload: new Offload(config.offload.policy, storage),
+      egress: new Broker(config.egress, {
+        allow: (tenant) => allowOf.get(tenant) ?? allowOf.get(ALL_OTHERS) ?? allow,
+        network: parts.network,
+        timers: parts.timers,
+        ownPorts: () => this.#ownPorts,
+      }),
       clock: parts.clock,
       timers: parts.timers,
       random: parts.random,
@@ -327,6 +341,7 @@ class NodeBuilder {
       clock: parts.clock,
     });
     const { url } = await http.listen();
+    this.#ownPorts.push(Number(new URL(url).port));
     const stop = async () => {
       const answered = http.close(config.graceMs + ANSWERS_MS);
       await invocations.drain(config.graceMs);

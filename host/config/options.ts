@@ -95,7 +95,7 @@ export const OPTIONS = {
     "Limits",
     text,
     "",
-    'JSON file {"<tenant>": {"limits": {"wallTimeMs": 60000}}}, "*" for all other tenants: other limits than those below',
+    'JSON file {"<tenant>": {"limits": {"wallTimeMs": 60000}}}, "*" for all other tenants: other limits than those below, and as "egress" an --egress-allow of its own',
   ),
   moduleMaxBytes: limit("moduleMaxBytes"),
   memoryMaxPages: limit("memoryMaxPages"),
@@ -118,6 +118,22 @@ export const OPTIONS = {
   objectMaxBytes: option("Limits", whole(1024, 1024 * 1024 * MIB), `${1024 * MIB}`, "size of an object"),
   queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
   activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),
+
+  egressAllow: option(
+    "Egress",
+    list,
+    "",
+    "where functions may send HTTP requests, comma-separated: host, host:port, *.example.com, *, each with http:// or https:// in front if need be; without it nowhere",
+  ),
+  egressAllowPrivate: option("Egress", flag, "false", "names that are allowed may have private and loopback addresses"),
+  egressTimeoutMs: option(
+    "Egress",
+    whole(1, 600_000),
+    "10000",
+    "time of a request with its answer; never more than half of the call's wall time",
+  ),
+  egressAnswerMaxBytes: option("Egress", whole(0, 256 * MIB), `${4 * MIB}`, "body of an answer"),
+  egressTenantMaxRequests: option("Egress", whole(1, 512), "32", "requests of one tenant that are under way at once; more wait"),
 
   computeWorkers: option("Workers", whole(1, 256), (machine) => `${Math.max(1, machine.cores - 1)}`, "threads that run calls"),
   storageWorkers: option(
