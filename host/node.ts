@@ -31,7 +31,7 @@ import {
   type StoragePool,
   serveParts,
 } from "./offload/index.ts";
-import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
+import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
 import { ALL_OTHERS } from "./tenancy/index.ts";
 
@@ -43,6 +43,8 @@ export interface NodeParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly machineLoad: () => MachineLoad;
+  /** What this process may use of the machine's memory. */
+  readonly memoryBytes: number;
   readonly network: Network;
   /** The journal cannot be trusted any more: the process must end (F12). */
   readonly onFailure: (error: unknown) => void;
@@ -60,6 +62,8 @@ export interface Node {
 const OWNER_TIMEOUT_MS = 10_000;
 /** What answers may take after the grace time. */
 const ANSWERS_MS = 500;
+/** Above it sandboxes that lie ready are no longer worth their memory. */
+const MEMORY_SHORT_SHARE = 0.95;
 const ARTEFACT_CACHE_BYTES = 256 * 1024 * 1024;
 
 /** Something to be closed when the node stops, in the reverse order of its making. */
@@ -91,11 +95,18 @@ class NodeBuilder {
   readonly #closes: Close[];
   /** Where this process listens. */
   readonly #ownPorts: number[];
+  /** Of all pools. */
+  readonly #memory: MemoryBudget;
 
   constructor(config: ResolvedConfig, parts: NodeParts, closes: Close[]) {
     this.#config = config;
     this.#parts = parts;
     this.#closes = closes;
+    this.#memory = new MemoryBudget({
+      maxBytes: Math.floor(config.sandboxes.memoryShare * parts.memoryBytes),
+      keepAliveMs: config.sandboxes.keepAliveMs,
+      isShort: () => parts.machineLoad().memoryShare > MEMORY_SHORT_SHARE,
+    });
     this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
@@ -251,6 +262,7 @@ class NodeBuilder {
       clock: this.#parts.clock,
       sandboxesMax: Math.min(limits.activeMaxCalls, Math.floor(sandboxCeiling() / poolsOfProcess)),
       queueMax: limits.queuedMaxCalls,
+      memory: this.#memory,
     });
     this.#closes.push(() => pool.close());
     return pool;
