@@ -19,8 +19,9 @@ import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/re
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
 import { Broker, type Network } from "./egress/index.ts";
-import { createHttpServer, type HttpServer } from "./http/index.ts";
+import { createHttpServer, type HttpServer, type SecurityStatus } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
+import { openIsolation, type TenantProcesses } from "./isolation.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
 import {
   Admission,
@@ -55,6 +56,8 @@ export interface Node {
   /** Where compute nodes connect; null when there is no cluster key. */
   readonly clusterUrl: string | null;
   readonly epoch: number;
+  /** As at GET /v1/security. */
+  readonly security: SecurityStatus;
   /** No new calls, the grace time for those that run, everything flushed. */
   stop(): Promise<void>;
 }
@@ -93,6 +96,7 @@ class NodeBuilder {
   readonly #config: ResolvedConfig;
   readonly #parts: NodeParts;
   readonly #closes: Close[];
+  #isolation: TenantProcesses | undefined;
   /** Where this process listens. */
   readonly #ownPorts: number[];
   /** Of all pools. */
@@ -110,7 +114,10 @@ class NodeBuilder {
     this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
-  build(): Promise<Node> {
+  async build(): Promise<Node> {
+    const { config, parts } = { config: this.#config, parts: this.#parts };
+    this.#isolation = await openIsolation(config, importsUrl, parts, this.#memory);
+    this.#closes.push(() => this.#isolation?.close());
     return this.#config.role === "compute" ? this.#computeNode() : this.#ownerNode();
   }
 
@@ -120,6 +127,7 @@ class NodeBuilder {
     const { shard, journalId } = await this.#openShard();
     const storagePool = await this.#pool("storage", config.workers.storage);
     const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
+    await this.#noteTenants(shard);
     const functions = this.#functions(shard, pool);
     const admission = new Admission(config.offload, parts.machineLoad);
     const partHost = (session: Shard) =>
@@ -150,6 +158,7 @@ class NodeBuilder {
     this.#closes.push(() => owner.close());
     await owner.available(OWNER_TIMEOUT_MS);
     const pool = await this.#pool("compute", workers.compute);
+    await this.#noteTenants(await owner.available(OWNER_TIMEOUT_MS));
     const functions = this.#functions(owner, pool);
     const storage = () => {
       const peer = owner.peer();
@@ -248,14 +257,14 @@ class NodeBuilder {
       abi: abiTable,
       limits,
       cacheMaxBytes: ARTEFACT_CACHE_BYTES,
-      onUpload: (artefact) => pool.prepare(artefact),
+      onUpload: (artefact, tenant) => pool.prepare(artefact, tenant),
     });
   }
 
   async #pool(kind: "compute" | "storage", workers: number): Promise<SandboxPool> {
     const { limits, role } = this.#config;
     const poolsOfProcess = role === "all" ? 2 : 1;
-    const pool = await createSandboxPool({
+    const threads = await createSandboxPool({
       name: kind,
       workers,
       importsUrl,
@@ -264,8 +273,16 @@ class NodeBuilder {
       queueMax: limits.queuedMaxCalls,
       memory: this.#memory,
     });
+    const pool = this.#isolation?.around(threads) ?? threads;
     this.#closes.push(() => pool.close());
     return pool;
+  }
+
+  /** Tenants that the log knows count from the start (H24). */
+  async #noteTenants(shard: Shard): Promise<void> {
+    for (const tenant of await shard.books()) {
+      this.#isolation?.note(tenant);
+    }
   }
 
   #invocations(
@@ -321,6 +338,7 @@ class NodeBuilder {
     epoch: () => number,
   ): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
+    const security = () => this.#isolation?.security() ?? ONLY_THREADS;
     const http: HttpServer = createHttpServer({
       config,
       invocations,
@@ -328,6 +346,7 @@ class NodeBuilder {
       objects: new ObjectStore(source, OWNER_TIMEOUT_MS),
       protocols: new ScopeChoices(source, OWNER_TIMEOUT_MS),
       status: () => ({ role: config.role, nodeName: config.nodeName, epoch: epoch(), load: pool.load }),
+      security,
       log: parts.log,
       metrics: parts.metrics,
       faults: parts.faults,
@@ -343,7 +362,7 @@ class NodeBuilder {
       await answered;
       await closeAll(this.#closes);
     };
-    return { url, clusterUrl, epoch: epoch(), stop };
+    return { url, clusterUrl, epoch: epoch(), security: security(), stop };
   }
 
   #repeat(everyMs: number, work: () => Promise<void>, failed: (error: unknown) => void): void {
@@ -362,4 +381,13 @@ class NodeBuilder {
   }
 }
 
+/** No tenant may get processes. */
+const ONLY_THREADS: SecurityStatus = {
+  isolation: "threads",
+  tenants: 0,
+  processes: 0,
+  processRssBytes: 0,
+  processDefences: null,
+  isIsolated: () => false,
+};
 const NO_VALUE = { kind: "inline", bytes: new Uint8Array(0) } as const;

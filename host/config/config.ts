@@ -24,6 +24,15 @@ export interface ResolvedConfig {
   readonly tenants: TenantsFile;
   readonly sandboxes: { readonly memoryShare: number; readonly keepAliveMs: number };
   readonly workers: { readonly compute: number; readonly storage: number };
+  readonly isolation: {
+    /** For tenants of which the tenants file says nothing. */
+    readonly choice: "auto" | "threads" | "process";
+    readonly processes: number;
+    readonly tenantsMax: number;
+    readonly idleMs: number;
+    readonly reserve: number;
+    readonly rssMaxBytes: number;
+  };
   readonly offload: {
     readonly policy: "marked" | "cost" | "never";
     readonly slots: number;

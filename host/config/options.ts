@@ -3,7 +3,7 @@
  * (`NEAP_MODULE_MAX_BYTES`), the help text and the sample file all follow from this table.
  */
 import { type Static, type TInteger, type TSchema, Type } from "typebox";
-import { LIMITS, type LimitName } from "../tenancy/index.ts";
+import { ISOLATION_CHOICE, LIMITS, type LimitName } from "../tenancy/index.ts";
 
 export interface OptionSpec<S extends TSchema = TSchema> {
   readonly schema: S;
@@ -154,6 +154,37 @@ export const OPTIONS = {
     whole(1_000, DAY_MS),
     "600000",
     "how long a sandbox that is not used lies ready for the next call of its function",
+  ),
+  isolation: option(
+    "Isolation",
+    ISOLATION_CHOICE,
+    "auto",
+    "where tenants' functions run: in threads of the host, in processes of each tenant, or auto: processes from the second tenant on",
+  ),
+  tenantProcesses: option("Isolation", whole(1, 256), "1", "processes that run the calls of one isolated tenant"),
+  isolatedTenantsMax: option(
+    "Isolation",
+    whole(1, 10_000),
+    "64",
+    "tenants that may have processes at once; calls of further ones are answered 503 while none of these is idle",
+  ),
+  tenantProcessIdleMs: option(
+    "Isolation",
+    whole(100, DAY_MS),
+    "60000",
+    "a tenant without calls for so long has no process any more",
+  ),
+  processReserve: option(
+    "Isolation",
+    whole(0, 64),
+    "1",
+    "processes that lie ready for the next tenant or in place of a lost one",
+  ),
+  processRssMaxBytes: option(
+    "Isolation",
+    whole(128 * MIB, 1024 * 1024 * MIB),
+    `${1024 * MIB}`,
+    "memory that a tenant's process may hold; beyond it the process is replaced and its calls run again",
   ),
 
   offloadPolicy: option(

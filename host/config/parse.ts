@@ -226,6 +226,14 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
     tenants,
     sandboxes: { memoryShare: values.sandboxMemoryShare, keepAliveMs: values.sandboxKeepAliveMs },
     workers: { compute: values.computeWorkers, storage: values.storageWorkers },
+    isolation: {
+      choice: values.isolation,
+      processes: values.tenantProcesses,
+      tenantsMax: values.isolatedTenantsMax,
+      idleMs: values.tenantProcessIdleMs,
+      reserve: values.processReserve,
+      rssMaxBytes: values.processRssMaxBytes,
+    },
     offload: {
       policy: values.offloadPolicy,
       slots: values.offloadSlots,

@@ -15,7 +15,7 @@
 
 /** An attempt's memory. */
 export interface MemoryClaim {
-  /** Those of one group share its part. */
+  /** Whose it is, a tenant's: those of one group share its part. */
   readonly group: string;
   /** Attempts above this one, which wait for it. */
   readonly depth: number;

@@ -13,6 +13,9 @@ import { ALLOW_ENTRY_RULE, allowEntry } from "../egress/index.ts";
 import { describeRange } from "./describe-range.ts";
 import { LIMITS, type LimitName } from "./limits.ts";
 
+/** Where a tenant's guests run: see docs/guides/isolation.md. */
+export const ISOLATION_CHOICE = Type.Enum(["auto", "threads", "process"]);
+
 type LimitSchemas = { readonly [K in LimitName]: (typeof LIMITS)[K]["schema"] };
 
 const limitSchemas = Object.fromEntries(Object.entries(LIMITS).map(([name, { schema }]) => [name, schema])) as LimitSchemas;
@@ -22,7 +25,9 @@ const egress = Type.Refine(Type.Array(Type.String(), { description: `list of tex
   entries.every((entry) => allowEntry(entry) !== null),
 );
 
-const TENANT_RULES = Type.Partial(Type.Object({ limits: Type.Partial(Type.Object(limitSchemas)), egress }));
+const TENANT_RULES = Type.Partial(
+  Type.Object({ limits: Type.Partial(Type.Object(limitSchemas)), isolation: ISOLATION_CHOICE, egress }),
+);
 
 export type TenantRules = Static<typeof TENANT_RULES>;
 

@@ -13,6 +13,7 @@ const OUTSIDE = `${INVOCATION}/outside.test.ts`;
 const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
 const BROKER = "test/unit/host/egress/broker.test.ts";
 const MEMORY = "test/unit/host/sandbox/memory.test.ts";
+const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const callMutations: readonly Mutation[] = [
@@ -127,7 +128,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F14: what a transaction writes under snapshot isolation is no condition of its commit",
     file: TRANSACTIONS,
-    find: "      when.push(...(await this.#inSlices([...writes.keys()], written)));\n",
+    find: "      when.push(...(await this.#inSlices([...writes.keys()], unchanged)));\n",
     replace: "",
     caughtBy: SIMULATION,
   },
@@ -146,11 +147,60 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: SIMULATION,
   },
   {
-    name: "F37: a transaction takes objects that are kept without versions",
-    file: "state/protocols/scoped-objects.ts",
-    find: "if (!(protocol instanceof HalfmoonRead)) {",
-    replace: "if (protocol === undefined) {",
-    caughtBy: [`${INVOCATION}/transactions.test.ts`, "PROTOCOL_MISMATCH"],
+    name: "F37: a transaction reads what a cell holds now",
+    file: TRANSACTIONS,
+    find: "this.#logged.read(key, offset, maxBytes, place, snapshot)",
+    replace: "this.#logged.read(key, offset, maxBytes, place)",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F37: a transaction lists what cells hold now",
+    file: TRANSACTIONS,
+    find: "loggedList(this.#steps, prefix, after, most, snapshot)",
+    replace: "loggedList(this.#steps, prefix, after, most)",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F37: what a cell held is not kept for those who read at that moment",
+    file: "state/logbook/cells.ts",
+    find: "before.earlier === undefined && !this.snapshots.hasBetween(before.entry, entry)",
+    replace: "before.earlier === undefined",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "[54] what a cell held is kept when no transaction reads it any more",
+    file: "state/logbook/gc.ts",
+    find: "    book.cells.prune(key, drop);\n",
+    replace: "",
+    caughtBy: [MIXED, "[54]"],
+  },
+  {
+    name: "F19: a checkpoint forgets what cells held before",
+    file: "state/logbook/checkpoint/parts/objects.ts",
+    find: "    while (value.hasMore) {\n      earlier.push(",
+    replace: "    while (value.hasMore && earlier.length < 0) {\n      earlier.push(",
+    caughtBy: [MIXED, "F37: is there after"],
+  },
+  {
+    name: "F19: a checkpoint forgets the moments at which transactions read",
+    file: "state/logbook/checkpoint/parts/objects.ts",
+    find: "    cells.snapshots.begin(value.text() as InstanceId, at as SeqNum);\n",
+    replace: "",
+    caughtBy: ["test/unit/state/logbook/checkpoint.test.ts"],
+  },
+  {
+    name: "F14: a list is not told that a cell was made or deleted",
+    file: "state/logbook/names-tag.ts",
+    find: "cell !== undefined && changes(objectTag(cell.key))",
+    replace: "cell === null",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F37: a commit writes all objects to their streams",
+    file: TRANSACTIONS,
+    find: '...(place !== "versions" && { cell: { key, version: null } }),',
+    replace: "",
+    caughtBy: SIMULATION,
   },
   // Locks
   {
@@ -418,8 +468,8 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "[48] a transitional read looks into one place",
     file: "state/protocols/transitional.ts",
-    find: "super(steps, blobs, turns, true);",
-    replace: "super(steps, blobs, turns, false);",
+    find: 'super(steps, blobs, turns, "both");',
+    replace: 'super(steps, blobs, turns, "cell");',
     caughtBy: [SWITCHING],
   },
   {

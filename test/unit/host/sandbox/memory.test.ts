@@ -50,7 +50,7 @@ describe("sandboxes that take memory", () => {
     const bomb = grows(8);
     const bombs = Array.from({ length: 30 }, () => begin(pool, bomb, { onOperation: ignore }));
     for (let i = 0; i < 5; i += 1) {
-      expect(await run(pool, asksOnce)).toMatchObject({ kind: "returned", value: 42 });
+      expect(await run(pool, asksOnce, { tenant: "other" })).toMatchObject({ kind: "returned", value: 42 });
     }
     await Promise.all(bombs.map((bomb) => Promise.race([bomb.heard(1), bomb.end])));
     expect(budget.usedBytes).toBeLessThanOrEqual(64 * MIB);
@@ -86,7 +86,7 @@ describe("sandboxes that take memory", () => {
     const holding = holds(2);
     const calls = Array.from({ length: 8 }, () => begin(pool, holding, { onOperation: ignore }));
     await Promise.all(calls.map((call) => call.heard(1)));
-    expect(await run(pool, holds(4))).toMatchObject({ kind: "returned" });
+    expect(await run(pool, holds(4), { tenant: "other" })).toMatchObject({ kind: "returned" });
     expect(calls.filter(isOver)).toHaveLength(2);
   });
 
