@@ -9,6 +9,10 @@ const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
 const PROTOCOLS = `${INVOCATION}/protocols.test.ts`;
 const HALFMOON_WRITE = `${INVOCATION}/halfmoon-write.test.ts`;
+const OUTSIDE = `${INVOCATION}/outside.test.ts`;
+const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
+const BROKER = "test/unit/host/egress/broker.test.ts";
+const MEMORY = "test/unit/host/sandbox/memory.test.ts";
 const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
@@ -495,5 +499,73 @@ export const callMutations: readonly Mutation[] = [
     find: "    when: [{ tag: objectTag(key), newest: version }],",
     replace: "    when: [],",
     caughtBy: [PROTOCOLS],
+  },
+
+  // Requests to the outside
+  {
+    name: "F15, F8: a request leaves before its record is durable",
+    file: OUTSIDE_OPERATIONS,
+    find: "    await this.#shard.whenDurable(this.#steps.dependency);\n",
+    replace: "",
+    caughtBy: [OUTSIDE, "F8"],
+  },
+  {
+    name: "F15: a request that is sent again has another key",
+    file: OUTSIDE_OPERATIONS,
+    find: "body, idempotencyKey }));",
+    replace: "body, idempotencyKey: this.#context.random.bytes(8).join() || idempotencyKey }));",
+    caughtBy: [OUTSIDE, "it is sent again with the same key"],
+  },
+  {
+    name: "F15: what came of a request is not taken from the log",
+    file: OUTSIDE_OPERATIONS,
+    find: "    if (this.#steps.replaying) {",
+    replace: "    if (this.#shard.epoch < 0) {",
+    caughtBy: [OUTSIDE, "one before it leaves"],
+  },
+  {
+    name: "F15: a request that is to be sent once is sent again",
+    file: OUTSIDE_OPERATIONS,
+    find: "    if (asked.once && intent.theirs !== null) {",
+    replace: "    if (asked.once && intent.record.seqnum < 0) {",
+    caughtBy: [OUTSIDE, "once"],
+  },
+  {
+    name: "a redirect is followed to an address that was not checked",
+    file: "host/egress/broker.ts",
+    find: "      const addresses = await this.#addresses(request.tenant, leg.url, signal);",
+    replace: '      const addresses = redirects > 0 ? ["127.0.0.1"] : await this.#addresses(request.tenant, leg.url, signal);',
+    caughtBy: [BROKER, "is checked like a first request"],
+  },
+  {
+    name: "a connection goes to another address than the one that was checked",
+    file: "host/egress/broker.ts",
+    find: "      const { answerMaxBytes } = this.#options;",
+    replace:
+      "      const { answerMaxBytes } = this.#options;\n      (addresses as string[]).splice(0, 9, ...(await this.#addresses(request.tenant, leg.url, signal)));",
+    caughtBy: [BROKER, "goes to the address that was checked"],
+  },
+  {
+    name: "of a name's addresses only the first is checked",
+    file: "host/egress/destination.ts",
+    find: "  for (const address of addresses) {",
+    replace: "  for (const address of addresses.slice(0, 1)) {",
+    caughtBy: ["test/unit/host/egress/destination.test.ts", "a name with a private"],
+  },
+
+  // Memory of sandboxes
+  {
+    name: "what a memory has grown to is not counted",
+    file: "host/sandbox/pool.ts",
+    find: "    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {",
+    replace: "    if (memory !== undefined && pages < 0) {",
+    caughtBy: [MEMORY, "many that grow"],
+  },
+  {
+    name: "a tenant whose sandboxes hold everything keeps it",
+    file: "host/sandbox/memory-budget.ts",
+    find: "    this.#makeRoomFor(claim);\n",
+    replace: "",
+    caughtBy: ["test/unit/host/sandbox/memory-budget.test.ts", "loses its largest attempts to one"],
   },
 ];
