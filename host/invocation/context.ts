@@ -58,12 +58,13 @@ export interface InstanceSpec {
   readonly epoch: number;
   /**
    * `unlogged`: nothing is in the log; reads begin at `initialCursor`. `child`: the Invoke record was just appended and pins all.
-   * `logged`: read the stream.
+   * `logged`: read the stream. `pinsFirst`: this host may be the last one to run it, so what it has read is pinned as soon as a
+   * replay has come to the end of the log (F25, F27).
    */
   readonly begin:
     | { readonly kind: "unlogged"; readonly initialCursor: SeqNum; readonly dependency: SeqNum }
     | { readonly kind: "child"; readonly pins: Pins }
-    | { readonly kind: "logged" };
+    | { readonly kind: "logged"; readonly pinsFirst?: boolean };
   /** The client has gone: stop if nothing is logged (H28). */
   readonly signal?: AbortSignal;
 }

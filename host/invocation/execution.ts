@@ -1,8 +1,9 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
 import type { InstanceId } from "../../state/ids.ts";
-import { Fenced } from "../../state/protocols/index.ts";
+import { Fenced, type StepStream } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
-import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
+import type { OperationReply } from "../sandbox/sandbox.ts";
+import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
 import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
@@ -15,6 +16,8 @@ export interface Execution extends Omit<OperationParts, "artefact" | "inherited"
   readonly attempts: LiveAttempts;
   /** Told the attempt when it has begun. */
   readonly begun: (attempt: Attempt) => void;
+  /** The attempt is over, as one that waits for nothing, when it has replayed all there is. */
+  readonly replayOnly: boolean;
 }
 
 /** How an attempt ended, the children that it started bound to it, and what it did in its caller's transaction. */
@@ -38,7 +41,10 @@ export async function execute(execution: Execution): Promise<Executed> {
     operations ??= new Operations({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited });
     return operations;
   };
-  const perform: PerformOperation = (operation, args) => asked().perform(operation, args);
+  const { replayOnly } = execution;
+  const perform: PerformOperation = replayOnly
+    ? (operation, args) => replay(steps, () => asked().perform(operation, args))
+    : (operation, args) => asked().perform(operation, args);
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
     pool,
@@ -72,6 +78,16 @@ export async function execute(execution: Execution): Promise<Executed> {
   await operations?.close();
   const effects = inherited === null ? null : effectsOf(end, asked().effects());
   return { end, bound: operations?.bound ?? NO_CHILDREN, effects };
+}
+
+/** @throws Suspended  the operation was the last one in the log */
+async function replay(steps: StepStream, perform: () => Promise<OperationReply>): Promise<OperationReply> {
+  const wasReplaying = steps.replaying;
+  const reply = await perform();
+  if (wasReplaying && !steps.replaying) {
+    throw new Suspended(Promise.resolve());
+  }
+  return reply;
 }
 
 /** What a trap leaves of a child's part in a transaction: what it has read and locked, but nothing that it wrote. */

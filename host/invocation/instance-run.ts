@@ -28,7 +28,7 @@ import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
 import { completedOutcome } from "./stored-outcome.ts";
 
-type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "begun">;
+type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "begun" | "replayOnly">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -72,6 +72,8 @@ export class InstanceRun {
   #shortages = 0;
   #tries = 0;
   #isLeft = false;
+  /** The next attempt is to find out what the instance has read, and goes no further. */
+  #pinsFirst: boolean;
   /** A record has ended the instance since the log was last asked. */
   #isOver = false;
   #attempt: Attempt | null = null;
@@ -82,6 +84,8 @@ export class InstanceRun {
     this.#context = parts.context;
     this.#spec = parts.spec;
     this.#history = new InstanceHistory(parts.context, parts.spec);
+    const { begin } = parts.spec;
+    this.#pinsFirst = begin.kind === "logged" && begin.pinsFirst === true;
   }
 
   async run(): Promise<InstanceOutcome> {
@@ -156,6 +160,7 @@ export class InstanceRun {
       drafts,
       lockTurns: this.#lockTurns,
       begun,
+      replayOnly: this.#pinsFirst,
     });
     this.#attempt = null;
     await this.#history.settle(shard, steps);
@@ -272,6 +277,11 @@ export class InstanceRun {
 
   async #afterWait(shard: Shard, until: Promise<unknown>): Promise<Verdict> {
     await this.#history.pin(shard);
+    if (this.#pinsFirst) {
+      // What comes now may be the end of this host.
+      this.#pinsFirst = false;
+      await shard.whenDurable(await shard.book(this.#spec.tenant).tail());
+    }
     await this.#wait(until);
     return this.#isLeft ? HOST_STOPS : AGAIN;
   }

@@ -70,6 +70,12 @@ export async function pinReads(
   }
 }
 
+/** Of an instance that has got no further than to a RESUME, before `position`: what the PINs before hold is still all it has read. */
+export async function pinAgain(shard: Shard, tenant: LogBookId, instance: InstanceId, position: number): Promise<void> {
+  const written = (await readPins(shard, tenant, instance))?.written ?? null;
+  await pinReads(shard, tenant, instance, { position, written }, []);
+}
+
 /** What the PIN records of an instance hold; null when it has none. */
 export async function readPins(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<Pinned | null> {
   const { records } = await shard.book(tenant).readStream(attemptTag(instance), 0);

@@ -13,6 +13,7 @@ import { cancelInstance } from "./cancellation.ts";
 import { type InstanceRunner, type InvocationContext, isSessionOver, Trace, toNeapError } from "./context.ts";
 import { initOf } from "./instance-record.ts";
 import { after } from "./pause.ts";
+import { pinAgain } from "./pinned-reads.ts";
 
 /** Taken over at once. */
 const CLAIM_MAX = 64;
@@ -119,6 +120,10 @@ export class Recovery {
     if (attempts >= limits.attemptsMax) {
       const reason = `was running in ${attempts} hosts that died`;
       log.error(`parked: ${reason}`, { tenant: book, instance });
+      if (records.at(-1)?.kind === RecordKind.resume) {
+        // Since then it has done nothing that whoever goes on would not do anew.
+        await pinAgain(shard, book, instance, records.length);
+      }
       await park(shard, book, instance, reason);
       return;
     }
@@ -126,7 +131,8 @@ export class Recovery {
     const isBeginning = init.notBeforeMs > 0 && records.length === 1 && attempts === 0;
     log.info(isBeginning ? "a delayed call begins" : `recovering, attempt ${attempts + 1}`, { tenant: book, instance });
     const { epoch } = shard;
-    void this.#runner.run({ tenant: book, instance, init, epoch, begin: { kind: "logged" } }, new Trace());
+    const begin = { kind: "logged", pinsFirst: attempts + 1 >= limits.attemptsMax } as const;
+    void this.#runner.run({ tenant: book, instance, init, epoch, begin }, new Trace());
   }
 
   /** Whether the caller of a bound call has ended without it (F40). A parked caller may go on. */

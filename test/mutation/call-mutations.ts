@@ -410,6 +410,20 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: [`${INVOCATION}/pins.test.ts`, "goes on after a long sleep"],
   },
   {
+    name: "F25: what an instance has read is not pinned before the last host that may run it",
+    file: "host/invocation/recovery.ts",
+    find: "pinsFirst: attempts + 1 >= limits.attemptsMax",
+    replace: "pinsFirst: attempts < 0",
+    caughtBy: [`${INVOCATION}/pins.test.ts`, "F25, F27"],
+  },
+  {
+    name: "F25: an instance that is parked behind a RESUME holds versions from there on",
+    file: "host/invocation/recovery.ts",
+    find: "if (records.at(-1)?.kind === RecordKind.resume) {",
+    replace: "if (records.length === 0) {",
+    caughtBy: [`${INVOCATION}/pins.test.ts`, "F25, F27"],
+  },
+  {
     name: "F25: what was written without a step before a long wait is written again behind it",
     file: "state/protocols/halfmoon-write.ts",
     find: "if (steps.replaying || steps.hasWritten(version)) {",
