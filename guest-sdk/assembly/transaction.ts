@@ -9,7 +9,7 @@
  * ```
  *
  * Inside, use `objects` as always: reads see the moment of the beginning and what the transaction wrote itself. Functions that are
- * called inside run in it too; wait for them before the end. A transaction holds at most 1,000 objects, 1,000,000 bytes and 200
+ * called inside run in it too; wait for them before the end. A transaction holds at most 1,000 objects, 300 of them written, 1,000,000 bytes and 200
  * values above 4 KiB.
  */
 import { toText } from "./bytes";
@@ -80,7 +80,7 @@ function reason(code: i32): string {
   if (code == host.IN_TRANSACTION) return "a transaction is open already";
   if (code == host.NO_TRANSACTION) return "this function has begun no transaction";
   if (code == host.OPEN_CALLS) return "wait for the calls that were started inside first";
-  if (code == host.TOO_LARGE) return "more than 1,000 objects, 1,000,000 bytes or 200 values above 4 KiB; nothing was written";
+  if (code == host.TOO_LARGE) return "more than 1,000 objects, 300 written ones, 1,000,000 bytes or 200 values above 4 KiB; nothing was written";
   if (code == host.NOT_IN_PART) return "transactions begin and end outside of storage.run";
   return "no such isolation";
 }

@@ -125,7 +125,8 @@ export class BookState {
       this.#applyKind(seqnum, record, timeMs, holder);
     }
     if (record.initialCursor !== undefined) {
-      this.#unfinished(instanceOfStepTag(tags[0]))?.pinned(record.initialCursor);
+      const { initialCursor } = record;
+      this.#change(instanceOfStepTag(tags[0]), (instance) => instance.pinned(initialCursor));
     }
   }
 
@@ -263,17 +264,17 @@ export class BookState {
         this.#end(tags[0], seqnum, timeMs);
         return;
       case RecordKind.attempt:
-        this.#unfinished(instanceOfAttemptTag(tags[0]))?.attempted(seqnum);
+        this.#change(instanceOfAttemptTag(tags[0]), (instance) => instance.attempted(seqnum));
         return;
       case RecordKind.parked:
       case RecordKind.resumed:
-        this.#unfinished(instanceOfAttemptTag(tags[0]))?.park(kind === RecordKind.parked, seqnum);
+        this.#change(instanceOfAttemptTag(tags[0]), (instance) => instance.park(kind === RecordKind.parked, seqnum));
         return;
       case RecordKind.pin:
-        this.#pin(this.#unfinished(instanceOfAttemptTag(tags[0])));
+        this.#change(instanceOfAttemptTag(tags[0]), (instance) => this.#pin(instance));
         return;
       case RecordKind.resume:
-        this.#resume(tags[0], seqnum);
+        this.#change(instanceOfStepTag(tags[0]), (instance) => this.#resume(instance, seqnum));
         return;
       case RecordKind.close:
         for (const tag of tags) {
@@ -348,13 +349,16 @@ export class BookState {
     }
   }
 
-  #pin(instance: Instance | undefined): void {
-    if (instance !== undefined) {
-      instance.readsFrom = null;
-      this.awaitingResume.add(stepTag(instance.id));
-      this.unlogged.delete(instance.first);
-      this.cells.snapshots.end(instance.id);
-    }
+  #pin(instance: Instance): void {
+    instance.readsFrom = null;
+    this.awaitingResume.add(stepTag(instance.id));
+    this.unlogged.delete(instance.first);
+    this.cells.snapshots.end(instance.id);
+  }
+
+  #resume(instance: Instance, seqnum: SeqNum): void {
+    this.awaitingResume.delete(stepTag(instance.id));
+    instance.readsFrom = seqnum;
   }
 
   #beginTransaction(id: InstanceId | undefined, seqnum: SeqNum): void {
@@ -366,14 +370,6 @@ export class BookState {
   #endTransaction(id: InstanceId): void {
     this.locks.endTransaction(id);
     this.cells.snapshots.end(id);
-  }
-
-  #resume(tag: Tag | undefined, seqnum: SeqNum): void {
-    const instance = this.#unfinished(instanceOfStepTag(tag));
-    if (tag !== undefined && instance !== undefined) {
-      this.awaitingResume.delete(tag);
-      instance.readsFrom = seqnum;
-    }
   }
 
   #end(tag: Tag | undefined, seqnum: SeqNum, timeMs: number): void {
@@ -389,6 +385,14 @@ export class BookState {
       this.cells.snapshots.end(instance.id);
       this.unlogged.delete(instance.first);
       this.garbage++;
+    }
+  }
+
+  #change(id: InstanceId | undefined, change: (instance: Instance) => void): void {
+    const instance = this.#unfinished(id);
+    if (instance !== undefined) {
+      change(instance);
+      this.instances.changed(instance);
     }
   }
 

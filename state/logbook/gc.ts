@@ -13,7 +13,7 @@
  * G6. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it. What a cell
  *     held before goes when no transaction reads it any more.
  */
-import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import type { InstanceId, SeqNum, Tag } from "../ids.ts";
 import {
   attemptTag,
   DEFAULT_MODE_TAG,
@@ -171,12 +171,7 @@ function collectLocks(book: BookState, tags: Iterable<Tag>, budget: Budget): voi
 }
 
 function collectModes(book: BookState, budget: Budget): void {
-  let from = book.floor;
-  for (const { modesAt } of book.instances.unfinished.values()) {
-    if (modesAt !== NO_SEQNUM && modesAt < from) {
-      from = modesAt;
-    }
-  }
+  const from = Math.min(book.floor, book.instances.modesAt()) as SeqNum;
   for (const tag of [MODES_TAG, DEFAULT_MODE_TAG, ...Array.from(book.scopes.byName.keys(), modeTag)]) {
     budget.left -= book.streams.get(tag)?.collectBefore(from, budget.drop, budget.left) ?? 0;
   }

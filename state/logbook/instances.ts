@@ -8,6 +8,7 @@
  */
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { STEP_TAG_PREFIX } from "../tags.ts";
+import { Lowest } from "./lowest.ts";
 
 const ATTEMPT_TAG_PREFIX = "a/";
 const RESULT_TAG_PREFIXES = ["k/", "c/"];
@@ -120,16 +121,27 @@ export class Instances {
   joined: InstanceId[] | null = null;
   /** Done, the result is retained; in the order of DONE. */
   readonly retained: Instance[] = [];
+  readonly #readsFrom = new Lowest<Instance>();
+  readonly #modesAt = new Lowest<Instance>();
 
   begin(id: InstanceId, seqnum: SeqNum, beginning: Beginning): Instance {
     const instance = new Instance(id, seqnum, beginning);
     beginning.caller?.children.push(instance);
     this.unfinished.set(id, instance);
+    this.changed(instance);
     return instance;
+  }
+
+  /** To be called when an unfinished instance may have come to read elsewhere. */
+  changed(instance: Instance): void {
+    this.#readsFrom.set(instance, instance.readsFrom ?? Number.POSITIVE_INFINITY);
+    this.#modesAt.set(instance, instance.modesAt === NO_SEQNUM ? Number.POSITIVE_INFINITY : instance.modesAt);
   }
 
   end(instance: Instance, seqnum: SeqNum, timeMs: number): void {
     this.unfinished.delete(instance.id);
+    this.#readsFrom.set(instance, Number.POSITIVE_INFINITY);
+    this.#modesAt.set(instance, Number.POSITIVE_INFINITY);
     instance.done = seqnum;
     instance.doneMs = timeMs;
     instance.holder = undefined;
@@ -156,27 +168,23 @@ export class Instances {
 
   /** The lowest position that an unfinished instance may read at; Infinity when none reads. */
   readsFrom(): number {
-    let lowest = Number.POSITIVE_INFINITY;
-    for (const instance of this.unfinished.values()) {
-      lowest = Math.min(lowest, instance.readsFrom ?? Number.POSITIVE_INFINITY);
-    }
-    return lowest;
+    return this.#readsFrom.lowest;
   }
 
-  /**
-   * Those that may be run: no live session holds them, they are not parked, no caller will run them itself (F16), and their time has
-   * come.
-   */
-  *claimable(nowMs: number): Iterable<Instance> {
-    for (const instance of this.unfinished.values()) {
-      const { caller } = instance;
-      const joined = caller !== undefined && caller.done === NO_SEQNUM && !caller.parked;
-      const held = instance.holder !== undefined && !instance.holder.isOver;
-      if (!held && !instance.parked && !joined && instance.notBeforeMs <= nowMs) {
-        yield instance;
-      }
-    }
+  /** The lowest position at which an unfinished instance looks up modes; Infinity when none does. */
+  modesAt(): number {
+    return this.#modesAt.lowest;
   }
+}
+
+/**
+ * Whether it may be run: no live session holds it, it is not parked, no caller will run it itself (F16), and its time has come.
+ */
+export function isClaimable(instance: Instance, nowMs: number): boolean {
+  const { caller, holder, parked, notBeforeMs } = instance;
+  const joined = caller !== undefined && caller.done === NO_SEQNUM && !caller.parked;
+  const held = holder !== undefined && !holder.isOver;
+  return !held && !parked && !joined && notBeforeMs <= nowMs;
 }
 
 /** The instance whose step stream this is. */

@@ -26,6 +26,7 @@ import type {
   Turn,
 } from "./logbook.ts";
 import { DEFAULT_MODE, decodeMode } from "./modes.ts";
+import { namesAfter } from "./names-after.ts";
 import { mismatch } from "./placement.ts";
 import type { ScopeLoad } from "./scope-load.ts";
 import type { Sequencer } from "./sequencer.ts";
@@ -335,10 +336,27 @@ export class LocalLogBook implements LogBook {
     return { tail: this.#index.tail, end };
   }
 
-  async locks(): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }> {
+  async locks(after = "", limit = Number.POSITIVE_INFINITY): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }> {
     this.#session.check();
-    const locks = Array.from(this.#book.locks.held, ([tag, hold]) => this.#describe(tag, hold));
-    return { locks, tail: this.#index.tail };
+    const { held } = this.#book.locks;
+    const pause = async () => {
+      await betweenSlices(this.#session.timers);
+      this.#session.check();
+    };
+    const locks: HeldLock[] = [];
+    for (let last: Tag | null = after === "" ? null : lockTag(after); ; ) {
+      const page = await namesAfter(held.keys(), last, limit - locks.length, pause);
+      for (const tag of page as readonly Tag[]) {
+        const hold = held.get(tag);
+        if (hold !== undefined) {
+          locks.push(this.#describe(tag, hold));
+        }
+        last = tag;
+      }
+      if (page.length === 0 || locks.length >= limit) {
+        return { locks, tail: this.#index.tail };
+      }
+    }
   }
 
   #describe(tag: Tag, { root, token, sinceMs, shares }: Hold): HeldLock {

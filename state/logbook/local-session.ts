@@ -1,16 +1,20 @@
 import { NeapError } from "../errors.ts";
-import type { InstanceId, LogBookId, SeqNum } from "../ids.ts";
+import { type InstanceId, type LogBookId, NO_SEQNUM, type SeqNum } from "../ids.ts";
 import type { BlobStore } from "../objects/blobs.ts";
-import type { Timers } from "../ports.ts";
-import type { Instance } from "./instances.ts";
+import { betweenSlices, type Timers } from "../ports.ts";
+import { type Instance, isClaimable } from "./instances.ts";
 import { LocalLogBook, type LogBookSession } from "./local-logbook.ts";
 import type { LogBook, LogRecord, ScopeView, Shard, UnfinishedInstance } from "./logbook.ts";
 import type { ModeController } from "./mode-controller.ts";
 import type { ModeSwitches } from "./mode-switches.ts";
 import type { Mode } from "./modes.ts";
+import { namesAfter } from "./names-after.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
+
+/** Instances that are looked at in one go (H27). */
+const SLICE_ENTRIES = 2_000;
 
 /** What all sessions of a shard share. */
 export interface SessionParts {
@@ -85,15 +89,35 @@ export class LocalSession implements Shard, LogBookSession {
     this.check();
     const claimed: UnfinishedInstance[] = [];
     for (const book of this.index.books.values()) {
-      for (const instance of book.instances.claimable(this.sequencer.timeMs())) {
-        if (claimed.length >= limit) {
-          return claimed;
+      await this.#walk(book.instances.unfinished.values(), (instance) => {
+        if (claimed.length < limit && isClaimable(instance, this.sequencer.timeMs())) {
+          instance.holder = this;
+          claimed.push(describe(book.id, instance));
         }
-        instance.holder = this;
-        claimed.push(describe(book.id, instance));
-      }
+        return claimed.length < limit;
+      });
     }
     return claimed;
+  }
+
+  /** In slices, between which others have their turn (H27), as long as `visit` says so. What comes meanwhile is visited too. */
+  async #walk<T>(all: Iterable<T>, visit: (one: T) => boolean): Promise<void> {
+    let left = SLICE_ENTRIES;
+    for (const one of all) {
+      if (!visit(one)) {
+        return;
+      }
+      left -= 1;
+      if (left === 0) {
+        await this.#pause();
+        left = SLICE_ENTRIES;
+      }
+    }
+  }
+
+  async #pause(): Promise<void> {
+    await betweenSlices(this.timers);
+    this.check();
   }
 
   async release(book: LogBookId, id: InstanceId): Promise<void> {
@@ -104,9 +128,34 @@ export class LocalSession implements Shard, LogBookSession {
     }
   }
 
-  async scopes(book: LogBookId): Promise<readonly ScopeView[]> {
+  async scopes(book: LogBookId, after: string | null = null, limit = Number.POSITIVE_INFINITY): Promise<readonly ScopeView[]> {
     this.check();
-    return this.#switches.view(book, (scope) => this.#controller.decision(scope));
+    const views: ScopeView[] = [];
+    for (;;) {
+      const last = views.at(-1)?.scope ?? after;
+      const page = await namesAfter(this.#switches.names(book), last, limit - views.length, () => this.#pause());
+      for (const name of page) {
+        const waitingFor = await this.#waitingFor(book, name);
+        views.push(this.#switches.view(book, name, waitingFor, (scope) => this.#controller.decision(scope)));
+      }
+      if (page.length === 0 || views.length >= limit) {
+        return views;
+      }
+    }
+  }
+
+  /** Instances that use the mode from before the scope's switch, if it is being switched. */
+  async #waitingFor(book: LogBookId, name: string): Promise<number> {
+    const { scopes, instances } = this.index.book(book);
+    const scope = scopes.get(name);
+    let count = 0;
+    if (scope !== undefined && scope.to !== null && instances.modesAt() < scope.begin) {
+      await this.#walk(instances.unfinished.values(), ({ modesAt }) => {
+        count += modesAt !== NO_SEQNUM && modesAt < scope.begin ? 1 : 0;
+        return true;
+      });
+    }
+    return count;
   }
 
   async switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {
@@ -119,9 +168,20 @@ export class LocalSession implements Shard, LogBookSession {
     return this.#switches.chooseDefault(book, mode);
   }
 
-  async unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {
+  async unfinished(
+    book: LogBookId,
+    after: SeqNum = NO_SEQNUM,
+    limit = Number.POSITIVE_INFINITY,
+  ): Promise<readonly UnfinishedInstance[]> {
     this.check();
-    return [...this.index.book(book).instances.unfinished.values()].map((instance) => describe(book, instance));
+    const found: UnfinishedInstance[] = [];
+    await this.#walk(this.index.book(book).instances.unfinished.values(), (instance) => {
+      if (instance.first > after && instance.done === NO_SEQNUM) {
+        found.push(describe(book, instance));
+      }
+      return found.length < limit;
+    });
+    return found;
   }
 
   async close(): Promise<void> {
@@ -131,6 +191,6 @@ export class LocalSession implements Shard, LogBookSession {
   }
 }
 
-function describe(book: LogBookId, { id, attempts, parked }: Instance): UnfinishedInstance {
-  return { book, instance: id, attempts, parked };
+function describe(book: LogBookId, { id, first, attempts, parked }: Instance): UnfinishedInstance {
+  return { book, instance: id, first, attempts, parked };
 }

@@ -174,8 +174,8 @@ export class LocalShard implements Shard, ShardSource {
     return this.#own.release(book, instance);
   }
 
-  scopes(book: LogBookId): Promise<readonly ScopeView[]> {
-    return this.#own.scopes(book);
+  scopes(...args: Parameters<Shard["scopes"]>): Promise<readonly ScopeView[]> {
+    return this.#own.scopes(...args);
   }
 
   switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum> {
@@ -186,8 +186,8 @@ export class LocalShard implements Shard, ShardSource {
     return this.#own.chooseDefault(book, mode);
   }
 
-  unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {
-    return this.#own.unfinished(book);
+  unfinished(...args: Parameters<Shard["unfinished"]>): Promise<readonly UnfinishedInstance[]> {
+    return this.#own.unfinished(...args);
   }
 
   /** What the index holds of a kind of record, in all LogBooks. */

@@ -295,8 +295,12 @@ export interface LogBook {
   lock(name: string): Promise<LockRead>;
   /** Waits, first come first served, until the lock is free or held by `root`. Otherwise as `turn`. */
   lockTurn(name: string, root: InstanceId): Promise<Turn>;
-  /** All locks that are held now. */
-  locks(): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }>;
+  /**
+   * The locks that are held, in the order of their names; one that is given back meanwhile may be left out.
+   * @param after  those with a later name
+   * @param limit  at most so many; all when it is left out
+   */
+  locks(after?: string, limit?: number): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }>;
 }
 
 /** A lock that somebody holds. */
@@ -332,6 +336,8 @@ export interface Turn {
 export interface UnfinishedInstance {
   readonly book: LogBookId;
   readonly instance: InstanceId;
+  /** Its first record. */
+  readonly first: SeqNum;
   /** ATTEMPT records since the last RESUMED (F27). */
   readonly attempts: number;
   readonly parked: boolean;
@@ -362,8 +368,12 @@ export interface Shard {
   claim(limit: number): Promise<readonly UnfinishedInstance[]>;
   /** Gives an instance back, so that `claim` hands it out again. */
   release(book: LogBookId, instance: InstanceId): Promise<void>;
-  /** The scopes of a book that have a chosen mode or were used since the owner began, in the order of their names. */
-  scopes(book: LogBookId): Promise<readonly ScopeView[]>;
+  /**
+   * The scopes of a book that have a chosen mode or were used since the owner began, in the order of their names.
+   * @param after  those with a later name; null for all
+   * @param limit  at most so many; all when it is left out
+   */
+  scopes(book: LogBookId, after?: string | null, limit?: number): Promise<readonly ScopeView[]>;
   /**
    * Begins to switch a scope to another mode; the switch ends by itself, and no call waits for it. In that mode already, it only notes
    * whether the host may choose from now on.
@@ -373,8 +383,12 @@ export interface Shard {
   switchMode(book: LogBookId, scope: string, to: Mode, automatic: boolean): Promise<SeqNum>;
   /** Chooses the mode of scopes that nobody chooses one for. @throws DISK_FULL */
   chooseDefault(book: LogBookId, mode: Mode): Promise<SeqNum>;
-  /** All unfinished instances of a book (parked ones too), for the administrator's view. */
-  unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]>;
+  /**
+   * Unfinished instances of a book (parked ones too), for the administrator's view, in the order of their first records.
+   * @param after  those whose first record comes later; 0 for all
+   * @param limit  at most so many; all when it is left out
+   */
+  unfinished(book: LogBookId, after?: SeqNum, limit?: number): Promise<readonly UnfinishedInstance[]>;
   close(): Promise<void>;
 }
 

@@ -45,26 +45,34 @@ export class ModeSwitches {
     this.#drive();
   }
 
-  /** Scopes that somebody has chosen a mode for, and those with a load. */
-  view(id: LogBookId, decision: (scope: Scope) => string | null): readonly ScopeView[] {
+  /** Of scopes that somebody has chosen a mode for, and of those with a load. */
+  *names(id: LogBookId): Iterable<string> {
     const book = this.#index.book(id);
-    const load = this.#sequencer.load(book);
-    const names = new Set([...book.scopes.byName.keys(), ...load.byScope.keys()]);
-    return [...names].sort().map((name) => {
-      const scope = book.scopes.get(name);
-      const { reads, writes } = load.of(name);
-      return {
-        scope: name,
-        mode: scope?.mode ?? null,
-        to: scope?.to ?? null,
-        automatic: scope?.automatic ?? false,
-        begin: scope?.begin ?? NO_SEQNUM,
-        waitingFor: scope === undefined || scope.to === null ? 0 : unfinishedBefore(book, scope.begin),
-        decision: scope === undefined ? null : decision(scope),
-        reads,
-        writes,
-      };
-    });
+    const { byName } = book.scopes;
+    yield* byName.keys();
+    for (const name of this.#sequencer.load(book).byScope.keys()) {
+      if (!byName.has(name)) {
+        yield name;
+      }
+    }
+  }
+
+  /** @param waitingFor  unfinished instances that began before its switch */
+  view(id: LogBookId, name: string, waitingFor: number, decision: (scope: Scope) => string | null): ScopeView {
+    const book = this.#index.book(id);
+    const scope = book.scopes.get(name);
+    const { reads, writes } = this.#sequencer.load(book).of(name);
+    return {
+      scope: name,
+      mode: scope?.mode ?? null,
+      to: scope?.to ?? null,
+      automatic: scope?.automatic ?? false,
+      begin: scope?.begin ?? NO_SEQNUM,
+      waitingFor,
+      decision: scope === undefined ? null : decision(scope),
+      reads,
+      writes,
+    };
   }
 
   /**
@@ -100,7 +108,8 @@ export class ModeSwitches {
     if (to === null) {
       return "ended";
     }
-    if (begin > this.#outbox.durable || unfinishedBefore(book, begin) > 0) {
+    // Those that have logged no step do not count: their first one is refused `stale` once the floor is at `begin`.
+    if (begin > this.#outbox.durable || book.instances.modesAt() < begin) {
       return "waiting";
     }
     if (!isMigrated(scope)) {
@@ -163,18 +172,4 @@ export class ModeSwitches {
       throw error;
     }
   }
-}
-
-/**
- * Instances that use the mode from before `begin`. Those that have logged no step do not count: their first one is refused `stale`
- * once the floor is at `begin`.
- */
-function unfinishedBefore(book: BookState, begin: SeqNum): number {
-  let count = 0;
-  for (const { modesAt } of book.instances.unfinished.values()) {
-    if (modesAt !== NO_SEQNUM && modesAt < begin) {
-      count++;
-    }
-  }
-  return count;
 }

@@ -8,7 +8,8 @@ export class ObjectNames {
   #isBefore = isBeforePlain;
 
   /** Adds a name that is not there. */
-  add(name: string): void {
+  add(given: string): void {
+    const name = ownString(given);
     if (this.#isBefore === isBeforePlain && HIGH_UNIT.test(name)) {
       this.#isBefore = isBeforeUtf8;
     }
@@ -83,6 +84,13 @@ export class ObjectNames {
     }
     return low;
   }
+}
+
+const scratch = Buffer.allocUnsafe(4_096);
+
+/** The engine compares a string that is part of another one, as a key is of its tag, several times as slowly. */
+function ownString(name: string): string {
+  return name.length > scratch.length / 3 ? name : scratch.toString("utf8", 0, scratch.write(name));
 }
 
 /** Above it the order of UTF-16 units is another one than that of UTF-8 bytes. */

@@ -76,8 +76,8 @@ export class FlushedLogBook implements LogBook {
     return this.#book.lockTurn(name, root);
   }
 
-  locks(): ReturnType<LogBook["locks"]> {
-    return this.#book.locks();
+  locks(...args: Parameters<LogBook["locks"]>): ReturnType<LogBook["locks"]> {
+    return this.#book.locks(...args);
   }
 
   readStream(tag: Tag, from: number, most?: number): Promise<StreamRead> {

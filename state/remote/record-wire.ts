@@ -147,12 +147,12 @@ export function orNone(record: LogRecord | null): WireRecord | null {
   return record === null ? null : recordToWire(record);
 }
 
-export function unfinishedToWire({ book, instance, attempts, parked }: UnfinishedInstance): WireUnfinished {
-  return [book, instance, attempts, parked];
+export function unfinishedToWire({ book, instance, first, attempts, parked }: UnfinishedInstance): WireUnfinished {
+  return [book, instance, first, attempts, parked];
 }
 
-export function unfinishedFromWire([book, instance, attempts, parked]: WireUnfinished): UnfinishedInstance {
-  return { book: logBookId(book), instance: instanceId(instance), attempts, parked };
+export function unfinishedFromWire([book, instance, first, attempts, parked]: WireUnfinished): UnfinishedInstance {
+  return { book: logBookId(book), instance: instanceId(instance), first: seqNum(first), attempts, parked };
 }
 
 export function heldLockToWire({ name, holder, root, token, sinceMs, count, parked }: HeldLock): WireHeldLock {

@@ -165,13 +165,13 @@ export class RemoteLogBook implements LogBook {
   }
 
   /** Many come in pages, each as of its own moment, and `tail` as of the last. */
-  async locks(): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }> {
+  async locks(after = "", limit = Number.POSITIVE_INFINITY): Promise<{ locks: readonly HeldLock[]; tail: SeqNum }> {
     const locks: HeldLock[] = [];
     for (;;) {
-      const [page, tail] = await this.#shard.request(methods.locks, [this.id, locks.at(-1)?.name ?? ""]);
+      const [page, tail] = await this.#shard.request(methods.locks, [this.id, locks.at(-1)?.name ?? after]);
       locks.push(...page.map(heldLockFromWire));
-      if (page.length < methods.PAGE_ENTRIES) {
-        return { locks, tail: seqNum(tail) };
+      if (page.length < methods.PAGE_ENTRIES || locks.length >= limit) {
+        return { locks: locks.slice(0, limit), tail: seqNum(tail) };
       }
     }
   }

@@ -1,6 +1,6 @@
 /** The owner's shard as another node sees it over a connection. */
 import { NeapError } from "../errors.ts";
-import { type InstanceId, type LogBookId, logBookId, type SeqNum, seqNum } from "../ids.ts";
+import { type InstanceId, type LogBookId, logBookId, NO_SEQNUM, type SeqNum, seqNum } from "../ids.ts";
 import type { LogBook, ScopeView, Shard, UnfinishedInstance } from "../logbook/logbook.ts";
 import type { Mode } from "../logbook/modes.ts";
 import type { BlobStore } from "../objects/blobs.ts";
@@ -95,15 +95,16 @@ export class RemoteShard implements Shard {
     await this.request(methods.release, [book, instance]);
   }
 
-  async scopes(book: LogBookId): Promise<readonly ScopeView[]> {
+  async scopes(book: LogBookId, after: string | null = null, limit = Number.POSITIVE_INFINITY): Promise<readonly ScopeView[]> {
     const all: ScopeView[] = [];
     for (;;) {
-      const page = await this.request(methods.scopes, [book, all.at(-1)?.scope ?? "", all.length === 0]);
+      const last = all.at(-1)?.scope ?? after;
+      const page = await this.request(methods.scopes, [book, last ?? "", last === null]);
       for (const [scope, mode, to, automatic, begin, waitingFor, decision, reads, writes] of page) {
         all.push({ scope, mode, to, automatic, begin: seqNum(begin), waitingFor, decision, reads, writes });
       }
-      if (page.length < methods.PAGE_ENTRIES) {
-        return all;
+      if (page.length < methods.PAGE_ENTRIES || all.length >= limit) {
+        return all.slice(0, limit);
       }
     }
   }
@@ -116,13 +117,17 @@ export class RemoteShard implements Shard {
     return seqNum(await this.request(methods.chooseDefault, [book, mode]));
   }
 
-  async unfinished(book: LogBookId): Promise<readonly UnfinishedInstance[]> {
+  async unfinished(
+    book: LogBookId,
+    after: SeqNum = NO_SEQNUM,
+    limit = Number.POSITIVE_INFINITY,
+  ): Promise<readonly UnfinishedInstance[]> {
     const all: UnfinishedInstance[] = [];
     for (;;) {
-      const page = await this.request(methods.unfinished, [book, all.at(-1)?.instance ?? ""]);
+      const page = await this.request(methods.unfinished, [book, all.at(-1)?.first ?? after]);
       all.push(...page.map(unfinishedFromWire));
-      if (page.length < methods.PAGE_ENTRIES) {
-        return all;
+      if (page.length < methods.PAGE_ENTRIES || all.length >= limit) {
+        return all.slice(0, limit);
       }
     }
   }

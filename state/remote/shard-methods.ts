@@ -52,7 +52,8 @@ export const WireAppendResult = Type.Union([
 ]);
 export type WireAppendResult = Static<typeof WireAppendResult>;
 
-export const WireUnfinished = Type.Tuple([Text, Text, Count, Type.Boolean()]);
+/** book, instance, its first record, attempts, parked */
+export const WireUnfinished = Type.Tuple([Text, Text, Count, Count, Type.Boolean()]);
 export type WireUnfinished = Static<typeof WireUnfinished>;
 const Book = Text;
 const Tag = Text;
@@ -162,8 +163,8 @@ export const scopes = method("scopes", Type.Tuple([Book, Text, Type.Boolean()]),
 export const switchMode = method("switchMode", Type.Tuple([Book, Text, WireMode, Type.Boolean()]), Count);
 /** book, mode → seqnum */
 export const chooseDefault = method("chooseDefault", Type.Tuple([Book, WireMode]), Count);
-/** book, instance after which to begin ("" for the first) → a page in the order of the instances */
-export const unfinished = method("unfinished", Type.Tuple([Book, Text]), Type.Array(WireUnfinished));
+/** book, first record of the instance after which to begin (0 for the first) → a page in the order of the first records */
+export const unfinished = method("unfinished", Type.Tuple([Book, Count]), Type.Array(WireUnfinished));
 
 /** the caller's number for the writer, name or "" */
 export const createBlob = method("blob.create", Type.Tuple([Count, Text]), Nothing);

@@ -50,19 +50,15 @@ export function serveShard(peer: Peer, session: Shard): void {
     return null;
   });
   peer.handle(methods.scopes, async ([book, after, fromFirst]) => {
-    const all = (await session.scopes(logBookId(book))).filter(({ scope }) => fromFirst || scope > after);
-    return all
-      .slice(0, methods.PAGE_ENTRIES)
-      .map(({ scope, mode, to, automatic, begin, waitingFor, decision, reads, writes }) =>
-        fields(scope, mode, to, automatic, begin, waitingFor, decision, reads, writes),
-      );
+    const page = await session.scopes(logBookId(book), fromFirst ? null : after, methods.PAGE_ENTRIES);
+    return page.map(({ scope, mode, to, automatic, begin, waitingFor, decision, reads, writes }) =>
+      fields(scope, mode, to, automatic, begin, waitingFor, decision, reads, writes),
+    );
   });
   peer.handle(methods.switchMode, ([book, scope, to, automatic]) => session.switchMode(logBookId(book), scope, to, automatic));
   peer.handle(methods.chooseDefault, ([book, mode]) => session.chooseDefault(logBookId(book), mode));
   peer.handle(methods.unfinished, async ([book, after]) => {
-    const all = [...(await session.unfinished(logBookId(book)))].filter(({ instance }) => instance > after);
-    all.sort((a, b) => (a.instance < b.instance ? -1 : 1));
-    return all.slice(0, methods.PAGE_ENTRIES).map(unfinishedToWire);
+    return (await session.unfinished(logBookId(book), seqNum(after), methods.PAGE_ENTRIES)).map(unfinishedToWire);
   });
 }
 
@@ -127,9 +123,8 @@ function serveBooks(peer: Peer, session: Shard): void {
     return fields(mode, to, defaultMode, seqnum, modes);
   });
   peer.handle(methods.locks, async ([book, after]) => {
-    const { locks, tail } = await bookOf(book).locks();
-    const rest = locks.filter(({ name }) => name > after).sort((a, b) => (a.name < b.name ? -1 : 1));
-    return fields(rest.slice(0, methods.PAGE_ENTRIES).map(heldLockToWire), tail);
+    const { locks, tail } = await bookOf(book).locks(after, methods.PAGE_ENTRIES);
+    return fields(locks.map(heldLockToWire), tail);
   });
   peer.handle(methods.tail, ([book]) => bookOf(book).tail());
 }

@@ -15,6 +15,8 @@ export type Isolation = "serializable" | "snapshot" | "readAtomic";
 
 /** Objects that one transaction reads (serializable only) and writes, together. */
 const TRANSACTION_MAX_OBJECTS = 1_000;
+/** Of them those that it writes: the commit is decided and applied in one go, in about a millisecond (H27). */
+const TRANSACTION_MAX_WRITES = 300;
 /** Of their keys and values, with what a record costs besides: the commit is one frame. */
 const TRANSACTION_MAX_BYTES = 1_000_000;
 /** Values too large for a record. They are named by the record that starts a child, which names at most 255. */
@@ -188,8 +190,9 @@ export class Transaction {
   }
 
   #limit(): void {
-    const objects = this.#reads.size + this.#writes.size + this.#given.size;
-    if (objects > TRANSACTION_MAX_OBJECTS || this.#sizeBytes > TRANSACTION_MAX_BYTES || this.#blobs > TRANSACTION_MAX_BLOBS) {
+    const written = this.#writes.size + this.#given.size;
+    const isMany = written > TRANSACTION_MAX_WRITES || this.#reads.size + written > TRANSACTION_MAX_OBJECTS;
+    if (isMany || this.#sizeBytes > TRANSACTION_MAX_BYTES || this.#blobs > TRANSACTION_MAX_BLOBS) {
       this.#overflow();
     }
   }

@@ -58,6 +58,13 @@ export const logMutations: readonly Mutation[] = [
     caughtBy: ["test/unit/state/logbook/gc.test.ts", "F11"],
   },
   {
+    name: "F11: the watermark does not see where a first step has pinned its instance",
+    file: "state/logbook/book-state.ts",
+    find: "      change(instance);\n      this.instances.changed(instance);\n",
+    replace: "      change(instance);\n",
+    caughtBy: ["test/unit/state/logbook/gc.test.ts"],
+  },
+  {
     name: "F11: unfinished instances hold no version",
     file: "state/logbook/local-shard.ts",
     find: "Math.min(this.#parts.outbox.durable, book.instances.readsFrom())",

@@ -114,7 +114,7 @@ export function describeInstances(on: OpenLogBook): void {
     expect(await on.shard.claim(10)).toEqual([]);
     await on.shard.release(ALICE, root);
     await on.shard.release(ALICE, child);
-    expect(await on.shard.claim(10)).toEqual([{ book: ALICE, instance: root, attempts: 0, parked: false }]);
+    expect(await on.shard.claim(10)).toMatchObject([{ book: ALICE, instance: root, attempts: 0, parked: false }]);
     expect(await on.shard.claim(10)).toEqual([]);
     await book.append({ records: [{ kind: RecordKind.done, tags: [stepTag(root)], data: bytes("out") }] });
     expect((await on.shard.claim(10)).map((one) => one.instance)).toEqual([child]);

@@ -90,6 +90,7 @@ export function instances(): BookPart {
       known.set(first, instance);
       if (place === Place.unfinished) {
         book.instances.unfinished.set(id, instance);
+        book.instances.changed(instance);
       } else if (place === Place.ended) {
         book.instances.ended.set(id, instance);
       } else if (place === Place.retained) {

@@ -141,7 +141,7 @@ describe("F37: functions called inside a transaction run in it", () => {
   it("one that overflows the transaction leaves it overflown", async () => {
     const host = await openHost();
     await host.define("child", async (guest) => {
-      for (let i = 0; i < 600; i += 1) {
+      for (let i = 0; i < 200; i += 1) {
         guest.put(`${guest.input}/${i}`, "");
       }
       return 0;

@@ -146,3 +146,52 @@ describe("H27: a long stream is read in slices, between which others have their 
     await expect(reading).rejects.toMatchObject({ code: "TRIMMED" });
   });
 });
+
+describe("H27: many unfinished calls are looked at in slices", () => {
+  const CALLS = 5_000;
+
+  async function openWithCalls(): Promise<TestShard> {
+    const opened = await openTestShard();
+    for (let from = 0; from < CALLS; from += 2_500) {
+      const tags = Array.from({ length: 2_500 }, (_, i) => [stepTag(`i${from + i}` as InstanceId)]);
+      await opened.shard.book(BOOK).append({ records: tags.map((one) => ({ kind: RecordKind.init, tags: one, data })) });
+    }
+    return opened;
+  }
+
+  /** The answer, and how often others had their turn before it. */
+  async function inSlices<T>({ time }: TestShard, asked: Promise<T>): Promise<{ answer: T; turns: number }> {
+    let isOver = false;
+    const ended = asked.finally(() => {
+      isOver = true;
+    });
+    let turns = 0;
+    for (await settled(); !isOver; await settled()) {
+      time.advance(0);
+      turns += 1;
+    }
+    return { answer: await ended, turns };
+  }
+
+  test("the list of them", async () => {
+    const opened = await openWithCalls();
+    const { answer, turns } = await inSlices(opened, opened.shard.unfinished(BOOK));
+    expect([answer.length, turns >= 1]).toEqual([CALLS, true]);
+    const [, second] = answer;
+    const page = await inSlices(opened, opened.shard.unfinished(BOOK, second?.first, 3));
+    expect(page.answer.map(({ instance }) => instance)).toEqual(["i2", "i3", "i4"]);
+  });
+
+  test("by the recovery scanner, which claims one and the same once", async () => {
+    const opened = await openWithCalls();
+    const [one, two] = [opened.shard.openSession(), opened.shard.openSession()];
+    expect((await inSlices(opened, one.claim(10))).turns, "all of them run").toBeGreaterThanOrEqual(1);
+    await opened.shard.whenDurable(await opened.shard.book(BOOK).tail());
+    const again = await opened.crash();
+    const sessions = [again.shard.openSession(), again.shard.openSession()];
+    const claims = sessions.map((session) => inSlices(again, session.claim(3_000)));
+    const claimed = (await Promise.all(claims)).flatMap(({ answer }) => answer.map(({ instance }) => instance));
+    expect([claimed.length, new Set(claimed).size]).toEqual([CALLS, CALLS]);
+    await Promise.all([one, two].map((session) => session.close()));
+  });
+});

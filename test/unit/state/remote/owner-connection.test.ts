@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { LogBookId, SeqNum } from "../../../../state/ids.ts";
 import { type AppendResult, type NewRecord, RecordKind, type Shard } from "../../../../state/logbook/index.ts";
 import { pack } from "../../../../state/remote/frames.ts";
+import { PROTOCOL_VERSION } from "../../../../state/remote/handshake.ts";
 import { method, Text } from "../../../../state/remote/method.ts";
 import { Cleanup, freshNode, freshOwner, listeningSockets, startOwner, type TestOwner } from "../../../support/cluster.ts";
 import { FlakyProxy } from "../../../support/flaky-proxy.ts";
@@ -94,7 +95,7 @@ describe("a node's connection to the owner", () => {
     const { sockets: impostor, url } = await listeningSockets(cleanup);
     impostor.on("connection", (socket) => {
       socket.on("error", () => {});
-      socket.send(pack(["neap cluster", 1, Buffer.alloc(32)]));
+      socket.send(pack(["neap cluster", PROTOCOL_VERSION, Buffer.alloc(32)]));
       socket.on("message", () => socket.send(pack([Buffer.alloc(32), "journal", 1, "owner"])));
     });
     const { connection, log } = freshNode(cleanup, url);
