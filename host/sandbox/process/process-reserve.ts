@@ -162,7 +162,7 @@ function sourceOf(importsUrl: URL): Promise<string> {
 
 /** Where the system has no process to give. */
 class NoProcess implements Carrier {
-  readonly marks: SliceView = { read: () => ({ slice: 0, running: undefined, cpuMs: 0 }), idleSandboxes: 0 };
+  readonly marks: SliceView = { read: () => ({ slice: 0, running: undefined, cpuMs: 0 }), idleSandboxes: 0, idleBytes: 0 };
   readonly sharesMemory = false;
   readonly ready = new Promise<void>(() => {});
   readonly ended: Promise<CarrierEnd>;
