@@ -67,7 +67,7 @@ export class ProcessCarrier implements Carrier {
     this.#options = options;
     const { program, source, confinement, groups, number, rssMaxBytes, bodyMaxBytes } = options;
     const name = `neap-${process.pid}-${number}`;
-    this.marks = new SliceFile(name);
+    this.marks = new SliceFile(name, rssMaxBytes);
     this.#group = groups.create(name, rssMaxBytes + BEYOND_RSS_BYTES, TASKS_MAX);
     const [command = "", ...args] = [...confinement.command(number), ...program];
     const user = confinement.userOf(number);
