@@ -3,9 +3,10 @@
  * was taken never comes back.
  */
 import { Worker } from "node:worker_threads";
+import { InvariantBroken } from "../../../state/errors.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
 import type { SliceView } from "../slice-marks.ts";
-import { type Confinement, type Defences, findConfinement } from "./confinement.ts";
+import { type Confinement, confinements, type Defences } from "./confinement.ts";
 import { ProcessCarrier } from "./process-carrier.ts";
 import type { ProcessData } from "./process-worker.ts";
 import type { SourceRequest } from "./source-thread.ts";
@@ -37,6 +38,8 @@ export interface ReserveOptions extends ProcessData {
   readonly heapMaxMegabytes: number;
   readonly rssMaxBytes: number;
   readonly bodyMaxBytes: number;
+  /** How to start processes. Default: the strongest way that works here. */
+  readonly confinement?: Confinement;
 }
 
 export class ProcessReserve {
@@ -58,7 +61,7 @@ export class ProcessReserve {
   /** Resolves when it is known how processes are started here. None is, before `fill` or `take`. */
   static async open(options: ReserveOptions): Promise<ProcessReserve> {
     const node = [process.execPath, ...FLAGS, `--max-old-space-size=${options.heapMaxMegabytes}`];
-    return new ProcessReserve(options, [...node, "-"], await findConfinement([...node, "--version"]));
+    return new ProcessReserve(options, [...node, "-"], options.confinement ?? (await strongest([...node, "--version"])));
   }
 
   get defences(): Defences {
@@ -132,6 +135,13 @@ export class ProcessReserve {
   #fillLater(): void {
     setTimeout(() => this.fill(), FAILED_START_PAUSE_MS).unref();
   }
+}
+
+async function strongest(program: readonly string[]): Promise<Confinement> {
+  for await (const confinement of confinements(program)) {
+    return confinement;
+  }
+  throw new InvariantBroken("one way always works");
 }
 
 function sourceOf(importsUrl: URL): Promise<string> {
