@@ -12,6 +12,7 @@ import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { transactions } from "./transactions.ts";
+import { wasi } from "./wasi/index.ts";
 
 /** All imports of all groups, by "module.name". */
 export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImport["run"]>> => ({
@@ -25,6 +26,7 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...http(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
+  ...wasi(guest),
 });
 
 export const createImports: CreateImports = (guest) => {

@@ -61,6 +61,7 @@ export interface AttemptOptions {
   readonly tenant: LogBookId;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
+  readonly commandLine: Uint8Array;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
@@ -96,8 +97,9 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { tenant, artefact, input, depth, pins, limits, part } = options;
-    this.#call = options.pool.start({ tenant, artefact, input, depth, pins, limits, ...(part !== undefined && { part }) }, this);
+    const { tenant, artefact, input, commandLine, depth, pins, limits, part } = options;
+    const start = { tenant, artefact, input, commandLine, depth, pins, limits, ...(part !== undefined && { part }) };
+    this.#call = options.pool.start(start, this);
   }
 
   get ended(): Promise<AttemptEnd> {

@@ -3,6 +3,7 @@ import type { InstanceId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
 import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
+import { commandLineBytes } from "./instance-record.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
 import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
@@ -45,6 +46,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     tenant,
     artefact,
     input,
+    commandLine: commandLineBytes(init),
     pins: steps.pins,
     depth: init.depth,
     limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },

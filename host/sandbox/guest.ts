@@ -38,9 +38,16 @@ export interface Guest {
   runTableFunction(tableIndex: number): Promise<number>;
 }
 
+/** State that a group of imports keeps for a call, and that is encoded when it travels. */
+export interface TravellingState {
+  encode(): Uint8Array;
+}
+
 /** Host state of one call: what travels with a part, and is reset between calls. */
 export interface GuestCall {
   readonly input: Uint8Array;
+  /** The program's name and arguments, a NUL between two of them. */
+  readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
@@ -54,6 +61,8 @@ export interface GuestCall {
   /** Time of the last record seen, 0 before (F35). */
   lastTimeMs: number;
   logBytes: number;
+  /** Descriptors and scratch files: null before the first use, bytes as they came from elsewhere until then. */
+  files: TravellingState | Uint8Array | null;
   /** @throws GuestExit … `outputTooLarge` kills the attempt */
   appendOutput(bytes: Uint8Array): void;
 }

@@ -25,6 +25,7 @@ import type { WorkerModule } from "./worker-module.ts";
 
 const NO_CALL = new CallState({
   input: new Uint8Array(0),
+  commandLine: new Uint8Array(0),
   startTimeMs: 0,
   seed: new Uint8Array(0),
   outputMaxBytes: 0,

@@ -100,10 +100,11 @@ export class SandboxWorker {
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, part } = start;
+    const { pins, limits, input, commandLine, part } = start;
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta));
     const frame = {
       type: FrameType.start,
+      code: commandLine.byteLength,
       call: slot,
       attempt: use,
       a: module.id,
@@ -112,11 +113,16 @@ export class SandboxWorker {
       x: pins.timeMs,
       y: limits.outputMaxBytes,
       z: input.byteLength,
-      body: pins.seed,
+      body: commandLine.byteLength === 0 ? pins.seed : Buffer.concat([pins.seed, commandLine]),
       tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
     if (isBeside) {
-      const beside: SharedStart = { seed: own(pins.seed), input: own(input), part: part === undefined ? null : ownPart(part) };
+      const beside: SharedStart = {
+        seed: own(pins.seed),
+        commandLine: own(commandLine),
+        input: own(input),
+        part: part === undefined ? null : ownPart(part),
+      };
       this.channel.sendAttached(frame, beside);
     } else {
       this.channel.send(frame);

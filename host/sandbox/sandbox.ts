@@ -31,6 +31,8 @@ export interface SandboxStart {
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
   readonly input: Uint8Array;
+  /** The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. */
+  readonly commandLine: Uint8Array;
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;

@@ -110,6 +110,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       artefact,
       input: options.input ?? new Uint8Array(0),
       depth: options.depth ?? 0,
+      commandLine: new Uint8Array(0),
       pins: { timeMs: 1_000, seed: new Uint8Array(32) },
       limits: { wallTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
       ...(options.part && { part: options.part }),
