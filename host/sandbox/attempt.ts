@@ -69,6 +69,10 @@ export class Attempt implements SandboxCall {
     this.#onCancel(this);
   }
 
+  freeze(): void {
+    this.#tell(FrameType.freeze, 0, 0, EMPTY);
+  }
+
   onOperation(operation: number, args: Uint8Array, waits: boolean, cpuMs: number): void {
     this.cpuMs = cpuMs;
     this.waiting = waits;

@@ -1,7 +1,9 @@
 /** Host state of one call: what a guest could notice of it beside its memory. */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import type { GuestCall } from "./guest.ts";
+import type { GuestCall, KeptAnswer } from "./guest.ts";
 import type { KillReason } from "./sandbox.ts";
+
+const EMPTY = new Uint8Array(0);
 
 /** Thrown by an import to end the attempt without a result of the guest's. */
 export class GuestKill extends Error {
@@ -33,6 +35,8 @@ export class CallState implements GuestCall {
   randomCount = 0;
   lastTimeMs = 0;
   logBytes = 0;
+  keptAnswer: KeptAnswer | null = null;
+  conflict: Uint8Array = EMPTY;
   #output: Uint8Array[] = [];
   #outputBytes = 0;
 
@@ -67,7 +71,8 @@ export class CallState implements GuestCall {
   /** The state as it travels with a part; the pins travel beside it. */
   encode(): Uint8Array {
     const output = this.output();
-    return new ByteWriter(64 + output.byteLength)
+    const kept = this.keptAnswer;
+    const w = new ByteWriter(64 + output.byteLength)
       .u8(this.inPart ? 1 : 0)
       .u32(this.callCount)
       .u32(this.clockCount)
@@ -75,7 +80,9 @@ export class CallState implements GuestCall {
       .f64(this.lastTimeMs)
       .f64(this.logBytes)
       .bytes(output)
-      .view();
+      .bytes(this.conflict)
+      .u8(kept === null ? 0 : 1);
+    return (kept === null ? w : w.u32(kept.handle).i32(kept.returnValue).f64(kept.sizeBytes).bytes(kept.slice)).view();
   }
 
   /** Takes over what `encode` wrote elsewhere. @throws RangeError when the bytes end too early or the output is over the limit */
@@ -84,10 +91,13 @@ export class CallState implements GuestCall {
     const inPart = r.u8() === 1;
     const [callCount, clockCount, randomCount, lastTimeMs, logBytes] = [r.u32(), r.u32(), r.u32(), r.f64(), r.f64()];
     const output = Buffer.from(r.bytes());
+    const conflict = Uint8Array.from(r.bytes());
+    const keptAnswer =
+      r.u8() === 0 ? null : { handle: r.u32(), returnValue: r.i32(), sizeBytes: r.f64(), slice: Uint8Array.from(r.bytes()) };
     if (output.byteLength > this.outputMaxBytes) {
       throw new RangeError(`the state holds ${output.byteLength} bytes of output, at most ${this.outputMaxBytes} are allowed`);
     }
-    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes });
+    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, conflict, keptAnswer });
     this.#output = [output];
     this.#outputBytes = output.byteLength;
   }

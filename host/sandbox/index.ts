@@ -3,6 +3,7 @@ export { GuestExit, GuestFault } from "./guest.ts";
 export { sandboxCeiling } from "./limits.ts";
 export { createSandboxPool, type SandboxPoolOptions } from "./pool.ts";
 export type {
+  FrozenStart,
   GuestState,
   KillReason,
   OperationReply,

@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import type { Artefact } from "../modules/artefact.ts";
-import type { GuestState, KillReason, OperationReply, PartStart } from "./sandbox.ts";
+import type { FrozenStart, GuestState, KillReason, OperationReply, PartStart } from "./sandbox.ts";
 import { shared } from "./shared-bytes.ts";
 
 export const FrameType = {
@@ -22,12 +22,17 @@ export const FrameType = {
   cancel: 6,
   /** a: module number. A sandbox of it shall lie ready. */
   prepare: 7,
+  /** The attempt shall be stopped in the middle; it may end otherwise before. */
+  freeze: 8,
   // to the main thread
   /** code: operation, a: 1 when the guest waits, x: CPU ms so far; body: arguments. */
   operation: 16,
   /** body: text. */
   log: 17,
-  /** code: an EndKind, a: value, or index of the kill reason, x: CPU ms; body: output, message or state. */
+  /**
+   * code: an EndKind, a: value, or index of the kill reason, or 1 for a frozen call that awaits an answer, x: CPU ms; body: output,
+   * message, state or frozen call.
+   */
   end: 18,
 } as const;
 
@@ -55,7 +60,7 @@ export interface Frame {
 
 export const EMPTY = new Uint8Array(0);
 
-export const EndKind = { returned: 0, returnedWithState: 1, trapped: 2, killed: 3 } as const;
+export const EndKind = { returned: 0, returnedWithState: 1, trapped: 2, killed: 3, frozen: 4 } as const;
 
 export const KILL_REASONS: readonly KillReason[] = [
   "wallTime",
@@ -67,11 +72,12 @@ export const KILL_REASONS: readonly KillReason[] = [
   "overloaded",
 ];
 
-/** The body of a start whose input or state is in shared memory. */
+/** The body of a start whose input or state is in shared memory, or of a call that goes on. */
 export interface SharedStart {
   readonly seed: Uint8Array;
   readonly input: Uint8Array;
   readonly part: Omit<PartStart, "snapshotHash"> | null;
+  readonly frozen?: FrozenStart;
 }
 
 /** A reply whose state is in shared memory. */

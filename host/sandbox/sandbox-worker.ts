@@ -6,7 +6,7 @@ import type { Attempt } from "./attempt.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
-import type { PartStart } from "./sandbox.ts";
+import type { FrozenStart, PartStart } from "./sandbox.ts";
 import { isShared } from "./shared-bytes.ts";
 import { createSliceMarks, SliceReader } from "./slice-marks.ts";
 import type { WorkerData, WorkerReady } from "./worker.ts";
@@ -110,8 +110,8 @@ export class SandboxWorker {
     this.#load(module);
     this.active += 1;
     attempt.worker = this;
-    const { pins, limits, input, part } = start;
-    const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta));
+    const { pins, limits, input, part, frozen } = start;
+    const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
       call: slot,
@@ -126,7 +126,12 @@ export class SandboxWorker {
       tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
     if (isBeside) {
-      const beside: SharedStart = { seed: own(pins.seed), input: own(input), part: part === undefined ? null : ownPart(part) };
+      const beside: SharedStart = {
+        seed: own(pins.seed),
+        input: own(input),
+        part: part === undefined ? null : ownPart(part),
+        ...(frozen !== undefined && { frozen: ownFrozen(frozen) }),
+      };
       this.channel.sendAttached(frame, beside);
     } else {
       this.channel.send(frame);
@@ -225,6 +230,10 @@ export class SandboxWorker {
 /** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */
 function own(bytes: Uint8Array): Uint8Array {
   return isShared(bytes) ? bytes : new Uint8Array(bytes);
+}
+
+function ownFrozen({ bytes, answer }: FrozenStart): FrozenStart {
+  return { bytes: own(bytes), ...(answer !== undefined && { answer: { ...answer, bytes: own(answer.bytes) } }) };
 }
 
 function ownPart({ tableIndex, state: { delta, hostState } }: PartStart): SharedStart["part"] {
