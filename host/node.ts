@@ -256,7 +256,7 @@ class NodeBuilder {
     storage: () => StoragePool | null,
   ): InvocationService {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    const { wallTimeMs, suspendAfterMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
+    const { wallTimeMs, suspendAfterMs, parkedMaxBytes, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
     const service = createInvocations({
       source,
@@ -273,6 +273,7 @@ class NodeBuilder {
       limits: {
         wallTimeMs,
         suspendAfterMs,
+        parkedMaxBytes,
         outputMaxBytes,
         logMaxBytes,
         objectMaxBytes,
@@ -281,6 +282,9 @@ class NodeBuilder {
         ownerTimeoutMs: OWNER_TIMEOUT_MS,
       },
     });
+    const { metrics } = parts;
+    metrics.gauge("neap_parked_calls", "Calls that wait as bytes, without a sandbox.", () => service.parked.calls);
+    metrics.gauge("neap_parked_bytes", "Memory of calls that wait as bytes.", () => service.parked.sizeBytes);
     service.startRecovery(config.recovery.scanIntervalMs);
     this.#closes.push(() => service.drain(0));
     return service;

@@ -63,6 +63,7 @@ export interface ClusterConfig {
 export interface LimitsConfig extends ModuleLimits {
   readonly wallTimeMs: number;
   readonly suspendAfterMs: number;
+  readonly parkedMaxBytes: number;
   readonly inputMaxBytes: number;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;

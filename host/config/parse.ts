@@ -202,6 +202,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       uploadTimeoutMs: values.uploadTimeoutMs,
       wallTimeMs: values.wallTimeMs,
       suspendAfterMs: values.suspendAfterMs,
+      parkedMaxBytes: values.parkedMaxBytes,
       inputMaxBytes: values.inputMaxBytes,
       outputMaxBytes: values.outputMaxBytes,
       logMaxBytes: values.logMaxBytes,

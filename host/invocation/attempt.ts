@@ -8,8 +8,10 @@
  * A2. The end is reported once, when no operation is under way any more: what the attempt did to the log is settled then. That of
  *     a guest that returned, trapped or wrote too much comes after every operation before it has been carried out.
  * A3. After a failed operation no later one of this attempt is carried out.
+ * A4. While the guest waits for long it may be bytes in the parking, and have no sandbox: the operation that it waits for goes on, and
+ *     its answer takes the guest to a sandbox again (F22). Nobody else notices.
  */
-import type { NeapError } from "../../state/errors.ts";
+import { invariant, type NeapError } from "../../state/errors.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
@@ -22,8 +24,10 @@ import type {
   SandboxHandler,
   SandboxLimits,
   SandboxPool,
+  SandboxStart,
 } from "../sandbox/sandbox.ts";
 import { toNeapError } from "./context.ts";
+import type { Parking } from "./parking.ts";
 
 /** Performs one operation; the attempt calls it serially. Throws Fenced, Suspended or NeapError to end the attempt. */
 export type PerformOperation = (operation: number, args: Uint8Array) => Promise<OperationReply>;
@@ -64,6 +68,8 @@ export interface AttemptOptions {
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly part?: PartStart;
+  /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
+  readonly parking?: Parking;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -74,16 +80,29 @@ interface Pending {
   readonly operation: number;
   readonly args: Uint8Array;
   readonly waits: boolean;
+  /** The sandbox that asks. */
+  readonly call: SandboxCall;
 }
 
 export class Attempt implements SandboxHandler {
+  readonly #pool: SandboxPool;
+  readonly #start: SandboxStart;
+  readonly #parking: Parking | null;
   readonly #perform: PerformOperation;
   readonly #onStop: () => void;
   readonly #onLog: (text: string) => void;
-  readonly #call: SandboxCall;
+  #call: SandboxCall;
+  /** Of earlier sandboxes. */
+  #cpuMs = 0;
+  /** The guest while it is parked. */
+  #parked: Uint8Array | null = null;
+  /** The guest shall be parked until that has settled. */
+  #until: Promise<unknown> | null = null;
+  /** To the operation that the guest waits for, when it may have been stopped before it got that. */
+  #answer: OperationReply | null = null;
   readonly #pending: Pending[] = [];
   #performing = false;
-  #sandboxEnd: SandboxEnd | null = null;
+  #sandboxEnd: Exclude<SandboxEnd, { kind: "frozen" }> | null = null;
   /** Why no further operation counts, whatever the sandbox says. */
   #verdict: AttemptEnd | null = null;
   #isStopped = false;
@@ -94,8 +113,11 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { artefact, input, depth, pins, limits, part } = options;
-    this.#call = options.pool.start({ artefact, input, depth, pins, limits, ...(part !== undefined && { part }) }, this);
+    const { pool, artefact, input, depth, pins, limits, part } = options;
+    this.#pool = pool;
+    this.#parking = options.parking ?? null;
+    this.#start = { artefact, input, depth, pins, limits, ...(part !== undefined && { part }) };
+    this.#call = pool.start(this.#start, this);
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -108,14 +130,37 @@ export class Attempt implements SandboxHandler {
       this.#verdict = verdict;
       this.#interrupt();
       this.#call.cancel();
+      if (this.#parked !== null) {
+        this.#leaveParking();
+        this.#sandboxEnd = PARKED_AND_STOPPED;
+        this.#report();
+      }
     }
+  }
+
+  /** Stops the attempt if it waits without a sandbox: nobody else would. */
+  stopParked(verdict: AttemptEnd): void {
+    if (this.#parked !== null) {
+      this.stop(verdict);
+    }
+  }
+
+  /** The guest's operation takes until `until` has settled: it is parked, if it can be stopped in the middle; false when not. */
+  park(until: Promise<unknown>): boolean {
+    if (this.#parking === null || this.#isStopped) {
+      return false;
+    }
+    this.#until = until;
+    this.#call.freeze();
+    return true;
   }
 
   onOperation(operation: number, args: Uint8Array, waits: boolean): void {
     if (this.#isStopped) {
       return;
     }
-    this.#pending.push({ operation, args, waits });
+    this.#answer = null;
+    this.#pending.push({ operation, args, waits, call: this.#call });
     if (!this.#performing) {
       void this.#work();
     }
@@ -126,7 +171,11 @@ export class Attempt implements SandboxHandler {
   }
 
   onEnd(end: SandboxEnd): void {
-    this.#sandboxEnd = end;
+    if (end.kind === "frozen") {
+      this.#frozen(end);
+      return;
+    }
+    this.#sandboxEnd = "cpuMs" in end ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
     if (end.kind === "displaced" || (end.kind === "killed" && end.reason !== "outputTooLarge")) {
       this.#interrupt();
     }
@@ -138,10 +187,13 @@ export class Attempt implements SandboxHandler {
     for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
       try {
         const reply = await this.#perform(next.operation, next.args);
-        if (next.waits) {
-          this.#call.reply(reply);
+        if (!next.waits) {
+          next.call.acknowledge();
+        } else if (this.#parked !== null) {
+          this.#goOn(this.#leaveParking(), reply);
         } else {
-          this.#call.acknowledge();
+          this.#answer = this.#until === null ? null : reply;
+          next.call.reply(reply);
         }
       } catch (error) {
         this.stop(verdictOf(error));
@@ -149,6 +201,35 @@ export class Attempt implements SandboxHandler {
     }
     this.#performing = false;
     this.#report();
+  }
+
+  #frozen({ bytes, awaits, cpuMs }: Extract<SandboxEnd, { kind: "frozen" }>): void {
+    this.#cpuMs += cpuMs;
+    if (this.#isStopped) {
+      this.#sandboxEnd = PARKED_AND_STOPPED;
+      this.#report();
+    } else if (!awaits || this.#answer !== null) {
+      this.#goOn(bytes, awaits ? this.#answer : null);
+    } else if (this.#parking?.take(bytes.byteLength) === true) {
+      this.#parked = bytes;
+    } else {
+      this.#sandboxEnd = PARKED_AND_STOPPED;
+      this.stop({ kind: "suspended", until: this.#until ?? Promise.resolve() });
+    }
+  }
+
+  #goOn(bytes: Uint8Array, answer: OperationReply | null): void {
+    this.#until = null;
+    this.#answer = null;
+    this.#call = this.#pool.start({ ...this.#start, frozen: { bytes, ...(answer !== null && { answer }) } }, this);
+  }
+
+  #leaveParking(): Uint8Array {
+    const bytes = this.#parked;
+    invariant(bytes !== null, "only a parked guest leaves the parking");
+    this.#parked = null;
+    this.#parking?.give(bytes.byteLength);
+    return bytes;
   }
 
   #interrupt(): void {
@@ -166,6 +247,9 @@ export class Attempt implements SandboxHandler {
     }
   }
 }
+
+/** Stands for the end of a sandbox that the guest was not in: the attempt's verdict says why it has ended. */
+const PARKED_AND_STOPPED = { kind: "displaced" } as const;
 
 function verdictOf(error: unknown): AttemptEnd {
   if (error instanceof Suspended) {

@@ -31,8 +31,10 @@ export interface InvocationContext {
 
 export interface InvocationLimits {
   readonly wallTimeMs: number;
-  /** An attempt that waits longer gives its sandbox back, and a replay goes on later. */
+  /** An attempt that waits longer gives its sandbox back, and goes on from its bytes if it is migratable, else by a replay. */
   readonly suspendAfterMs: number;
+  /** Of all attempts that wait without a sandbox. */
+  readonly parkedMaxBytes: number;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
   readonly objectMaxBytes: number;

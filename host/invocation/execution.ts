@@ -3,16 +3,21 @@ import type { InstanceId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
 import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
+import type { Parker } from "./attempt-wait.ts";
+import type { InstanceHistory } from "./instance-history.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
 import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
+import type { Parking } from "./parking.ts";
 import { fromPayload, guestInput } from "./payloads.ts";
 
 const NO_CHILDREN: readonly InstanceId[] = [];
 
 /** One attempt. */
-export interface Execution extends Omit<OperationParts, "artefact" | "inherited"> {
+export interface Execution extends Omit<OperationParts, "artefact" | "inherited" | "parker"> {
   readonly attempts: LiveAttempts;
+  readonly parking: Parking;
+  readonly history: InstanceHistory;
   /** Told the attempt when it has begun. */
   readonly begun: (attempt: Attempt) => void;
 }
@@ -27,15 +32,20 @@ export interface Executed {
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
-  const { context, runner, attempts, spec, shard, steps, drafts, trace, lockTurns, begun } = execution;
+  const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, begun } = execution;
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   let operations = null as Operations | null;
+  const parker: Parker = {
+    park: (until) => attempt.park(until),
+    letGo: () => history.letGo(shard, steps),
+    goOn: () => history.goOn(steps),
+  };
   const asked = () => {
-    operations ??= new Operations({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited });
+    operations ??= new Operations({ context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited });
     return operations;
   };
   const perform: PerformOperation = (operation, args) => asked().perform(operation, args);
@@ -47,6 +57,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     pins: steps.pins,
     depth: init.depth,
     limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
+    ...(artefact.migratable && { parking }),
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));

@@ -104,6 +104,27 @@ export class InstanceHistory {
     }
   }
 
+  /**
+   * As `pin`, for an attempt that goes on after the wait where it is: false, and it goes on holding what it may read, also when it has
+   * read something since its last step, as a replay would read that again behind the wait.
+   */
+  async letGo(shard: Shard, steps: StepStream): Promise<boolean> {
+    const { position, hasUnlogged } = steps;
+    const made = steps.reads.made;
+    if (position < 2 || made === null || hasUnlogged || made.some((read) => read.position === position)) {
+      return false;
+    }
+    this.#reached(shard, steps);
+    await this.pin(shard);
+    return (await readPins(shard, this.#spec.tenant, this.#spec.instance))?.position === position;
+  }
+
+  /** After a wait before which `letGo` was true: the attempt reads on behind a RESUME (F25). @throws Fenced */
+  async goOn(steps: StepStream): Promise<void> {
+    await this.#resume(steps.book, steps.position);
+    await steps.meetResume();
+  }
+
   /** An attempt has to begin anew because of what others did. */
   overtaken(): void {
     this.#overtaken += 1;

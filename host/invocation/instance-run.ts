@@ -28,7 +28,7 @@ import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
 import { completedOutcome } from "./stored-outcome.ts";
 
-type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "begun">;
+type RunParts = Omit<Execution, "history" | "shard" | "steps" | "drafts" | "lockTurns" | "begun">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -113,6 +113,7 @@ export class InstanceRun {
   /** The host stops: a call that waits for something is left to the next start. */
   leave(): void {
     this.#isLeft = true;
+    this.#attempt?.stopParked({ kind: "killed", reason: "closed", message: "the host is stopping" });
     this.#endWait();
   }
 
@@ -151,6 +152,7 @@ export class InstanceRun {
     };
     const { end, bound, effects } = await execute({
       ...this.#parts,
+      history: this.#history,
       shard,
       steps,
       drafts,

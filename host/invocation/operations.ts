@@ -7,7 +7,7 @@ import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
-import { AttemptWait } from "./attempt-wait.ts";
+import { AttemptWait, type Parker } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
@@ -31,6 +31,7 @@ export interface OperationParts {
   readonly trace: Trace;
   /** Of all attempts of the run: who waits keeps its place. */
   readonly lockTurns: LockTurns;
+  readonly parker: Parker;
   readonly artefact: Artefact;
   /** The caller's transaction that the function was called in. */
   readonly inherited: InheritedTransaction | null;
@@ -48,13 +49,13 @@ export class Operations {
   readonly #sleep: SleepOperations;
   readonly #parts: PartOperations;
 
-  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited }: OperationParts) {
+  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited }: OperationParts) {
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
+    const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs), parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     this.#transactions = transactions;
     this.#wait = wait;

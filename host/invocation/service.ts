@@ -46,6 +46,7 @@ import { InstanceRun } from "./instance-run.ts";
 import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
 import { breakLock, heldLocks } from "./lock-administration.ts";
+import { Parking } from "./parking.ts";
 import { after } from "./pause.ts";
 import { samePayload, toCallBytes, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
@@ -54,6 +55,8 @@ import { expiredOutcome } from "./stored-outcome.ts";
 export interface InvocationService extends Invocations, InstanceRunner {
   /** Starts to take over instances that nobody runs, every `intervalMs`. */
   startRecovery(intervalMs: number): void;
+  /** Calls that wait without a sandbox and go on where they were. */
+  readonly parked: { readonly calls: number; readonly sizeBytes: number };
   /** Takes no more calls, waits up to `graceMs` for those that run. What is logged and unfinished then is run at the next start. */
   drain(graceMs: number): Promise<void>;
 }
@@ -69,6 +72,7 @@ const CALL_ID_MAX = 2 ** 31 - 1;
 class Service implements InvocationService {
   readonly #context: InvocationContext;
   readonly #attempts = new LiveAttempts();
+  readonly #parking: Parking;
   readonly #running = new Map<InstanceId, { readonly run: InstanceRun; readonly outcome: Promise<InstanceOutcome> }>();
   readonly #chronicle: Chronicle;
   readonly #recovery: Recovery;
@@ -76,6 +80,7 @@ class Service implements InvocationService {
 
   constructor(context: InvocationContext) {
     this.#context = context;
+    this.#parking = new Parking(context.limits.parkedMaxBytes);
     this.#chronicle = new Chronicle(context);
     this.#recovery = new Recovery(context, this);
   }
@@ -102,7 +107,8 @@ class Service implements InvocationService {
     if (running !== undefined) {
       return running.outcome;
     }
-    const run = new InstanceRun({ context: this.#context, runner: this, attempts: this.#attempts, spec, trace });
+    const parts = { context: this.#context, runner: this, attempts: this.#attempts, parking: this.#parking };
+    const run = new InstanceRun({ ...parts, spec, trace });
     const outcome = this.#ran(run, spec.instance);
     this.#running.set(spec.instance, { run, outcome });
     return outcome;
@@ -172,6 +178,10 @@ class Service implements InvocationService {
 
   async breakLock(name: string, tenant: LogBookId): Promise<void> {
     await breakLock(await this.#shard(), tenant, name);
+  }
+
+  get parked(): InvocationService["parked"] {
+    return { calls: this.#parking.calls, sizeBytes: this.#parking.usedBytes };
   }
 
   startRecovery(intervalMs: number): void {

@@ -3,12 +3,12 @@
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
-import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
+import type { CallAnswer, CallRequest, InvocationLimits } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Admission, Offload } from "../../host/offload/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
-import { silentLog } from "../../host/telemetry/index.ts";
+import { type Log, silentLog } from "../../host/telemetry/index.ts";
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { inlineCheckpoints, type LocalShard, openLocalShard } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
@@ -24,7 +24,7 @@ import { systemTimers } from "./system-timers.ts";
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
 
-const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 20_000 };
+const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 120_000 };
 const SEGMENT_BYTES = 256 * 1024;
 /** Less than one call writes. */
 const CHECKPOINT_BYTES = 2_000;
@@ -59,7 +59,12 @@ export class World {
   /**
    * @param onFault  called at each fault point: an answer other than null crashes the world right there
    */
-  static async open(pool: SandboxPool, remains: Remains, onFault: (point: FaultPoint) => Crash | null): Promise<World> {
+  static async open(
+    pool: SandboxPool,
+    remains: Remains,
+    onFault: (point: FaultPoint) => Crash | null,
+    { log = silentLog, ...limits }: Partial<InvocationLimits> & { log?: Log } = {},
+  ): Promise<World> {
     const { promise: crashed, resolve } = Promise.withResolvers<Remains>();
     let gone = false;
     const faults: Faults = {
@@ -107,13 +112,14 @@ export class World {
       clock,
       timers: systemTimers,
       random,
-      log: silentLog,
+      log,
       faults,
       nodeName: "compute",
       runAhead: true,
       limits: {
         wallTimeMs: 20_000,
         suspendAfterMs: 10_000,
+        parkedMaxBytes: 0,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 2 ** 16,
         objectMaxBytes: 2 ** 24,
@@ -121,6 +127,7 @@ export class World {
         attemptsMax: 10,
         retry: { attemptsMax: 10, backoffMs: 50, backoffMaxMs: 1000, causes: RETRY_CAUSES },
         ownerTimeoutMs: 1000,
+        ...limits,
       },
     });
     invocations.startRecovery(20);
