@@ -1,5 +1,5 @@
 /** The host's configuration as everything below `main.ts` sees it: complete, checked, without optional fields. */
-import type { ModuleLimits } from "../modules/artefact.ts";
+import type { Limits, TenantsFile } from "../tenancy/index.ts";
 
 export interface ResolvedConfig {
   readonly role: "all" | "storage" | "compute";
@@ -14,6 +14,8 @@ export interface ResolvedConfig {
   readonly access: AccessConfig;
   readonly cluster: ClusterConfig;
   readonly limits: LimitsConfig;
+  /** What the operator says of tenants; empty without a file. */
+  readonly tenants: TenantsFile;
   readonly workers: { readonly compute: number; readonly storage: number };
   readonly offload: {
     readonly policy: "marked" | "cost" | "never";
@@ -60,13 +62,10 @@ export interface ClusterConfig {
   readonly storageUrl: string | null;
 }
 
-export interface LimitsConfig extends ModuleLimits {
-  readonly wallTimeMs: number;
+export interface LimitsConfig extends Limits {
   readonly suspendAfterMs: number;
   readonly parkedMaxBytes: number;
   readonly inputMaxBytes: number;
-  readonly outputMaxBytes: number;
-  readonly logMaxBytes: number;
   readonly objectMaxBytes: number;
   readonly queuedMaxCalls: number;
   readonly activeMaxCalls: number;

@@ -5,9 +5,9 @@ import { Command, CommanderError } from "commander";
 import { Value } from "typebox/value";
 import { NeapError } from "../../state/errors.ts";
 import { isName, NAME_RULE, quote } from "../../state/ids.ts";
+import { describeRange, readTenants } from "../tenancy/index.ts";
 import { ADMIN, type ResolvedConfig } from "./config.ts";
 import {
-  describeRange,
   flagName,
   type Machine,
   OPTION_NAMES,
@@ -201,15 +201,20 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       tableMaxElements: values.tableMaxElements,
       uploadTimeoutMs: values.uploadTimeoutMs,
       wallTimeMs: values.wallTimeMs,
+      cpuTimeMs: values.cpuTimeMs,
       suspendAfterMs: values.suspendAfterMs,
       parkedMaxBytes: values.parkedMaxBytes,
       inputMaxBytes: values.inputMaxBytes,
       outputMaxBytes: values.outputMaxBytes,
       logMaxBytes: values.logMaxBytes,
+      stateMaxBytes: values.stateMaxBytes,
+      callMaxDepth: values.callMaxDepth,
+      tenantMaxCalls: values.tenantMaxCalls,
       objectMaxBytes: values.objectMaxBytes,
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
     },
+    tenants: values.tenantsFile === "" ? new Map() : readTenantsFile(values.tenantsFile, machine),
     workers: { compute: values.computeWorkers, storage: values.storageWorkers },
     offload: {
       policy: values.offloadPolicy,
@@ -304,6 +309,10 @@ function readTokens(path: string, machine: Machine): ReadonlyMap<string, string>
     throw wrong("has no token, so nobody could use the host");
   }
   return tokens;
+}
+
+function readTenantsFile(path: string, machine: Machine): ResolvedConfig["tenants"] {
+  return readTenants(`--tenants-file ${path}`, readFile("--tenants-file", path, machine));
 }
 
 function readFile(source: string, path: string, machine: Machine): string {

@@ -34,6 +34,8 @@ export const FrameType = {
    * message, state or frozen call.
    */
   end: 18,
+  /** From a process: it serves its channel. */
+  ready: 19,
 } as const;
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];

@@ -9,13 +9,55 @@ import {
   type SandboxPool,
   type SandboxPoolOptions,
 } from "../../host/sandbox/index.ts";
+import { WorkerPool } from "../../host/sandbox/pool.ts";
+import { ProcessReserve, processPool, type ReserveOptions } from "../../host/sandbox/process/index.ts";
 import { ASK, POST } from "./test-imports.ts";
+
+const MIB = 1024 * 1024;
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
+let isolation: "threads" | "process" = "threads";
+
+/** From now on pools are of processes: the same tests hold for them. */
+export function usePoolsOfProcesses(): void {
+  isolation = "process";
+}
+
 export function openPool(options: Partial<SandboxPoolOptions> = {}): Promise<SandboxPool> {
   const importsUrl = new URL("./test-imports.ts", import.meta.url);
-  return createSandboxPool({ name: "test", importsUrl, clock, workers: 1, ...options });
+  const complete = { name: "test", importsUrl, clock, workers: 1, ...options };
+  return isolation === "threads" ? createSandboxPool(complete) : openProcessPool(complete);
+}
+
+export const RESERVE_OPTIONS: ReserveOptions = {
+  importsUrl: new URL("./test-imports.ts", import.meta.url),
+  size: 1,
+  sandboxesMax: 4_000,
+  idleMaxBytes: 128 * MIB,
+  heapMaxMegabytes: 64,
+  rssMaxBytes: 1024 * MIB,
+  bodyMaxBytes: 256 * MIB,
+};
+
+async function openProcessPool(options: SandboxPoolOptions & { workers: number }): Promise<SandboxPool> {
+  const { importsUrl, workers, longSlicesMax = 1, queueMax, sandboxesMax = 8_000 } = options;
+  const perProcess = Math.max(1, Math.floor(sandboxesMax / (workers + longSlicesMax)));
+  const reserve = await ProcessReserve.open({ ...RESERVE_OPTIONS, importsUrl, sandboxesMax: perProcess });
+  const pool = processPool(reserve, {
+    clock,
+    workers,
+    longSlicesMax,
+    sandboxesMax: perProcess,
+    ...(queueMax !== undefined && { queueMax }),
+  });
+  await pool.ready();
+  return Object.assign(pool, {
+    close: async () => {
+      await WorkerPool.prototype.close.call(pool);
+      await reserve.close();
+    },
+  });
 }
 
 export interface RunningCall {

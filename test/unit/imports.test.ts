@@ -15,6 +15,7 @@ const BOTTOM_TO_TOP = [
   "state/txn",
   "state/remote",
   "host/telemetry",
+  "host/tenancy",
   "host/modules",
   "host/sandbox",
   "host/abi",

@@ -9,6 +9,8 @@ const files: Record<string, string> = {
   "broken.json": "{",
   "empty.json": "{}",
   "tenant.json": '{"0123456789abcdef": "../x"}',
+  "tenants.json": '{"demo": {"limits": {"wallTimeMs": 60000}}}',
+  "bad-tenants.json": '{"demo": {"limits": {"wallTimeMs": -1}}}',
   key: "a secret of some length\n",
   "short-key": "abc",
 };
@@ -104,6 +106,8 @@ describe("refusals", () => {
     [["--tokens-file", "short.json"], {}, "3 characters"],
     [["--tokens-file", "empty.json"], {}, "no token"],
     [["--tokens-file", "tenant.json"], {}, "../x"],
+    [["--tenants-file", "missing.json"], {}, "missing.json"],
+    [["--tenants-file", "bad-tenants.json"], {}, "--tenants-file bad-tenants.json has demo.limits.wallTimeMs"],
     [["--role", "storage"], {}, "cluster key"],
     [["--cluster-key-file", "short-key"], {}, "3 characters"],
     [["--cluster-key-file", "key"], { NEAP_CLUSTER_KEY: "another secret of length" }, "both given"],
@@ -132,6 +136,11 @@ describe("refusals", () => {
   test.each(["127.0.0.1", "127.9.9.9", "localhost", "::1"])("H25: loopback address %s needs no tokens", (host) => {
     expect(parse(["--host", host]).host).toBe(host);
   });
+});
+
+test("what the operator says of tenants comes from a file", () => {
+  expect(parse().tenants.size).toBe(0);
+  expect(parse(["--tenants-file", "tenants.json"]).tenants.get("demo")).toEqual({ limits: { wallTimeMs: 60_000 } });
 });
 
 describe("cluster", () => {

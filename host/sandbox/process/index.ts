@@ -1,0 +1,3 @@
+export type { Defences } from "./confinement.ts";
+export { type ProcessPoolOptions, processPool } from "./process-pool.ts";
+export { ProcessReserve, type ReserveOptions } from "./process-reserve.ts";
