@@ -53,6 +53,7 @@ export class AttemptWait {
     }
     let parked: Promise<boolean> | null = null;
     const giveUp = () => reject(new Suspended(awaited));
+    let cancel = () => {};
     const outstay = () => {
       if (!this.#parker.park(awaited)) {
         giveUp();
@@ -62,7 +63,11 @@ export class AttemptWait {
       parked = this.#parker.letGo();
       parked.then((holdsNothing) => holdsNothing && cancel(), reject);
     };
-    let cancel = this.#timers.after(knownMs > this.#maxMs ? 0 : this.#maxMs, outstay);
+    if (knownMs > this.#maxMs) {
+      outstay();
+    } else {
+      cancel = this.#timers.after(this.#maxMs, outstay);
+    }
     try {
       const value = await Promise.race([awaited, stopped]);
       if (parked !== null && (await parked)) {
