@@ -24,10 +24,14 @@ import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
 import {
   Admission,
   boundedPool,
+  type CallTaker,
+  HeldStates,
   type MachineLoad,
   Offload,
   remoteStoragePool,
+  remoteTaker,
   type StoragePool,
+  serveMoves,
   serveParts,
 } from "./offload/index.ts";
 import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
@@ -82,6 +86,14 @@ async function closeAll(closes: Close[]): Promise<void> {
   }
 }
 
+/** Where a node is in its cluster. */
+interface Placement {
+  readonly clusterUrl: string | null;
+  readonly epoch: () => number;
+  /** Goes on with calls that this node cannot bring to their end; null: nobody does. */
+  readonly taker: () => CallTaker | null;
+}
+
 class NodeBuilder {
   readonly #config: ResolvedConfig;
   readonly #parts: NodeParts;
@@ -116,10 +128,15 @@ class NodeBuilder {
         logMaxBytes: config.limits.logMaxBytes,
         runAhead: config.protocols.runAhead,
       });
-    const clusterUrl = await this.#cluster(shard, journalId, partHost);
+    let invocations: InvocationService | null = null;
+    const taker: CallTaker = {
+      name: config.nodeName,
+      take: async (call) => invocations?.take(call) ?? { kind: "refused", reason: "the host is starting" },
+    };
+    const clusterUrl = await this.#cluster(shard, journalId, partHost, taker);
     const beside = config.role === "all" ? this.#bounded(partHost(shard)) : null;
-    const invocations = this.#invocations(shard, functions, pool, () => beside);
-    return this.#serve(shard, functions, invocations, pool, clusterUrl, () => shard.epoch);
+    invocations = this.#invocations(shard, functions, pool, () => beside);
+    return this.#serve(shard, functions, invocations, pool, { clusterUrl, epoch: () => shard.epoch, taker: () => null });
   }
 
   /** Role `compute`: the journal is behind a socket, and nothing that matters is here. */
@@ -138,8 +155,16 @@ class NodeBuilder {
       const peer = owner.peer();
       return peer === undefined ? null : this.#bounded(remoteStoragePool(peer));
     };
+    const taker = () => {
+      const peer = owner.peer();
+      return peer === undefined ? null : remoteTaker(peer);
+    };
     const invocations = this.#invocations(owner, functions, pool, storage);
-    return this.#serve(owner, functions, invocations, pool, null, () => owner.current()?.epoch ?? 0);
+    return this.#serve(owner, functions, invocations, pool, {
+      clusterUrl: null,
+      epoch: () => owner.current()?.epoch ?? 0,
+      taker,
+    });
   }
 
   #bounded(pool: StoragePool): StoragePool {
@@ -209,7 +234,12 @@ class NodeBuilder {
     return { shard, journalId: journal.id };
   }
 
-  async #cluster(shard: LocalShard, journalId: string, partHost: (session: Shard) => StoragePool): Promise<string | null> {
+  async #cluster(
+    shard: LocalShard,
+    journalId: string,
+    partHost: (session: Shard) => StoragePool,
+    taker: CallTaker,
+  ): Promise<string | null> {
     const { cluster, nodeName } = this.#config;
     const { random, timers, log } = this.#parts;
     if (cluster.key === null) {
@@ -219,7 +249,11 @@ class NodeBuilder {
     const sessions = { journalId, epoch: shard.epoch, openSession: () => shard.openSession() };
     const server = await ClusterServer.start({ listenHost, listenPort, key, nodeName, shard: sessions, random, timers, log });
     this.#closes.push(() => server.close());
-    server.onPeer((peer, session) => serveParts(peer, partHost(session)));
+    server.onPeer((peer, session) => {
+      const states = HeldStates.serve(peer);
+      serveParts(peer, partHost(session), states);
+      serveMoves(peer, taker, states);
+    });
     return `ws://${listenHost}:${server.port}`;
   }
 
@@ -295,8 +329,7 @@ class NodeBuilder {
     functions: FunctionRegistry,
     invocations: InvocationService,
     pool: SandboxPool,
-    clusterUrl: string | null,
-    epoch: () => number,
+    { clusterUrl, epoch, taker }: Placement,
   ): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const http: HttpServer = createHttpServer({
@@ -314,7 +347,7 @@ class NodeBuilder {
     const { url } = await http.listen();
     const stop = async () => {
       const answered = http.close(config.graceMs + ANSWERS_MS);
-      await invocations.drain(config.graceMs);
+      await invocations.drain(config.graceMs, taker());
       // Ends the calls that still run, so that each is answered before its connection ends.
       await pool.close();
       await answered;

@@ -61,7 +61,10 @@ export class AttemptWait {
       }
       cancel = this.#timers.after(HOLD_MAX_MS, giveUp);
       parked = this.#parker.letGo();
-      parked.then((holdsNothing) => holdsNothing && cancel(), reject);
+      parked.then(
+        (holdsNothing) => holdsNothing && cancel(),
+        () => {},
+      );
     };
     if (knownMs > this.#maxMs) {
       outstay();
@@ -76,6 +79,8 @@ export class AttemptWait {
       return value;
     } finally {
       cancel();
+      // Whoever goes on with the attempt shall find what it has logged.
+      await parked;
     }
   }
 }

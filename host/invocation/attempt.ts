@@ -10,11 +10,14 @@
  * A3. After a failed operation no later one of this attempt is carried out.
  * A4. While the guest waits for long it may be bytes in the parking, and have no sandbox: the operation that it waits for goes on, and
  *     its answer takes the guest to a sandbox again (F22). Nobody else notices.
+ * A5. It ends `moved` with the guest stopped and no operation under way. One that was under way has been carried out, and its answer is
+ *     there; or it is to be asked for again, and what it has logged is found then.
  */
 import { invariant, type NeapError } from "../../state/errors.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
+  FrozenStart,
   GuestState,
   KillReason,
   OperationReply,
@@ -46,6 +49,8 @@ export type AttemptEnd =
   /** It waits for long and has given its sandbox back: a replay goes on when `until` has settled. */
   | { readonly kind: "suspended"; readonly until: Promise<unknown> }
   | { readonly kind: "fenced"; readonly fenced: Fenced }
+  /** `answer`: of the operation that the guest waits for. `isUndone`: one was broken off. */
+  | { readonly kind: "moved"; readonly guest: Uint8Array; readonly answer: OperationReply | null; readonly isUndone: boolean }
   /** The owner of the state is gone, or an operation failed for a reason that is not the guest's. */
   | { readonly kind: "failed"; readonly error: NeapError };
 
@@ -70,6 +75,10 @@ export interface AttemptOptions {
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
+  /** Begin where the guest was stopped. */
+  readonly frozen?: FrozenStart;
+  /** Whether what the attempt has beside its guest can be at another node. */
+  readonly mayMove?: () => boolean;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -88,6 +97,7 @@ export class Attempt implements SandboxHandler {
   readonly #pool: SandboxPool;
   readonly #start: SandboxStart;
   readonly #parking: Parking | null;
+  readonly #mayMove: () => boolean;
   readonly #perform: PerformOperation;
   readonly #onStop: () => void;
   readonly #onLog: (text: string) => void;
@@ -98,6 +108,12 @@ export class Attempt implements SandboxHandler {
   #parked: Uint8Array | null = null;
   /** The guest shall be parked until that has settled. */
   #until: Promise<unknown> | null = null;
+  /** The call shall go on at another node. */
+  #isMoving = false;
+  /** The guest that leaves, when the operation is settled that is under way. */
+  #leaving: { readonly guest: Uint8Array; readonly awaits: boolean } | null = null;
+  /** The guest waits for the operation that is under way. */
+  #isAwaited = false;
   /** To the operation that the guest waits for, when it may have been stopped before it got that. */
   #answer: OperationReply | null = null;
   readonly #pending: Pending[] = [];
@@ -116,8 +132,10 @@ export class Attempt implements SandboxHandler {
     const { pool, artefact, input, depth, pins, limits, part } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
+    this.#mayMove = options.mayMove ?? (() => false);
     this.#start = { artefact, input, depth, pins, limits, ...(part !== undefined && { part }) };
-    this.#call = pool.start(this.#start, this);
+    const { frozen } = options;
+    this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -155,6 +173,19 @@ export class Attempt implements SandboxHandler {
     return true;
   }
 
+  /** The call goes on at another node: the attempt ends `moved` as soon as it can, unless it ends otherwise before. */
+  move(): void {
+    if (this.#parking === null || this.#isStopped || this.#isReported || !this.#mayMove()) {
+      return;
+    }
+    this.#isMoving = true;
+    if (this.#parked === null) {
+      this.#call.freeze();
+    } else {
+      this.#leave({ guest: this.#leaveParking(), awaits: true });
+    }
+  }
+
   onOperation(operation: number, args: Uint8Array, waits: boolean): void {
     if (this.#isStopped) {
       return;
@@ -185,21 +216,35 @@ export class Attempt implements SandboxHandler {
   async #work(): Promise<void> {
     this.#performing = true;
     for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      if (next.waits && this.#leaving !== null) {
+        this.#moved(null, false);
+        break;
+      }
+      this.#isAwaited = next.waits;
       try {
         const reply = await this.#perform(next.operation, next.args);
         if (!next.waits) {
           next.call.acknowledge();
+        } else if (this.#leaving !== null) {
+          this.#moved(reply, false);
         } else if (this.#parked !== null) {
           this.#goOn(this.#leaveParking(), reply);
         } else {
-          this.#answer = this.#until === null ? null : reply;
+          this.#answer = this.#until === null && !this.#isMoving ? null : reply;
           next.call.reply(reply);
         }
       } catch (error) {
-        this.stop(verdictOf(error));
+        if (next.waits && this.#leaving !== null) {
+          this.#moved(null, true);
+        } else {
+          this.stop(verdictOf(error));
+        }
       }
     }
     this.#performing = false;
+    if (this.#leaving !== null) {
+      this.#moved(this.#leaving.awaits ? this.#answer : null, false);
+    }
     this.#report();
   }
 
@@ -208,6 +253,8 @@ export class Attempt implements SandboxHandler {
     if (this.#isStopped) {
       this.#sandboxEnd = PARKED_AND_STOPPED;
       this.#report();
+    } else if (this.#isMoving) {
+      this.#leave({ guest: bytes, awaits });
     } else if (!awaits || this.#answer !== null) {
       this.#goOn(bytes, awaits ? this.#answer : null);
     } else if (this.#parking?.take(bytes.byteLength) === true) {
@@ -222,6 +269,27 @@ export class Attempt implements SandboxHandler {
     this.#until = null;
     this.#answer = null;
     this.#call = this.#pool.start({ ...this.#start, frozen: { bytes, ...(answer !== null && { answer }) } }, this);
+  }
+
+  /** Posted operations are carried out first; one that the guest waits for may take long, and is broken off. */
+  #leave(leaving: { readonly guest: Uint8Array; readonly awaits: boolean }): void {
+    this.#leaving = leaving;
+    if (!this.#performing) {
+      this.#moved(leaving.awaits ? this.#answer : null, false);
+      this.#report();
+    } else if (this.#isAwaited) {
+      this.#interrupt();
+    }
+  }
+
+  #moved(answer: OperationReply | null, isUndone: boolean): void {
+    const { guest } = this.#leaving ?? {};
+    this.#leaving = null;
+    if (guest !== undefined && this.#verdict === null) {
+      this.#verdict = { kind: "moved", guest, answer, isUndone };
+      this.#interrupt();
+    }
+    this.#sandboxEnd ??= PARKED_AND_STOPPED;
   }
 
   #leaveParking(): Uint8Array {

@@ -6,7 +6,7 @@ import type { Pins } from "../../state/logbook/step-record.ts";
 import type { Clock, Faults, Random, Timers } from "../../state/ports.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { RetryPolicy } from "../modules/retry-policy.ts";
-import type { Offload } from "../offload/index.ts";
+import type { MovedCall, Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
 import type { InstanceDone, InstanceInit, Payload } from "./instance-record.ts";
@@ -66,6 +66,8 @@ export interface InstanceSpec {
     | { readonly kind: "logged" };
   /** The client has gone: stop if nothing is logged (H28). */
   readonly signal?: AbortSignal;
+  /** It goes on where it was stopped at another node. */
+  readonly moved?: MovedCall;
 }
 
 export type InstanceOutcome =

@@ -6,6 +6,7 @@ import type { Drafts } from "../../state/objects/index.ts";
 import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
+import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { AttemptWait, type Parker } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
@@ -35,6 +36,8 @@ export interface OperationParts {
   readonly artefact: Artefact;
   /** The caller's transaction that the function was called in. */
   readonly inherited: InheritedTransaction | null;
+  /** Calls that the attempt has started at another node. */
+  readonly started: readonly MovedChild[];
 }
 
 export class Operations {
@@ -43,13 +46,27 @@ export class Operations {
   readonly #transacting: TransactionOperations;
   readonly #logs: LogOperations;
   readonly #wait: AttemptWait;
+  readonly #held: HeldLocks;
   readonly #locks: LockOperations;
   readonly #children: ChildOperations;
   readonly #spawns: SpawnOperations;
   readonly #sleep: SleepOperations;
   readonly #parts: PartOperations;
 
-  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited }: OperationParts) {
+  constructor({
+    context,
+    runner,
+    spec,
+    shard,
+    steps,
+    drafts,
+    trace,
+    lockTurns,
+    parker,
+    artefact,
+    inherited,
+    started,
+  }: OperationParts) {
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
@@ -59,6 +76,7 @@ export class Operations {
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     this.#transactions = transactions;
     this.#wait = wait;
+    this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
     this.#logs = new LogOperations(steps, init.wallTimeMs);
@@ -75,6 +93,7 @@ export class Operations {
       trace,
       callees,
       wait,
+      started,
     });
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
@@ -84,6 +103,16 @@ export class Operations {
   /** The children that were started bound to the attempt. */
   get bound(): readonly InstanceId[] {
     return this.#children.bound;
+  }
+
+  /** What the attempt has started, by handle. */
+  get started(): readonly MovedChild[] {
+    return this.#children.started;
+  }
+
+  /** Whether all that the attempt has here can be told to another node: locks and open transactions cannot. */
+  get mayMove(): boolean {
+    return this.#transactions.open === null && this.#held.count === 0;
   }
 
   /** What the attempt did in the caller's transaction; null when it was called outside of one. */

@@ -22,6 +22,7 @@ import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard }
 import { Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
+import type { CallTaker, MovedCall, MoveReply } from "../offload/index.ts";
 import { awaitDone } from "./await-done.ts";
 import { cancelInstance } from "./cancellation.ts";
 import { Chronicle } from "./chronicle.ts";
@@ -32,8 +33,10 @@ import {
   type InvocationContext,
   mintInstance,
   Trace,
+  toNeapError,
 } from "./context.ts";
 import {
+  decodeInit,
   encodeInit,
   encodeLaterInit,
   type InstanceInit,
@@ -52,13 +55,16 @@ import { samePayload, toCallBytes, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
 
-export interface InvocationService extends Invocations, InstanceRunner {
+export interface InvocationService extends Invocations, InstanceRunner, CallTaker {
   /** Starts to take over instances that nobody runs, every `intervalMs`. */
   startRecovery(intervalMs: number): void;
   /** Calls that wait without a sandbox and go on where they were. */
   readonly parked: { readonly calls: number; readonly sizeBytes: number };
-  /** Takes no more calls, waits up to `graceMs` for those that run. What is logged and unfinished then is run at the next start. */
-  drain(graceMs: number): Promise<void>;
+  /**
+   * Takes no more calls, waits up to `graceMs` for those that run. Calls that can be stopped in the middle go on at `taker`, where there is
+   * one. What is logged and unfinished then is run at the next start, or goes on there.
+   */
+  drain(graceMs: number, taker?: CallTaker | null): Promise<void>;
 }
 
 export function createInvocations(context: InvocationContext): InvocationService {
@@ -188,12 +194,44 @@ class Service implements InvocationService {
     this.#recovery.start(intervalMs);
   }
 
-  async drain(graceMs: number): Promise<void> {
+  get name(): string {
+    return this.#context.nodeName;
+  }
+
+  async take(call: MovedCall): Promise<MoveReply> {
+    if (this.#draining) {
+      return { kind: "refused", reason: "the host is stopping" };
+    }
+    try {
+      return toMoveReply(await this.#goOn(call));
+    } catch (error) {
+      const { code, message } = toNeapError(error);
+      return { kind: "refused", reason: `${code}: ${message}` };
+    }
+  }
+
+  async #goOn(moved: MovedCall): Promise<InstanceOutcome> {
+    const shard = await this.#shard();
+    const { tenant, instance, steps } = moved;
+    const init = decodeInit(moved.init);
+    await this.#context.functions.artefact(shard, init.module);
+    const { initialCursor } = steps.pins;
+    const begin: InstanceSpec["begin"] =
+      steps.origin === "unlogged" ? { kind: "unlogged", initialCursor, dependency: steps.dependency } : { kind: "logged" };
+    return this.run({ tenant, instance, init, epoch: shard.epoch, begin, moved }, new Trace());
+  }
+
+  async drain(graceMs: number, taker: CallTaker | null = null): Promise<void> {
     this.#draining = true;
     this.#recovery.stop();
     const { promise: grace, resolve } = Promise.withResolvers<void>();
     const cancel = after(this.#context, graceMs, resolve);
     const running = [...this.#running.values()];
+    if (taker !== null) {
+      for (const { run } of running) {
+        run.handOver(taker);
+      }
+    }
     await Promise.race([Promise.allSettled(running.map(({ outcome }) => outcome)), grace]);
     cancel();
     for (const { run } of running) {
@@ -378,6 +416,21 @@ class Service implements InvocationService {
       case "failed":
         return { kind: "failed", instance, code: outcome.code, message: outcome.message };
     }
+  }
+}
+
+function toMoveReply(outcome: InstanceOutcome): MoveReply {
+  switch (outcome.kind) {
+    case "completed": {
+      const { done, output, seqnum } = outcome;
+      return seqnum !== NO_SEQNUM || output.kind === "blob"
+        ? { kind: "logged" }
+        : { kind: "ended", returnValue: done.returnValue, trap: done.trap, output: output.bytes };
+    }
+    case "pending":
+      return { kind: "lost", reason: outcome.reason };
+    case "failed":
+      return { kind: "refused", reason: `${outcome.code}: ${outcome.message}` };
   }
 }
 

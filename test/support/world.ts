@@ -3,7 +3,7 @@
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
-import type { CallAnswer, CallRequest, InvocationLimits } from "../../host/invocation/index.ts";
+import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Admission, Offload } from "../../host/offload/index.ts";
@@ -46,13 +46,21 @@ export class World {
   readonly shard: LocalShard;
   readonly functions: FunctionRegistry;
   readonly invocations: InvocationService;
+  /** Another node's, over the same state: they know nothing of each other. */
+  readonly elsewhere: InvocationService;
   /** Resolves at the crash; from then on nothing of this world counts. */
   readonly crashed: Promise<Remains>;
 
-  private constructor(shard: LocalShard, functions: FunctionRegistry, invocations: InvocationService, crashed: Promise<Remains>) {
+  private constructor(
+    shard: LocalShard,
+    functions: FunctionRegistry,
+    [invocations, elsewhere]: readonly [InvocationService, InvocationService],
+    crashed: Promise<Remains>,
+  ) {
     this.shard = shard;
     this.functions = functions;
     this.invocations = invocations;
+    this.elsewhere = elsewhere;
     this.crashed = crashed;
   }
 
@@ -104,7 +112,7 @@ export class World {
       logMaxBytes: 2 ** 16,
       runAhead: true,
     });
-    const invocations = createInvocations({
+    const context: InvocationContext = {
       source: shard,
       functions,
       pool,
@@ -129,9 +137,11 @@ export class World {
         ownerTimeoutMs: 1000,
         ...limits,
       },
-    });
+    };
+    const invocations = createInvocations(context);
+    const elsewhere = createInvocations({ ...context, nodeName: "elsewhere" });
     invocations.startRecovery(20);
-    return new World(shard, functions, invocations, crashed);
+    return new World(shard, functions, [invocations, elsewhere], crashed);
   }
 
   /** A world with these samples uploaded, and nothing else, on a disk that was stopped cleanly. */
@@ -175,6 +185,7 @@ export class World {
 
   async close(): Promise<void> {
     await this.invocations.drain(1000);
+    await this.elsewhere.drain(1000);
     await this.shard.close();
   }
 }

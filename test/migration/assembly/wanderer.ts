@@ -16,7 +16,7 @@ class Node {
 function ask(key: string): f64 {
   counter += 1;
   const text = objects.get(key);
-  return text === null ? NaN : F64.parseFloat(text);
+  return text === null ? NaN : parseFloat(text);
 }
 
 function insert(node: Node | null, key: i32, depth: i32): Node {

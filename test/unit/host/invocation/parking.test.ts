@@ -161,6 +161,71 @@ describe("a migratable function that waits for long", () => {
   });
 });
 
+describe("a migratable function whose host stops while another one is there", () => {
+  /** Tells the first to stop once the call is parked there. */
+  async function drained(world: World): Promise<void> {
+    await parked(world);
+    void world.invocations.drain(60_000, world.elsewhere);
+    await eventually("it waits elsewhere", () => world.elsewhere.parked.calls > 0 && world.invocations.parked.calls === 0);
+  }
+
+  it("goes on there from where it was, and its client gets the answer here", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    const instance = await theUnfinished(world);
+    await eventually("the reads are pinned", async () => (await kinds(world, instance)).includes("pin"));
+    await put(world, "signal", "meanwhile");
+    await drained(world);
+    const { text, answer: told } = await answer;
+    expect(text).toBe("count 1 signal meanwhile ");
+    expect(told).toMatchObject({ kind: "completed", trace: { executedAt: ["compute", "elsewhere"] } });
+    expect(await world.versions(TENANT, "count")).toEqual(["1"]);
+    expect(await kinds(world, instance)).toEqual(
+      // It waits here, goes on there, waits there, and goes on.
+      ["init", "write", "sleep", "pin", "resume", "pin", "resume", "write", "done"],
+    );
+    expect(began()).toBe(1);
+    await world.close();
+  });
+
+  it("still knows there what it has called", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", `call stays ${NAP}`);
+    await drained(world);
+    expect((await answer).text).toBe("count 1 signal none count 2 signal none ");
+    expect(await world.versions(TENANT, "count")).toEqual(["1", "2"]);
+    await world.close();
+  });
+
+  it("stays while it holds a lock, and is left to the next start", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", `hold ${FAR_MS}`);
+    await parked(world);
+    await world.invocations.drain(200, world.elsewhere);
+    expect((await answer).kind).toBe("pending");
+    expect(world.elsewhere.parked.calls).toBe(0);
+    await world.close();
+  });
+
+  it("is left to the next start when nobody takes it, or to the node that took it when that is not done in time", async () => {
+    for (const takes of [false, true]) {
+      const { world } = await openWorld();
+      const answer = call(world, "moves", String(FAR_MS));
+      await parked(world);
+      if (!takes) {
+        await world.elsewhere.drain(0);
+      }
+      await world.invocations.drain(takes ? 1_000 : 200, world.elsewhere);
+      const { kind, answer: told } = await answer;
+      expect(kind).toBe("pending");
+      expect(told).toMatchObject({ reason: expect.stringContaining(takes ? "goes on at elsewhere" : "at its next start") });
+      expect(world.elsewhere.parked.calls).toBe(takes ? 1 : 0);
+      await world.close();
+    }
+  });
+});
+
 it("a parking takes what it has room for and no more", () => {
   const parking = new Parking(100);
   expect([parking.take(60), parking.take(41), parking.take(40)]).toEqual([true, false, true]);
