@@ -14,6 +14,7 @@
  *     there; or it is to be asked for again, and what it has logged is found then.
  */
 import { invariant, type NeapError } from "../../state/errors.ts";
+import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
@@ -66,6 +67,7 @@ export class Suspended extends Error {
 
 export interface AttemptOptions {
   readonly pool: SandboxPool;
+  readonly tenant: LogBookId;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
   /** Calls above this one. */
@@ -79,6 +81,8 @@ export interface AttemptOptions {
   readonly frozen?: FrozenStart;
   /** Whether what the attempt has beside its guest can be at another node. */
   readonly mayMove?: () => boolean;
+  /** The attempt leaves: an operation under way that only waits shall end soon, as it is asked for again. */
+  readonly onMove?: () => void;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -100,6 +104,7 @@ export class Attempt implements SandboxHandler {
   readonly #mayMove: () => boolean;
   readonly #perform: PerformOperation;
   readonly #onStop: () => void;
+  readonly #onMove: () => void;
   readonly #onLog: (text: string) => void;
   #call: SandboxCall;
   /** Of earlier sandboxes. */
@@ -129,11 +134,12 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { pool, artefact, input, depth, pins, limits, part } = options;
+    this.#onMove = options.onMove ?? (() => {});
+    const { pool, tenant, artefact, input, depth, pins, limits, part } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
-    this.#start = { artefact, input, depth, pins, limits, ...(part !== undefined && { part }) };
+    this.#start = { tenant, artefact, input, depth, pins, limits, ...(part !== undefined && { part }) };
     const { frozen } = options;
     this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
   }
@@ -271,14 +277,14 @@ export class Attempt implements SandboxHandler {
     this.#call = this.#pool.start({ ...this.#start, frozen: { bytes, ...(answer !== null && { answer }) } }, this);
   }
 
-  /** Posted operations are carried out first; one that the guest waits for may take long, and is broken off. */
+  /** Operations are carried out first; one that waits is broken off. */
   #leave(leaving: { readonly guest: Uint8Array; readonly awaits: boolean }): void {
     this.#leaving = leaving;
     if (!this.#performing) {
       this.#moved(leaving.awaits ? this.#answer : null, false);
       this.#report();
     } else if (this.#isAwaited) {
-      this.#interrupt();
+      this.#onMove();
     }
   }
 

@@ -65,6 +65,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
     pool,
+    tenant,
     artefact,
     input,
     pins: steps.pins,
@@ -73,6 +74,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     ...(artefact.migratable && { parking, mayMove: () => inherited === null && (operations?.mayMove ?? true) }),
     ...(moved !== null && { frozen: { bytes: moved.guest, ...(moved.answer !== null && { answer: moved.answer }) } }),
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
+    onMove: () => operations?.breakOff(),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       operations?.stop();

@@ -16,6 +16,7 @@ import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
+import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
@@ -51,6 +52,7 @@ export class Operations {
   readonly #children: ChildOperations;
   readonly #spawns: SpawnOperations;
   readonly #sleep: SleepOperations;
+  readonly #outside: OutsideOperations;
   readonly #parts: PartOperations;
 
   constructor({
@@ -97,6 +99,8 @@ export class Operations {
     });
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
+    const { wallTimeMs } = init;
+    this.#outside = new OutsideOperations({ context, shard, drafts, tenant, steps, transactions, wallTimeMs });
     this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
   }
 
@@ -110,9 +114,9 @@ export class Operations {
     return this.#children.started;
   }
 
-  /** Whether all that the attempt has here can be told to another node: locks and open transactions cannot. */
+  /** Whether all that the attempt has here can be told to another node: locks, open transactions and answers from outside cannot. */
   get mayMove(): boolean {
-    return this.#transactions.open === null && this.#held.count === 0;
+    return this.#transactions.open === null && this.#held.count === 0 && !this.#outside.keepsAnswer;
   }
 
   /** What the attempt did in the caller's transaction; null when it was called outside of one. */
@@ -129,15 +133,23 @@ export class Operations {
       this.#sleep.perform(operation, args) ??
       this.#transacting.perform(operation, args) ??
       this.#locks.perform(operation, args) ??
+      this.#outside.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
+  }
+
+  /** An operation under way that waits ends soon; any other goes on to its end. */
+  breakOff(): void {
+    this.#logs.close();
+    this.#wait.close();
   }
 
   /** The attempt was stopped: an operation under way ends soon. */
   stop(): void {
     this.#logs.close();
     this.#wait.close();
+    this.#outside.close();
     this.#parts.close();
   }
 

@@ -7,6 +7,8 @@ import { EndKind, type Frame, FrameType, guestStateBytes } from "./protocol.ts";
 
 /** Messages of ends, and what surrounds an output. */
 const TEXT_MAX_BYTES = 64 * 1024;
+/** What an executor may add to a call's own lines. */
+const LOG_NOTE_MAX_BYTES = 1024;
 
 /** What no executor would have said of this attempt; undefined when all is well. */
 export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
@@ -20,7 +22,9 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
       return attempt.isOverrun ? "more operations than its window lets through" : undefined;
     case FrameType.log:
       attempt.logBytes += sizeBytes;
-      return attempt.logBytes > limits.logMaxBytes ? `more than ${limits.logMaxBytes} bytes of log` : undefined;
+      return attempt.logBytes > limits.logMaxBytes + LOG_NOTE_MAX_BYTES
+        ? `more than ${limits.logMaxBytes} bytes of log`
+        : undefined;
     case FrameType.end:
       if (frame.code === EndKind.returnedWithState) {
         return part === undefined ? "the state of a part from a call that is none" : wrongInState(frame.body);

@@ -8,9 +8,9 @@
  * 2. A guest that loops costs its own call: other calls of its worker end `displaced` at most, never failed (H7, H8).
  * 3. What an ended attempt's worker still says is not heard (H6); its slot is free only when the worker has let go of it, so every
  *    suspended guest is settled: by its cancellation, or by the end of its worker (H2).
- * 4. Whoever may have ended a worker from outside, every attempt in it gets the benefit of the doubt once: it is displaced, and its
- *    function runs alone for a while. Of one that runs alone nobody else can be to blame: it is killed. So no guest is displaced for
- *    ever.
+ * 4. When somebody may have ended a worker from outside, its attempts have the benefit of the doubt: they are displaced, and their
+ *    functions run one call at a time for a while. After DOUBTS times the one that ran, or began last, is killed: so no guest is
+ *    displaced for ever.
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../state/ports.ts";
@@ -51,6 +51,10 @@ export interface SandboxPoolOptions {
 }
 
 const MIB = 1024 * 1024;
+/** How long a process may take to say that a cancelled call has ended. */
+const RELEASE_MAX_MS = 3_000;
+/** So many lost workers in a minute may be somebody else's doing. */
+const DOUBTS = 3;
 export const QUEUE_MAX = 10_000;
 export const MODULES_MAX_BYTES = 256 * MIB;
 export const IDLE_MAX_BYTES = 128 * MIB;
@@ -248,8 +252,21 @@ export class WorkerPool implements SandboxPool {
       this.#release(attempt);
     } else {
       attempt.worker.channel.send({ type: FrameType.cancel, call: attempt.slot, attempt: attempt.attempt });
+      this.#expectRelease(attempt, attempt.worker);
     }
     attempt.end(end);
+  }
+
+  /** A thread that does not let go of a cancelled call is in a slice, and seen there. A process may have other reasons. */
+  #expectRelease(attempt: Attempt, worker: SandboxWorker): void {
+    if (!worker.sharesMemory) {
+      const abandon = () => {
+        if (worker.attempts.has(attempt) && this.#scheduler.has(worker)) {
+          this.#abandon(worker, attempt, DISPLACED);
+        }
+      };
+      setTimeout(abandon, RELEASE_MAX_MS).unref();
+    }
   }
 
   /** The attempt is in no worker any more. */
@@ -332,14 +349,14 @@ export class WorkerPool implements SandboxPool {
     this.#abandon(worker, culprit, lost(message, culprit === ran ? cpuMs : 0));
   };
 
-  /** Invariant 4: undefined when nobody is to blame yet; all functions of the worker run alone for a while. */
+  /** Invariant 4: undefined when nobody is to blame yet. */
   #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
     const live = Array.from(attempts).filter(({ ended }) => !ended);
-    const isKnown = live.every((attempt) => this.#isSuspect(attempt));
+    const isDoubtful = live.some(({ module }) => this.#suspects.lossesOf(module.artefact.hash) < DOUBTS);
     for (const { module } of live) {
-      this.#suspects.add(module.artefact.hash);
+      this.#suspects.addLoss(module.artefact.hash);
     }
-    return isKnown ? (ran ?? live.at(-1)) : undefined;
+    return isDoubtful ? undefined : (ran ?? live.at(-1));
   }
 
   #isSuspect({ module }: Attempt): boolean {

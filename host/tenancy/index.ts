@@ -1,3 +1,3 @@
 export { describeRange } from "./describe-range.ts";
 export { LIMIT_NAMES, LIMITS, type LimitName, type LimitSpec, type Limits } from "./limits.ts";
-export { readTenants, type TenantRules, type TenantsFile } from "./tenants-file.ts";
+export { ALL_OTHERS, ISOLATION_CHOICE, readTenants, type TenantRules, type TenantsFile } from "./tenants-file.ts";

@@ -9,6 +9,7 @@ import type {
   SandboxHandler,
   SandboxPool,
 } from "../../host/sandbox/index.ts";
+import type { LogBookId } from "../../state/ids.ts";
 import type { Prng } from "../support/prng.ts";
 import { ScriptedAnswers } from "./scripted-answers.ts";
 
@@ -134,6 +135,7 @@ class Traveller implements SandboxHandler {
     }
     return pool.start(
       {
+        tenant: "demo" as LogBookId,
         artefact: this.#artefact,
         input: this.#input,
         depth: 0,

@@ -10,7 +10,7 @@ import {
   type SandboxPoolOptions,
 } from "../../host/sandbox/index.ts";
 import { WorkerPool } from "../../host/sandbox/pool.ts";
-import { ProcessReserve, processPool, type ReserveOptions } from "../../host/sandbox/process/index.ts";
+import { type ProcessPoolOptions, ProcessReserve, processPool, type ReserveOptions } from "../../host/sandbox/process/index.ts";
 import { ASK, POST } from "./test-imports.ts";
 
 const MIB = 1024 * 1024;
@@ -30,7 +30,7 @@ export function openPool(options: Partial<SandboxPoolOptions> = {}): Promise<San
   return isolation === "threads" ? createSandboxPool(complete) : openProcessPool(complete);
 }
 
-export const RESERVE_OPTIONS: ReserveOptions = {
+const RESERVE_OPTIONS: ReserveOptions = {
   importsUrl: new URL("./test-imports.ts", import.meta.url),
   size: 1,
   sandboxesMax: 4_000,
@@ -40,17 +40,23 @@ export const RESERVE_OPTIONS: ReserveOptions = {
   bodyMaxBytes: 256 * MIB,
 };
 
+export function openReserve(options: Partial<ReserveOptions> = {}): Promise<ProcessReserve> {
+  return ProcessReserve.open({ ...RESERVE_OPTIONS, ...options });
+}
+
 async function openProcessPool(options: SandboxPoolOptions & { workers: number }): Promise<SandboxPool> {
   const { importsUrl, workers, longSlicesMax = 1, queueMax, sandboxesMax = 8_000 } = options;
   const perProcess = Math.max(1, Math.floor(sandboxesMax / (workers + longSlicesMax)));
-  const reserve = await ProcessReserve.open({ ...RESERVE_OPTIONS, importsUrl, sandboxesMax: perProcess });
-  const pool = processPool(reserve, {
-    clock,
-    workers,
-    longSlicesMax,
-    sandboxesMax: perProcess,
-    ...(queueMax !== undefined && { queueMax }),
-  });
+  const reserve = await openReserve({ importsUrl, sandboxesMax: perProcess });
+  return openPoolOf(reserve, { workers, longSlicesMax, sandboxesMax: perProcess, ...(queueMax !== undefined && { queueMax }) });
+}
+
+/** A pool of processes; the reserve is closed with it. */
+export async function openPoolOf(
+  reserve: ProcessReserve,
+  options: Partial<Omit<ProcessPoolOptions, "clock">> = {},
+): Promise<SandboxPool> {
+  const pool = processPool(reserve, { clock, workers: 1, longSlicesMax: 1, sandboxesMax: 4_000, ...options });
   await pool.ready();
   return Object.assign(pool, {
     close: async () => {
@@ -73,6 +79,7 @@ export interface RunningCall {
 }
 
 export interface CallOptions {
+  readonly tenant?: string;
   readonly input?: Uint8Array;
   readonly limits?: Partial<SandboxLimits>;
   readonly part?: PartStart;
@@ -93,6 +100,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
   });
   const call = pool.start(
     {
+      tenant: options.tenant ?? "acme",
       artefact,
       input: options.input ?? new Uint8Array(0),
       depth: options.depth ?? 0,

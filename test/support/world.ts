@@ -3,6 +3,7 @@
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
+import type { Egress } from "../../host/egress/index.ts";
 import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
@@ -19,6 +20,7 @@ import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -71,6 +73,7 @@ export class World {
     pool: SandboxPool,
     remains: Remains,
     onFault: (point: FaultPoint) => Crash | null,
+    egress: Egress = new ScriptedEgress(),
     { log = silentLog, ...limits }: Partial<InvocationLimits> & { log?: Log } = {},
   ): Promise<World> {
     const { promise: crashed, resolve } = Promise.withResolvers<Remains>();
@@ -117,6 +120,7 @@ export class World {
       functions,
       pool,
       offload: new Offload("marked", () => partHost),
+      egress,
       clock,
       timers: systemTimers,
       random,

@@ -25,7 +25,7 @@ const OWN_SIGNALS: ReadonlySet<string | null> = new Set([null, "SIGABRT", "SIGSE
 export interface ProcessOptions {
   /** Node's program with its flags, which reads `source` from its standard input. */
   readonly program: readonly string[];
-  readonly source: string;
+  readonly source: Promise<string>;
   readonly confinement: Confinement;
   /** Distinct for each process of this host. */
   readonly number: number;
@@ -55,7 +55,7 @@ export class ProcessCarrier implements Carrier {
   #verdict: string | undefined;
   #complaint = "";
 
-  /** @throws when no file for its slice marks can be made */
+  /** @throws when the system has no file or process to give */
   constructor(options: ProcessOptions) {
     this.#options = options;
     const { program, source, confinement, number, bodyMaxBytes } = options;
@@ -68,7 +68,6 @@ export class ProcessCarrier implements Carrier {
       stdio: ["pipe", "ignore", "pipe", "pipe", this.marks.descriptor],
       ...(user !== undefined && { uid: user, gid: user }),
     });
-    running.add(this);
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
     this.channel = new HostPipe(
@@ -91,7 +90,10 @@ export class ProcessCarrier implements Carrier {
       });
     });
     this.#child.stdin?.on("error", () => {});
-    this.#child.stdin?.end(source);
+    source.then(
+      (text) => this.#child.stdin?.end(text),
+      (error) => this.#kill(`the program of worker processes could not be made: ${error.message}`),
+    );
     this.#child.stderr?.on("data", (chunk: Buffer) => {
       this.#complaint = (this.#complaint + chunk.toString()).slice(0, COMPLAINT_MAX_CHARACTERS);
     });
@@ -99,6 +101,7 @@ export class ProcessCarrier implements Carrier {
     for (const stream of this.#child.stdio) {
       (stream as Socket | null)?.unref();
     }
+    running.add(this);
     this.#look = setInterval(() => this.#weigh(), LOOK_EVERY_MS).unref();
   }
 
@@ -173,10 +176,12 @@ export class ProcessCarrier implements Carrier {
     if (this.#verdict !== undefined) {
       return { message: this.#verdict, isKilled: true };
     }
+    // `unshare` would end as its child did, but cannot by SIGKILL, and has no standard error to say so on.
+    const how = signal === "SIGPIPE" && this.#options.confinement.isNested ? "SIGKILL" : signal;
     const complaint = this.#complaint === "" ? "" : `: ${this.#complaint}`;
     return {
-      message: `the worker process ended with ${signal ?? `code ${code}`}${complaint}`,
-      isKilled: !OWN_SIGNALS.has(signal),
+      message: `the worker process ended with ${how ?? `code ${code}`}${complaint}`,
+      isKilled: !OWN_SIGNALS.has(how),
     };
   }
 }

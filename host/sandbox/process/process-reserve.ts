@@ -3,6 +3,8 @@
  * was taken never comes back.
  */
 import { Worker } from "node:worker_threads";
+import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
+import type { SliceView } from "../slice-marks.ts";
 import { type Confinement, type Defences, findConfinement } from "./confinement.ts";
 import { ProcessCarrier } from "./process-carrier.ts";
 import type { ProcessData } from "./process-worker.ts";
@@ -39,7 +41,7 @@ export interface ReserveOptions extends ProcessData {
 
 export class ProcessReserve {
   readonly #options: ReserveOptions;
-  readonly #source: string;
+  #source: Promise<string> | undefined;
   readonly #program: readonly string[];
   readonly #confinement: Confinement;
   readonly #ready: ProcessCarrier[] = [];
@@ -47,19 +49,16 @@ export class ProcessReserve {
   #count = 0;
   #isClosed = false;
 
-  private constructor(options: ReserveOptions, source: string, program: readonly string[], confinement: Confinement) {
-    const { sandboxesMax, idleMaxBytes } = options;
+  private constructor(options: ReserveOptions, program: readonly string[], confinement: Confinement) {
     this.#options = options;
-    this.#source = withData(source, { sandboxesMax, idleMaxBytes });
     this.#program = program;
     this.#confinement = confinement;
   }
 
-  /** Resolves when it is known how processes are started here. None is, before `fill` or `take`. @throws what the imports' module throws */
+  /** Resolves when it is known how processes are started here. None is, before `fill` or `take`. */
   static async open(options: ReserveOptions): Promise<ProcessReserve> {
     const node = [process.execPath, ...FLAGS, `--max-old-space-size=${options.heapMaxMegabytes}`];
-    const [source, confinement] = await Promise.all([sourceOf(options.importsUrl), findConfinement([...node, "-e", "0"])]);
-    return new ProcessReserve(options, source, [...node, "-"], confinement);
+    return new ProcessReserve(options, [...node, "-"], await findConfinement([...node, "--version"]));
   }
 
   get defences(): Defences {
@@ -78,20 +77,28 @@ export class ProcessReserve {
 
   /** From now on as many processes lie ready as shall. */
   fill(): void {
-    while (!this.#isClosed && this.#ready.length < this.#options.size) {
-      const carrier = this.#start();
-      this.#ready.push(carrier);
-      void carrier.ended.then(() => this.#replace(carrier));
+    try {
+      while (!this.#isClosed && this.#ready.length < this.#options.size) {
+        const carrier = this.#start();
+        this.#ready.push(carrier);
+        void carrier.ended.then(() => this.#replace(carrier));
+      }
+    } catch {
+      this.#fillLater();
     }
   }
 
-  /** A process for one tenant; it may still be starting. @throws when no file for its slice marks can be made */
-  take(): ProcessCarrier {
-    const carrier = this.#ready.shift() ?? this.#start();
-    this.#taken.add(carrier);
-    void carrier.ended.then(() => this.#taken.delete(carrier));
-    setImmediate(() => this.fill());
-    return carrier;
+  /** A process for one tenant; it may still be starting. */
+  take(): Carrier {
+    try {
+      const carrier = this.#ready.shift() ?? this.#start();
+      this.#taken.add(carrier);
+      void carrier.ended.then(() => this.#taken.delete(carrier));
+      setImmediate(() => this.fill());
+      return carrier;
+    } catch (error) {
+      return new NoProcess(error);
+    }
   }
 
   /** Ends every process, the taken ones too. */
@@ -102,7 +109,8 @@ export class ProcessReserve {
 
   #start(): ProcessCarrier {
     this.#count += 1;
-    const { rssMaxBytes, bodyMaxBytes } = this.#options;
+    const { rssMaxBytes, bodyMaxBytes, importsUrl, sandboxesMax, idleMaxBytes } = this.#options;
+    this.#source ??= sourceOf(importsUrl).then((source) => withData(source, { sandboxesMax, idleMaxBytes }));
     return new ProcessCarrier({
       program: this.#program,
       source: this.#source,
@@ -117,8 +125,12 @@ export class ProcessReserve {
     const index = this.#ready.indexOf(carrier);
     if (index >= 0) {
       this.#ready.splice(index, 1);
-      setTimeout(() => this.fill(), FAILED_START_PAUSE_MS).unref();
+      this.#fillLater();
     }
+  }
+
+  #fillLater(): void {
+    setTimeout(() => this.fill(), FAILED_START_PAUSE_MS).unref();
   }
 }
 
@@ -128,5 +140,32 @@ function sourceOf(importsUrl: URL): Promise<string> {
   return new Promise((resolve, reject) => {
     thread.once("message", resolve);
     thread.once("error", reject);
+    thread.unref();
   });
+}
+
+/** Where the system has no process to give. */
+class NoProcess implements Carrier {
+  readonly marks: SliceView = { read: () => ({ slice: 0, running: undefined, cpuMs: 0 }), idleSandboxes: 0 };
+  readonly sharesMemory = false;
+  readonly ready = new Promise<void>(() => {});
+  readonly ended: Promise<CarrierEnd>;
+  readonly channel: HostChannel = {
+    send() {},
+    sendAttached() {},
+    receive: () => undefined,
+    sleepAsync: () => true,
+    close() {},
+  };
+
+  constructor(cause: unknown) {
+    const message = `no worker process could be started: ${cause instanceof Error ? cause.message : cause}`;
+    this.ended = Promise.resolve({ message, isKilled: false, cause });
+  }
+
+  cpuMs(): undefined {}
+
+  renice(): void {}
+
+  async terminate(): Promise<void> {}
 }

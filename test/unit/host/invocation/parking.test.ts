@@ -41,7 +41,7 @@ async function openWorld(parkedMaxBytes = 2 ** 24): Promise<{ world: World; rema
   };
   const log: Log = { ...silentLog, info };
   const remains = copyRemains(prepared);
-  const world = await World.open(pool, remains, () => null, { log, suspendAfterMs: 50, parkedMaxBytes });
+  const world = await World.open(pool, remains, () => null, undefined, { log, suspendAfterMs: 50, parkedMaxBytes });
   return { world, remains, began: () => begun };
 }
 
@@ -101,7 +101,10 @@ describe("a migratable function that waits for long", () => {
     const { world, remains } = await openWorld();
     void call(world, "moves", NAP).catch(() => {});
     await parked(world);
-    const after = await World.open(pool, copyRemains(remains), () => null, { suspendAfterMs: 50, parkedMaxBytes: 2 ** 24 });
+    const after = await World.open(pool, copyRemains(remains), () => null, undefined, {
+      suspendAfterMs: 50,
+      parkedMaxBytes: 2 ** 24,
+    });
     expect((await call(after, "moves", NAP)).text).toBe("count 1 signal none ");
     await after.close();
     await world.close();
