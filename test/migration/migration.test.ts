@@ -12,7 +12,7 @@ const WANDERER = fileURLToPath(new URL("assembly/wanderer.ts", import.meta.url))
 const MOVES = Number(process.env.MIGRATION_MOVES ?? 60);
 const FIRST_SEED = firstSeed();
 
-describe("a call that is stopped at random places and goes on in another pool", () => {
+describe("F22: a call that is stopped at random places and goes on in another pool", () => {
   let pools: readonly SandboxPool[] = [];
   beforeAll(async () => {
     pools = await Promise.all([openPool("here"), openPool("there")]);
