@@ -80,7 +80,12 @@ export const HOST_ERRORS = {
     status: 500,
     meaning: "The function returned a value other than 0, or trapped.",
   },
-  OVERLOADED: { fault: "platform", retry: "after-backoff", status: 503, meaning: "Too many calls wait for a sandbox." },
+  OVERLOADED: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have.",
+  },
   SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
   TIME_LIMIT: {
     fault: "guest",

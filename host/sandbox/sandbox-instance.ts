@@ -54,6 +54,8 @@ export class SandboxInstance implements Guest {
   slot = -1;
   attempt = 0;
   call: CallState = NO_CALL;
+  /** When it was last used. */
+  idleSinceMs = 0;
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
@@ -97,6 +99,11 @@ export class SandboxInstance implements Guest {
     const stack = UnwindableStack.of(this.#exports);
     this.#freezer = stack && new Freezer(stack);
     this.#gate.freezer = this.#freezer;
+  }
+
+  /** Of its memory. */
+  get pages(): number {
+    return this.#state.pages;
   }
 
   get idleBytes(): number {
