@@ -32,10 +32,10 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
 export const createImports: CreateImports = (guest) => {
   const functions = importFunctions(guest);
   const imports: Record<string, GuestImport> = {};
-  for (const [name, { suspends }] of abiTable) {
+  for (const [name, { suspends, results }] of abiTable) {
     const run = functions[name];
     invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-    imports[name] = { suspends, run };
+    imports[name] = { suspends, results, run };
   }
   return imports;
 };

@@ -304,6 +304,23 @@ export class StepStream {
     return this.#lost(step, position, result);
   }
 
+  /**
+   * Passes the RESUME that has followed the last step while the attempt waited. Only if nothing was read since that step: a replay does
+   * so at the step.
+   */
+  async meetResume(): Promise<void> {
+    this.#check();
+    this.#loadedFrom = this.#position;
+    this.#loaded = (await this.book.readStream(this.tag, this.#position)).records;
+    for (const { kind, seqnum } of this.#loaded) {
+      this.consulted(seqnum);
+      if (kind === RecordKind.resume) {
+        this.#readsFrom = seqnum;
+      }
+    }
+    this.#passResumes();
+  }
+
   /** Goes past everything that is loaded, to log a DONE that no attempt reached. */
   skipToEnd(): void {
     this.#position = this.#loadedFrom + this.#loaded.length;
