@@ -60,6 +60,12 @@ export const HOST_ERRORS = {
     status: 400,
     meaning: "The module asks for more memory, table or functions than allowed.",
   },
+  MODULE_REWRITE_FAILED: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "The module could not be made preemptible or migratable as asked, or not in the time an upload has.",
+  },
   MODULE_NO_ENTRY: { fault: "caller", retry: "never", status: 400, meaning: "The module exports neither main nor _start." },
   MODULE_START_FAILED: {
     fault: "caller",

@@ -12,14 +12,13 @@ import { invariant, NeapError } from "../../state/errors.ts";
 import { isName, type LogBookId, MAX_SEQNUM, NAME_RULE, NO_SEQNUM, quote, type SeqNum } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/kinds.ts";
 import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
-import type { Mode } from "../../state/logbook/modes.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { functionTag } from "../../state/tags.ts";
 import type { AbiTable } from "./abi-table.ts";
 import type { Artefact, ModuleHash, ModuleLimits } from "./artefact.ts";
 import { ArtefactCache } from "./artefact-cache.ts";
 import { decodeArtefact } from "./artefact-codec.ts";
-import type { Functions, FunctionVersion } from "./functions.ts";
+import type { Functions, FunctionVersion, UploadOptions } from "./functions.ts";
 import {
   artefactBlobName,
   encodeFunctionData,
@@ -66,7 +65,7 @@ export class FunctionRegistry implements Functions {
     tenant: LogBookId,
     name: string,
     body: AsyncIterable<Uint8Array>,
-    protocol: Mode | null = null,
+    options: UploadOptions = {},
   ): Promise<FunctionVersion> {
     if (!isName(name)) {
       throw new NeapError("BAD_NAME", `function name ${quote(name)} is not a name: ${NAME_RULE}`);
@@ -76,7 +75,7 @@ export class FunctionRegistry implements Functions {
     }
     this.#uploads += 1;
     try {
-      return await this.#upload(tenant, name, body, protocol);
+      return await this.#upload(tenant, name, body, options);
     } finally {
       this.#uploads -= 1;
     }
@@ -86,10 +85,18 @@ export class FunctionRegistry implements Functions {
     tenant: LogBookId,
     name: string,
     body: AsyncIterable<Uint8Array>,
-    protocol: Mode | null,
+    { protocol, preemptible = false, migratable = false }: UploadOptions,
   ): Promise<FunctionVersion> {
     const received = await receiveUpload(body, this.#options.limits.moduleMaxBytes);
-    const { hash, uploadHash, module, artefact: artefactBytes } = await this.#threads.prepare(received);
+    const {
+      hash,
+      uploadHash,
+      module,
+      artefact: artefactBytes,
+    } = await this.#threads.prepare(received, {
+      preemptible,
+      migratable,
+    });
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
     const original = await putBlob(shard.blobs, originalBlobName(uploadHash), module);
     const artefact = await putBlob(shard.blobs, artefactBlobName(hash), artefactBytes);
@@ -99,7 +106,9 @@ export class FunctionRegistry implements Functions {
       artefact,
       original,
       retry: before?.version.retry ?? null,
-      protocol,
+      protocol: protocol ?? null,
+      preemptible,
+      migratable,
     }));
     this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)));
     return version;
@@ -112,7 +121,8 @@ export class FunctionRegistry implements Functions {
         throw unknownFunction(tenant, name);
       }
       const { version, artefact, original } = before;
-      return { name, hash: version.hash, artefact, original, retry, protocol: version.protocol };
+      const { hash, protocol, preemptible, migratable } = version;
+      return { name, hash, artefact, original, retry, protocol, preemptible, migratable };
     });
   }
 
@@ -138,9 +148,9 @@ export class FunctionRegistry implements Functions {
       const result = await book.append({ records: [record], when: [{ tag, last: before?.seqnum ?? NO_SEQNUM }] });
       if (result.kind === "appended") {
         await shard.whenDurable(result.seqnum);
-        const { hash, retry, protocol } = data;
+        const { hash, retry, protocol, preemptible, migratable } = data;
         const { seqnum, timeMs: uploadedMs } = result;
-        return { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, protocol };
+        return { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, protocol, preemptible, migratable };
       }
       invariant(result.kind === "conflict", `an append to the registry was answered ${result.kind}`);
     }

@@ -4,8 +4,9 @@ import type { Shard } from "../../state/logbook/logbook.ts";
 import type { Mode } from "../../state/logbook/modes.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
+import type { RewritingOptions } from "./rewriting/index.ts";
 
-export interface FunctionVersion {
+export interface FunctionVersion extends RewritingOptions {
   readonly name: string;
   readonly hash: ModuleHash;
   readonly sizeBytes: number;
@@ -16,6 +17,11 @@ export interface FunctionVersion {
   readonly seqnum: SeqNum;
   /** null: the host's own. */
   readonly retry: RetryPolicy | null;
+}
+
+/** What is left out is null or false. */
+export interface UploadOptions extends Partial<RewritingOptions> {
+  readonly protocol?: Mode;
 }
 
 export interface Functions {
@@ -29,10 +35,11 @@ export interface Functions {
    * @throws MODULE_IMPORT_UNKNOWN  names the import, its type, and the type this host offers
    * @throws MODULE_LIMIT  names what it has more of than allowed, or the instruction that is not allowed
    * @throws MODULE_NO_ENTRY  exports neither `main` nor `_start` of a type that can be called
+   * @throws MODULE_REWRITE_FAILED  the module cannot be made preemptible or migratable, or not in the time that there is for it
    * @throws MODULE_START_FAILED  the start function trapped, called the host, or ran beyond `uploadTimeoutMs`
    * @throws OVERLOADED  too many uploads are under way
    */
-  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>, protocol?: Mode): Promise<FunctionVersion>;
+  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>, options?: UploadOptions): Promise<FunctionVersion>;
   /**
    * Sets how calls that begin from now on are tried again; null: as the host's configuration says. Uploads keep it. Durable when this
    * resolves.

@@ -19,7 +19,7 @@ const Operands = {
   unknown: 1,
   /** One LEB128 number. */
   one: 2,
-  two: 3,
+  callIndirect: 3,
   /** Alignment, perhaps a memory, and an offset. */
   address: 4,
   blockType: 5,
@@ -48,7 +48,7 @@ function operandsByOpcode(): Uint8Array {
   };
   set(Operands.none, 0x00, 0x01, 0x05, 0x0a, 0x0f, 0x19, 0x1a, 0x1b, [0x45, 0xc4], 0xd1, 0xd4);
   set(Operands.one, 0x07, 0x08, 0x09, 0x0c, 0x0d, 0x10, 0x12, 0x14, 0x15, [0x20, 0x25], [0x3f, 0x42], 0xd0, 0xd2, 0xd5, 0xd6);
-  set(Operands.two, 0x11, 0x13);
+  set(Operands.callIndirect, 0x11, 0x13);
   set(Operands.address, [0x28, 0x3e]);
   set(Operands.blockType, 0x02, 0x03, 0x04, 0x06);
   set(Operands.branchTable, 0x0e);
@@ -65,7 +65,11 @@ function operandsByOpcode(): Uint8Array {
   return table;
 }
 
+const LOOP = 0x03;
 const CALL = 0x10;
+const RETURN_CALL = 0x12;
+const CALL_REF = 0x14;
+const RETURN_CALL_REF = 0x15;
 const REF_NULL_TYPE = 0x63;
 const REF_TYPE = 0x64;
 const FIRST_RELAXED_SIMD = 0x100;
@@ -78,12 +82,23 @@ const BULK_NAMES: Readonly<Record<number, string>> = {
   17: "table.fill",
 };
 
+/** Told of what a body does, in order. */
+export interface BodyVisitor {
+  /** Calls the function of this index, perhaps instead of returning. */
+  readonly call?: (functionIndex: number) => void;
+  /** Calls through a table a function of the type of this index. */
+  readonly callIndirect?: (typeIndex: number) => void;
+  /** Calls a function by reference. */
+  readonly callReference?: () => void;
+  /** A loop's own instructions begin at this offset. */
+  readonly loop?: (offset: number) => void;
+}
+
 /**
- * @param onCall  called with the index of each function that the body calls directly
  * @throws MODULE_INVALID for broken or unknown instructions, MODULE_LIMIT for those this host refuses; both name the offset
  */
-export function scanBody(bytes: Uint8Array, body: FunctionBody, onCall?: (functionIndex: number) => void): void {
-  const end = scan(bytes, body.start, body.end, "code section", onCall);
+export function scanBody(bytes: Uint8Array, body: FunctionBody, visitor: BodyVisitor = {}): void {
+  const end = scan(bytes, body.start, body.end, "code section", visitor);
   if (end !== body.end) {
     throw invalid("code section", end, `${body.end - end} bytes follow the end of the function`);
   }
@@ -91,11 +106,11 @@ export function scanBody(bytes: Uint8Array, body: FunctionBody, onCall?: (functi
 
 /** Moves the reader behind a constant expression. */
 export function skipConstantExpression(reader: ModuleReader): void {
-  reader.offset = scan(reader.bytes, reader.offset, reader.end, "constant expression");
+  reader.offset = scan(reader.bytes, reader.offset, reader.end, "constant expression", {});
 }
 
 /** Returns where the outermost block has ended. Operands are skipped without looking whether they go past `limit`: the loop does. */
-function scan(bytes: Uint8Array, start: number, limit: number, what: string, onCall?: (functionIndex: number) => void): number {
+function scan(bytes: Uint8Array, start: number, limit: number, what: string, visitor: BodyVisitor): number {
   let at = start;
   let depth = 0;
   const number = (): number => {
@@ -142,22 +157,31 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, onC
       case Operands.none:
         break;
       case Operands.one:
-        if (opcode === CALL && onCall !== undefined) {
-          onCall(number());
+        if (opcode === CALL || opcode === RETURN_CALL) {
+          const index = number();
+          visitor.call?.(index);
         } else {
           skipNumber();
+          if (opcode === CALL_REF || opcode === RETURN_CALL_REF) {
+            visitor.callReference?.();
+          }
         }
         break;
-      case Operands.two:
+      case Operands.callIndirect: {
+        const typeIndex = number();
         skipNumber();
-        skipNumber();
+        visitor.callIndirect?.(typeIndex);
         break;
+      }
       case Operands.address:
         skipAddress();
         break;
       case Operands.blockType:
         skipType();
         depth += 1;
+        if (opcode === LOOP) {
+          visitor.loop?.(at);
+        }
         break;
       case Operands.end:
         if (depth === 0) {

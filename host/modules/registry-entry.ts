@@ -8,11 +8,12 @@ import type { BlobRef } from "../../state/objects/blobs.ts";
 import type { ModuleHash } from "./artefact.ts";
 import type { FunctionVersion } from "./functions.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "./retry-policy.ts";
+import type { RewritingOptions } from "./rewriting/index.ts";
 
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** Contents of the record; the record itself says when and where. */
-export interface FunctionData {
+export interface FunctionData extends RewritingOptions {
   readonly name: string;
   readonly hash: ModuleHash;
   readonly artefact: BlobRef;
@@ -39,7 +40,8 @@ export function originalBlobName(uploadHash: string): BlobName {
   return uploadHash as BlobName;
 }
 
-export function encodeFunctionData({ name, hash, artefact, original, retry, protocol }: FunctionData): Uint8Array {
+export function encodeFunctionData(data: FunctionData): Uint8Array {
+  const { name, hash, artefact, original, retry, protocol, preemptible, migratable } = data;
   const w = new ByteWriter(512).u8(FORMAT).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
@@ -48,7 +50,11 @@ export function encodeFunctionData({ name, hash, artefact, original, retry, prot
   if (retry !== null) {
     writeRetryPolicy(w, retry);
   }
-  return w.u8(modeCode(protocol)).take();
+  w.u8(modeCode(protocol));
+  return w
+    .u8(preemptible ? 1 : 0)
+    .u8(migratable ? 1 : 0)
+    .take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
@@ -57,12 +63,12 @@ export function decodeFunctionData(data: Uint8Array): FunctionData {
   invariant(format === FORMAT, `a function record has format ${format}, this host reads ${FORMAT}`);
   const blob = (): BlobRef => ({ name: r.text() as BlobName, sizeBytes: r.f64() });
   const head = { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
-  return { ...head, retry: r.u8() === 0 ? null : readRetryPolicy(r), protocol: modeFromCode(r.u8()) };
+  const retry = r.u8() === 0 ? null : readRetryPolicy(r);
+  return { ...head, retry, protocol: modeFromCode(r.u8()), preemptible: r.u8() === 1, migratable: r.u8() === 1 };
 }
 
 export function registryEntry(record: LogRecord): RegistryEntry {
-  const { name, hash, artefact, original, retry, protocol } = decodeFunctionData(record.data);
+  const { artefact, original, ...data } = decodeFunctionData(record.data);
   const { timeMs: uploadedMs, seqnum } = record;
-  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, protocol };
-  return { version, artefact, original };
+  return { version: { ...data, sizeBytes: original.sizeBytes, uploadedMs, seqnum }, artefact, original };
 }

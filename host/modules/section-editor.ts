@@ -1,8 +1,9 @@
 /** Writes a module anew with other limits and more exports; everything else keeps its bytes. */
 import { GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_EXPORT } from "./artefact.ts";
-import { type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
+import { importedCount, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
 
 export interface ModuleEdit {
+  /** Of the first memory of its own; the others stay as they are. */
   readonly memoryMinPages: number;
   /** The maximum becomes the smaller one of this and its own. */
   readonly memoryMaxPages: number;
@@ -27,8 +28,8 @@ const AFTER_EXPORTS: readonly number[] = [
 
 /**
  * The module without start section and without custom sections other than "name", which stack traces need; its memory exported as
- * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT. The module must have passed `validateModule` and
- * the engine's validation.
+ * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT: its own ones if it has any, else imported ones, and
+ * the first if there are several. The module must have passed the engine's validation.
  */
 export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [bytes.subarray(0, 8)];
@@ -56,7 +57,7 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
         write(section.id, ...tableContents(bytes, shape, edit.tableMaxElements));
         break;
       case SectionId.memory:
-        write(section.id, memoryContents(shape, edit));
+        write(section.id, memoryContents(bytes, shape, edit));
         break;
       case SectionId.export:
         writeExports();
@@ -83,9 +84,15 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
 }
 
 function exportContents(bytes: Uint8Array, shape: ModuleShape, globals: readonly number[]): Uint8Array[] {
-  const added: [string, number, number][] = [[MEMORY_EXPORT, KIND.memory, 0]];
-  if (shape.tables.length > 0) {
-    added.push([TABLE_EXPORT, KIND.table, 0]);
+  const added: [string, number, number][] = [];
+  for (const [name, kind, own] of [
+    [MEMORY_EXPORT, "memory", shape.memories.length],
+    [TABLE_EXPORT, "table", shape.tables.length],
+  ] as const) {
+    const imported = importedCount(shape, kind);
+    if (own + imported > 0) {
+      added.push([name, KIND[kind], own > 0 ? imported : 0]);
+    }
   }
   if (shape.start !== undefined) {
     added.push([START_EXPORT, KIND.function, shape.start]);
@@ -112,8 +119,10 @@ function tableContents(bytes: Uint8Array, shape: ModuleShape, maxElements: numbe
   return [Uint8Array.from(unsignedLeb(shape.tables.length)), ...tables];
 }
 
-function memoryContents(shape: ModuleShape, edit: ModuleEdit): Uint8Array {
-  const memories = shape.memories.map((memory) => limitsBytes(edit.memoryMinPages, capped(memory, edit.memoryMaxPages)));
+function memoryContents(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array {
+  const memories = shape.memories.map((memory, at) =>
+    at === 0 ? limitsBytes(edit.memoryMinPages, capped(memory, edit.memoryMaxPages)) : bytes.subarray(memory.start, memory.end),
+  );
   return joined([Uint8Array.from(unsignedLeb(memories.length)), ...memories]);
 }
 
@@ -132,7 +141,7 @@ function spentDataContents(bytes: Uint8Array, shape: ModuleShape): Uint8Array[] 
   return [Uint8Array.from(unsignedLeb(segments.length)), ...segments];
 }
 
-function unsignedLeb(value: number): number[] {
+export function unsignedLeb(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
   while (rest >= 0x80) {
@@ -143,7 +152,7 @@ function unsignedLeb(value: number): number[] {
   return bytes;
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {

@@ -5,7 +5,7 @@ import type { AbiTable } from "./abi-table.ts";
 import { type GlobalExport, type ModuleLimits, RESERVED_EXPORT_PREFIX } from "./artefact.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
-import type { FunctionBody, FunctionType, ImportEntry, ModuleShape } from "./module-shape.ts";
+import { type FunctionBody, type FunctionType, type ImportEntry, importedCount, type ModuleShape } from "./module-shape.ts";
 
 /** What the rest of the pipeline needs to know of a valid module. */
 export interface ValidModule {
@@ -13,8 +13,6 @@ export interface ValidModule {
   readonly entryReturns: boolean;
   /** Exported functions () → () that prepare the module and that neither its start section nor its entry runs, in order. */
   readonly initialisers: readonly string[];
-  /** Indices of the mutable globals with their types, ascending. */
-  readonly mutableGlobals: readonly { readonly index: number; readonly type: GlobalExport["type"] }[];
   /** Imported functions as "module.name", each once. */
   readonly imports: readonly string[];
 }
@@ -29,7 +27,7 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
   const imports = [...new Set(shape.imports.map((entry) => checkImport(entry, shape, abi)))];
   checkMemory(shape, limits);
   checkTable(shape, limits);
-  const mutableGlobals = checkGlobals(shape);
+  mutableGlobals(shape);
   for (const entry of shape.exports) {
     if (entry.name.startsWith(RESERVED_EXPORT_PREFIX)) {
       const text = `export ${quote(entry.name)} at offset ${entry.offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
@@ -41,7 +39,7 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
   for (const body of shape.bodies) {
     scanBody(bytes, body);
   }
-  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), mutableGlobals, imports };
+  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
 }
 
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
@@ -106,8 +104,14 @@ function checkTable(shape: ModuleShape, limits: ModuleLimits): void {
   }
 }
 
-function checkGlobals(shape: ModuleShape): ValidModule["mutableGlobals"] {
-  return shape.globals.flatMap(({ type, mutable, offset }, index) => {
+/**
+ * The module's own mutable globals by their indices, ascending.
+ * @throws MODULE_LIMIT  one has a type that a snapshot does not hold
+ */
+export function mutableGlobals(shape: ModuleShape): { readonly index: number; readonly type: GlobalExport["type"] }[] {
+  const imported = importedCount(shape, "global");
+  return shape.globals.flatMap(({ type, mutable, offset }, at) => {
+    const index = imported + at;
     if (!mutable) {
       return [];
     }
@@ -175,8 +179,10 @@ function bodyCalls(bytes: Uint8Array, shape: ModuleShape, caller: number, callee
   const body: FunctionBody | undefined = shape.bodies[caller - shape.imports.length];
   let calls = false;
   if (body !== undefined) {
-    scanBody(bytes, body, (index) => {
-      calls ||= index === callee;
+    scanBody(bytes, body, {
+      call: (index) => {
+        calls ||= index === callee;
+      },
     });
   }
   return calls;

@@ -11,6 +11,7 @@ import {
 import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
 import { FunctionRegistry, type ModuleHash, RETRY_CAUSES, type RetryPolicy } from "../../host/modules/index.ts";
 import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
+import { NO_REWRITING } from "../../host/modules/rewriting/index.ts";
 import { Admission, Offload, type StoragePool } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
 import { NeapError } from "../../state/errors.ts";
@@ -240,7 +241,7 @@ export class ScriptedHost {
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, protocol }),
+      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, protocol, ...NO_REWRITING }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });

@@ -219,6 +219,8 @@ describe("functions", () => {
       uploadedMs: 1_700_000_000_000,
       retry: null,
       protocol: null,
+      preemptible: false,
+      migratable: false,
     };
     expect([put.status, JSON.parse(put.text)]).toEqual([200, version]);
     expect((await http.send("GET", "/v1/tenants/demo/functions/hello")).bytes.equals(module)).toBe(true);
