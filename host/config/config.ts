@@ -1,4 +1,5 @@
 /** The host's configuration as everything below `main.ts` sees it: complete, checked, without optional fields. */
+import type { RegionLimits } from "../../state/regions/index.ts";
 import type { ModuleLimits } from "../modules/artefact.ts";
 
 export interface ResolvedConfig {
@@ -14,6 +15,7 @@ export interface ResolvedConfig {
   readonly access: AccessConfig;
   readonly cluster: ClusterConfig;
   readonly limits: LimitsConfig;
+  readonly regions: RegionLimits;
   readonly workers: { readonly compute: number; readonly storage: number };
   readonly offload: {
     readonly policy: "marked" | "cost" | "never";

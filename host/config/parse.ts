@@ -209,6 +209,11 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
     },
+    regions: {
+      tenantMaxBytes: values.regionsMaxBytes,
+      totalMaxBytes: values.regionsTotalMaxBytes,
+      idleMs: values.regionsIdleMs,
+    },
     workers: { compute: values.computeWorkers, storage: values.storageWorkers },
     offload: {
       policy: values.offloadPolicy,

@@ -64,6 +64,10 @@ export interface AttemptOptions {
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly part?: PartStart;
+  /** What a guest reaches that uses memory regions. */
+  readonly arena?: WebAssembly.Memory;
+  /** The guest can run no more. */
+  readonly onGone?: () => void;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -80,6 +84,7 @@ export class Attempt implements SandboxHandler {
   readonly #perform: PerformOperation;
   readonly #onStop: () => void;
   readonly #onLog: (text: string) => void;
+  readonly #onGone: () => void;
   readonly #call: SandboxCall;
   readonly #pending: Pending[] = [];
   #performing = false;
@@ -94,8 +99,12 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { artefact, input, depth, pins, limits, part } = options;
-    this.#call = options.pool.start({ artefact, input, depth, pins, limits, ...(part !== undefined && { part }) }, this);
+    this.#onGone = options.onGone ?? (() => {});
+    const { artefact, input, depth, pins, limits, part, arena } = options;
+    this.#call = options.pool.start(
+      { artefact, input, depth, pins, limits, ...(part !== undefined && { part }), ...(arena !== undefined && { arena }) },
+      this,
+    );
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -131,6 +140,10 @@ export class Attempt implements SandboxHandler {
       this.#interrupt();
     }
     this.#report();
+  }
+
+  onGone(): void {
+    this.#onGone();
   }
 
   async #work(): Promise<void> {

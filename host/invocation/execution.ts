@@ -2,17 +2,21 @@
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
+import { usesRegions } from "../modules/artefact.ts";
 import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
 import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
 import { fromPayload, guestInput } from "./payloads.ts";
+import type { RunRegions } from "./run-regions.ts";
 
 const NO_CHILDREN: readonly InstanceId[] = [];
 
 /** One attempt. */
-export interface Execution extends Omit<OperationParts, "artefact" | "inherited"> {
+export interface Execution extends Omit<OperationParts, "artefact" | "inherited" | "regions"> {
   readonly attempts: LiveAttempts;
+  /** Of all attempts of the run. */
+  readonly runRegions: RunRegions;
   /** Told the attempt when it has begun. */
   readonly begun: (attempt: Attempt) => void;
 }
@@ -27,15 +31,31 @@ export interface Executed {
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
-  const { context, runner, attempts, spec, shard, steps, drafts, trace, lockTurns, begun } = execution;
+  const { context, runner, attempts, spec, shard, steps, drafts, trace, lockTurns, runRegions, begun } = execution;
   const { functions, pool, limits, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
+  const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
+  if (regions !== null) {
+    steps.leaveOutValues();
+  }
   let operations = null as Operations | null;
   const asked = () => {
-    operations ??= new Operations({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited });
+    operations ??= new Operations({
+      context,
+      runner,
+      spec,
+      shard,
+      steps,
+      drafts,
+      trace,
+      lockTurns,
+      artefact,
+      inherited,
+      regions,
+    });
     return operations;
   };
   const perform: PerformOperation = (operation, args) => asked().perform(operation, args);
@@ -52,6 +72,7 @@ export async function execute(execution: Execution): Promise<Executed> {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       operations?.stop();
     },
+    ...(regions !== null && { arena: regions.memory, onGone: () => regions.guestGone() }),
     onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
   });
   const abort = () => {

@@ -4,6 +4,7 @@ import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
+import type { RegionSession } from "../../state/regions/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -16,6 +17,7 @@ import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { PartOperations } from "./part-operations.ts";
+import { RegionOperations } from "./region-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
 import { TransactionOperations } from "./transaction-operations.ts";
@@ -34,6 +36,8 @@ export interface OperationParts {
   readonly artefact: Artefact;
   /** The caller's transaction that the function was called in. */
   readonly inherited: InheritedTransaction | null;
+  /** What a function has that uses memory regions. */
+  readonly regions: RegionSession | null;
 }
 
 export class Operations {
@@ -47,14 +51,17 @@ export class Operations {
   readonly #spawns: SpawnOperations;
   readonly #sleep: SleepOperations;
   readonly #parts: PartOperations;
+  readonly #regions: RegionOperations | null;
 
-  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited }: OperationParts) {
+  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited, regions }: OperationParts) {
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
+    // Run again, a guest that uses regions would do to them again what it has done.
+    const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
+    const wait = new AttemptWait(timers, waitMaxMs);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     this.#transactions = transactions;
     this.#wait = wait;
@@ -78,6 +85,19 @@ export class Operations {
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
     this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
+    this.#regions =
+      regions === null
+        ? null
+        : new RegionOperations({
+            session: regions,
+            steps,
+            transactions,
+            blobs: drafts,
+            objectMaxBytes: init.objectMaxBytes,
+            wait,
+            time: context,
+            moved: trace.moved,
+          });
   }
 
   /** The children that were started bound to the attempt. */
@@ -100,6 +120,7 @@ export class Operations {
       this.#transacting.perform(operation, args) ??
       this.#locks.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
+      this.#regions?.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
   }

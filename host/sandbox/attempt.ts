@@ -26,6 +26,7 @@ export class Attempt implements SandboxCall {
   ended = false;
   /** Its guest is suspended until `reply`. */
   waiting = false;
+  #isGone = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
   readonly #onCancel: (attempt: Attempt) => void;
@@ -83,6 +84,14 @@ export class Attempt implements SandboxCall {
     if (!this.ended) {
       this.ended = true;
       this.handler.onEnd(end);
+    }
+  }
+
+  /** Its guest can run no more: it never began, or its worker has let go of it, or its thread has ended. */
+  gone(): void {
+    if (!this.#isGone) {
+      this.#isGone = true;
+      this.handler.onGone?.();
     }
   }
 

@@ -10,7 +10,7 @@
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../state/ports.ts";
-import type { Artefact } from "../modules/artefact.ts";
+import { type Artefact, usesRegions } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import { sandboxCeiling } from "./limits.ts";
@@ -118,7 +118,7 @@ class ThreadPool implements SandboxPool {
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
-    const module = this.#modules.get(start.artefact);
+    const module = this.#modules.get(start.artefact, start.arena);
     module.users += 1;
     const deadlineMs = this.#clock.monotonic() + start.limits.wallTimeMs;
     const attempt = this.#table.add((place) => new Attempt(place, module, start, handler, deadlineMs, this.#cancel));
@@ -135,6 +135,10 @@ class ThreadPool implements SandboxPool {
   }
 
   prepare(artefact: Artefact): void {
+    if (usesRegions(artefact)) {
+      // Its sandboxes are each of one tenant's memory, which may not be there yet.
+      return;
+    }
     const module = this.#modules.get(artefact);
     module.users += 1;
     const end = (): void => {
@@ -146,15 +150,21 @@ class ThreadPool implements SandboxPool {
     }, end);
   }
 
+  forget(arena: WebAssembly.Memory): void {
+    this.#modules.forget(arena);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
-    for (const attempt of this.#table.all()) {
+    const attempts = [...this.#table.all()];
+    for (const attempt of attempts) {
       this.#kill(attempt, "closed", "the host is stopping");
       this.#release(attempt);
     }
     this.#watchdog.stop();
     this.#scheduler.close();
     await Promise.all(Array.from(this.#scheduler.workers(), (worker) => worker.terminate()));
+    gone(attempts);
   }
 
   get #queued(): number {
@@ -205,6 +215,7 @@ class ThreadPool implements SandboxPool {
     if (attempt.worker === undefined) {
       this.#scheduler.withdraw(attempt);
       this.#release(attempt);
+      queueMicrotask(() => attempt.gone());
     } else {
       attempt.worker.channel.send({ type: FrameType.cancel, call: attempt.slot, attempt: attempt.attempt });
     }
@@ -250,6 +261,7 @@ class ThreadPool implements SandboxPool {
       this.#release(attempt);
       this.#scheduler.dispatch();
       attempt.end(end);
+      attempt.gone();
     } else if (attempt.ended) {
       return;
     } else if (frame.type === FrameType.operation) {
@@ -296,8 +308,9 @@ class ThreadPool implements SandboxPool {
       this.#suspects.add(culprit.module.artefact.hash);
     }
     this.#scheduler.remove(worker);
-    worker.terminate();
     const attempts = this.#attemptsIn(worker);
+    // Until the thread has ended, its guests write what they like into the regions they have locked.
+    worker.terminate().then(() => gone(attempts));
     for (const attempt of attempts) {
       this.#release(attempt);
     }
@@ -309,6 +322,12 @@ class ThreadPool implements SandboxPool {
 
   #attemptsIn(worker: SandboxWorker): Attempt[] {
     return Array.from(this.#table.all()).filter((attempt) => attempt.worker === worker);
+  }
+}
+
+function gone(attempts: readonly Attempt[]): void {
+  for (const attempt of attempts) {
+    attempt.gone();
   }
 }
 

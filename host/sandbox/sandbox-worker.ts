@@ -179,7 +179,7 @@ export class SandboxWorker {
     }
     this.#loaded.add(entry.id);
     const { wasm: _, ...artefact } = entry.artefact;
-    const loaded: LoadedModule = { ...artefact, module: entry.module };
+    const loaded: LoadedModule = { ...artefact, module: entry.module, ...(entry.arena !== undefined && { arena: entry.arena }) };
     this.channel.sendAttached({ type: FrameType.load, a: entry.id }, loaded);
     return true;
   }

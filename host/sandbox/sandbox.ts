@@ -12,6 +12,8 @@ export interface SandboxPool {
   prepare(artefact: Artefact): void;
   /** What a scheduler asks: attempts that run, are suspended, wait. */
   readonly load: SandboxLoad;
+  /** No attempt will be started with this memory again: what holds on to it goes. */
+  forget(arena: WebAssembly.Memory): void;
   /** Ends all attempts with `killed: closed` and all workers. */
   close(): Promise<void>;
 }
@@ -36,6 +38,8 @@ export interface SandboxStart {
   readonly depth: number;
   /** Run this part instead of the entry (push-down). */
   readonly part?: PartStart;
+  /** What the module's accesses to memory regions go to; for a module that has them. Not with `part`. */
+  readonly arena?: WebAssembly.Memory;
 }
 
 export interface SandboxLimits {
@@ -91,6 +95,8 @@ export interface SandboxHandler {
   onOperation(operation: number, args: Uint8Array, waits: boolean): void;
   onLog(text: string): void;
   onEnd(end: SandboxEnd): void;
+  /** Called once, at `onEnd` or later: the guest can run no more, and touches no memory region. */
+  onGone?(): void;
 }
 
 export type SandboxEnd =

@@ -1,4 +1,5 @@
 /** The invocation layer over a real shard with a journal in memory, and guests that are functions of the test. */
+
 import { createHash } from "node:crypto";
 import { abiTable } from "../../host/abi/index.ts";
 import {
@@ -25,6 +26,7 @@ import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from 
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { textOf } from "./call-bytes.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
+import { regionsOf } from "./region-memory.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
 import { systemTimers } from "./system-timers.ts";
 import { artefactOf } from "./wasm.ts";
@@ -158,13 +160,14 @@ export class ScriptedHost {
       partHosts.set(shard, storagePool);
       return storagePool;
     };
+    const time = { clock: parts.clock ?? test.time, timers: parts.timers ?? systemTimers };
     this.invocations = createInvocations({
       source: this.source,
       functions,
       pool: this.pool,
+      regions: regionsOf(time),
       offload: new Offload("marked", storagePool),
-      clock: parts.clock ?? test.time,
-      timers: parts.timers ?? systemTimers,
+      ...time,
       random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
       log: silentLog,
       faults: parts.faults ?? noFaults,

@@ -443,6 +443,9 @@ export class ScriptedPool implements SandboxPool {
   /** Scripts are always ready. */
   prepare(): void {}
 
+  /** Scripts reach no memory. */
+  forget(): void {}
+
   #dispatch(): void {
     while (this.running.size < this.sandboxesMax) {
       const next = this.#queue.shift();

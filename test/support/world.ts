@@ -2,6 +2,7 @@
  * A whole host without HTTP, in this process: the real state, invocation and sandbox layers over a disk in memory that can be
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
+
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
 import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
@@ -19,6 +20,7 @@ import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { regionsOf } from "./region-memory.ts";
 import { systemTimers } from "./system-timers.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -103,6 +105,7 @@ export class World {
       source: shard,
       functions,
       pool,
+      regions: regionsOf({ clock, timers: systemTimers }, pool),
       offload: new Offload("marked", () => partHost),
       clock,
       timers: systemTimers,
@@ -132,10 +135,14 @@ export class World {
     const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
     const world = await World.open(pool, remains, () => null);
     for (const sample of samples) {
-      await world.functions.upload(tenant, sample.split("/").at(-1) ?? sample, oneChunk(sampleModule(sample)));
+      await world.upload(tenant, sample.split("/").at(-1) ?? sample, sampleModule(sample));
     }
     await world.close();
     return remains;
+  }
+
+  async upload(tenant: LogBookId, name: string, module: Uint8Array): Promise<void> {
+    await this.functions.upload(tenant, name, oneChunk(module));
   }
 
   call(

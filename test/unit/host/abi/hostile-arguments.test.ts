@@ -24,6 +24,7 @@ const WRITES: Readonly<Record<string, { ranges?: [number, number][]; numbers?: [
   "neap.call_spawn": { ranges: [[5, 6]] },
   "neap.transaction_conflict": { ranges: [[0, 1]] },
   "neap.random_fill": { ranges: [[0, 1]] },
+  "region.snapshot": { ranges: [[3, 2]] },
 };
 
 const edge = fc.constantFrom(0, 1, 3, 4, 8, 100, 65_528, 65_532, 65_535, 65_536, 65_537, 2 ** 31 - 1, -(2 ** 31), -1, -10);
@@ -62,7 +63,7 @@ function undoAllowed(name: string, args: readonly (number | bigint)[], memory: U
 }
 
 describe("whatever a guest passes, an import ends the call with a GuestFault or answers, and writes only where it was told to", () => {
-  for (const [name, { params }] of abiTable) {
+  for (const [name, { params }] of [...abiTable].filter(([, { inline }]) => !inline)) {
     it(name, async () => {
       const anyArgs = fc.tuple(...params.map((type) => VALUES[type] ?? i32));
       await fc.assert(
