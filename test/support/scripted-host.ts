@@ -45,6 +45,7 @@ export interface ScriptedHostParts {
   /** Stands between the callers and the pool beside the data. */
   readonly storage?: (pool: StoragePool) => StoragePool;
   readonly wallTimeMs?: number;
+  readonly objectMaxBytes?: number;
   readonly faults?: Faults;
   /** Of the host; the owner's is that of `test`. */
   readonly clock?: Clock;
@@ -178,7 +179,7 @@ export class ScriptedHost {
         suspendAfterMs: 10_000,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
-        objectMaxBytes: 2 ** 20,
+        objectMaxBytes: parts.objectMaxBytes ?? 2 ** 20,
         attemptsMax: 3,
         retry: { attemptsMax: 3, backoffMs: 50, backoffMaxMs: 1000, causes: RETRY_CAUSES },
         ownerTimeoutMs: 200,
@@ -236,11 +237,17 @@ export class ScriptedHost {
   async define(
     name: string,
     scripted: ScriptedFunction | ScriptedFunction["main"],
-    { retry = null, protocol = null }: { retry?: RetryPolicy | null; protocol?: Mode | null } = {},
+    {
+      retry = null,
+      protocol = null,
+      regions = null,
+    }: { retry?: RetryPolicy | null; protocol?: Mode | null; regions?: "safe" | "used" | null } = {},
   ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
-    const artefact = await this.test.blobs.put(encodeArtefact({ ...ARTEFACT, hash }), hash as string as BlobName);
+    const imports = regions === null ? [] : ["region.open"];
+    const bytes = encodeArtefact({ ...ARTEFACT, hash, imports, regionSafe: regions === "safe" });
+    const artefact = await this.test.blobs.put(bytes, hash as string as BlobName);
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],

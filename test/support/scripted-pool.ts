@@ -66,6 +66,8 @@ export class ScriptedGuest implements SandboxCall {
   #ended = false;
   #answer: ((reply: { code: number; timeMs: number; bytes: Uint8Array }) => void) | undefined;
   #handles = 0;
+  /** Once it has ended it can still write to memory regions, until `go`. */
+  lingers = false;
 
   constructor(scripted: ScriptedFunction, start: SandboxStart, handler: SandboxHandler, onEnd: () => void) {
     this.#scripted = scripted;
@@ -88,6 +90,11 @@ export class ScriptedGuest implements SandboxCall {
 
   displace(): void {
     this.#end({ kind: "displaced" });
+  }
+
+  /** After its end: it can do nothing more. */
+  go(): void {
+    this.#handler.onGone?.();
   }
 
   // SandboxCall
@@ -319,6 +326,11 @@ export class ScriptedGuest implements SandboxCall {
     return code < 0 ? code : lockReply.decode(bytes).token;
   }
 
+  /** The answer to an operation. */
+  ask(operation: Operation, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
+    return this.#request(operation, args);
+  }
+
   /** A storage part, as host/abi runs it. */
   async part(key: string, tableIndex: number): Promise<number> {
     const offer = await this.#request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
@@ -407,6 +419,9 @@ export class ScriptedGuest implements SandboxCall {
       this.#answer = undefined;
       this.#onEnd();
       this.#handler.onEnd(end);
+      if (!this.lingers) {
+        this.go();
+      }
     }
   }
 }
