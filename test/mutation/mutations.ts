@@ -6,6 +6,7 @@
  */
 import { callMutations } from "./call-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
+import { regionMutations } from "./region-mutations.ts";
 
 export interface Mutation {
   readonly name: string;
@@ -17,4 +18,4 @@ export interface Mutation {
   readonly caughtBy: readonly [path: string, name?: string];
 }
 
-export const mutations: readonly Mutation[] = [...logMutations, ...callMutations];
+export const mutations: readonly Mutation[] = [...logMutations, ...callMutations, ...regionMutations];

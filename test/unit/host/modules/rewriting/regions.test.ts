@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import abi from "../../../../../guest-sdk/abi.json" with { type: "json" };
 import { regionFault } from "../../../../../host/abi/regions.ts";
-import { rewriteInProcess } from "../../../../../host/modules/rewriting/index.ts";
+import { runPasses } from "../../../../../host/modules/rewriting/chain.ts";
 import { logBookId } from "../../../../../state/ids.ts";
 import { PAGE_BYTES, type RegionSession } from "../../../../../state/regions/index.ts";
 import { wat } from "../../../../support/guest-modules.ts";
@@ -62,7 +62,7 @@ function instance(memory: WebAssembly.Memory): WebAssembly.Exports {
 }
 
 beforeAll(async () => {
-  module = new WebAssembly.Module(await rewriteInProcess(MODULE, { passes: ["regions"], options: { suspending: [] } }, 60_000));
+  module = new WebAssembly.Module(Uint8Array.from(runPasses(MODULE, { passes: ["regions"], options: { suspending: [] } })));
   session = openRegions().regions.session(logBookId("a"));
   const open = async (name: string) => {
     const opened = await session.open(name, SIZE, 0);
