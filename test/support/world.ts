@@ -146,7 +146,12 @@ export class World {
   }
 
   call(
-    request: Pick<CallRequest, "tenant" | "functionName"> & { input: string; key?: string; forbid?: boolean },
+    request: Pick<CallRequest, "tenant" | "functionName"> & {
+      input: string;
+      key?: string;
+      forbid?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<CallAnswer> {
     return this.invocations.call({
       tenant: request.tenant,
@@ -154,6 +159,7 @@ export class World {
       input: Buffer.from(request.input),
       answer: "result",
       forbidPushDown: request.forbid ?? false,
+      ...(request.signal !== undefined && { signal: request.signal }),
       ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
     });
   }
