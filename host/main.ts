@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { NeapError } from "../state/errors.ts";
 import { type Clock, noFaults, type Random, type Timers } from "../state/ports.ts";
 import { HelpAsked, parseConfig, type ResolvedConfig } from "./config/index.ts";
+import { systemNetwork } from "./egress/index.ts";
 import { greeting } from "./greeting.ts";
 import { type Node, startNode } from "./node.ts";
 import { MachineLoadSampler } from "./offload/index.ts";
@@ -83,6 +84,7 @@ async function main(): Promise<void> {
     log,
     metrics: new Metrics(),
     machineLoad: () => sampler.load(),
+    network: systemNetwork(),
     onFailure: (error) => {
       log.error("the journal failed; stopping at once so that nothing more is acknowledged", { error });
       process.exit(1);

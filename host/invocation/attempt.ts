@@ -10,6 +10,7 @@
  * A3. After a failed operation no later one of this attempt is carried out.
  */
 import type { NeapError } from "../../state/errors.ts";
+import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
@@ -57,6 +58,7 @@ export class Suspended extends Error {
 
 export interface AttemptOptions {
   readonly pool: SandboxPool;
+  readonly tenant: LogBookId;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
   /** Calls above this one. */
@@ -100,9 +102,18 @@ export class Attempt implements SandboxHandler {
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
     this.#onGone = options.onGone ?? (() => {});
-    const { artefact, input, depth, pins, limits, part, arena } = options;
+    const { tenant, artefact, input, depth, pins, limits, part, arena } = options;
     this.#call = options.pool.start(
-      { artefact, input, depth, pins, limits, ...(part !== undefined && { part }), ...(arena !== undefined && { arena }) },
+      {
+        tenant,
+        artefact,
+        input,
+        depth,
+        pins,
+        limits,
+        ...(part !== undefined && { part }),
+        ...(arena !== undefined && { arena }),
+      },
       this,
     );
   }

@@ -1,4 +1,5 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
+import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
@@ -37,6 +38,10 @@ export async function execute(execution: Execution): Promise<Executed> {
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
+  if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {
+    const text = `tenant ${tenant} is isolated in processes of its own, between which memory regions cannot be shared`;
+    throw new NeapError("REGIONS_ISOLATED", text);
+  }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
     steps.leaveOutValues();
@@ -62,6 +67,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
     pool,
+    tenant,
     artefact,
     input,
     pins: steps.pins,

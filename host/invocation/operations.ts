@@ -16,6 +16,7 @@ import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
+import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { RegionOperations } from "./region-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
@@ -50,6 +51,7 @@ export class Operations {
   readonly #children: ChildOperations;
   readonly #spawns: SpawnOperations;
   readonly #sleep: SleepOperations;
+  readonly #outside: OutsideOperations;
   readonly #parts: PartOperations;
   readonly #regions: RegionOperations | null;
 
@@ -84,6 +86,8 @@ export class Operations {
     });
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
+    const { wallTimeMs } = init;
+    this.#outside = new OutsideOperations({ context, shard, drafts, tenant, steps, transactions, wallTimeMs });
     this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
     this.#regions =
       regions === null
@@ -119,6 +123,7 @@ export class Operations {
       this.#sleep.perform(operation, args) ??
       this.#transacting.perform(operation, args) ??
       this.#locks.perform(operation, args) ??
+      this.#outside.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
       this.#regions?.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
@@ -129,6 +134,7 @@ export class Operations {
   stop(): void {
     this.#logs.close();
     this.#wait.close();
+    this.#outside.close();
     this.#parts.close();
   }
 

@@ -29,6 +29,8 @@ export class Attempt implements SandboxCall {
   #isGone = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
+  /** What it has printed. */
+  logBytes = 0;
   readonly #onCancel: (attempt: Attempt) => void;
   readonly #acknowledgements = new AcknowledgementBatch();
 
@@ -47,6 +49,11 @@ export class Attempt implements SandboxCall {
     this.handler = handler;
     this.deadlineMs = deadlineMs;
     this.#onCancel = onCancel;
+  }
+
+  /** It has posted more than its window lets through. */
+  get isOverrun(): boolean {
+    return this.#acknowledgements.isOverrun;
   }
 
   reply({ code, timeMs, bytes, state }: OperationReply): void {

@@ -1,12 +1,13 @@
 /**
- * The message loop of a worker: takes frames, runs calls in sandboxes, keeps idle sandboxes.
+ * The message loop of a worker, thread or process: takes frames, runs calls in sandboxes, keeps idle sandboxes.
  *
  * 1. The loop runs as macrotasks: when it blocks, no guest of this worker is runnable.
  * 2. Sandboxes in this worker, running and idle, never exceed `sandboxesMax` (H2).
  * 3. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
 import { invariant } from "../../state/errors.ts";
-import type { Channel } from "./channel.ts";
+import type { Artefact } from "../modules/artefact.ts";
+import type { ExecutorChannel } from "./carrier.ts";
 import type { CreateImports } from "./guest.ts";
 import type { CallPins } from "./guest-call.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
@@ -24,7 +25,7 @@ import {
 } from "./protocol.ts";
 import type { GuestState, OperationReply } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
-import type { SliceMarker } from "./slice-marks.ts";
+import type { SliceMarks } from "./slice-marks.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */
@@ -33,8 +34,8 @@ const FRAMES_PER_TURN = 64;
 const STARTS_PER_TURN = 8;
 
 export interface ExecutorOptions {
-  readonly channel: Channel;
-  readonly marker: SliceMarker;
+  readonly channel: ExecutorChannel;
+  readonly marker: SliceMarks;
   readonly createImports: CreateImports;
   /** Monotonic, ms. */
   readonly now: () => number;
@@ -45,12 +46,14 @@ export interface ExecutorOptions {
 export class Executor implements SandboxHost {
   turn = 0;
   readonly now: () => number;
-  readonly marker: SliceMarker;
-  readonly #channel: Channel;
+  readonly marker: SliceMarks;
+  readonly #channel: ExecutorChannel;
   readonly #createImports: CreateImports;
   readonly #sandboxesMax: number;
   readonly #idleMaxBytes: number;
   readonly #modules = new Map<number, WorkerModule>();
+  /** Why a module that was loaded cannot run. */
+  readonly #broken = new Map<number, string>();
   /** By slot. */
   readonly #running: (SandboxInstance | undefined)[] = [];
   /** Idle sandboxes that still hold what their last call left. */
@@ -69,7 +72,7 @@ export class Executor implements SandboxHost {
     this.#idleMaxBytes = options.idleMaxBytes;
   }
 
-  /** Serves the channel until the worker is terminated. */
+  /** Serves the channel until the thread or process is ended. */
   readonly run = (): void => {
     this.turn += 1;
     const deferred = this.#deferred;
@@ -86,11 +89,11 @@ export class Executor implements SandboxHost {
       starts += frame.type === FrameType.start ? 1 : 0;
       this.#take(frame);
     }
-    if (taken === 0 && deferred.length === 0 && !this.#resetOne()) {
-      // Calls that have begun and not ended are suspended here, and wait for answers.
-      this.#channel.sleep(this.#live > this.#idle);
+    const isIdle = taken === 0 && deferred.length === 0 && !this.#resetOne();
+    // Calls that have begun and not ended are suspended here, and wait for answers.
+    if (!isIdle || !this.#channel.sleep(this.#live > this.#idle, this.run)) {
+      setImmediate(this.run);
     }
-    setImmediate(this.run);
   };
 
   // SandboxHost
@@ -156,7 +159,7 @@ export class Executor implements SandboxHost {
     const current = sandbox?.attempt === frame.attempt ? sandbox : undefined;
     switch (frame.type) {
       case FrameType.load:
-        this.#modules.set(frame.a, new WorkerModule(frame.attachment as LoadedModule));
+        this.#load(frame.a, frame.attachment as LoadedModule | Artefact);
         break;
       case FrameType.unload:
         this.#unload(frame.a);
@@ -179,8 +182,23 @@ export class Executor implements SandboxHost {
     }
   }
 
+  /** A module comes compiled where it can be shared, and as its bytes where it cannot. */
+  #load(id: number, given: LoadedModule | Artefact): void {
+    try {
+      const loaded = "module" in given ? given : { ...given, module: new WebAssembly.Module(given.wasm) };
+      this.#modules.set(id, new WorkerModule(loaded));
+    } catch (error) {
+      this.#broken.set(id, `the module does not compile: ${error}`);
+    }
+  }
+
   #start(frame: Frame): void {
     const { call, attempt } = frame;
+    const broken = this.#broken.get(frame.a);
+    if (broken !== undefined) {
+      this.#sendEnd(call, attempt, { kind: "killed", reason: "workerLost", message: broken }, 0, EMPTY);
+      return;
+    }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
     const { seed, input, part } = startOf(frame);
@@ -227,6 +245,7 @@ export class Executor implements SandboxHost {
   #unload(id: number): void {
     const module = this.#modules.get(id);
     this.#modules.delete(id);
+    this.#broken.delete(id);
     if (module !== undefined) {
       module.unloaded = true;
       for (const sandbox of module.idle.splice(0)) {

@@ -2,6 +2,13 @@ export type { CreateImports, Guest, GuestCall, GuestImport, GuestImports } from 
 export { GuestExit, GuestFault } from "./guest.ts";
 export { sandboxCeiling } from "./limits.ts";
 export { createSandboxPool, type SandboxPoolOptions } from "./pool.ts";
+export {
+  type Defences,
+  IsolatingPool,
+  type IsolationChoice,
+  ProcessReserve,
+  TenantIsolation,
+} from "./process/index.ts";
 export type {
   GuestState,
   KillReason,

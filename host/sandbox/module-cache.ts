@@ -13,28 +13,35 @@ export class ModuleEntry {
   readonly artefact: Artefact;
   readonly arena: WebAssembly.Memory | undefined;
   readonly sizeBytes: number;
-  /** Undefined until it is compiled. */
+  /** Undefined until it is compiled, and for ever where modules are compiled by who runs them. */
   module: WebAssembly.Module | undefined;
+  /** It can be handed to a worker. */
+  isReady = false;
   /** Attempts that need the module to stay. */
   users = 0;
-  readonly #compiled: Promise<WebAssembly.Module>;
+  readonly #compiled: Promise<WebAssembly.Module> | undefined;
 
-  constructor(id: number, artefact: Artefact, arena: WebAssembly.Memory | undefined) {
+  constructor(id: number, artefact: Artefact, arena: WebAssembly.Memory | undefined, compiles: boolean) {
     this.id = id;
     this.artefact = artefact;
     this.arena = arena;
     this.sizeBytes = artefact.wasm.byteLength + artefact.snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength, 0);
+    if (!compiles) {
+      this.isReady = true;
+      return;
+    }
     this.#compiled =
       artefact.wasm.byteLength <= COMPILE_AT_ONCE_MAX_BYTES ? compileAtOnce(artefact.wasm) : WebAssembly.compile(artefact.wasm);
     this.#compiled.then(
       (module) => {
         this.module = module;
+        this.isReady = true;
       },
       () => {},
     );
   }
 
-  /** Resolves when `module` is there; rejects when the bytes do not compile. */
+  /** Resolves when it is ready; rejects when the bytes do not compile. */
   async compiled(): Promise<void> {
     await this.#compiled;
   }
@@ -44,6 +51,7 @@ export class ModuleCache {
   /** In the order of last use, oldest first. */
   readonly #entries = new Map<string, ModuleEntry>();
   readonly #maxBytes: number;
+  readonly #compiles: boolean;
   readonly #onEvict: (entry: ModuleEntry) => void;
   #bytes = 0;
   #ids = 0;
@@ -51,8 +59,10 @@ export class ModuleCache {
   readonly #arenas = new WeakMap<WebAssembly.Memory, number>();
   #arenaCount = 0;
 
-  constructor(maxBytes: number, onEvict: (entry: ModuleEntry) => void) {
+  /** @param compiles  false where modules are compiled by who runs them */
+  constructor(maxBytes: number, compiles: boolean, onEvict: (entry: ModuleEntry) => void) {
     this.#maxBytes = maxBytes;
+    this.#compiles = compiles;
     this.#onEvict = onEvict;
   }
 
@@ -65,7 +75,7 @@ export class ModuleCache {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       this.#ids += 1;
-      entry = new ModuleEntry(this.#ids, artefact, arena);
+      entry = new ModuleEntry(this.#ids, artefact, arena, this.#compiles);
       this.#bytes += entry.sizeBytes;
       this.#evict();
     } else {

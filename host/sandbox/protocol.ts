@@ -29,6 +29,8 @@ export const FrameType = {
   log: 17,
   /** code: an EndKind, a: value, or index of the kill reason, x: CPU ms; body: output, message or state. */
   end: 18,
+  /** From a process: it serves its channel. */
+  ready: 19,
 } as const;
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];

@@ -75,6 +75,10 @@ export const RecordKind = {
   cancelCall: 46,
   /** A step: bytes of a memory region as an attempt found them (F23). */
   snapshot: 60,
+  /** A step: a request to another system is about to leave (F15). */
+  outside: 50,
+  /** A step: what came of it. */
+  outsideDone: 51,
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];

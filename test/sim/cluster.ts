@@ -26,6 +26,7 @@ import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { regionsOf } from "../support/region-memory.ts";
+import { ScriptedEgress } from "../support/scripted-egress.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { ComputeNode } from "./compute-node.ts";
 import { Coverage, Ends } from "./coverage.ts";
@@ -220,6 +221,7 @@ export class Cluster {
         const far = storage();
         return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);
       }),
+      egress: new ScriptedEgress(),
       clock: process,
       timers: process,
       random: process,

@@ -4,6 +4,7 @@
  */
 
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
+import type { Egress } from "../../host/egress/index.ts";
 import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
@@ -21,6 +22,7 @@ import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { regionsOf } from "./region-memory.ts";
+import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -61,7 +63,12 @@ export class World {
   /**
    * @param onFault  called at each fault point: an answer other than null crashes the world right there
    */
-  static async open(pool: SandboxPool, remains: Remains, onFault: (point: FaultPoint) => Crash | null): Promise<World> {
+  static async open(
+    pool: SandboxPool,
+    remains: Remains,
+    onFault: (point: FaultPoint) => Crash | null,
+    egress: Egress = new ScriptedEgress(),
+  ): Promise<World> {
     const { promise: crashed, resolve } = Promise.withResolvers<Remains>();
     let gone = false;
     const faults: Faults = {
@@ -107,6 +114,7 @@ export class World {
       pool,
       regions: regionsOf({ clock, timers: systemTimers }, pool),
       offload: new Offload("marked", () => partHost),
+      egress,
       clock,
       timers: systemTimers,
       random,
