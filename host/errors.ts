@@ -86,7 +86,12 @@ export const HOST_ERRORS = {
     status: 501,
     meaning: "The function uses memory regions, and its tenant is isolated in processes of its own.",
   },
-  OVERLOADED: { fault: "platform", retry: "after-backoff", status: 503, meaning: "Too many calls wait for a sandbox." },
+  OVERLOADED: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have.",
+  },
   SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
   TIME_LIMIT: {
     fault: "guest",

@@ -5,6 +5,7 @@ import type { SecurityStatus } from "./http/index.ts";
 import {
   IsolatingPool,
   type IsolationChoice,
+  type MemoryBudget,
   ProcessReserve,
   type SandboxPool,
   sandboxCeiling,
@@ -36,8 +37,8 @@ const WASM_PAGE_BYTES = 65_536;
 export async function openIsolation(
   { isolation, tenants, limits }: ResolvedConfig,
   importsUrl: URL,
-  clock: Clock,
-  metrics: Metrics,
+  { clock, metrics }: { readonly clock: Clock; readonly metrics: Metrics },
+  memory: MemoryBudget,
 ): Promise<TenantProcesses | undefined> {
   const choices = Array.from(tenants.values(), (rules) => rules.isolation);
   if (isolation.choice === "threads" && choices.every((choice) => choice === undefined || choice === "threads")) {
@@ -71,7 +72,7 @@ export async function openIsolation(
         isolation: known,
         reserve,
         clock,
-        processes: { workers: isolation.processes, sandboxesMax, queueMax: limits.queuedMaxCalls },
+        processes: { workers: isolation.processes, sandboxesMax, queueMax: limits.queuedMaxCalls, memory },
         tenantsMax: isolation.tenantsMax,
         idleMs: isolation.idleMs,
       }),

@@ -69,6 +69,12 @@ const counters = {
   memory: () => ({ availableBytes: availableMemory(), totalBytes: totalmem() }),
 };
 
+/** The machine's, or the limit that the system sets to this process (a container). */
+function memoryBytes(): number {
+  const limitBytes = process.constrainedMemory();
+  return limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();
+}
+
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog({ level: config.logLevel, destination: process.stderr, pretty: process.stderr.isTTY, clock });
@@ -84,6 +90,7 @@ async function main(): Promise<void> {
     log,
     metrics: new Metrics(),
     machineLoad: () => sampler.load(),
+    memoryBytes: memoryBytes(),
     network: systemNetwork(),
     onFailure: (error) => {
       log.error("the journal failed; stopping at once so that nothing more is acknowledged", { error });

@@ -33,7 +33,7 @@ import {
   type StoragePool,
   serveParts,
 } from "./offload/index.ts";
-import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
+import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
 import { ALL_OTHERS } from "./tenancy/index.ts";
 
@@ -45,6 +45,8 @@ export interface NodeParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly machineLoad: () => MachineLoad;
+  /** What this process may use of the machine's memory. */
+  readonly memoryBytes: number;
   readonly network: Network;
   /** The journal cannot be trusted any more: the process must end (F12). */
   readonly onFailure: (error: unknown) => void;
@@ -64,6 +66,8 @@ export interface Node {
 const OWNER_TIMEOUT_MS = 10_000;
 /** What answers may take after the grace time. */
 const ANSWERS_MS = 500;
+/** Above it sandboxes that lie ready are no longer worth their memory. */
+const MEMORY_SHORT_SHARE = 0.95;
 const ARTEFACT_CACHE_BYTES = 256 * 1024 * 1024;
 
 /** Something to be closed when the node stops, in the reverse order of its making. */
@@ -96,17 +100,24 @@ class NodeBuilder {
   #isolation: TenantProcesses | undefined;
   /** Where this process listens. */
   readonly #ownPorts: number[];
+  /** Of all pools. */
+  readonly #memory: MemoryBudget;
 
   constructor(config: ResolvedConfig, parts: NodeParts, closes: Close[]) {
     this.#config = config;
     this.#parts = parts;
     this.#closes = closes;
+    this.#memory = new MemoryBudget({
+      maxBytes: Math.floor(config.sandboxes.memoryShare * parts.memoryBytes),
+      keepAliveMs: config.sandboxes.keepAliveMs,
+      isShort: () => parts.machineLoad().memoryShare > MEMORY_SHORT_SHARE,
+    });
     this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
   async build(): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    this.#isolation = await openIsolation(config, importsUrl, parts.clock, parts.metrics);
+    this.#isolation = await openIsolation(config, importsUrl, parts, this.#memory);
     this.#closes.push(() => this.#isolation?.close());
     return this.#config.role === "compute" ? this.#computeNode() : this.#ownerNode();
   }
@@ -261,6 +272,7 @@ class NodeBuilder {
       clock: this.#parts.clock,
       sandboxesMax: Math.min(limits.activeMaxCalls, Math.floor(sandboxCeiling() / poolsOfProcess)),
       queueMax: limits.queuedMaxCalls,
+      memory: this.#memory,
     });
     const pool = this.#isolation?.around(threads) ?? threads;
     this.#closes.push(() => pool.close());

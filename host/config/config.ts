@@ -24,6 +24,7 @@ export interface ResolvedConfig {
   };
   /** What the operator says of tenants; empty without a file. */
   readonly tenants: TenantsFile;
+  readonly sandboxes: { readonly memoryShare: number; readonly keepAliveMs: number };
   readonly workers: { readonly compute: number; readonly storage: number };
   readonly isolation: {
     /** For tenants of which the tenants file says nothing. */

@@ -156,6 +156,18 @@ export const OPTIONS = {
     "threads that run parts pushed down to the data",
   ),
 
+  sandboxMemoryShare: option(
+    "Workers",
+    Type.Number({ minimum: 0.01, maximum: 1 }),
+    "0.5",
+    "share of this machine's memory, or of this process's limit, that the memories of all sandboxes may have together",
+  ),
+  sandboxKeepAliveMs: option(
+    "Workers",
+    whole(1_000, DAY_MS),
+    "600000",
+    "how long a sandbox that is not used lies ready for the next call of its function",
+  ),
   isolation: option(
     "Isolation",
     ISOLATION_CHOICE,

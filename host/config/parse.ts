@@ -229,6 +229,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       tenantMax: values.egressTenantMaxRequests,
     },
     tenants,
+    sandboxes: { memoryShare: values.sandboxMemoryShare, keepAliveMs: values.sandboxKeepAliveMs },
     workers: { compute: values.computeWorkers, storage: values.storageWorkers },
     isolation: {
       choice: values.isolation,

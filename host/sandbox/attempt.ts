@@ -1,5 +1,6 @@
 /** One attempt as the main thread knows it, from `start` to its only `onEnd`. */
 import type { AttemptQueue } from "./attempt-queue.ts";
+import type { MemoryClaim } from "./memory-budget.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { AcknowledgementBatch } from "./operation-window.ts";
 import { EMPTY, FrameType, type SharedReply } from "./protocol.ts";
@@ -21,6 +22,8 @@ export class Attempt implements SandboxCall {
   readonly attempt: number;
   /** Where it waits for a worker. */
   queue: AttemptQueue | undefined;
+  /** Its part of the pool's memory, from when it could begin on. */
+  memory: MemoryClaim | undefined;
   /** The worker that has it. */
   worker: SandboxWorker | undefined;
   ended = false;

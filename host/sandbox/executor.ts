@@ -6,8 +6,9 @@
  * 3. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
 import { invariant } from "../../state/errors.ts";
-import type { Artefact } from "../modules/artefact.ts";
+import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import type { ExecutorChannel } from "./carrier.ts";
+import { collectGarbage } from "./collect-garbage.ts";
 import type { CreateImports } from "./guest.ts";
 import type { CallPins } from "./guest-call.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
@@ -32,6 +33,8 @@ import { WorkerModule } from "./worker-module.ts";
 const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
+/** Above it the memories of dropped sandboxes are collected: the engine would let them be. */
+const DROPPED_MAX_BYTES = 64 * 1024 * 1024;
 
 export interface ExecutorOptions {
   readonly channel: ExecutorChannel;
@@ -62,6 +65,9 @@ export class Executor implements SandboxHost {
   #live = 0;
   #idle = 0;
   #idleBytes = 0;
+  /** Memories of sandboxes that are gone, since they were last collected. */
+  #droppedBytes = 0;
+  #isTrimmed = false;
 
   constructor(options: ExecutorOptions) {
     this.#channel = options.channel;
@@ -75,6 +81,7 @@ export class Executor implements SandboxHost {
   /** Serves the channel until the thread or process is ended. */
   readonly run = (): void => {
     this.turn += 1;
+    this.#collect();
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const resume of deferred) {
@@ -110,6 +117,7 @@ export class Executor implements SandboxHost {
       call: slot,
       attempt,
       a: waits ? 1 : 0,
+      b: sandbox.pages,
       x: cpuMs,
       body: args,
     });
@@ -127,8 +135,7 @@ export class Executor implements SandboxHost {
       this.#used.add(sandbox);
       this.#keep(sandbox);
     } else {
-      this.#live -= 1;
-      sandbox.drop();
+      this.#drop(sandbox);
     }
   }
 
@@ -178,6 +185,9 @@ export class Executor implements SandboxHost {
         break;
       case FrameType.cancel:
         current?.cancel();
+        break;
+      case FrameType.trim:
+        this.#trim(frame.x, frame.y);
         break;
     }
   }
@@ -271,13 +281,13 @@ export class Executor implements SandboxHost {
       if (!this.#used.delete(sandbox) || sandbox.reset()) {
         return sandbox;
       }
-      this.#live -= 1;
-      sandbox.drop();
+      this.#drop(sandbox);
     }
     return undefined;
   }
 
   #keep(sandbox: SandboxInstance): void {
+    sandbox.idleSinceMs = this.now();
     sandbox.module.idle.push(sandbox);
     this.#countIdle(1, sandbox.idleBytes);
     if (this.#idleBytes > this.#idleMaxBytes) {
@@ -292,6 +302,7 @@ export class Executor implements SandboxHost {
       const bytesBefore = sandbox.idleBytes;
       const kept = sandbox.reset();
       this.#idleBytes += sandbox.idleBytes - bytesBefore;
+      this.marker.idleBytes = this.#idleBytes;
       if (!kept) {
         const { idle } = sandbox.module;
         idle.splice(idle.indexOf(sandbox), 1);
@@ -302,25 +313,51 @@ export class Executor implements SandboxHost {
     return false;
   }
 
-  /** Drops the idle sandbox that has waited longest, of the module with the most of them. */
-  #dropOldest(): void {
-    let most: WorkerModule | undefined;
-    for (const module of this.#modules.values()) {
-      if (module.idle.length > (most?.idle.length ?? 0)) {
-        most = module;
+  /** Drops the idle sandbox that has waited longest, if that has been for as many ms. False when there is none. */
+  #dropOldest(idleForMs = 0): boolean {
+    let module: WorkerModule | undefined;
+    let sinceMs = this.now() - idleForMs;
+    for (const one of this.#modules.values()) {
+      const [oldest] = one.idle;
+      if (oldest !== undefined && oldest.idleSinceMs <= sinceMs) {
+        module = one;
+        sinceMs = oldest.idleSinceMs;
       }
     }
-    const oldest = most?.idle.shift();
+    const oldest = module?.idle.shift();
     if (oldest !== undefined) {
       this.#forget(oldest);
     }
+    return oldest !== undefined;
+  }
+
+  /** What is asked for shall be free at once, whatever this thread has to do next. */
+  #trim(idleForMs: number, bytes: number): void {
+    const keptBytes = this.#idleBytes - bytes;
+    while (this.#idleBytes > keptBytes && this.#dropOldest()) {}
+    while (this.#dropOldest(idleForMs)) {}
+    this.#isTrimmed = true;
+  }
+
+  /** At the beginning of a turn: the stacks of what was dropped in the one before have ended. */
+  #collect(): void {
+    if (this.#droppedBytes > (this.#isTrimmed ? 0 : DROPPED_MAX_BYTES)) {
+      this.#droppedBytes = 0;
+      collectGarbage();
+    }
+    this.#isTrimmed = false;
   }
 
   /** Drops a sandbox that was taken out of its module's list. */
   #forget(sandbox: SandboxInstance): void {
     this.#used.delete(sandbox);
     this.#takeOut(sandbox);
+    this.#drop(sandbox);
+  }
+
+  #drop(sandbox: SandboxInstance): void {
     this.#live -= 1;
+    this.#droppedBytes += sandbox.pages * WASM_PAGE_BYTES;
     sandbox.drop();
   }
 
@@ -332,6 +369,7 @@ export class Executor implements SandboxHost {
     this.#idle += count;
     this.#idleBytes += bytes;
     this.marker.idleSandboxes = this.#idle;
+    this.marker.idleBytes = this.#idleBytes;
   }
 }
 

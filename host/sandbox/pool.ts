@@ -14,12 +14,13 @@
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../state/ports.ts";
-import { type Artefact, usesRegions } from "../modules/artefact.ts";
+import { type Artefact, usesRegions, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { wrongIn } from "./distrust.ts";
 import { sandboxCeiling } from "./limits.ts";
+import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
@@ -48,6 +49,8 @@ export interface SandboxPoolOptions {
   readonly idleMaxBytes?: number;
   /** Modules and snapshots kept compiled. Default: 256 MiB. */
   readonly modulesMaxBytes?: number;
+  /** What attempts of this pool, and of all others with the same one, may have. Default: no limit. */
+  readonly memory?: MemoryBudget;
 }
 
 const MIB = 1024 * 1024;
@@ -68,6 +71,7 @@ export interface WorkerPoolOptions {
   readonly attemptsPerWorker: number;
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
+  readonly memory: MemoryBudget;
   /** Compiles modules here, once for all workers. */
   readonly compiles: boolean;
   readonly startCarrier: () => Carrier;
@@ -88,6 +92,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     attemptsPerWorker,
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
+    memory: options.memory ?? unlimitedMemory(),
     compiles: true,
     startCarrier: () => {
       spawned += 1;
@@ -108,7 +113,12 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   return pool;
 }
 
-export class WorkerPool implements SandboxPool {
+export function unlimitedMemory(): MemoryBudget {
+  const infinite = Number.POSITIVE_INFINITY;
+  return new MemoryBudget({ maxBytes: infinite, keepAliveMs: infinite, isShort: () => false });
+}
+
+export class WorkerPool implements SandboxPool, IdleMemory {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
@@ -116,6 +126,10 @@ export class WorkerPool implements SandboxPool {
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
   readonly #watchdog: Watchdog;
+  readonly #memory: MemoryBudget;
+  readonly #leaveMemory: () => void;
+  /** Attempts that wait for room for their memory. */
+  readonly #withoutRoom = new Set<Attempt>();
   #compiling = 0;
   #closed = false;
 
@@ -123,6 +137,8 @@ export class WorkerPool implements SandboxPool {
     const { workers, lanesMax, spares, attemptsPerWorker } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
+    this.#memory = options.memory;
+    this.#leaveMemory = options.memory.join(this);
     this.#suspects = new SuspectList(options.clock);
     this.#modules = new ModuleCache(options.modulesMaxBytes, options.compiles, (entry) => {
       for (const worker of this.#scheduler.workers()) {
@@ -172,7 +188,7 @@ export class WorkerPool implements SandboxPool {
     if (refused !== undefined) {
       queueMicrotask(() => this.#kill(attempt, ...refused));
     } else if (module.isReady) {
-      this.#scheduler.enqueue(attempt);
+      this.#enqueue(attempt);
     } else {
       this.#enqueueCompiled(attempt);
     }
@@ -205,6 +221,7 @@ export class WorkerPool implements SandboxPool {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#leaveMemory();
     const attempts = [...this.#table.all()];
     for (const attempt of attempts) {
       this.#kill(attempt, "closed", "the host is stopping");
@@ -217,7 +234,48 @@ export class WorkerPool implements SandboxPool {
   }
 
   get #queued(): number {
-    return this.#scheduler.queued + this.#compiling;
+    return this.#scheduler.queued + this.#compiling + this.#withoutRoom.size;
+  }
+
+  // IdleMemory
+
+  get idleBytes(): number {
+    let idleBytes = 0;
+    for (const { marks } of this.#scheduler.workers()) {
+      idleBytes += marks.idleBytes;
+    }
+    return idleBytes;
+  }
+
+  trim(idleForMs: number, bytes: number): void {
+    const { idleBytes } = this;
+    for (const worker of this.#scheduler.workers()) {
+      const own = worker.marks.idleBytes;
+      if (own > 0) {
+        worker.channel.send({ type: FrameType.trim, x: idleForMs, y: Math.ceil((bytes * own) / idleBytes) });
+      }
+    }
+  }
+
+  /** When there is room for its memory it waits for a worker. */
+  #enqueue(attempt: Attempt): void {
+    const { tenant, artefact, depth, part } = attempt.start;
+    const memory = {
+      group: tenant,
+      depth: depth + (part === undefined ? 0 : 1),
+      bytes: bytesOf(artefact),
+      admit: () => {
+        this.#withoutRoom.delete(attempt);
+        this.#scheduler.enqueue(attempt);
+      },
+      end: (message: string) => this.#kill(attempt, "overloaded", message),
+    };
+    attempt.memory = memory;
+    if (this.#memory.enter(memory)) {
+      this.#scheduler.enqueue(attempt);
+    } else {
+      this.#withoutRoom.add(attempt);
+    }
   }
 
   #refusal({ artefact, depth, part }: SandboxStart): [KillReason, string] | undefined {
@@ -227,6 +285,10 @@ export class WorkerPool implements SandboxPool {
     // A nested call has been let in with its root.
     if (depth === 0 && this.#queued >= this.#queueMax) {
       return ["overloaded", `${this.#queued} calls wait for a sandbox, at most ${this.#queueMax} may`];
+    }
+    const bytes = bytesOf(artefact);
+    if (bytes > this.#memory.maxBytes) {
+      return ["overloaded", `the function begins with ${bytes} bytes, all sandboxes together may have ${this.#memory.maxBytes}`];
     }
     if (part !== undefined && part.snapshotHash !== artefact.snapshot.hash) {
       return ["cancelled", `the part was made on snapshot ${part.snapshotHash}, this module's is ${artefact.snapshot.hash}`];
@@ -246,7 +308,7 @@ export class WorkerPool implements SandboxPool {
     if (failure !== undefined) {
       this.#kill(attempt, "workerLost", `the module does not compile: ${failure}`);
     } else if (!attempt.ended) {
-      this.#scheduler.enqueue(attempt);
+      this.#enqueue(attempt);
     }
   }
 
@@ -291,6 +353,10 @@ export class WorkerPool implements SandboxPool {
       if (attempt.worker !== undefined) {
         attempt.worker.released(attempt);
       }
+      if (attempt.memory !== undefined) {
+        this.#withoutRoom.delete(attempt);
+        this.#memory.leave(attempt.memory);
+      }
     }
   }
 
@@ -328,12 +394,22 @@ export class WorkerPool implements SandboxPool {
     } else if (attempt.ended) {
       return;
     } else if (frame.type === FrameType.operation) {
+      this.#resize(attempt, frame.b);
+      if (attempt.ended) {
+        return;
+      }
       attempt.onOperation(frame.code, frame.body, frame.a === 1, frame.x);
       if (this.#scheduler.queuedSuspects > 0) {
         this.#scheduler.dispatch();
       }
     } else if (frame.type === FrameType.log) {
       attempt.handler.onLog(Buffer.from(frame.body).toString());
+    }
+  }
+
+  #resize({ memory }: Attempt, pages: number): void {
+    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {
+      this.#memory.resized(memory, Math.max(0, pages) * WASM_PAGE_BYTES);
     }
   }
 
@@ -409,6 +485,10 @@ function gone(attempts: readonly Attempt[]): void {
 }
 
 const DISPLACED: SandboxEnd = { kind: "displaced" };
+
+function bytesOf({ snapshot }: Artefact): number {
+  return snapshot.pages * WASM_PAGE_BYTES;
+}
 
 function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
   switch (code) {

@@ -51,6 +51,8 @@ export class SandboxInstance implements Guest {
   slot = -1;
   attempt = 0;
   call: CallState = NO_CALL;
+  /** When it was last used. */
+  idleSinceMs = 0;
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
@@ -92,6 +94,11 @@ export class SandboxInstance implements Guest {
     this.#suspends = suspends;
     this.#exports = new WebAssembly.Instance(module.loaded.module, imports).exports;
     this.#state = new InstanceState(module, this.#exports);
+  }
+
+  /** Of its memory. */
+  get pages(): number {
+    return this.#state.pages;
   }
 
   get idleBytes(): number {

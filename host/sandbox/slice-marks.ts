@@ -9,7 +9,8 @@ const ATTEMPT = 2;
 const IDLE_SANDBOXES = 3;
 /** In 8-byte words. */
 const CPU_MS = 2;
-const SIZE_BYTES = 24;
+const IDLE_BYTES = 3;
+const SIZE_BYTES = 32;
 
 export const NO_CALL = -1;
 
@@ -20,6 +21,8 @@ export interface SliceMarks {
   /** No guest runs. */
   markIdle(): void;
   idleSandboxes: number;
+  /** What these keep resident. */
+  idleBytes: number;
 }
 
 /** What the main thread sees of it. */
@@ -27,6 +30,7 @@ export interface SliceView {
   /** What the executor runs now. While it changes faster than this reads, no attempt is named. */
   read(): SliceMark;
   readonly idleSandboxes: number;
+  readonly idleBytes: number;
 }
 
 export interface SliceMark {
@@ -70,6 +74,10 @@ export class SliceMarker implements SliceMarks {
   set idleSandboxes(count: number) {
     this.#words[IDLE_SANDBOXES] = count;
   }
+
+  set idleBytes(bytes: number) {
+    this.#floats[IDLE_BYTES] = bytes;
+  }
 }
 
 /** The main thread's side. */
@@ -93,5 +101,9 @@ export class SliceReader implements SliceView {
 
   get idleSandboxes(): number {
     return this.#words[IDLE_SANDBOXES] ?? 0;
+  }
+
+  get idleBytes(): number {
+    return this.#floats[IDLE_BYTES] ?? 0;
   }
 }

@@ -12,6 +12,7 @@ const HALFMOON_WRITE = `${INVOCATION}/halfmoon-write.test.ts`;
 const OUTSIDE = `${INVOCATION}/outside.test.ts`;
 const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
 const BROKER = "test/unit/host/egress/broker.test.ts";
+const MEMORY = "test/unit/host/sandbox/memory.test.ts";
 const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
@@ -536,5 +537,21 @@ export const callMutations: readonly Mutation[] = [
     find: "  for (const address of addresses) {",
     replace: "  for (const address of addresses.slice(0, 1)) {",
     caughtBy: ["test/unit/host/egress/destination.test.ts", "a name with a private"],
+  },
+
+  // Memory of sandboxes
+  {
+    name: "what a memory has grown to is not counted",
+    file: "host/sandbox/pool.ts",
+    find: "    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {",
+    replace: "    if (memory !== undefined && pages < 0) {",
+    caughtBy: [MEMORY, "many that grow"],
+  },
+  {
+    name: "a tenant whose sandboxes hold everything keeps it",
+    file: "host/sandbox/memory-budget.ts",
+    find: "    this.#makeRoomFor(claim);\n",
+    replace: "",
+    caughtBy: ["test/unit/host/sandbox/memory-budget.test.ts", "loses its largest attempts to one"],
   },
 ];

@@ -7,6 +7,8 @@ import { createImports as honest } from "./test-imports.ts";
 const PIPE = 3;
 const MARKS = 4;
 
+const WHO = Math.floor(Math.random() * 2 ** 31);
+
 /** What must fail. Each resolves to what it got. */
 const ATTEMPTS: Readonly<Record<string, () => unknown>> = {
   "read a file": () => process.getBuiltinModule("node:fs").readFileSync("/etc/hostname", "utf8"),
@@ -66,6 +68,8 @@ export const createImports: CreateImports = (guest) => {
         });
       },
     },
+    /** Which process it is. */
+    "t.who": { suspends: false, run: () => WHO },
     /** Signals the process whose id is the input; outputs how it went. */
     "t.signal": {
       suspends: false,

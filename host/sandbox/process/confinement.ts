@@ -54,25 +54,23 @@ const NONE: Defences = {
 const SPACES_DEFENCES = { ownProcessIds: true, ownNetwork: true };
 const SETPRIV_DEFENCES = { noPrivileges: true, diesWithHost: true };
 
-export const UNCONFINED: Confinement = {
+const UNCONFINED: Confinement = {
   defences: NONE,
   isNested: false,
   command: () => [],
   userOf: () => undefined,
 };
 
-/** The strongest way that works here, with `program` at the end of its command line. */
-export async function findConfinement(program: readonly string[]): Promise<Confinement> {
-  if (process.platform === "win32") {
-    return UNCONFINED;
-  }
+/** All ways that work here, the strongest first, with `program` at the end of the command line. */
+export async function* confinements(program: readonly string[]): AsyncIterable<Confinement> {
   const isRoot = process.getuid?.() === 0;
-  for (const confinement of isRoot ? USER_BASES.flatMap(asRoot) : WITHOUT_ROOT) {
+  const known = process.platform === "win32" ? [] : isRoot ? USER_BASES.flatMap(asRoot) : WITHOUT_ROOT;
+  for (const confinement of known) {
     if (await works(confinement, program)) {
-      return confinement;
+      yield confinement;
     }
   }
-  return UNCONFINED;
+  yield UNCONFINED;
 }
 
 function asRoot(base: number): Confinement[] {

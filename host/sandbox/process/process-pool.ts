@@ -1,7 +1,8 @@
 /** A pool whose workers are processes, for the calls of one tenant. */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../../state/ports.ts";
-import { MODULES_MAX_BYTES, QUEUE_MAX, WorkerPool } from "../pool.ts";
+import type { MemoryBudget } from "../memory-budget.ts";
+import { MODULES_MAX_BYTES, QUEUE_MAX, unlimitedMemory, WorkerPool } from "../pool.ts";
 import type { ProcessReserve } from "./process-reserve.ts";
 
 export interface ProcessPoolOptions {
@@ -14,6 +15,8 @@ export interface ProcessPoolOptions {
   readonly sandboxesMax: number;
   readonly queueMax?: number;
   readonly modulesMaxBytes?: number;
+  /** As that of `SandboxPoolOptions`. */
+  readonly memory?: MemoryBudget;
 }
 
 /** Its processes come out of the reserve, and are nobody else's afterwards. */
@@ -26,6 +29,7 @@ export function processPool(reserve: ProcessReserve, options: ProcessPoolOptions
     attemptsPerWorker: options.sandboxesMax,
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
+    memory: options.memory ?? unlimitedMemory(),
     compiles: false,
     startCarrier: () => reserve.take(),
   });

@@ -3,9 +3,10 @@
  * was taken never comes back.
  */
 import { Worker } from "node:worker_threads";
+import { InvariantBroken } from "../../../state/errors.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
 import type { SliceView } from "../slice-marks.ts";
-import { type Confinement, type Defences, findConfinement } from "./confinement.ts";
+import { type Confinement, confinements, type Defences } from "./confinement.ts";
 import { ProcessCarrier } from "./process-carrier.ts";
 import type { ProcessData } from "./process-worker.ts";
 import type { SourceRequest } from "./source-thread.ts";
@@ -37,6 +38,8 @@ export interface ReserveOptions extends ProcessData {
   readonly heapMaxMegabytes: number;
   readonly rssMaxBytes: number;
   readonly bodyMaxBytes: number;
+  /** How to start processes. Default: the strongest way that works here. */
+  readonly confinement?: Confinement;
 }
 
 export class ProcessReserve {
@@ -58,7 +61,7 @@ export class ProcessReserve {
   /** Resolves when it is known how processes are started here. None is, before `fill` or `take`. */
   static async open(options: ReserveOptions): Promise<ProcessReserve> {
     const node = [process.execPath, ...FLAGS, `--max-old-space-size=${options.heapMaxMegabytes}`];
-    return new ProcessReserve(options, [...node, "-"], await findConfinement([...node, "--version"]));
+    return new ProcessReserve(options, [...node, "-"], options.confinement ?? (await strongest([...node, "--version"])));
   }
 
   get defences(): Defences {
@@ -134,6 +137,13 @@ export class ProcessReserve {
   }
 }
 
+async function strongest(program: readonly string[]): Promise<Confinement> {
+  for await (const confinement of confinements(program)) {
+    return confinement;
+  }
+  throw new InvariantBroken("one way always works");
+}
+
 function sourceOf(importsUrl: URL): Promise<string> {
   const request: SourceRequest = { importsUrl: importsUrl.href };
   const thread = new Worker(new URL("./source-thread.ts", import.meta.url), { workerData: request, env: {} });
@@ -146,7 +156,7 @@ function sourceOf(importsUrl: URL): Promise<string> {
 
 /** Where the system has no process to give. */
 class NoProcess implements Carrier {
-  readonly marks: SliceView = { read: () => ({ slice: 0, running: undefined, cpuMs: 0 }), idleSandboxes: 0 };
+  readonly marks: SliceView = { read: () => ({ slice: 0, running: undefined, cpuMs: 0 }), idleSandboxes: 0, idleBytes: 0 };
   readonly sharesMemory = false;
   readonly ready = new Promise<void>(() => {});
   readonly ended: Promise<CarrierEnd>;

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NO_CALL, type SliceMark, type SliceMarks, type SliceView } from "../slice-marks.ts";
 
-/** slice, call, attempt, idle sandboxes (i32), CPU ms (f64), slice again (i32) */
+/** slice, call, attempt, idle sandboxes (i32), CPU ms (f64), slice again (i32), KiB of idle sandboxes (i32) */
 const SIZE_BYTES = 32;
+const KIB = 1024;
 /** In memory where the system has a folder for that. */
 const FOLDERS = ["/dev/shm", tmpdir()];
 /** The process can write as much as it likes into it; a file of 32 bytes takes less on every system. */
@@ -20,6 +21,7 @@ export class SliceFileMarker implements SliceMarks {
   readonly #bytes = Buffer.alloc(SIZE_BYTES);
   #slice = 0;
   #idleSandboxes = 0;
+  #idleBytes = 0;
   #isShown = true;
   #shows = false;
   readonly #show = (): void => {
@@ -52,6 +54,16 @@ export class SliceFileMarker implements SliceMarks {
   set idleSandboxes(count: number) {
     this.#idleSandboxes = count;
     this.#bytes.writeInt32LE(count, 12);
+    this.#showLater();
+  }
+
+  get idleBytes(): number {
+    return this.#idleBytes;
+  }
+
+  set idleBytes(bytes: number) {
+    this.#idleBytes = bytes;
+    this.#bytes.writeInt32LE(Math.ceil(bytes / KIB), 28);
     this.#showLater();
   }
 
@@ -105,6 +117,11 @@ export class SliceFile implements SliceView {
   get idleSandboxes(): number {
     this.#read();
     return Math.max(0, this.#bytes.readInt32LE(12));
+  }
+
+  get idleBytes(): number {
+    this.#read();
+    return Math.max(0, this.#bytes.readInt32LE(28)) * KIB;
   }
 
   get isOvergrown(): boolean {

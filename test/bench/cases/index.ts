@@ -7,6 +7,7 @@ import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
+import { isolation } from "./isolation.ts";
 import { restart } from "./restart.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
@@ -25,5 +26,6 @@ export const cases: readonly BenchCase[] = [
   cold,
   snapshot,
   sandboxes,
+  isolation,
   wordcount,
 ];
