@@ -32,6 +32,9 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
       if (frame.code === EndKind.returnedWithState) {
         return part === undefined ? "the state of a part from a call that is none" : wrongInState(frame.body);
       }
+      if (frame.code === EndKind.frozen) {
+        return attempt.freezeAsked ? undefined : "a call stopped in the middle that nobody has asked for";
+      }
       return sizeBytes > Math.max(limits.outputMaxBytes, TEXT_MAX_BYTES) ? `an end of ${sizeBytes} bytes` : undefined;
     default:
       return `a frame of type ${frame.type}`;
