@@ -230,6 +230,7 @@ export class Cluster {
       limits: {
         wallTimeMs: 20_000,
         suspendAfterMs: this.options.suspendAfterMs,
+        parkedMaxBytes: 0,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,
