@@ -91,6 +91,8 @@ export type SharedReply = Required<Pick<OperationReply, "bytes" | "state">>;
 /** A compiled module as a worker gets it: an artefact without its bytes. Structured clone shares the machine code. */
 export interface LoadedModule extends Omit<Artefact, "wasm"> {
   readonly module: WebAssembly.Module;
+  /** The memory of its tenant's regions, for a module that reaches them. */
+  readonly arena?: WebAssembly.Memory;
 }
 
 /** The part of a start frame's body that says which part of a call to run. */

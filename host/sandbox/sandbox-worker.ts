@@ -215,9 +215,9 @@ export class SandboxWorker {
   }
 }
 
-function compiled({ artefact: { wasm: _, ...artefact }, module }: ModuleEntry): LoadedModule {
+function compiled({ artefact: { wasm: _, ...artefact }, module, arena }: ModuleEntry): LoadedModule {
   invariant(module !== undefined, "a module that is handed over is compiled");
-  return { ...artefact, module };
+  return { ...artefact, module, ...(arena !== undefined && { arena }) };
 }
 
 /** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */

@@ -78,7 +78,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F32: a replay that does something else is not noticed",
     file: STEP_STREAM,
-    find: "if (!sameKind || theirs.target !== ours.target || theirs.value !== ours.value) {",
+    find: "if (!sameKind || theirs.target !== ours.target || !sameValue) {",
     replace: "if (!sameKind) {",
     caughtBy: [STEPS, "F32"],
   },

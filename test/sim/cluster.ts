@@ -2,6 +2,7 @@
  * The simulated cluster: an owner on a machine with a disk, nodes that compute, and the connections between them. All of it is the
  * real code of state/ and host/invocation; simulated are time, disk, network and guests.
  */
+
 import { abiTable } from "../../host/abi/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
@@ -24,6 +25,7 @@ import { serveShard } from "../../state/remote/shard-server.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
+import { regionsOf } from "../support/region-memory.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { ComputeNode } from "./compute-node.ts";
 import { Coverage, Ends } from "./coverage.ts";
@@ -215,6 +217,7 @@ export class Cluster {
       source,
       functions,
       pool,
+      regions: regionsOf({ clock: process, timers: process }),
       offload: new Offload("marked", () => {
         const far = storage();
         return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);
