@@ -124,6 +124,7 @@ class NodeBuilder {
       keepAliveMs: config.sandboxes.keepAliveMs,
       isShort: () => parts.machineLoad().memoryShare > MEMORY_SHORT_SHARE,
     });
+    parts.metrics.gauge("neap_sandbox_memory_bytes", "Memories of sandboxes that run calls.", () => this.#memory.usedBytes);
     this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 

@@ -34,7 +34,7 @@ const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
 /** Above it the memories of dropped sandboxes are collected: the engine would let them be. */
-const DROPPED_MAX_BYTES = 64 * 1024 * 1024;
+const DROPPED_MAX_BYTES = 128 * 1024 * 1024;
 
 export interface ExecutorOptions {
   readonly channel: ExecutorChannel;

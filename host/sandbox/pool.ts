@@ -271,10 +271,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       end: (message: string) => this.#kill(attempt, "overloaded", message),
     };
     attempt.memory = memory;
+    this.#withoutRoom.add(attempt);
     if (this.#memory.enter(memory)) {
-      this.#scheduler.enqueue(attempt);
-    } else {
-      this.#withoutRoom.add(attempt);
+      memory.admit();
     }
   }
 
