@@ -32,6 +32,7 @@ import {
 } from "./offload/index.ts";
 import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
+import { Tenancy } from "./tenancy/index.ts";
 
 export interface NodeParts {
   readonly clock: Clock;
@@ -86,11 +87,13 @@ class NodeBuilder {
   readonly #config: ResolvedConfig;
   readonly #parts: NodeParts;
   readonly #closes: Close[];
+  readonly #tenancy: Tenancy;
 
   constructor(config: ResolvedConfig, parts: NodeParts, closes: Close[]) {
     this.#config = config;
     this.#parts = parts;
     this.#closes = closes;
+    this.#tenancy = new Tenancy(config.tenants, config.limits);
   }
 
   build(): Promise<Node> {
@@ -105,6 +108,7 @@ class NodeBuilder {
     const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
     const functions = this.#functions(shard, pool);
     const admission = new Admission(config.offload, parts.machineLoad);
+    const tenancy = this.#tenancy;
     const partHost = (session: Shard) =>
       new PartHost({
         name: `storage@${config.nodeName}`,
@@ -113,7 +117,7 @@ class NodeBuilder {
         pool: storagePool,
         admission,
         log: parts.log,
-        logMaxBytes: config.limits.logMaxBytes,
+        tenancy,
         runAhead: config.protocols.runAhead,
       });
     const clusterUrl = await this.#cluster(shard, journalId, partHost);
@@ -224,11 +228,10 @@ class NodeBuilder {
   }
 
   #functions(shards: ShardSource, pool: SandboxPool): FunctionRegistry {
-    const { limits } = this.#config;
     return new FunctionRegistry({
       shards,
       abi: abiTable,
-      limits,
+      tenancy: this.#tenancy,
       cacheMaxBytes: ARTEFACT_CACHE_BYTES,
       onUpload: (artefact) => pool.prepare(artefact),
     });
@@ -256,11 +259,12 @@ class NodeBuilder {
     storage: () => StoragePool | null,
   ): InvocationService {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    const { wallTimeMs, suspendAfterMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
+    const { suspendAfterMs, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
     const service = createInvocations({
       source,
       functions,
+      tenancy: this.#tenancy,
       pool,
       offload: new Offload(config.offload.policy, storage),
       clock: parts.clock,
@@ -271,10 +275,7 @@ class NodeBuilder {
       nodeName: `${config.role === "storage" ? "storage" : "compute"}@${config.nodeName}`,
       runAhead: config.protocols.runAhead,
       limits: {
-        wallTimeMs,
         suspendAfterMs,
-        outputMaxBytes,
-        logMaxBytes,
         objectMaxBytes,
         attemptsMax,
         retry: { attemptsMax, backoffMs, backoffMaxMs, causes: RETRY_CAUSES },
@@ -299,6 +300,7 @@ class NodeBuilder {
       config,
       invocations,
       functions,
+      tenancy: this.#tenancy,
       objects: new ObjectStore(source, OWNER_TIMEOUT_MS),
       protocols: new ScopeChoices(source, OWNER_TIMEOUT_MS),
       status: () => ({ role: config.role, nodeName: config.nodeName, epoch: epoch(), load: pool.load }),

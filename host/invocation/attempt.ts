@@ -22,6 +22,7 @@ import type {
   SandboxHandler,
   SandboxLimits,
   SandboxPool,
+  SandboxStart,
 } from "../sandbox/sandbox.ts";
 import { toNeapError } from "./context.ts";
 
@@ -63,6 +64,7 @@ export interface AttemptOptions {
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
+  readonly share: SandboxStart["share"];
   readonly part?: PartStart;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
@@ -94,8 +96,13 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { artefact, input, depth, pins, limits, part } = options;
-    this.#call = options.pool.start({ artefact, input, depth, pins, limits, ...(part !== undefined && { part }) }, this);
+    const { artefact, input, depth, pins, limits, share, part } = options;
+    this.#call = options.pool.start({ artefact, input, depth, pins, limits, share, ...(part !== undefined && { part }) }, this);
+  }
+
+  /** CPU time of its guest, ms; once it has ended. */
+  get cpuMs(): number {
+    return this.#sandboxEnd === null || this.#sandboxEnd.kind === "displaced" ? 0 : this.#sandboxEnd.cpuMs;
   }
 
   get ended(): Promise<AttemptEnd> {

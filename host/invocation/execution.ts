@@ -28,7 +28,7 @@ export interface Executed {
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, spec, shard, steps, drafts, trace, lockTurns, begun } = execution;
-  const { functions, pool, limits, log, nodeName } = context;
+  const { functions, pool, tenancy, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
@@ -46,7 +46,8 @@ export async function execute(execution: Execution): Promise<Executed> {
     input,
     pins: steps.pins,
     depth: init.depth,
-    limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
+    limits: init,
+    share: tenancy.of(tenant).share,
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
@@ -66,6 +67,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   attempts.add(shard, attempt);
   begun(attempt);
   const end = await attempt.ended;
+  trace.cpuMs += attempt.cpuMs;
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await operations?.close();

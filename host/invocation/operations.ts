@@ -18,6 +18,7 @@ import { ObjectOperations } from "./object-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
+import { StateMeter } from "./state-meter.ts";
 import { TransactionOperations } from "./transaction-operations.ts";
 
 export interface OperationParts {
@@ -56,11 +57,12 @@ export class Operations {
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
     const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
+    const meter = new StateMeter(init.stateMaxBytes);
     this.#transactions = transactions;
     this.#wait = wait;
-    this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
+    this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
-    this.#logs = new LogOperations(steps, init.wallTimeMs);
+    this.#logs = new LogOperations(steps, init.wallTimeMs, meter);
     this.#locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
     this.#children = new ChildOperations({
       context,
@@ -77,7 +79,7 @@ export class Operations {
     });
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
-    this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
+    this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, meter, trace, nodeName });
   }
 
   /** The children that were started bound to the attempt. */

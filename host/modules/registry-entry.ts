@@ -5,11 +5,13 @@ import type { BlobName } from "../../state/ids.ts";
 import type { LogRecord } from "../../state/logbook/logbook.ts";
 import { type Mode, modeCode, modeFromCode } from "../../state/logbook/modes.ts";
 import type { BlobRef } from "../../state/objects/blobs.ts";
+import type { FunctionLimits } from "../tenancy/index.ts";
 import type { ModuleHash } from "./artefact.ts";
 import type { FunctionVersion } from "./functions.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "./retry-policy.ts";
 
-const FORMAT = 2;
+/** 2: without limits. */
+const FORMATS = { oldest: 2, newest: 3 };
 
 /** Contents of the record; the record itself says when and where. */
 export interface FunctionData {
@@ -20,6 +22,8 @@ export interface FunctionData {
   readonly original: BlobRef;
   /** null: the host's own. */
   readonly retry: RetryPolicy | null;
+  /** null: none. */
+  readonly limits: FunctionLimits | null;
   readonly protocol: Mode | null;
 }
 
@@ -39,8 +43,8 @@ export function originalBlobName(uploadHash: string): BlobName {
   return uploadHash as BlobName;
 }
 
-export function encodeFunctionData({ name, hash, artefact, original, retry, protocol }: FunctionData): Uint8Array {
-  const w = new ByteWriter(512).u8(FORMAT).text(name).text(hash);
+export function encodeFunctionData({ name, hash, artefact, original, retry, limits, protocol }: FunctionData): Uint8Array {
+  const w = new ByteWriter(512).u8(FORMATS.newest).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
   }
@@ -48,21 +52,45 @@ export function encodeFunctionData({ name, hash, artefact, original, retry, prot
   if (retry !== null) {
     writeRetryPolicy(w, retry);
   }
-  return w.u8(modeCode(protocol)).take();
+  return writeLimits(w.u8(modeCode(protocol)), limits).take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
   const r = new ByteReader(data);
   const format = r.u8();
-  invariant(format === FORMAT, `a function record has format ${format}, this host reads ${FORMAT}`);
+  const { oldest, newest } = FORMATS;
+  invariant(
+    format >= oldest && format <= newest,
+    `a function record has format ${format}, this host reads ${oldest} to ${newest}`,
+  );
   const blob = (): BlobRef => ({ name: r.text() as BlobName, sizeBytes: r.f64() });
   const head = { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
-  return { ...head, retry: r.u8() === 0 ? null : readRetryPolicy(r), protocol: modeFromCode(r.u8()) };
+  const retry = r.u8() === 0 ? null : readRetryPolicy(r);
+  const protocol = modeFromCode(r.u8());
+  return { ...head, retry, protocol, limits: format < 3 ? null : readLimits(r) };
+}
+
+/** By name, so that a host that has fewer limits can read what one with more has written. */
+function writeLimits(w: ByteWriter, limits: FunctionLimits | null): ByteWriter {
+  const own = Object.entries(limits ?? {});
+  w.u8(own.length);
+  for (const [name, value] of own) {
+    w.text(name).f64(value);
+  }
+  return w;
+}
+
+function readLimits(r: ByteReader): FunctionLimits | null {
+  const own: [string, number][] = [];
+  for (let left = r.u8(); left > 0; left--) {
+    own.push([r.text(), r.f64()]);
+  }
+  return own.length === 0 ? null : Object.fromEntries(own);
 }
 
 export function registryEntry(record: LogRecord): RegistryEntry {
-  const { name, hash, artefact, original, retry, protocol } = decodeFunctionData(record.data);
+  const { name, hash, artefact, original, retry, limits, protocol } = decodeFunctionData(record.data);
   const { timeMs: uploadedMs, seqnum } = record;
-  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, protocol };
+  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, limits, protocol };
   return { version, artefact, original };
 }

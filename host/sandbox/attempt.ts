@@ -19,6 +19,8 @@ export class Attempt implements SandboxCall {
   /** Names the attempt to workers, see `protocol.ts`. */
   readonly slot: number;
   readonly attempt: number;
+  /** Its share lets it be in a sandbox. */
+  isThrough = false;
   /** Where it waits for a worker. */
   queue: AttemptQueue | undefined;
   /** The worker that has it. */

@@ -25,6 +25,7 @@ import {
 import type { GuestState, OperationReply } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { SliceMarker } from "./slice-marks.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */
@@ -36,15 +37,14 @@ export interface ExecutorOptions {
   readonly channel: Channel;
   readonly marker: SliceMarker;
   readonly createImports: CreateImports;
-  /** Monotonic, ms. */
-  readonly now: () => number;
+  readonly clock: ThreadClock;
   readonly sandboxesMax: number;
   readonly idleMaxBytes: number;
 }
 
 export class Executor implements SandboxHost {
   turn = 0;
-  readonly now: () => number;
+  readonly clock: ThreadClock;
   readonly marker: SliceMarker;
   readonly #channel: Channel;
   readonly #createImports: CreateImports;
@@ -64,7 +64,7 @@ export class Executor implements SandboxHost {
     this.#channel = options.channel;
     this.marker = options.marker;
     this.#createImports = options.createImports;
-    this.now = options.now;
+    this.clock = options.clock;
     this.#sandboxesMax = options.sandboxesMax;
     this.#idleMaxBytes = options.idleMaxBytes;
   }
@@ -72,6 +72,7 @@ export class Executor implements SandboxHost {
   /** Serves the channel until the worker is terminated. */
   readonly run = (): void => {
     this.turn += 1;
+    this.clock.turn();
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const resume of deferred) {
@@ -190,6 +191,7 @@ export class Executor implements SandboxHost {
       startTimeMs: frame.x,
       outputMaxBytes: frame.y,
       logMaxBytes: frame.c,
+      cpuTimeMs: frame.b,
     };
     let sandbox: SandboxInstance;
     try {
@@ -316,7 +318,7 @@ export class Executor implements SandboxHost {
   }
 }
 
-function startOf({ attachment, body, b: seedBytes, z: inputBytes }: Frame): SharedStart {
+function startOf({ attachment, body, code: seedBytes, z: inputBytes }: Frame): SharedStart {
   if (attachment !== undefined) {
     return attachment as SharedStart;
   }

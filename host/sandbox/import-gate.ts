@@ -3,11 +3,14 @@
  *
  * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
- * 3. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 3. A call whose slices have taken its CPU time is ended at its next import; one in a long slice by the watchdog.
+ * 4. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
 import { InvariantBroken } from "../../state/errors.ts";
 import type { GuestImport } from "./guest.ts";
+import { cpuTimeText, GuestKill } from "./guest-call.ts";
 import type { SliceClock } from "./slice-clock.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 
 const AT_ONCE_MAX = 64;
 const AT_ONCE_MAX_MS = 1;
@@ -18,13 +21,14 @@ export interface MessageLoop {
   readonly turn: number;
   /** Runs `resume` in the next round. */
   onNextTurn(resume: () => void): void;
-  /** Monotonic, ms. */
-  now(): number;
+  readonly clock: ThreadClock;
 }
 
 export class ImportGate {
   /** What ended the call; undefined while it may go on. */
   ending: unknown;
+  /** What the call may have. */
+  cpuTimeMs = 0;
   readonly #loop: MessageLoop;
   readonly #clock: SliceClock;
   readonly #startSlice: () => void;
@@ -42,6 +46,9 @@ export class ImportGate {
   /** An import that the guest sees return at once. */
   immediate(run: GuestImport["run"]): GuestImport["run"] {
     return (...args: never[]) => {
+      if (this.#clock.cpuMs > this.cpuTimeMs) {
+        this.end(new GuestKill("cpuTime", cpuTimeText(this.cpuTimeMs)));
+      }
       if (this.ending !== undefined) {
         throw this.ending;
       }
@@ -114,10 +121,10 @@ export class ImportGate {
   #mayGoOn(): boolean {
     if (this.#burstTurn !== this.#loop.turn) {
       this.#burstTurn = this.#loop.turn;
-      this.#burstStartMs = this.#loop.now();
+      this.#burstStartMs = this.#loop.clock.now();
       this.#burst = 0;
     }
     this.#burst += 1;
-    return this.#burst <= AT_ONCE_MAX && this.#loop.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
+    return this.#burst <= AT_ONCE_MAX && this.#loop.clock.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
   }
 }

@@ -13,12 +13,14 @@ import type { Clock } from "../../state/ports.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
+import { cpuTimeText } from "./guest-call.ts";
 import { sandboxCeiling } from "./limits.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
+import { ShareGate } from "./share-gate.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -61,6 +63,7 @@ class ThreadPool implements SandboxPool {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
+  readonly #gate = new ShareGate();
   readonly #suspects: SuspectList;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
@@ -98,6 +101,7 @@ class ThreadPool implements SandboxPool {
       table: this.#table,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
+      onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
       onOverdue: (worker, slice) => this.#abandon(worker, slice, DISPLACED),
     });
@@ -114,7 +118,7 @@ class ThreadPool implements SandboxPool {
       active += worker.active;
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued, idle };
+    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -127,7 +131,7 @@ class ThreadPool implements SandboxPool {
     if (refused !== undefined) {
       queueMicrotask(() => this.#kill(attempt, ...refused));
     } else if (module.module !== undefined) {
-      this.#scheduler.enqueue(attempt);
+      this.#enqueue(attempt);
     } else {
       this.#enqueueCompiled(attempt);
     }
@@ -187,6 +191,12 @@ class ThreadPool implements SandboxPool {
     if (failure !== undefined) {
       this.#kill(attempt, "workerLost", `the module does not compile: ${failure}`);
     } else if (!attempt.ended) {
+      this.#enqueue(attempt);
+    }
+  }
+
+  #enqueue(attempt: Attempt): void {
+    if (this.#gate.enter(attempt)) {
       this.#scheduler.enqueue(attempt);
     }
   }
@@ -217,6 +227,9 @@ class ThreadPool implements SandboxPool {
       attempt.module.users -= 1;
       if (attempt.worker !== undefined) {
         attempt.worker.released(attempt);
+      }
+      for (const next of this.#gate.leave(attempt)) {
+        this.#scheduler.enqueue(next);
       }
     }
   }

@@ -13,7 +13,7 @@ export const FrameType = {
   load: 1,
   /** a: module number. Its idle sandboxes go; running ones go when they end. */
   unload: 2,
-  /** a: module number, b: seed bytes, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, input, part if any; or a SharedStart attached. */
+  /** code: seed bytes, a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, input, part if any; or a SharedStart attached. */
   start: 3,
   /** a: code, x: time; body: bytes; or a SharedReply attached. */
   reply: 4,
@@ -65,6 +65,7 @@ export const KILL_REASONS: readonly KillReason[] = [
   "cancelled",
   "closed",
   "overloaded",
+  "cpuTime",
 ];
 
 /** The body of a start whose input or state is in shared memory. */

@@ -21,6 +21,7 @@ const DRAIN_MAX_MS = 1;
  */
 const LOOKS_BEFORE_SLEEP = 60;
 const LOWEST_PRIORITY = 19;
+const I32_MAX = 2 ** 31 - 1;
 
 export interface SandboxWorkerOptions {
   readonly name: string;
@@ -117,8 +118,9 @@ export class SandboxWorker {
       call: slot,
       attempt: use,
       a: module.id,
-      b: pins.seed.byteLength,
-      c: Math.min(limits.logMaxBytes, 2 ** 31 - 1),
+      code: pins.seed.byteLength,
+      b: Math.min(limits.cpuTimeMs, I32_MAX),
+      c: Math.min(limits.logMaxBytes, I32_MAX),
       x: pins.timeMs,
       y: limits.outputMaxBytes,
       z: input.byteLength,

@@ -32,6 +32,8 @@ export interface SandboxStart {
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
+  /** Whose attempt it is: all attempts of one name are in at most `sandboxesMax` sandboxes of the pool at once. */
+  readonly share: { readonly name: string; readonly sandboxesMax: number };
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
   readonly depth: number;
   /** Run this part instead of the entry (push-down). */
@@ -41,6 +43,8 @@ export interface SandboxStart {
 export interface SandboxLimits {
   /** Wall time of the attempt, waiting included. */
   readonly wallTimeMs: number;
+  /** CPU time of the guest over all slices (H4). */
+  readonly cpuTimeMs: number;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
 }
@@ -109,4 +113,12 @@ export type SandboxEnd =
   /** Another call stuck its worker. Start it again; it is not its fault (H7). */
   | { readonly kind: "displaced" };
 
-export type KillReason = "wallTime" | "stackOverflow" | "outputTooLarge" | "workerLost" | "cancelled" | "closed" | "overloaded";
+export type KillReason =
+  | "wallTime"
+  | "cpuTime"
+  | "stackOverflow"
+  | "outputTooLarge"
+  | "workerLost"
+  | "cancelled"
+  | "closed"
+  | "overloaded";

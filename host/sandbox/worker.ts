@@ -6,6 +6,7 @@ import { type ChannelEnd, openWorkerEnd } from "./channel.ts";
 import { Executor } from "./executor.ts";
 import type { CreateImports } from "./guest.ts";
 import { SliceMarker } from "./slice-marks.ts";
+import { ThreadClock } from "./thread-clock.ts";
 
 export interface WorkerData {
   readonly channel: ChannelEnd;
@@ -27,12 +28,17 @@ const executor = new Executor({
   channel: openWorkerEnd(data.channel),
   marker: new SliceMarker(data.marks),
   createImports,
-  now: () => performance.now(),
+  clock: new ThreadClock({ now: () => performance.now(), cpu: threadCpuMs }),
   sandboxesMax: data.sandboxesMax,
   idleMaxBytes: data.idleMaxBytes,
 });
 parentPort.postMessage({ threadId: kernelThreadId() } satisfies WorkerReady);
 executor.run();
+
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
 
 function kernelThreadId(): number | undefined {
   try {

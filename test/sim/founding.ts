@@ -47,7 +47,7 @@ async function define(shard: LocalShard, blobs: SimBlobs, name: string, protocol
   const writer = await blobs.create(MODULE as string as BlobName);
   await writer.write(encodeArtefact({ ...ARTEFACT, hash: MODULE }));
   const artefact = await writer.commit();
-  const data = encodeFunctionData({ name, hash: MODULE, artefact, original: artefact, retry: null, protocol });
+  const data = encodeFunctionData({ name, hash: MODULE, artefact, original: artefact, retry: null, limits: null, protocol });
   const record = { kind: RecordKind.function, tags: [functionTag(name), functionTag("")], data, blobs: [artefact] };
   await shard.book(TENANT).append({ records: [record] });
 }

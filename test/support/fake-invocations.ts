@@ -14,8 +14,7 @@ import type {
   TimelineEntry,
 } from "../../host/invocation/invocation.ts";
 import type { ModuleHash } from "../../host/modules/artefact.ts";
-import type { Functions, FunctionVersion } from "../../host/modules/functions.ts";
-import type { RetryPolicy } from "../../host/modules/retry-policy.ts";
+import type { FunctionOptions, Functions, FunctionVersion } from "../../host/modules/functions.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
 import type { HeldLock, Mode, ScopeView } from "../../state/logbook/index.ts";
@@ -192,7 +191,7 @@ function replay(known: FakeCall, request: FakeRequest): CallAnswer {
 /** Keeps modules as they come; refuses bytes that do not begin as a module does. */
 export class FakeFunctions implements Functions {
   readonly modules = new Map<string, Uint8Array>();
-  readonly policies = new Map<string, RetryPolicy | null>();
+  readonly options = new Map<string, FunctionOptions>();
 
   async upload(
     tenant: LogBookId,
@@ -208,10 +207,10 @@ export class FakeFunctions implements Functions {
     return { ...version(name, bytes), protocol };
   }
 
-  async setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion> {
+  async setOptions(tenant: LogBookId, name: string, options: FunctionOptions): Promise<FunctionVersion> {
     const bytes = await this.download(tenant, name);
-    this.policies.set(`${tenant}/${name}`, retry);
-    return { ...version(name, bytes), retry };
+    this.options.set(`${tenant}/${name}`, options);
+    return { ...version(name, bytes), ...options };
   }
 
   async resolve(): Promise<never> {
@@ -246,6 +245,7 @@ function version(name: string, bytes: Uint8Array): FunctionVersion {
     uploadedMs: 1_700_000_000_000,
     seqnum: seqNum(1),
     retry: null,
+    limits: null,
     protocol: null,
   };
 }

@@ -8,6 +8,7 @@ import {
   type SandboxLimits,
   type SandboxPool,
   type SandboxPoolOptions,
+  type SandboxStart,
 } from "../../host/sandbox/index.ts";
 import { ASK, POST } from "./test-imports.ts";
 
@@ -35,6 +36,7 @@ export interface CallOptions {
   readonly limits?: Partial<SandboxLimits>;
   readonly part?: PartStart;
   readonly depth?: number;
+  readonly share?: SandboxStart["share"];
   /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
   readonly onOperation?: (call: SandboxCall, operation: number, args: Uint8Array, waits: boolean) => void;
 }
@@ -54,8 +56,9 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       artefact,
       input: options.input ?? new Uint8Array(0),
       depth: options.depth ?? 0,
+      share: options.share ?? { name: "tenant", sandboxesMax: 8000 },
       pins: { timeMs: 1_000, seed: new Uint8Array(32) },
-      limits: { wallTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
+      limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
       ...(options.part && { part: options.part }),
     },
     {

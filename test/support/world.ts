@@ -20,11 +20,12 @@ import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { systemTimers } from "./system-timers.ts";
+import { testTenancy } from "./test-tenancy.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
 
-const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 20_000 };
+const tenancy = testTenancy({ memoryMaxPages: 1024, uploadTimeoutMs: 20_000, wallTimeMs: 20_000, outputMaxBytes: 2 ** 20 });
 const SEGMENT_BYTES = 256 * 1024;
 /** Less than one call writes. */
 const CHECKPOINT_BYTES = 2_000;
@@ -88,7 +89,7 @@ export class World {
       }),
       options: { checkpointBytes: CHECKPOINT_BYTES },
     });
-    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 26 });
+    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 26 });
     const partHost = new PartHost({
       name: "storage",
       shard,
@@ -96,12 +97,13 @@ export class World {
       pool,
       admission: new Admission({ slots: 4, cpuThreshold: 1, memoryThreshold: 1 }, () => ({ cpuShare: 0, memoryShare: 0 })),
       log: silentLog,
-      logMaxBytes: 2 ** 16,
+      tenancy,
       runAhead: true,
     });
     const invocations = createInvocations({
       source: shard,
       functions,
+      tenancy,
       pool,
       offload: new Offload("marked", () => partHost),
       clock,
@@ -112,10 +114,7 @@ export class World {
       nodeName: "compute",
       runAhead: true,
       limits: {
-        wallTimeMs: 20_000,
         suspendAfterMs: 10_000,
-        outputMaxBytes: 2 ** 20,
-        logMaxBytes: 2 ** 16,
         objectMaxBytes: 2 ** 24,
         // Fewer crashes than that park no instance.
         attemptsMax: 10,

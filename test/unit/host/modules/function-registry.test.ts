@@ -5,6 +5,7 @@ import type { BlobName, LogBookId, SeqNum } from "../../../../state/ids.ts";
 import type { Shard, ShardSource } from "../../../../state/logbook/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
 import { BOOK, openTestShard, type TestShard } from "../../../support/open-shard.ts";
+import { testTenancy } from "../../../support/test-tenancy.ts";
 import { ABI, asyncRefusal, LIMITS } from "./fixtures.ts";
 
 const module = (value: number) =>
@@ -34,7 +35,7 @@ class Owner implements ShardSource {
 async function open(state?: TestShard) {
   const opened = state ?? (await openTestShard());
   const owner = new Owner(opened.shard);
-  const registry = new FunctionRegistry({ shards: owner, abi: ABI, limits: LIMITS, cacheMaxBytes: 1_000_000 });
+  const registry = new FunctionRegistry({ shards: owner, abi: ABI, tenancy: testTenancy(LIMITS), cacheMaxBytes: 1_000_000 });
   const upload = (name: string, bytes: Uint8Array, tenant: LogBookId = BOOK) => registry.upload(tenant, name, stream(bytes));
   const resolve = (name: string, tenant: LogBookId = BOOK) => registry.resolve(owner.shard, tenant, name);
   return { state: opened, owner, registry, upload, resolve };
@@ -73,7 +74,7 @@ describe("the function registry", () => {
     const registry = new FunctionRegistry({
       shards: new Owner(shard),
       abi: ABI,
-      limits: LIMITS,
+      tenancy: testTenancy(LIMITS),
       cacheMaxBytes: 1_000_000,
       onUpload: (artefact) => heard.push(artefact.hash),
     });
@@ -84,9 +85,9 @@ describe("the function registry", () => {
   test("a retry policy counts from now on, for the same module, and is kept by uploads until it is taken away", async () => {
     const { owner, registry, upload, resolve, state } = await open();
     const retry = { attemptsMax: 7, backoffMs: 5, backoffMaxMs: 50, causes: ["workerLost", "failure"] } as const;
-    await expect(registry.setRetry(BOOK, "hello", retry)).rejects.toMatchObject({ code: "UNKNOWN_FUNCTION" });
+    await expect(registry.setOptions(BOOK, "hello", { retry })).rejects.toMatchObject({ code: "UNKNOWN_FUNCTION" });
     const plain = await upload("hello", module(1));
-    const set = await registry.setRetry(BOOK, "hello", retry);
+    const set = await registry.setOptions(BOOK, "hello", { retry });
     expect(set).toMatchObject({ name: "hello", hash: plain.hash, sizeBytes: plain.sizeBytes, retry });
     expect((await registry.resolve(owner.shard, BOOK, "hello", plain.seqnum)).version.retry).toBeNull();
     const next = await upload("hello", module(2));
@@ -95,7 +96,7 @@ describe("the function registry", () => {
     const again = await open(await state.crash());
     expect((await again.resolve("hello")).version.retry).toEqual(retry);
     expect(Buffer.from(await again.registry.download(BOOK, "hello")).equals(module(2))).toBe(true);
-    expect((await again.registry.setRetry(BOOK, "hello", null)).retry).toBeNull();
+    expect((await again.registry.setOptions(BOOK, "hello", { retry: null })).retry).toBeNull();
     expect((await resolve("hello")).version.retry).toEqual(retry);
   });
 
@@ -109,7 +110,7 @@ describe("the function registry", () => {
       ["hello", next.hash],
       ["other", prepareModule(module(3), ABI, LIMITS).hash],
     ]);
-    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, limits: LIMITS, cacheMaxBytes: 1_000_000 });
+    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, tenancy: testTenancy(LIMITS), cacheMaxBytes: 1_000_000 });
     expect((await elsewhere.artefact(state.shard, old.hash)).hash).toBe(old.hash);
   });
 
@@ -205,7 +206,7 @@ describe("the function registry", () => {
   test("an artefact that the owner does not hold is BLOB_MISSING, and found when it is there again", async () => {
     const { state, owner, upload } = await open();
     const { hash } = await upload("hello", module(1));
-    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, limits: LIMITS, cacheMaxBytes: 1_000_000 });
+    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, tenancy: testTenancy(LIMITS), cacheMaxBytes: 1_000_000 });
     const name = hash as string as BlobName;
     const kept = state.blobs.blobs.get(name) ?? new Uint8Array();
     state.blobs.blobs.delete(name);
