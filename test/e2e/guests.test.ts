@@ -128,7 +128,7 @@ describe("functions that wait", () => {
   beforeAll(async () => {
     // First, as it blocks this process for longer than an idle connection lives.
     const guests = { gated: await guest("gated"), sleeper: await guest("sleeper") };
-    host = await start(["--log-level", "error"]);
+    host = await start(["--log-level", "error", "--tenant-max-sandboxes", "4000"]);
     await upload(host.url, "demo", "gated", guests.gated);
     await upload(host.url, "demo", "sleeper", guests.sleeper);
   });

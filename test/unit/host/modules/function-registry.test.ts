@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { FunctionRegistry, type FunctionVersion, prepareModule } from "../../../../host/modules/index.ts";
+import { FunctionRegistry, type FunctionVersion, type ModuleHash, prepareModule } from "../../../../host/modules/index.ts";
+import { decodeFunctionData, encodeFunctionData } from "../../../../host/modules/registry-entry.ts";
 import type { BlobName, LogBookId, SeqNum } from "../../../../state/ids.ts";
 import type { Shard, ShardSource } from "../../../../state/logbook/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
@@ -98,6 +99,52 @@ describe("the function registry", () => {
     expect(Buffer.from(await again.registry.download(BOOK, "hello")).equals(module(2))).toBe(true);
     expect((await again.registry.setOptions(BOOK, "hello", { retry: null })).retry).toBeNull();
     expect((await resolve("hello")).version.retry).toEqual(retry);
+  });
+
+  test("limits are kept by uploads until they are taken away; those of modules make the module anew", async () => {
+    const { owner, registry, upload, resolve, state } = await open();
+    const plain = await upload("hello", module(1));
+    expect(plain.limits).toBeNull();
+    const limits = { wallTimeMs: 5, memoryMaxPages: 3 };
+    const set = await registry.setOptions(BOOK, "hello", { limits });
+    expect(set).toMatchObject({ limits, hash: prepareModule(module(1), ABI, { ...LIMITS, memoryMaxPages: 3 }).hash });
+    expect((await registry.artefact(owner.shard, set.hash)).memoryMaxPages).toBe(3);
+    expect((await registry.setOptions(BOOK, "hello", { retry: null })).limits).toEqual(limits);
+    const next = await upload("hello", module(2));
+    expect(next).toMatchObject({ limits, hash: prepareModule(module(2), ABI, { ...LIMITS, memoryMaxPages: 3 }).hash });
+    const again = await open(await state.crash());
+    expect((await again.resolve("hello")).version).toEqual(next);
+    const free = await again.registry.setOptions(BOOK, "hello", { limits: null });
+    expect(free).toMatchObject({ limits: null, hash: prepareModule(module(2), ABI, LIMITS).hash });
+    expect((await resolve("hello")).version.limits).toEqual(limits);
+  });
+
+  test("limits that the module does not fit are refused and change nothing", async () => {
+    const { registry, upload, resolve } = await open();
+    const version = await upload("hello", wat(`(module (memory 5) (func (export "main")))`));
+    const refused = await asyncRefusal(registry.setOptions(BOOK, "hello", { limits: { memoryMaxPages: 4 } }));
+    expect(refused).toMatch(/^MODULE_LIMIT: memory section at offset \d+: the memory begins with 5 pages/);
+    const above = await asyncRefusal(registry.setOptions(BOOK, "hello", { limits: { memoryMaxPages: 65 } }));
+    expect(above).toBe(`BAD_REQUEST: limits.memoryMaxPages is 65 pages of 64 KiB, the limit of tenant ${BOOK} is 64`);
+    expect((await resolve("hello")).version).toEqual(version);
+  });
+
+  test("a function's record from before functions had limits is read", () => {
+    const blob = { name: "b".repeat(64) as BlobName, sizeBytes: 9 };
+    const data = {
+      name: "f",
+      hash: "h" as ModuleHash,
+      artefact: blob,
+      original: blob,
+      retry: null,
+      limits: null,
+      protocol: null,
+    };
+    const now = encodeFunctionData(data);
+    const before = now.slice(0, -1);
+    before[0] = 2;
+    expect(decodeFunctionData(before)).toEqual(data);
+    expect(decodeFunctionData(now)).toEqual(data);
   });
 
   test("a call that arrives later runs the new version, and the old one can still be loaded", async () => {
