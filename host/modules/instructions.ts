@@ -6,9 +6,11 @@
  *  - instructions that change a table or drop a segment: with them refused, memory and mutable globals are all the state that an
  *    instance has, so that a snapshot, a reset and a delta are complete;
  *  - garbage-collected objects, and every instruction it does not know, as these could hold such state too.
+ * It also finds the bulk instructions that are to be done in pieces (`bulk-memory.ts`).
  * Does not own: types and indices, which the engine checks.
  */
 import { NeapError } from "../../state/errors.ts";
+import { type BulkInstruction, type BulkKind, PIECE_BYTES } from "./bulk-memory.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import type { ModuleReader } from "./module-reader.ts";
 import type { FunctionBody } from "./module-shape.ts";
@@ -66,9 +68,11 @@ function operandsByOpcode(): Uint8Array {
 }
 
 const CALL = 0x10;
+const I32_CONST = 0x41;
 const REF_NULL_TYPE = 0x63;
 const REF_TYPE = 0x64;
 const FIRST_RELAXED_SIMD = 0x100;
+const BULK_KINDS_BY_CODE: Readonly<Record<number, BulkKind>> = { 10: "copy", 11: "fill" };
 const BULK_NAMES: Readonly<Record<number, string>> = {
   9: "data.drop",
   12: "table.init",
@@ -78,12 +82,19 @@ const BULK_NAMES: Readonly<Record<number, string>> = {
   17: "table.fill",
 };
 
+/** What a scan tells of. */
+export interface BodyVisitor {
+  /** Each function that the body calls directly. */
+  onCall?(functionIndex: number): void;
+  /** Each memory.fill and memory.copy that may be of more than PIECE_BYTES. */
+  onBulk?(instruction: BulkInstruction): void;
+}
+
 /**
- * @param onCall  called with the index of each function that the body calls directly
  * @throws MODULE_INVALID for broken or unknown instructions, MODULE_LIMIT for those this host refuses; both name the offset
  */
-export function scanBody(bytes: Uint8Array, body: FunctionBody, onCall?: (functionIndex: number) => void): void {
-  const end = scan(bytes, body.start, body.end, "code section", onCall);
+export function scanBody(bytes: Uint8Array, body: FunctionBody, visitor: BodyVisitor = {}): void {
+  const end = scan(bytes, body.start, body.end, "code section", visitor);
   if (end !== body.end) {
     throw invalid("code section", end, `${body.end - end} bytes follow the end of the function`);
   }
@@ -95,8 +106,10 @@ export function skipConstantExpression(reader: ModuleReader): void {
 }
 
 /** Returns where the outermost block has ended. Operands are skipped without looking whether they go past `limit`: the loop does. */
-function scan(bytes: Uint8Array, start: number, limit: number, what: string, onCall?: (functionIndex: number) => void): number {
+function scan(bytes: Uint8Array, start: number, limit: number, what: string, visitor: BodyVisitor = {}): number {
+  const { onCall, onBulk } = visitor;
   let at = start;
+  let previousAt = start;
   let depth = 0;
   const number = (): number => {
     let value = 0;
@@ -197,9 +210,13 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, onC
         }
         break;
       case Operands.bulk: {
-        const operands = bulkOperands(number(), opcodeAt, what);
-        for (let left = operands; left > 0; left--) {
+        const operation = number();
+        for (let left = bulkOperands(operation, opcodeAt, what); left > 0; left--) {
           skipNumber();
+        }
+        const kind = BULK_KINDS_BY_CODE[operation];
+        if (kind !== undefined && onBulk !== undefined && !isSmallConstant(bytes, previousAt)) {
+          onBulk({ kind, start: opcodeAt, end: at });
         }
         break;
       }
@@ -233,6 +250,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, onC
       default:
         throw invalid(what, opcodeAt, `this host does not know the instruction 0x${opcode.toString(16)}`);
     }
+    previousAt = opcodeAt;
     if (depth < 0 || depth > MODULE_CAPS.nesting) {
       throw depth < 0
         ? invalid(what, opcodeAt, "a block ends that was not begun")
@@ -240,6 +258,23 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, onC
     }
   }
   throw invalid(what, limit, "truncated: the last instruction is not complete, or the final end is missing");
+}
+
+/** Whether the instruction at `at` is an i32.const of at most PIECE_BYTES: the length of the bulk instruction right behind it. */
+function isSmallConstant(bytes: Uint8Array, at: number): boolean {
+  if (bytes[at] !== I32_CONST) {
+    return false;
+  }
+  let value = 0;
+  for (let shift = 0; shift < 35; shift += 7) {
+    const byte = bytes[at + 1 + shift / 7] ?? 0;
+    value += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) {
+      const isNegative = (byte & 0x40) !== 0;
+      return !isNegative && value <= PIECE_BYTES;
+    }
+  }
+  return false;
 }
 
 /** How many LEB128 numbers follow the instruction 0xfc `sub`. */

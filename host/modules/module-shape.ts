@@ -92,6 +92,8 @@ export interface ExportEntry {
 
 /** `start` is where the function's instructions begin, after its locals. */
 export interface FunctionBody extends Span {
+  /** Where it begins behind its size: with the declarations of its locals. */
+  readonly declarations: number;
   readonly locals: number;
 }
 

@@ -18,7 +18,7 @@ import { takeSnapshot } from "./snapshot.ts";
 import { validateModule } from "./validation.ts";
 
 /** Counts the changes of the pipeline that make another artefact of the same bytes. */
-const PIPELINE_VERSION = 1;
+const PIPELINE_VERSION = 2;
 const ENGINE_MESSAGE_MAX = 400;
 
 /** What was uploaded, and where: equal bytes under other limits are another module. */
@@ -57,6 +57,7 @@ export function prepareModule(
     tableMaxElements: limits.tableMaxElements,
     globals: valid.mutableGlobals.map(({ index }) => index),
     activeData: true,
+    bulk: valid.bulk,
   };
   const globals = valid.mutableGlobals.map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 

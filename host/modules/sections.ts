@@ -305,7 +305,7 @@ function functionBody(reader: ModuleReader): FunctionBody {
     locals += body.u32("number of locals");
     valueType(body);
   }
-  return { locals, start: body.offset, end };
+  return { declarations: bodyStart, locals, start: body.offset, end };
 }
 
 function dataSegment(reader: ModuleReader): DataSegment {

@@ -3,6 +3,7 @@ import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
 import type { AbiTable } from "./abi-table.ts";
 import { type GlobalExport, type ModuleLimits, RESERVED_EXPORT_PREFIX } from "./artefact.ts";
+import type { BulkInstruction } from "./bulk-memory.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import type { FunctionBody, FunctionType, ImportEntry, ModuleShape } from "./module-shape.ts";
@@ -17,6 +18,8 @@ export interface ValidModule {
   readonly mutableGlobals: readonly { readonly index: number; readonly type: GlobalExport["type"] }[];
   /** Imported functions as "module.name", each once. */
   readonly imports: readonly string[];
+  /** What is to be done in pieces, ascending. */
+  readonly bulk: readonly BulkInstruction[];
 }
 
 /**
@@ -38,10 +41,11 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
   }
   const { entry, entryReturns } = findEntry(shape);
   checkLocals(shape);
+  const bulk: BulkInstruction[] = [];
   for (const body of shape.bodies) {
-    scanBody(bytes, body);
+    scanBody(bytes, body, { onBulk: (instruction) => bulk.push(instruction) });
   }
-  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), mutableGlobals, imports };
+  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), mutableGlobals, imports, bulk };
 }
 
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
@@ -175,8 +179,10 @@ function bodyCalls(bytes: Uint8Array, shape: ModuleShape, caller: number, callee
   const body: FunctionBody | undefined = shape.bodies[caller - shape.imports.length];
   let calls = false;
   if (body !== undefined) {
-    scanBody(bytes, body, (index) => {
-      calls ||= index === callee;
+    scanBody(bytes, body, {
+      onCall: (index) => {
+        calls ||= index === callee;
+      },
     });
   }
   return calls;

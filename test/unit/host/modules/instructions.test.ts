@@ -6,13 +6,13 @@ import { refusal } from "./fixtures.ts";
 
 function scanAll(bytes: Uint8Array, onCall?: (index: number) => void): void {
   for (const body of readSections(bytes).bodies) {
-    scanBody(bytes, body, onCall);
+    scanBody(bytes, body, onCall && { onCall });
   }
 }
 
 function scanCode(...code: number[]): void {
   const bytes = Uint8Array.from(code);
-  scanBody(bytes, { start: 0, end: bytes.byteLength, locals: 0 });
+  scanBody(bytes, { declarations: 0, start: 0, end: bytes.byteLength, locals: 0 });
 }
 
 describe("instructions", () => {
