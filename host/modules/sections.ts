@@ -298,6 +298,10 @@ function elementSegment(reader: ModuleReader): void {
 function functionBody(reader: ModuleReader): FunctionBody {
   const sizeBytes = reader.u32("size of a function body");
   const bodyStart = reader.skip(sizeBytes, "function body");
+  if (sizeBytes > MODULE_CAPS.bodyBytes) {
+    const text = `code section at offset ${bodyStart}: a function has ${sizeBytes} bytes, at most ${MODULE_CAPS.bodyBytes} are allowed`;
+    throw new NeapError("MODULE_LIMIT", text);
+  }
   const end = reader.offset;
   const body = new ModuleReader(reader.bytes, "code section", bodyStart, end);
   let locals = 0;
