@@ -1,14 +1,17 @@
 /**
  * memory.fill and memory.copy in pieces. The engine does not stop in the middle of one: over the 256 MiB that a function may have, a
- * fill takes a quarter of a second in which nobody can end its thread. So each whose length is not known to be small becomes a call of
- * a function that does the same in pieces, and can be stopped between them.
+ * fill takes a quarter of a second in which nobody can end its thread. Nor does it look at each turn of a loop whether it shall stop,
+ * but every 13 million units of its tiering budget, some 100,000 turns, and where a function is entered. So each whose length is not
+ * known to be small becomes a call of a function that halves what is too long and calls itself for both halves.
  *
  * 1. What is out of bounds traps before anything is written, as the instruction does: it is left to the instruction.
- * 2. Overlapping copies are as the instruction's: the pieces are taken from the end when the target is behind the source.
+ * 2. Overlapping copies are as the instruction's: the half that the other one would overwrite comes first.
  */
 
-/** What one instruction writes at most: about a millisecond, most of it for pages that were not touched before. */
+/** What is written between two looks at most: about a millisecond, most of it for pages that were not touched before. */
 export const PIECE_BYTES = 1024 * 1024;
+/** An instruction of a constant length up to this stays as it is: 100,000 of them in a loop take 10 ms. */
+export const SMALL_BYTES = 1024;
 
 export type BulkKind = "fill" | "copy";
 
@@ -28,22 +31,25 @@ const TARGET = 0;
 const SOURCE = 1;
 const LENGTH = 2;
 const VOID = 0x40;
-const LOOP = 0x03;
+const CALL = 0x10;
 const IF = 0x04;
 const ELSE = 0x05;
 const END = 0x0b;
-const BR_IF = 0x0d;
-const RETURN = 0x0f;
 const LE_U = 0x4d;
-const GT_U = 0x4b;
 const ADD = 0x6a;
 const SUB = 0x6b;
 const OR = 0x72;
+const SHR_U = 0x76;
+const I32_CONST = 0x41;
+const I64_CONST = 0x42;
+const I64_ADD = 0x7c;
+const I64_SHL = 0x86;
+const I64_GT_U = 0x56;
+const I64_EXTEND_U = 0xad;
+const MEMORY_SIZE = [0x3f, 0x00];
 const get = (local: number): number[] => [0x20, local];
-const set = (local: number): number[] => [0x21, local];
-const tee = (local: number): number[] => [0x22, local];
-/** i32.const, as a signed LEB128 number: its highest bit is clear. */
-const PIECE = [0x41, 0x80, 0x80, 0xc0, 0x00];
+/** PIECE_BYTES as a signed LEB128 number. */
+const PIECE = [0x80, 0x80, 0xc0, 0x00];
 
 const OPERATION: Readonly<Record<BulkKind, readonly number[]>> = {
   fill: [0xfc, 0x0b, 0x00],
@@ -52,47 +58,33 @@ const OPERATION: Readonly<Record<BulkKind, readonly number[]>> = {
 
 /** Whether local + length is beyond the memory, as an i32. */
 const isOutside = (local: number): number[] => [
-  ...[...get(local), 0xad], // i64.extend_i32_u
-  ...[...get(LENGTH), 0xad, 0x7c], // i64.add
-  ...[0x3f, 0x00, 0xad, 0x42, 16, 0x86], // memory.size in bytes: i64.shl by 16
-  0x56, // i64.gt_u
+  ...[...get(local), I64_EXTEND_U, ...get(LENGTH), I64_EXTEND_U, I64_ADD],
+  ...[...MEMORY_SIZE, I64_EXTEND_U, I64_CONST, 16, I64_SHL],
+  I64_GT_U,
 ];
-const advance = (local: number): number[] => [...get(local), ...PIECE, ADD, ...set(local)];
-const again = [...get(LENGTH), ...PIECE, GT_U, BR_IF, 0];
-const whole = (kind: BulkKind): number[] => [...get(TARGET), ...get(SOURCE), ...get(LENGTH), ...OPERATION[kind]];
+const half = [...get(LENGTH), I32_CONST, 1, SHR_U];
 
-/** Pieces from the front. */
-const forwards = (kind: BulkKind): number[] => [
-  ...[LOOP, VOID],
-  ...[...get(TARGET), ...get(SOURCE), ...PIECE, ...OPERATION[kind]],
-  ...advance(TARGET),
-  ...(kind === "copy" ? advance(SOURCE) : []),
-  ...[...get(LENGTH), ...PIECE, SUB, ...set(LENGTH)],
-  ...again,
-  END,
-  ...whole(kind),
-];
+/** @param self  the call of the function itself */
+function halves(kind: BulkKind, self: readonly number[]): number[] {
+  const first = [...get(TARGET), ...get(SOURCE), ...half, ...self];
+  const source = kind === "copy" ? [...get(SOURCE), ...half, ADD] : get(SOURCE);
+  const second = [...get(TARGET), ...half, ADD, ...source, ...get(LENGTH), ...half, SUB, ...self];
+  const forwards = [...first, ...second];
+  return kind === "fill"
+    ? forwards
+    : [...get(TARGET), ...get(SOURCE), LE_U, IF, VOID, ...forwards, ELSE, ...second, ...first, END];
+}
 
-/** Pieces of a copy from the end. */
-const backwards: readonly number[] = [
-  ...[LOOP, VOID],
-  ...[...get(TARGET), ...get(LENGTH), ...PIECE, SUB, ...tee(LENGTH), ADD],
-  ...[...get(SOURCE), ...get(LENGTH), ADD, ...PIECE, ...OPERATION.copy],
-  ...again,
-  END,
-  ...whole("copy"),
-];
-
-/** A function's body, without its size: BULK_TYPE, and no locals. */
-export function bulkBody(kind: BulkKind): readonly number[] {
-  const asItIs = [
-    ...[...get(LENGTH), ...PIECE, LE_U],
+/**
+ * A function's body, without its size: of BULK_TYPE, and no locals.
+ * @param index  of the function, as a LEB128 number
+ */
+export function bulkBody(kind: BulkKind, index: readonly number[]): readonly number[] {
+  const isWhole = [
+    ...[...get(LENGTH), I32_CONST, ...PIECE, LE_U],
     ...[...isOutside(TARGET), OR],
     ...(kind === "copy" ? [...isOutside(SOURCE), OR] : []),
   ];
-  const pieces =
-    kind === "fill"
-      ? forwards("fill")
-      : [...get(TARGET), ...get(SOURCE), LE_U, IF, VOID, ...forwards("copy"), ELSE, ...backwards, END];
-  return [0, ...asItIs, IF, VOID, ...whole(kind), RETURN, END, ...pieces, END];
+  const whole = [...get(TARGET), ...get(SOURCE), ...get(LENGTH), ...OPERATION[kind]];
+  return [0, ...isWhole, IF, VOID, ...whole, ELSE, ...halves(kind, [CALL, ...index]), END, END];
 }

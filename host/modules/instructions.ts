@@ -10,7 +10,7 @@
  * Does not own: types and indices, which the engine checks.
  */
 import { NeapError } from "../../state/errors.ts";
-import { type BulkInstruction, type BulkKind, PIECE_BYTES } from "./bulk-memory.ts";
+import { type BulkInstruction, type BulkKind, SMALL_BYTES } from "./bulk-memory.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import type { ModuleReader } from "./module-reader.ts";
 import type { FunctionBody } from "./module-shape.ts";
@@ -86,7 +86,7 @@ const BULK_NAMES: Readonly<Record<number, string>> = {
 export interface BodyVisitor {
   /** Each function that the body calls directly. */
   onCall?(functionIndex: number): void;
-  /** Each memory.fill and memory.copy that may be of more than PIECE_BYTES. */
+  /** Each memory.fill and memory.copy that may be of more than SMALL_BYTES. */
   onBulk?(instruction: BulkInstruction): void;
 }
 
@@ -260,7 +260,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
   throw invalid(what, limit, "truncated: the last instruction is not complete, or the final end is missing");
 }
 
-/** Whether the instruction at `at` is an i32.const of at most PIECE_BYTES: the length of the bulk instruction right behind it. */
+/** Whether the instruction at `at` is an i32.const of at most SMALL_BYTES: the length of the bulk instruction right behind it. */
 function isSmallConstant(bytes: Uint8Array, at: number): boolean {
   if (bytes[at] !== I32_CONST) {
     return false;
@@ -271,7 +271,7 @@ function isSmallConstant(bytes: Uint8Array, at: number): boolean {
     value += (byte & 0x7f) * 2 ** shift;
     if (byte < 0x80) {
       const isNegative = (byte & 0x40) !== 0;
-      return !isNegative && value <= PIECE_BYTES;
+      return !isNegative && value <= SMALL_BYTES;
     }
   }
   return false;

@@ -114,8 +114,8 @@ function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: r
     }
     default: {
       const first = shape.imports.length + shape.functions.length;
-      const added = BULK_KINDS.flatMap((kind) => {
-        const body = bulkBody(kind);
+      const added = BULK_KINDS.flatMap((kind, at) => {
+        const body = bulkBody(kind, unsignedLeb(first + at));
         return [...unsignedLeb(body.length), ...body];
       });
       return contents(shape.bodies.length + BULK_KINDS.length, bodiesWithCalls(bytes, shape.bodies, bulk, first), added);

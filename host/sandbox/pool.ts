@@ -14,7 +14,7 @@ import type { Artefact } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import { cpuTimeText } from "./guest-call.ts";
-import { sandboxCeiling } from "./limits.ts";
+import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
@@ -49,6 +49,7 @@ const MIB = 1024 * 1024;
 
 /** Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
+  endGuestsSoon();
   const pool = new ThreadPool(options);
   try {
     await pool.ready();

@@ -31,7 +31,7 @@ describe("the benchmark", () => {
 
   it("runs every case, and each finds its answers right and its sums exact", () => {
     expect(report.cases.map(({ name, failure }) => ({ name, failure }))).toEqual(
-      ["flush", "append", "index", "restart", "hello", "reads", "steps", "counter", "cold", "sandboxes", "wordcount"].map(
+      ["flush", "append", "index", "restart", "hello", "reads", "steps", "counter", "cold", "sandboxes", "kill", "wordcount"].map(
         (name) => ({
           name,
           failure: null,

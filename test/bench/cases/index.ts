@@ -6,6 +6,7 @@ import { counter } from "./counter.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
 import { indexMemory } from "./index-memory.ts";
+import { kill } from "./kill.ts";
 import { reads } from "./reads.ts";
 import { restart } from "./restart.ts";
 import { sandboxes } from "./sandboxes.ts";
@@ -23,5 +24,6 @@ export const cases: readonly BenchCase[] = [
   counter,
   cold,
   sandboxes,
+  kill,
   wordcount,
 ];

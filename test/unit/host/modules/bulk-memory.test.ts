@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PIECE_BYTES } from "../../../../host/modules/bulk-memory.ts";
+import { PIECE_BYTES, SMALL_BYTES } from "../../../../host/modules/bulk-memory.ts";
 import { prepareModule } from "../../../../host/modules/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
 import { ABI, LIMITS } from "./fixtures.ts";
@@ -61,8 +61,8 @@ describe("bulk instructions in pieces", () => {
     const text = (length: string) =>
       wat(`(module (memory 64) (func (export "main") (memory.fill (i32.const 0) (i32.const 1) (i32.const ${length}))))`);
     const functions = (bytes: Uint8Array<ArrayBuffer>) => prepareModule(bytes, ABI, LIMITS).wasm.byteLength;
-    const small = functions(text(`${PIECE_BYTES}`));
-    expect(small).toBeLessThan(functions(text(`${PIECE_BYTES + 1}`)) - 100);
+    const small = functions(text(`${SMALL_BYTES}`));
+    expect(small).toBeLessThan(functions(text(`${SMALL_BYTES + 1}`)) - 100);
     expect(small).toBeLessThan(functions(text("-1")) - 100);
   });
 
