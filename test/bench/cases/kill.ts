@@ -11,7 +11,7 @@ import { median } from "../support/measurement.ts";
 const BAR = atMost(50, "issue: any kill");
 const PAGES = LIMITS.memoryMaxPages.preset;
 const MEMORY_BYTES = PAGES * 65_536;
-const FUNCTION_BYTES = 380 * 1024;
+const FUNCTION_BYTES = 255 * 1024;
 
 const looping = (body: string) =>
   wat(`(module (memory 1) (func (export "main") (local $at i32) ${GROW} (loop $l ${body} (br $l))))`);
@@ -72,7 +72,7 @@ async function killAfter(wasm: Uint8Array, afterMs: number): Promise<Killed> {
 
 /** Functions of as many bytes as one may have; main runs one after the other. All they do is call, which takes longest to compile. */
 function largestFunctions(): Uint8Array<ArrayBuffer> {
-  const count = 36;
+  const count = 60;
   const VOID = 0x40;
   const callNothing = [0x10, 1];
   const body = [
