@@ -1,4 +1,5 @@
 /** The host's configuration as everything below `main.ts` sees it: complete, checked, without optional fields. */
+import type { AllowList, EgressOptions } from "../egress/index.ts";
 import type { Limits, TenantsFile } from "../tenancy/index.ts";
 
 export interface ResolvedConfig {
@@ -14,9 +15,24 @@ export interface ResolvedConfig {
   readonly access: AccessConfig;
   readonly cluster: ClusterConfig;
   readonly limits: LimitsConfig;
+  readonly egress: EgressOptions & {
+    readonly allow: AllowList;
+    /** Of tenants in the file that have lists of their own, ALL_OTHERS among them. */
+    readonly allowOf: ReadonlyMap<string, AllowList>;
+  };
   /** What the operator says of tenants; empty without a file. */
   readonly tenants: TenantsFile;
+  readonly sandboxes: { readonly memoryShare: number; readonly keepAliveMs: number };
   readonly workers: { readonly compute: number; readonly storage: number };
+  readonly isolation: {
+    /** For tenants of which the tenants file says nothing. */
+    readonly choice: "auto" | "threads" | "process";
+    readonly processes: number;
+    readonly tenantsMax: number;
+    readonly idleMs: number;
+    readonly reserve: number;
+    readonly rssMaxBytes: number;
+  };
   readonly offload: {
     readonly policy: "marked" | "cost" | "never";
     readonly slots: number;

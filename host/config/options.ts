@@ -3,7 +3,7 @@
  * (`NEAP_MODULE_MAX_BYTES`), the help text and the sample file all follow from this table.
  */
 import { type Static, type TInteger, type TSchema, Type } from "typebox";
-import { LIMITS, type LimitName } from "../tenancy/index.ts";
+import { ISOLATION_CHOICE, LIMITS, type LimitName } from "../tenancy/index.ts";
 
 export interface OptionSpec<S extends TSchema = TSchema> {
   readonly schema: S;
@@ -95,7 +95,7 @@ export const OPTIONS = {
     "Limits",
     text,
     "",
-    'JSON file {"<tenant>": {"limits": {"wallTimeMs": 60000}}}, "*" for all other tenants: other limits than those below',
+    'JSON file {"<tenant>": {"limits": {"wallTimeMs": 60000}}}, "*" for all other tenants: other limits than those below, and as "egress" an --egress-allow of its own',
   ),
   moduleMaxBytes: limit("moduleMaxBytes"),
   memoryMaxPages: limit("memoryMaxPages"),
@@ -120,12 +120,72 @@ export const OPTIONS = {
   queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
   activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),
 
+  egressAllow: option(
+    "Egress",
+    list,
+    "",
+    "where functions may send HTTP requests, comma-separated: host, host:port, *.example.com, *, each with http:// or https:// in front if need be; without it nowhere",
+  ),
+  egressAllowPrivate: option("Egress", flag, "false", "names that are allowed may have private and loopback addresses"),
+  egressTimeoutMs: option(
+    "Egress",
+    whole(1, 600_000),
+    "10000",
+    "time of a request with its answer; never more than half of the call's wall time",
+  ),
+  egressAnswerMaxBytes: option("Egress", whole(0, 256 * MIB), `${4 * MIB}`, "body of an answer"),
+  egressTenantMaxRequests: option("Egress", whole(1, 512), "32", "requests of one tenant that are under way at once; more wait"),
+
   computeWorkers: option("Workers", whole(1, 256), (machine) => `${Math.max(1, machine.cores - 1)}`, "threads that run calls"),
   storageWorkers: option(
     "Workers",
     whole(1, 256),
     (machine) => `${Math.max(1, Math.floor(machine.cores / 2))}`,
     "threads that run parts pushed down to the data",
+  ),
+
+  sandboxMemoryShare: option(
+    "Workers",
+    Type.Number({ minimum: 0.01, maximum: 1 }),
+    "0.5",
+    "share of this machine's memory, or of this process's limit, that the memories of all sandboxes may have together",
+  ),
+  sandboxKeepAliveMs: option(
+    "Workers",
+    whole(1_000, DAY_MS),
+    "600000",
+    "how long a sandbox that is not used lies ready for the next call of its function",
+  ),
+  isolation: option(
+    "Isolation",
+    ISOLATION_CHOICE,
+    "auto",
+    "where tenants' functions run: in threads of the host, in processes of each tenant, or auto: processes from the second tenant on",
+  ),
+  tenantProcesses: option("Isolation", whole(1, 256), "1", "processes that run the calls of one isolated tenant"),
+  isolatedTenantsMax: option(
+    "Isolation",
+    whole(1, 10_000),
+    "64",
+    "tenants that may have processes at once; calls of further ones are answered 503 while none of these is idle",
+  ),
+  tenantProcessIdleMs: option(
+    "Isolation",
+    whole(100, DAY_MS),
+    "60000",
+    "a tenant without calls for so long has no process any more",
+  ),
+  processReserve: option(
+    "Isolation",
+    whole(0, 64),
+    "1",
+    "processes that lie ready for the next tenant or in place of a lost one",
+  ),
+  processRssMaxBytes: option(
+    "Isolation",
+    whole(128 * MIB, 1024 * 1024 * MIB),
+    `${1024 * MIB}`,
+    "memory that a tenant's process may hold; beyond it the process is replaced and its calls run again",
   ),
 
   offloadPolicy: option(
@@ -184,7 +244,7 @@ export const OPTIONS = {
   checkpointBytes: option(
     "Recovery",
     whole(MIB, 1024 * 1024 * MIB),
-    `${64 * MIB}`,
+    `${32 * MIB}`,
     "a checkpoint of the index is made whenever the journal has grown by so much; a start reads back about as much",
   ),
   collectIntervalMs: option(

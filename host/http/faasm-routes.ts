@@ -8,9 +8,11 @@ import { streamBody } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import type { FaasmCall } from "./faasm-call.ts";
 import { nameField, tenantField } from "./fields.ts";
+import { type UploadQuery, uploadOptions } from "./upload-query.ts";
 
 interface FunctionPath {
   Params: { user: string; function: string };
+  Querystring: UploadQuery;
 }
 
 interface StatePath {
@@ -31,12 +33,13 @@ export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, 
 
   app.put<FunctionPath>("/f/:user/:function", async (request, reply) => {
     const { tenant, name } = target(request);
+    const options = uploadOptions(request.query);
     const body = streamBody(
       { request: request.raw, response: reply.raw },
       { maxBytes: tenancy.of(tenant).limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
       context,
     );
-    await functions.upload(tenant, name, body);
+    await functions.upload(tenant, name, body, options);
     return "Function upload complete\n";
   });
 

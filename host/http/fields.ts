@@ -31,6 +31,14 @@ export function textQuery(field: string, value: unknown): string {
 }
 
 /** @throws BAD_REQUEST */
+export function flagQuery(field: string, value: unknown): boolean {
+  if (value !== undefined && value !== "true" && value !== "false") {
+    throw new NeapError("BAD_REQUEST", `${field} is ${quote(String(value))}, must be true or false`);
+  }
+  return value === "true";
+}
+
+/** @throws BAD_REQUEST */
 export function wholeQuery(field: string, value: unknown, range: { min: number; max: number; preset: number }): number {
   if (value === undefined) {
     return range.preset;

@@ -6,7 +6,7 @@ import { readSmallBody, streamBody } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import { nameField, tenantField } from "./fields.ts";
 import { functionOptions, OPTIONS_MAX_BYTES } from "./function-options.ts";
-import { modeField } from "./v1-protocols.ts";
+import { type UploadQuery, uploadOptions } from "./upload-query.ts";
 
 interface TenantPath {
   Params: { tenant: string };
@@ -14,7 +14,7 @@ interface TenantPath {
 
 interface FunctionPath {
   Params: { tenant: string; function: string };
-  Querystring: { protocol?: unknown };
+  Querystring: UploadQuery;
 }
 
 export function registerFunctionRoutes(app: FastifyInstance, context: HttpContext): void {
@@ -29,17 +29,13 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
   app.put<FunctionPath>("/v1/tenants/:tenant/functions/:function", async (request, reply) => {
     const tenant = tenantOf(request);
     const name = nameField("function", request.params.function);
+    const options = uploadOptions(request.query);
     const body = streamBody(
       { request: request.raw, response: reply.raw },
       { maxBytes: tenancy.of(tenant).limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
       context,
     );
-    const { protocol } = request.query;
-    return versionJson(
-      protocol === undefined
-        ? await functions.upload(tenant, name, body)
-        : await functions.upload(tenant, name, body, modeField(protocol, [])),
-    );
+    return versionJson(await functions.upload(tenant, name, body, options));
   });
 
   app.put<FunctionPath>("/v1/tenants/:tenant/functions/:function/options", async (request, reply) => {
@@ -59,6 +55,6 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
   });
 }
 
-function versionJson({ name, hash, sizeBytes, uploadedMs, retry, limits, protocol }: FunctionVersion): object {
-  return { name, hash, sizeBytes, uploadedMs, retry, limits, protocol };
+function versionJson({ seqnum: _, ...version }: FunctionVersion): object {
+  return version;
 }

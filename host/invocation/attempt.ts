@@ -10,6 +10,7 @@
  * A3. After a failed operation no later one of this attempt is carried out.
  */
 import type { NeapError } from "../../state/errors.ts";
+import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
@@ -22,7 +23,6 @@ import type {
   SandboxHandler,
   SandboxLimits,
   SandboxPool,
-  SandboxStart,
 } from "../sandbox/sandbox.ts";
 import { toNeapError } from "./context.ts";
 
@@ -58,13 +58,14 @@ export class Suspended extends Error {
 
 export interface AttemptOptions {
   readonly pool: SandboxPool;
+  readonly tenant: LogBookId;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
-  readonly share: SandboxStart["share"];
+  readonly sandboxesMax: number;
   readonly part?: PartStart;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
@@ -96,8 +97,9 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { artefact, input, depth, pins, limits, share, part } = options;
-    this.#call = options.pool.start({ artefact, input, depth, pins, limits, share, ...(part !== undefined && { part }) }, this);
+    const { tenant, sandboxesMax, artefact, input, depth, pins, limits, part } = options;
+    const start = { tenant, sandboxesMax, artefact, input, depth, pins, limits, ...(part !== undefined && { part }) };
+    this.#call = options.pool.start(start, this);
   }
 
   /** CPU time of its guest, ms; once it has ended. */

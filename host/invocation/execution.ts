@@ -42,12 +42,13 @@ export async function execute(execution: Execution): Promise<Executed> {
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
     pool,
+    tenant,
     artefact,
     input,
     pins: steps.pins,
     depth: init.depth,
     limits: init,
-    share: tenancy.of(tenant).share,
+    sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));

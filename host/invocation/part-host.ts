@@ -109,12 +109,13 @@ export class PartHost implements StoragePool {
     const { tenant, instance } = request;
     part.attempt = new Attempt({
       pool,
+      tenant,
       artefact,
       input,
       depth: init.depth,
       pins: request.steps.pins,
       limits: init,
-      share: tenancy.of(tenant).share,
+      sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
       part: request.part,
       perform: (operation, args) =>
         objects.perform(operation, args) ??

@@ -4,7 +4,7 @@ import { NeapError } from "../../state/errors.ts";
 import type { Artefact, GlobalExport, ModuleHash } from "./artefact.ts";
 
 const MAGIC = 0x5041_454e; // "NEAP"
-const FORMAT = 1;
+const FORMAT = 2;
 const GLOBAL_TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];
 
 export function encodeArtefact(artefact: Artefact): Uint8Array {
@@ -12,7 +12,9 @@ export function encodeArtefact(artefact: Artefact): Uint8Array {
   const runBytes = snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength + 8, 0);
   const w = new ByteWriter(artefact.wasm.byteLength + runBytes + 4096);
   w.u32(MAGIC).u32(FORMAT).text(artefact.hash).text(artefact.entry);
-  w.u8(artefact.entryReturns ? 1 : 0).u8(artefact.hasTable ? 1 : 0);
+  for (const flag of [artefact.entryReturns, artefact.hasTable, artefact.preemptible, artefact.migratable]) {
+    w.u8(flag ? 1 : 0);
+  }
   w.u32(artefact.memoryMaxPages).u32(artefact.imports.length);
   for (const name of artefact.imports) {
     w.text(name);
@@ -52,8 +54,8 @@ function decode(bytes: Uint8Array, hash: ModuleHash): Artefact {
     throw new TypeError("another format or another module");
   }
   const entry = r.text();
-  const entryReturns = r.u8() === 1;
-  const hasTable = r.u8() === 1;
+  const flag = (): boolean => r.u8() === 1;
+  const flags = { entryReturns: flag(), hasTable: flag(), preemptible: flag(), migratable: flag() };
   const memoryMaxPages = r.u32();
   const imports = list(r, () => r.text());
   const valued = list(r, () => {
@@ -75,7 +77,7 @@ function decode(bytes: Uint8Array, hash: ModuleHash): Artefact {
     throw new RangeError(`${r.remaining} bytes too many`);
   }
   const globals = valued.map(({ name, type }) => ({ name, type }));
-  return { hash, wasm, entry, entryReturns, globals, hasTable, memoryMaxPages, imports, snapshot };
+  return { hash, wasm, entry, ...flags, globals, memoryMaxPages, imports, snapshot };
 }
 
 function list<T>(r: ByteReader, entry: () => T): T[] {

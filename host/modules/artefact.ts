@@ -1,9 +1,10 @@
 /** What the upload pipeline makes of a module, and what a sandbox needs to run it. */
 import type { Brand } from "../../state/ids.ts";
+import type { RewritingOptions } from "./rewriting/index.ts";
 
 /**
- * Names what a call runs: SHA-256 of the uploaded bytes and of the limits that are built into the artefact, 64 hex digits. An
- * instance that pins it runs under the same limits on every attempt (F24).
+ * Names what a call runs: SHA-256 of the uploaded bytes and of the limits and the rewriting that are built into the artefact, 64 hex
+ * digits. An instance that pins it runs under the same limits on every attempt (F24).
  */
 export type ModuleHash = Brand<string, "ModuleHash">;
 
@@ -18,7 +19,7 @@ export type ModuleHash = Brand<string, "ModuleHash">;
  * and globals written it is in the state after the start function. Memory and these globals are all the state that it has: the
  * pipeline refuses instructions that change tables or drop segments.
  */
-export interface Artefact {
+export interface Artefact extends RewritingOptions {
   readonly hash: ModuleHash;
   readonly wasm: Uint8Array;
   /** The exported function a call runs. */
@@ -57,6 +58,8 @@ export const TABLE_EXPORT = "$table";
 export const GLOBAL_EXPORT_PREFIX = "$global";
 /** The function of the start section, which only the upload runs. */
 export const START_EXPORT = "$start";
+/** Imports that rewriting adds are of this module; no upload may import from it. */
+export const REWRITING_MODULE = "$host";
 export const WASM_PAGE_BYTES = 65_536;
 
 /** What the upload pipeline enforces. Part of the configuration. */

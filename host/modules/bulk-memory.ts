@@ -18,6 +18,8 @@ export type BulkKind = "fill" | "copy";
 /** An instruction in a function's body that is to become a call. */
 export interface BulkInstruction {
   readonly kind: BulkKind;
+  /** The indices of the memories that it names. */
+  readonly memories: readonly number[];
   /** Of its bytes in the module. */
   readonly start: number;
   readonly end: number;
@@ -40,26 +42,24 @@ const ADD = 0x6a;
 const SUB = 0x6b;
 const OR = 0x72;
 const SHR_U = 0x76;
+const MEMORY_SIZE = 0x3f;
 const I32_CONST = 0x41;
 const I64_CONST = 0x42;
 const I64_ADD = 0x7c;
 const I64_SHL = 0x86;
 const I64_GT_U = 0x56;
 const I64_EXTEND_U = 0xad;
-const MEMORY_SIZE = [0x3f, 0x00];
 const get = (local: number): number[] => [0x20, local];
 /** PIECE_BYTES as a signed LEB128 number. */
 const PIECE = [0x80, 0x80, 0xc0, 0x00];
 
-const OPERATION: Readonly<Record<BulkKind, readonly number[]>> = {
-  fill: [0xfc, 0x0b, 0x00],
-  copy: [0xfc, 0x0a, 0x00, 0x00],
-};
+const operation = (kind: BulkKind, memory: number): number[] =>
+  kind === "fill" ? [0xfc, 0x0b, memory] : [0xfc, 0x0a, memory, memory];
 
 /** Whether local + length is beyond the memory, as an i32. */
-const isOutside = (local: number): number[] => [
+const isOutside = (local: number, memory: number): number[] => [
   ...[...get(local), I64_EXTEND_U, ...get(LENGTH), I64_EXTEND_U, I64_ADD],
-  ...[...MEMORY_SIZE, I64_EXTEND_U, I64_CONST, 16, I64_SHL],
+  ...[MEMORY_SIZE, memory, I64_EXTEND_U, I64_CONST, 16, I64_SHL],
   I64_GT_U,
 ];
 const half = [...get(LENGTH), I32_CONST, 1, SHR_U];
@@ -78,13 +78,14 @@ function halves(kind: BulkKind, self: readonly number[]): number[] {
 /**
  * A function's body, without its size: of BULK_TYPE, and no locals.
  * @param index  of the function, as a LEB128 number
+ * @param memory  index of the memory, below 128
  */
-export function bulkBody(kind: BulkKind, index: readonly number[]): readonly number[] {
+export function bulkBody(kind: BulkKind, index: readonly number[], memory: number): readonly number[] {
   const isWhole = [
     ...[...get(LENGTH), I32_CONST, ...PIECE, LE_U],
-    ...[...isOutside(TARGET), OR],
-    ...(kind === "copy" ? [...isOutside(SOURCE), OR] : []),
+    ...[...isOutside(TARGET, memory), OR],
+    ...(kind === "copy" ? [...isOutside(SOURCE, memory), OR] : []),
   ];
-  const whole = [...get(TARGET), ...get(SOURCE), ...get(LENGTH), ...OPERATION[kind]];
+  const whole = [...get(TARGET), ...get(SOURCE), ...get(LENGTH), ...operation(kind, memory)];
   return [0, ...isWhole, IF, VOID, ...whole, ELSE, ...halves(kind, [CALL, ...index]), END, END];
 }

@@ -12,7 +12,6 @@ import { invariant, NeapError } from "../../state/errors.ts";
 import { isName, type LogBookId, MAX_SEQNUM, NAME_RULE, NO_SEQNUM, quote, type SeqNum } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/kinds.ts";
 import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
-import type { Mode } from "../../state/logbook/modes.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { functionTag } from "../../state/tags.ts";
 import type { FunctionLimits, Tenancy } from "../tenancy/index.ts";
@@ -20,7 +19,7 @@ import type { AbiTable } from "./abi-table.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
 import { ArtefactCache } from "./artefact-cache.ts";
 import { decodeArtefact } from "./artefact-codec.ts";
-import type { FunctionOptions, Functions, FunctionVersion } from "./functions.ts";
+import type { FunctionOptions, Functions, FunctionVersion, UploadOptions } from "./functions.ts";
 import {
   artefactBlobName,
   encodeFunctionData,
@@ -29,6 +28,7 @@ import {
   type RegistryEntry,
   registryEntry,
 } from "./registry-entry.ts";
+import type { RewritingOptions } from "./rewriting/index.ts";
 import { receiveUpload } from "./upload-body.ts";
 import { UploadThreads } from "./upload-thread.ts";
 
@@ -39,7 +39,7 @@ export interface FunctionRegistryOptions {
   /** Bytes of artefacts kept in memory. */
   readonly cacheMaxBytes: number;
   /** Told of each module that was uploaded here, before the upload is acknowledged. */
-  readonly onUpload?: (artefact: Artefact) => void;
+  readonly onUpload?: (artefact: Artefact, tenant: LogBookId) => void;
 }
 
 /** No function has the empty name: the stream of all functions' records. */
@@ -68,7 +68,7 @@ export class FunctionRegistry implements Functions {
     tenant: LogBookId,
     name: string,
     body: AsyncIterable<Uint8Array>,
-    protocol: Mode | null = null,
+    options: UploadOptions = {},
   ): Promise<FunctionVersion> {
     if (!isName(name)) {
       throw new NeapError("BAD_NAME", `function name ${quote(name)} is not a name: ${NAME_RULE}`);
@@ -78,7 +78,7 @@ export class FunctionRegistry implements Functions {
     }
     this.#uploads += 1;
     try {
-      return await this.#upload(tenant, name, body, protocol);
+      return await this.#upload(tenant, name, body, options);
     } finally {
       this.#uploads -= 1;
     }
@@ -88,18 +88,20 @@ export class FunctionRegistry implements Functions {
     tenant: LogBookId,
     name: string,
     body: AsyncIterable<Uint8Array>,
-    protocol: Mode | null,
+    { protocol, preemptible = false, migratable = false }: UploadOptions,
   ): Promise<FunctionVersion> {
+    const rewriting = { preemptible, migratable };
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
     let own = (await this.#newest(shard, tenant, name))?.version.limits ?? null;
     let module = await receiveUpload(body, this.#options.tenancy.of(tenant).uploadLimits(own).moduleMaxBytes);
     for (;;) {
-      const made = await this.#make(tenant, module, own);
+      const made = await this.#make(tenant, module, own, rewriting);
       let limits = own;
       const version = await this.#name(tenant, name, (before) => {
         limits = before?.version.limits ?? null;
         const isAsMade = this.#isSameModule(tenant, own, limits);
-        return isAsMade ? { name, ...made, retry: before?.version.retry ?? null, limits, protocol } : null;
+        const { retry = null } = before?.version ?? {};
+        return isAsMade ? { name, ...made, ...rewriting, retry, limits, protocol: protocol ?? null } : null;
       });
       if (version !== null) {
         return version;
@@ -121,10 +123,11 @@ export class FunctionRegistry implements Functions {
       }
       const { version, artefact, original } = now;
       const { retry = version.retry, limits = version.limits } = options;
+      const { protocol, preemptible, migratable } = version;
       const made = this.#isSameModule(tenant, version.limits, limits)
         ? { hash: version.hash, artefact, original }
-        : await this.#make(tenant, await ownBytes(shard.blobs, original), limits);
-      const data = { name, ...made, retry, limits, protocol: version.protocol };
+        : await this.#make(tenant, await ownBytes(shard.blobs, original), limits, { preemptible, migratable });
+      const data = { name, ...made, retry, limits, protocol, preemptible, migratable };
       const changed = await this.#name(tenant, name, (before) => (before?.version.seqnum === version.seqnum ? data : null));
       if (changed !== null) {
         return changed;
@@ -139,14 +142,19 @@ export class FunctionRegistry implements Functions {
   }
 
   /** The module under the limits that the function has, stored, and ready to run here. */
-  async #make(tenant: LogBookId, module: ArrayBuffer, own: FunctionLimits | null): Promise<MadeModule> {
+  async #make(
+    tenant: LogBookId,
+    module: ArrayBuffer,
+    own: FunctionLimits | null,
+    rewriting: RewritingOptions,
+  ): Promise<MadeModule> {
     const { tenancy, shards, onUpload } = this.#options;
-    const prepared = await this.#threads.prepare(module, tenancy.of(tenant).uploadLimits(own));
+    const prepared = await this.#threads.prepare(module, tenancy.of(tenant).uploadLimits(own), rewriting);
     const { hash, uploadHash, artefact: bytes } = prepared;
     const shard = await shards.available(OWNER_WAIT_MS);
     const original = await putBlob(shard.blobs, originalBlobName(uploadHash), prepared.module);
     const artefact = await putBlob(shard.blobs, artefactBlobName(hash), bytes);
-    onUpload?.(await this.#artefacts.get(hash, async () => loaded(bytes, hash)));
+    onUpload?.(await this.#artefacts.get(hash, async () => loaded(bytes, hash)), tenant);
     return { hash, artefact, original };
   }
 
@@ -180,9 +188,9 @@ export class FunctionRegistry implements Functions {
       const result = await book.append({ records: [record], when: [{ tag, last: before?.seqnum ?? NO_SEQNUM }] });
       if (result.kind === "appended") {
         await shard.whenDurable(result.seqnum);
-        const { hash, retry, limits, protocol } = data;
+        const { artefact: _artefact, original: _original, ...named } = data;
         const { seqnum, timeMs: uploadedMs } = result;
-        return { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, limits, protocol };
+        return { ...named, sizeBytes: original.sizeBytes, uploadedMs, seqnum };
       }
       invariant(result.kind === "conflict", `an append to the registry was answered ${result.kind}`);
     }

@@ -5,8 +5,9 @@ import type { Mode } from "../../state/logbook/modes.ts";
 import type { FunctionLimits } from "../tenancy/index.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
+import type { RewritingOptions } from "./rewriting/index.ts";
 
-export interface FunctionVersion {
+export interface FunctionVersion extends RewritingOptions {
   readonly name: string;
   readonly hash: ModuleHash;
   readonly sizeBytes: number;
@@ -29,6 +30,11 @@ export interface FunctionOptions {
   readonly limits?: FunctionLimits | null;
 }
 
+/** What is left out is null or false. */
+export interface UploadOptions extends Partial<RewritingOptions> {
+  readonly protocol?: Mode;
+}
+
 export interface Functions {
   /**
    * Validates, rewrites, starts and stores a module, then names it. Durable when this resolves; calls that arrive later run it,
@@ -40,10 +46,11 @@ export interface Functions {
    * @throws MODULE_IMPORT_UNKNOWN  names the import, its type, and the type this host offers
    * @throws MODULE_LIMIT  names what it has more of than allowed, or the instruction that is not allowed
    * @throws MODULE_NO_ENTRY  exports neither `main` nor `_start` of a type that can be called
+   * @throws MODULE_REWRITE_FAILED  the module cannot be made preemptible or migratable, or not in the time that there is for it
    * @throws MODULE_START_FAILED  the start function trapped, called the host, or ran beyond `uploadTimeoutMs`
    * @throws OVERLOADED  too many uploads are under way
    */
-  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>, protocol?: Mode): Promise<FunctionVersion>;
+  upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>, options?: UploadOptions): Promise<FunctionVersion>;
   /**
    * Sets options for calls that begin from now on. Uploads keep them. Limits of modules count too: the module is made anew from what
    * was uploaded. Durable when this resolves.

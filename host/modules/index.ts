@@ -11,6 +11,7 @@ export {
   WASM_PAGE_BYTES,
 } from "./artefact.ts";
 export { FunctionRegistry, type FunctionRegistryOptions } from "./function-registry.ts";
-export type { Functions, FunctionVersion } from "./functions.ts";
+export type { Functions, FunctionVersion, UploadOptions } from "./functions.ts";
 export { prepareModule } from "./preparation.ts";
 export { RETRY_CAUSES, type RetryPolicy } from "./retry-policy.ts";
+export { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";

@@ -21,7 +21,7 @@ const Operands = {
   unknown: 1,
   /** One LEB128 number. */
   one: 2,
-  two: 3,
+  callIndirect: 3,
   /** Alignment, perhaps a memory, and an offset. */
   address: 4,
   blockType: 5,
@@ -50,7 +50,7 @@ function operandsByOpcode(): Uint8Array {
   };
   set(Operands.none, 0x00, 0x01, 0x05, 0x0a, 0x0f, 0x19, 0x1a, 0x1b, [0x45, 0xc4], 0xd1, 0xd4);
   set(Operands.one, 0x07, 0x08, 0x09, 0x0c, 0x0d, 0x10, 0x12, 0x14, 0x15, [0x20, 0x25], [0x3f, 0x42], 0xd0, 0xd2, 0xd5, 0xd6);
-  set(Operands.two, 0x11, 0x13);
+  set(Operands.callIndirect, 0x11, 0x13);
   set(Operands.address, [0x28, 0x3e]);
   set(Operands.blockType, 0x02, 0x03, 0x04, 0x06);
   set(Operands.branchTable, 0x0e);
@@ -67,8 +67,12 @@ function operandsByOpcode(): Uint8Array {
   return table;
 }
 
+const LOOP = 0x03;
 const CALL = 0x10;
 const I32_CONST = 0x41;
+const RETURN_CALL = 0x12;
+const CALL_REF = 0x14;
+const RETURN_CALL_REF = 0x15;
 const REF_NULL_TYPE = 0x63;
 const REF_TYPE = 0x64;
 const FIRST_RELAXED_SIMD = 0x100;
@@ -82,12 +86,18 @@ const BULK_NAMES: Readonly<Record<number, string>> = {
   17: "table.fill",
 };
 
-/** What a scan tells of. */
+/** Told of what a body does, in order. */
 export interface BodyVisitor {
-  /** Each function that the body calls directly. */
-  onCall?(functionIndex: number): void;
+  /** Calls the function of this index, perhaps instead of returning. */
+  readonly call?: (functionIndex: number) => void;
+  /** Calls through a table a function of the type of this index. */
+  readonly callIndirect?: (typeIndex: number) => void;
+  /** Calls a function by reference. */
+  readonly callReference?: () => void;
+  /** A loop's own instructions begin at this offset. */
+  readonly loop?: (offset: number) => void;
   /** Each memory.fill and memory.copy that may be of more than SMALL_BYTES. */
-  onBulk?(instruction: BulkInstruction): void;
+  readonly bulk?: (instruction: BulkInstruction) => void;
 }
 
 /**
@@ -102,12 +112,11 @@ export function scanBody(bytes: Uint8Array, body: FunctionBody, visitor: BodyVis
 
 /** Moves the reader behind a constant expression. */
 export function skipConstantExpression(reader: ModuleReader): void {
-  reader.offset = scan(reader.bytes, reader.offset, reader.end, "constant expression");
+  reader.offset = scan(reader.bytes, reader.offset, reader.end, "constant expression", {});
 }
 
 /** Returns where the outermost block has ended. Operands are skipped without looking whether they go past `limit`: the loop does. */
-function scan(bytes: Uint8Array, start: number, limit: number, what: string, visitor: BodyVisitor = {}): number {
-  const { onCall, onBulk } = visitor;
+function scan(bytes: Uint8Array, start: number, limit: number, what: string, visitor: BodyVisitor): number {
   let at = start;
   let previousAt = start;
   let depth = 0;
@@ -155,22 +164,31 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
       case Operands.none:
         break;
       case Operands.one:
-        if (opcode === CALL && onCall !== undefined) {
-          onCall(number());
+        if (opcode === CALL || opcode === RETURN_CALL) {
+          const index = number();
+          visitor.call?.(index);
         } else {
           skipNumber();
+          if (opcode === CALL_REF || opcode === RETURN_CALL_REF) {
+            visitor.callReference?.();
+          }
         }
         break;
-      case Operands.two:
+      case Operands.callIndirect: {
+        const typeIndex = number();
         skipNumber();
-        skipNumber();
+        visitor.callIndirect?.(typeIndex);
         break;
+      }
       case Operands.address:
         skipAddress();
         break;
       case Operands.blockType:
         skipType();
         depth += 1;
+        if (opcode === LOOP) {
+          visitor.loop?.(at);
+        }
         break;
       case Operands.end:
         if (depth === 0) {
@@ -211,12 +229,10 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         break;
       case Operands.bulk: {
         const operation = number();
-        for (let left = bulkOperands(operation, opcodeAt, what); left > 0; left--) {
-          skipNumber();
-        }
+        const operands = Array.from({ length: bulkOperands(operation, opcodeAt, what) }, number);
         const kind = BULK_KINDS_BY_CODE[operation];
-        if (kind !== undefined && onBulk !== undefined && !isSmallConstant(bytes, previousAt)) {
-          onBulk({ kind, start: opcodeAt, end: at });
+        if (kind !== undefined && visitor.bulk !== undefined && !isSmallConstant(bytes, previousAt)) {
+          visitor.bulk({ kind, memories: operands, start: opcodeAt, end: at });
         }
         break;
       }

@@ -101,3 +101,8 @@ export interface DataSegment extends Span {
   /** Written into memory by instantiation; else only by memory.init. */
   readonly active: boolean;
 }
+
+/** How many of a kind are imported: the module's own ones are numbered behind them. */
+export function importedCount({ imports }: ModuleShape, kind: ExternalKind): number {
+  return imports.reduce((count, entry) => count + (entry.kind === kind ? 1 : 0), 0);
+}

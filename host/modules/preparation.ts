@@ -11,33 +11,40 @@ import {
   type Snapshot,
   START_EXPORT,
 } from "./artefact.ts";
-import type { ModuleShape } from "./module-shape.ts";
+import type { BulkInstruction } from "./bulk-memory.ts";
+import { scanBody } from "./instructions.ts";
+import { MODULE_CAPS } from "./module-caps.ts";
+import { importedCount, type ModuleShape } from "./module-shape.ts";
+import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import { capped, editModule } from "./section-editor.ts";
 import { readSections } from "./sections.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import { validateModule } from "./validation.ts";
+import { mutableGlobals, type ValidModule, validateModule } from "./validation.ts";
 
 /** Counts the changes of the pipeline that make another artefact of the same bytes. */
-const PIPELINE_VERSION = 2;
+const PIPELINE_VERSION = 3;
 const ENGINE_MESSAGE_MAX = 400;
+/** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
+const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
 
-/** What was uploaded, and where: equal bytes under other limits are another module. */
-export function moduleHash(bytes: Uint8Array, limits: ModuleLimits): ModuleHash {
-  const builtIn = new ByteWriter(16).u32(PIPELINE_VERSION).u32(limits.memoryMaxPages).u32(limits.tableMaxElements).take();
-  return createHash("sha256").update(builtIn).update(bytes).digest("hex") as ModuleHash;
+/** What was uploaded, and what it is made into: equal bytes under other limits are another module. */
+export function moduleHash(bytes: Uint8Array, limits: ModuleLimits, rewriting: RewritingOptions = NO_REWRITING): ModuleHash {
+  const builtIn = new ByteWriter(32).u32(PIPELINE_VERSION).u32(limits.memoryMaxPages).u32(limits.tableMaxElements);
+  for (const asked of [rewriting.preemptible, rewriting.migratable]) {
+    builtIn.u8(asked ? 1 : 0);
+  }
+  return createHash("sha256").update(builtIn.take()).update(bytes).digest("hex") as ModuleHash;
 }
 
-/**
- * @param beforeStart  called once, right before the first instruction of the module runs
- * @throws MODULE_TOO_LARGE, MODULE_INVALID, MODULE_IMPORT_UNKNOWN, MODULE_LIMIT, MODULE_NO_ENTRY  see `validateModule`
- * @throws MODULE_START_FAILED  the start function trapped, called the host, or its data does not fit the memory
- */
-export function prepareModule(
-  bytes: Uint8Array<ArrayBuffer>,
-  abi: AbiTable,
-  limits: ModuleLimits,
-  beforeStart: () => void = () => {},
-): Artefact {
+/** An upload that may become an artefact. */
+export interface CheckedModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly shape: ModuleShape;
+  readonly valid: ValidModule;
+}
+
+/** @throws MODULE_TOO_LARGE, MODULE_INVALID, MODULE_IMPORT_UNKNOWN, MODULE_LIMIT, MODULE_NO_ENTRY  see `validateModule` */
+export function checkModule(bytes: Uint8Array<ArrayBuffer>, abi: AbiTable, limits: ModuleLimits): CheckedModule {
   if (bytes.byteLength > limits.moduleMaxBytes) {
     throw new NeapError(
       "MODULE_TOO_LARGE",
@@ -47,30 +54,60 @@ export function prepareModule(
   const shape = readSections(bytes);
   const valid = validateModule(bytes, shape, abi, limits);
   checkWithEngine(bytes);
+  return { bytes, shape, valid };
+}
 
+/** A module that nothing is asked for: checks it and makes its artefact. @throws what `checkModule` and `makeArtefact` throw */
+export function prepareModule(
+  bytes: Uint8Array<ArrayBuffer>,
+  abi: AbiTable,
+  limits: ModuleLimits,
+  beforeStart: () => void = () => {},
+): Artefact {
+  return makeArtefact(checkModule(bytes, abi, limits), bytes, { limits, rewriting: NO_REWRITING }, beforeStart);
+}
+
+/**
+ * @param wasm  the module as it shall run: its own bytes, or what the rewriting made of them
+ * @param beforeStart  called once, right before the first instruction of the module runs
+ * @throws MODULE_START_FAILED  the start function trapped, called the host, or its data does not fit the memory
+ * @throws MODULE_REWRITE_FAILED  what the rewriting made is not a valid module
+ */
+export function makeArtefact(
+  { bytes, shape: shapeBefore, valid }: CheckedModule,
+  wasm: Uint8Array<ArrayBuffer>,
+  { limits, rewriting }: { readonly limits: ModuleLimits; readonly rewriting: RewritingOptions },
+  beforeStart: () => void,
+): Artefact {
+  if (wasm !== bytes && !WebAssembly.validate(wasm)) {
+    throw new NeapError("MODULE_REWRITE_FAILED", "the engine refuses the rewritten module");
+  }
+  const shape = wasm === bytes ? shapeBefore : readSections(wasm, REWRITTEN_CAPS);
   const [memory] = shape.memories;
   invariant(memory !== undefined, "a valid module has a memory");
   const memoryMaxPages = capped(memory, limits.memoryMaxPages);
+  const mutable = mutableGlobals(shape);
   const edit = {
     memoryMinPages: memory.min,
     memoryMaxPages,
     tableMaxElements: limits.tableMaxElements,
-    globals: valid.mutableGlobals.map(({ index }) => index),
+    globals: mutable.map(({ index }) => index),
     activeData: true,
-    bulk: valid.bulk,
+    bulk: bulkInstructions(wasm, shape),
   };
-  const globals = valid.mutableGlobals.map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
+  const globals = mutable.map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 
-  const startable = new WebAssembly.Module(editModule(bytes, shape, edit));
+  const startable = new WebAssembly.Module(editModule(wasm, shape, edit));
   beforeStart();
-  const exports = runStart(startable, shape, valid.initialisers);
+  const exports = runStart(startable, valid.initialisers);
   const snapshot: Snapshot = takeSnapshot(exports, globals);
 
-  const wasm = editModule(bytes, shape, { ...edit, memoryMinPages: snapshot.pages, activeData: false });
-  invariant(WebAssembly.validate(wasm), "the rewritten module is valid");
+  const edited = editModule(wasm, shape, { ...edit, memoryMinPages: snapshot.pages, activeData: false });
+  invariant(WebAssembly.validate(edited), "the edited module is valid");
   return {
-    hash: moduleHash(bytes, limits),
-    wasm,
+    ...rewriting,
+    hash: moduleHash(bytes, limits, rewriting),
+    wasm: edited,
     entry: valid.entry,
     entryReturns: valid.entryReturns,
     globals,
@@ -79,6 +116,21 @@ export function prepareModule(
     imports: valid.imports,
     snapshot,
   };
+}
+
+/** Those of the guest's memory: what the rewriting has added uses others, and little of them. */
+function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkInstruction[] {
+  const memory = importedCount(shape, "memory");
+  const found: BulkInstruction[] = [];
+  const bulk = (instruction: BulkInstruction) => {
+    if (instruction.memories.every((index) => index === memory)) {
+      found.push(instruction);
+    }
+  };
+  for (const body of shape.bodies) {
+    scanBody(bytes, body, { bulk });
+  }
+  return found;
 }
 
 /** The engine's own validation of the bytes as they were uploaded, so that its offsets are those of the caller's file. */
@@ -95,15 +147,18 @@ function checkWithEngine(bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /** Instantiates the module and runs what prepares it. Host calls fail, as what they answer could differ from upload to upload. */
-function runStart(module: WebAssembly.Module, shape: ModuleShape, initialisers: readonly string[]): WebAssembly.Exports {
+function runStart(module: WebAssembly.Module, initialisers: readonly string[]): WebAssembly.Exports {
   let hostCall: string | undefined;
-  const imports: Record<string, Record<string, () => never>> = {};
-  for (const { module: from, name } of shape.imports) {
+  const imports: Record<string, Record<string, WebAssembly.Memory | (() => never)>> = {};
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     imports[from] ??= {};
-    imports[from][name] = () => {
-      hostCall ??= `${from}.${name}`;
-      throw new Error(`${hostCall} was called`);
-    };
+    imports[from][name] =
+      kind === "memory"
+        ? new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+        : () => {
+            hostCall ??= `${from}.${name}`;
+            throw new Error(`${hostCall} was called`);
+          };
   }
   let running = "instantiation";
   const failed = (text: string): never => {

@@ -9,12 +9,13 @@ import type { FunctionLimits } from "../tenancy/index.ts";
 import type { ModuleHash } from "./artefact.ts";
 import type { FunctionVersion } from "./functions.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "./retry-policy.ts";
+import type { RewritingOptions } from "./rewriting/index.ts";
 
-/** 2: without limits. */
-const FORMATS = { oldest: 2, newest: 3 };
+/** 2: neither rewriting nor limits; 3: no limits. */
+const FORMATS = { oldest: 2, newest: 4 };
 
 /** Contents of the record; the record itself says when and where. */
-export interface FunctionData {
+export interface FunctionData extends RewritingOptions {
   readonly name: string;
   readonly hash: ModuleHash;
   readonly artefact: BlobRef;
@@ -43,7 +44,8 @@ export function originalBlobName(uploadHash: string): BlobName {
   return uploadHash as BlobName;
 }
 
-export function encodeFunctionData({ name, hash, artefact, original, retry, limits, protocol }: FunctionData): Uint8Array {
+export function encodeFunctionData(data: FunctionData): Uint8Array {
+  const { name, hash, artefact, original, retry, limits, protocol, preemptible, migratable } = data;
   const w = new ByteWriter(512).u8(FORMATS.newest).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
@@ -52,7 +54,10 @@ export function encodeFunctionData({ name, hash, artefact, original, retry, limi
   if (retry !== null) {
     writeRetryPolicy(w, retry);
   }
-  return writeLimits(w.u8(modeCode(protocol)), limits).take();
+  w.u8(modeCode(protocol))
+    .u8(preemptible ? 1 : 0)
+    .u8(migratable ? 1 : 0);
+  return writeLimits(w, limits).take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
@@ -67,7 +72,8 @@ export function decodeFunctionData(data: Uint8Array): FunctionData {
   const head = { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
   const retry = r.u8() === 0 ? null : readRetryPolicy(r);
   const protocol = modeFromCode(r.u8());
-  return { ...head, retry, protocol, limits: format < 3 ? null : readLimits(r) };
+  const [preemptible, migratable] = format < 3 ? [false, false] : [r.u8() === 1, r.u8() === 1];
+  return { ...head, retry, protocol, preemptible, migratable, limits: format < 4 ? null : readLimits(r) };
 }
 
 /** By name, so that a host that has fewer limits can read what one with more has written. */
@@ -89,8 +95,7 @@ function readLimits(r: ByteReader): FunctionLimits | null {
 }
 
 export function registryEntry(record: LogRecord): RegistryEntry {
-  const { name, hash, artefact, original, retry, limits, protocol } = decodeFunctionData(record.data);
+  const { artefact, original, ...data } = decodeFunctionData(record.data);
   const { timeMs: uploadedMs, seqnum } = record;
-  const version = { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, limits, protocol };
-  return { version, artefact, original };
+  return { version: { ...data, sizeBytes: original.sizeBytes, uploadedMs, seqnum }, artefact, original };
 }

@@ -1,9 +1,10 @@
 /** Writes a module anew with other limits and more exports; everything else keeps its bytes. */
 import { GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_EXPORT } from "./artefact.ts";
 import { BULK_KINDS, BULK_TYPE, type BulkInstruction, bulkBody } from "./bulk-memory.ts";
-import { type FunctionBody, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
+import { type FunctionBody, importedCount, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
 
 export interface ModuleEdit {
+  /** Of the first memory of its own; the others stay as they are. */
   readonly memoryMinPages: number;
   /** The maximum becomes the smaller one of this and its own. */
   readonly memoryMaxPages: number;
@@ -12,7 +13,7 @@ export interface ModuleEdit {
   readonly globals: readonly number[];
   /** false: memory begins with zeros. Passive segments stay, each at its index. */
   readonly activeData: boolean;
-  /** Instructions that become calls of functions that do the same in pieces; ascending. */
+  /** Instructions on the first memory of its own that become calls of functions that do the same in pieces; ascending. */
   readonly bulk: readonly BulkInstruction[];
 }
 
@@ -31,8 +32,8 @@ const AFTER_EXPORTS: readonly number[] = [
 
 /**
  * The module without start section and without custom sections other than "name", which stack traces need; its memory exported as
- * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT. The module must have passed `validateModule` and
- * the engine's validation.
+ * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT: its own ones if it has any, else imported ones, and
+ * the first if there are several. The module must have passed the engine's validation.
  */
 export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [bytes.subarray(0, 8)];
@@ -60,7 +61,7 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
         write(section.id, ...tableContents(bytes, shape, edit.tableMaxElements));
         break;
       case SectionId.memory:
-        write(section.id, memoryContents(shape, edit));
+        write(section.id, memoryContents(bytes, shape, edit));
         break;
       case SectionId.export:
         writeExports();
@@ -113,9 +114,10 @@ function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: r
       return contents(shape.functions.length + BULK_KINDS.length, entries, added);
     }
     default: {
-      const first = shape.imports.length + shape.functions.length;
+      const first = importedCount(shape, "function") + shape.functions.length;
+      const memory = importedCount(shape, "memory");
       const added = BULK_KINDS.flatMap((kind, at) => {
-        const body = bulkBody(kind, unsignedLeb(first + at));
+        const body = bulkBody(kind, unsignedLeb(first + at), memory);
         return [...unsignedLeb(body.length), ...body];
       });
       return contents(shape.bodies.length + BULK_KINDS.length, bodiesWithCalls(bytes, shape.bodies, bulk, first), added);
@@ -157,9 +159,15 @@ function lebBytes(bytes: Uint8Array, at: number): number {
 }
 
 function exportContents(bytes: Uint8Array, shape: ModuleShape, globals: readonly number[]): Uint8Array[] {
-  const added: [string, number, number][] = [[MEMORY_EXPORT, KIND.memory, 0]];
-  if (shape.tables.length > 0) {
-    added.push([TABLE_EXPORT, KIND.table, 0]);
+  const added: [string, number, number][] = [];
+  for (const [name, kind, own] of [
+    [MEMORY_EXPORT, "memory", shape.memories.length],
+    [TABLE_EXPORT, "table", shape.tables.length],
+  ] as const) {
+    const imported = importedCount(shape, kind);
+    if (own + imported > 0) {
+      added.push([name, KIND[kind], own > 0 ? imported : 0]);
+    }
   }
   if (shape.start !== undefined) {
     added.push([START_EXPORT, KIND.function, shape.start]);
@@ -186,8 +194,10 @@ function tableContents(bytes: Uint8Array, shape: ModuleShape, maxElements: numbe
   return [Uint8Array.from(unsignedLeb(shape.tables.length)), ...tables];
 }
 
-function memoryContents(shape: ModuleShape, edit: ModuleEdit): Uint8Array {
-  const memories = shape.memories.map((memory) => limitsBytes(edit.memoryMinPages, capped(memory, edit.memoryMaxPages)));
+function memoryContents(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array {
+  const memories = shape.memories.map((memory, at) =>
+    at === 0 ? limitsBytes(edit.memoryMinPages, capped(memory, edit.memoryMaxPages)) : bytes.subarray(memory.start, memory.end),
+  );
   return joined([Uint8Array.from(unsignedLeb(memories.length)), ...memories]);
 }
 
@@ -206,7 +216,7 @@ function spentDataContents(bytes: Uint8Array, shape: ModuleShape): Uint8Array[] 
   return [Uint8Array.from(unsignedLeb(segments.length)), ...segments];
 }
 
-function unsignedLeb(value: number): number[] {
+export function unsignedLeb(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
   while (rest >= 0x80) {
@@ -217,7 +227,7 @@ function unsignedLeb(value: number): number[] {
   return bytes;
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let at = 0;
   for (const part of parts) {

@@ -46,9 +46,13 @@ const VALUE_TYPES: Readonly<Record<number, string>> = {
 };
 const REF_NULL = 0x63;
 const REF = 0x64;
+const REF_FUNC = 0xd2;
 
-/** @throws MODULE_INVALID naming section and offset */
-export function readSections(bytes: Uint8Array): ModuleShape {
+/** @throws MODULE_INVALID naming section and offset, MODULE_LIMIT beyond `caps` */
+export function readSections(
+  bytes: Uint8Array,
+  caps: { readonly memories: number; readonly tables: number } = MODULE_CAPS,
+): ModuleShape {
   checkHeader(bytes);
   const sections = findSections(bytes);
   const read = <T>(id: number, what: (reader: ModuleReader) => T, absent: T): T => {
@@ -69,13 +73,15 @@ export function readSections(bytes: Uint8Array): ModuleShape {
     types: list(SectionId.type, "types", MODULE_CAPS.types, functionType),
     imports: list(SectionId.import, "imports", MODULE_CAPS.imports, importEntry),
     functions: list(SectionId.function, "functions", MODULE_CAPS.functions, (reader) => reader.u32("type index")),
-    tables: list(SectionId.table, "tables", MODULE_CAPS.tables, tableEntry),
-    memories: list(SectionId.memory, "memories", MODULE_CAPS.memories, limits),
+    tables: list(SectionId.table, "tables", caps.tables, tableEntry),
+    memories: list(SectionId.memory, "memories", caps.memories, limits),
     tagCount: list(SectionId.tag, "tags", MODULE_CAPS.tags, tagEntry).length,
     globals: list(SectionId.global, "globals", MODULE_CAPS.globals, globalEntry),
     exports: list(SectionId.export, "exports", MODULE_CAPS.exports, exportEntry),
     start: read(SectionId.start, (reader) => reader.u32("function index"), undefined),
-    elementSegmentCount: list(SectionId.element, "element segments", MODULE_CAPS.elementSegments, elementSegment).length,
+    elementSegmentCount: list(SectionId.element, "element segments", MODULE_CAPS.elementSegments, (reader) =>
+      elementSegment(reader),
+    ).length,
     bodies: list(SectionId.code, "function bodies", MODULE_CAPS.functions, functionBody),
     dataSegments: list(SectionId.data, "data segments", MODULE_CAPS.dataSegments, dataSegment),
   };
@@ -84,6 +90,17 @@ export function readSections(bytes: Uint8Array): ModuleShape {
     throw new NeapError("MODULE_INVALID", text);
   }
   return shape;
+}
+
+/** The functions that element segments name, by index: what a table can hold. */
+export function elementFunctions(bytes: Uint8Array, { sections }: ModuleShape): Set<number> {
+  const found = new Set<number>();
+  const section = sections.find(({ id }) => id === SectionId.element);
+  if (section !== undefined) {
+    const reader = new ModuleReader(bytes, "element section", section.contents, section.end);
+    entries(reader, "element segments", MODULE_CAPS.elementSegments, () => elementSegment(reader, (index) => found.add(index)));
+  }
+  return found;
 }
 
 function checkHeader(bytes: Uint8Array): void {
@@ -263,8 +280,11 @@ function exportEntry(reader: ModuleReader): ExportEntry {
   return { name, kind: externalKind(reader), index: reader.u32(`index of export ${quote(name)}`), offset };
 }
 
-/** Bits of the flags: not active; explicit table (if active), declarative (if not); expressions instead of function indices. */
-function elementSegment(reader: ModuleReader): void {
+/**
+ * Bits of the flags: not active; explicit table (if active), declarative (if not); expressions instead of function indices.
+ * @param onFunction  told of each function that the segment names
+ */
+function elementSegment(reader: ModuleReader, onFunction: (index: number) => void = () => {}): void {
   const start = reader.offset;
   const flags = reader.u32("element segment flags");
   if (flags > 7) {
@@ -287,10 +307,15 @@ function elementSegment(reader: ModuleReader): void {
     }
   }
   for (let left = reader.count("elements", Number.POSITIVE_INFINITY); left > 0; left--) {
-    if (expressions) {
-      skipConstantExpression(reader);
-    } else {
-      reader.u32("function index");
+    if (!expressions) {
+      onFunction(reader.u32("function index"));
+      continue;
+    }
+    const isFunction = reader.bytes[reader.offset] === REF_FUNC;
+    const start = reader.offset;
+    skipConstantExpression(reader);
+    if (isFunction) {
+      onFunction(new ModuleReader(reader.bytes, "element section", start + 1, reader.offset).u32("function index"));
     }
   }
 }
@@ -298,10 +323,6 @@ function elementSegment(reader: ModuleReader): void {
 function functionBody(reader: ModuleReader): FunctionBody {
   const sizeBytes = reader.u32("size of a function body");
   const bodyStart = reader.skip(sizeBytes, "function body");
-  if (sizeBytes > MODULE_CAPS.bodyBytes) {
-    const text = `code section at offset ${bodyStart}: a function has ${sizeBytes} bytes, at most ${MODULE_CAPS.bodyBytes} are allowed`;
-    throw new NeapError("MODULE_LIMIT", text);
-  }
   const end = reader.offset;
   const body = new ModuleReader(reader.bytes, "code section", bodyStart, end);
   let locals = 0;

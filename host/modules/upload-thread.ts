@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { hasCode, NeapError } from "../../state/errors.ts";
 import type { AbiTable } from "./abi-table.ts";
 import type { ModuleLimits } from "./artefact.ts";
+import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import type { PreparedModule, UploadJob, UploadMessage } from "./upload-messages.ts";
 
 const THREADS = 2;
@@ -20,14 +21,14 @@ export class UploadThreads {
   }
 
   /** As `prepareInThread`; `uploadTimeoutMs` begins with the upload's turn. */
-  async prepare(module: ArrayBuffer, limits: ModuleLimits): Promise<PreparedModule> {
+  async prepare(module: ArrayBuffer, limits: ModuleLimits, rewriting: RewritingOptions = NO_REWRITING): Promise<PreparedModule> {
     if (this.#free > 0) {
       this.#free -= 1;
     } else {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     try {
-      return await prepareInThread(module, this.#abi, limits);
+      return await prepareInThread(module, this.#abi, limits, rewriting);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) {
@@ -42,12 +43,17 @@ export class UploadThreads {
 /**
  * Prepares the module in a thread that is ended afterwards, whatever the module does. `module` is detached.
  *
- * @throws what `prepareModule` throws
+ * @throws what `checkModule`, `rewriteInProcess` and `makeArtefact` throw
  * @throws MODULE_START_FAILED  also when the start function runs beyond `uploadTimeoutMs`
  * @throws MODULE_LIMIT  reading and compiling the module takes more time or memory than an upload has
  */
-export function prepareInThread(module: ArrayBuffer, abi: AbiTable, limits: ModuleLimits): Promise<PreparedModule> {
-  const job: UploadJob = { module, abi: [...abi], limits };
+export function prepareInThread(
+  module: ArrayBuffer,
+  abi: AbiTable,
+  limits: ModuleLimits,
+  rewriting: RewritingOptions = NO_REWRITING,
+): Promise<PreparedModule> {
+  const job: UploadJob = { module, abi: [...abi], limits, rewriting };
   const worker = new Worker(new URL("./upload-worker.ts", import.meta.url), {
     workerData: job,
     transferList: [module],
@@ -58,17 +64,25 @@ export function prepareInThread(module: ArrayBuffer, abi: AbiTable, limits: Modu
   });
   const { promise, resolve, reject } = Promise.withResolvers<PreparedModule>();
   let starting = false;
-  const timer = setTimeout(() => {
+  const expire = (): void => {
     const text = `longer than the ${limits.uploadTimeoutMs} ms an upload has (uploadTimeoutMs)`;
     reject(
       starting
         ? new NeapError("MODULE_START_FAILED", `the start function runs ${text}`)
         : new NeapError("MODULE_LIMIT", `reading and compiling the module takes ${text}`),
     );
-  }, limits.uploadTimeoutMs);
+  };
+  const endMs = performance.now() + limits.uploadTimeoutMs;
+  let timer = setTimeout(expire, limits.uploadTimeoutMs);
 
   worker.on("message", (message: UploadMessage) => {
     switch (message.kind) {
+      case "rewriting":
+        clearTimeout(timer);
+        break;
+      case "rewritten":
+        timer = setTimeout(expire, Math.max(0, endMs - performance.now()));
+        break;
       case "starting":
         starting = true;
         break;

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { NeapError } from "../../state/errors.ts";
 import { encodeArtefact } from "./artefact-codec.ts";
-import { prepareModule } from "./preparation.ts";
+import { checkModule, makeArtefact } from "./preparation.ts";
+import { rewriteInProcess, rewriteRequest } from "./rewriting/index.ts";
 import type { UploadJob, UploadMessage } from "./upload-messages.ts";
 
 const job: UploadJob = workerData;
@@ -17,7 +18,17 @@ function send(message: UploadMessage, transfer: readonly ArrayBufferLike[] = [])
 
 try {
   const module = new Uint8Array(job.module.resizable ? job.module.transferToFixedLength() : job.module);
-  const prepared = prepareModule(module, new Map(job.abi), job.limits, () => send({ kind: "starting" }));
+  const abi = new Map(job.abi);
+  const checked = checkModule(module, abi, job.limits);
+  const suspending = checked.valid.imports.filter((name) => abi.get(name)?.suspends);
+  const request = rewriteRequest(job.rewriting, suspending, module.byteLength);
+  let wasm = module;
+  if (request !== undefined) {
+    send({ kind: "rewriting" });
+    wasm = await rewriteInProcess(module, request, job.limits.uploadTimeoutMs - performance.now());
+    send({ kind: "rewritten" });
+  }
+  const prepared = makeArtefact(checked, wasm, job, () => send({ kind: "starting" }));
   const artefact = encodeArtefact(prepared);
   const uploadHash = createHash("sha256").update(module).digest("hex");
   const answer = { hash: prepared.hash, uploadHash, module, artefact };

@@ -3,10 +3,9 @@ import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
 import type { AbiTable } from "./abi-table.ts";
 import { type GlobalExport, type ModuleLimits, RESERVED_EXPORT_PREFIX } from "./artefact.ts";
-import type { BulkInstruction } from "./bulk-memory.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
-import type { FunctionBody, FunctionType, ImportEntry, ModuleShape } from "./module-shape.ts";
+import { type FunctionBody, type FunctionType, type ImportEntry, importedCount, type ModuleShape } from "./module-shape.ts";
 
 /** What the rest of the pipeline needs to know of a valid module. */
 export interface ValidModule {
@@ -14,12 +13,8 @@ export interface ValidModule {
   readonly entryReturns: boolean;
   /** Exported functions () → () that prepare the module and that neither its start section nor its entry runs, in order. */
   readonly initialisers: readonly string[];
-  /** Indices of the mutable globals with their types, ascending. */
-  readonly mutableGlobals: readonly { readonly index: number; readonly type: GlobalExport["type"] }[];
   /** Imported functions as "module.name", each once. */
   readonly imports: readonly string[];
-  /** What is to be done in pieces, ascending. */
-  readonly bulk: readonly BulkInstruction[];
 }
 
 /**
@@ -32,7 +27,7 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
   const imports = [...new Set(shape.imports.map((entry) => checkImport(entry, shape, abi)))];
   checkMemory(shape, limits);
   checkTable(shape, limits);
-  const mutableGlobals = checkGlobals(shape);
+  mutableGlobals(shape);
   for (const entry of shape.exports) {
     if (entry.name.startsWith(RESERVED_EXPORT_PREFIX)) {
       const text = `export ${quote(entry.name)} at offset ${entry.offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
@@ -40,12 +35,11 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
     }
   }
   const { entry, entryReturns } = findEntry(shape);
-  checkLocals(shape);
-  const bulk: BulkInstruction[] = [];
+  checkBodies(shape);
   for (const body of shape.bodies) {
-    scanBody(bytes, body, { onBulk: (instruction) => bulk.push(instruction) });
+    scanBody(bytes, body);
   }
-  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), mutableGlobals, imports, bulk };
+  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
 }
 
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
@@ -110,8 +104,14 @@ function checkTable(shape: ModuleShape, limits: ModuleLimits): void {
   }
 }
 
-function checkGlobals(shape: ModuleShape): ValidModule["mutableGlobals"] {
-  return shape.globals.flatMap(({ type, mutable, offset }, index) => {
+/**
+ * The module's own mutable globals by their indices, ascending.
+ * @throws MODULE_LIMIT  one has a type that a snapshot does not hold
+ */
+export function mutableGlobals(shape: ModuleShape): { readonly index: number; readonly type: GlobalExport["type"] }[] {
+  const imported = importedCount(shape, "global");
+  return shape.globals.flatMap(({ type, mutable, offset }, at) => {
+    const index = imported + at;
     if (!mutable) {
       return [];
     }
@@ -123,9 +123,14 @@ function checkGlobals(shape: ModuleShape): ValidModule["mutableGlobals"] {
   });
 }
 
-function checkLocals(shape: ModuleShape): void {
+function checkBodies(shape: ModuleShape): void {
   let total = 0;
   for (const body of shape.bodies) {
+    const sizeBytes = body.end - body.declarations;
+    if (sizeBytes > MODULE_CAPS.bodyBytes) {
+      const text = `code section at offset ${body.declarations}: a function has ${sizeBytes} bytes, at most ${MODULE_CAPS.bodyBytes} are allowed`;
+      throw new NeapError("MODULE_LIMIT", text);
+    }
     total += body.locals;
     if (body.locals > MODULE_CAPS.localsOfFunction) {
       const text = `code section at offset ${body.start}: a function has ${body.locals} locals, at most ${MODULE_CAPS.localsOfFunction} are allowed`;
@@ -180,7 +185,7 @@ function bodyCalls(bytes: Uint8Array, shape: ModuleShape, caller: number, callee
   let calls = false;
   if (body !== undefined) {
     scanBody(bytes, body, {
-      onCall: (index) => {
+      call: (index) => {
         calls ||= index === callee;
       },
     });

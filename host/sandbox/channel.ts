@@ -10,6 +10,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { invariant } from "../../state/errors.ts";
+import type { ExecutorChannel, HostChannel, OutgoingFrame } from "./carrier.ts";
 import { EMPTY, type Frame, FrameType } from "./protocol.ts";
 import { createRing, RingReader, RingWriter } from "./ring.ts";
 import { isShared, SHARED_MIN_BYTES } from "./shared-bytes.ts";
@@ -43,12 +44,7 @@ export function openWorkerEnd(end: ChannelEnd): Channel {
   return new Channel(end.toMain, end.toWorker, end.port, true);
 }
 
-export type OutgoingFrame = Partial<Omit<Frame, "type" | "attachment">> & {
-  readonly type: FrameType;
-  readonly tail?: Uint8Array;
-};
-
-export class Channel {
+export class Channel implements HostChannel, ExecutorChannel {
   readonly #out: RingWriter;
   readonly #in: RingReader;
   readonly #port: MessagePort;
@@ -110,7 +106,6 @@ export class Channel {
     }
   }
 
-  /** Sends a frame with an object beside it, which the receiver finds in `attachment`, or in `body` if it is bytes. */
   sendAttached(frame: OutgoingFrame, attachment: unknown, transfer: ArrayBuffer[] = []): void {
     this.#port.postMessage(attachment, transfer);
     const bare = { ...frame, body: ATTACHMENT, tail: EMPTY };
@@ -121,7 +116,6 @@ export class Channel {
     }
   }
 
-  /** The next message, or undefined. The object is reused by the next `receive`, its body is not. */
   receive(): Frame | undefined {
     const offset = this.#in.next();
     if (offset < 0) {
@@ -153,22 +147,18 @@ export class Channel {
     return frame;
   }
 
-  /**
-   * Blocks until a message may be there. Only after `receive` has returned undefined, as for `sleepAsync`.
-   * @param isOwed  the other side owes an answer
-   */
-  sleep(isOwed: boolean): void {
+  /** Blocks until a message may be there. */
+  sleep(isOwed: boolean): boolean {
     this.#in.sleep(isOwed);
+    return false;
   }
 
-  /** Calls `wake` once a message may be there; false when one is there already. Does not keep the event loop alive. */
   sleepAsync(wake: () => void): boolean {
     const woken = this.#in.sleepAsync();
     woken?.then(wake);
     return woken !== undefined;
   }
 
-  /** Drops what was not sent and all that is sent later; a pending `sleepAsync` ends. */
   close(): void {
     this.#closed = true;
     this.#backlog = [];

@@ -21,6 +21,8 @@ const FAILED_START_PAUSE_MS = 1_000;
 export interface SchedulerOptions {
   readonly workers: number;
   readonly lanesMax: number;
+  /** 0 where a worker is at hand whenever one is asked for. */
+  readonly spares: 0 | 1;
   readonly attemptsPerWorker: number;
   readonly spawn: () => SandboxWorker;
   /** Functions whose calls run in a lane, by content hash. */
@@ -162,21 +164,26 @@ export class Scheduler {
 
   #freeLane(depth: number): SandboxWorker | undefined {
     for (const lane of this.#lanes) {
-      if (this.#mayTake(lane, depth) && !this.#options.isBusy(lane)) {
+      if (lane.isReady && this.#mayTake(lane, depth) && !this.#options.isBusy(lane)) {
         return lane;
       }
     }
-    if (this.#lanes.size < this.#options.lanesMax) {
-      for (const spare of this.#spares) {
-        if (spare.isReady) {
-          this.#spares.delete(spare);
-          this.#lanes.add(spare);
-          this.#replenish();
-          return spare;
-        }
-      }
+    const lane = this.#lanes.size < this.#options.lanesMax ? this.#spare() : undefined;
+    if (lane !== undefined) {
+      this.#spares.delete(lane);
+      this.#lanes.add(lane);
+      this.#replenish();
     }
-    return undefined;
+    return lane?.isReady ? lane : undefined;
+  }
+
+  /** A worker that can become a lane; it may still be starting where there are no spares. */
+  #spare(): SandboxWorker | undefined {
+    if (this.#options.spares > 0) {
+      return Array.from(this.#spares).find(({ isReady }) => isReady);
+    }
+    const isStarting = Array.from(this.#lanes).some(({ isReady }) => !isReady);
+    return isStarting || this.#closed ? undefined : this.#options.spawn();
   }
 
   /** As many normal workers as there shall be, taken from the spares, and one spare. */
@@ -189,7 +196,7 @@ export class Scheduler {
       this.#spares.delete(spare);
       this.#normal.add(spare);
     }
-    if (this.#spares.size === 0) {
+    while (this.#spares.size < this.#options.spares) {
       this.#spares.add(this.#options.spawn());
     }
   }

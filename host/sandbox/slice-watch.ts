@@ -2,7 +2,6 @@
  * Watches one worker's slices from outside (H7). Times are CPU times of the thread where the system tells them: on a busy machine a
  * guest that is not let run is not stuck.
  */
-import { readFileSync } from "node:fs";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
 /** A slice that gets no CPU counts too, at this fraction of its wall time: whatever holds it, it holds the worker. */
@@ -39,7 +38,7 @@ export class SliceWatch {
       this.reported = false;
       return undefined;
     }
-    const threadCpuMs = this.#threadCpuMs();
+    const threadCpuMs = this.#worker.cpuMs();
     this.#sinceCpuMs ??= threadCpuMs;
     const wallMs = nowMs - this.#sinceMs;
     const ageMs =
@@ -47,17 +46,5 @@ export class SliceWatch {
         ? wallMs
         : Math.max(threadCpuMs - this.#sinceCpuMs, wallMs * WALL_SHARE);
     return { ...running, ageMs, cpuMs: cpuMs + ageMs };
-  }
-
-  #threadCpuMs(): number | undefined {
-    if (this.#worker.threadId === undefined) {
-      return undefined;
-    }
-    try {
-      const [cpuNs] = readFileSync(`/proc/self/task/${this.#worker.threadId}/schedstat`, "latin1").split(" ");
-      return Number(cpuNs) / 1e6;
-    } catch {
-      return undefined;
-    }
   }
 }

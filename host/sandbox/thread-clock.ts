@@ -54,3 +54,14 @@ export class ThreadClock {
     this.#sampledCpuMs = this.#times.cpu();
   }
 }
+
+/** Of the thread that asks. */
+export function threadClock(): ThreadClock {
+  return new ThreadClock({
+    now: () => performance.now(),
+    cpu: () => {
+      const { user, system } = process.threadCpuUsage();
+      return (user + system) / 1000;
+    },
+  });
+}

@@ -6,7 +6,7 @@ import { type ChannelEnd, openWorkerEnd } from "./channel.ts";
 import { Executor } from "./executor.ts";
 import type { CreateImports } from "./guest.ts";
 import { SliceMarker } from "./slice-marks.ts";
-import { ThreadClock } from "./thread-clock.ts";
+import { threadClock } from "./thread-clock.ts";
 
 export interface WorkerData {
   readonly channel: ChannelEnd;
@@ -28,17 +28,12 @@ const executor = new Executor({
   channel: openWorkerEnd(data.channel),
   marker: new SliceMarker(data.marks),
   createImports,
-  clock: new ThreadClock({ now: () => performance.now(), cpu: threadCpuMs }),
+  clock: threadClock(),
   sandboxesMax: data.sandboxesMax,
   idleMaxBytes: data.idleMaxBytes,
 });
 parentPort.postMessage({ threadId: kernelThreadId() } satisfies WorkerReady);
 executor.run();
-
-function threadCpuMs(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1000;
-}
 
 function kernelThreadId(): number | undefined {
   try {

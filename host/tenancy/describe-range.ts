@@ -2,7 +2,16 @@ import type { TSchema } from "typebox";
 
 /** What values a schema takes, for messages and help: "a whole number from 1 to 4". */
 export function describeRange(schema: TSchema): string {
-  const range = schema as { type?: string; enum?: readonly string[]; minimum?: number; maximum?: number };
+  const range = schema as {
+    type?: string;
+    enum?: readonly string[];
+    minimum?: number;
+    maximum?: number;
+    description?: string;
+  };
+  if (range.description !== undefined) {
+    return range.description;
+  }
   if (range.enum !== undefined) {
     return range.enum.join(" | ");
   }

@@ -12,4 +12,4 @@ export {
   type UploadLimits,
 } from "./limits.ts";
 export { Tenancy, type Tenant } from "./tenancy.ts";
-export { ALL_OTHERS, readTenants, type TenantRules, type TenantsFile } from "./tenants-file.ts";
+export { ALL_OTHERS, ISOLATION_CHOICE, readTenants, type TenantRules, type TenantsFile } from "./tenants-file.ts";

@@ -27,8 +27,6 @@ export class Tenant {
   readonly name: string;
   /** The most that calls and modules of the tenant may have. */
   readonly limits: Limits;
-  /** By which pools of sandboxes know the tenant. */
-  readonly share: { readonly name: string; readonly sandboxesMax: number };
   /** Calls of the tenant that are under way here: running, suspended, waiting. */
   calls = 0;
   readonly #host: Limits;
@@ -39,7 +37,6 @@ export class Tenant {
   constructor(name: string, limits: Limits, host: Limits) {
     this.name = name;
     this.limits = limits;
-    this.share = { name, sandboxesMax: limits.tenantMaxSandboxes };
     this.#host = host;
     this.#plain = this.#callLimits({});
   }

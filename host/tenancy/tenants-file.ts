@@ -1,5 +1,5 @@
 /**
- * What the operator says of tenants: a JSON file `{"<tenant>" | "*": {"limits": {"wallTimeMs": 60000}}}`. "*" is for the tenants that
+ * What the operator says of tenants: a JSON file `{"<tenant>" | "*": {"limits": {"wallTimeMs": 60000}, "egress": ["example.com"]}}`. "*" is for the tenants that
  * the file does not name; what a tenant's own entry leaves out is as "*" says it, else as the host's options do.
  *
  * Owns: the file's form. A further thing that the operator may say is one more property of `TENANT_RULES`: it is read, checked and
@@ -9,14 +9,25 @@ import { type Static, type TObject, type TSchema, Type } from "typebox";
 import { Value } from "typebox/value";
 import { NeapError } from "../../state/errors.ts";
 import { isName, NAME_RULE, quote } from "../../state/ids.ts";
+import { ALLOW_ENTRY_RULE, allowEntry } from "../egress/index.ts";
 import { describeRange } from "./describe-range.ts";
 import { LIMITS, type LimitName } from "./limits.ts";
+
+/** Where a tenant's guests run: see docs/guides/isolation.md. */
+export const ISOLATION_CHOICE = Type.Enum(["auto", "threads", "process"]);
 
 type LimitSchemas = { readonly [K in LimitName]: (typeof LIMITS)[K]["schema"] };
 
 const limitSchemas = Object.fromEntries(Object.entries(LIMITS).map(([name, { schema }]) => [name, schema])) as LimitSchemas;
 
-const TENANT_RULES = Type.Partial(Type.Object({ limits: Type.Partial(Type.Object(limitSchemas)) }));
+/** Where functions may send requests, in place of what the host's option says. */
+const egress = Type.Refine(Type.Array(Type.String(), { description: `list of texts, each ${ALLOW_ENTRY_RULE}` }), (entries) =>
+  entries.every((entry) => allowEntry(entry) !== null),
+);
+
+const TENANT_RULES = Type.Partial(
+  Type.Object({ limits: Type.Partial(Type.Object(limitSchemas)), isolation: ISOLATION_CHOICE, egress }),
+);
 
 export type TenantRules = Static<typeof TENANT_RULES>;
 

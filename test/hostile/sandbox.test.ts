@@ -192,12 +192,12 @@ describe("H4: CPU time is counted over all slices, and a call that takes more th
 });
 
 describe("a tenant's sandboxes", () => {
-  const share = (name: string) => ({ name, sandboxesMax: 3 });
+  const of = (tenant: string) => ({ tenant, sandboxesMax: 3 });
 
   test("are so many at most: its further calls wait, others' do not", async () => {
-    const [first, ...others] = await Promise.all([1, 2, 3].map(() => suspended(pool, asksOnce, 1, { share: share("a") })));
-    const waiting = begin(pool, asksOnce, { share: share("a"), onOperation: ignore });
-    expect(await persist(pool, asks(3), { share: share("b") })).toMatchObject({ kind: "returned" });
+    const [first, ...others] = await Promise.all([1, 2, 3].map(() => suspended(pool, asksOnce, 1, of("a"))));
+    const waiting = begin(pool, asksOnce, { ...of("a"), onOperation: ignore });
+    expect(await persist(pool, asks(3), of("b"))).toMatchObject({ kind: "returned" });
     expect([waiting.operations.length, pool.load.queued]).toEqual([0, 1]);
     first?.call.cancel();
     await waiting.heard(1);
@@ -209,10 +209,10 @@ describe("a tenant's sandboxes", () => {
   });
 
   test("are more by one for each depth: callers cannot keep their callees out", async () => {
-    const callers = await Promise.all([1, 2, 3].map(() => suspended(pool, asksOnce, 1, { share: share("a") })));
-    const nested = await suspended(pool, asksOnce, 1, { share: share("a"), depth: 1 });
-    const beside = begin(pool, asksOnce, { share: share("a"), depth: 1, onOperation: ignore });
-    const deeper = await suspended(pool, asksOnce, 1, { share: share("a"), depth: 2 });
+    const callers = await Promise.all([1, 2, 3].map(() => suspended(pool, asksOnce, 1, of("a"))));
+    const nested = await suspended(pool, asksOnce, 1, { ...of("a"), depth: 1 });
+    const beside = begin(pool, asksOnce, { ...of("a"), depth: 1, onOperation: ignore });
+    const deeper = await suspended(pool, asksOnce, 1, { ...of("a"), depth: 2 });
     expect(beside.operations.length).toBe(0);
     deeper.call.cancel();
     nested.call.cancel();

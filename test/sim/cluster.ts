@@ -24,6 +24,7 @@ import { serveShard } from "../../state/remote/shard-server.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
+import { ScriptedEgress } from "../support/scripted-egress.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { testTenancy } from "../support/test-tenancy.ts";
 import { ComputeNode } from "./compute-node.ts";
@@ -219,6 +220,7 @@ export class Cluster {
         const far = storage();
         return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);
       }),
+      egress: new ScriptedEgress(),
       clock: process,
       timers: process,
       random: process,

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
 import type { ModuleHash } from "../../host/modules/index.ts";
 import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
+import { NO_REWRITING } from "../../host/modules/rewriting/index.ts";
 import { type BlobName, type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { type LocalShard, RecordKind } from "../../state/logbook/index.ts";
 import type { Mode } from "../../state/logbook/modes.ts";
@@ -47,7 +48,8 @@ async function define(shard: LocalShard, blobs: SimBlobs, name: string, protocol
   const writer = await blobs.create(MODULE as string as BlobName);
   await writer.write(encodeArtefact({ ...ARTEFACT, hash: MODULE }));
   const artefact = await writer.commit();
-  const data = encodeFunctionData({ name, hash: MODULE, artefact, original: artefact, retry: null, limits: null, protocol });
+  const named = { retry: null, limits: null, protocol, ...NO_REWRITING };
+  const data = encodeFunctionData({ name, hash: MODULE, artefact, original: artefact, ...named });
   const record = { kind: RecordKind.function, tags: [functionTag(name), functionTag("")], data, blobs: [artefact] };
   await shard.book(TENANT).append({ records: [record] });
 }

@@ -14,7 +14,8 @@ import type {
   TimelineEntry,
 } from "../../host/invocation/invocation.ts";
 import type { ModuleHash } from "../../host/modules/artefact.ts";
-import type { FunctionOptions, Functions, FunctionVersion } from "../../host/modules/functions.ts";
+import type { FunctionOptions, Functions, FunctionVersion, UploadOptions } from "../../host/modules/functions.ts";
+import { NO_REWRITING } from "../../host/modules/rewriting/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
 import type { HeldLock, Mode, ScopeView } from "../../state/logbook/index.ts";
@@ -197,14 +198,14 @@ export class FakeFunctions implements Functions {
     tenant: LogBookId,
     name: string,
     body: AsyncIterable<Uint8Array>,
-    protocol: Mode | null = null,
+    options: UploadOptions = {},
   ): Promise<FunctionVersion> {
     const bytes = await collect(body);
     if (!bytes.subarray(0, 4).equals(Buffer.from("\0asm"))) {
       throw new NeapError("MODULE_INVALID", "the module does not begin with \\0asm, at offset 0");
     }
     this.modules.set(`${tenant}/${name}`, bytes);
-    return { ...version(name, bytes), protocol };
+    return { ...version(name, bytes), ...options };
   }
 
   async setOptions(tenant: LogBookId, name: string, options: FunctionOptions): Promise<FunctionVersion> {
@@ -247,6 +248,7 @@ function version(name: string, bytes: Uint8Array): FunctionVersion {
     retry: null,
     limits: null,
     protocol: null,
+    ...NO_REWRITING,
   };
 }
 

@@ -11,6 +11,7 @@ import {
 import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
 import { FunctionRegistry, type ModuleHash, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { encodeFunctionData, type FunctionData } from "../../host/modules/registry-entry.ts";
+import { NO_REWRITING } from "../../host/modules/rewriting/index.ts";
 import { Admission, Offload, type StoragePool } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
 import type { Limits } from "../../host/tenancy/index.ts";
@@ -25,6 +26,7 @@ import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from 
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { textOf } from "./call-bytes.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
+import { ScriptedEgress } from "./scripted-egress.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
 import { systemTimers } from "./system-timers.ts";
 import { testTenancy } from "./test-tenancy.ts";
@@ -48,6 +50,8 @@ export interface ScriptedHostParts {
   readonly clock?: Clock;
   /** Real ones unless given. */
   readonly timers?: Timers;
+  /** The outside, which outlives the host. */
+  readonly egress?: ScriptedEgress;
 }
 
 export type ScriptedCall = Partial<Omit<CallRequest, "input" | "key">> & {
@@ -125,11 +129,13 @@ export class ScriptedHost {
   readonly pool: ScriptedPool;
   readonly invocations: InvocationService;
   readonly source = new SwitchedSource();
+  readonly egress: ScriptedEgress;
   readonly #partSlots: number;
 
   private constructor(test: TestShard, parts: ScriptedHostParts) {
     this.test = test;
     this.pool = parts.pool ?? new ScriptedPool();
+    this.egress = parts.egress ?? new ScriptedEgress();
     this.#partSlots = parts.partSlots ?? 0;
     const { runAhead = true } = parts;
     const tenancy = testTenancy({ wallTimeMs: 20_000, outputMaxBytes: 2 ** 20, logMaxBytes: 1024, ...parts.limits });
@@ -165,6 +171,7 @@ export class ScriptedHost {
       tenancy,
       pool: this.pool,
       offload: new Offload("marked", storagePool),
+      egress: this.egress,
       clock: parts.clock ?? test.time,
       timers: parts.timers ?? systemTimers,
       random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
@@ -214,7 +221,14 @@ export class ScriptedHost {
     for (const [hash, scripted] of this.pool.scripts) {
       pool.scripts.set(hash, scripted);
     }
-    return ScriptedHost.open({ ...parts, partSlots: parts.partSlots ?? this.#partSlots, test: await this.test.crash(), pool });
+    const { egress } = this;
+    return ScriptedHost.open({
+      egress,
+      ...parts,
+      partSlots: parts.partSlots ?? this.#partSlots,
+      test: await this.test.crash(),
+      pool,
+    });
   }
 
   /** The owner dies and another one opens what was durable; this process goes on. */
@@ -240,7 +254,7 @@ export class ScriptedHost {
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, limits, protocol }),
+      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, limits, protocol, ...NO_REWRITING }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });

@@ -9,6 +9,7 @@ import {
   TABLE_EXPORT,
   WASM_PAGE_BYTES,
 } from "../../host/modules/artefact.ts";
+import { NO_REWRITING } from "../../host/modules/rewriting/index.ts";
 
 const tools = await wabt();
 const MUTABLE_GLOBAL = /\(export "(\$global\d+)"\)\s*\(mut (i32|i64|f32|f64)\)/g;
@@ -34,6 +35,7 @@ export function artefactOf(wat: string): Artefact {
   }
   const hash = createHash("sha256").update(wasm).digest("hex");
   return {
+    ...NO_REWRITING,
     hash: hash as ModuleHash,
     wasm,
     entry: "run",

@@ -9,7 +9,7 @@ const files: Record<string, string> = {
   "broken.json": "{",
   "empty.json": "{}",
   "tenant.json": '{"0123456789abcdef": "../x"}',
-  "tenants.json": '{"demo": {"limits": {"wallTimeMs": 60000}}}',
+  "tenants.json": '{"demo": {"limits": {"wallTimeMs": 60000}}, "reaching": {"egress": ["10.0.0.5"]}}',
   "bad-tenants.json": '{"demo": {"limits": {"wallTimeMs": -1}}}',
   key: "a secret of some length\n",
   "short-key": "abc",
@@ -81,6 +81,17 @@ describe("order of sources", () => {
   });
 });
 
+test("where functions may send requests: the option, and the file's lists", () => {
+  const { egress } = parse(["--egress-allow", "a.example:81, *.b.example", "--tenants-file", "tenants.json"]);
+  expect(egress.allow.map(({ host, covers, port }) => [host, covers, port])).toEqual([
+    ["a.example", "host", 81],
+    ["b.example", "below", null],
+  ]);
+  expect([...egress.allowOf].map(([tenant, list]) => [tenant, list.map(({ host }) => host)])).toEqual([
+    ["reaching", ["10.0.0.5"]],
+  ]);
+});
+
 describe("refusals", () => {
   test.each([
     [["--prot", "1"], {}, "--prot"],
@@ -100,6 +111,7 @@ describe("refusals", () => {
     [["--node-name", "a b"], {}, "--node-name"],
     [["--cors-origins", "https://a.example/path"], {}, "--cors-origins"],
     [["--cors-origins", "*"], {}, "--cors-origins"],
+    [["--egress-allow", "a.example,http://"], {}, '--egress-allow has "http://"'],
     [["--tokens-file", "missing.json"], {}, "missing.json"],
     [["--tokens-file", "broken.json"], {}, "not JSON"],
     [["--tokens-file", "list.json"], {}, "must be an object"],

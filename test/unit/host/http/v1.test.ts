@@ -235,6 +235,8 @@ describe("functions", () => {
       retry: null,
       limits: null,
       protocol: null,
+      preemptible: false,
+      migratable: false,
     };
     expect([put.status, JSON.parse(put.text)]).toEqual([200, version]);
     expect((await http.send("GET", "/v1/tenants/demo/functions/hello")).bytes.equals(module)).toBe(true);

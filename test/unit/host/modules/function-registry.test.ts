@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { FunctionRegistry, type FunctionVersion, type ModuleHash, prepareModule } from "../../../../host/modules/index.ts";
 import { decodeFunctionData, encodeFunctionData } from "../../../../host/modules/registry-entry.ts";
+import { NO_REWRITING } from "../../../../host/modules/rewriting/index.ts";
 import type { BlobName, LogBookId, SeqNum } from "../../../../state/ids.ts";
 import type { Shard, ShardSource } from "../../../../state/logbook/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
@@ -139,11 +140,17 @@ describe("the function registry", () => {
       retry: null,
       limits: null,
       protocol: null,
+      ...NO_REWRITING,
     };
     const now = encodeFunctionData(data);
-    const before = now.slice(0, -1);
-    before[0] = 2;
-    expect(decodeFunctionData(before)).toEqual(data);
+    for (const [format, fewer] of [
+      [3, 1],
+      [2, 3],
+    ] as const) {
+      const before = now.slice(0, -fewer);
+      before[0] = format;
+      expect(decodeFunctionData(before)).toEqual(data);
+    }
     expect(decodeFunctionData(now)).toEqual(data);
   });
 

@@ -6,7 +6,7 @@ import { refusal } from "./fixtures.ts";
 
 function scanAll(bytes: Uint8Array, onCall?: (index: number) => void): void {
   for (const body of readSections(bytes).bodies) {
-    scanBody(bytes, body, onCall && { onCall });
+    scanBody(bytes, body, onCall === undefined ? {} : { call: onCall });
   }
 }
 

@@ -28,7 +28,7 @@ describe("a tenant's limits", () => {
 
   test("are kept by one object", () => {
     expect(tenancy.of("acme")).toBe(tenancy.of("acme"));
-    expect(tenancy.of("acme").share).toEqual({ name: "acme", sandboxesMax: 7 });
+    expect(tenancy.of("acme").limits.tenantMaxSandboxes).toBe(7);
   });
 });
 

@@ -10,6 +10,7 @@ test("the file's entries are read by tenant, and * for all others", () => {
     ["*", { limits: { cpuTimeMs: 5 } }],
     ["idle", {}],
   ]);
+  expect(read({ acme: { egress: ["a:1", "*.b"] } }).get("acme")).toEqual({ egress: ["a:1", "*.b"] });
   expect(read({}).size).toBe(0);
 });
 
@@ -31,7 +32,10 @@ describe("a mistake ends the start with BAD_OPTION that names file, field, value
     ["[]", "--tenants-file t.json must be an object"],
     [{ acme: 1 }, 'has acme = "1", must be an object'],
     [{ "../x": {} }, 'names the tenant "../x", must be "*" or'],
-    [{ acme: { limit: {} } }, "has acme.limit, which is none of limits"],
+    [{ acme: { limit: {} } }, "has acme.limit, which is none of limits, isolation, egress"],
+    [{ acme: { isolation: "none" } }, 'has acme.isolation = "\\"none\\"", must be: auto | threads | process'],
+    [{ acme: { egress: "a" } }, 'has acme.egress = "\\"a\\"", must be: list of texts, each host, host:port'],
+    [{ acme: { egress: ["a", "a:0"] } }, "must be: list of texts"],
     [{ acme: { limits: [] } }, 'has acme.limits = "[]", must be an object'],
     [{ acme: { limits: { wallTime: 1 } } }, "has acme.limits.wallTime, which is none of moduleMaxBytes, "],
     [{ acme: { limits: { wallTimeMs: 0 } } }, 'has acme.limits.wallTimeMs = "0", must be: whole number from 1 to 86400000'],

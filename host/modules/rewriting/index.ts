@@ -1,0 +1,10 @@
+export { rewriteInProcess } from "./rewrite-process.ts";
+export {
+  NO_REWRITING,
+  PASSES,
+  type PassName,
+  type PassOptions,
+  type RewriteRequest,
+  type RewritingOptions,
+  rewriteRequest,
+} from "./rewriting.ts";

@@ -1,0 +1,46 @@
+/** What rewriting a module is, as data: which passes, in which order, and what they may need to know. */
+
+/** What an upload may ask for beyond the module as it is. Built into the artefact, and so part of its hash. */
+export interface RewritingOptions {
+  /** Gives way at loops and recursions when other calls of its worker have something to do. */
+  readonly preemptible: boolean;
+  /** May be frozen in the middle of a call and go on elsewhere. */
+  readonly migratable: boolean;
+}
+
+export const NO_REWRITING: RewritingOptions = { preemptible: false, migratable: false };
+
+/** In the order in which they run, whatever is asked for: each rests on what those before it leave. Files in `passes/`. */
+export const PASSES = ["polls", "optimize"] as const;
+export type PassName = (typeof PASSES)[number];
+
+/** What every pass is told of the module. */
+export interface PassOptions {
+  /** Imported functions that may suspend the guest, as "module.name". */
+  readonly suspending: readonly string[];
+}
+
+export interface RewriteRequest {
+  readonly passes: readonly PassName[];
+  readonly options: PassOptions;
+}
+
+/** Above this size the optimizer costs more seconds than it is worth (H29). */
+const OPTIMIZE_MAX_BYTES = 256 * 1024;
+
+/**
+ * The passes that a module needs; undefined for none.
+ * @param suspending  those of its imports that may suspend it, as "module.name"
+ */
+export function rewriteRequest(
+  options: RewritingOptions,
+  suspending: readonly string[],
+  sizeBytes: number,
+): RewriteRequest | undefined {
+  const asked: Record<Exclude<PassName, "optimize">, boolean> = { polls: options.preemptible };
+  const passes = PASSES.filter((pass) => pass !== "optimize" && asked[pass]);
+  if (passes.length === 0) {
+    return undefined;
+  }
+  return { passes: sizeBytes <= OPTIMIZE_MAX_BYTES ? [...passes, "optimize"] : passes, options: { suspending } };
+}
