@@ -56,6 +56,7 @@ export interface FunctionType {
 export type ExternalKind = "function" | "table" | "memory" | "global" | "tag";
 
 export interface ImportEntry {
+  readonly offset: number;
   readonly module: string;
   readonly name: string;
   readonly kind: ExternalKind;

@@ -45,7 +45,7 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
   const name = `${entry.module}.${entry.name}`;
   const fail = (text: string): never => {
-    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import ${quote(name)}${text}`);
+    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section at offset ${entry.offset}: ${quote(name)}${text}`);
   };
   if (entry.kind !== "function") {
     return fail(` is a ${entry.kind}: only functions can be imported, a module brings its own memory, table and globals`);
@@ -138,7 +138,10 @@ function checkBodies(shape: ModuleShape): void {
     }
   }
   if (total > MODULE_CAPS.locals) {
-    throw new NeapError("MODULE_LIMIT", `the functions have ${total} locals, at most ${MODULE_CAPS.locals} are allowed`);
+    throw new NeapError(
+      "MODULE_LIMIT",
+      `code section at offset ${shape.bodies[0]?.declarations}: the functions have ${total} locals, at most ${MODULE_CAPS.locals} are allowed`,
+    );
   }
 }
 
