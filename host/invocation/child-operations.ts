@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
-import { RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { endsInstance, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
@@ -20,12 +20,12 @@ import {
   OUTPUT_SLICE_BYTES,
 } from "../abi/operations.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
+import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
 import type { Callees } from "./callee.ts";
 import { cancelInstance, childOf } from "./cancellation.ts";
 import {
-  CALL_DEPTH_MAX,
   type InstanceOutcome,
   type InstanceRunner,
   type InstanceSpec,
@@ -37,6 +37,7 @@ import { childPins, encodeInit, type InstanceInit, initOf, type Payload, payload
 import { plainReply } from "./object-operations.ts";
 import { fromPayload, payloadSize, payloadSlice, toPayload } from "./payloads.ts";
 import { type Contender, selectFirst } from "./select-step.ts";
+import { completedOutcome } from "./stored-outcome.ts";
 
 /** A started call: its outcome to come, or the code its await answers. */
 export type Child =
@@ -85,6 +86,8 @@ export class ChildOperations {
     trace: Trace;
     callees: Callees;
     wait: AttemptWait;
+    /** That the attempt has started at another node. */
+    started: readonly MovedChild[];
   }) {
     this.#context = options.context;
     this.#runner = options.runner;
@@ -97,6 +100,14 @@ export class ChildOperations {
     this.#trace = options.trace;
     this.#callees = options.callees;
     this.#wait = options.wait;
+    this.#children.push(...options.started.map((child) => this.#startedElsewhere(child)));
+  }
+
+  /** What has been started, by handle. */
+  get started(): readonly MovedChild[] {
+    return this.#children.map((child) =>
+      child.kind === "refused" ? { code: child.code } : { instance: child.instance, bound: child.bound },
+    );
   }
 
   /** Started calls that are cancelled when the caller ends without them (F40). */
@@ -126,11 +137,13 @@ export class ChildOperations {
 
   async #start(args: Uint8Array, bound: boolean): Promise<OperationReply> {
     const { functionName, input } = callStartArgs.decode(args);
-    const version = this.#caller.depth < CALL_DEPTH_MAX ? await this.#callees.resolve(functionName) : null;
+    const isTooDeep = this.#caller.depth >= this.#caller.callMaxDepth;
+    const version = isTooDeep ? null : await this.#callees.resolve(functionName);
     if (version === null) {
-      this.#children.push({ kind: "refused", code: GuestError.unknownFunction });
+      this.#children.push({ kind: "refused", code: isTooDeep ? GuestError.tooDeep : GuestError.unknownFunction });
       return plainReply(0);
     }
+    this.#callees.checkMayBegin();
     const transaction = this.#transactions.give();
     const spec = await this.#invoke(version, input, bound, transaction);
     this.#context.faults.at("dispatch:before");
@@ -138,6 +151,29 @@ export class ChildOperations {
     this.#context.faults.at("dispatch:after");
     this.#children.push({ kind: "running", instance: spec.instance, bound, outcome, transaction });
     return plainReply(0);
+  }
+
+  #startedElsewhere(child: MovedChild): Child {
+    if ("code" in child) {
+      return { kind: "refused", code: child.code };
+    }
+    const outcome = this.#follow(child.instance);
+    // Nobody may ever ask.
+    outcome.catch(() => {});
+    return { kind: "running", ...child, outcome, transaction: null };
+  }
+
+  /** The outcome of a call that may run at another node as well: both are peers. */
+  async #follow(instance: InstanceId): Promise<InstanceOutcome> {
+    const { records } = await this.#shard.book(this.#tenant).readStream(stepTag(instance), 0);
+    const [first, last] = [records[0], records.at(-1)];
+    if (first === undefined || last === undefined) {
+      throw new NeapError("INTERNAL", `nothing of the called instance ${instance} is in the log`);
+    }
+    const { epoch } = this.#shard;
+    return endsInstance(last.kind)
+      ? completedOutcome(last)
+      : this.#runner.run({ tenant: this.#tenant, instance, init: initOf(first), epoch, begin: { kind: "logged" } }, this.#trace);
   }
 
   async #invoke(

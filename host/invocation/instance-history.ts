@@ -9,14 +9,16 @@
  */
 import { hasCode } from "../../state/errors.ts";
 import type { SeqNum } from "../../state/ids.ts";
-import { type CellVersion, compareVersions } from "../../state/logbook/cells.ts";
+import { type CellVersion, newerVersion } from "../../state/logbook/cells.ts";
 import { endsInstance, type LogBook, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { decodeStep, encodeStep, NO_FINGERPRINT, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import { type MadeRead, type Origin, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
+import type { MovedCall } from "../offload/index.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, toNeapError } from "./context.ts";
 import { childPins, encodeInit, initOf, payloadBlobs } from "./instance-record.ts";
 import { pinReads, readPins } from "./pinned-reads.ts";
+import { resumeSteps } from "./resumed-steps.ts";
 import { stepBook } from "./step-book.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
@@ -54,10 +56,13 @@ export class InstanceHistory {
   }
 
   /** The stream that the next attempt walks along, or the outcome when the log has it. */
-  begin(shard: Shard): StepStream | Promise<StepStream | InstanceOutcome> {
+  begin(shard: Shard, moved: MovedCall | null): StepStream | Promise<StepStream | InstanceOutcome> {
     const { begin, epoch, instance } = this.#spec;
     const isFresh = this.#isFresh && shard.epoch === epoch;
     this.#isFresh = false;
+    if (moved !== null) {
+      return this.#goesOn(shard, moved);
+    }
     if (!isFresh || begin.kind === "logged") {
       return this.#reload(shard);
     }
@@ -105,6 +110,27 @@ export class InstanceHistory {
     }
   }
 
+  /**
+   * As `pin`, for an attempt that goes on after the wait where it is: false, and it goes on holding what it may read, also when it has
+   * read something since its last step, as a replay would read that again behind the wait.
+   */
+  async letGo(shard: Shard, steps: StepStream): Promise<boolean> {
+    const { position } = steps;
+    const made = steps.reads.made;
+    if (position < 2 || made === null || made.some((read) => read.position === position)) {
+      return false;
+    }
+    this.#reached(shard, steps);
+    await this.pin(shard);
+    return (await readPins(shard, this.#spec.tenant, this.#spec.instance))?.position === position;
+  }
+
+  /** After a wait before which `letGo` was true: the attempt reads on behind a RESUME (F25). @throws Fenced */
+  async goOn(steps: StepStream): Promise<void> {
+    await this.#resume(steps.book, steps.position);
+    await steps.meetResume();
+  }
+
   /** An attempt has to begin anew because of what others did. */
   overtaken(): void {
     this.#overtaken += 1;
@@ -117,10 +143,32 @@ export class InstanceHistory {
       const { position, reads } = steps;
       const isSame = before !== null && before.epoch === epoch && before.position === position;
       // One that was stopped has made a beginning of what another one has.
-      const written = isSame ? newer(before.written, steps.written) : steps.written;
+      const written = isSame ? newerVersion(before.written, steps.written) : steps.written;
       // Before the first step there is nothing that a replay would read again.
       this.#furthest = position < 2 ? null : { epoch, position, reads: reads.made, written };
     }
+  }
+
+  /** The stream of an attempt that has come from another node. */
+  async #goesOn(shard: Shard, { steps: state, init }: MovedCall): Promise<StepStream> {
+    const { tenant, instance } = this.#spec;
+    const book = this.#stepBook(shard);
+    const pinned = await readPins(shard, tenant, instance);
+    if (pinned !== null) {
+      // Only at the end of the stream, where the other node waited, is there room for it.
+      await this.#resume(book, pinned.position);
+    }
+    const steps = await resumeSteps(book, instance, state, this.#spec.init, init);
+    if (pinned?.written) {
+      steps.wrote(pinned.written);
+    }
+    if (pinned === null || pinned.position < state.position) {
+      // What it has read is known at the other node only.
+      steps.reads.incomplete();
+    } else if (pinned.position === state.position) {
+      await steps.meetResume();
+    }
+    return steps;
   }
 
   async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
@@ -242,10 +290,6 @@ export class InstanceHistory {
       nonce: bits.subarray(SEED_BYTES),
     };
   }
-}
-
-function newer(a: CellVersion | null, b: CellVersion | null): CellVersion | null {
-  return a === null || (b !== null && compareVersions(a, b) < 0) ? b : a;
 }
 
 /** A copy that does not hold on to the record. */

@@ -1,19 +1,21 @@
 /** Runs storage parts for other nodes, or for the compute pool of this process, beside the data. */
 import { NeapError } from "../../state/errors.ts";
-import { RecordKind, type Shard } from "../../state/logbook/index.ts";
+import type { Shard } from "../../state/logbook/index.ts";
 import { Drafts } from "../../state/objects/index.ts";
-import { Fenced, type Origin, ScopedObjects, StepStream } from "../../state/protocols/index.ts";
-import { stepTag } from "../../state/tags.ts";
+import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { Admission, PartReply, PartRequest, StoragePool } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
+import type { Tenancy } from "../tenancy/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { toNeapError } from "./context.ts";
-import { decodeInit, type InstanceInit, payloadBlobs } from "./instance-record.ts";
+import { decodeInit } from "./instance-record.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { guestInput } from "./payloads.ts";
+import { resumeSteps } from "./resumed-steps.ts";
+import { StateMeter } from "./state-meter.ts";
 import { stepBook } from "./step-book.ts";
 
 export interface PartHostOptions {
@@ -24,7 +26,7 @@ export interface PartHostOptions {
   readonly pool: SandboxPool;
   readonly admission: Admission;
   readonly log: Log;
-  readonly logMaxBytes: number;
+  readonly tenancy: Tenancy;
   /** Steps are answered before they are durable. */
   readonly runAhead: boolean;
 }
@@ -36,6 +38,8 @@ interface RunningPart {
   isCancelled: boolean;
 }
 
+/** The state of the part has it. */
+const IN_THE_STATE = new Uint8Array(0);
 const CANCELLED = "the caller no longer waits for the part";
 
 /**
@@ -88,30 +92,34 @@ export class PartHost implements StoragePool {
   }
 
   async #admitted(request: PartRequest, part: RunningPart): Promise<PartReply> {
-    const { functions, shard, pool, log, logMaxBytes } = this.#options;
+    const { functions, shard, pool, log, tenancy } = this.#options;
     const artefact = await functions.artefact(shard, request.module);
     if (artefact.snapshot.hash !== request.part.snapshotHash) {
       return { kind: "refused", reason: "the module's snapshot is another one here" };
     }
     const init = decodeInit(request.init);
-    const steps = await this.#resume(request, init);
+    const book = stepBook(shard, request.tenant, this.#options.runAhead);
+    const steps = await resumeSteps(book, request.instance, request.steps, init, request.init);
     const input = await guestInput(shard.blobs, init.input);
     if (part.isCancelled) {
       return { kind: "lost", reason: CANCELLED };
     }
     const protocol = new ScopedObjects(steps, shard.blobs, init);
     const drafts = new Drafts(shard.blobs);
-    const objects = new ObjectOperations(protocol, drafts, init.objectMaxBytes, () => {});
-    const logs = new LogOperations(steps, init.wallTimeMs);
+    const meter = new StateMeter(init.stateMaxBytes, request.writtenBytes);
+    const objects = new ObjectOperations(protocol, drafts, init.objectMaxBytes, meter, () => {});
+    const logs = new LogOperations(steps, init.wallTimeMs, meter);
     const { tenant, instance } = request;
     part.attempt = new Attempt({
       pool,
       tenant,
       artefact,
       input,
+      commandLine: IN_THE_STATE,
       depth: init.depth,
       pins: request.steps.pins,
-      limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes },
+      limits: init,
+      sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
       part: request.part,
       perform: (operation, args) =>
         objects.perform(operation, args) ??
@@ -126,24 +134,10 @@ export class PartHost implements StoragePool {
     try {
       const end = await part.attempt.ended;
       await objects.close();
-      return toReply(end, steps);
+      return toReply(end, steps, meter);
     } finally {
       drafts.end();
     }
-  }
-
-  async #resume({ tenant, instance, steps: state, init: encoded }: PartRequest, init: InstanceInit): Promise<StepStream> {
-    const { shard, runAhead } = this.#options;
-    const book = stepBook(shard, tenant, runAhead);
-    const { pins } = state;
-    if (state.origin === "unlogged") {
-      const record = { kind: RecordKind.init, tags: [stepTag(instance)], data: encoded, blobs: payloadBlobs(init.input) };
-      return StepStream.resume(book, instance, { kind: "unlogged", pins, init: () => record }, state, []);
-    }
-    const origin: Origin =
-      state.origin === "pinned" ? { kind: "pinned", pins, isChild: state.isChild } : { kind: "initialised", pins };
-    const { records } = await book.readStream(stepTag(instance), state.position);
-    return StepStream.resume(book, instance, origin, state, records);
   }
 }
 
@@ -158,19 +152,20 @@ function offerName(request: PartRequest): string {
   return `${request.instance}/${Buffer.from(request.steps.pins.nonce).toString("hex")}/${request.offer}`;
 }
 
-function toReply(end: AttemptEnd, steps: StepStream): PartReply {
+function toReply(end: AttemptEnd, steps: StepStream, { writtenBytes }: StateMeter): PartReply {
   switch (end.kind) {
     case "returned":
       return end.state === undefined
         ? { kind: "lost", reason: "the part left no state" }
-        : { kind: "done", value: end.value, steps: steps.state(), state: end.state, cpuMs: end.cpuMs };
+        : { kind: "done", value: end.value, steps: steps.state(), writtenBytes, state: end.state, cpuMs: end.cpuMs };
     case "trapped":
-      return { kind: "trapped", message: end.message, steps: steps.state(), cpuMs: end.cpuMs };
+      return { kind: "trapped", message: end.message, steps: steps.state(), writtenBytes, cpuMs: end.cpuMs };
     case "killed":
       return { kind: "lost", reason: end.message };
     case "displaced":
       return { kind: "lost", reason: "displaced by another call" };
     case "suspended":
+    case "moved":
       return { kind: "lost", reason: "it waits for long" };
     case "fenced":
       return { kind: "lost", reason: end.fenced.message };

@@ -4,6 +4,7 @@
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import type { InstanceId, LogBookId } from "../../state/ids.ts";
+import { newerVersion } from "../../state/logbook/cells.ts";
 import { type LogBook, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { type PinHead, readPinHead, writePinHead } from "../../state/logbook/pin-record.ts";
 import { type BlobRef, Drafts } from "../../state/objects/index.ts";
@@ -84,7 +85,8 @@ export async function readPins(shard: Shard, tenant: LogBookId, instance: Instan
   for (const { kind, data } of records) {
     if (kind === RecordKind.pin) {
       const r = new ByteReader(data);
-      head = readPinHead(r);
+      const { position, written } = readPinHead(r);
+      head = { position, written: newerVersion(head.written, written) };
       reads.push(...decodeReads(await fromPayload(shard.blobs, readPayload(r))));
     }
   }

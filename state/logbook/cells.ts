@@ -129,6 +129,10 @@ export function compareVersions(a: CellVersion, b: CellVersion): number {
   return a.seqnum - b.seqnum || a.role - b.role || a.counter - b.counter;
 }
 
+export function newerVersion(a: CellVersion | null, b: CellVersion | null): CellVersion | null {
+  return a === null || (b !== null && compareVersions(a, b) < 0) ? b : a;
+}
+
 /** The version of an entry that is one of its own. */
 export function ownVersion(seqnum: SeqNum): CellVersion {
   return { seqnum, role: 0, counter: 0 };

@@ -462,46 +462,43 @@ describe("F25: an instance that is parked", () => {
 });
 
 describe("F25, F27: an instance that was running in as many hosts that died as are allowed", () => {
-  it.each(["at once", "after a step"])(
-    "is parked, and pins only what it has read: it dies %s",
-    async (when) => {
-      let host = await openHost();
-      let stuck = true;
-      await host.define("deadly", async (guest) => {
-        const before = await guest.get("x");
-        guest.put("before", `${before}`);
-        const now = await guest.get("x");
-        if (stuck && when === "after a step") {
-          guest.sync();
-        }
-        await (stuck ? FOREVER : Promise.resolve());
-        guest.output(`${before}, ${now}, ${await guest.get("x")}`);
-        return 0;
-      });
-      await host.put("x", "old");
-      void host.call({ functionName: "deadly", key: "k" }).catch(() => {});
+  it.each(["at once", "after a step"])("is parked, and pins only what it has read: it dies %s", async (when) => {
+    let host = await openHost();
+    let stuck = true;
+    await host.define("deadly", async (guest) => {
+      const before = await guest.get("x");
+      guest.put("before", `${before}`);
+      const now = await guest.get("x");
+      if (stuck && when === "after a step") {
+        guest.sync();
+      }
+      await (stuck ? FOREVER : Promise.resolve());
+      guest.output(`${before}, ${now}, ${await guest.get("x")}`);
+      return 0;
+    });
+    await host.put("x", "old");
+    void host.call({ functionName: "deadly", key: "k" }).catch(() => {});
+    await settled();
+    await host.test.shard.whenDurable(await host.book.tail());
+    for (let death = 1; death <= 4; death += 1) {
+      host = await host.crash({ timers: host.test.time });
+      host.invocations.startRecovery(10_000);
       await settled();
       await host.test.shard.whenDurable(await host.book.tail());
-      for (let death = 1; death <= 4; death += 1) {
-        host = await host.crash({ timers: host.test.time });
-        host.invocations.startRecovery(10_000);
-        await settled();
-        await host.test.shard.whenDurable(await host.book.tail());
-      }
-      const instance = await theUnfinished(host);
-      expect(await host.invocations.statusOfInstance(instance, TENANT)).toMatchObject({
-        kind: "parked",
-        reason: "was running in 3 hosts that died",
-      });
-      expect(await load(host, "x", 40)).toBeLessThanOrEqual(2);
-      if (when === "at once") {
-        stuck = false;
-        await host.invocations.resume(instance, TENANT);
-        await settled();
-        expect(await host.told({ functionName: "deadly", key: "k" })).toBe("0 old, x 40, x 40");
-      }
-    },
-  );
+    }
+    const instance = await theUnfinished(host);
+    expect(await host.invocations.statusOfInstance(instance, TENANT)).toMatchObject({
+      kind: "parked",
+      reason: "was running in 3 hosts that died",
+    });
+    expect(await load(host, "x", 40)).toBeLessThanOrEqual(2);
+    if (when === "at once") {
+      stuck = false;
+      await host.invocations.resume(instance, TENANT);
+      await settled();
+      expect(await host.told({ functionName: "deadly", key: "k" })).toBe("0 old, x 40, x 40");
+    }
+  });
 });
 
 describe("F25: an instance whose objects are in cells", () => {
