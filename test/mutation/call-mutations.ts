@@ -468,14 +468,14 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F18: mode records go although a parked instance looks there",
     file: "state/logbook/gc.ts",
-    find: "if (modesAt !== NO_SEQNUM && modesAt < from) {",
-    replace: "if (modesAt < NO_SEQNUM) {",
+    find: "Math.min(book.floor, book.instances.modesAt()) as SeqNum",
+    replace: "book.floor",
     caughtBy: ["test/unit/state/logbook/gc.test.ts", "F18"],
   },
   {
     name: "F18: a switch ends while an instance of the old mode runs",
     file: "state/logbook/mode-switches.ts",
-    find: "    if (begin > this.#outbox.durable || unfinishedBefore(book, begin) > 0) {",
+    find: "    if (begin > this.#outbox.durable || book.instances.modesAt() < begin) {",
     replace: "    if (begin > this.#outbox.durable) {",
     caughtBy: [SWITCHING],
   },
