@@ -60,6 +60,10 @@ export const GLOBAL_EXPORT_PREFIX = "$global";
 export const START_EXPORT = "$start";
 /** Imports that rewriting adds are of this module; no upload may import from it. */
 export const REWRITING_MODULE = "$host";
+/** A shared memory; at 0 the word that says whether the guest shall give way (`rewriting/passes/polls.ts`). */
+export const CONTROL_IMPORT = "control";
+/** () → i32: gives way; then 0 to go on, 1 to trap. */
+export const INTERRUPT_IMPORT = "interrupt";
 export const WASM_PAGE_BYTES = 65_536;
 
 /** What the upload pipeline enforces. Part of the configuration. */

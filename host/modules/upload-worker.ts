@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { NeapError } from "../../state/errors.ts";
 import { encodeArtefact } from "./artefact-codec.ts";
-import { checkModule, makeArtefact } from "./preparation.ts";
-import { rewriteInProcess, rewriteRequest } from "./rewriting/index.ts";
+import { checkModule, makeArtefact, rewritable } from "./preparation.ts";
+import { rewriteRequest } from "./rewriting/index.ts";
 import type { UploadJob, UploadMessage } from "./upload-messages.ts";
 
 const job: UploadJob = workerData;
+const startMs = performance.now();
 
 function send(message: UploadMessage, transfer: readonly ArrayBufferLike[] = []): void {
   parentPort?.postMessage(
@@ -25,7 +26,12 @@ try {
   let wasm = module;
   if (request !== undefined) {
     send({ kind: "rewriting" });
-    wasm = await rewriteInProcess(module, request, job.limits.uploadTimeoutMs - performance.now());
+    const { rewriteInProcess } = await import("./rewriting/rewrite-process.ts");
+    wasm = await rewriteInProcess(
+      rewritable(checked, job.limits),
+      request,
+      job.limits.uploadTimeoutMs - (performance.now() - startMs),
+    );
     send({ kind: "rewritten" });
   }
   const prepared = makeArtefact(checked, wasm, job, () => send({ kind: "starting" }));

@@ -1,7 +1,8 @@
 /**
  * Flat binary messages between the main thread and one worker, in both directions (H11).
  *
- * Owns: the layout of a frame in the ring, bodies too large for it (attachments), what happens when the ring is full.
+ * Owns: the layout of a frame in the ring, bodies too large for it (attachments), what happens when the ring is full, and the control
+ * word, by which the worker's preemptible guests see that frames wait.
  *
  * 1. Messages arrive in the order they were sent, whatever their size: an attachment is posted before the frame that refers to it.
  * 2. The worker's side waits for room, the main thread's side never blocks: it keeps what does not fit and sends it later.
@@ -10,6 +11,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { invariant } from "../../state/errors.ts";
+import { ControlWord } from "./control-word.ts";
 import { EMPTY, type Frame, FrameType } from "./protocol.ts";
 import { createRing, RingReader, RingWriter } from "./ring.ts";
 import { isShared, SHARED_MIN_BYTES } from "./shared-bytes.ts";
@@ -29,6 +31,7 @@ export interface ChannelEnd {
   readonly toWorker: SharedArrayBuffer;
   readonly toMain: SharedArrayBuffer;
   readonly port: MessagePort;
+  readonly control: WebAssembly.Memory;
 }
 
 /** The two ends of a new channel: the second goes to the worker. */
@@ -36,11 +39,13 @@ export function createChannel(): { main: Channel; workerEnd: ChannelEnd } {
   const { port1, port2 } = new MessageChannel();
   const toWorker = createRing(RING_BYTES);
   const toMain = createRing(RING_BYTES);
-  return { main: new Channel(toWorker, toMain, port1, false), workerEnd: { toWorker, toMain, port: port2 } };
+  const control = new ControlWord();
+  const workerEnd = { toWorker, toMain, port: port2, control: control.memory };
+  return { main: new Channel(toWorker, toMain, port1, control, false), workerEnd };
 }
 
 export function openWorkerEnd(end: ChannelEnd): Channel {
-  return new Channel(end.toMain, end.toWorker, end.port, true);
+  return new Channel(end.toMain, end.toWorker, end.port, new ControlWord(end.control), true);
 }
 
 export type OutgoingFrame = Partial<Omit<Frame, "type" | "attachment">> & {
@@ -52,6 +57,8 @@ export class Channel {
   readonly #out: RingWriter;
   readonly #in: RingReader;
   readonly #port: MessagePort;
+  /** Raised with every frame to the worker. */
+  readonly control: ControlWord;
   readonly #mayBlock: boolean;
   /** Frames that did not fit, with their bodies copied or attached. */
   #backlog: OutgoingFrame[] = [];
@@ -79,10 +86,17 @@ export class Channel {
     attachment: undefined,
   };
 
-  constructor(outgoing: SharedArrayBuffer, incoming: SharedArrayBuffer, port: MessagePort, mayBlock: boolean) {
+  constructor(
+    outgoing: SharedArrayBuffer,
+    incoming: SharedArrayBuffer,
+    port: MessagePort,
+    control: ControlWord,
+    mayBlock: boolean,
+  ) {
     this.#out = new RingWriter(outgoing);
     this.#in = new RingReader(incoming);
     this.#port = port;
+    this.control = control;
     this.#mayBlock = mayBlock;
   }
 
@@ -216,7 +230,10 @@ export class Channel {
     this.#out.publish();
     if (this.#mayBlock) {
       this.#out.wake();
-    } else if (!this.#wakes) {
+      return true;
+    }
+    this.control.raise();
+    if (!this.#wakes) {
       this.#wakes = true;
       setImmediate(this.#wake);
     }

@@ -3,7 +3,9 @@
  *
  * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
- * 3. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 3. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
+ *    what no guest can catch.
+ * 4. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
 import { InvariantBroken } from "../../state/errors.ts";
 import type { GuestImport } from "./guest.ts";
@@ -18,6 +20,8 @@ export interface MessageLoop {
   readonly turn: number;
   /** Runs `resume` in the next round. */
   onNextTurn(resume: () => void): void;
+  /** Runs `resume` when it is its turn among all that have given way, and others had theirs. */
+  onOwnTurn(resume: () => void): void;
   /** Monotonic, ms. */
   now(): number;
 }
@@ -75,6 +79,22 @@ export class ImportGate {
         return result;
       }
       return new Promise((resolve, reject) => this.#resumeInNextTurn(result, resolve, reject));
+    });
+  }
+
+  /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. */
+  interrupt(): WebAssembly.Suspending {
+    return new WebAssembly.Suspending(() => {
+      if (this.ending !== undefined) {
+        return 1;
+      }
+      this.#clock.stop();
+      return new Promise((resolve) => {
+        this.#loop.onOwnTurn(() => {
+          this.markNext();
+          resolve(this.ending === undefined ? 0 : 1);
+        });
+      });
     });
   }
 

@@ -9,7 +9,7 @@
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
 import { invariant } from "../../state/errors.ts";
-import { TABLE_EXPORT } from "../modules/artefact.ts";
+import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, TABLE_EXPORT } from "../modules/artefact.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
 import { ImportGate, type MessageLoop } from "./import-gate.ts";
@@ -34,6 +34,8 @@ const NO_CALL = new CallState({
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
   readonly marker: SliceMarker;
+  /** What preemptible guests look at. */
+  readonly control: WebAssembly.Memory;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
@@ -74,9 +76,14 @@ export class SandboxInstance implements Guest {
     this.#clock = new SliceClock(host.marker, host.now);
     this.#gate = new ImportGate(host, this.#clock);
     const offered = createImports(this);
-    const imports: Record<string, Record<string, WebAssembly.Suspending | GuestImport["run"]>> = {};
-    let suspends = false;
+    const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
+      [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
+    };
+    let suspends = module.loaded.preemptible;
     for (const { module: group, name } of module.imports) {
+      if (group === REWRITING_MODULE) {
+        continue;
+      }
       const found = offered[`${group}.${name}`];
       if (found === undefined) {
         throw new WebAssembly.LinkError(`the import ${group}.${name} is not offered`);

@@ -7,6 +7,8 @@ import { type RunningSlice, SliceWatch } from "./slice-watch.ts";
 
 const LOOK_EVERY_MS = 5;
 const LONG_SLICE_MS = 25;
+/** Then a preemptible guest is asked to give way; only what it computes beyond that counts as a long slice. */
+const TIME_SLICE_MS = 10;
 /** What the guest of a cancelled attempt may still compute. */
 const CANCELLED_SLICE_MS = 10;
 
@@ -92,9 +94,14 @@ export class Watchdog {
     if (attempt !== undefined) {
       attempt.cpuMs = slice.cpuMs;
     }
-    if (slice.ageMs > CANCELLED_SLICE_MS && attempt?.ended !== false) {
+    const isEnded = attempt?.ended !== false;
+    let heldMs = slice.ageMs;
+    if (attempt?.module.artefact.preemptible) {
+      heldMs = isEnded || slice.ageMs > TIME_SLICE_MS ? watch.ask(slice) : 0;
+    }
+    if (heldMs > CANCELLED_SLICE_MS && isEnded) {
       onOverdue(worker, slice);
-    } else if (slice.ageMs > LONG_SLICE_MS && !watch.reported) {
+    } else if (heldMs > LONG_SLICE_MS && !watch.reported) {
       watch.reported = true;
       onLongSlice(worker, slice);
     }
