@@ -6,8 +6,10 @@ import { counter } from "./counter.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
 import { indexMemory } from "./index-memory.ts";
+import { loops } from "./loops.ts";
 import { reads } from "./reads.ts";
 import { restart } from "./restart.ts";
+import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { steps } from "./steps.ts";
 import { wordcount } from "./wordcount.ts";
@@ -24,4 +26,6 @@ export const cases: readonly BenchCase[] = [
   cold,
   sandboxes,
   wordcount,
+  loops,
+  rewriting,
 ];
