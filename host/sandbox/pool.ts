@@ -72,7 +72,7 @@ class ThreadPool implements SandboxPool {
     const coresForGuests = Math.max(1, availableParallelism() - 1);
     const workers = options.workers ?? coresForGuests;
     const lanesMax = options.longSlicesMax ?? coresForGuests;
-    const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax)));
+    const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax + 1)));
     this.#clock = options.clock;
     this.#queueMax = options.queueMax ?? 10_000;
     this.#suspects = new SuspectList(options.clock);
@@ -99,6 +99,7 @@ class ThreadPool implements SandboxPool {
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
+      onLongCall: (attempt) => this.#moveToBackground(attempt),
       onOverdue: (worker, slice) => this.#abandon(worker, slice, DISPLACED),
     });
   }
@@ -277,6 +278,14 @@ class ThreadPool implements SandboxPool {
       if (attempt !== running) {
         this.#end(attempt, DISPLACED);
       }
+    }
+  }
+
+  /** A preemptible call computes for long: it begins anew where it is in nobody's way, and so do those of its function from now on. */
+  #moveToBackground(attempt: Attempt): void {
+    if (!this.#scheduler.isBackground(attempt.worker)) {
+      this.#suspects.add(attempt.module.artefact.hash);
+      this.#end(attempt, DISPLACED);
     }
   }
 

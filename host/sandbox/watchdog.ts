@@ -9,6 +9,8 @@ const LOOK_EVERY_MS = 5;
 const LONG_SLICE_MS = 25;
 /** Then a preemptible guest is asked to give way; only what it computes beyond that counts as a long slice. */
 const TIME_SLICE_MS = 10;
+/** What a preemptible call may compute beside others before it goes to the background. */
+const LONG_CALL_MS = 100;
 /** What the guest of a cancelled attempt may still compute. */
 const CANCELLED_SLICE_MS = 10;
 
@@ -20,6 +22,8 @@ export interface WatchdogOptions {
   readonly onExpired: (attempt: Attempt) => void;
   /** Told once per slice. */
   readonly onLongSlice: (worker: SandboxWorker, slice: RunningSlice) => void;
+  /** The attempt of a preemptible function has computed for long. */
+  readonly onLongCall: (attempt: Attempt) => void;
   /** The guest of an attempt that has ended goes on computing. */
   readonly onOverdue: (worker: SandboxWorker, slice: RunningSlice) => void;
 }
@@ -97,6 +101,9 @@ export class Watchdog {
     const isEnded = attempt?.ended !== false;
     let heldMs = slice.ageMs;
     if (attempt?.module.artefact.preemptible) {
+      if (slice.cpuMs > LONG_CALL_MS) {
+        this.#options.onLongCall(attempt);
+      }
       heldMs = isEnded || slice.ageMs > TIME_SLICE_MS ? watch.ask(slice) : 0;
     }
     if (heldMs > CANCELLED_SLICE_MS && isEnded) {

@@ -15,9 +15,9 @@ export const loops: BenchCase = {
   measures: "hello beside ten endless loops, preemptible ones and plain ones, and alone",
   async run(bench) {
     const body = callBody("hello", "Neap");
+    const endless = await benchGuest("endless");
     const host = await BenchHost.start(bench, "loops");
     await host.upload("hello", await sampleGuest("hello"));
-    const endless = await benchGuest("endless");
     await host.upload("plain", endless, { tenant: "other" });
     await host.upload("preemptible", endless, { tenant: "other", query: "preemptible=true" });
     await host.load(16, bench.warmUpMs, [body]);
