@@ -80,7 +80,12 @@ export const HOST_ERRORS = {
     status: 500,
     meaning: "The function returned a value other than 0, or trapped.",
   },
-  OVERLOADED: { fault: "platform", retry: "after-backoff", status: 503, meaning: "Too many calls wait for a sandbox." },
+  OVERLOADED: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have.",
+  },
   SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
   TIME_LIMIT: {
     fault: "guest",
@@ -119,6 +124,55 @@ export const HOST_ERRORS = {
     retry: "after-backoff",
     status: 500,
     meaning: "An unexpected error of the host; its log has the details.",
+  },
+  // requests of functions to the outside
+  EGRESS_BAD_REQUEST: {
+    fault: "guest",
+    retry: "never",
+    status: 400,
+    meaning: "A function's request to the outside has a method, URL, header or body that may not be.",
+  },
+  EGRESS_DENIED: {
+    fault: "caller",
+    retry: "never",
+    status: 403,
+    meaning: "The operator does not let functions send requests to this host, address or port.",
+  },
+  EGRESS_OVERLOADED: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "Other requests of the tenant took all the time that this one had; it was not sent.",
+  },
+  EGRESS_UNRESOLVED: {
+    fault: "dependency",
+    retry: "after-backoff",
+    status: 502,
+    meaning: "The name of the other system has no address, or too many.",
+  },
+  EGRESS_FAILED: {
+    fault: "dependency",
+    retry: "after-backoff",
+    status: 502,
+    meaning: "There was no connection to the other system, or what came over it was no answer.",
+  },
+  EGRESS_TIMEOUT: {
+    fault: "dependency",
+    retry: "after-backoff",
+    status: 504,
+    meaning: "The other system did not answer in time; whether it has done what it was asked for is not known.",
+  },
+  EGRESS_TOO_LARGE: {
+    fault: "dependency",
+    retry: "never",
+    status: 502,
+    meaning: "The other system's answer is larger than the limit.",
+  },
+  EGRESS_UNKNOWN_OUTCOME: {
+    fault: "platform",
+    retry: "never",
+    status: 502,
+    meaning: "A request that is to be sent once was cut off: whether it was sent is not known.",
   },
   // start
   BAD_OPTION: {

@@ -1,5 +1,6 @@
 /** What a started host prints: where it listens, and lines to paste. */
 import type { ResolvedConfig } from "./config/index.ts";
+import type { SecurityStatus } from "./http/index.ts";
 import type { Node } from "./node.ts";
 
 /** The last line begins with "Ready". */
@@ -8,6 +9,7 @@ export function greeting(config: ResolvedConfig, node: Node): string {
     `Neap, role ${config.role}, node ${config.nodeName}, epoch ${node.epoch}`,
     `listening on ${node.url}, ${whereStateIs(config)}`,
     ...(node.clusterUrl === null ? [] : [`compute nodes connect to ${node.clusterUrl}`]),
+    tenantsAre(node.security),
     "",
     ...(config.role === "storage" ? [] : examples(node.url, config.access.tokens !== null)),
     "Ready.",
@@ -17,6 +19,31 @@ export function greeting(config: ResolvedConfig, node: Node): string {
 
 function whereStateIs({ role, dataDirectory, cluster }: ResolvedConfig): string {
   return role === "compute" ? `storage node at ${cluster.storageUrl}` : `data in ${dataDirectory}`;
+}
+
+/** Which defences are active on this machine. */
+function tenantsAre({ isolation, processDefences }: SecurityStatus): string {
+  if (processDefences === null) {
+    return "tenants share the threads of this process";
+  }
+  const where = {
+    auto: "threads for one tenant, processes from the second on",
+    threads: "threads unless the tenants file says processes",
+    process: "processes",
+  };
+  const { ownUser, ownProcessIds, ownNetwork, noPrivileges, diesWithHost } = processDefences;
+  const active = Object.entries({
+    "own user": ownUser,
+    "own process ids": ownProcessIds,
+    "no network device": ownNetwork,
+    "no privileges": noPrivileges,
+    "ended with the host": diesWithHost,
+  });
+  const names = (isActive: boolean) => active.filter(([, is]) => is === isActive).map(([name]) => name);
+  const not = names(false);
+  return `tenants: ${where[isolation]}; a process has: ${["no files, network or child processes", ...names(true)].join(", ")}${
+    not.length === 0 ? "" : `; not on this machine: ${not.join(", ")}`
+  }`;
 }
 
 /** @param asksToken  the reader has to put one in */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { NeapError } from "../state/errors.ts";
 import { type Clock, noFaults, type Random, type Timers } from "../state/ports.ts";
 import { HelpAsked, parseConfig, type ResolvedConfig } from "./config/index.ts";
+import { systemNetwork } from "./egress/index.ts";
 import { greeting } from "./greeting.ts";
 import { type Node, startNode } from "./node.ts";
 import { MachineLoadSampler } from "./offload/index.ts";
@@ -68,6 +69,12 @@ const counters = {
   memory: () => ({ availableBytes: availableMemory(), totalBytes: totalmem() }),
 };
 
+/** The machine's, or the limit that the system sets to this process (a container). */
+function memoryBytes(): number {
+  const limitBytes = process.constrainedMemory();
+  return limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();
+}
+
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog({ level: config.logLevel, destination: process.stderr, pretty: process.stderr.isTTY, clock });
@@ -83,6 +90,8 @@ async function main(): Promise<void> {
     log,
     metrics: new Metrics(),
     machineLoad: () => sampler.load(),
+    memoryBytes: memoryBytes(),
+    network: systemNetwork(),
     onFailure: (error) => {
       log.error("the journal failed; stopping at once so that nothing more is acknowledged", { error });
       process.exit(1);

@@ -18,8 +18,10 @@ import { ScopeChoices } from "../state/protocols/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
-import { createHttpServer, type HttpServer } from "./http/index.ts";
+import { Broker, type Network } from "./egress/index.ts";
+import { createHttpServer, type HttpServer, type SecurityStatus } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
+import { openIsolation, type TenantProcesses } from "./isolation.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
 import {
   Admission,
@@ -30,8 +32,9 @@ import {
   type StoragePool,
   serveParts,
 } from "./offload/index.ts";
-import { createSandboxPool, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
+import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
+import { ALL_OTHERS } from "./tenancy/index.ts";
 
 export interface NodeParts {
   readonly clock: Clock;
@@ -41,6 +44,9 @@ export interface NodeParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly machineLoad: () => MachineLoad;
+  /** What this process may use of the machine's memory. */
+  readonly memoryBytes: number;
+  readonly network: Network;
   /** The journal cannot be trusted any more: the process must end (F12). */
   readonly onFailure: (error: unknown) => void;
 }
@@ -50,6 +56,8 @@ export interface Node {
   /** Where compute nodes connect; null when there is no cluster key. */
   readonly clusterUrl: string | null;
   readonly epoch: number;
+  /** As at GET /v1/security. */
+  readonly security: SecurityStatus;
   /** No new calls, the grace time for those that run, everything flushed. */
   stop(): Promise<void>;
 }
@@ -57,6 +65,8 @@ export interface Node {
 const OWNER_TIMEOUT_MS = 10_000;
 /** What answers may take after the grace time. */
 const ANSWERS_MS = 500;
+/** Above it sandboxes that lie ready are no longer worth their memory. */
+const MEMORY_SHORT_SHARE = 0.95;
 const ARTEFACT_CACHE_BYTES = 256 * 1024 * 1024;
 
 /** Something to be closed when the node stops, in the reverse order of its making. */
@@ -86,14 +96,28 @@ class NodeBuilder {
   readonly #config: ResolvedConfig;
   readonly #parts: NodeParts;
   readonly #closes: Close[];
+  #isolation: TenantProcesses | undefined;
+  /** Where this process listens. */
+  readonly #ownPorts: number[];
+  /** Of all pools. */
+  readonly #memory: MemoryBudget;
 
   constructor(config: ResolvedConfig, parts: NodeParts, closes: Close[]) {
     this.#config = config;
     this.#parts = parts;
     this.#closes = closes;
+    this.#memory = new MemoryBudget({
+      maxBytes: Math.floor(config.sandboxes.memoryShare * parts.memoryBytes),
+      keepAliveMs: config.sandboxes.keepAliveMs,
+      isShort: () => parts.machineLoad().memoryShare > MEMORY_SHORT_SHARE,
+    });
+    this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
-  build(): Promise<Node> {
+  async build(): Promise<Node> {
+    const { config, parts } = { config: this.#config, parts: this.#parts };
+    this.#isolation = await openIsolation(config, importsUrl, parts, this.#memory);
+    this.#closes.push(() => this.#isolation?.close());
     return this.#config.role === "compute" ? this.#computeNode() : this.#ownerNode();
   }
 
@@ -103,6 +127,7 @@ class NodeBuilder {
     const { shard, journalId } = await this.#openShard();
     const storagePool = await this.#pool("storage", config.workers.storage);
     const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
+    await this.#noteTenants(shard);
     const functions = this.#functions(shard, pool);
     const admission = new Admission(config.offload, parts.machineLoad);
     const partHost = (session: Shard) =>
@@ -133,6 +158,7 @@ class NodeBuilder {
     this.#closes.push(() => owner.close());
     await owner.available(OWNER_TIMEOUT_MS);
     const pool = await this.#pool("compute", workers.compute);
+    await this.#noteTenants(await owner.available(OWNER_TIMEOUT_MS));
     const functions = this.#functions(owner, pool);
     const storage = () => {
       const peer = owner.peer();
@@ -219,6 +245,7 @@ class NodeBuilder {
     const sessions = { journalId, epoch: shard.epoch, openSession: () => shard.openSession() };
     const server = await ClusterServer.start({ listenHost, listenPort, key, nodeName, shard: sessions, random, timers, log });
     this.#closes.push(() => server.close());
+    this.#ownPorts.push(server.port);
     server.onPeer((peer, session) => serveParts(peer, partHost(session)));
     return `ws://${listenHost}:${server.port}`;
   }
@@ -230,23 +257,32 @@ class NodeBuilder {
       abi: abiTable,
       limits,
       cacheMaxBytes: ARTEFACT_CACHE_BYTES,
-      onUpload: (artefact) => pool.prepare(artefact),
+      onUpload: (artefact, tenant) => pool.prepare(artefact, tenant),
     });
   }
 
   async #pool(kind: "compute" | "storage", workers: number): Promise<SandboxPool> {
     const { limits, role } = this.#config;
     const poolsOfProcess = role === "all" ? 2 : 1;
-    const pool = await createSandboxPool({
+    const threads = await createSandboxPool({
       name: kind,
       workers,
       importsUrl,
       clock: this.#parts.clock,
       sandboxesMax: Math.min(limits.activeMaxCalls, Math.floor(sandboxCeiling() / poolsOfProcess)),
       queueMax: limits.queuedMaxCalls,
+      memory: this.#memory,
     });
+    const pool = this.#isolation?.around(threads) ?? threads;
     this.#closes.push(() => pool.close());
     return pool;
+  }
+
+  /** Tenants that the log knows count from the start (H24). */
+  async #noteTenants(shard: Shard): Promise<void> {
+    for (const tenant of await shard.books()) {
+      this.#isolation?.note(tenant);
+    }
   }
 
   #invocations(
@@ -258,11 +294,18 @@ class NodeBuilder {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const { wallTimeMs, suspendAfterMs, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
+    const { allow, allowOf } = config.egress;
     const service = createInvocations({
       source,
       functions,
       pool,
       offload: new Offload(config.offload.policy, storage),
+      egress: new Broker(config.egress, {
+        allow: (tenant) => allowOf.get(tenant) ?? allowOf.get(ALL_OTHERS) ?? allow,
+        network: parts.network,
+        timers: parts.timers,
+        ownPorts: () => this.#ownPorts,
+      }),
       clock: parts.clock,
       timers: parts.timers,
       random: parts.random,
@@ -295,6 +338,7 @@ class NodeBuilder {
     epoch: () => number,
   ): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
+    const security = () => this.#isolation?.security() ?? ONLY_THREADS;
     const http: HttpServer = createHttpServer({
       config,
       invocations,
@@ -302,12 +346,14 @@ class NodeBuilder {
       objects: new ObjectStore(source, OWNER_TIMEOUT_MS),
       protocols: new ScopeChoices(source, OWNER_TIMEOUT_MS),
       status: () => ({ role: config.role, nodeName: config.nodeName, epoch: epoch(), load: pool.load }),
+      security,
       log: parts.log,
       metrics: parts.metrics,
       faults: parts.faults,
       clock: parts.clock,
     });
     const { url } = await http.listen();
+    this.#ownPorts.push(Number(new URL(url).port));
     const stop = async () => {
       const answered = http.close(config.graceMs + ANSWERS_MS);
       await invocations.drain(config.graceMs);
@@ -316,7 +362,7 @@ class NodeBuilder {
       await answered;
       await closeAll(this.#closes);
     };
-    return { url, clusterUrl, epoch: epoch(), stop };
+    return { url, clusterUrl, epoch: epoch(), security: security(), stop };
   }
 
   #repeat(everyMs: number, work: () => Promise<void>, failed: (error: unknown) => void): void {
@@ -335,4 +381,13 @@ class NodeBuilder {
   }
 }
 
+/** No tenant may get processes. */
+const ONLY_THREADS: SecurityStatus = {
+  isolation: "threads",
+  tenants: 0,
+  processes: 0,
+  processRssBytes: 0,
+  processDefences: null,
+  isIsolated: () => false,
+};
 const NO_VALUE = { kind: "inline", bytes: new Uint8Array(0) } as const;

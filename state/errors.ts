@@ -78,8 +78,7 @@ export const STATE_ERRORS = {
     fault: "caller",
     retry: "never",
     status: 409,
-    meaning:
-      "An object lives where the function's protocol does not look, or is used in a transaction and its scope is not under halfmoon-read.",
+    meaning: "An object lives where the function's protocol does not look.",
   },
   BAD_MODE: { fault: "caller", retry: "never", status: 400, meaning: "A protocol's name is unknown." },
   SWITCH_UNDER_WAY: {

@@ -42,6 +42,8 @@ export type FaultPoint =
   | "checkpoint:after"
   | "dispatch:before"
   | "dispatch:after"
+  | "outside:before"
+  | "outside:after"
   | "answer:before"
   | "answer:after";
 

@@ -17,6 +17,7 @@ export const IN_TRANSACTION: i32 = -40;
 export const NO_TRANSACTION: i32 = -41;
 export const OPEN_CALLS: i32 = -42;
 export const NOT_HELD: i32 = -43;
+export const NO_ANSWER: i32 = -60;
 
 @external("neap", "input_size")
 export declare function inputSize(): i32;
@@ -90,6 +91,11 @@ export declare function lock(name: usize, nameLength: i32): i64;
 export declare function lockTry(name: usize, nameLength: i32): i64;
 @external("neap", "unlock")
 export declare function unlock(name: usize, nameLength: i32): i32;
+
+@external("neap", "http_request")
+export declare function httpRequest(method: usize, methodLength: i32, url: usize, urlLength: i32, headers: usize, headersLength: i32, body: usize, bodyLength: i32, flags: i32): i32;
+@external("neap", "http_read")
+export declare function httpRead(part: i32, offset: i64, pointer: usize, capacity: i32): i64;
 
 @external("neap", "clock_now")
 export declare function clockNow(): i64;

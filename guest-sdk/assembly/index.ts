@@ -1,6 +1,7 @@
 /** What a function imports: `import { input, output, objects } from "…/guest-sdk/assembly"`. */
 export { toBytes, toText } from "./bytes";
 export { call, CallOutcome, post, select, sleep, spawn, start, startBound, startBytes, StartedCall } from "./calls";
+export { http, HttpResponse } from "./http";
 export { input, inputBytes, log, output, outputBytes } from "./io";
 export { lock, tryLock, unlock } from "./lock";
 export { Append, Condition, LogRead, LogRecord, LogTail, logbook, MAX_SEQNUM } from "./logbook";

@@ -5,6 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
+import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
 import { log } from "./log.ts";
@@ -21,6 +22,7 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...log(guest),
   ...transactions(guest),
   ...locks(guest),
+  ...http(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
 });

@@ -11,7 +11,7 @@ const lossyUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The key of an object; null when the bytes are none. */
 export function guestKey(guest: Guest, what: string, pointer: number, length: number): string | null {
-  const key = shortText(guestBytes(guest, what, pointer, length), OBJECT_KEY_MAX_BYTES);
+  const key = guestText(guest, what, pointer, length, OBJECT_KEY_MAX_BYTES);
   return key !== null && isObjectKey(key) ? key : null;
 }
 
@@ -29,8 +29,13 @@ export function guestPrefix(guest: Guest, what: string, pointer: number, length:
 
 /** The name of a function; null when the bytes are none. */
 export function guestFunctionName(guest: Guest, what: string, pointer: number, length: number): string | null {
-  const name = shortText(guestBytes(guest, what, pointer, length), FUNCTION_NAME_MAX_BYTES);
+  const name = guestText(guest, what, pointer, length, FUNCTION_NAME_MAX_BYTES);
   return name !== null && isName(name) ? name : null;
+}
+
+/** A text of at most `maxBytes`; null when it is longer, or not UTF-8. */
+export function guestText(guest: Guest, what: string, pointer: number, length: number, maxBytes: number): string | null {
+  return shortText(guestBytes(guest, what, pointer, length), maxBytes);
 }
 
 /** Writes to the host's log; what is above the call's limit is not even decoded, and what is not UTF-8 shows as U+FFFD. */

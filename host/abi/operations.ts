@@ -49,6 +49,10 @@ export const Operation = {
   callCancel: 53,
   /** A further slice of the output that a callAwait has told the beginning of. */
   callOutput: 54,
+  /** Sends a request to another system; the reply's code is the answer's status. */
+  httpRequest: 60,
+  /** A slice of what the last httpRequest got. */
+  httpRead: 61,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];
@@ -81,6 +85,8 @@ export const GuestError = {
   openCalls: -42,
   /** This function does not hold the lock. */
   notHeld: -43,
+  /** The request has no answer; `http_read` says why. */
+  noAnswer: -60,
 } as const;
 
 export const Placement = { local: 0, ship: 1 } as const;
@@ -316,4 +322,38 @@ export const lockArgs = {
 export const lockReply = {
   encode: (token: number) => new ByteWriter(8).f64(token).view(),
   decode: (bytes: Uint8Array) => ({ token: new ByteReader(bytes).f64() }),
+};
+
+/** `headers`: lines "name: value". `once`: not sent again by a later attempt that does not know what came of it. */
+export const httpRequestArgs = {
+  encode: (a: { method: string; url: string; headers: string; once: boolean; body: Uint8Array }) =>
+    new ByteWriter(256 + a.body.byteLength)
+      .text(a.method)
+      .text(a.url)
+      .text(a.headers)
+      .u8(a.once ? 1 : 0)
+      .raw(a.body)
+      .view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { method: r.text(), url: r.text(), headers: r.text(), once: r.u8() === 1, body: r.raw(r.remaining) };
+  },
+};
+
+/** `part`: 0 the head, 1 the body. */
+export const httpReadArgs = {
+  encode: (a: { part: number; offset: number }) => new ByteWriter(16).u8(a.part).f64(a.offset).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { part: r.u8(), offset: r.f64() };
+  },
+};
+
+/** The bytes of an httpRead reply: size of the part, and a slice of at most OUTPUT_SLICE_BYTES. */
+export const httpReadReply = {
+  encode: (sizeBytes: number, slice: Uint8Array) => new ByteWriter(8 + slice.byteLength).f64(sizeBytes).raw(slice).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { sizeBytes: r.f64(), slice: r.raw(r.remaining) };
+  },
 };

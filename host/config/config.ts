@@ -1,5 +1,6 @@
 /** The host's configuration as everything below `main.ts` sees it: complete, checked, without optional fields. */
-import type { ModuleLimits } from "../modules/artefact.ts";
+import type { AllowList, EgressOptions } from "../egress/index.ts";
+import type { Limits, TenantsFile } from "../tenancy/index.ts";
 
 export interface ResolvedConfig {
   readonly role: "all" | "storage" | "compute";
@@ -14,7 +15,24 @@ export interface ResolvedConfig {
   readonly access: AccessConfig;
   readonly cluster: ClusterConfig;
   readonly limits: LimitsConfig;
+  readonly egress: EgressOptions & {
+    readonly allow: AllowList;
+    /** Of tenants in the file that have lists of their own, ALL_OTHERS among them. */
+    readonly allowOf: ReadonlyMap<string, AllowList>;
+  };
+  /** What the operator says of tenants; empty without a file. */
+  readonly tenants: TenantsFile;
+  readonly sandboxes: { readonly memoryShare: number; readonly keepAliveMs: number };
   readonly workers: { readonly compute: number; readonly storage: number };
+  readonly isolation: {
+    /** For tenants of which the tenants file says nothing. */
+    readonly choice: "auto" | "threads" | "process";
+    readonly processes: number;
+    readonly tenantsMax: number;
+    readonly idleMs: number;
+    readonly reserve: number;
+    readonly rssMaxBytes: number;
+  };
   readonly offload: {
     readonly policy: "marked" | "cost" | "never";
     readonly slots: number;
@@ -60,12 +78,9 @@ export interface ClusterConfig {
   readonly storageUrl: string | null;
 }
 
-export interface LimitsConfig extends ModuleLimits {
-  readonly wallTimeMs: number;
+export interface LimitsConfig extends Limits {
   readonly suspendAfterMs: number;
   readonly inputMaxBytes: number;
-  readonly outputMaxBytes: number;
-  readonly logMaxBytes: number;
   readonly objectMaxBytes: number;
   readonly queuedMaxCalls: number;
   readonly activeMaxCalls: number;

@@ -1,5 +1,6 @@
 /** The reference page docs/reference/configuration.md, made from the table of options. `npm run docs` writes it. */
-import { describeRange, flagName, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec, variableName } from "./options.ts";
+import { describeRange } from "../tenancy/index.ts";
+import { flagName, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec, variableName } from "./options.ts";
 
 export function configurationPage(): string {
   const groups = [...new Set(OPTION_NAMES.map((name) => OPTIONS[name].group))];

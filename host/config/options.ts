@@ -2,7 +2,8 @@
  * Every option of the host, once: name, range, default, help. Flags (`--module-max-bytes`), environment variables
  * (`NEAP_MODULE_MAX_BYTES`), the help text and the sample file all follow from this table.
  */
-import { type Static, type TSchema, Type } from "typebox";
+import { type Static, type TInteger, type TSchema, Type } from "typebox";
+import { ISOLATION_CHOICE, LIMITS, type LimitName } from "../tenancy/index.ts";
 
 export interface OptionSpec<S extends TSchema = TSchema> {
   readonly schema: S;
@@ -33,6 +34,12 @@ const MIB = 1024 * 1024;
 
 function option<S extends TSchema>(group: string, schema: S, preset: OptionSpec["preset"], help: string): OptionSpec<S> {
   return { group, schema, preset, help, variableOnly: false };
+}
+
+/** A limit that tenants and functions may have another value of. */
+function limit(name: LimitName): OptionSpec<TInteger> {
+  const { schema, preset, help } = LIMITS[name];
+  return option("Limits", schema, `${preset}`, help);
 }
 
 export const OPTIONS = {
@@ -84,11 +91,18 @@ export const OPTIONS = {
   clusterKeyFile: option("Cluster", text, "", "file with the cluster key, instead of NEAP_CLUSTER_KEY"),
   storageUrl: option("Cluster", text, "", "ws:// or wss:// address of the storage node; compute nodes need it"),
 
-  moduleMaxBytes: option("Limits", whole(1024, 64 * MIB), `${16 * MIB}`, "size of an uploaded module"),
-  memoryMaxPages: option("Limits", whole(1, 65_536), "4096", "memory of a function in pages of 64 KiB"),
-  tableMaxElements: option("Limits", whole(1, 10_000_000), "65536", "elements of a function's table"),
-  uploadTimeoutMs: option("Limits", whole(100, 600_000), "60000", "time to validate, compile and start an uploaded module"),
-  wallTimeMs: option("Limits", whole(1, DAY_MS), "30000", "wall time of a call's attempt, waiting included"),
+  tenantsFile: option(
+    "Limits",
+    text,
+    "",
+    'JSON file {"<tenant>": {"limits": {"wallTimeMs": 60000}}}, "*" for all other tenants: other limits than those below, and as "egress" an --egress-allow of its own',
+  ),
+  moduleMaxBytes: limit("moduleMaxBytes"),
+  memoryMaxPages: limit("memoryMaxPages"),
+  tableMaxElements: limit("tableMaxElements"),
+  uploadTimeoutMs: limit("uploadTimeoutMs"),
+  wallTimeMs: limit("wallTimeMs"),
+  cpuTimeMs: limit("cpuTimeMs"),
   suspendAfterMs: option(
     "Limits",
     whole(1, DAY_MS),
@@ -96,11 +110,30 @@ export const OPTIONS = {
     "a call that waits longer gives its sandbox back and is run again from its log; never longer than half of its wall time",
   ),
   inputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "input of a call"),
-  outputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "output of a call"),
-  logMaxBytes: option("Limits", whole(0, 16 * MIB), "65536", "what a call may print"),
+  outputMaxBytes: limit("outputMaxBytes"),
+  logMaxBytes: limit("logMaxBytes"),
+  stateMaxBytes: limit("stateMaxBytes"),
+  callMaxDepth: limit("callMaxDepth"),
+  tenantMaxCalls: limit("tenantMaxCalls"),
   objectMaxBytes: option("Limits", whole(1024, 1024 * 1024 * MIB), `${1024 * MIB}`, "size of an object"),
   queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
   activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),
+
+  egressAllow: option(
+    "Egress",
+    list,
+    "",
+    "where functions may send HTTP requests, comma-separated: host, host:port, *.example.com, *, each with http:// or https:// in front if need be; without it nowhere",
+  ),
+  egressAllowPrivate: option("Egress", flag, "false", "names that are allowed may have private and loopback addresses"),
+  egressTimeoutMs: option(
+    "Egress",
+    whole(1, 600_000),
+    "10000",
+    "time of a request with its answer; never more than half of the call's wall time",
+  ),
+  egressAnswerMaxBytes: option("Egress", whole(0, 256 * MIB), `${4 * MIB}`, "body of an answer"),
+  egressTenantMaxRequests: option("Egress", whole(1, 512), "32", "requests of one tenant that are under way at once; more wait"),
 
   computeWorkers: option("Workers", whole(1, 256), (machine) => `${Math.max(1, machine.cores - 1)}`, "threads that run calls"),
   storageWorkers: option(
@@ -108,6 +141,50 @@ export const OPTIONS = {
     whole(1, 256),
     (machine) => `${Math.max(1, Math.floor(machine.cores / 2))}`,
     "threads that run parts pushed down to the data",
+  ),
+
+  sandboxMemoryShare: option(
+    "Workers",
+    Type.Number({ minimum: 0.01, maximum: 1 }),
+    "0.5",
+    "share of this machine's memory, or of this process's limit, that the memories of all sandboxes may have together",
+  ),
+  sandboxKeepAliveMs: option(
+    "Workers",
+    whole(1_000, DAY_MS),
+    "600000",
+    "how long a sandbox that is not used lies ready for the next call of its function",
+  ),
+  isolation: option(
+    "Isolation",
+    ISOLATION_CHOICE,
+    "auto",
+    "where tenants' functions run: in threads of the host, in processes of each tenant, or auto: processes from the second tenant on",
+  ),
+  tenantProcesses: option("Isolation", whole(1, 256), "1", "processes that run the calls of one isolated tenant"),
+  isolatedTenantsMax: option(
+    "Isolation",
+    whole(1, 10_000),
+    "64",
+    "tenants that may have processes at once; calls of further ones are answered 503 while none of these is idle",
+  ),
+  tenantProcessIdleMs: option(
+    "Isolation",
+    whole(100, DAY_MS),
+    "60000",
+    "a tenant without calls for so long has no process any more",
+  ),
+  processReserve: option(
+    "Isolation",
+    whole(0, 64),
+    "1",
+    "processes that lie ready for the next tenant or in place of a lost one",
+  ),
+  processRssMaxBytes: option(
+    "Isolation",
+    whole(128 * MIB, 1024 * 1024 * MIB),
+    `${1024 * MIB}`,
+    "memory that a tenant's process may hold; beyond it the process is replaced and its calls run again",
   ),
 
   offloadPolicy: option(
@@ -166,7 +243,7 @@ export const OPTIONS = {
   checkpointBytes: option(
     "Recovery",
     whole(MIB, 1024 * 1024 * MIB),
-    `${64 * MIB}`,
+    `${32 * MIB}`,
     "a checkpoint of the index is made whenever the journal has grown by so much; a start reads back about as much",
   ),
   collectIntervalMs: option(
@@ -201,24 +278,4 @@ export function variableName(name: OptionName): string {
 export function preset(name: OptionName, machine: Machine): string {
   const value: OptionSpec["preset"] = OPTIONS[name].preset;
   return typeof value === "string" ? value : value(machine);
-}
-
-/** What values an option takes, for messages and help: "a whole number from 1 to 4". */
-export function describeRange(schema: TSchema): string {
-  const range = schema as { type?: string; enum?: readonly string[]; minimum?: number; maximum?: number };
-  if (range.enum !== undefined) {
-    return range.enum.join(" | ");
-  }
-  switch (range.type) {
-    case "integer":
-      return `whole number from ${range.minimum} to ${range.maximum}`;
-    case "number":
-      return `number from ${range.minimum} to ${range.maximum}`;
-    case "boolean":
-      return "true | false";
-    case "array":
-      return "comma-separated list";
-    default:
-      return "text";
-  }
 }

@@ -5,9 +5,10 @@ import { Command, CommanderError } from "commander";
 import { Value } from "typebox/value";
 import { NeapError } from "../../state/errors.ts";
 import { isName, NAME_RULE, quote } from "../../state/ids.ts";
+import { ALLOW_ENTRY_RULE, type AllowList, allowEntry } from "../egress/index.ts";
+import { describeRange, readTenants, type TenantsFile } from "../tenancy/index.ts";
 import { ADMIN, type ResolvedConfig } from "./config.ts";
 import {
-  describeRange,
   flagName,
   type Machine,
   OPTION_NAMES,
@@ -179,6 +180,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       throw new NeapError("BAD_OPTION", `--cors-origins has ${quote(origin)}, must be origins like https://example.org`);
     }
   }
+  const tenants: TenantsFile = values.tenantsFile === "" ? new Map() : readTenantsFile(values.tenantsFile, machine);
   return {
     role: values.role,
     nodeName: values.nodeName,
@@ -201,15 +203,37 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       tableMaxElements: values.tableMaxElements,
       uploadTimeoutMs: values.uploadTimeoutMs,
       wallTimeMs: values.wallTimeMs,
+      cpuTimeMs: values.cpuTimeMs,
       suspendAfterMs: values.suspendAfterMs,
       inputMaxBytes: values.inputMaxBytes,
       outputMaxBytes: values.outputMaxBytes,
       logMaxBytes: values.logMaxBytes,
+      stateMaxBytes: values.stateMaxBytes,
+      callMaxDepth: values.callMaxDepth,
+      tenantMaxCalls: values.tenantMaxCalls,
       objectMaxBytes: values.objectMaxBytes,
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
     },
+    egress: {
+      allow: readAllowList(values.egressAllow),
+      allowOf: allowListsOf(tenants),
+      allowPrivate: values.egressAllowPrivate,
+      timeoutMs: values.egressTimeoutMs,
+      answerMaxBytes: values.egressAnswerMaxBytes,
+      tenantMax: values.egressTenantMaxRequests,
+    },
+    tenants,
+    sandboxes: { memoryShare: values.sandboxMemoryShare, keepAliveMs: values.sandboxKeepAliveMs },
     workers: { compute: values.computeWorkers, storage: values.storageWorkers },
+    isolation: {
+      choice: values.isolation,
+      processes: values.tenantProcesses,
+      tenantsMax: values.isolatedTenantsMax,
+      idleMs: values.tenantProcessIdleMs,
+      reserve: values.processReserve,
+      rssMaxBytes: values.processRssMaxBytes,
+    },
     offload: {
       policy: values.offloadPolicy,
       slots: values.offloadSlots,
@@ -242,6 +266,26 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
 /** Whether only processes of this machine can reach a server bound there. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.[0-9]{1,3}){3}$/.test(host);
+}
+
+function allowListsOf(tenants: TenantsFile): ReadonlyMap<string, AllowList> {
+  const lists = new Map<string, AllowList>();
+  for (const [tenant, { egress }] of tenants) {
+    if (egress !== undefined) {
+      lists.set(tenant, readAllowList(egress));
+    }
+  }
+  return lists;
+}
+
+function readAllowList(texts: readonly string[]): AllowList {
+  return texts.map((text) => {
+    const entry = allowEntry(text);
+    if (entry === null) {
+      throw new NeapError("BAD_OPTION", `--egress-allow has ${quote(text)}, must be ${ALLOW_ENTRY_RULE}`);
+    }
+    return entry;
+  });
 }
 
 function readStorageUrl(values: OptionValues): string | null {
@@ -303,6 +347,10 @@ function readTokens(path: string, machine: Machine): ReadonlyMap<string, string>
     throw wrong("has no token, so nobody could use the host");
   }
   return tokens;
+}
+
+function readTenantsFile(path: string, machine: Machine): ResolvedConfig["tenants"] {
+  return readTenants(`--tenants-file ${path}`, readFile("--tenants-file", path, machine));
 }
 
 function readFile(source: string, path: string, machine: Machine): string {

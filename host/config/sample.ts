@@ -2,7 +2,8 @@
  * The sample file deploy/config/neap.env, made from the table of options:
  * `node -p 'require("./host/config/index.ts").sampleEnvironment().trimEnd()' > deploy/config/neap.env`
  */
-import { describeRange, type Machine, OPTION_NAMES, OPTIONS, preset, variableName } from "./options.ts";
+import { describeRange } from "../tenancy/index.ts";
+import { type Machine, OPTION_NAMES, OPTIONS, preset, variableName } from "./options.ts";
 
 const ANY_MACHINE: Machine = { hostName: "node-1", cores: 2, readText: () => "" };
 

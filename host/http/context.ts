@@ -6,7 +6,7 @@ import type { Functions } from "../modules/functions.ts";
 import type { Log, Metrics } from "../telemetry/index.ts";
 import type { Access } from "./access.ts";
 import type { CallMeter } from "./call-meter.ts";
-import type { NodeStatus } from "./node-status.ts";
+import type { NodeStatus, SecurityStatus } from "./node-status.ts";
 import type { Objects } from "./objects-port.ts";
 import type { Protocols } from "./protocols-port.ts";
 
@@ -16,6 +16,7 @@ export interface HttpPorts {
   readonly objects: Objects;
   readonly protocols: Protocols;
   readonly status: () => NodeStatus;
+  readonly security: () => SecurityStatus;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;

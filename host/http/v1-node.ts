@@ -59,6 +59,13 @@ export function registerNodeRoutes(app: FastifyInstance, context: HttpContext): 
     return context.status();
   });
 
+  app.get("/v1/security", (request) => {
+    const { tenant } = access.caller(request.raw);
+    const { isolation, processDefences, isIsolated, ...counts } = context.security();
+    // How many other tenants there are is not a tenant's business.
+    return { isolation, ...(tenant === null ? counts : { tenant, isolated: isIsolated(tenant) }), processDefences };
+  });
+
   app.get("/metrics", async (request, reply) => {
     mustActForAll(access.caller(request.raw));
     return reply.type("text/plain; version=0.0.4; charset=utf-8").send(context.metrics.render());

@@ -10,6 +10,7 @@
  * A3. After a failed operation no later one of this attempt is carried out.
  */
 import type { NeapError } from "../../state/errors.ts";
+import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
@@ -57,6 +58,7 @@ export class Suspended extends Error {
 
 export interface AttemptOptions {
   readonly pool: SandboxPool;
+  readonly tenant: LogBookId;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
   /** Calls above this one. */
@@ -94,8 +96,8 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { artefact, input, depth, pins, limits, part } = options;
-    this.#call = options.pool.start({ artefact, input, depth, pins, limits, ...(part !== undefined && { part }) }, this);
+    const { tenant, artefact, input, depth, pins, limits, part } = options;
+    this.#call = options.pool.start({ tenant, artefact, input, depth, pins, limits, ...(part !== undefined && { part }) }, this);
   }
 
   get ended(): Promise<AttemptEnd> {

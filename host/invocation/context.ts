@@ -4,6 +4,7 @@ import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard, ShardSource } from "../../state/logbook/index.ts";
 import type { Pins } from "../../state/logbook/step-record.ts";
 import type { Clock, Faults, Random, Timers } from "../../state/ports.ts";
+import type { Egress } from "../egress/index.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { RetryPolicy } from "../modules/retry-policy.ts";
 import type { Offload } from "../offload/index.ts";
@@ -17,6 +18,7 @@ export interface InvocationContext {
   readonly functions: Functions;
   readonly pool: SandboxPool;
   readonly offload: Offload;
+  readonly egress: Egress;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

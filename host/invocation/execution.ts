@@ -42,6 +42,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
     pool,
+    tenant,
     artefact,
     input,
     pins: steps.pins,

@@ -15,6 +15,7 @@ import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
+import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
@@ -46,6 +47,7 @@ export class Operations {
   readonly #children: ChildOperations;
   readonly #spawns: SpawnOperations;
   readonly #sleep: SleepOperations;
+  readonly #outside: OutsideOperations;
   readonly #parts: PartOperations;
 
   constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited }: OperationParts) {
@@ -77,6 +79,8 @@ export class Operations {
     });
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
+    const { wallTimeMs } = init;
+    this.#outside = new OutsideOperations({ context, shard, drafts, tenant, steps, transactions, wallTimeMs });
     this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
   }
 
@@ -99,6 +103,7 @@ export class Operations {
       this.#sleep.perform(operation, args) ??
       this.#transacting.perform(operation, args) ??
       this.#locks.perform(operation, args) ??
+      this.#outside.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
@@ -108,6 +113,7 @@ export class Operations {
   stop(): void {
     this.#logs.close();
     this.#wait.close();
+    this.#outside.close();
     this.#parts.close();
   }
 

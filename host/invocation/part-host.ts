@@ -106,6 +106,7 @@ export class PartHost implements StoragePool {
     const { tenant, instance } = request;
     part.attempt = new Attempt({
       pool,
+      tenant,
       artefact,
       input,
       depth: init.depth,

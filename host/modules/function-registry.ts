@@ -38,7 +38,7 @@ export interface FunctionRegistryOptions {
   /** Bytes of artefacts kept in memory. */
   readonly cacheMaxBytes: number;
   /** Told of each module that was uploaded here, before the upload is acknowledged. */
-  readonly onUpload?: (artefact: Artefact) => void;
+  readonly onUpload?: (artefact: Artefact, tenant: LogBookId) => void;
 }
 
 /** No function has the empty name: the stream of all functions' records. */
@@ -110,7 +110,7 @@ export class FunctionRegistry implements Functions {
       preemptible,
       migratable,
     }));
-    this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)));
+    this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)), tenant);
     return version;
   }
 

@@ -1,5 +1,6 @@
 /** One attempt as the main thread knows it, from `start` to its only `onEnd`. */
 import type { AttemptQueue } from "./attempt-queue.ts";
+import type { MemoryClaim } from "./memory-budget.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { AcknowledgementBatch } from "./operation-window.ts";
 import { EMPTY, FrameType, type SharedReply } from "./protocol.ts";
@@ -21,6 +22,8 @@ export class Attempt implements SandboxCall {
   readonly attempt: number;
   /** Where it waits for a worker. */
   queue: AttemptQueue | undefined;
+  /** Its part of the pool's memory, from when it could begin on. */
+  memory: MemoryClaim | undefined;
   /** The worker that has it. */
   worker: SandboxWorker | undefined;
   ended = false;
@@ -28,6 +31,8 @@ export class Attempt implements SandboxCall {
   waiting = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
+  /** What it has printed. */
+  logBytes = 0;
   readonly #onCancel: (attempt: Attempt) => void;
   readonly #acknowledgements = new AcknowledgementBatch();
 
@@ -46,6 +51,11 @@ export class Attempt implements SandboxCall {
     this.handler = handler;
     this.deadlineMs = deadlineMs;
     this.#onCancel = onCancel;
+  }
+
+  /** It has posted more than its window lets through. */
+  get isOverrun(): boolean {
+    return this.#acknowledgements.isOverrun;
   }
 
   reply({ code, timeMs, bytes, state }: OperationReply): void {

@@ -11,6 +11,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { invariant } from "../../state/errors.ts";
+import type { ExecutorChannel, HostChannel, OutgoingFrame } from "./carrier.ts";
 import { ControlWord } from "./control-word.ts";
 import { EMPTY, type Frame, FrameType } from "./protocol.ts";
 import { createRing, RingReader, RingWriter } from "./ring.ts";
@@ -48,16 +49,10 @@ export function openWorkerEnd(end: ChannelEnd): Channel {
   return new Channel(end.toMain, end.toWorker, end.port, new ControlWord(end.control), true);
 }
 
-export type OutgoingFrame = Partial<Omit<Frame, "type" | "attachment">> & {
-  readonly type: FrameType;
-  readonly tail?: Uint8Array;
-};
-
-export class Channel {
+export class Channel implements HostChannel, ExecutorChannel {
   readonly #out: RingWriter;
   readonly #in: RingReader;
   readonly #port: MessagePort;
-  /** Raised with every frame to the worker. */
   readonly control: ControlWord;
   readonly #mayBlock: boolean;
   /** Frames that did not fit, with their bodies copied or attached. */
@@ -124,7 +119,6 @@ export class Channel {
     }
   }
 
-  /** Sends a frame with an object beside it, which the receiver finds in `attachment`, or in `body` if it is bytes. */
   sendAttached(frame: OutgoingFrame, attachment: unknown, transfer: ArrayBuffer[] = []): void {
     this.#port.postMessage(attachment, transfer);
     const bare = { ...frame, body: ATTACHMENT, tail: EMPTY };
@@ -135,7 +129,6 @@ export class Channel {
     }
   }
 
-  /** The next message, or undefined. The object is reused by the next `receive`, its body is not. */
   receive(): Frame | undefined {
     const offset = this.#in.next();
     if (offset < 0) {
@@ -167,22 +160,22 @@ export class Channel {
     return frame;
   }
 
-  /**
-   * Blocks until a message may be there. Only after `receive` has returned undefined, as for `sleepAsync`.
-   * @param isOwed  the other side owes an answer
-   */
-  sleep(isOwed: boolean): void {
+  /** Blocks until a message may be there. */
+  sleep(isOwed: boolean): boolean {
     this.#in.sleep(isOwed);
+    return false;
   }
 
-  /** Calls `wake` once a message may be there; false when one is there already. Does not keep the event loop alive. */
   sleepAsync(wake: () => void): boolean {
     const woken = this.#in.sleepAsync();
     woken?.then(wake);
     return woken !== undefined;
   }
 
-  /** Drops what was not sent and all that is sent later; a pending `sleepAsync` ends. */
+  interrupt(): void {
+    this.control.raise();
+  }
+
   close(): void {
     this.#closed = true;
     this.#backlog = [];

@@ -1,5 +1,5 @@
 /**
- * The message loop of a worker: takes frames, runs calls in sandboxes, keeps idle sandboxes.
+ * The message loop of a worker, thread or process: takes frames, runs calls in sandboxes, keeps idle sandboxes.
  *
  * 1. The loop runs as macrotasks: when it blocks, no guest of this worker is runnable.
  * 2. Sandboxes in this worker, running and idle, never exceed `sandboxesMax` (H2).
@@ -8,7 +8,9 @@
  * 4. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
 import { invariant } from "../../state/errors.ts";
-import type { Channel } from "./channel.ts";
+import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import type { ExecutorChannel } from "./carrier.ts";
+import { collectGarbage } from "./collect-garbage.ts";
 import type { CreateImports } from "./guest.ts";
 import type { CallPins } from "./guest-call.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
@@ -26,17 +28,19 @@ import {
 } from "./protocol.ts";
 import type { GuestState, OperationReply } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
-import type { SliceMarker } from "./slice-marks.ts";
+import type { SliceMarks } from "./slice-marks.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */
 const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
+/** Above it the memories of dropped sandboxes are collected: the engine would let them be. */
+const DROPPED_MAX_BYTES = 64 * 1024 * 1024;
 
 export interface ExecutorOptions {
-  readonly channel: Channel;
-  readonly marker: SliceMarker;
+  readonly channel: ExecutorChannel;
+  readonly marker: SliceMarks;
   readonly createImports: CreateImports;
   /** Monotonic, ms. */
   readonly now: () => number;
@@ -47,13 +51,15 @@ export interface ExecutorOptions {
 export class Executor implements SandboxHost {
   turn = 0;
   readonly now: () => number;
-  readonly marker: SliceMarker;
+  readonly marker: SliceMarks;
   readonly control: WebAssembly.Memory;
-  readonly #channel: Channel;
+  readonly #channel: ExecutorChannel;
   readonly #createImports: CreateImports;
   readonly #sandboxesMax: number;
   readonly #idleMaxBytes: number;
   readonly #modules = new Map<number, WorkerModule>();
+  /** Why a module that was loaded cannot run. */
+  readonly #broken = new Map<number, string>();
   /** By slot. */
   readonly #running: (SandboxInstance | undefined)[] = [];
   /** Idle sandboxes that still hold what their last call left. */
@@ -64,6 +70,9 @@ export class Executor implements SandboxHost {
   #live = 0;
   #idle = 0;
   #idleBytes = 0;
+  /** Memories of sandboxes that are gone, since they were last collected. */
+  #droppedBytes = 0;
+  #isTrimmed = false;
 
   constructor(options: ExecutorOptions) {
     this.#channel = options.channel;
@@ -75,9 +84,10 @@ export class Executor implements SandboxHost {
     this.#idleMaxBytes = options.idleMaxBytes;
   }
 
-  /** Serves the channel until the worker is terminated. */
+  /** Serves the channel until the thread or process is ended. */
   readonly run = (): void => {
     this.turn += 1;
+    this.#collect();
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const resume of deferred) {
@@ -88,11 +98,11 @@ export class Executor implements SandboxHost {
       setImmediate(this.#goOn);
       return;
     }
-    if (taken === 0 && deferred.length === 0 && !this.#resetOne()) {
-      // Calls that have begun and not ended are suspended here, and wait for answers.
-      this.#channel.sleep(this.#live > this.#idle);
+    const isIdle = taken === 0 && deferred.length === 0 && !this.#resetOne();
+    // Calls that have begun and not ended are suspended here, and wait for answers.
+    if (!isIdle || !this.#channel.sleep(this.#live > this.#idle, this.run)) {
+      setImmediate(this.run);
     }
-    setImmediate(this.run);
   };
 
   /** Lets a guest go on that has given way, now that those have run to which this turn's frames were sent. */
@@ -136,6 +146,7 @@ export class Executor implements SandboxHost {
       call: slot,
       attempt,
       a: waits ? 1 : 0,
+      b: sandbox.pages,
       x: cpuMs,
       body: args,
     });
@@ -153,8 +164,7 @@ export class Executor implements SandboxHost {
       this.#used.add(sandbox);
       this.#keep(sandbox);
     } else {
-      this.#live -= 1;
-      sandbox.drop();
+      this.#drop(sandbox);
     }
   }
 
@@ -185,7 +195,7 @@ export class Executor implements SandboxHost {
     const current = sandbox?.attempt === frame.attempt ? sandbox : undefined;
     switch (frame.type) {
       case FrameType.load:
-        this.#modules.set(frame.a, new WorkerModule(frame.attachment as LoadedModule));
+        this.#load(frame.a, frame.attachment as LoadedModule | Artefact);
         break;
       case FrameType.unload:
         this.#unload(frame.a);
@@ -205,11 +215,29 @@ export class Executor implements SandboxHost {
       case FrameType.cancel:
         current?.cancel();
         break;
+      case FrameType.trim:
+        this.#trim(frame.x, frame.y);
+        break;
+    }
+  }
+
+  /** A module comes compiled where it can be shared, and as its bytes where it cannot. */
+  #load(id: number, given: LoadedModule | Artefact): void {
+    try {
+      const loaded = "module" in given ? given : { ...given, module: new WebAssembly.Module(given.wasm) };
+      this.#modules.set(id, new WorkerModule(loaded));
+    } catch (error) {
+      this.#broken.set(id, `the module does not compile: ${error}`);
     }
   }
 
   #start(frame: Frame): void {
     const { call, attempt } = frame;
+    const broken = this.#broken.get(frame.a);
+    if (broken !== undefined) {
+      this.#sendEnd(call, attempt, { kind: "killed", reason: "workerLost", message: broken }, 0, EMPTY);
+      return;
+    }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
     const { seed, input, part } = startOf(frame);
@@ -256,6 +284,7 @@ export class Executor implements SandboxHost {
   #unload(id: number): void {
     const module = this.#modules.get(id);
     this.#modules.delete(id);
+    this.#broken.delete(id);
     if (module !== undefined) {
       module.unloaded = true;
       for (const sandbox of module.idle.splice(0)) {
@@ -281,13 +310,13 @@ export class Executor implements SandboxHost {
       if (!this.#used.delete(sandbox) || sandbox.reset()) {
         return sandbox;
       }
-      this.#live -= 1;
-      sandbox.drop();
+      this.#drop(sandbox);
     }
     return undefined;
   }
 
   #keep(sandbox: SandboxInstance): void {
+    sandbox.idleSinceMs = this.now();
     sandbox.module.idle.push(sandbox);
     this.#countIdle(1, sandbox.idleBytes);
     if (this.#idleBytes > this.#idleMaxBytes) {
@@ -302,6 +331,7 @@ export class Executor implements SandboxHost {
       const bytesBefore = sandbox.idleBytes;
       const kept = sandbox.reset();
       this.#idleBytes += sandbox.idleBytes - bytesBefore;
+      this.marker.idleBytes = this.#idleBytes;
       if (!kept) {
         const { idle } = sandbox.module;
         idle.splice(idle.indexOf(sandbox), 1);
@@ -312,25 +342,51 @@ export class Executor implements SandboxHost {
     return false;
   }
 
-  /** Drops the idle sandbox that has waited longest, of the module with the most of them. */
-  #dropOldest(): void {
-    let most: WorkerModule | undefined;
-    for (const module of this.#modules.values()) {
-      if (module.idle.length > (most?.idle.length ?? 0)) {
-        most = module;
+  /** Drops the idle sandbox that has waited longest, if that has been for as many ms. False when there is none. */
+  #dropOldest(idleForMs = 0): boolean {
+    let module: WorkerModule | undefined;
+    let sinceMs = this.now() - idleForMs;
+    for (const one of this.#modules.values()) {
+      const [oldest] = one.idle;
+      if (oldest !== undefined && oldest.idleSinceMs <= sinceMs) {
+        module = one;
+        sinceMs = oldest.idleSinceMs;
       }
     }
-    const oldest = most?.idle.shift();
+    const oldest = module?.idle.shift();
     if (oldest !== undefined) {
       this.#forget(oldest);
     }
+    return oldest !== undefined;
+  }
+
+  /** What is asked for shall be free at once, whatever this thread has to do next. */
+  #trim(idleForMs: number, bytes: number): void {
+    const keptBytes = this.#idleBytes - bytes;
+    while (this.#idleBytes > keptBytes && this.#dropOldest()) {}
+    while (this.#dropOldest(idleForMs)) {}
+    this.#isTrimmed = true;
+  }
+
+  /** At the beginning of a turn: the stacks of what was dropped in the one before have ended. */
+  #collect(): void {
+    if (this.#droppedBytes > (this.#isTrimmed ? 0 : DROPPED_MAX_BYTES)) {
+      this.#droppedBytes = 0;
+      collectGarbage();
+    }
+    this.#isTrimmed = false;
   }
 
   /** Drops a sandbox that was taken out of its module's list. */
   #forget(sandbox: SandboxInstance): void {
     this.#used.delete(sandbox);
     this.#takeOut(sandbox);
+    this.#drop(sandbox);
+  }
+
+  #drop(sandbox: SandboxInstance): void {
     this.#live -= 1;
+    this.#droppedBytes += sandbox.pages * WASM_PAGE_BYTES;
     sandbox.drop();
   }
 
@@ -342,6 +398,7 @@ export class Executor implements SandboxHost {
     this.#idle += count;
     this.#idleBytes += bytes;
     this.marker.idleSandboxes = this.#idle;
+    this.marker.idleBytes = this.#idleBytes;
   }
 }
 

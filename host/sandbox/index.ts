@@ -1,7 +1,15 @@
 export type { CreateImports, Guest, GuestCall, GuestImport, GuestImports } from "./guest.ts";
 export { GuestExit, GuestFault } from "./guest.ts";
 export { sandboxCeiling } from "./limits.ts";
+export { MemoryBudget, type MemoryBudgetOptions } from "./memory-budget.ts";
 export { createSandboxPool, type SandboxPoolOptions } from "./pool.ts";
+export {
+  type Defences,
+  IsolatingPool,
+  type IsolationChoice,
+  ProcessReserve,
+  TenantIsolation,
+} from "./process/index.ts";
 export type {
   GuestState,
   KillReason,

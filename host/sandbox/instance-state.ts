@@ -35,6 +35,10 @@ export class InstanceState {
     return this.#view;
   }
 
+  get pages(): number {
+    return this.view().byteLength / WASM_PAGE_BYTES;
+  }
+
   /** Puts the snapshot back. False when the sandbox shall be dropped instead: its memory has grown, or too much of it was touched. */
   reset(): boolean {
     const { image, loaded } = this.#module;

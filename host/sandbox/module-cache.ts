@@ -9,27 +9,34 @@ export class ModuleEntry {
   readonly id: number;
   readonly artefact: Artefact;
   readonly sizeBytes: number;
-  /** Undefined until it is compiled. */
+  /** Undefined until it is compiled, and for ever where modules are compiled by who runs them. */
   module: WebAssembly.Module | undefined;
+  /** It can be handed to a worker. */
+  isReady = false;
   /** Attempts that need the module to stay. */
   users = 0;
-  readonly #compiled: Promise<WebAssembly.Module>;
+  readonly #compiled: Promise<WebAssembly.Module> | undefined;
 
-  constructor(id: number, artefact: Artefact) {
+  constructor(id: number, artefact: Artefact, compiles: boolean) {
     this.id = id;
     this.artefact = artefact;
     this.sizeBytes = artefact.wasm.byteLength + artefact.snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength, 0);
+    if (!compiles) {
+      this.isReady = true;
+      return;
+    }
     this.#compiled =
       artefact.wasm.byteLength <= COMPILE_AT_ONCE_MAX_BYTES ? compileAtOnce(artefact.wasm) : WebAssembly.compile(artefact.wasm);
     this.#compiled.then(
       (module) => {
         this.module = module;
+        this.isReady = true;
       },
       () => {},
     );
   }
 
-  /** Resolves when `module` is there; rejects when the bytes do not compile. */
+  /** Resolves when it is ready; rejects when the bytes do not compile. */
   async compiled(): Promise<void> {
     await this.#compiled;
   }
@@ -39,13 +46,16 @@ export class ModuleCache {
   /** In the order of last use, oldest first. */
   readonly #entries = new Map<string, ModuleEntry>();
   readonly #maxBytes: number;
+  readonly #compiles: boolean;
   readonly #onEvict: (entry: ModuleEntry) => void;
   #bytes = 0;
   #ids = 0;
   #newest: ModuleEntry | undefined;
 
-  constructor(maxBytes: number, onEvict: (entry: ModuleEntry) => void) {
+  /** @param compiles  false where modules are compiled by who runs them */
+  constructor(maxBytes: number, compiles: boolean, onEvict: (entry: ModuleEntry) => void) {
     this.#maxBytes = maxBytes;
+    this.#compiles = compiles;
     this.#onEvict = onEvict;
   }
 
@@ -57,7 +67,7 @@ export class ModuleCache {
     let entry = this.#entries.get(artefact.hash);
     if (entry === undefined) {
       this.#ids += 1;
-      entry = new ModuleEntry(this.#ids, artefact);
+      entry = new ModuleEntry(this.#ids, artefact, this.#compiles);
       this.#bytes += entry.sizeBytes;
       this.#evict();
     } else {

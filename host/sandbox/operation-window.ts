@@ -38,6 +38,11 @@ export class AcknowledgementBatch {
     this.#sizes.push(sizeBytes);
   }
 
+  /** More operations are not carried out than a window lets through. */
+  get isOverrun(): boolean {
+    return this.#sizes.length > OPERATIONS_MAX;
+  }
+
   /** One more is carried out: how many to acknowledge now, 0 for none yet. */
   carriedOut(): number {
     this.#count += 1;

@@ -1,19 +1,26 @@
 /**
- * Runs attempts in worker threads.
+ * Runs attempts in workers: threads, or processes of one tenant.
  *
- * Owns: attempts from `start` to `onEnd`, workers from start to replacement. Does not own: what operations mean, retries.
+ * Owns: attempts from `start` to `onEnd`, workers from start to replacement. Does not own: what operations mean, retries, what
+ * carries frames to a worker.
  *
  * 1. Every attempt ends exactly once (`Attempt`), whatever its guest, its worker or `close` does.
  * 2. A guest that loops costs its own call: other calls of its worker end `displaced` at most, never failed (H7, H8).
  * 3. What an ended attempt's worker still says is not heard (H6); its slot is free only when the worker has let go of it, so every
  *    suspended guest is settled: by its cancellation, or by the end of its worker (H2).
+ * 4. When somebody may have ended a worker from outside, its attempts have the benefit of the doubt: they are displaced, and their
+ *    functions run one call at a time for a while. After DOUBTS times the one that ran, or began last, is killed: so no guest is
+ *    displaced for ever.
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../state/ports.ts";
-import type { Artefact } from "../modules/artefact.ts";
+import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
+import type { Carrier, CarrierEnd } from "./carrier.ts";
+import { wrongIn } from "./distrust.ts";
 import { sandboxCeiling } from "./limits.ts";
+import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
@@ -21,6 +28,7 @@ import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
+import { ThreadCarrier } from "./thread-carrier.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface SandboxPoolOptions {
@@ -41,13 +49,64 @@ export interface SandboxPoolOptions {
   readonly idleMaxBytes?: number;
   /** Modules and snapshots kept compiled. Default: 256 MiB. */
   readonly modulesMaxBytes?: number;
+  /** What attempts of this pool, and of all others with the same one, may have. Default: no limit. */
+  readonly memory?: MemoryBudget;
 }
 
 const MIB = 1024 * 1024;
+/** How long a process may take to say that a cancelled call has ended. */
+const RELEASE_MAX_MS = 3_000;
+/** So many lost workers in a minute may be somebody else's doing. */
+const DOUBTS = 3;
+export const QUEUE_MAX = 10_000;
+export const MODULES_MAX_BYTES = 256 * MIB;
+export const IDLE_MAX_BYTES = 128 * MIB;
 
-/** Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
+/** What a pool is made of, whatever carries frames to its workers. */
+export interface WorkerPoolOptions {
+  readonly clock: Clock;
+  readonly workers: number;
+  readonly lanesMax: number;
+  readonly spares: 0 | 1;
+  readonly attemptsPerWorker: number;
+  readonly queueMax: number;
+  readonly modulesMaxBytes: number;
+  readonly memory: MemoryBudget;
+  /** Whether a guest that computes can be asked to give way. */
+  readonly interrupts: boolean;
+  /** Compiles modules here, once for all workers. */
+  readonly compiles: boolean;
+  readonly startCarrier: () => Carrier;
+}
+
+/** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
-  const pool = new ThreadPool(options);
+  const coresForGuests = Math.max(1, availableParallelism() - 1);
+  const workers = options.workers ?? coresForGuests;
+  const lanesMax = options.longSlicesMax ?? coresForGuests;
+  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax + 1)));
+  let spawned = 0;
+  const pool = new WorkerPool({
+    clock: options.clock,
+    workers,
+    lanesMax,
+    spares: 1,
+    attemptsPerWorker,
+    queueMax: options.queueMax ?? QUEUE_MAX,
+    modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
+    memory: options.memory ?? unlimitedMemory(),
+    interrupts: true,
+    compiles: true,
+    startCarrier: () => {
+      spawned += 1;
+      return new ThreadCarrier({
+        name: `${options.name}-${spawned}`,
+        importsUrl: options.importsUrl,
+        sandboxesMax: attemptsPerWorker,
+        idleMaxBytes: options.idleMaxBytes ?? IDLE_MAX_BYTES,
+      });
+    },
+  });
   try {
     await pool.ready();
   } catch (error) {
@@ -57,7 +116,12 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   return pool;
 }
 
-class ThreadPool implements SandboxPool {
+export function unlimitedMemory(): MemoryBudget {
+  const infinite = Number.POSITIVE_INFINITY;
+  return new MemoryBudget({ maxBytes: infinite, keepAliveMs: infinite, isShort: () => false });
+}
+
+export class WorkerPool implements SandboxPool, IdleMemory {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
@@ -65,42 +129,44 @@ class ThreadPool implements SandboxPool {
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
   readonly #watchdog: Watchdog;
+  readonly #memory: MemoryBudget;
+  readonly #leaveMemory: () => void;
+  /** Attempts that wait for room for their memory. */
+  readonly #withoutRoom = new Set<Attempt>();
   #compiling = 0;
   #closed = false;
 
-  constructor(options: SandboxPoolOptions) {
-    const coresForGuests = Math.max(1, availableParallelism() - 1);
-    const workers = options.workers ?? coresForGuests;
-    const lanesMax = options.longSlicesMax ?? coresForGuests;
-    const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax + 1)));
+  constructor(options: WorkerPoolOptions) {
+    const { workers, lanesMax, spares, attemptsPerWorker, interrupts } = options;
     this.#clock = options.clock;
-    this.#queueMax = options.queueMax ?? 10_000;
+    this.#queueMax = options.queueMax;
+    this.#memory = options.memory;
+    this.#leaveMemory = options.memory.join(this);
     this.#suspects = new SuspectList(options.clock);
-    this.#modules = new ModuleCache(options.modulesMaxBytes ?? 256 * MIB, (entry) => {
+    this.#modules = new ModuleCache(options.modulesMaxBytes, options.compiles, (entry) => {
       for (const worker of this.#scheduler.workers()) {
         worker.unload(entry);
       }
     });
-    let spawned = 0;
     this.#scheduler = new Scheduler({
       workers,
       lanesMax,
+      spares,
       attemptsPerWorker,
-      isBusy: (worker) => worker.active > 0 && this.#attemptsIn(worker).some((attempt) => !attempt.waiting || attempt.ended),
-      isSuspect: ({ module }) => this.#suspects.has(module.artefact.hash),
-      spawn: () => {
-        spawned += 1;
-        return this.#spawn(options, `${options.name}-${spawned}`, attemptsPerWorker);
-      },
+      interrupts,
+      isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),
+      isSuspect: (attempt) => this.#isSuspect(attempt),
+      spawn: () => this.#spawn(options.startCarrier()),
     });
     this.#watchdog = new Watchdog({
       clock: options.clock,
       table: this.#table,
+      interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
       onLongCall: (attempt) => this.#moveToBackground(attempt),
-      onOverdue: (worker, slice) => this.#abandon(worker, slice, DISPLACED),
+      onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
     });
   }
 
@@ -127,8 +193,8 @@ class ThreadPool implements SandboxPool {
     const refused = this.#refusal(start);
     if (refused !== undefined) {
       queueMicrotask(() => this.#kill(attempt, ...refused));
-    } else if (module.module !== undefined) {
-      this.#scheduler.enqueue(attempt);
+    } else if (module.isReady) {
+      this.#enqueue(attempt);
     } else {
       this.#enqueueCompiled(attempt);
     }
@@ -149,6 +215,7 @@ class ThreadPool implements SandboxPool {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#leaveMemory();
     for (const attempt of this.#table.all()) {
       this.#kill(attempt, "closed", "the host is stopping");
       this.#release(attempt);
@@ -159,7 +226,48 @@ class ThreadPool implements SandboxPool {
   }
 
   get #queued(): number {
-    return this.#scheduler.queued + this.#compiling;
+    return this.#scheduler.queued + this.#compiling + this.#withoutRoom.size;
+  }
+
+  // IdleMemory
+
+  get idleBytes(): number {
+    let idleBytes = 0;
+    for (const { marks } of this.#scheduler.workers()) {
+      idleBytes += marks.idleBytes;
+    }
+    return idleBytes;
+  }
+
+  trim(idleForMs: number, bytes: number): void {
+    const { idleBytes } = this;
+    for (const worker of this.#scheduler.workers()) {
+      const own = worker.marks.idleBytes;
+      if (own > 0) {
+        worker.channel.send({ type: FrameType.trim, x: idleForMs, y: Math.ceil((bytes * own) / idleBytes) });
+      }
+    }
+  }
+
+  /** When there is room for its memory it waits for a worker. */
+  #enqueue(attempt: Attempt): void {
+    const { tenant, artefact, depth, part } = attempt.start;
+    const memory = {
+      group: tenant,
+      depth: depth + (part === undefined ? 0 : 1),
+      bytes: bytesOf(artefact),
+      admit: () => {
+        this.#withoutRoom.delete(attempt);
+        this.#scheduler.enqueue(attempt);
+      },
+      end: (message: string) => this.#kill(attempt, "overloaded", message),
+    };
+    attempt.memory = memory;
+    if (this.#memory.enter(memory)) {
+      this.#scheduler.enqueue(attempt);
+    } else {
+      this.#withoutRoom.add(attempt);
+    }
   }
 
   #refusal({ artefact, depth, part }: SandboxStart): [KillReason, string] | undefined {
@@ -169,6 +277,10 @@ class ThreadPool implements SandboxPool {
     // A nested call has been let in with its root.
     if (depth === 0 && this.#queued >= this.#queueMax) {
       return ["overloaded", `${this.#queued} calls wait for a sandbox, at most ${this.#queueMax} may`];
+    }
+    const bytes = bytesOf(artefact);
+    if (bytes > this.#memory.maxBytes) {
+      return ["overloaded", `the function begins with ${bytes} bytes, all sandboxes together may have ${this.#memory.maxBytes}`];
     }
     if (part !== undefined && part.snapshotHash !== artefact.snapshot.hash) {
       return ["cancelled", `the part was made on snapshot ${part.snapshotHash}, this module's is ${artefact.snapshot.hash}`];
@@ -188,7 +300,7 @@ class ThreadPool implements SandboxPool {
     if (failure !== undefined) {
       this.#kill(attempt, "workerLost", `the module does not compile: ${failure}`);
     } else if (!attempt.ended) {
-      this.#scheduler.enqueue(attempt);
+      this.#enqueue(attempt);
     }
   }
 
@@ -208,8 +320,21 @@ class ThreadPool implements SandboxPool {
       this.#release(attempt);
     } else {
       attempt.worker.channel.send({ type: FrameType.cancel, call: attempt.slot, attempt: attempt.attempt });
+      this.#expectRelease(attempt, attempt.worker);
     }
     attempt.end(end);
+  }
+
+  /** A thread that does not let go of a cancelled call is in a slice, and seen there. A process may have other reasons. */
+  #expectRelease(attempt: Attempt, worker: SandboxWorker): void {
+    if (!worker.sharesMemory) {
+      const abandon = () => {
+        if (worker.attempts.has(attempt) && this.#scheduler.has(worker)) {
+          this.#abandon(worker, attempt, DISPLACED);
+        }
+      };
+      setTimeout(abandon, RELEASE_MAX_MS).unref();
+    }
   }
 
   /** The attempt is in no worker any more. */
@@ -219,21 +344,17 @@ class ThreadPool implements SandboxPool {
       if (attempt.worker !== undefined) {
         attempt.worker.released(attempt);
       }
+      if (attempt.memory !== undefined) {
+        this.#withoutRoom.delete(attempt);
+        this.#memory.leave(attempt.memory);
+      }
     }
   }
 
   // workers
 
-  #spawn(options: SandboxPoolOptions, name: string, sandboxesMax: number): SandboxWorker {
-    const worker = new SandboxWorker({
-      name,
-      importsUrl: options.importsUrl,
-      clock: this.#clock,
-      sandboxesMax,
-      idleMaxBytes: options.idleMaxBytes ?? 128 * MIB,
-      onFrame: (frame) => this.#take(frame),
-      onExit: (cause) => this.#lost(worker, cause),
-    });
+  #spawn(carrier: Carrier): SandboxWorker {
+    const worker = new SandboxWorker({ carrier, clock: this.#clock, onFrame: this.#hear, onExit: this.#lost });
     worker.ready.then(
       () => this.#scheduler.dispatch(),
       () => {},
@@ -241,11 +362,20 @@ class ThreadPool implements SandboxPool {
     return worker;
   }
 
-  #take(frame: Frame): void {
+  readonly #hear = (worker: SandboxWorker, frame: Frame): void => {
     const attempt = this.#table.get(frame.call, frame.attempt);
-    if (attempt === undefined) {
+    if (attempt?.worker !== worker) {
       return;
     }
+    const wrong = worker.sharesMemory || attempt.ended ? undefined : wrongIn(frame, attempt);
+    if (wrong === undefined) {
+      this.#take(attempt, frame);
+    } else {
+      this.#abandon(worker, attempt, lost(`the worker broke the protocol: ${wrong}`, attempt.cpuMs));
+    }
+  };
+
+  #take(attempt: Attempt, frame: Frame): void {
     if (frame.type === FrameType.end) {
       const end = decodeEnd(frame);
       this.#release(attempt);
@@ -254,12 +384,22 @@ class ThreadPool implements SandboxPool {
     } else if (attempt.ended) {
       return;
     } else if (frame.type === FrameType.operation) {
+      this.#resize(attempt, frame.b);
+      if (attempt.ended) {
+        return;
+      }
       attempt.onOperation(frame.code, frame.body, frame.a === 1, frame.x);
       if (this.#scheduler.queuedSuspects > 0) {
         this.#scheduler.dispatch();
       }
     } else if (frame.type === FrameType.log) {
       attempt.handler.onLog(Buffer.from(frame.body).toString());
+    }
+  }
+
+  #resize({ memory }: Attempt, pages: number): void {
+    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {
+      this.#memory.resized(memory, Math.max(0, pages) * WASM_PAGE_BYTES);
     }
   }
 
@@ -271,10 +411,10 @@ class ThreadPool implements SandboxPool {
     }
     worker.renice();
     if (!this.#scheduler.demote(worker)) {
-      this.#abandon(worker, slice, DISPLACED);
+      this.#abandon(worker, running, DISPLACED);
       return;
     }
-    for (const attempt of this.#attemptsIn(worker)) {
+    for (const attempt of Array.from(worker.attempts)) {
       if (attempt !== running) {
         this.#end(attempt, DISPLACED);
       }
@@ -289,24 +429,38 @@ class ThreadPool implements SandboxPool {
     }
   }
 
-  readonly #lost = (worker: SandboxWorker, cause: unknown): void => {
+  readonly #lost = (worker: SandboxWorker, { message, isKilled }: CarrierEnd): void => {
     if (this.#closed || !this.#scheduler.has(worker)) {
       return;
     }
-    const message = `the worker thread ended: ${cause instanceof Error ? cause.message : "it exited"}`;
     const { running, cpuMs } = worker.marks.read();
-    this.#abandon(worker, running, { kind: "killed", reason: "workerLost", message, cpuMs });
+    const ran = running && this.#table.get(running.call, running.attempt);
+    const culprit = isKilled || ran === undefined ? this.#culprit(worker, ran) : ran;
+    this.#abandon(worker, culprit, lost(message, culprit === ran ? cpuMs : 0));
   };
 
+  /** Invariant 4: undefined when nobody is to blame yet. */
+  #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
+    const live = Array.from(attempts).filter(({ ended }) => !ended);
+    const isDoubtful = live.some(({ module }) => this.#suspects.lossesOf(module.artefact.hash) < DOUBTS);
+    for (const { module } of live) {
+      this.#suspects.addLoss(module.artefact.hash);
+    }
+    return isDoubtful ? undefined : (ran ?? live.at(-1));
+  }
+
+  #isSuspect({ module }: Attempt): boolean {
+    return this.#suspects.has(module.artefact.hash);
+  }
+
   /** Gives up a worker: `end` is for the call that ran, if it has not ended, all others are displaced. */
-  #abandon(worker: SandboxWorker, running: { call: number; attempt: number } | undefined, end: SandboxEnd): void {
-    const culprit = running && this.#table.get(running.call, running.attempt);
+  #abandon(worker: SandboxWorker, culprit: Attempt | undefined, end: SandboxEnd): void {
     if (culprit !== undefined) {
       this.#suspects.add(culprit.module.artefact.hash);
     }
     this.#scheduler.remove(worker);
     worker.terminate();
-    const attempts = this.#attemptsIn(worker);
+    const attempts = Array.from(worker.attempts);
     for (const attempt of attempts) {
       this.#release(attempt);
     }
@@ -315,13 +469,17 @@ class ThreadPool implements SandboxPool {
     }
     this.#scheduler.dispatch();
   }
+}
 
-  #attemptsIn(worker: SandboxWorker): Attempt[] {
-    return Array.from(this.#table.all()).filter((attempt) => attempt.worker === worker);
-  }
+function lost(message: string, cpuMs: number): SandboxEnd {
+  return { kind: "killed", reason: "workerLost", message, cpuMs };
 }
 
 const DISPLACED: SandboxEnd = { kind: "displaced" };
+
+function bytesOf({ snapshot }: Artefact): number {
+  return snapshot.pages * WASM_PAGE_BYTES;
+}
 
 function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
   switch (code) {

@@ -22,13 +22,17 @@ export const FrameType = {
   cancel: 6,
   /** a: module number. A sandbox of it shall lie ready. */
   prepare: 7,
+  /** x: idle sandboxes go that have been so for as many ms, y: and of the others as many bytes. */
+  trim: 8,
   // to the main thread
-  /** code: operation, a: 1 when the guest waits, x: CPU ms so far; body: arguments. */
+  /** code: operation, a: 1 when the guest waits, b: pages of its memory, x: CPU ms so far; body: arguments. */
   operation: 16,
   /** body: text. */
   log: 17,
   /** code: an EndKind, a: value, or index of the kill reason, x: CPU ms; body: output, message or state. */
   end: 18,
+  /** From a process: it serves its channel. */
+  ready: 19,
 } as const;
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];

@@ -19,7 +19,7 @@ import { OperationWindow } from "./operation-window.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import type { GuestState, OperationReply } from "./sandbox.ts";
 import { SliceClock } from "./slice-clock.ts";
-import type { SliceMarker } from "./slice-marks.ts";
+import type { SliceMarks } from "./slice-marks.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
@@ -33,7 +33,7 @@ const NO_CALL = new CallState({
 
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
-  readonly marker: SliceMarker;
+  readonly marker: SliceMarks;
   /** What preemptible guests look at. */
   readonly control: WebAssembly.Memory;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
@@ -53,6 +53,8 @@ export class SandboxInstance implements Guest {
   slot = -1;
   attempt = 0;
   call: CallState = NO_CALL;
+  /** When it was last used. */
+  idleSinceMs = 0;
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
@@ -95,6 +97,11 @@ export class SandboxInstance implements Guest {
     this.#suspends = suspends;
     this.#exports = new WebAssembly.Instance(module.loaded.module, imports).exports;
     this.#state = new InstanceState(module, this.#exports);
+  }
+
+  /** Of its memory. */
+  get pages(): number {
+    return this.#state.pages;
   }
 
   get idleBytes(): number {

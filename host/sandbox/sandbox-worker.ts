@@ -1,18 +1,14 @@
-/** A worker thread as the main thread sees it. */
-import { setPriority } from "node:os";
-import { Worker } from "node:worker_threads";
+/** A worker, thread or process, as the main thread sees it. */
+import { invariant } from "../../state/errors.ts";
 import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
-import { type Channel, createChannel } from "./channel.ts";
+import type { Carrier, CarrierEnd, HostChannel } from "./carrier.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
 import type { PartStart } from "./sandbox.ts";
 import { isShared } from "./shared-bytes.ts";
-import { createSliceMarks, SliceReader } from "./slice-marks.ts";
-import type { WorkerData, WorkerReady } from "./worker.ts";
+import type { SliceView } from "./slice-marks.ts";
 
-/** JavaScript heap of a worker: wrappers of some thousand sandboxes; guests' memories do not count. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 };
 /** The main thread goes back to its event loop after so much work on messages. */
 const DRAIN_MAX_MS = 1;
 /**
@@ -20,74 +16,64 @@ const DRAIN_MAX_MS = 1;
  * of an idle loop, and nothing of a busy one. See docs/decisions/0013-wake-ups.md.
  */
 const LOOKS_BEFORE_SLEEP = 60;
-const LOWEST_PRIORITY = 19;
 
 export interface SandboxWorkerOptions {
-  readonly name: string;
-  readonly importsUrl: URL;
-  readonly sandboxesMax: number;
-  readonly idleMaxBytes: number;
+  readonly carrier: Carrier;
   readonly clock: Clock;
-  readonly onFrame: (frame: Frame) => void;
-  /** The thread has ended, whoever ended it. */
-  readonly onExit: (cause: unknown) => void;
+  readonly onFrame: (worker: SandboxWorker, frame: Frame) => void;
+  /** The thread or process has ended, whoever ended it. */
+  readonly onExit: (worker: SandboxWorker, end: CarrierEnd) => void;
 }
 
 export class SandboxWorker {
-  readonly channel: Channel;
-  readonly marks: SliceReader;
   /** Resolves when the worker serves its channel, rejects when it ends before. */
   readonly ready: Promise<void>;
   isReady = false;
-  /** Slots in use there, those of attempts that have ended here included. */
-  active = 0;
+  /** Attempts in it, those that have ended here and not there included; in the order of their beginning. */
+  readonly attempts = new Set<Attempt>();
   /** Attempts that began although the worker was full, each deeper than the one before. */
   readonly beyond: Attempt[] = [];
-  /** Lowered for good: the kernel does not let it be raised again (H7). */
-  niced = false;
-  /** The kernel's id of the thread, where it is known. */
-  threadId: number | undefined;
-  readonly #thread: Worker;
+  readonly #carrier: Carrier;
   readonly #options: SandboxWorkerOptions;
   readonly #loaded = new Set<number>();
+  #niced = false;
   #closed = false;
   /** Turns since the last frame. */
   #emptyTurns = 0;
 
   constructor(options: SandboxWorkerOptions) {
     this.#options = options;
-    const { main, workerEnd } = createChannel();
-    const marks = createSliceMarks();
-    const { importsUrl, sandboxesMax, idleMaxBytes } = options;
-    const data: WorkerData = { channel: workerEnd, marks, importsUrl: importsUrl.href, sandboxesMax, idleMaxBytes };
-    this.channel = main;
-    this.marks = new SliceReader(marks);
-    this.#thread = new Worker(new URL("./worker.ts", import.meta.url), {
-      name: options.name,
-      workerData: data,
-      transferList: [workerEnd.port],
-      env: {},
-      resourceLimits: RESOURCE_LIMITS,
+    this.#carrier = options.carrier;
+    const { ready, ended } = options.carrier;
+    const lost = ended.then((end) => {
+      this.#close();
+      options.onExit(this, end);
+      throw end.cause ?? new Error(end.message);
     });
-    let cause: unknown;
-    this.#thread.on("error", (error) => {
-      cause = error;
+    this.ready = Promise.race([ready, lost]).then(() => {
+      this.isReady = true;
     });
-    this.ready = new Promise((resolve, reject) => {
-      this.#thread.once("message", ({ threadId }: WorkerReady) => {
-        this.threadId = threadId;
-        this.isReady = true;
-        this.#thread.unref();
-        resolve();
-      });
-      this.#thread.once("exit", () => {
-        this.#close();
-        reject(cause ?? new Error("the worker ended before it was ready"));
-        options.onExit(cause);
-      });
-    });
+    lost.catch(() => {});
     this.ready.catch(() => {});
     this.#drain();
+  }
+
+  get channel(): HostChannel {
+    return this.#carrier.channel;
+  }
+
+  /** See `Carrier.sharesMemory`. */
+  get sharesMemory(): boolean {
+    return this.#carrier.sharesMemory;
+  }
+
+  get marks(): SliceView {
+    return this.#carrier.marks;
+  }
+
+  /** Slots in use there. */
+  get active(): number {
+    return this.attempts.size;
   }
 
   /** The greatest depth of an attempt that began although the worker was full; 0 for none. */
@@ -95,9 +81,13 @@ export class SandboxWorker {
     return this.beyond.at(-1)?.start.depth ?? 0;
   }
 
+  cpuMs(): number | undefined {
+    return this.#carrier.cpuMs();
+  }
+
   /** The worker has let go of an attempt. */
   released(attempt: Attempt): void {
-    this.active -= 1;
+    this.attempts.delete(attempt);
     const index = this.beyond.indexOf(attempt);
     if (index >= 0) {
       this.beyond.splice(index, 1);
@@ -108,7 +98,7 @@ export class SandboxWorker {
   begin(attempt: Attempt): void {
     const { start, module, slot, attempt: use } = attempt;
     this.#load(module);
-    this.active += 1;
+    this.attempts.add(attempt);
     attempt.worker = this;
     const { pins, limits, input, part } = start;
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta));
@@ -146,23 +136,18 @@ export class SandboxWorker {
     }
   }
 
-  /** Lowers the thread's priority for good, where the system allows it. */
+  /** Lowers the worker's priority for good: the kernel does not let it be raised again (H7). */
   renice(): void {
-    if (this.niced || this.threadId === undefined) {
-      return;
-    }
-    this.niced = true;
-    try {
-      setPriority(this.threadId, LOWEST_PRIORITY);
-    } catch {
-      // Less fair, not less correct: the watchdog still ends what runs too long.
+    if (!this.#niced && this.isReady) {
+      this.#niced = true;
+      this.#carrier.renice();
     }
   }
 
-  /** Ends the thread. Nothing it has said or says is heard from now on. */
+  /** Ends the thread or process. Nothing it has said or says is heard from now on. */
   async terminate(): Promise<void> {
     this.#close();
-    await this.#thread.terminate();
+    await this.#carrier.terminate();
   }
 
   #close(): void {
@@ -174,13 +159,14 @@ export class SandboxWorker {
 
   /** False when the worker has the module. */
   #load(entry: ModuleEntry): boolean {
-    if (this.#loaded.has(entry.id) || entry.module === undefined) {
+    if (this.#loaded.has(entry.id) || !entry.isReady) {
       return false;
     }
     this.#loaded.add(entry.id);
-    const { wasm: _, ...artefact } = entry.artefact;
-    const loaded: LoadedModule = { ...artefact, module: entry.module };
-    this.channel.sendAttached({ type: FrameType.load, a: entry.id }, loaded);
+    this.channel.sendAttached(
+      { type: FrameType.load, a: entry.id },
+      this.#carrier.sharesMemory ? compiled(entry) : entry.artefact,
+    );
     return true;
   }
 
@@ -206,7 +192,7 @@ export class SandboxWorker {
     this.#emptyTurns = 0;
     const untilMs = clock.monotonic() + DRAIN_MAX_MS;
     for (let taken = 1; frame !== undefined; taken++) {
-      onFrame(frame);
+      onFrame(this, frame);
       if (this.#closed || ((taken & 15) === 0 && clock.monotonic() >= untilMs)) {
         return false;
       }
@@ -220,6 +206,11 @@ export class SandboxWorker {
     const mayHearSoon = this.active > 0 && this.#emptyTurns < LOOKS_BEFORE_SLEEP;
     return !mayHearSoon && this.channel.sleepAsync(this.#drain);
   }
+}
+
+function compiled({ artefact: { wasm: _, ...artefact }, module }: ModuleEntry): LoadedModule {
+  invariant(module !== undefined, "a module that is handed over is compiled");
+  return { ...artefact, module };
 }
 
 /** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */

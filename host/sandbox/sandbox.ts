@@ -1,4 +1,4 @@
-/** The contract of the sandbox layer: runs modules in worker threads, knows no state. */
+/** The contract of the sandbox layer: runs modules in worker threads and processes, knows no state. */
 import type { Artefact } from "../modules/artefact.ts";
 
 /** What the main thread sees of a pool of sandboxes. One call of `start` is one attempt. */
@@ -6,10 +6,10 @@ export interface SandboxPool {
   /** Queues an attempt; `handler.onEnd` is called exactly once, whatever happens. */
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall;
   /**
-   * A module that is about to be called: it is compiled, and a worker gets a sandbox ready. A matter of speed only; a module that is
-   * no good shows at its first call.
+   * A module that the tenant is about to call: it is compiled, and a worker gets a sandbox ready. A matter of speed only; a module that
+   * is no good shows at its first call.
    */
-  prepare(artefact: Artefact): void;
+  prepare(artefact: Artefact, tenant: string): void;
   /** What a scheduler asks: attempts that run, are suspended, wait. */
   readonly load: SandboxLoad;
   /** Ends all attempts with `killed: closed` and all workers. */
@@ -26,6 +26,8 @@ export interface SandboxLoad {
 }
 
 export interface SandboxStart {
+  /** Whose function it is: decides with whose attempts it may share a process. */
+  readonly tenant: string;
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
   readonly input: Uint8Array;

@@ -22,7 +22,11 @@ const FAILED_START_PAUSE_MS = 1_000;
 export interface SchedulerOptions {
   readonly workers: number;
   readonly lanesMax: number;
+  /** 0 where a worker is at hand whenever one is asked for. */
+  readonly spares: 0 | 1;
   readonly attemptsPerWorker: number;
+  /** Whether preemptible guests can be asked to give way; else they are as others. */
+  readonly interrupts: boolean;
   readonly spawn: () => SandboxWorker;
   /** Functions whose calls run in a lane, by content hash. */
   readonly isSuspect: (attempt: Attempt) => boolean;
@@ -170,7 +174,7 @@ export class Scheduler {
     if (!this.#options.isSuspect(attempt)) {
       return this.#queue;
     }
-    return attempt.module.artefact.preemptible ? this.#long : this.#suspects;
+    return this.#options.interrupts && attempt.module.artefact.preemptible ? this.#long : this.#suspects;
   }
 
   #begin(queue: DepthQueues, worker: SandboxWorker): void {
@@ -189,21 +193,28 @@ export class Scheduler {
 
   #freeLane(depth: number): SandboxWorker | undefined {
     for (const lane of this.#lanes) {
-      if (this.#mayTake(lane, depth) && !this.#options.isBusy(lane)) {
+      if (lane.isReady && this.#mayTake(lane, depth) && !this.#options.isBusy(lane)) {
         return lane;
       }
     }
-    const spare = this.#lanes.size < this.#options.lanesMax ? this.#takeSpare() : undefined;
-    if (spare !== undefined) {
-      this.#lanes.add(spare);
+    const lane = this.#lanes.size < this.#options.lanesMax ? this.#spare() : undefined;
+    if (lane !== undefined) {
+      this.#spares.delete(lane);
+      this.#lanes.add(lane);
+      this.#replenish();
     }
-    return spare;
+    return lane?.isReady ? lane : undefined;
   }
 
   #backgroundWorker(depth: number): SandboxWorker | undefined {
     if (this.#background === undefined) {
-      this.#background = this.#takeSpare();
-      this.#background?.renice();
+      const spare = this.#spare();
+      if (spare !== undefined) {
+        this.#spares.delete(spare);
+        this.#background = spare;
+        spare.renice();
+        this.#replenish();
+      }
     }
     return this.#background !== undefined && this.#mayTake(this.#background, depth) ? this.#background : undefined;
   }
@@ -214,14 +225,13 @@ export class Scheduler {
     }
   }
 
-  /** A spare that is ready, if there is one; another one is started in its place. */
-  #takeSpare(): SandboxWorker | undefined {
-    const spare = [...this.#spares].find(({ isReady }) => isReady);
-    if (spare !== undefined) {
-      this.#spares.delete(spare);
-      this.#replenish();
+  /** A worker that can become a lane; it may still be starting where there are no spares. */
+  #spare(): SandboxWorker | undefined {
+    if (this.#options.spares > 0) {
+      return Array.from(this.#spares).find(({ isReady }) => isReady);
     }
-    return spare;
+    const isStarting = Array.from(this.#lanes).some(({ isReady }) => !isReady);
+    return isStarting || this.#closed ? undefined : this.#options.spawn();
   }
 
   /** As many normal workers as there shall be, taken from the spares, and one spare. */
@@ -234,7 +244,7 @@ export class Scheduler {
       this.#spares.delete(spare);
       this.#normal.add(spare);
     }
-    if (this.#spares.size === 0) {
+    while (this.#spares.size < this.#options.spares) {
       this.#spares.add(this.#options.spawn());
     }
   }

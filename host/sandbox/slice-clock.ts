@@ -1,16 +1,16 @@
 /** CPU time of one call, summed over its slices (H4), and the marks by which the watchdog sees a slice (H7). */
-import type { SliceMarker } from "./slice-marks.ts";
+import type { SliceMarks } from "./slice-marks.ts";
 
 export class SliceClock {
   /** Of the slices that have ended, ms. */
   cpuMs = 0;
-  readonly #marker: SliceMarker;
+  readonly #marker: SliceMarks;
   readonly #now: () => number;
   #call = -1;
   #attempt = 0;
   #startMs = Number.NaN;
 
-  constructor(marker: SliceMarker, now: () => number) {
+  constructor(marker: SliceMarks, now: () => number) {
     this.#marker = marker;
     this.#now = now;
   }

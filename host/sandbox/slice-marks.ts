@@ -9,9 +9,29 @@ const ATTEMPT = 2;
 const IDLE_SANDBOXES = 3;
 /** In 8-byte words. */
 const CPU_MS = 2;
-const SIZE_BYTES = 24;
+const IDLE_BYTES = 3;
+const SIZE_BYTES = 32;
 
-const NO_CALL = -1;
+export const NO_CALL = -1;
+
+/** What an executor shows of itself while it runs. */
+export interface SliceMarks {
+  /** The given attempt runs from now on. */
+  mark(call: number, attempt: number, cpuMs: number): void;
+  /** No guest runs. */
+  markIdle(): void;
+  idleSandboxes: number;
+  /** What these keep resident. */
+  idleBytes: number;
+}
+
+/** What the main thread sees of it. */
+export interface SliceView {
+  /** What the executor runs now. While it changes faster than this reads, no attempt is named. */
+  read(): SliceMark;
+  readonly idleSandboxes: number;
+  readonly idleBytes: number;
+}
 
 export interface SliceMark {
   /** Changes whenever the worker resumes a guest, and whenever none is running. */
@@ -29,7 +49,7 @@ export function createSliceMarks(): SharedArrayBuffer {
 }
 
 /** The worker's side. */
-export class SliceMarker {
+export class SliceMarker implements SliceMarks {
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
   #slice = 0;
@@ -39,7 +59,6 @@ export class SliceMarker {
     this.#floats = new Float64Array(marks);
   }
 
-  /** The given attempt runs from now on. */
   mark(call: number, attempt: number, cpuMs: number): void {
     this.#words[CALL] = call;
     this.#words[ATTEMPT] = attempt;
@@ -48,7 +67,6 @@ export class SliceMarker {
     Atomics.store(this.#words, SLICE, this.#slice);
   }
 
-  /** No guest runs. */
   markIdle(): void {
     this.mark(NO_CALL, 0, 0);
   }
@@ -56,10 +74,14 @@ export class SliceMarker {
   set idleSandboxes(count: number) {
     this.#words[IDLE_SANDBOXES] = count;
   }
+
+  set idleBytes(bytes: number) {
+    this.#floats[IDLE_BYTES] = bytes;
+  }
 }
 
 /** The main thread's side. */
-export class SliceReader {
+export class SliceReader implements SliceView {
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
 
@@ -68,7 +90,6 @@ export class SliceReader {
     this.#floats = new Float64Array(marks);
   }
 
-  /** What the worker runs now. While it changes faster than this reads, no attempt is named. */
   read(): SliceMark {
     const slice = Atomics.load(this.#words, SLICE);
     const call = this.#words[CALL] ?? NO_CALL;
@@ -80,5 +101,9 @@ export class SliceReader {
 
   get idleSandboxes(): number {
     return this.#words[IDLE_SANDBOXES] ?? 0;
+  }
+
+  get idleBytes(): number {
+    return this.#floats[IDLE_BYTES] ?? 0;
   }
 }

@@ -2,7 +2,6 @@
  * Watches one worker's slices from outside (H7). Times are CPU times of the thread where the system tells them: on a busy machine a
  * guest that is not let run is not stuck.
  */
-import { readFileSync } from "node:fs";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
 /** A slice that gets no CPU counts too, at this fraction of its wall time: whatever holds it, it holds the worker. */
@@ -42,7 +41,7 @@ export class SliceWatch {
       this.#askedMs = undefined;
       return undefined;
     }
-    const threadCpuMs = this.#threadCpuMs();
+    const threadCpuMs = this.#worker.cpuMs();
     this.#sinceCpuMs ??= threadCpuMs;
     const wallMs = nowMs - this.#sinceMs;
     const ageMs =
@@ -54,20 +53,8 @@ export class SliceWatch {
 
   /** Asks a preemptible guest to give way. Returns how long it has computed since it was first asked, ms of CPU. */
   ask({ ageMs }: RunningSlice): number {
+    this.#worker.channel.interrupt();
     this.#askedMs ??= ageMs;
-    this.#worker.channel.control.raise();
     return ageMs - this.#askedMs;
-  }
-
-  #threadCpuMs(): number | undefined {
-    if (this.#worker.threadId === undefined) {
-      return undefined;
-    }
-    try {
-      const [cpuNs] = readFileSync(`/proc/self/task/${this.#worker.threadId}/schedstat`, "latin1").split(" ");
-      return Number(cpuNs) / 1e6;
-    } catch {
-      return undefined;
-    }
   }
 }

@@ -1,31 +1,57 @@
-/** Functions that have lately run too long in one go: their calls run one at a time (H7). */
+/**
+ * Functions that have lately run too long in one go, or were in a worker that was lost: their calls run one at a time (H7).
+ */
 import type { Clock } from "../../state/ports.ts";
 
 const SUSPECT_FOR_MS = 60_000;
 
+interface Suspicion {
+  /** Monotonic ms. */
+  readonly untilMs: number;
+  /** Workers in which it was when somebody ended them. */
+  readonly losses: number;
+}
+
 export class SuspectList {
   readonly #clock: Clock;
-  /** Until when, monotonic ms; the earliest first. */
-  readonly #until = new Map<string, number>();
+  /** The one that ends first is the first. */
+  readonly #suspicions = new Map<string, Suspicion>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   add(hash: string): void {
-    const now = this.#clock.monotonic();
-    for (const [known, untilMs] of this.#until) {
-      if (untilMs > now) {
-        break;
-      }
-      this.#until.delete(known);
-    }
-    this.#until.delete(hash);
-    this.#until.set(hash, now + SUSPECT_FOR_MS);
+    this.#renew(hash, this.lossesOf(hash));
+  }
+
+  /** It was in a worker that was lost, and nobody knows by whose doing. */
+  addLoss(hash: string): void {
+    this.#renew(hash, this.lossesOf(hash) + 1);
   }
 
   has(hash: string): boolean {
-    const untilMs = this.#until.get(hash);
-    return untilMs !== undefined && untilMs > this.#clock.monotonic();
+    return this.#current(hash) !== undefined;
+  }
+
+  lossesOf(hash: string): number {
+    return this.#current(hash)?.losses ?? 0;
+  }
+
+  #current(hash: string): Suspicion | undefined {
+    const suspicion = this.#suspicions.get(hash);
+    return suspicion !== undefined && suspicion.untilMs > this.#clock.monotonic() ? suspicion : undefined;
+  }
+
+  #renew(hash: string, losses: number): void {
+    const now = this.#clock.monotonic();
+    for (const [known, { untilMs }] of this.#suspicions) {
+      if (untilMs > now) {
+        break;
+      }
+      this.#suspicions.delete(known);
+    }
+    this.#suspicions.delete(hash);
+    this.#suspicions.set(hash, { untilMs: now + SUSPECT_FOR_MS, losses });
   }
 }

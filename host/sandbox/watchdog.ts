@@ -18,6 +18,8 @@ export interface WatchdogOptions {
   readonly clock: Clock;
   readonly table: AttemptTable;
   readonly workers: () => Iterable<SandboxWorker>;
+  /** Whether a guest that computes can be asked to give way. */
+  readonly interrupts: boolean;
   /** The attempt has reached its wall-time limit. */
   readonly onExpired: (attempt: Attempt) => void;
   /** Told once per slice. */
@@ -84,7 +86,7 @@ export class Watchdog {
   }
 
   #lookAt(worker: SandboxWorker, nowMs: number): void {
-    const { table, onLongSlice, onOverdue } = this.#options;
+    const { table, interrupts, onLongSlice, onLongCall, onOverdue } = this.#options;
     let watch = this.#watches.get(worker);
     if (watch === undefined) {
       watch = new SliceWatch(worker);
@@ -100,9 +102,9 @@ export class Watchdog {
     }
     const isEnded = attempt?.ended !== false;
     let heldMs = slice.ageMs;
-    if (attempt?.module.artefact.preemptible) {
+    if (interrupts && attempt?.module.artefact.preemptible) {
       if (slice.cpuMs > LONG_CALL_MS) {
-        this.#options.onLongCall(attempt);
+        onLongCall(attempt);
       }
       heldMs = isEnded || slice.ageMs > TIME_SLICE_MS ? watch.ask(slice) : 0;
     }

@@ -88,7 +88,7 @@ export class FileJournal implements Journal {
 
   frames(from?: JournalPosition, to: JournalPosition = this.#opened.recovered): Iterable<JournalFrame> {
     const { disk, room } = this.#opened;
-    return readFrames(disk, room.segments, to.frame, from);
+    return readFrames(disk, room.segments, to, from);
   }
 
   /** For a thread that reads what is durable now. */

@@ -1,6 +1,6 @@
 /** The journal's files for another thread, which reads while the owner writes. */
 import { realDisk } from "./disk.ts";
-import type { JournalReader } from "./journal.ts";
+import { JOURNAL_BEGIN, type JournalReader } from "./journal.ts";
 import { readFrames } from "./recovery.ts";
 import type { Segment } from "./segment.ts";
 import { SegmentReader } from "./segment-reader.ts";
@@ -19,7 +19,7 @@ export function openJournalFiles({ directory, journalId, segments }: JournalFile
   return {
     id: journalId,
     start: segments[0]?.base ?? 0,
-    frames: (from, to) => readFrames(disk, segments, to?.frame ?? 0, from),
+    frames: (from, to = JOURNAL_BEGIN) => readFrames(disk, segments, to, from),
     read: (address, sizeBytes) => reader.read(address, sizeBytes),
     close: () => reader.close(),
   };

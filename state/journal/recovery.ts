@@ -73,7 +73,7 @@ export function findTail(disk: Disk, segments: readonly Segment[]): Tail {
   let torn: Tail["torn"];
   for (let index = lastUsed(disk, segments); index >= 0; index -= 1) {
     const segment = at(segments, index);
-    const content = readSegment(disk, segment);
+    const content = readSegment(disk, segment, 0, segment.sizeBytes);
     const { last, end } = scan(disk, segment, content);
     const junkEnd = endOfContent(content, end);
     if (junkEnd > end) {
@@ -121,16 +121,18 @@ export function repairTail(disk: Disk, segments: readonly Segment[], tail: Tail)
 }
 
 /**
- * The frames with a payload after `from`, up to number `last`, oldest first. Payloads are views that stay valid.
+ * The frames with a payload after `from` and up to `to`, oldest first. Payloads are views that stay valid. Reads these bytes and no
+ * others.
  *
  * @throws JOURNAL_DAMAGED  at once when `from` is not in the journal; as soon as a frame is bad or missing
  */
 export function* readFrames(
   disk: Disk,
   segments: readonly Segment[],
-  last: number,
+  to: JournalPosition,
   from: JournalPosition = JOURNAL_BEGIN,
 ): Generator<JournalFrame> {
+  const last = to.frame;
   let read = from.frame;
   if (read > last) {
     const what = `the checkpoint holds frames up to ${read}, the journal ends with ${last}: they are not of one moment`;
@@ -149,10 +151,11 @@ export function* readFrames(
     if (segment.base + segment.sizeBytes <= from.address) {
       continue;
     }
-    const content = readSegment(disk, segment);
     let offset = Math.max(SEGMENT_HEADER_BYTES, from.address - segment.base);
+    const contentStart = offset;
+    const content = readSegment(disk, segment, contentStart, Math.min(segment.sizeBytes, to.address - segment.base));
     while (read < last) {
-      const frame = decodeFrame(content, segment, offset);
+      const frame = decodeFrame(content, segment, offset, contentStart);
       if (frame?.number !== read + 1) {
         break;
       }
@@ -166,7 +169,7 @@ export function* readFrames(
       }
     }
     // No frame begins with zeros, so the next one is in the next segment; anything else is a bad frame.
-    const next = content.subarray(offset, offset + FRAME_HEADER_BYTES);
+    const next = content.subarray(offset - contentStart, offset - contentStart + FRAME_HEADER_BYTES);
     if (read < last && endOfContent(next, 0) > 0) {
       throw damage(disk, segment.number, offset, `frame ${read + 1} of ${last} is bad`);
     }
@@ -238,8 +241,8 @@ function endOfContent(content: Buffer, from: number): number {
   return end;
 }
 
-function readSegment(disk: Disk, segment: Segment): Buffer {
-  return withFile(disk, segment, (file) => file.read(0, segment.sizeBytes));
+function readSegment(disk: Disk, segment: Segment, start: number, end: number): Buffer {
+  return withFile(disk, segment, (file) => file.read(start, Math.max(0, end - start)));
 }
 
 function rewrite(disk: Disk, segment: Segment, offset: number, bytes: Uint8Array): void {

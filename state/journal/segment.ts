@@ -138,24 +138,25 @@ export function encodeFrame(
 /**
  * The frame at `offset` of a segment; undefined when there is none.
  *
- * @param content  the segment from its byte 0 on
+ * @param content  the segment from its byte `contentStart` on
  */
-export function decodeFrame(content: Buffer, segment: Segment, offset: number): Frame | undefined {
-  if (offset + FRAME_HEADER_BYTES > content.length || content.readUInt32LE(offset) !== segment.mark) {
+export function decodeFrame(content: Buffer, segment: Segment, offset: number, contentStart = 0): Frame | undefined {
+  const at = offset - contentStart;
+  if (at + FRAME_HEADER_BYTES > content.length || content.readUInt32LE(at) !== segment.mark) {
     return undefined;
   }
-  const length = content.readUInt32LE(offset + 8);
+  const length = content.readUInt32LE(at + 8);
   const sizeBytes = frameBytes(length);
-  if (length > FRAME_MAX_BYTES || offset + sizeBytes > content.length) {
+  if (length > FRAME_MAX_BYTES || at + sizeBytes > content.length) {
     return undefined;
   }
-  if (content.readUInt32LE(offset + 4) !== frameChecksum(content, offset, sizeBytes, segment, offset)) {
+  if (content.readUInt32LE(at + 4) !== frameChecksum(content, at, sizeBytes, segment, offset)) {
     return undefined;
   }
-  const start = offset + FRAME_HEADER_BYTES;
+  const start = at + FRAME_HEADER_BYTES;
   return {
-    number: content.readDoubleLE(offset + 16),
-    epoch: content.readUInt32LE(offset + 12),
+    number: content.readDoubleLE(at + 16),
+    epoch: content.readUInt32LE(at + 12),
     offset,
     sizeBytes,
     payload: content.subarray(start, start + length),

@@ -17,7 +17,7 @@ import {
   objectTag,
   stepTag,
 } from "../tags.ts";
-import { Cells, type CellVersion, ownVersion } from "./cells.ts";
+import { Cells, type CellVersion, type EarlierEntry, ownVersion } from "./cells.ts";
 import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
 import {
@@ -58,6 +58,12 @@ export interface IndexedRecords {
   hold(seqnum: SeqNum): void;
   /** A stream or a cell lets go of a record: called once for each it was in. */
   drop(seqnum: SeqNum): void;
+}
+
+export interface Newest {
+  readonly home: Home;
+  /** 0 for none. */
+  readonly seqnum: SeqNum;
 }
 
 export class BookState {
@@ -130,27 +136,24 @@ export class BookState {
   }
 
   /** Where the newest write of the object of this tag is. */
-  newest(object: Tag): { readonly home: Home; readonly seqnum: SeqNum } {
+  newest(object: Tag): Newest {
     const last = this.streams.get(object)?.last ?? NO_SEQNUM;
-    const cell = this.cells.size === 0 ? undefined : this.cells.get(objectKeyOf(object));
-    if (cell === undefined) {
-      return { home: last === NO_SEQNUM ? "none" : "versions", seqnum: last };
-    }
-    const { seqnum, role, counter } = cell.version;
-    if (last === seqnum && role === 0 && counter === 0) {
-      return { home: "both", seqnum: last };
-    }
-    return last > seqnum ? { home: "versions", seqnum: last } : { home: "cell", seqnum: cell.entry };
+    return newestOf(last, this.cells.size === 0 ? undefined : this.cells.get(objectKeyOf(object)));
+  }
+
+  /** As `newest`, as of `at`, at which a transaction reads; null when that is over and what the cell held then is gone. */
+  newestAt(object: Tag, at: SeqNum): Newest | null {
+    const held = this.cells.size === 0 ? null : this.cells.heldAt(objectKeyOf(object), at);
+    return held === "gone" ? null : newestOf(this.streams.get(object)?.atOrBefore(at) ?? NO_SEQNUM, held ?? undefined);
   }
 
   /** @param position  of the record that says so */
   putCell(key: string, version: CellVersion, entry: SeqNum, position: SeqNum): void {
-    const before = this.cells.put(key, version, entry, position);
-    if (before !== undefined) {
-      this.#records.drop(before);
-    }
+    this.cells.put(key, version, entry, position, (one) => this.#records.drop(one));
     if (this.#records.kindOf(entry) === RecordKind.delete) {
       this.cells.ending.add(key);
+    }
+    if (this.cells.ending.has(key)) {
       this.garbage++;
     }
   }
@@ -270,9 +273,12 @@ export class BookState {
       case RecordKind.lockBroken:
         this.locks.break(tags[0] as Tag);
         return;
+      case RecordKind.begin:
+        this.#beginTransaction(instanceOfStepTag(tags[0]), seqnum);
+        return;
       case RecordKind.commit:
       case RecordKind.abort:
-        this.locks.endTransaction(instanceOfStepTag(tags[0]) as InstanceId);
+        this.#endTransaction(instanceOfStepTag(tags[0]) as InstanceId);
         return;
       case RecordKind.mode:
         this.#applyMode(seqnum, record, timeMs);
@@ -326,7 +332,19 @@ export class BookState {
     if (instance !== undefined) {
       instance.readsFrom = null;
       this.awaitingResume.add(stepTag(instance.id));
+      this.cells.snapshots.end(instance.id);
     }
+  }
+
+  #beginTransaction(id: InstanceId | undefined, seqnum: SeqNum): void {
+    if (id !== undefined && this.instances.unfinished.has(id)) {
+      this.cells.snapshots.begin(id, seqnum);
+    }
+  }
+
+  #endTransaction(id: InstanceId): void {
+    this.locks.endTransaction(id);
+    this.cells.snapshots.end(id);
   }
 
   #resume(tag: Tag | undefined, seqnum: SeqNum): void {
@@ -347,6 +365,7 @@ export class BookState {
       this.instances.end(instance, seqnum, timeMs);
       this.awaitingResume.delete(tag);
       this.locks.end(instance.id);
+      this.cells.snapshots.end(instance.id);
       this.garbage++;
     }
   }
@@ -354,4 +373,16 @@ export class BookState {
   #unfinished(id: InstanceId | undefined): Instance | undefined {
     return id === undefined ? undefined : this.instances.unfinished.get(id);
   }
+}
+
+/** @param last  of the object's stream */
+function newestOf(last: SeqNum, cell: EarlierEntry | undefined): Newest {
+  if (cell === undefined) {
+    return { home: last === NO_SEQNUM ? "none" : "versions", seqnum: last };
+  }
+  const { seqnum, role, counter } = cell.version;
+  if (last === seqnum && role === 0 && counter === 0) {
+    return { home: "both", seqnum: last };
+  }
+  return last > seqnum ? { home: "versions", seqnum: last } : { home: "cell", seqnum: cell.entry };
 }

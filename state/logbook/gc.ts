@@ -10,7 +10,8 @@
  *     go after twice the retention.
  * G4. What trims of guests hide goes when the floor has passed the trim's own record; length and last seqnum of the stream stay.
  * G5. A mode record goes when no unfinished instance looks modes up below the one that follows it. PIN records do not hold modes.
- * G6. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it.
+ * G6. Of the two places of an object the one that is behind goes when the floor has passed it, never alone what hides it. What a cell
+ *     held before goes when no transaction reads it any more.
  */
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import {
@@ -108,7 +109,7 @@ function collectVersions(book: BookState, objects: Iterable<Tag>, records: Index
       book.superseded.delete(object);
       free(book, object, drop);
       if (!isBehind) {
-        removeCell(book, key, drop);
+        book.cells.remove(key, drop);
         book.names.remove(key);
       }
     }
@@ -117,26 +118,22 @@ function collectVersions(book: BookState, objects: Iterable<Tag>, records: Index
 
 function collectCells(book: BookState, keys: Iterable<string>, records: IndexedRecords, drop: Drop): void {
   for (const key of keys) {
+    book.cells.prune(key, drop);
     const cell = book.cells.get(key);
+    if (cell?.earlier !== undefined) {
+      continue;
+    }
     const object = objectTag(key);
     const { home } = book.newest(object);
     const isDeleted = home === "cell" && cell !== undefined && records.kindOf(cell.entry) === RecordKind.delete;
     if (home !== "versions" && !isDeleted) {
       book.cells.ending.delete(key);
     } else if (cell !== undefined && cell.entry <= book.floor && (home === "versions" || !book.streams.has(object))) {
-      removeCell(book, key, drop);
+      book.cells.remove(key, drop);
       if (isDeleted) {
         book.names.remove(key);
       }
     }
-  }
-}
-
-function removeCell(book: BookState, key: string, drop: Drop): void {
-  const cell = book.cells.get(key);
-  if (cell !== undefined) {
-    drop(cell.entry);
-    book.cells.remove(key);
   }
 }
 

@@ -73,6 +73,10 @@ export const RecordKind = {
   resume: 45,
   /** A step: the caller ends a call that it has started. A CANCEL in that call's stream follows, unless it had ended. */
   cancelCall: 46,
+  /** A step: a request to another system is about to leave (F15). */
+  outside: 50,
+  /** A step: what came of it. */
+  outsideDone: 51,
 } as const;
 
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];

@@ -1,9 +1,9 @@
 import { NeapError } from "../errors.ts";
-import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, quote, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import { betweenSlices, type Timers } from "../ports.ts";
 import { DEFAULT_MODE_TAG, isObjectTag, LOCK_TAG_PREFIX, lockTag, MODES_TAG, modeTag, objectKeyOf, objectTag } from "../tags.ts";
 import { checkAux } from "./aux-cache.ts";
-import type { BookState } from "./book-state.ts";
+import type { BookState, Newest } from "./book-state.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import type { Hold } from "./locks.ts";
@@ -166,12 +166,15 @@ export class LocalLogBook implements LogBook {
     after: string,
     cursor: SeqNum,
     limit: number,
+    snapshot: SeqNum = MAX_SEQNUM,
   ): Promise<{ objects: readonly ListedObject[]; tail: SeqNum }> {
     this.#session.check();
-    this.#checkCursor(cursor);
+    const isSnapshot = snapshot !== MAX_SEQNUM;
+    const from = isSnapshot ? seqNum(snapshot) : cursor;
+    this.#checkCursor(from);
     for (let tries = 1; ; tries += 1) {
       const tail = this.#index.tail;
-      const objects = await this.#list(prefix, after, { cursor, tail, limit }, tries < LIST_TRIES_MAX);
+      const objects = await this.#list(prefix, after, { cursor: from, isSnapshot, tail, limit }, tries < LIST_TRIES_MAX);
       if (objects !== null) {
         return { objects, tail };
       }
@@ -180,13 +183,14 @@ export class LocalLogBook implements LogBook {
 
   /**
    * The objects as of `tail`, in slices: versions are looked up at that position, and a cell that has changed since ends the list.
+   * What cells held at the moment of an open transaction is kept.
    * @param mayGiveUp  false: all in one slice
    * @returns null  it has to begin anew
    */
   async #list(
     prefix: string,
     after: string,
-    { cursor, tail, limit }: { cursor: SeqNum; tail: SeqNum; limit: number },
+    { cursor, isSnapshot, tail, limit }: { cursor: SeqNum; isSnapshot: boolean; tail: SeqNum; limit: number },
     mayGiveUp: boolean,
   ): Promise<readonly ListedObject[] | null> {
     const at = Math.min(cursor, tail) as SeqNum;
@@ -199,8 +203,8 @@ export class LocalLogBook implements LogBook {
         if (objects.length >= limit || work <= 0) {
           return false;
         }
-        const { seqnum, home } = this.#placeAt(key, at);
-        hasChanged = this.#hasChanged(key, at, tail);
+        const { seqnum, home } = isSnapshot ? this.#heldAt(key, at) : this.#placeAt(key, at);
+        hasChanged = !isSnapshot && this.#hasChanged(key, at, tail);
         if (!hasChanged && seqnum !== NO_SEQNUM && this.#index.kindOf(seqnum) === RecordKind.write) {
           objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum, home });
           work -= LISTED_WORK;
@@ -224,13 +228,14 @@ export class LocalLogBook implements LogBook {
     }
   }
 
-  async readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
+  async readCell(key: string, initialCursor: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<CellRead> {
     this.#session.check();
     if (initialCursor < this.#book.floor) {
       throw new NeapError("TRIMMED", `initial cursor ${initialCursor} lies below the floor ${this.#book.floor}`);
     }
+    this.#checkCursor(seqNum(at));
     this.#load.read(key);
-    const { home, seqnum } = this.#book.newest(objectTag(key));
+    const { home, seqnum } = at === MAX_SEQNUM ? this.#book.newest(objectTag(key)) : this.#heldAt(key, at);
     return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), home, tail: this.#index.tail };
   }
 
@@ -280,6 +285,15 @@ export class LocalLogBook implements LogBook {
       return newest;
     }
     return { home: "versions", seqnum: this.#book.streams.get(object)?.atOrBefore(cursor) ?? NO_SEQNUM };
+  }
+
+  /** @throws TRIMMED  no transaction reads at `at` any more */
+  #heldAt(key: string, at: SeqNum): Newest {
+    const found = this.#book.newestAt(objectTag(key), at);
+    if (found === null) {
+      throw new NeapError("TRIMMED", `the transaction of ${at} is over, and what ${quote(key)} held then is gone`);
+    }
+    return found;
   }
 
   /** Whether an object that had a cell at `at` was written after `tail`: what the cell held then is gone. */

@@ -65,7 +65,7 @@ export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   auxMaxBytes: 16 * 1024 * 1024,
   undurableMaxBytes: 32 * 1024 * 1024,
   garbageMin: 1_000,
-  checkpointBytes: 64 * 1024 * 1024,
+  checkpointBytes: 32 * 1024 * 1024,
   modes: DEFAULT_CONTROLLER_OPTIONS,
 };
 

@@ -250,20 +250,24 @@ export interface LogBook {
    * Objects that exist at `cursor`, ordered by the UTF-8 bytes of the key: those with the prefix and after `after`, at most `limit`.
    * Those that live in cells have no past: they are there at every cursor since which they do.
    * @param cursor  MAX_SEQNUM for now
-   * @throws TRIMMED when `cursor` lies below the floor
+   * @param at  the moment of an open transaction, as for readCell; then `cursor` does not count
+   * @throws TRIMMED when `cursor` or `at` lies below the floor, or the transaction is over
    */
   listObjects(
     prefix: string,
     after: string,
     cursor: SeqNum,
     limit: number,
+    at?: SeqNum,
   ): Promise<{ objects: readonly ListedObject[]; tail: SeqNum }>;
   /**
    * The newest write of an object, in its cell or in its stream.
    * @param initialCursor  of the reader; MAX_SEQNUM for one outside of any function
-   * @throws TRIMMED when it lies below the floor: the reader's scope may have been switched since
+   * @param at  as of this moment, which is the seqnum of the begin step of a transaction that is open; MAX_SEQNUM for now
+   * @throws TRIMMED when `initialCursor` lies below the floor: the reader's scope may have been switched since; or `at` does, or the
+   *   transaction is over and what the cell held then is gone
    */
-  readCell(key: string, initialCursor: SeqNum): Promise<CellRead>;
+  readCell(key: string, initialCursor: SeqNum, at?: SeqNum): Promise<CellRead>;
   /**
    * Makes the value the latest of its cell, unless that has the same version or a newer one.
    * @throws as `append`; PROTOCOL_MISMATCH when the newest write of the object is in its stream

@@ -6,7 +6,7 @@
  * it is.
  */
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { isObjectTag, NAMES_TAG } from "../tags.ts";
+import { isObjectTag, NAMES_TAG, objectTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
 import { RecordKind } from "./kinds.ts";
 import type { NewRecord } from "./logbook.ts";
@@ -28,18 +28,22 @@ export function withNames(
   return named ?? records;
 }
 
-function changesNames(book: BookState, { kind, tags }: NewRecord, kindOf: (seqnum: SeqNum) => RecordKind): boolean {
+function changesNames(book: BookState, { kind, tags, cell }: NewRecord, kindOf: (seqnum: SeqNum) => RecordKind): boolean {
   if (kind !== RecordKind.write && kind !== RecordKind.delete) {
     return false;
   }
+  const changes = (object: Tag): boolean => {
+    const { seqnum } = book.newest(object);
+    const exists = seqnum !== NO_SEQNUM && kindOf(seqnum) === RecordKind.write;
+    return exists !== (kind === RecordKind.write);
+  };
+  if (cell !== undefined && changes(objectTag(cell.key))) {
+    return true;
+  }
   for (let i = 0; i < tags.length; i++) {
     const tag = tags[i] as Tag;
-    if (isObjectTag(tag)) {
-      const last = book.streams.get(tag)?.last ?? NO_SEQNUM;
-      const exists = last !== NO_SEQNUM && kindOf(last) === RecordKind.write;
-      if (exists !== (kind === RecordKind.write)) {
-        return true;
-      }
+    if (isObjectTag(tag) && changes(tag)) {
+      return true;
     }
   }
   return false;

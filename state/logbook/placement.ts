@@ -6,6 +6,9 @@ import type { BookState } from "./book-state.ts";
 import type { NewRecord } from "./logbook.ts";
 import { keepsVersions, scopeOf } from "./modes.ts";
 
+/** Where a write of an object goes: to its stream of versions, its cell, or both. */
+export type Place = "versions" | "cell" | "both";
+
 /**
  * The records as they are journalled: those from outside of functions with the place of their object.
  * @throws PROTOCOL_MISMATCH  a write goes to one place while the newest write is in the other one
@@ -47,7 +50,7 @@ function withPlace(book: BookState, { kind, tags, data, blobs }: NewRecord, key:
   };
 }
 
-function placeOf(book: BookState, key: string, object: Tag): "versions" | "cell" | "both" {
+function placeOf(book: BookState, key: string, object: Tag): Place {
   const scope = book.scopes.get(scopeOf(key));
   if (scope !== undefined && scope.to !== null) {
     return "both";

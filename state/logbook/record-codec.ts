@@ -44,6 +44,7 @@ const HAS_CELL_VERSION = 32;
 const CELL_VERSION_BYTES = 13;
 const OTHER_TAG = 255;
 const NO_CONDITIONS: readonly Condition[] = [];
+const NO_BLOBS: readonly BlobRefLike[] = [];
 
 /** A record as it lies in a frame. `data` is a view of the frame. */
 export interface StoredRecord extends NewRecord {
@@ -265,7 +266,7 @@ export function readFrame(payload: Uint8Array, visit: (record: StoredRecord, seq
   let offset = FRAME_HEADER_BYTES;
   let book: LogBookId | "" = "";
   for (let i = 0; i < count; i++) {
-    const record = readRecord(buffer.subarray(offset), book);
+    const record = readRecord(buffer, offset, book);
     book = record.book;
     visit(record, (first + i) as SeqNum, offset);
     offset += record.sizeBytes;
@@ -275,18 +276,23 @@ export function readFrame(payload: Uint8Array, visit: (record: StoredRecord, seq
   }
 }
 
-/** The record that `bytes` begins with. `book` is that of the record before it in the frame. @throws RangeError when it is malformed */
-export function readRecord(bytes: Buffer, book: LogBookId | "" = ""): StoredRecord {
-  const sizeBytes = bytes.readUInt32LE(0);
-  if (sizeBytes > bytes.length || sizeBytes < RECORD_HEADER_BYTES) {
-    throw new RangeError(`a record of ${sizeBytes} bytes, ${bytes.length} are left`);
+/**
+ * The record that begins at `start`.
+ * @param book  that of the record before it in the frame
+ * @throws RangeError when it is malformed
+ */
+export function readRecord(bytes: Buffer, start = 0, book: LogBookId | "" = ""): StoredRecord {
+  const sizeBytes = bytes.readUInt32LE(start);
+  const recordEnd = start + sizeBytes;
+  if (recordEnd > bytes.length || sizeBytes < RECORD_HEADER_BYTES) {
+    throw new RangeError(`a record of ${sizeBytes} bytes, ${bytes.length - start} are left`);
   }
-  const kind = bytes.readUInt8(4) as RecordKind;
-  const flags = bytes.readUInt8(5);
-  const tagCount = bytes.readUInt8(6);
-  const timeMs = bytes.readDoubleLE(8);
-  let at = RECORD_HEADER_BYTES + bytes.readUInt8(7);
-  const own = (flags & SAME_BOOK) !== 0 ? book : (bytes.toString("latin1", RECORD_HEADER_BYTES, at) as LogBookId | "");
+  const flags = bytes.readUInt8(start + 5);
+  const tagCount = bytes.readUInt8(start + 6);
+  const timeMs = bytes.readDoubleLE(start + 8);
+  const bookStart = start + RECORD_HEADER_BYTES;
+  let at = bookStart + bytes.readUInt8(start + 7);
+  const own = (flags & SAME_BOOK) !== 0 ? book : (bytes.toString("latin1", bookStart, at) as LogBookId | "");
   const tags: Tag[] = [];
   for (let i = 0; i < tagCount; i++) {
     const end = at + 2 + bytes.readUInt16LE(at);
@@ -298,14 +304,11 @@ export function readRecord(bytes: Buffer, book: LogBookId | "" = ""): StoredReco
     initialCursor = bytes.readDoubleLE(at) as SeqNum;
     at += 8;
   }
-  const blobs: BlobRefLike[] = [];
+  let blobs = NO_BLOBS;
   if ((flags & HAS_BLOBS) !== 0) {
-    const count = bytes.readUInt8(at++);
-    for (let i = 0; i < count; i++) {
-      const end = at + 1 + bytes.readUInt8(at);
-      blobs.push({ name: bytes.toString("latin1", at + 1, end) as BlobName, sizeBytes: bytes.readDoubleLE(end) });
-      at = end + 8;
-    }
+    const read = readBlobs(bytes, at);
+    blobs = read.blobs;
+    at = read.end;
   }
   let when = NO_CONDITIONS;
   if ((flags & HAS_CONDITIONS) !== 0) {
@@ -321,14 +324,31 @@ export function readRecord(bytes: Buffer, book: LogBookId | "" = ""): StoredReco
     cell = { key, version: hasVersion ? readCellVersion(bytes, end) : null };
     at = hasVersion ? end + CELL_VERSION_BYTES : end;
   }
-  if (at > sizeBytes) {
-    throw new RangeError(`the head of a record of ${sizeBytes} bytes has ${at}`);
+  if (at > recordEnd) {
+    throw new RangeError(`the head of a record of ${sizeBytes} bytes has ${at - start}`);
   }
-  const head = { kind, book: own, timeMs, tags, blobs, when, sizeBytes, data: bytes.subarray(at, sizeBytes) };
-  if (cell === undefined) {
-    return (flags & HAS_CURSOR) !== 0 ? { ...head, initialCursor } : head;
+  const kind = bytes.readUInt8(start + 4) as RecordKind;
+  const data = bytes.subarray(at, recordEnd);
+  if (cell === undefined && (flags & HAS_CURSOR) === 0) {
+    return { kind, book: own, timeMs, tags, blobs, when, sizeBytes, data };
   }
-  return (flags & HAS_CURSOR) !== 0 ? { ...head, initialCursor, cell } : { ...head, cell };
+  return {
+    ...{ kind, book: own, timeMs, tags, blobs, when, sizeBytes, data },
+    ...((flags & HAS_CURSOR) !== 0 && { initialCursor }),
+    ...(cell !== undefined && { cell }),
+  };
+}
+
+function readBlobs(bytes: Buffer, start: number): { blobs: readonly BlobRefLike[]; end: number } {
+  const blobs: BlobRefLike[] = [];
+  const count = bytes.readUInt8(start);
+  let at = start + 1;
+  for (let i = 0; i < count; i++) {
+    const end = at + 1 + bytes.readUInt8(at);
+    blobs.push({ name: bytes.toString("latin1", at + 1, end) as BlobName, sizeBytes: bytes.readDoubleLE(end) });
+    at = end + 8;
+  }
+  return { blobs, end: at };
 }
 
 function readConditions(bytes: Buffer, start: number, tags: readonly Tag[]): { when: readonly Condition[]; end: number } {

@@ -57,7 +57,7 @@ export class Sweep {
       isFirst: last === null,
       most: PIECE_RECORDS,
       objects: this.#take(objects, this.#objects, (tag) => this.#isObjectDue(tag)),
-      cells: this.#take([], this.#cells, (key) => (this.#book.cells.get(key)?.entry ?? 0) <= this.#watermark),
+      cells: this.#take([], this.#cells, (key) => this.#isCellDue(key)),
       locks: this.#take(locks, this.#locks, (tag) => this.#isLockDue(tag)),
       instances: this.#take(instances, this.#instances, (id) => this.#isDone(id)),
     };
@@ -84,6 +84,12 @@ export class Sweep {
   #isObjectDue(tag: Tag): boolean {
     const stream = this.#book.streams.get(tag);
     return stream === undefined || this.#hasMore(tag) || (stream.kept === 1 && stream.last <= this.#watermark);
+  }
+
+  #isCellDue(key: string): boolean {
+    const { cells } = this.#book;
+    const cell = cells.get(key);
+    return cell === undefined || cells.isPrunable(cell) || (cell.earlier === undefined && cell.entry <= this.#watermark);
   }
 
   #isLockDue(tag: Tag): boolean {

@@ -84,12 +84,12 @@ export class FlushedLogBook implements LogBook {
     return this.#book.readStream(tag, from, most);
   }
 
-  listObjects(prefix: string, after: string, cursor: SeqNum, limit: number): ReturnType<LogBook["listObjects"]> {
-    return this.#book.listObjects(prefix, after, cursor, limit);
+  listObjects(...args: Parameters<LogBook["listObjects"]>): ReturnType<LogBook["listObjects"]> {
+    return this.#book.listObjects(...args);
   }
 
-  readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
-    return this.#book.readCell(key, initialCursor);
+  readCell(key: string, initialCursor: SeqNum, at?: SeqNum): Promise<CellRead> {
+    return this.#book.readCell(key, initialCursor, at);
   }
 
   modeAt(scope: string, cursor: SeqNum): Promise<ModeAt> {

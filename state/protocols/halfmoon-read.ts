@@ -20,6 +20,7 @@ import type { ObjectTurns } from "./turns.ts";
 const EMPTY = new Uint8Array(0);
 
 export class HalfmoonRead implements ScopeProtocol {
+  readonly place = "versions";
   readonly #steps: StepStream;
   readonly #versions: ObjectVersions;
   readonly #turns: ObjectTurns;

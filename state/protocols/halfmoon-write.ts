@@ -26,7 +26,7 @@ const EMPTY = new Uint8Array(0);
 
 export class HalfmoonWrite extends LoggedReadProtocol {
   constructor(steps: StepStream, blobs: BlobStore, turns: ObjectTurns) {
-    super(steps, blobs, turns, false);
+    super(steps, blobs, turns, "cell");
   }
 
   override write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {

@@ -1,5 +1,6 @@
 /**
- * Reads and lists that are steps: what was found is in the log, so every replay and every peer finds the same.
+ * Reads and lists that are steps: what was found is in the log, so every replay and every peer finds the same. They are of now, or of
+ * the moment of a transaction that is open.
  *
  * The payload of a `read` record: f64 version, f64 time in ms, u8 whether it exists, then the value as in a write. Of a `listed` record:
  * the objects (listed.ts).
@@ -9,7 +10,7 @@ import { hasCode } from "../errors.ts";
 import { MAX_SEQNUM, type SeqNum } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
-import { mismatch } from "../logbook/placement.ts";
+import { mismatch, type Place } from "../logbook/placement.ts";
 import { decodeStep, fingerprint } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { decodeObjectValue, encodeObjectValue, objectValueOf } from "../objects/object-record.ts";
@@ -20,13 +21,18 @@ import type { StepStream } from "./step-stream.ts";
 
 /** What a list puts into one record: well below a frame. */
 const LISTED_MAX_BYTES = 256 * 1024;
+/** One object, with the longest key there is. */
+const LISTED_ONE_MAX_BYTES = 4 * 1024;
 /** So often a value may be replaced, and its bytes collected, between the look at it and the step. */
 const TRIES_MAX = 8;
 
-/** The newest write of an object, wherever it is, or only if it is in its cell. */
-export async function latest(steps: StepStream, key: string, anyHome: boolean): Promise<Found> {
-  const { record, home } = await steps.book.readCell(key, steps.readsFrom);
-  if (home === "versions" && !anyHome) {
+/**
+ * The newest write of an object, which must not be in versions if its place is its cell.
+ * @throws TRIMMED  the transaction of `at` is over
+ */
+export async function latest(steps: StepStream, key: string, place: Place, at: SeqNum): Promise<Found> {
+  const { record, home } = await steps.book.readCell(key, steps.readsFrom, at);
+  if (home === "versions" && place === "cell") {
     throw mismatch(key, "versions");
   }
   if (record === null) {
@@ -67,22 +73,19 @@ export class Slices {
 export class LoggedReads {
   readonly #steps: StepStream;
   readonly #slices: Slices;
-  readonly #anyHome: boolean;
 
-  /** @param anyHome  objects that are in versions are read as well */
-  constructor(steps: StepStream, blobs: BlobStore, anyHome: boolean) {
+  constructor(steps: StepStream, blobs: BlobStore) {
     this.#steps = steps;
     this.#slices = new Slices(steps, blobs);
-    this.#anyHome = anyHome;
   }
 
-  read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
-    return this.#slices.read(key, offset, maxBytes, () => this.#step(key));
+  read(key: string, offset: number, maxBytes: number, place: Place, at = MAX_SEQNUM): Promise<ObjectRead> {
+    return this.#slices.read(key, offset, maxBytes, () => this.#step(key, place, at));
   }
 
-  async #step(key: string): Promise<Found> {
+  async #step(key: string, place: Place, at: SeqNum): Promise<Found> {
     for (let tries = 1; ; tries += 1) {
-      const found = this.#steps.replaying ? NOTHING_FOUND : await latest(this.#steps, key, this.#anyHome);
+      const found = this.#steps.replaying ? NOTHING_FOUND : await latest(this.#steps, key, place, at);
       const { value } = found;
       try {
         const { theirs } = await this.#steps.step({
@@ -101,14 +104,15 @@ export class LoggedReads {
   }
 }
 
-/** The objects there are when the step is logged, wherever they are; fewer than `limit` when they are too many for one record. */
+/** The objects there are when the step is logged, or were at `at`, wherever they are; fewer than `limit` when they are too many for one record. */
 export async function loggedList(
   steps: StepStream,
   prefix: string,
   after: string,
   limit: number,
+  at = MAX_SEQNUM,
 ): Promise<readonly ListedObject[]> {
-  const found = steps.replaying ? [] : await listNow(steps, prefix, after, limit);
+  const found = steps.replaying ? [] : await listAt(steps, prefix, after, limit, at);
   const { theirs } = await steps.step({
     kind: RecordKind.listed,
     fingerprint: fingerprint(`${limit} ${prefix}`, Buffer.from(after)),
@@ -117,15 +121,31 @@ export async function loggedList(
   return theirs === null ? found : decodeListed(decodeStep(theirs.data).payload);
 }
 
-async function listNow(steps: StepStream, prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
-  const { objects, tail } = await steps.book.listObjects(prefix, after, MAX_SEQNUM, limit);
+async function listAt(
+  steps: StepStream,
+  prefix: string,
+  after: string,
+  limit: number,
+  at: SeqNum,
+): Promise<readonly ListedObject[]> {
+  const { objects, tail } = await steps.book.listObjects(prefix, after, MAX_SEQNUM, limit, at);
   steps.consulted(tail);
   let sizeBytes = 0;
-  const fitting = objects.findIndex(({ key }) => {
-    sizeBytes += key.length * 3 + 24;
+  const fitting = objects.findIndex((object) => {
+    sizeBytes += listedBytes(object);
     return sizeBytes > LISTED_MAX_BYTES;
   });
   return fitting < 0 ? objects : objects.slice(0, fitting);
+}
+
+/** Up to which key a logged list may tell of what there is: null when it was not cut short. */
+export function lastOfPage(objects: readonly ListedObject[]): string | null {
+  const sizeBytes = objects.reduce((sum, object) => sum + listedBytes(object), 0);
+  return sizeBytes + LISTED_ONE_MAX_BYTES > LISTED_MAX_BYTES ? (objects.at(-1)?.key ?? null) : null;
+}
+
+function listedBytes({ key }: ListedObject): number {
+  return key.length * 3 + 24;
 }
 
 function encodeFound({ version, timeMs, value }: Found): Uint8Array {

@@ -1,6 +1,7 @@
 /** What a function can do with objects, in whatever mode its effects are made exactly-once. */
 import type { SeqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
+import type { Place } from "../logbook/placement.ts";
 import type { ObjectValue } from "../objects/object-record.ts";
 
 /** `version` is the seqnum that `update` takes; of an absent object 0, whether it was deleted or never there. */
@@ -16,10 +17,12 @@ export interface ObjectSlice {
   readonly timeMs: number;
 }
 
-/** Objects some of which are kept as versions, which can be read at any cursor. */
-export interface VersionedObjects extends ObjectProtocol {
-  /** @throws PROTOCOL_MISMATCH unless the object's scope keeps versions */
-  mustKeepVersions(key: string): Promise<void>;
+/** Objects some of which are kept as versions, which can be read at any cursor, and some in cells. */
+export interface PlacedObjects extends ObjectProtocol {
+  /** Where the instance looks for the object and writes it. */
+  placeOf(key: string): Promise<Place>;
+  /** Where the instance looks for what a list shows; "both" when that is not the same for all of it. */
+  placeOfList(prefix: string): Promise<Place>;
 }
 
 /** The answer of an update. */
@@ -49,4 +52,6 @@ export interface ObjectProtocol {
 }
 
 /** The objects of the scopes that are in one mode. Turns at them were taken before. */
-export type ScopeProtocol = Omit<ObjectProtocol, "readForUpdate" | "close">;
+export interface ScopeProtocol extends Omit<ObjectProtocol, "readForUpdate" | "close"> {
+  readonly place: Place;
+}

@@ -5,17 +5,17 @@
  *     instance which was called from outside. So an instance, its children and its replays never change their modes (F18).
  * D2. After a mode was looked up the initial cursor does not move any more.
  */
-import { NeapError } from "../errors.ts";
-import { NO_SEQNUM, quote, type SeqNum } from "../ids.ts";
+import { NO_SEQNUM, type SeqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
 import { keepsVersions, type Mode, scopeOf } from "../logbook/modes.ts";
+import type { Place } from "../logbook/placement.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import type { ObjectValue } from "../objects/object-record.ts";
 import { Boki } from "./boki.ts";
 import { HalfmoonRead } from "./halfmoon-read.ts";
 import { HalfmoonWrite } from "./halfmoon-write.ts";
 import { loggedList } from "./logged-reads.ts";
-import type { ObjectRead, ScopeProtocol, UpdateOutcome, VersionedObjects } from "./protocol.ts";
+import type { ObjectRead, PlacedObjects, ScopeProtocol, UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 import { Transitional } from "./transitional.ts";
 import { ObjectTurns } from "./turns.ts";
@@ -31,7 +31,7 @@ export interface ProtocolChoice {
 
 type Way = Mode | "transitional";
 
-export class ScopedObjects implements VersionedObjects {
+export class ScopedObjects implements PlacedObjects {
   readonly #steps: StepStream;
   readonly #blobs: BlobStore;
   readonly #choice: ProtocolChoice;
@@ -73,23 +73,22 @@ export class ScopedObjects implements VersionedObjects {
     if (prefix.includes("/")) {
       return this.#by(prefix, (protocol) => protocol.list(prefix, after, limit));
     }
-    this.#steps.touch();
-    const { modes } = await this.#steps.book.modeAt("", this.#modeCursor);
-    if (modes !== NO_SEQNUM || !keepsVersions(this.#choice.protocol ?? "halfmoon-read")) {
-      return loggedList(this.#steps, prefix, after, limit);
-    }
-    return this.#protocol("halfmoon-read").list(prefix, after, limit);
+    return (await this.placeOfList(prefix)) === "versions"
+      ? this.#protocol("halfmoon-read").list(prefix, after, limit)
+      : loggedList(this.#steps, prefix, after, limit);
   }
 
-  mustKeepVersions(key: string): Promise<void> {
-    return this.#by(key, async (protocol) => {
-      if (!(protocol instanceof HalfmoonRead)) {
-        throw new NeapError(
-          "PROTOCOL_MISMATCH",
-          `object ${quote(key)} cannot be in a transaction: scope ${quote(scopeOf(key))} is not under halfmoon-read`,
-        );
-      }
-    });
+  placeOf(key: string): Promise<Place> {
+    return this.#by(key, async ({ place }) => place);
+  }
+
+  async placeOfList(prefix: string): Promise<Place> {
+    if (prefix.includes("/")) {
+      return this.placeOf(prefix);
+    }
+    this.#steps.touch();
+    const { modes } = await this.#steps.book.modeAt("", this.#modeCursor);
+    return modes === NO_SEQNUM && keepsVersions(this.#choice.protocol ?? "halfmoon-read") ? "versions" : "both";
   }
 
   close(): void {

@@ -19,7 +19,7 @@ import type { ObjectTurns } from "./turns.ts";
 
 export class Transitional extends LoggedReadProtocol {
   constructor(steps: StepStream, blobs: BlobStore, turns: ObjectTurns) {
-    super(steps, blobs, turns, true);
+    super(steps, blobs, turns, "both");
   }
 
   override async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {

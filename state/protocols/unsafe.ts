@@ -16,6 +16,7 @@ import type { StepStream } from "./step-stream.ts";
 import type { ObjectTurns } from "./turns.ts";
 
 export class Unsafe implements ScopeProtocol {
+  readonly place = "cell";
   readonly #steps: StepStream;
   readonly #slices: Slices;
   readonly #turns: ObjectTurns;
@@ -28,7 +29,7 @@ export class Unsafe implements ScopeProtocol {
 
   async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     this.#steps.touch();
-    return this.#slices.read(key, offset, maxBytes, () => latest(this.#steps, key, false));
+    return this.#slices.read(key, offset, maxBytes, () => latest(this.#steps, key, this.place, MAX_SEQNUM));
   }
 
   async write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {

@@ -109,12 +109,14 @@ export class RemoteLogBook implements LogBook {
     after: string,
     cursor: SeqNum,
     limit: number,
+    at: SeqNum = MAX_SEQNUM,
   ): Promise<{ objects: readonly ListedObject[]; tail: SeqNum }> {
     const objects: ListedObject[] = [];
+    const name = keyToWire(prefix);
     for (;;) {
       const wanted = Math.min(limit - objects.length, methods.PAGE_ENTRIES);
       const last = objects.at(-1)?.key ?? keyToWire(after);
-      const [page, tail] = await this.#shard.request(methods.listObjects, [this.id, keyToWire(prefix), last, cursor, wanted]);
+      const [page, tail] = await this.#shard.request(methods.listObjects, [this.id, name, last, cursor, wanted, at]);
       for (const [key, sizeBytes, seqnum, home] of page) {
         objects.push({ key, sizeBytes, seqnum: seqNum(seqnum), home });
       }
@@ -124,8 +126,8 @@ export class RemoteLogBook implements LogBook {
     }
   }
 
-  async readCell(key: string, initialCursor: SeqNum): Promise<CellRead> {
-    const [record, home, tail] = await this.#shard.request(methods.readCell, [this.id, keyToWire(key), initialCursor]);
+  async readCell(key: string, initialCursor: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<CellRead> {
+    const [record, home, tail] = await this.#shard.request(methods.readCell, [this.id, keyToWire(key), initialCursor, at]);
     return { record: record === null ? null : recordFromWire(record), home, tail: seqNum(tail) };
   }
 

@@ -94,8 +94,12 @@ export const readStream = method(
   Type.Tuple([Book, Tag, Count]),
   Type.Tuple([Type.Array(WireRecord), Count, Type.Boolean(), Count]),
 );
-/** book, key, initial cursor → record, home, tail */
-export const readCell = method("readCell", Type.Tuple([Book, Text, Count]), Type.Tuple([WireRecordOrNone, WireHome, Count]));
+/** book, key, initial cursor, at → record, home, tail */
+export const readCell = method(
+  "readCell",
+  Type.Tuple([Book, Text, Count, Count]),
+  Type.Tuple([WireRecordOrNone, WireHome, Count]),
+);
 /** book, write → outcome, seqnum or floor */
 export const writeCell = method(
   "writeCell",
@@ -110,10 +114,10 @@ export const modeAt = method(
   Type.Tuple([Book, Text, Count]),
   Type.Tuple([WireModeOrNone, WireModeOrNone, WireMode, Count, Count]),
 );
-/** book, prefix, after, cursor, limit → a page of [key, size in bytes, seqnum, home], tail */
+/** book, prefix, after, cursor, limit, at → a page of [key, size in bytes, seqnum, home], tail */
 export const listObjects = method(
   "listObjects",
-  Type.Tuple([Book, Text, Text, Count, Count]),
+  Type.Tuple([Book, Text, Text, Count, Count, Count]),
   Type.Tuple([Type.Array(Type.Tuple([Text, Count, Count, WireHome])), Count]),
 );
 /** book → tail */

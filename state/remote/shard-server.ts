@@ -100,9 +100,11 @@ function serveBooks(peer: Peer, session: Shard): void {
     );
     return fields(firstPage(records).map(recordToWire), length, closed, tail);
   });
-  peer.handle(methods.listObjects, async ([book, prefix, after, cursor, limit]) => {
+  peer.handle(methods.listObjects, async ([book, prefix, after, cursor, limit, at]) => {
     const pageLimit = Math.min(limit, methods.PAGE_ENTRIES);
-    const { objects, tail } = await pages.run(() => bookOf(book).listObjects(prefix, after, seqNum(cursor), pageLimit));
+    const { objects, tail } = await pages.run(() =>
+      bookOf(book).listObjects(prefix, after, seqNum(cursor), pageLimit, seqNum(at)),
+    );
     return fields(
       objects.map(({ key, sizeBytes, seqnum, home }) => fields(key, sizeBytes, seqnum, home)),
       tail,
@@ -112,8 +114,8 @@ function serveBooks(peer: Peer, session: Shard): void {
     const { held, last, tail } = await bookOf(book).lock(name);
     return fields(held === null ? null : heldLockToWire(held), last, tail);
   });
-  peer.handle(methods.readCell, async ([book, key, initialCursor]) => {
-    const { record, home, tail } = await bookOf(book).readCell(objectKey(key), seqNum(initialCursor));
+  peer.handle(methods.readCell, async ([book, key, initialCursor, at]) => {
+    const { record, home, tail } = await bookOf(book).readCell(objectKey(key), seqNum(initialCursor), seqNum(at));
     return fields(orNone(record), home, tail);
   });
   peer.handle(methods.writeCell, async ([book, write]) => {

@@ -40,6 +40,13 @@ export interface InheritedTransaction {
   readonly writes: ReadonlyMap<string, BufferedWrite>;
 }
 
+/** What a list asks for. */
+export interface ListPage {
+  readonly prefix: string;
+  readonly after: string;
+  readonly limit: number;
+}
+
 /** What a called function gives back with its DONE. */
 export interface TransactionEffects {
   /** Of the transaction that it was called in. */
@@ -151,12 +158,18 @@ export class Transaction {
     }
   }
 
-  /** A page of a list at the snapshot with what the transaction wrote. `stored`: the first `limit` plus as many as are deleted. */
-  merge(stored: readonly ListedObject[], prefix: string, after: string, limit: number): readonly ListedObject[] {
+  /**
+   * A page of a list at the snapshot with what the transaction wrote.
+   * @param stored  the first `limit` plus as many as are deleted
+   * @param last  the key up to which `stored` tells of all there is; null when it ends otherwise
+   */
+  merge(stored: readonly ListedObject[], page: ListPage, last: string | null): readonly ListedObject[] {
+    const { prefix, after, limit } = page;
     const merged = stored.filter(({ key }) => this.buffered(key) === undefined);
     for (const key of new Set([...this.#given.keys(), ...this.#writes.keys()])) {
       const value = this.buffered(key)?.value ?? null;
-      if (value !== null && key.startsWith(prefix) && compareUtf8(key, after) > 0) {
+      const isOnPage = compareUtf8(key, after) > 0 && (last === null || compareUtf8(key, last) <= 0);
+      if (value !== null && key.startsWith(prefix) && isOnPage) {
         merged.push({ key, sizeBytes: objectSize(value), seqnum: this.snapshot, home: "versions" });
       }
     }

@@ -3,16 +3,18 @@
  *
  * Owns: the transaction that is open; begin, commit and abort. Does not own: the protocol, locks (HeldLocks), calls.
  *
- * X1. Inside, every read is of the snapshot that the begin step fixed, or of what the transaction wrote itself (F37).
+ * X1. Inside, every read is of the snapshot that the begin step fixed, or of what the transaction wrote itself (F37). Of what is not
+ *     kept as versions it is a step: its cell holds what it held then as long as the transaction is open, not for a replay.
  * X2. A commit is one append request: all writes and then the commit step, all or none. Its conditions name the versions that were
- *     read at the snapshot (F14); one that fails is a logged CONFLICT, and the transaction is over (F10).
+ *     read at the snapshot, in streams and cells alike (F14); one that fails is a logged CONFLICT, and the transaction is over (F10).
  * X3. Only the instance that began a transaction commits it. What a function called inside does travels in its DONE (F37).
  * X4. A transaction that wrote nothing is a read of one moment: its commit needs no condition, and no record unless it has locks.
  */
 import { ByteWriter } from "../bytes.ts";
+import { hasCode } from "../errors.ts";
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { Condition, ListedObject } from "../logbook/logbook.ts";
+import type { Condition, ListedObject, NewRecord } from "../logbook/logbook.ts";
 import { fingerprint, NO_FINGERPRINT } from "../logbook/step-record.ts";
 import type { BlobStore } from "../objects/blobs.ts";
 import { type ObjectValue, objectSize } from "../objects/object-record.ts";
@@ -20,13 +22,16 @@ import { betweenSlices, type Timers } from "../ports.ts";
 import {
   bytesOf,
   entryOf,
+  Fenced,
+  LoggedReads,
+  lastOfPage,
+  loggedList,
   type ObjectProtocol,
   type ObjectRead,
   ObjectVersions,
-  readVersion,
+  type PlacedObjects,
   type StepStream,
   type UpdateOutcome,
-  type VersionedObjects,
 } from "../protocols/index.ts";
 import { HOLD_TAG_PREFIX, NAMES_TAG, objectKeyOf, objectTag } from "../tags.ts";
 import type { HeldLocks } from "./held-locks.ts";
@@ -65,20 +70,23 @@ const EMPTY = new Uint8Array(0);
 const SLICE_OBJECTS = 128;
 
 export class Transactions implements ObjectProtocol {
-  readonly #plain: VersionedObjects;
+  readonly #plain: PlacedObjects;
   readonly #blobs: BlobStore;
   readonly #steps: StepStream;
   readonly #locks: HeldLocks;
   readonly #timers: Timers;
   readonly #versions: ObjectVersions;
+  readonly #logged: LoggedReads;
   #open: Transaction | null;
+  /** In the open transaction, of what it had not written. */
+  #lastRead: { readonly key: string; readonly version: SeqNum; readonly timeMs: number } | null = null;
 
   /**
    * @param plain  the protocol outside of transactions
    * @param inherited  the transaction of the caller that this function was called in
    */
   constructor(options: {
-    plain: VersionedObjects;
+    plain: PlacedObjects;
     steps: StepStream;
     blobs: BlobStore;
     locks: HeldLocks;
@@ -92,6 +100,7 @@ export class Transactions implements ObjectProtocol {
     this.#locks = locks;
     this.#timers = timers;
     this.#versions = new ObjectVersions(steps, blobs);
+    this.#logged = new LoggedReads(steps, blobs);
     this.#open = inherited === null ? null : new Transaction(inherited);
     if (inherited !== null) {
       this.#keepSnapshot();
@@ -137,15 +146,16 @@ export class Transactions implements ObjectProtocol {
     }
     const { writes } = transaction;
     if (writes.size === 0 && !this.#locks.inTransaction) {
-      this.#open = null;
+      this.#end();
       return { kind: "committed", timeMs: 0 };
     }
     const done = await this.#steps.step({
       kind: RecordKind.commit,
       fingerprint: fingerprintOf(transaction),
       payload: new ByteWriter(16).f64(transaction.snapshot).u32(writes.size).view(),
-      before: Array.from(writes, ([key, { value }]) => ({ ...entryOf(value), tags: [objectTag(key)] })),
-      when: writes.size === 0 ? [] : await this.#conditions(transaction),
+      before: await Promise.all(Array.from(writes, ([key, write]) => this.#recordOf(key, write))),
+      when: await this.#whileOpen(transaction, () => this.#conditions(transaction)),
+      mayConflict: writes.size > 0,
     });
     const { timeMs } = done.record;
     if (done.failed !== null) {
@@ -208,7 +218,7 @@ export class Transactions implements ObjectProtocol {
 
   async #readInside(transaction: Transaction, key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     mustFit(transaction);
-    await this.#plain.mustKeepVersions(key);
+    const place = await this.#plain.placeOf(key);
     const { snapshot } = transaction;
     const buffered = transaction.buffered(key);
     if (buffered !== undefined) {
@@ -223,9 +233,27 @@ export class Transactions implements ObjectProtocol {
             bytes: await bytesOf(value, this.#blobs, offset, maxBytes),
           };
     }
-    const read = await this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes);
+    const found =
+      place === "versions"
+        ? await this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes)
+        : await this.#whileOpen(transaction, () => this.#logged.read(key, offset, maxBytes, place, snapshot));
+    // Of a delete the seqnum is not told: it may be collected before the commit.
+    const read: ObjectRead = found.kind === "absent" ? { kind: "absent", version: NO_SEQNUM, timeMs: 0 } : found;
     transaction.read(key, read.version);
+    this.#lastRead = { key, version: read.version, timeMs: read.timeMs };
     return read;
+  }
+
+  /** What cells held is gone when the transaction is over: of this function's own another attempt has ended it. */
+  async #whileOpen<T>(transaction: Transaction, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      if (hasCode(error, "TRIMMED") && !transaction.inherited) {
+        throw this.#steps.fence(new Fenced("badPosition", "another attempt has ended the transaction"));
+      }
+      throw error;
+    }
   }
 
   /** Inside a transaction there are no turns: it has a snapshot, and its commit decides. */
@@ -233,11 +261,12 @@ export class Transactions implements ObjectProtocol {
     return this.#open === null ? this.#plain.readForUpdate(key, maxBytes) : this.read(key, 0, maxBytes);
   }
 
-  write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
+  async write(key: string, value: ObjectValue, valueCrc: number): Promise<void> {
     const transaction = this.#open;
-    return transaction === null
-      ? this.#plain.write(key, value, valueCrc)
-      : this.#writeInside(transaction, key, { value: ownValue(value), crc: valueCrc });
+    if (transaction === null) {
+      return this.#plain.write(key, value, valueCrc);
+    }
+    transaction.write(key, { value: ownValue(value), crc: valueCrc });
   }
 
   update(key: string, version: SeqNum, value: ObjectValue, valueCrc: number): Promise<UpdateOutcome> {
@@ -247,23 +276,32 @@ export class Transactions implements ObjectProtocol {
       : this.#updateInside(transaction, key, version, { value: ownValue(value), crc: valueCrc });
   }
 
-  delete(key: string): Promise<void> {
+  async delete(key: string): Promise<void> {
     const transaction = this.#open;
-    return transaction === null ? this.#plain.delete(key) : this.#writeInside(transaction, key, { value: null, crc: 0 });
+    if (transaction === null) {
+      return this.#plain.delete(key);
+    }
+    transaction.write(key, { value: null, crc: 0 });
   }
 
   async #updateInside(transaction: Transaction, key: string, version: SeqNum, write: BufferedWrite): Promise<UpdateOutcome> {
-    const read = await this.#readInside(transaction, key, 0, 0);
+    // What was read last need not be read again, which may be a step.
+    const isKnown = this.#lastRead?.key === key && transaction.buffered(key) === undefined;
+    const read = isKnown && this.#lastRead !== null ? this.#lastRead : await this.#readInside(transaction, key, 0, 0);
     if (read.version !== version) {
       return { kind: "conflict", timeMs: read.timeMs };
     }
-    await this.#writeInside(transaction, key, write);
+    transaction.write(key, write);
     return { kind: "applied", timeMs: read.timeMs };
   }
 
-  async #writeInside(transaction: Transaction, key: string, write: BufferedWrite): Promise<void> {
-    await this.#plain.mustKeepVersions(key);
-    transaction.write(key, write);
+  async #recordOf(key: string, { value }: BufferedWrite): Promise<NewRecord> {
+    const place = await this.#plain.placeOf(key);
+    return {
+      ...entryOf(value),
+      tags: place === "cell" ? [] : [objectTag(key)],
+      ...(place !== "versions" && { cell: { key, version: null } }),
+    };
   }
 
   async list(prefix: string, after: string, limit: number): Promise<readonly ListedObject[]> {
@@ -277,8 +315,13 @@ export class Transactions implements ObjectProtocol {
       const { record } = await this.#steps.book.readPrev(NAMES_TAG, snapshot);
       transaction.listed(record?.seqnum ?? NO_SEQNUM);
     }
-    const stored = await this.#versions.list(prefix, after, snapshot, limit + transaction.bufferedCount);
-    return transaction.merge(stored, prefix, after, limit);
+    const most = limit + transaction.bufferedCount;
+    const page = { prefix, after, limit };
+    if ((await this.#plain.placeOfList(prefix)) === "versions") {
+      return transaction.merge(await this.#versions.list(prefix, after, snapshot, most), page, null);
+    }
+    const stored = await this.#whileOpen(transaction, () => loggedList(this.#steps, prefix, after, most, snapshot));
+    return transaction.merge(stored, page, lastOfPage(stored));
   }
 
   close(): void {
@@ -287,24 +330,29 @@ export class Transactions implements ObjectProtocol {
 
   #end(): void {
     this.#open = null;
+    this.#lastRead = null;
     this.#locks.endTransaction();
   }
 
   async #conditions(transaction: Transaction): Promise<readonly Condition[]> {
     const { snapshot, isolation, reads, names, writes } = transaction;
+    if (writes.size === 0 || this.#steps.replaying) {
+      return [];
+    }
     const when: Condition[] = [...this.#locks.conditions()];
-    const read = ([key, version]: readonly [string, SeqNum]) => this.#versions.condition(key, objectTag(key), version, snapshot);
+    const unchanged = async (key: string): Promise<Condition> => {
+      const { record } = await this.#steps.book.readCell(key, this.#steps.readsFrom, snapshot);
+      return { tag: objectTag(key), newest: record?.seqnum ?? NO_SEQNUM };
+    };
+    // Of an absent object that is the delete that hides it, as long as it is kept.
+    const read = ([key, version]: readonly [string, SeqNum]) =>
+      version === NO_SEQNUM ? unchanged(key) : { tag: objectTag(key), newest: version };
     when.push(...(await this.#inSlices([...reads], read)));
     if (names !== null) {
       when.push({ tag: NAMES_TAG, last: names });
     }
     if (isolation === "snapshot") {
-      const written = async (key: string) => {
-        const tag = objectTag(key);
-        const { version } = await readVersion(this.#steps.book, tag, snapshot);
-        return { tag, last: version };
-      };
-      when.push(...(await this.#inSlices([...writes.keys()], written)));
+      when.push(...(await this.#inSlices([...writes.keys()], unchanged)));
     }
     return when;
   }

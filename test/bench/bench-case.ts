@@ -35,7 +35,7 @@ export interface Row {
   readonly bar?: Bar;
 }
 
-export type Unit = "calls/s" | "records/s" | "ms" | "µs" | "s" | "×" | "flushes" | "KB" | "bytes";
+export type Unit = "calls/s" | "records" | "records/s" | "ms" | "µs" | "s" | "×" | "flushes" | "KB" | "bytes" | "sandboxes";
 
 export interface Bar {
   readonly value: number;

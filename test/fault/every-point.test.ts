@@ -5,6 +5,7 @@ import type { Mode } from "../../state/logbook/index.ts";
 import type { FaultPoint } from "../../state/ports.ts";
 import { textOf } from "../support/call-bytes.ts";
 import { prng } from "../support/prng.ts";
+import { ScriptedEgress } from "../support/scripted-egress.ts";
 import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
 
 const BANK = logBookId("bank");
@@ -18,6 +19,7 @@ const REQUESTS = [
   { functionName: "counter", input: "visits 5" },
   { functionName: "feed", input: "add news here" },
   { functionName: "feed", input: "page news" },
+  { functionName: "fetch", input: "http://there/ text" },
   { functionName: "fanout", input: "counter visits" },
 ] as const;
 const OBJECTS = ["account/alice", "account/bob", "visits", "text"];
@@ -33,7 +35,16 @@ let prepared: Remains;
 
 beforeAll(async () => {
   pool = await testPool();
-  prepared = await World.prepare(pool, BANK, ["account", "counter", "feed", "transfer", "fanout", "ndp/put", "ndp/wordcount"]);
+  prepared = await World.prepare(pool, BANK, [
+    "account",
+    "counter",
+    "feed",
+    "fetch",
+    "transfer",
+    "fanout",
+    "ndp/put",
+    "ndp/wordcount",
+  ]);
 });
 
 afterAll(() => pool.close());
@@ -47,11 +58,28 @@ async function run(
   before: (world: World, index: number) => Promise<void> = async () => {},
 ): Promise<Outcome & { points: FaultPoint[] }> {
   const points: FaultPoint[] = [];
+  /** Of the requests to the outside: what left a world before its crash. */
+  const keys = new Set<string>();
+  let egress = new ScriptedEgress();
+  const open = (remains: Remains) => {
+    egress = new ScriptedEgress();
+    egress.answer = ({ method, url }) => ({ status: 200, headers: [], body: `${method} ${url}` });
+    return World.open(pool, remains, onFault, egress);
+  };
+  const noteKeys = () => {
+    for (const { idempotencyKey } of egress.sent) {
+      keys.add(idempotencyKey);
+    }
+  };
   const onFault = (point: FaultPoint) => {
     points.push(point);
-    return decide(point, points.length);
+    const crash = decide(point, points.length);
+    if (crash !== null) {
+      noteKeys();
+    }
+    return crash;
   };
-  let world = await World.open(pool, copyRemains(prepared), onFault);
+  let world = await open(copyRemains(prepared));
   const answers: string[] = [];
   for (const [index, request] of REQUESTS.entries()) {
     for (;;) {
@@ -61,7 +89,7 @@ async function run(
         .then((answer) => ({ answer }));
       const happened = await Promise.race([asked, world.crashed.then((remains) => ({ remains }))]);
       if ("remains" in happened) {
-        world = await World.open(pool, happened.remains, onFault);
+        world = await open(happened.remains);
         continue;
       }
       const { answer } = happened;
@@ -79,6 +107,8 @@ async function run(
     newest[key] = await world.object(BANK, key);
   }
   await world.close();
+  noteKeys();
+  expect(keys.size, "however often the request left, it had one key (F15)").toBe(1);
   return { answers, versions, newest, points };
 }
 
@@ -103,14 +133,15 @@ async function switching(world: World, index: number): Promise<void> {
 }
 
 describe("a crash at every fault point", () => {
-  it("F12, F13, F16, F17: leaves every answer and every version as a run without a crash has them", {
+  it("F12, F13, F15, F16, F17: leaves every answer and every version as a run without a crash has them", {
     timeout: 300_000,
   }, async () => {
     const calm = await run(() => null);
     expect(calm.answers).toHaveLength(REQUESTS.length);
     expect(calm.versions["account/alice"]).toEqual(["100", "70"]);
     expect(calm.versions.visits).toEqual(["2", "7", "8"]);
-    expect(calm.answers.at(-2)).toBe("n n here\nnext n\n");
+    expect(calm.answers.at(-2)).toBe("0 200 POST http://there/");
+    expect(calm.answers.at(-3)).toBe("n n here\nnext n\n");
     for (const kind of [
       "append:before",
       "append:after",
@@ -118,6 +149,8 @@ describe("a crash at every fault point", () => {
       "flush:after",
       "dispatch:before",
       "dispatch:after",
+      "outside:before",
+      "outside:after",
       "checkpoint:before",
       "checkpoint:after",
     ] as const) {

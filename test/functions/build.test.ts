@@ -12,6 +12,7 @@ describe("functions/build.ts", () => {
       "counter/counter",
       "fanout/fanout",
       "feed/feed",
+      "fetch/fetch",
       "hello/hello",
       "ndp/get",
       "ndp/grep",

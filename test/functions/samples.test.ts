@@ -72,6 +72,23 @@ describe("counter", () => {
   });
 });
 
+describe("fetch", () => {
+  it("gets, or posts a text, and says what came of it", async () => {
+    host.outside = ({ method, url, body }) => ({
+      status: url === "http://a/" ? 200 : 404,
+      head: "",
+      body: Buffer.from(`${method} ${Buffer.from(body)}`),
+    });
+    expect(await answer("fetch", "http://a/")).toEqual([0, "200 GET "]);
+    expect(await answer("fetch", "http://b/ text")).toEqual([1, "404 POST text"]);
+  });
+
+  it("says why there is no answer, and how to use it", async () => {
+    expect(await answer("fetch", "http://a/")).toEqual([1, "EGRESS_DENIED: nowhere"]);
+    expect(await answer("fetch", "")).toEqual([2, "usage: <url> [<text to post>]"]);
+  });
+});
+
 describe("feed", () => {
   it("appends, and pages through without gaps, from what is left on", async () => {
     for (let i = 1; i <= 12; i++) {

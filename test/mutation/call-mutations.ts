@@ -9,6 +9,11 @@ const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
 const PROTOCOLS = `${INVOCATION}/protocols.test.ts`;
 const HALFMOON_WRITE = `${INVOCATION}/halfmoon-write.test.ts`;
+const OUTSIDE = `${INVOCATION}/outside.test.ts`;
+const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
+const BROKER = "test/unit/host/egress/broker.test.ts";
+const MEMORY = "test/unit/host/sandbox/memory.test.ts";
+const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const callMutations: readonly Mutation[] = [
@@ -123,7 +128,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F14: what a transaction writes under snapshot isolation is no condition of its commit",
     file: TRANSACTIONS,
-    find: "      when.push(...(await this.#inSlices([...writes.keys()], written)));\n",
+    find: "      when.push(...(await this.#inSlices([...writes.keys()], unchanged)));\n",
     replace: "",
     caughtBy: SIMULATION,
   },
@@ -142,11 +147,60 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: SIMULATION,
   },
   {
-    name: "F37: a transaction takes objects that are kept without versions",
-    file: "state/protocols/scoped-objects.ts",
-    find: "if (!(protocol instanceof HalfmoonRead)) {",
-    replace: "if (protocol === undefined) {",
-    caughtBy: [`${INVOCATION}/transactions.test.ts`, "PROTOCOL_MISMATCH"],
+    name: "F37: a transaction reads what a cell holds now",
+    file: TRANSACTIONS,
+    find: "this.#logged.read(key, offset, maxBytes, place, snapshot)",
+    replace: "this.#logged.read(key, offset, maxBytes, place)",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F37: a transaction lists what cells hold now",
+    file: TRANSACTIONS,
+    find: "loggedList(this.#steps, prefix, after, most, snapshot)",
+    replace: "loggedList(this.#steps, prefix, after, most)",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F37: what a cell held is not kept for those who read at that moment",
+    file: "state/logbook/cells.ts",
+    find: "before.earlier === undefined && !this.snapshots.hasBetween(before.entry, entry)",
+    replace: "before.earlier === undefined",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "[54] what a cell held is kept when no transaction reads it any more",
+    file: "state/logbook/gc.ts",
+    find: "    book.cells.prune(key, drop);\n",
+    replace: "",
+    caughtBy: [MIXED, "[54]"],
+  },
+  {
+    name: "F19: a checkpoint forgets what cells held before",
+    file: "state/logbook/checkpoint/parts/objects.ts",
+    find: "    while (value.hasMore) {\n      earlier.push(",
+    replace: "    while (value.hasMore && earlier.length < 0) {\n      earlier.push(",
+    caughtBy: [MIXED, "F37: is there after"],
+  },
+  {
+    name: "F19: a checkpoint forgets the moments at which transactions read",
+    file: "state/logbook/checkpoint/parts/objects.ts",
+    find: "    cells.snapshots.begin(value.text() as InstanceId, at as SeqNum);\n",
+    replace: "",
+    caughtBy: ["test/unit/state/logbook/checkpoint.test.ts"],
+  },
+  {
+    name: "F14: a list is not told that a cell was made or deleted",
+    file: "state/logbook/names-tag.ts",
+    find: "cell !== undefined && changes(objectTag(cell.key))",
+    replace: "cell === null",
+    caughtBy: SIMULATION,
+  },
+  {
+    name: "F37: a commit writes all objects to their streams",
+    file: TRANSACTIONS,
+    find: '...(place !== "versions" && { cell: { key, version: null } }),',
+    replace: "",
+    caughtBy: SIMULATION,
   },
   // Locks
   {
@@ -414,8 +468,8 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "[48] a transitional read looks into one place",
     file: "state/protocols/transitional.ts",
-    find: "super(steps, blobs, turns, true);",
-    replace: "super(steps, blobs, turns, false);",
+    find: 'super(steps, blobs, turns, "both");',
+    replace: 'super(steps, blobs, turns, "cell");',
     caughtBy: [SWITCHING],
   },
   {
@@ -431,5 +485,73 @@ export const callMutations: readonly Mutation[] = [
     find: "    when: [{ tag: objectTag(key), newest: version }],",
     replace: "    when: [],",
     caughtBy: [PROTOCOLS],
+  },
+
+  // Requests to the outside
+  {
+    name: "F15, F8: a request leaves before its record is durable",
+    file: OUTSIDE_OPERATIONS,
+    find: "    await this.#shard.whenDurable(this.#steps.dependency);\n",
+    replace: "",
+    caughtBy: [OUTSIDE, "F8"],
+  },
+  {
+    name: "F15: a request that is sent again has another key",
+    file: OUTSIDE_OPERATIONS,
+    find: "body, idempotencyKey }));",
+    replace: "body, idempotencyKey: this.#context.random.bytes(8).join() || idempotencyKey }));",
+    caughtBy: [OUTSIDE, "it is sent again with the same key"],
+  },
+  {
+    name: "F15: what came of a request is not taken from the log",
+    file: OUTSIDE_OPERATIONS,
+    find: "    if (this.#steps.replaying) {",
+    replace: "    if (this.#shard.epoch < 0) {",
+    caughtBy: [OUTSIDE, "one before it leaves"],
+  },
+  {
+    name: "F15: a request that is to be sent once is sent again",
+    file: OUTSIDE_OPERATIONS,
+    find: "    if (asked.once && intent.theirs !== null) {",
+    replace: "    if (asked.once && intent.record.seqnum < 0) {",
+    caughtBy: [OUTSIDE, "once"],
+  },
+  {
+    name: "a redirect is followed to an address that was not checked",
+    file: "host/egress/broker.ts",
+    find: "      const addresses = await this.#addresses(request.tenant, leg.url, signal);",
+    replace: '      const addresses = redirects > 0 ? ["127.0.0.1"] : await this.#addresses(request.tenant, leg.url, signal);',
+    caughtBy: [BROKER, "is checked like a first request"],
+  },
+  {
+    name: "a connection goes to another address than the one that was checked",
+    file: "host/egress/broker.ts",
+    find: "      const { answerMaxBytes } = this.#options;",
+    replace:
+      "      const { answerMaxBytes } = this.#options;\n      (addresses as string[]).splice(0, 9, ...(await this.#addresses(request.tenant, leg.url, signal)));",
+    caughtBy: [BROKER, "goes to the address that was checked"],
+  },
+  {
+    name: "of a name's addresses only the first is checked",
+    file: "host/egress/destination.ts",
+    find: "  for (const address of addresses) {",
+    replace: "  for (const address of addresses.slice(0, 1)) {",
+    caughtBy: ["test/unit/host/egress/destination.test.ts", "a name with a private"],
+  },
+
+  // Memory of sandboxes
+  {
+    name: "what a memory has grown to is not counted",
+    file: "host/sandbox/pool.ts",
+    find: "    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {",
+    replace: "    if (memory !== undefined && pages < 0) {",
+    caughtBy: [MEMORY, "many that grow"],
+  },
+  {
+    name: "a tenant whose sandboxes hold everything keeps it",
+    file: "host/sandbox/memory-budget.ts",
+    find: "    this.#makeRoomFor(claim);\n",
+    replace: "",
+    caughtBy: ["test/unit/host/sandbox/memory-budget.test.ts", "loses its largest attempts to one"],
   },
 ];

@@ -5,6 +5,7 @@
  * Names: those of the rules they break. Several are defects that real systems of this kind had.
  */
 import { callMutations } from "./call-mutations.ts";
+import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
 
 export interface Mutation {
@@ -17,4 +18,4 @@ export interface Mutation {
   readonly caughtBy: readonly [path: string, name?: string];
 }
 
-export const mutations: readonly Mutation[] = [...logMutations, ...callMutations];
+export const mutations: readonly Mutation[] = [...logMutations, ...callMutations, ...isolationMutations];

@@ -92,7 +92,7 @@ export class Clients {
     const request: Request = {
       id,
       client,
-      program: drawProgram(this.#random, this.#cluster.options.layout, id),
+      program: drawProgram(this.#random, id),
       key: isKeyed ? id : undefined,
       forbidsPushDown: this.#random.below(10) === 0,
       delayMs: isKeyed && this.#random.below(6) === 0 ? this.#random.below(3_000) : 0,

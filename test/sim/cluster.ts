@@ -24,6 +24,7 @@ import { serveShard } from "../../state/remote/shard-server.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
+import { ScriptedEgress } from "../support/scripted-egress.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { ComputeNode } from "./compute-node.ts";
 import { Coverage, Ends } from "./coverage.ts";
@@ -217,6 +218,7 @@ export class Cluster {
         const far = storage();
         return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);
       }),
+      egress: new ScriptedEgress(),
       clock: process,
       timers: process,
       random: process,

@@ -3,7 +3,7 @@ import { initOf } from "../../host/invocation/instance-record.ts";
 import { decodeCollection } from "../../state/logbook/collection.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import { kindName } from "../../state/logbook/kinds.ts";
-import type { Way } from "./final-log.ts";
+import type { FinalLog, Way } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import type { Program } from "./machine.ts";
 
@@ -21,6 +21,8 @@ export const REQUIRED: readonly string[] = [
   "flipped bit: refused",
   "part: run at the owner",
   "part: run at its caller",
+  "transaction: wrote a cell",
+  "transaction: read what a cell had held before",
 ];
 
 export class Coverage {
@@ -31,10 +33,14 @@ export class Coverage {
   }
 
   /** By the final log, and what the oracle says that instances did. */
-  addLog(records: readonly HistoryRecord[], ways: Iterable<Way>): void {
-    for (const { kind } of records) {
-      this.add(`record: ${kindName(kind)}`);
+  addLog(log: FinalLog, ways: Iterable<Way>): void {
+    for (const record of log.records) {
+      this.add(`record: ${kindName(record.kind)}`);
+      if (record.cell !== undefined && log.isCommitted(record)) {
+        this.add("transaction: wrote a cell");
+      }
     }
+    this.add("transaction: read what a cell had held before", log.readBefore);
     for (const way of ways) {
       this.add(`objects: ${way}`);
     }

@@ -3,8 +3,9 @@ import type { Payload } from "../../host/invocation/instance-record.ts";
 import type { BlobName } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import { DEFAULT_MODE, decodeMode, type Mode, scopeOf } from "../../state/logbook/modes.ts";
+import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeObjectValue } from "../../state/objects/index.ts";
-import { DEFAULT_MODE_TAG, MODES_TAG, modeTag } from "../../state/tags.ts";
+import { DEFAULT_MODE_TAG, MODES_TAG, modeTag, NAMES_TAG } from "../../state/tags.ts";
 import type { HistoryRecord } from "./log-history.ts";
 
 /** How an instance treats a scope. */
@@ -15,9 +16,13 @@ export class FinalLog {
   readonly records: readonly HistoryRecord[];
   /** Writes under `unsafe` that a replay has found to be its own. */
   readonly taken = new Set<number>();
+  /** Reads of what a cell had held before, that a replay has found. */
+  readBefore = 0;
   readonly #streams = new Map<string, HistoryRecord[]>();
   readonly #objects = new Map<string, HistoryRecord[]>();
   readonly #blobs: ReadonlyMap<BlobName, Uint8Array>;
+  /** Writes of transactions: they stand before the commit that says how many they are. */
+  readonly #committed = new Set<number>();
 
   constructor(records: readonly HistoryRecord[], blobs: ReadonlyMap<BlobName, Uint8Array>) {
     this.records = records;
@@ -28,6 +33,12 @@ export class FinalLog {
       }
       for (const key of objectsOf(record)) {
         push(this.#objects, key, record);
+      }
+      if (record.kind === RecordKind.commit) {
+        const count = Buffer.from(decodeStep(record.data).payload).readUInt32LE(8);
+        for (let back = 1; back <= count; back += 1) {
+          this.#committed.add(record.seqnum - back);
+        }
       }
     }
   }
@@ -72,6 +83,19 @@ export class FinalLog {
     return moments.find((at) => this.keysAt(prefix, at).join("\n") === keys.join("\n"));
   }
 
+  /** Whether it is a write of a transaction. */
+  isCommitted({ seqnum }: HistoryRecord): boolean {
+    return this.#committed.has(seqnum);
+  }
+
+  /** Whether it is a write that `unsafe` made: an entry of a cell that is nobody's step, with a version of its own. */
+  isUnsafe(record: HistoryRecord): boolean {
+    const { kind, tags, cell } = record;
+    const isWrite = kind === RecordKind.write || kind === RecordKind.delete;
+    const isEntry = cell !== undefined && cell.version === null && tags.every((tag) => tag === NAMES_TAG);
+    return isWrite && isEntry && !this.isCommitted(record);
+  }
+
   /** How an instance with this cursor for modes, of a function with this protocol, treats an object. */
   wayOf(key: string, modeCursor: number, protocol: Mode | null): Way {
     const chosen = this.#modeAt(modeTag(scopeOf(key)), modeCursor);
@@ -104,12 +128,6 @@ export class FinalLog {
     }
     return Buffer.from(bytes);
   }
-}
-
-/** Whether it is a write that `unsafe` made: an entry of a cell that is nobody's step, with a version of its own. */
-export function isUnsafe({ kind, tags, cell }: HistoryRecord): boolean {
-  const isWrite = kind === RecordKind.write || kind === RecordKind.delete;
-  return isWrite && tags.length === 0 && cell !== undefined && cell.version === null;
 }
 
 /** The objects that a record is a write of. */

@@ -11,7 +11,7 @@
 import { type ObjectOperation, objectsModel, orderModel, type PlacedWrite } from "../support/history/objects.ts";
 import { eachAlone, linearizable, type Order, sequential, sequentialInTime, type Verdict } from "../support/history/search.ts";
 import type { Request } from "./clients.ts";
-import { isUnsafe, type Way } from "./final-log.ts";
+import type { Way } from "./final-log.ts";
 import type { Program } from "./machine.ts";
 import { isSpawned } from "./program.ts";
 import type { Done } from "./replay-objects.ts";
@@ -26,7 +26,8 @@ interface Placed extends ObjectOperation {
 /** @param wasOnce  nothing was carried out twice, `unsafe` included. @throws Broken */
 export function checkHistories(judged: Judged, evidence: Evidence, wasOnce: boolean): void {
   const all = historyOf(judged, evidence);
-  const unsafe = new Set(judged.log.objects.filter((key) => judged.log.writesOf(key).some(isUnsafe)));
+  const { log } = judged;
+  const unsafe = new Set(log.objects.filter((key) => log.writesOf(key).some((record) => log.isUnsafe(record))));
   const unknown = wasOnce ? vagueKeys(judged, evidence) : unsafe;
   const history = inLogOrder(all.filter((one) => (wasOnce || one.way !== "unsafe") && !isOf(one, unknown)));
   demand("all operations", "sequential", sequential(objectsModel, history, order), history);

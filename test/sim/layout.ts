@@ -58,10 +58,3 @@ export function uniform(mode: Mode): Layout {
 
 /** No function, and nothing chosen. */
 export const NO_LAYOUT: Layout = { modes: [], functions: {}, defaultMode: null, scopes: new Map(), switched: [] };
-
-/** Whether every call may use objects of the scope in transactions. */
-export function isTransactional({ functions, defaultMode, scopes, switched }: Layout, scope: string): boolean {
-  const chosen = scopes.get(scope);
-  const modes = chosen === undefined ? Object.values(functions).map((own) => own ?? defaultMode ?? DEFAULT_MODE) : [chosen];
-  return !switched.includes(scope) && modes.every(keepsVersions);
-}

@@ -5,20 +5,19 @@
  * a Machine. What a program has seen of the world is its output, so that every read is compared.
  */
 import type { Prng } from "../support/prng.ts";
-import { FUNCTIONS, isTransactional, type Layout, SCOPES } from "./layout.ts";
+import { FUNCTIONS } from "./layout.ts";
 import type { Looked, Machine, Program, Step } from "./machine.ts";
 import { type Drawing, STEPS, type StepKind } from "./steps.ts";
 
 const DEPTH_MAX = 2;
 
 /** A program that a client asks for. */
-export function drawProgram(random: Prng, layout: Layout, id: string): Program {
-  return draw({ random, layout, depth: 0, mayBeCut: random.below(8) === 0, inTransaction: false, isPart: false }, id);
+export function drawProgram(random: Prng, id: string): Program {
+  return draw({ random, depth: 0, mayBeCut: random.below(8) === 0, inTransaction: false, isPart: false }, id);
 }
 
 interface Place {
   readonly random: Prng;
-  readonly layout: Layout;
   /** Calls above it. */
   readonly depth: number;
   readonly mayBeCut: boolean;
@@ -47,15 +46,13 @@ function draw(place: Place, id: string): Program {
 
 type Kinds = readonly (readonly [string, StepKind])[];
 
-function isPossible([op, kind]: Kinds[number], { layout, depth, mayBeCut, inTransaction, isPart }: Place): boolean {
-  const { isWhole = false, isOfRoot = false, isOfObjects = false, transactionOf = [] } = kind;
-  const scopes = transactionOf === "all" ? SCOPES : transactionOf;
+function isPossible([op, kind]: Kinds[number], { depth, mayBeCut, inTransaction, isPart }: Place): boolean {
+  const { isWhole = false, isOfRoot = false, isOfObjects = false } = kind;
   return (
     (isOfObjects || !(inTransaction || isPart)) &&
     !(op.startsWith("call") && depth >= DEPTH_MAX) &&
     !(mayBeCut && isWhole) &&
-    !(depth > 0 && isOfRoot) &&
-    scopes.every((scope) => isTransactional(layout, scope))
+    !(depth > 0 && isOfRoot)
   );
 }
 

@@ -62,7 +62,7 @@ export class ReplayMachine implements Machine {
     if (version === null) {
       return transaction.buffered.get(key) ?? null;
     }
-    this.#stream.see(version);
+    this.#objects.readInside(key, version);
     const text = this.#log.text(version);
     this.#objects.add({ kind: "read", key, value: brief(text) }, transaction.snapshot);
     return text;
@@ -85,6 +85,9 @@ export class ReplayMachine implements Machine {
   }
 
   async list(prefix: string): Promise<readonly string[]> {
+    if (this.#open !== null) {
+      this.#objects.listInside(prefix, this.#log.keysAt(prefix, this.#open.snapshot));
+    }
     const keys = this.#open === null ? this.#objects.list(prefix) : this.#open.list(prefix);
     this.looked.push(keys);
     return keys;

@@ -5,7 +5,7 @@ import { keepsVersions, type Mode } from "../../state/logbook/modes.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { objectValueOf } from "../../state/objects/object-record.ts";
 import type { ObjectAction } from "../support/history/objects.ts";
-import { type FinalLog, isUnsafe, type Way } from "./final-log.ts";
+import type { FinalLog, Way } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { brief, type Looked } from "./machine.ts";
 import type { ReplayStream, WriteVersion } from "./replay-stream.ts";
@@ -94,13 +94,7 @@ export class ReplayObjects {
       }
       default: {
         const record = this.#stream.next(RecordKind.listed);
-        const r = new ByteReader(decodeStep(record.data).payload);
-        keys = Array.from({ length: r.u32() }, () => {
-          const key = r.text();
-          r.f64();
-          r.f64();
-          return key;
-        });
+        keys = listedKeys(record);
         const found = this.#log.whenListed(prefix, keys, cursor, record.seqnum - 1);
         if (found === undefined) {
           throw new Error(`${instance} listed ${keys}, true at no time from ${cursor} to ${record.seqnum}`);
@@ -137,6 +131,36 @@ export class ReplayObjects {
       this.#stream.seen(next?.timeMs ?? 0);
       this.#add(way, { kind: "update", key, old, value }, at);
       return old;
+    }
+  }
+
+  /** A read in a transaction, which found `version` at its moment: of what is not kept as versions it is a step (F37). */
+  readInside(key: string, version: HistoryRecord | undefined): void {
+    if (this.#wayOf(key) === "halfmoon-read") {
+      this.#stream.see(version);
+      return;
+    }
+    const record = this.#stream.next(RecordKind.read);
+    const found = readOf(this.#log, record);
+    const text = this.#log.text(version);
+    if (found.text !== text || (text !== null && found.version !== version?.seqnum)) {
+      const { instance } = this.#stream;
+      throw new Error(
+        `F37: ${instance} read ${found.text} of ${key} at ${record.seqnum}, at the moment of its transaction it was ${text}`,
+      );
+    }
+    this.#stream.see(version);
+    this.#log.readBefore += this.#log.versionAt(key, record.seqnum) === version ? 0 : 1;
+  }
+
+  /** A list in a transaction, which shows `keys` besides what that has written. */
+  listInside(prefix: string, keys: readonly string[]): void {
+    if (this.#wayOfList(prefix) !== "halfmoon-read") {
+      const record = this.#stream.next(RecordKind.listed);
+      const found = listedKeys(record);
+      if (found.join("\n") !== keys.join("\n")) {
+        throw new Error(`F37: ${this.#stream.instance} listed ${found} at ${record.seqnum}, at its moment there were ${keys}`);
+      }
     }
   }
 
@@ -182,9 +206,7 @@ export class ReplayObjects {
   #findLogged(key: string): Found {
     const { cursor, instance } = this.#stream;
     const record = this.#stream.next(RecordKind.read);
-    const r = new ByteReader(decodeStep(record.data).payload);
-    const [version, timeMs, exists] = [r.f64(), r.f64(), r.u8() === 1];
-    const text = exists ? this.#log.bytes(objectValueOf(r.raw(r.remaining))).toString() : null;
+    const { version, timeMs, text } = readOf(this.#log, record);
     const newest = this.#log.versionsBetween(key, cursor, record.seqnum - 1);
     // Of a delete that was collected nothing is left.
     const found = newest.find((one) => one?.seqnum === version) ?? newest.find((one) => this.#log.text(one) === null);
@@ -273,7 +295,7 @@ export class ReplayObjects {
       throw new Error(`the write of ${text} to ${key} by ${instance} under ${JSON.stringify(version)} is nowhere`);
     }
     // One that comes later than an update has no place before it, as that has not seen it: it counts for nothing.
-    return newer === undefined || newer.tags.length > 0 ? null : newer.seqnum - 0.5;
+    return newer === undefined || (newer.cell?.version === null && !this.#log.isUnsafe(newer)) ? null : newer.seqnum - 0.5;
   }
 
   /** A write under `unsafe`: at least once. @returns as #write */
@@ -282,7 +304,7 @@ export class ReplayObjects {
     const from = Math.max(cursor, this.#left);
     const entries = this.#log
       .writesOf(key)
-      .filter((one) => isUnsafe(one) && one.seqnum > from && one.seqnum <= origin.endedAt)
+      .filter((one) => this.#log.isUnsafe(one) && one.seqnum > from && one.seqnum <= origin.endedAt)
       .filter((one) => this.#log.text(one) === text && follows(this.#log.versionAt(key, one.seqnum - 1)));
     // Several may be equal. That there is one after the last is judged by the first; for its place rather one that nobody else has.
     const [first] = entries;
@@ -309,4 +331,20 @@ function versionOf({ cell, seqnum }: HistoryRecord): WriteVersion {
 
 function compare(a: WriteVersion, b: WriteVersion): number {
   return a.seqnum - b.seqnum || a.role - b.role || a.counter - b.counter;
+}
+
+function readOf(log: FinalLog, { data }: HistoryRecord): { version: number; timeMs: number; text: string | null } {
+  const r = new ByteReader(decodeStep(data).payload);
+  const [version, timeMs, exists] = [r.f64(), r.f64(), r.u8() === 1];
+  return { version, timeMs, text: exists ? log.bytes(objectValueOf(r.raw(r.remaining))).toString() : null };
+}
+
+function listedKeys({ data }: HistoryRecord): string[] {
+  const r = new ByteReader(decodeStep(data).payload);
+  return Array.from({ length: r.u32() }, () => {
+    const key = r.text();
+    r.f64();
+    r.f64();
+    return key;
+  });
 }

@@ -74,7 +74,7 @@ export class ReplayTransaction {
   committed(commit: HistoryRecord): readonly HistoryRecord[] {
     const first = commit.seqnum - this.writes.size;
     const records = [...this.writes].map(([key, text], index) => {
-      const record = this.#log.stream(`o/${key}`).find(({ seqnum }) => seqnum === first + index);
+      const record = this.#log.writesOf(key).find(({ seqnum }) => seqnum === first + index);
       const kind = text === null ? RecordKind.delete : RecordKind.write;
       if (record === undefined || record.kind !== kind || this.#log.text(record) !== text) {
         throw new Error(`the commit at ${commit.seqnum} did not write ${text} to ${key}`);

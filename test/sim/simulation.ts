@@ -208,7 +208,7 @@ class Run {
     };
     const judged = await judge(evidence);
     const ways = [...judged.replayed.values()].flatMap(({ done }) => done.map(({ way }) => way));
-    this.cluster.coverage.addLog(evidence.records, ways);
+    this.cluster.coverage.addLog(judged.log, ways);
     checkHistories(judged, evidence, this.cluster.options.isCalm);
   }
 

@@ -27,8 +27,6 @@ export interface StepKind {
   readonly weight: number;
   /** May be done by a function in its caller's transaction, and by a part: it changes nothing but objects, and begins nothing. */
   readonly isOfObjects?: true;
-  /** Scopes that it uses in a transaction. */
-  readonly transactionOf?: readonly string[] | "all";
   /** What must not be left half done: never in a call that may be cancelled. */
   readonly isWhole?: true;
   /** Of the calls of one client's request only the first: functions of one root share its locks. */
@@ -131,7 +129,6 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   /** What the called function has read and written is part of the transaction. */
   callAtOnce: {
     weight: 3,
-    transactionOf: "all",
     draw: ({ random, called }) => ({
       key: pick(random, OBJECTS),
       isolation: pick(random, ISOLATIONS),
@@ -196,7 +193,6 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   /** Conserves the sum under any isolation that protects what is written. */
   transferAtOnce: {
     weight: 4,
-    transactionOf: ["account"],
     draw: ({ random }) => ({
       key: pick(random, ACCOUNTS),
       otherKey: pick(random, ACCOUNTS),
@@ -216,7 +212,6 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   /** Several objects, read and written, made and deleted. */
   changeAtOnce: {
     weight: 3,
-    transactionOf: [""],
     draw: ({ random }) => ({
       key: pick(random, OBJECTS),
       otherKey: pick(random, OBJECTS),
@@ -235,7 +230,6 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   },
   listAtOnce: {
     weight: 2,
-    transactionOf: "all",
     draw: ({ random }) => ({ key: pick(random, OBJECTS), isolation: pick(random, ISOLATIONS) }),
     run: (machine, step, name) =>
       transact(machine, step, async () => {
@@ -246,13 +240,11 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   },
   lookAtOnce: {
     weight: 2,
-    transactionOf: ["account"],
     draw: ({ random }) => ({ isolation: pick(random, ISOLATIONS) }),
     run: (machine, step) => transact(machine, step, () => readAll(machine, ACCOUNTS)),
   },
   abort: {
     weight: 1,
-    transactionOf: [""],
     draw: ({ random }) => ({ key: pick(random, OBJECTS), isolation: pick(random, ISOLATIONS) }),
     run: async (machine, step, name) => {
       await machine.begin(step.isolation ?? "serializable");
@@ -280,7 +272,6 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
   /** Some of them only read: their end releases the lock as well. */
   lockedAtOnce: {
     weight: 2,
-    transactionOf: ["guarded"],
     isOfRoot: true,
     draw: ({ random }) => ({ key: pick(random, GUARDED), amount: random.below(3), isolation: "serializable" }),
     run: (machine, step) =>

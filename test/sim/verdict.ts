@@ -15,7 +15,7 @@ import { initOf } from "../../host/invocation/instance-record.ts";
 import type { BlobName, InstanceId } from "../../state/ids.ts";
 import { RecordKind } from "../../state/logbook/index.ts";
 import type { Request, Told } from "./clients.ts";
-import { FinalLog, isUnsafe } from "./final-log.ts";
+import { FinalLog } from "./final-log.ts";
 import type { Layout } from "./layout.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import type { Program } from "./machine.ts";
@@ -190,7 +190,7 @@ function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>
   for (const key of log.objects) {
     for (const record of log.writesOf(key)) {
       const instance = owners.get(record.seqnum);
-      if (instance === undefined && !isUnsafe(record)) {
+      if (instance === undefined && !log.isUnsafe(record)) {
         const step = log.records.find(({ seqnum }) => seqnum === record.cell?.version?.seqnum);
         const suspect = step?.tags[0]?.slice(2) as InstanceId | undefined;
         throw new Broken(`the version of ${key} at ${record.seqnum} is of no instance`, suspect ? [suspect] : [], key);
@@ -217,15 +217,14 @@ function judgeObjects(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>
 function judgeGuarded(log: FinalLog, key: string): void {
   const texts = log.writesOf(key).map((record) => log.text(record));
   const isBroken = log.stream(`h/lock of ${key}`).some(({ kind }) => kind === RecordKind.lockBroken);
-  if (texts.some((text, index) => text !== `${index + 1}`) && !isBroken && !log.writesOf(key).some(isUnsafe)) {
+  if (texts.some((text, index) => text !== `${index + 1}`) && !isBroken && !isUnsafe(log, key)) {
     throw new Broken(`${key} was changed by two who held its lock: ${texts}`, [], key);
   }
 }
 
 /** An update counts only if nobody came between, under every protocol; of transactions not all promise that. */
 function judgeCounter(log: FinalLog, key: string): void {
-  const isCommitted = ({ tags, cell }: HistoryRecord): boolean => cell === undefined && !tags[0]?.startsWith("i/");
-  if (log.writesOf(key).some(isCommitted)) {
+  if (log.writesOf(key).some((record) => log.isCommitted(record))) {
     return;
   }
   let before = 0;
@@ -238,10 +237,14 @@ function judgeCounter(log: FinalLog, key: string): void {
   }
 }
 
+function isUnsafe(log: FinalLog, key: string): boolean {
+  return log.writesOf(key).some((record) => log.isUnsafe(record));
+}
+
 function judgeAccounts(log: FinalLog, replayed: ReadonlyMap<InstanceId, Replayed>): void {
   const accounts = log.objects.filter((key) => key.startsWith("account/"));
   const sum = accounts.reduce((total, key) => total + Number(log.text(log.writesOf(key).at(-1)) ?? 0), 0);
-  const isExact = !accounts.some((key) => log.writesOf(key).some(isUnsafe));
+  const isExact = !accounts.some((key) => isUnsafe(log, key));
   if (sum !== 0 && isExact && ![...replayed.values()].some(({ givenUp }) => givenUp)) {
     throw new Broken(`transfers have made a sum of ${sum}`);
   }

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { ByteWriter } from "../../state/bytes.ts";
 import { hasCode } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag, tag } from "../../state/ids.ts";
+import type { Cell } from "../../state/logbook/cells.ts";
 import { encodeCollection } from "../../state/logbook/collection.ts";
 import { type CellWrite, type NewRecord, RecordKind, trimRecord } from "../../state/logbook/index.ts";
 import type { Instance } from "../../state/logbook/instances.ts";
@@ -46,16 +47,30 @@ export function dump(index: ShardIndex): unknown {
     const locks = [held, holders, [...book.locks.streams].sort()];
     const inCells = [...cells.byKey].sort(([a], [b]) => (a < b ? -1 : 1));
     const byScope = Array.from(scopes.byName, ([name, scope]) => [name, scope, [...scope.unsettled]] as const);
-    const places = [inCells, [...cells.ending].sort(), scopes.defaultMode, byScope.sort(([a], [b]) => (a < b ? -1 : 1))];
-    const trimmed = { ...trims, byTag: [...trims.byTag].sort(([a], [b]) => (a < b ? -1 : 1)) };
+    const snapshots = [...cells.snapshots.byInstance].sort(([a], [b]) => (a < b ? -1 : 1));
+    const places = [
+      inCells,
+      snapshots,
+      [...cells.ending].sort(),
+      scopes.defaultMode,
+      byScope.sort(([a], [b]) => (a < b ? -1 : 1)),
+    ];
+    const trimmed = {
+      ...trims,
+      byTag: [...trims.byTag].sort(([a], [b]) => (a < b ? -1 : 1)),
+    };
     const live = streams
       .flatMap(([, stream]) => [...(stream.earlier ?? []), stream.last])
-      .concat(inCells.map(([, cell]) => cell.entry))
+      .concat(inCells.flatMap(([, cell]) => entriesOf(cell)))
       .filter((seqnum) => seqnum > 0);
     const kinds = live.map((seqnum) => [seqnum, index.store.kindOf(seqnum), index.store.read(seqnum)]);
     return { id, names, streams, floor, superseded, awaitingResume, expiring, garbage, lists, locks, trimmed, places, kinds };
   });
   return { tail: index.tail, timeMs: index.timeMs, epoch: index.epoch, books: books.sort((a, b) => (a.id < b.id ? -1 : 1)) };
+}
+
+function entriesOf({ entry, earlier = [] }: Cell): SeqNum[] {
+  return [...earlier.map((one) => one.entry), entry];
 }
 
 /** Of each kind, counted anew: the records that some stream or cell holds, and their bytes. */
@@ -67,7 +82,7 @@ export function heldByKind(index: ShardIndex): { readonly records: number; reado
         held.add(seqnum);
       }
     }
-    for (const { entry } of cells.byKey.values()) {
+    for (const entry of [...cells.byKey.values()].flatMap(entriesOf)) {
       held.add(entry);
     }
   }
@@ -85,7 +100,7 @@ export const actionArbitrary = fc.record({
     ...["write", "delete", "init", "keyed", "invoke", "done", "attempt", "parked", "resumed", "gc", "gc", "time"],
     ...["spawn", "delayed", "cancel", "pin", "resume"],
     ...["append", "append", "append", "trim", "trim", "trim all", "close"],
-    ...["lock", "lock", "unlock", "broken", "commit", "abort"],
+    ...["lock", "lock", "unlock", "broken", "transaction", "transaction", "commit", "abort"],
     ...["cell", "cell", "both", "uncell", "place", "begin", "end", "migrated"],
   ),
   a: small,
@@ -124,6 +139,7 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
     lock: [RecordKind.lock, [own, tagOf(`l/${b}`), tagOf(`h/${b}`)]],
     unlock: [RecordKind.unlock, [own, tagOf(`l/${b}`)]],
     broken: [RecordKind.lockBroken, [tagOf(`l/${b}`), tagOf(`h/${b}`)]],
+    transaction: [RecordKind.begin, [own]],
     commit: [RecordKind.commit, [own]],
     abort: [RecordKind.abort, [own]],
     both: [RecordKind.write, [own, tagOf(`o/${b}`)]],

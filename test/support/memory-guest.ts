@@ -13,6 +13,9 @@ import {
   callSpawnArgs,
   callStartArgs,
   GuestError,
+  httpReadArgs,
+  httpReadReply,
+  httpRequestArgs,
   lockArgs,
   lockReply,
   Operation,
@@ -73,6 +76,13 @@ export class MemoryHost {
   readonly locks = new Map<string, number>();
   /** The objects as they were when the open transaction began. */
   beforeTransaction: Map<string, StoredObject> | null = null;
+  /** Answers requests to the outside; a text in place of a status is why there is no answer. */
+  outside: (asked: ReturnType<typeof httpRequestArgs.decode>) => { status: number | string; head: string; body: Uint8Array } =
+    () => ({
+      status: "EGRESS_DENIED",
+      head: "",
+      body: Buffer.from("nowhere"),
+    });
   sleptMs = 0;
   timeMs = 1_000;
   /** Above it a staged value is refused. */
@@ -124,6 +134,7 @@ export class MemoryGuest implements Guest {
   readonly #joined = new Set<number>();
   #staged: Uint8Array[] = [];
   #posts = 0;
+  #answer: readonly [head: Uint8Array, body: Uint8Array] | null = null;
   #beganTransaction = false;
   #memory: () => Uint8Array = () => NOTHING;
   #table: WebAssembly.Table | null = null;
@@ -300,6 +311,18 @@ export class MemoryGuest implements Guest {
         return this.#select(callSelectArgs.decode(args).handles);
       case Operation.callCancel:
         return this.#cancel(callCancelArgs.decode(args).handle);
+      case Operation.httpRequest: {
+        const { status, head, body } = host.outside(httpRequestArgs.decode(args));
+        this.#answer = [Buffer.from(typeof status === "string" ? status : head), body];
+        return reply(typeof status === "string" ? GuestError.noAnswer : status);
+      }
+      case Operation.httpRead: {
+        const { part, offset } = httpReadArgs.decode(args);
+        const read = this.#answer?.[part];
+        return read === undefined
+          ? reply(GuestError.notFound)
+          : reply(0, httpReadReply.encode(read.byteLength, read.subarray(offset, offset + OUTPUT_SLICE_BYTES)));
+      }
       case Operation.sleep:
         host.sleptMs += sleepArgs.decode(args).durationMs;
         return reply(0);

@@ -9,13 +9,61 @@ import {
   type SandboxPool,
   type SandboxPoolOptions,
 } from "../../host/sandbox/index.ts";
+import { WorkerPool } from "../../host/sandbox/pool.ts";
+import { type ProcessPoolOptions, ProcessReserve, processPool, type ReserveOptions } from "../../host/sandbox/process/index.ts";
 import { ASK, POST } from "./test-imports.ts";
+
+const MIB = 1024 * 1024;
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
+let isolation: "threads" | "process" = "threads";
+
+/** From now on pools are of processes: the same tests hold for them. */
+export function usePoolsOfProcesses(): void {
+  isolation = "process";
+}
+
 export function openPool(options: Partial<SandboxPoolOptions> = {}): Promise<SandboxPool> {
   const importsUrl = new URL("./test-imports.ts", import.meta.url);
-  return createSandboxPool({ name: "test", importsUrl, clock, workers: 1, ...options });
+  const complete = { name: "test", importsUrl, clock, workers: 1, ...options };
+  return isolation === "threads" ? createSandboxPool(complete) : openProcessPool(complete);
+}
+
+const RESERVE_OPTIONS: ReserveOptions = {
+  importsUrl: new URL("./test-imports.ts", import.meta.url),
+  size: 1,
+  sandboxesMax: 4_000,
+  idleMaxBytes: 128 * MIB,
+  heapMaxMegabytes: 64,
+  rssMaxBytes: 1024 * MIB,
+  bodyMaxBytes: 256 * MIB,
+};
+
+export function openReserve(options: Partial<ReserveOptions> = {}): Promise<ProcessReserve> {
+  return ProcessReserve.open({ ...RESERVE_OPTIONS, ...options });
+}
+
+async function openProcessPool(options: SandboxPoolOptions & { workers: number }): Promise<SandboxPool> {
+  const { importsUrl, workers, longSlicesMax = 1, queueMax, sandboxesMax = 8_000 } = options;
+  const perProcess = Math.max(1, Math.floor(sandboxesMax / (workers + longSlicesMax + 1)));
+  const reserve = await openReserve({ importsUrl, sandboxesMax: perProcess });
+  return openPoolOf(reserve, { workers, longSlicesMax, sandboxesMax: perProcess, ...(queueMax !== undefined && { queueMax }) });
+}
+
+/** A pool of processes; the reserve is closed with it. */
+export async function openPoolOf(
+  reserve: ProcessReserve,
+  options: Partial<Omit<ProcessPoolOptions, "clock">> = {},
+): Promise<SandboxPool> {
+  const pool = processPool(reserve, { clock, workers: 1, longSlicesMax: 1, sandboxesMax: 4_000, ...options });
+  await pool.ready();
+  return Object.assign(pool, {
+    close: async () => {
+      await WorkerPool.prototype.close.call(pool);
+      await reserve.close();
+    },
+  });
 }
 
 export interface RunningCall {
@@ -31,6 +79,7 @@ export interface RunningCall {
 }
 
 export interface CallOptions {
+  readonly tenant?: string;
   readonly input?: Uint8Array;
   readonly limits?: Partial<SandboxLimits>;
   readonly part?: PartStart;
@@ -51,6 +100,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
   });
   const call = pool.start(
     {
+      tenant: options.tenant ?? "acme",
       artefact,
       input: options.input ?? new Uint8Array(0),
       depth: options.depth ?? 0,

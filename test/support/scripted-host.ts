@@ -25,6 +25,7 @@ import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from 
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { textOf } from "./call-bytes.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
+import { ScriptedEgress } from "./scripted-egress.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
 import { systemTimers } from "./system-timers.ts";
 import { artefactOf } from "./wasm.ts";
@@ -48,6 +49,8 @@ export interface ScriptedHostParts {
   readonly clock?: Clock;
   /** Real ones unless given. */
   readonly timers?: Timers;
+  /** The outside, which outlives the host. */
+  readonly egress?: ScriptedEgress;
 }
 
 export type ScriptedCall = Partial<Omit<CallRequest, "input" | "key">> & {
@@ -125,11 +128,13 @@ export class ScriptedHost {
   readonly pool: ScriptedPool;
   readonly invocations: InvocationService;
   readonly source = new SwitchedSource();
+  readonly egress: ScriptedEgress;
   readonly #partSlots: number;
 
   private constructor(test: TestShard, parts: ScriptedHostParts) {
     this.test = test;
     this.pool = parts.pool ?? new ScriptedPool();
+    this.egress = parts.egress ?? new ScriptedEgress();
     this.#partSlots = parts.partSlots ?? 0;
     const { runAhead = true } = parts;
     const functions = new FunctionRegistry({ shards: this.source, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 20 });
@@ -163,6 +168,7 @@ export class ScriptedHost {
       functions,
       pool: this.pool,
       offload: new Offload("marked", storagePool),
+      egress: this.egress,
       clock: parts.clock ?? test.time,
       timers: parts.timers ?? systemTimers,
       random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
@@ -215,7 +221,14 @@ export class ScriptedHost {
     for (const [hash, scripted] of this.pool.scripts) {
       pool.scripts.set(hash, scripted);
     }
-    return ScriptedHost.open({ ...parts, partSlots: parts.partSlots ?? this.#partSlots, test: await this.test.crash(), pool });
+    const { egress } = this;
+    return ScriptedHost.open({
+      egress,
+      ...parts,
+      partSlots: parts.partSlots ?? this.#partSlots,
+      test: await this.test.crash(),
+      pool,
+    });
   }
 
   /** The owner dies and another one opens what was durable; this process goes on. */

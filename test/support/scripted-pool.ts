@@ -19,6 +19,9 @@ import {
   callSpawnArgs,
   callStartArgs,
   GuestError,
+  httpReadArgs,
+  httpReadReply,
+  httpRequestArgs,
   lockArgs,
   lockReply,
   Operation,
@@ -317,6 +320,34 @@ export class ScriptedGuest implements SandboxCall {
   async #lock(operation: Operation, name: string): Promise<number> {
     const { code, bytes } = await this.#request(operation, lockArgs.encode(name));
     return code < 0 ? code : lockReply.decode(bytes).token;
+  }
+
+  /** "<status> <body>" of the answer, "<code> <why>" without one, or the code of a refusal. */
+  async http(method: string, url: string, { headers = "", body = "", once = false } = {}): Promise<string> {
+    const args = httpRequestArgs.encode({ method, url, headers, once, body: Buffer.from(body) });
+    const { code } = await this.#request(Operation.httpRequest, args);
+    if (code < 0 && code !== GuestError.noAnswer) {
+      return `${code}`;
+    }
+    return `${code < 0 ? await this.httpPart(0) : code} ${await this.httpPart(1)}`;
+  }
+
+  /** The code of reading what the last request got. */
+  async httpCode(part: number): Promise<number> {
+    return (await this.#request(Operation.httpRead, httpReadArgs.encode({ part, offset: 0 }))).code;
+  }
+
+  /** What the last request got: 0 the head, 1 the body. */
+  async httpPart(part: number): Promise<string> {
+    const slices: Uint8Array[] = [];
+    for (let offset = 0; ; offset += slices.at(-1)?.byteLength ?? 0) {
+      const { bytes } = await this.#request(Operation.httpRead, httpReadArgs.encode({ part, offset }));
+      const { sizeBytes, slice } = httpReadReply.decode(bytes);
+      slices.push(slice);
+      if (offset + slice.byteLength >= sizeBytes) {
+        return Buffer.concat(slices).toString();
+      }
+    }
   }
 
   /** A storage part, as host/abi runs it. */

@@ -3,6 +3,7 @@
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
+import type { Egress } from "../../host/egress/index.ts";
 import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
@@ -19,6 +20,7 @@ import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -59,7 +61,12 @@ export class World {
   /**
    * @param onFault  called at each fault point: an answer other than null crashes the world right there
    */
-  static async open(pool: SandboxPool, remains: Remains, onFault: (point: FaultPoint) => Crash | null): Promise<World> {
+  static async open(
+    pool: SandboxPool,
+    remains: Remains,
+    onFault: (point: FaultPoint) => Crash | null,
+    egress: Egress = new ScriptedEgress(),
+  ): Promise<World> {
     const { promise: crashed, resolve } = Promise.withResolvers<Remains>();
     let gone = false;
     const faults: Faults = {
@@ -104,6 +111,7 @@ export class World {
       functions,
       pool,
       offload: new Offload("marked", () => partHost),
+      egress,
       clock,
       timers: systemTimers,
       random,

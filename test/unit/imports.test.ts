@@ -15,6 +15,8 @@ const BOTTOM_TO_TOP = [
   "state/txn",
   "state/remote",
   "host/telemetry",
+  "host/egress",
+  "host/tenancy",
   "host/modules",
   "host/sandbox",
   "host/abi",
@@ -25,7 +27,7 @@ const BOTTOM_TO_TOP = [
 ];
 
 /** Wires everything; nobody imports it. */
-const WIRING = ["host/main.ts", "host/node.ts", "host/greeting.ts"];
+const WIRING = ["host/main.ts", "host/node.ts", "host/isolation.ts", "host/greeting.ts"];
 const SHARED_FILES = new Set([
   "state/bytes.ts",
   "state/errors.ts",

@@ -4,6 +4,8 @@
  * K1. One at a time, of durable frames only (F19).
  * K2. A segment is released after the checkpoint that replaces it is durable (F4).
  * K3. A checkpoint that fails costs nothing but room: the next one is tried when as many bytes again have come.
+ * K4. At a steady load checkpoints are made half of the time at most: between two of them come twice the bytes that came while
+ *     the last one was made.
  */
 import type { Journal } from "../../journal/journal.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -13,6 +15,8 @@ export class Checkpointer {
   readonly #journal: Journal;
   readonly #checkpoints: Checkpoints;
   readonly #everyBytes: number;
+  /** What came while the last one was made. */
+  #meanwhileBytes = 0;
   /** The address that the last try was made for. */
   #triedAt: number;
   #running: Promise<void> | undefined;
@@ -32,7 +36,8 @@ export class Checkpointer {
 
   /** Begins one if enough bytes have become durable since the last. Costs next to nothing otherwise. */
   consider(): void {
-    if (this.#running === undefined && !this.#isClosing && this.#journal.durable.address - this.#triedAt >= this.#everyBytes) {
+    const behindBytes = this.#journal.durable.address - this.#triedAt;
+    if (this.#running === undefined && !this.#isClosing && behindBytes >= Math.max(this.#everyBytes, 2 * this.#meanwhileBytes)) {
       this.take().catch((error: unknown) => {
         if (!this.#isClosing) {
           this.#checkpoints.failed(error);
@@ -63,7 +68,11 @@ export class Checkpointer {
   async #take(): Promise<void> {
     const to = this.#journal.durable;
     this.#triedAt = to.address;
-    const { releasable } = await this.#checkpoints.take(to);
-    this.#journal.release(releasable);
+    try {
+      const { releasable } = await this.#checkpoints.take(to);
+      this.#journal.release(releasable);
+    } finally {
+      this.#meanwhileBytes = this.#journal.durable.address - to.address;
+    }
   }
 }

@@ -5,12 +5,14 @@ import { cold } from "./cold.ts";
 import { counter } from "./counter.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
+import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
+import { isolation } from "./isolation.ts";
 import { loops } from "./loops.ts";
-import { reads } from "./reads.ts";
 import { restart } from "./restart.ts";
 import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
+import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
 import { wordcount } from "./wordcount.ts";
 
@@ -20,11 +22,13 @@ export const cases: readonly BenchCase[] = [
   indexMemory,
   restart,
   hello,
-  reads,
+  imports,
   steps,
   counter,
   cold,
+  snapshot,
   sandboxes,
+  isolation,
   wordcount,
   loops,
   rewriting,

@@ -4,7 +4,7 @@ import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag, tag } fr
 import { type LogRecord, type NewRecord, RecordKind } from "../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../state/logbook/step-record.ts";
 import { decodeObjectValue, encodeObjectValue } from "../../../state/objects/object-record.ts";
-import { attemptTag, objectTag, stepTag } from "../../../state/tags.ts";
+import { attemptTag, NAMES_TAG, objectTag, stepTag } from "../../../state/tags.ts";
 import { ALICE, bytes, type OpenLogBook, seqnumOf, write } from "./harness.ts";
 
 export function describeCells(on: OpenLogBook): void {
@@ -54,6 +54,72 @@ export function describeCells(on: OpenLogBook): void {
       expect([after.record, after.home]).toEqual([before.record, "cell"]);
       expect((await put("late", 6)).kind).toBe("superseded");
       expect((await put("2", 9)).kind).toBe("written");
+    });
+
+    test("F37: a moment at which a transaction reads is kept in cells and lists until it is over, and then TRIMMED", async () => {
+      const book = on.shard.book(ALICE);
+      const own = stepTag("reader" as InstanceId);
+      const none = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
+      const step = async (kind: NewRecord["kind"]) =>
+        seqnumOf(await book.append({ records: [{ kind, tags: [own], data: none }] }));
+      const written = async (text: string, counter: number) => (await put(text, 7, 0, counter)) as { readonly seqnum: SeqNum };
+      await step(RecordKind.init);
+      const first = await written("1", 1);
+      const begin = await step(RecordKind.begin);
+      const listed = async () => {
+        const { objects } = await book.listObjects("", "", MAX_SEQNUM, 9, begin);
+        return objects.map(({ key, seqnum }) => [key, seqnum]);
+      };
+      for (const [text, counter] of [
+        ["2", 2],
+        ["deleted", 3],
+        ["4", 4],
+      ] as const) {
+        await written(text, counter);
+        expect((await book.readCell("x", MAX_SEQNUM, begin)).record?.seqnum).toBe(first.seqnum);
+        expect(await listed()).toEqual([["x", first.seqnum]]);
+      }
+      // Another moment, of what came later.
+      const later = await step(RecordKind.begin);
+      expect(textOf((await book.readCell("x", MAX_SEQNUM, later)).record)).toBe("4");
+      expect(textOf((await book.readCell("none", MAX_SEQNUM, later)).record)).toBeNull();
+      await written("5", 5);
+      await expect(book.readCell("x", MAX_SEQNUM, begin)).rejects.toMatchObject({ code: "TRIMMED" });
+      await expect(listed()).rejects.toMatchObject({ code: "TRIMMED" });
+      // Nobody is to run it.
+      await book.append({ records: [{ kind: RecordKind.parked, tags: [attemptTag("reader" as InstanceId)], data: none }] });
+      await on.shard.whenDurable(await book.tail());
+      on.shard = await on.harness.restart();
+      const again = await on.shard.book(ALICE).readCell("x", MAX_SEQNUM, later);
+      expect(textOf(again.record)).toBe("4");
+      expect(await get()).toBe("5");
+    });
+
+    test("F14: one append changes cells and versions, on the condition that none of their newest writes has changed", async () => {
+      const book = on.shard.book(ALICE);
+      const first = (await put("1", 7)) as { readonly seqnum: SeqNum };
+      const version = { kind: RecordKind.write, tags: [objectTag("y")], data: data("1") };
+      const second = seqnumOf(await book.append({ records: [version] }));
+      const names = (await book.tailOf(NAMES_TAG)).last;
+      const both = (x: SeqNum, y: SeqNum) =>
+        book.append({
+          records: [
+            { kind: RecordKind.write, tags: [], data: data("2"), cell: { key: "x", version: null } },
+            { kind: RecordKind.write, tags: [objectTag("y")], data: data("2") },
+          ],
+          when: [
+            { tag: objectTag("x"), newest: x },
+            { tag: objectTag("y"), newest: y },
+          ],
+        });
+      expect(await both(NO_SEQNUM, second)).toMatchObject({ kind: "conflict", tag: objectTag("x") });
+      expect(await both(first.seqnum, NO_SEQNUM)).toMatchObject({ kind: "conflict", tag: objectTag("y") });
+      expect((await both(first.seqnum, second)).kind).toBe("appended");
+      expect(await get()).toBe("2");
+      expect((await book.tailOf(NAMES_TAG)).last).toBe(names);
+      // A cell that is made, or deleted, is a change of names.
+      await put("deleted", (await book.tail()) + 1);
+      expect((await book.tailOf(NAMES_TAG)).last).toBe(await book.tail());
     });
 
     test("[35] a delete has a version too: a write from before it changes nothing", async () => {

@@ -32,6 +32,9 @@ set: 11 true false
 run: 2 once once
 refused: false object in once
 lock: true true 0
+http: 404 false 3000000 é
+no answer: 0 EGRESS_DENIED once
+posted: POST,http://there/,Content-Type: text/plain; charset=utf-8,éGET,http://there/,,
 clock: true true
 random: true 16
 seeded: true
@@ -49,6 +52,15 @@ describe("a function that uses all of the SDK gets what its documentation says",
       host.beforeCommit = () => {
         commits += 1;
         return commits === 2 ? null : "object in";
+      };
+      host.outside = ({ method, url, headers, once, body }) => {
+        const text = Buffer.from(body).toString();
+        if (url === "http://nowhere/") {
+          return { status: "EGRESS_DENIED", head: "", body: Buffer.from(once ? "once" : "") };
+        }
+        return url === "http://there/x" && `${method} ${headers} ${text}` === "PUT X-A: b\nX-C: d AAA"
+          ? { status: 404, head: "A: 1\nX-Long: é", body: Buffer.alloc(3_000_000) }
+          : { status: 200, head: "", body: Buffer.from([method, url, headers, text].join()) };
       };
       const { trap, value, output } = await host.run(module, "text é");
       expect({ trap, output: Buffer.from(output).toString(), value }).toEqual({ trap: null, output: EXPECTED, value: 0 });

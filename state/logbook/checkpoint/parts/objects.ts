@@ -1,9 +1,10 @@
 /** Objects that are not only streams: their cells, and the scopes that decide which. */
-import type { SeqNum } from "../../../ids.ts";
+import type { InstanceId, SeqNum } from "../../../ids.ts";
 import { objectTag } from "../../../tags.ts";
+import type { CellVersion, EarlierEntry } from "../../cells.ts";
 import { modeCode, modeFromCode } from "../../modes.ts";
 import { Scope } from "../../scopes.ts";
-import { VarintWriter } from "../varint.ts";
+import { type VarintReader, VarintWriter } from "../varint.ts";
 import { type BookPart, LIST_ENTRY_NAMES } from "./book-part.ts";
 
 const writer = new VarintWriter();
@@ -12,28 +13,49 @@ const writer = new VarintWriter();
 export const cells: BookPart = {
   number: 9,
   save({ cells: { byKey, ending } }, put) {
-    for (const [key, { version, entry, since }] of byKey) {
+    for (const [key, { version, entry, since, earlier = [] }] of byKey) {
       writer.number(version.seqnum).number(version.role).number(version.counter);
-      put(
-        key,
-        0,
-        writer
-          .number(entry)
-          .number(since)
-          .number(ending.has(key) ? 1 : 0),
-      );
+      writer
+        .number(entry)
+        .number(since)
+        .number(ending.has(key) ? 1 : 0);
+      for (const one of earlier) {
+        writer.number(one.version.seqnum).number(one.version.role).number(one.version.counter).number(one.entry);
+      }
+      put(key, 0, writer);
     }
   },
   load(book, key, _ordinal, value) {
-    const seqnum = value.number() as SeqNum;
-    const version = { seqnum, role: value.number() === 1 ? 1 : 0, counter: value.number() } as const;
-    book.cells.byKey.set(key, { version, entry: value.number() as SeqNum, since: value.number() as SeqNum });
+    const version = readVersion(value);
+    const [entry, since] = [value.number() as SeqNum, value.number() as SeqNum];
     if (value.number() === 1) {
       book.cells.ending.add(key);
     }
+    const earlier: EarlierEntry[] = [];
+    while (value.hasMore) {
+      earlier.push({ version: readVersion(value), entry: value.number() as SeqNum });
+    }
+    book.cells.byKey.set(key, earlier.length === 0 ? { version, entry, since } : { version, entry, since, earlier });
     if (!book.streams.has(objectTag(key))) {
       book.names.add(key);
     }
+  },
+};
+
+function readVersion(value: VarintReader): CellVersion {
+  return { seqnum: value.number() as SeqNum, role: value.number() === 1 ? 1 : 0, counter: value.number() };
+}
+
+/** By their moments. */
+export const snapshots: BookPart = {
+  number: 12,
+  save({ cells }, put) {
+    for (const [instance, at] of cells.snapshots.byInstance) {
+      put("", at, writer.text(instance));
+    }
+  },
+  load({ cells }, _name, at, value) {
+    cells.snapshots.begin(value.text() as InstanceId, at as SeqNum);
   },
 };
 

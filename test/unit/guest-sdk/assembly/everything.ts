@@ -3,6 +3,7 @@ import {
   MAX_SEQNUM,
   call,
   fence,
+  http,
   input,
   inputBytes,
   Isolation,
@@ -120,6 +121,12 @@ export function main(): i32 {
   line("lock", (token > 0).toString() + " " + (lock("l") > 0).toString() + " " + tryLock("taken").toString());
   unlock("l");
   unlock("l");
+
+  const got = http.request("PUT", "http://there/x", ["X-A: b", "X-C: d"], new Uint8Array(3).fill(65));
+  line("http", got.status.toString() + " " + got.ok.toString() + " " + got.bytes.length.toString() + " " + got.header("x-LONG")!);
+  const none = http.requestOnce("POST", "http://nowhere/", [], new Uint8Array(0));
+  line("no answer", none.status.toString() + " " + none.error + " " + none.message);
+  line("posted", http.post("http://there/", "é").text + http.get("http://there/").text);
 
   const time = now();
   line("clock", (now() > time).toString() + " " + (Date.now() >= 1000).toString());

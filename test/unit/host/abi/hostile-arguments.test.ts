@@ -21,6 +21,7 @@ const WRITES: Readonly<Record<string, { ranges?: [number, number][]; numbers?: [
   "neap.log_read_next": { ranges: [[3, 4]], numbers: [[5, 12]] },
   "neap.log_await_next": { ranges: [[4, 5]], numbers: [[6, 12]] },
   "neap.log_tail": { numbers: [[2, 28]] },
+  "neap.http_read": { ranges: [[2, 3]] },
   "neap.call_spawn": { ranges: [[5, 6]] },
   "neap.transaction_conflict": { ranges: [[0, 1]] },
   "neap.random_fill": { ranges: [[0, 1]] },

@@ -9,6 +9,8 @@ const files: Record<string, string> = {
   "broken.json": "{",
   "empty.json": "{}",
   "tenant.json": '{"0123456789abcdef": "../x"}',
+  "tenants.json": '{"demo": {"limits": {"wallTimeMs": 60000}}, "reaching": {"egress": ["10.0.0.5"]}}',
+  "bad-tenants.json": '{"demo": {"limits": {"wallTimeMs": -1}}}',
   key: "a secret of some length\n",
   "short-key": "abc",
 };
@@ -79,6 +81,17 @@ describe("order of sources", () => {
   });
 });
 
+test("where functions may send requests: the option, and the file's lists", () => {
+  const { egress } = parse(["--egress-allow", "a.example:81, *.b.example", "--tenants-file", "tenants.json"]);
+  expect(egress.allow.map(({ host, covers, port }) => [host, covers, port])).toEqual([
+    ["a.example", "host", 81],
+    ["b.example", "below", null],
+  ]);
+  expect([...egress.allowOf].map(([tenant, list]) => [tenant, list.map(({ host }) => host)])).toEqual([
+    ["reaching", ["10.0.0.5"]],
+  ]);
+});
+
 describe("refusals", () => {
   test.each([
     [["--prot", "1"], {}, "--prot"],
@@ -98,12 +111,15 @@ describe("refusals", () => {
     [["--node-name", "a b"], {}, "--node-name"],
     [["--cors-origins", "https://a.example/path"], {}, "--cors-origins"],
     [["--cors-origins", "*"], {}, "--cors-origins"],
+    [["--egress-allow", "a.example,http://"], {}, '--egress-allow has "http://"'],
     [["--tokens-file", "missing.json"], {}, "missing.json"],
     [["--tokens-file", "broken.json"], {}, "not JSON"],
     [["--tokens-file", "list.json"], {}, "must be an object"],
     [["--tokens-file", "short.json"], {}, "3 characters"],
     [["--tokens-file", "empty.json"], {}, "no token"],
     [["--tokens-file", "tenant.json"], {}, "../x"],
+    [["--tenants-file", "missing.json"], {}, "missing.json"],
+    [["--tenants-file", "bad-tenants.json"], {}, "--tenants-file bad-tenants.json has demo.limits.wallTimeMs"],
     [["--role", "storage"], {}, "cluster key"],
     [["--cluster-key-file", "short-key"], {}, "3 characters"],
     [["--cluster-key-file", "key"], { NEAP_CLUSTER_KEY: "another secret of length" }, "both given"],
@@ -132,6 +148,11 @@ describe("refusals", () => {
   test.each(["127.0.0.1", "127.9.9.9", "localhost", "::1"])("H25: loopback address %s needs no tokens", (host) => {
     expect(parse(["--host", host]).host).toBe(host);
   });
+});
+
+test("what the operator says of tenants comes from a file", () => {
+  expect(parse().tenants.size).toBe(0);
+  expect(parse(["--tenants-file", "tenants.json"]).tenants.get("demo")).toEqual({ limits: { wallTimeMs: 60_000 } });
 });
 
 describe("cluster", () => {

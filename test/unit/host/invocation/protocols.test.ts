@@ -1,23 +1,26 @@
 /** What the four protocols guarantee, and what they append, shown with whole calls. */
 import { describe, expect, it, test } from "vitest";
 import type { StoragePool } from "../../../../host/offload/index.ts";
+import type { Tag } from "../../../../state/ids.ts";
 import { MODES, type Mode, RecordKind } from "../../../../state/logbook/index.ts";
 import type { StoredRecord } from "../../../../state/logbook/record-codec.ts";
+import { NAMES_TAG } from "../../../../state/tags.ts";
 import { gate } from "../../../support/gate.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
 import type { Script } from "../../../support/scripted-pool.ts";
 
 const KIND_NAMES = new Map<number, string>(Object.entries(RecordKind).map(([name, kind]) => [kind, name]));
 
-/** What the calls in `work` have put into streams, and how many entries of cells besides. */
+/** What the calls in `work` have put into streams, and how many entries of cells besides. An entry that creates an object is in the stream of names, too. */
 async function appended(host: ScriptedHost, work: () => Promise<unknown>): Promise<{ logged: string[]; entries: number }> {
   const before = (await host.records()).length;
   await work();
   const records = (await host.records()).slice(before).filter(({ book }) => book !== "");
+  const isOwn = (tag: Tag) => tag !== NAMES_TAG;
   const name = ({ kind }: StoredRecord) => KIND_NAMES.get(kind) ?? "";
   return {
-    logged: records.filter(({ tags }) => tags.length > 0).map(name),
-    entries: records.filter(({ tags, cell }) => tags.length === 0 && cell !== undefined).length,
+    logged: records.filter(({ tags }) => tags.some(isOwn)).map(name),
+    entries: records.filter(({ tags, cell }) => !tags.some(isOwn) && cell !== undefined).length,
   };
 }
 

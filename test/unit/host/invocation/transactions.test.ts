@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { MODES, RecordKind } from "../../../../state/logbook/index.ts";
+import { RecordKind } from "../../../../state/logbook/index.ts";
 import { LocalLogBook } from "../../../../state/logbook/local-logbook.ts";
 import { objectTag } from "../../../../state/tags.ts";
 import type { Isolation } from "../../../../state/txn/index.ts";
@@ -7,7 +7,7 @@ import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
 import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
-const original = LocalLogBook.prototype.readPrev;
+const original = LocalLogBook.prototype.readCell;
 const FOREVER = new Promise<never>(() => {});
 
 /** Between a transaction's reads and its commit the test lets others go first, once. */
@@ -389,33 +389,6 @@ describe("inside a transaction", () => {
     expect(await host.told({ functionName: "f" })).toBe("0 true committed true");
   });
 
-  const uses: Readonly<Record<string, (guest: ScriptedGuest, key: string) => unknown>> = {
-    get: (guest, key) => guest.get(key),
-    put: (guest, key) => guest.put(key, "1"),
-    delete: (guest, key) => guest.delete(key),
-  };
-
-  it.each([...MODES, "transitional"] as const)(
-    "PROTOCOL_MISMATCH: an object whose scope is not under halfmoon-read cannot be in it: %s",
-    async (mode) => {
-      const host = await ScriptedHost.open();
-      await (mode === "transitional" ? host.beginSwitch("a", "halfmoon-write") : host.choose("a", mode));
-      const isRefused = mode !== "halfmoon-read";
-      for (const [name, use] of Object.entries(uses)) {
-        await host.define(name, async (guest) => {
-          await guest.transaction("serializable");
-          guest.put("b/x", "1");
-          await use(guest, "a/x");
-          await guest.commit();
-          return 0;
-        });
-        const told = await host.told({ functionName: name });
-        expect(told).toMatch(isRefused ? /^trap PROTOCOL_MISMATCH: object "a\/x" cannot be in a transaction/ : /^0/);
-        expect(await host.object("b/x")).toBe(isRefused ? null : "1");
-      }
-    },
-  );
-
   it("storage parts run where the call is", async () => {
     const host = await ScriptedHost.open({ partSlots: 4 });
     await host.define("f", {
@@ -512,7 +485,7 @@ describe("H27: a commit of many objects", () => {
       let committing = false;
       let inTurn = 0;
       let longest = 0;
-      const reads = vi.spyOn(LocalLogBook.prototype, "readPrev").mockImplementation(function (this: LocalLogBook, ...args) {
+      const reads = vi.spyOn(LocalLogBook.prototype, "readCell").mockImplementation(function (this: LocalLogBook, ...args) {
         inTurn += committing ? 1 : 0;
         longest = Math.max(longest, inTurn);
         return original.apply(this, args);

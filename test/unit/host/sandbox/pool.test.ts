@@ -242,10 +242,10 @@ describe("a module that is prepared", () => {
     await using cleanup = new AsyncDisposableStack();
     const fresh = cleanup.adopt(await openPool(), (opened) => opened.close());
     const module = stains(make);
-    fresh.prepare(module);
+    fresh.prepare(module, "acme");
     await eventually("a sandbox that lies ready", () => fresh.load.idle === 1);
     expect(await run(fresh, module)).toEqual(returned(STAINS_FRESH));
-    fresh.prepare(module);
+    fresh.prepare(module, "acme");
     expect(await run(fresh, module)).toEqual(returned(STAINS_FRESH));
     await eventually("the same sandbox, and no other one", () => fresh.load.idle === 1);
   });
@@ -253,8 +253,8 @@ describe("a module that is prepared", () => {
   test("is no good: its first call says so, and the worker goes on", async () => {
     const unlinked = plain("(call $unknown)", "", '(import "t" "unknown" (func $unknown (result i32)))');
     const broken = { ...echo(plain), hash: "broken" as ModuleHash, wasm: Uint8Array.of(0, 1, 2, 3) };
-    pool.prepare(unlinked);
-    pool.prepare(broken);
+    pool.prepare(unlinked, "acme");
+    pool.prepare(broken, "acme");
     expect(await run(pool, unlinked)).toMatchObject({ kind: "trapped", message: expect.stringContaining("t.unknown") });
     expect(await run(pool, broken)).toMatchObject({ kind: "killed", message: expect.stringContaining("does not compile") });
     expect(await run(pool, echo(plain), { input: Buffer.from("neap") })).toEqual(returned(4));

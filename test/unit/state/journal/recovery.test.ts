@@ -225,7 +225,9 @@ describe("damage", () => {
 
   test("that leaves nothing after a frame is found by the number of the last frame", async () => {
     const { disk } = await closedAfter(["only"]);
-    expect(() => Array.from(readFrames(disk, listSegments(disk), 4))).toThrow("frame 4 of 4 is missing");
+    expect(() => Array.from(readFrames(disk, listSegments(disk), { frame: 4, address: SMALL_SEGMENT_BYTES }))).toThrow(
+      "frame 4 of 4 is missing",
+    );
   });
 
   test("that wiped the last frame of an older segment is found", async () => {

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
-import { type LogBook, RecordKind } from "../../../../state/logbook/index.ts";
+import { type LogBook, type Mode, RecordKind } from "../../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { decodeObjectValue, encodeObjectValue } from "../../../../state/objects/object-record.ts";
 import { ScopedObjects, StepStream } from "../../../../state/protocols/index.ts";
-import { objectTag, stepTag } from "../../../../state/tags.ts";
+import { stepTag } from "../../../../state/tags.ts";
 import {
   decodeEffects,
   decodeInherited,
@@ -18,7 +18,27 @@ import {
 import { BOOK, bytes, openTestShard, type TestShard } from "../../../support/open-shard.ts";
 import { systemTimers } from "../../../support/system-timers.ts";
 
-const KEYS = ["a", "b", "c"];
+const KEYS = ["a", "b", "w/c"];
+
+/** Scopes and their modes; those that are being switched stay so. */
+type Layout = readonly (readonly [scope: string, mode: Mode, isSwitching?: true])[];
+const layouts = fc.constantFrom<Layout>(
+  [],
+  [["", "halfmoon-write"]],
+  [["w", "halfmoon-write"]],
+  [
+    ["", "boki"],
+    ["w", "unsafe"],
+  ],
+  [
+    ["", "halfmoon-write", true],
+    ["w", "halfmoon-write"],
+  ],
+  [
+    ["", "halfmoon-write"],
+    ["w", "halfmoon-write", true],
+  ],
+);
 
 /** One operation of a transaction. What it writes depends on everything that the transaction has seen, so that no anomaly is hidden. */
 type Operation =
@@ -156,18 +176,33 @@ class Running implements Store {
   }
 }
 
+/** Calls from now on use the objects as `layout` says. */
+async function choose({ shard, time }: TestShard, layout: Layout): Promise<void> {
+  const steady = layout.filter(([, , isSwitching]) => isSwitching !== true);
+  for (const [scope, mode] of steady) {
+    await shard.whenDurable(await shard.switchMode(BOOK, scope, mode, false));
+  }
+  while ((await shard.scopes(BOOK)).some(({ to }) => to !== null)) {
+    time.advance(20);
+  }
+  // As no time passes from now on, these do not end.
+  for (const [scope, mode] of layout.filter((one) => !steady.includes(one))) {
+    await shard.switchMode(BOOK, scope, mode, false);
+  }
+}
+
 async function put(book: LogBook, key: string, value: string): Promise<void> {
   const data = encodeStep(
     { fingerprint: NO_FINGERPRINT, pins: null },
     encodeObjectValue({ kind: "inline", bytes: bytes(value) }),
   );
-  await book.append({ records: [{ kind: RecordKind.write, tags: [objectTag(key)], data }] });
+  await book.append({ records: [{ kind: RecordKind.write, tags: [], place: key, data }] });
 }
 
 async function stored(book: LogBook): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const key of KEYS) {
-    const { record } = await book.readPrev(objectTag(key), MAX_SEQNUM);
+    const { record } = await book.readCell(key, MAX_SEQNUM);
     const value = record === null ? null : decodeObjectValue(record);
     if (value?.kind === "inline") {
       found[key] = Buffer.from(value.bytes).toString();
@@ -183,8 +218,14 @@ interface Committed {
 }
 
 /** Runs the transactions interleaved as `schedule` says: each entry lets one of them make its next operation. */
-async function run(isolation: Isolation, programs: readonly (readonly Operation[])[], schedule: readonly number[]) {
+async function run(
+  isolation: Isolation,
+  programs: readonly (readonly Operation[])[],
+  schedule: readonly number[],
+  layout: Layout,
+) {
   const test = await openTestShard();
+  await choose(test, layout);
   const book = test.shard.book(BOOK);
   await put(book, "a", "0");
   await put(book, "b", "0");
@@ -243,8 +284,8 @@ const schedule = fc.array(fc.nat(3), { maxLength: 24 });
 
 test("[57] [60] serializable: committed transactions have seen and left what they do one after the other, in the order of their commits", async () => {
   await fc.assert(
-    fc.asyncProperty(programs, schedule, async (all, turns) => {
-      const { committed, stored: left } = await run("serializable", all, turns);
+    fc.asyncProperty(programs, schedule, layouts, async (all, turns, layout) => {
+      const { committed, stored: left } = await run("serializable", all, turns, layout);
       const { seen, objects } = await serially(committed);
       for (const one of committed) {
         expect([one.name, one.seen]).toEqual([one.name, seen.get(one.name)]);
@@ -257,8 +298,8 @@ test("[57] [60] serializable: committed transactions have seen and left what the
 
 test("[57] serializable: a transaction that wrote nothing has seen what was there between two commits", async () => {
   await fc.assert(
-    fc.asyncProperty(programs, schedule, async (all, turns) => {
-      const { committed, readOnly } = await run("serializable", all, turns);
+    fc.asyncProperty(programs, schedule, layouts, async (all, turns, layout) => {
+      const { committed, readOnly } = await run("serializable", all, turns, layout);
       for (const reader of readOnly) {
         const places = await Promise.all(
           Array.from({ length: committed.length + 1 }, async (_, place) => {
@@ -275,9 +316,9 @@ test("[57] serializable: a transaction that wrote nothing has seen what was ther
 
 test("[57] snapshot: of two transactions that wrote the same object and overlapped one is refused: no update is lost", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 2, max: 4 }), schedule, async (count, turns) => {
+    fc.asyncProperty(fc.integer({ min: 2, max: 4 }), schedule, layouts, async (count, turns, layout) => {
       const increments = Array.from({ length: count }, () => [{ do: "call", key: "a" }] as const);
-      const { committed } = await run("snapshot", increments, turns);
+      const { committed } = await run("snapshot", increments, turns, layout);
       // Each saw another value, as each but the first had seen what the one before had left.
       expect(new Set(committed.map(({ seen }) => seen)).size).toBe(committed.length);
       expect(committed.length).toBeGreaterThan(0);

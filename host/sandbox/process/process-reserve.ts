@@ -1,0 +1,182 @@
+/**
+ * Processes that are started and nobody's yet: a tenant's first call, and a call whose process has died, wait for none to start. One that
+ * was taken never comes back.
+ */
+import { Worker } from "node:worker_threads";
+import { InvariantBroken } from "../../../state/errors.ts";
+import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
+import type { SliceView } from "../slice-marks.ts";
+import { type Confinement, confinements, type Defences } from "./confinement.ts";
+import { ProcessCarrier } from "./process-carrier.ts";
+import type { ProcessData } from "./process-worker.ts";
+import type { SourceRequest } from "./source-thread.ts";
+import { withData } from "./worker-source.ts";
+
+/**
+ * No files, network, processes, threads, add-ons or inspector for JavaScript. SQLite and FFI are built-in modules that open files and
+ * load code beside the permission model: they are switched off.
+ */
+const FLAGS = [
+  "--permission",
+  "--no-addons",
+  "--no-experimental-sqlite",
+  "--no-experimental-ffi",
+  "--no-experimental-webstorage",
+  "--no-experimental-websocket",
+  "--disallow-code-generation-from-strings",
+  "--disable-sigusr1",
+  "--no-warnings",
+];
+/** After one could not be started. */
+const FAILED_START_PAUSE_MS = 1_000;
+
+export interface ReserveOptions extends ProcessData {
+  /** Its export `createImports` makes the imports of each sandbox. */
+  readonly importsUrl: URL;
+  /** Processes that lie ready. */
+  readonly size: number;
+  readonly heapMaxMegabytes: number;
+  readonly rssMaxBytes: number;
+  readonly bodyMaxBytes: number;
+  /** How to start processes. Default: the strongest way that works here. */
+  readonly confinement?: Confinement;
+}
+
+export class ProcessReserve {
+  readonly #options: ReserveOptions;
+  #source: Promise<string> | undefined;
+  readonly #program: readonly string[];
+  readonly #confinement: Confinement;
+  readonly #ready: ProcessCarrier[] = [];
+  readonly #taken = new Set<ProcessCarrier>();
+  #count = 0;
+  #isClosed = false;
+
+  private constructor(options: ReserveOptions, program: readonly string[], confinement: Confinement) {
+    this.#options = options;
+    this.#program = program;
+    this.#confinement = confinement;
+  }
+
+  /** Resolves when it is known how processes are started here. None is, before `fill` or `take`. */
+  static async open(options: ReserveOptions): Promise<ProcessReserve> {
+    const node = [process.execPath, ...FLAGS, `--max-old-space-size=${options.heapMaxMegabytes}`];
+    return new ProcessReserve(options, [...node, "-"], options.confinement ?? (await strongest([...node, "--version"])));
+  }
+
+  get defences(): Defences {
+    return this.#confinement.defences;
+  }
+
+  /** Processes in use, those that lie ready included. */
+  get processes(): number {
+    return this.#ready.length + this.#taken.size;
+  }
+
+  /** What they hold resident. */
+  get rssBytes(): number {
+    return [...this.#ready, ...this.#taken].reduce((sum, one) => sum + (one.rssBytes() ?? 0), 0);
+  }
+
+  /** From now on as many processes lie ready as shall. */
+  fill(): void {
+    try {
+      while (!this.#isClosed && this.#ready.length < this.#options.size) {
+        const carrier = this.#start();
+        this.#ready.push(carrier);
+        void carrier.ended.then(() => this.#replace(carrier));
+      }
+    } catch {
+      this.#fillLater();
+    }
+  }
+
+  /** A process for one tenant; it may still be starting. */
+  take(): Carrier {
+    try {
+      const carrier = this.#ready.shift() ?? this.#start();
+      this.#taken.add(carrier);
+      void carrier.ended.then(() => this.#taken.delete(carrier));
+      setImmediate(() => this.fill());
+      return carrier;
+    } catch (error) {
+      return new NoProcess(error);
+    }
+  }
+
+  /** Ends every process, the taken ones too. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#ready.splice(0), ...this.#taken].map((carrier) => carrier.terminate()));
+  }
+
+  #start(): ProcessCarrier {
+    this.#count += 1;
+    const { rssMaxBytes, bodyMaxBytes, importsUrl, sandboxesMax, idleMaxBytes } = this.#options;
+    this.#source ??= sourceOf(importsUrl).then((source) => withData(source, { sandboxesMax, idleMaxBytes }));
+    return new ProcessCarrier({
+      program: this.#program,
+      source: this.#source,
+      confinement: this.#confinement,
+      number: this.#count,
+      rssMaxBytes,
+      bodyMaxBytes,
+    });
+  }
+
+  #replace(carrier: ProcessCarrier): void {
+    const index = this.#ready.indexOf(carrier);
+    if (index >= 0) {
+      this.#ready.splice(index, 1);
+      this.#fillLater();
+    }
+  }
+
+  #fillLater(): void {
+    setTimeout(() => this.fill(), FAILED_START_PAUSE_MS).unref();
+  }
+}
+
+async function strongest(program: readonly string[]): Promise<Confinement> {
+  for await (const confinement of confinements(program)) {
+    return confinement;
+  }
+  throw new InvariantBroken("one way always works");
+}
+
+function sourceOf(importsUrl: URL): Promise<string> {
+  const request: SourceRequest = { importsUrl: importsUrl.href };
+  const thread = new Worker(new URL("./source-thread.ts", import.meta.url), { workerData: request, env: {} });
+  return new Promise((resolve, reject) => {
+    thread.once("message", resolve);
+    thread.once("error", reject);
+    thread.unref();
+  });
+}
+
+/** Where the system has no process to give. */
+class NoProcess implements Carrier {
+  readonly marks: SliceView = { read: () => ({ slice: 0, running: undefined, cpuMs: 0 }), idleSandboxes: 0, idleBytes: 0 };
+  readonly sharesMemory = false;
+  readonly ready = new Promise<void>(() => {});
+  readonly ended: Promise<CarrierEnd>;
+  readonly channel: HostChannel = {
+    send() {},
+    sendAttached() {},
+    receive: () => undefined,
+    sleepAsync: () => true,
+    interrupt() {},
+    close() {},
+  };
+
+  constructor(cause: unknown) {
+    const message = `no worker process could be started: ${cause instanceof Error ? cause.message : cause}`;
+    this.ended = Promise.resolve({ message, isKilled: false, cause });
+  }
+
+  cpuMs(): undefined {}
+
+  renice(): void {}
+
+  async terminate(): Promise<void> {}
+}

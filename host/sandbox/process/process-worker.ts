@@ -1,0 +1,30 @@
+/** Entry of an executor in a process of its own. What it is started with is in `worker-source.ts`. */
+import { Socket } from "node:net";
+import { Executor } from "../executor.ts";
+import type { CreateImports } from "../guest.ts";
+import { FrameType } from "../protocol.ts";
+import { ExecutorPipe } from "./pipe-channel.ts";
+import { SliceFileMarker } from "./slice-file.ts";
+
+/** Descriptors that the process is born with. */
+export const PIPE_DESCRIPTOR = 3;
+export const SLICES_DESCRIPTOR = 4;
+
+export interface ProcessData {
+  readonly sandboxesMax: number;
+  readonly idleMaxBytes: number;
+}
+
+/** Serves the pipe until it closes, and ends the process then. */
+export function serve(createImports: CreateImports, { sandboxesMax, idleMaxBytes }: ProcessData): void {
+  const now = () => performance.now();
+  const socket = new Socket({ fd: PIPE_DESCRIPTOR, readable: true, writable: true });
+  const end = () => process.exit(0);
+  socket.once("end", end);
+  socket.once("error", end);
+  const channel = new ExecutorPipe(socket, now);
+  const marker = new SliceFileMarker(SLICES_DESCRIPTOR);
+  const executor = new Executor({ channel, marker, createImports, now, sandboxesMax, idleMaxBytes });
+  channel.send({ type: FrameType.ready });
+  executor.run();
+}

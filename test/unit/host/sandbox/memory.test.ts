@@ -1,0 +1,147 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { MemoryBudget, type MemoryBudgetOptions, type SandboxPool } from "../../../../host/sandbox/index.ts";
+import { begin, ignore, openPool, type RunningCall, run } from "../../../support/sandbox-calls.ts";
+import { asksOnce } from "../../../support/sandbox-modules.ts";
+import { artefactOf } from "../../../support/wasm.ts";
+
+const MIB = 1024 * 1024;
+const PAGES_PER_MIB = 16;
+
+/** Grows to so many MiB, writes into each page, and asks. */
+const grows = (mib: number) =>
+  artefactOf(`(module
+    (import "t" "ask" (func $ask (param i32) (result i32)))
+    (memory (export "$memory") 1 4096)
+    (func (export "run") (result i32) (local $at i32)
+      (loop $more
+        (drop (memory.grow (i32.const 1)))
+        (br_if $more (i32.lt_u (memory.size) (i32.const ${mib * PAGES_PER_MIB}))))
+      (loop $next
+        (i32.store8 (local.get $at) (i32.const 1))
+        (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.const ${mib * MIB}))))
+      (call $ask (i32.const ${mib}))))`);
+
+/** Has so many MiB from its beginning on, and asks. */
+const holds = (mib: number) =>
+  artefactOf(`(module
+    (import "t" "ask" (func $ask (param i32) (result i32)))
+    (memory (export "$memory") ${mib * PAGES_PER_MIB} 4096)
+    (func (export "run") (result i32) (call $ask (i32.const ${mib}))))`);
+
+const pools: SandboxPool[] = [];
+
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map((pool) => pool.close()));
+});
+
+async function open(memory: Partial<MemoryBudgetOptions>): Promise<{ pool: SandboxPool; budget: MemoryBudget }> {
+  const budget = new MemoryBudget({ maxBytes: 64 * MIB, keepAliveMs: 600_000, isShort: () => false, ...memory });
+  const pool = await openPool({ memory: budget });
+  pools.push(pool);
+  return { pool, budget };
+}
+
+const isOver = (call: RunningCall) => call.ends() > 0;
+
+describe("sandboxes that take memory", () => {
+  it("many that grow stay together below the limit: those beyond it end, and calls of others go on", async () => {
+    const { pool, budget } = await open({});
+    const bomb = grows(8);
+    const bombs = Array.from({ length: 30 }, () => begin(pool, bomb, { onOperation: ignore }));
+    for (let i = 0; i < 5; i += 1) {
+      expect(await run(pool, asksOnce, { tenant: "other" })).toMatchObject({ kind: "returned", value: 42 });
+    }
+    await Promise.all(bombs.map((bomb) => Promise.race([bomb.heard(1), bomb.end])));
+    expect(budget.usedBytes).toBeLessThanOrEqual(64 * MIB);
+    const left = bombs.filter((bomb) => !isOver(bomb));
+    expect(left.length).toBeLessThanOrEqual(8);
+    expect(left.length).toBeGreaterThan(0);
+    for (const bomb of bombs.filter(isOver)) {
+      expect(await bomb.end).toMatchObject({ kind: "killed", reason: "overloaded" });
+    }
+    for (const { call } of left) {
+      call.cancel();
+    }
+    await expect.poll(() => budget.usedBytes).toBe(0);
+  });
+
+  it("those that begin with much wait until there is room, and one that alone is too large is refused", async () => {
+    const { pool, budget } = await open({ maxBytes: 16 * MIB });
+    const holding = holds(7);
+    const calls = Array.from({ length: 6 }, () => begin(pool, holding, { onOperation: ignore }));
+    await Promise.all(calls.slice(0, 2).map((call) => call.heard(1)));
+    expect([budget.usedBytes / MIB, budget.waiting, pool.load.queued]).toEqual([14, 4, 4]);
+    expect(await run(pool, holds(17))).toMatchObject({ kind: "killed", reason: "overloaded" });
+    for (const call of calls) {
+      await call.heard(1);
+      call.call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
+      expect((await call.end).kind).toBe("returned");
+      expect(budget.usedBytes).toBeLessThanOrEqual(16 * MIB);
+    }
+  });
+
+  it("one tenant's that hold everything make room for another's", async () => {
+    const { pool } = await open({ maxBytes: 16 * MIB });
+    const holding = holds(2);
+    const calls = Array.from({ length: 8 }, () => begin(pool, holding, { onOperation: ignore }));
+    await Promise.all(calls.map((call) => call.heard(1)));
+    expect(await run(pool, holds(4), { tenant: "other" })).toMatchObject({ kind: "returned" });
+    expect(calls.filter(isOver)).toHaveLength(2);
+  });
+
+  it("the memory of those that have ended is given back: sixty times as much does not show", {
+    timeout: 120_000,
+  }, async () => {
+    const { pool } = await open({ maxBytes: 256 * MIB });
+    const bomb = grows(32);
+    await run(pool, bomb);
+    const beforeBytes = process.memoryUsage.rss();
+    for (let i = 0; i < 60; i += 1) {
+      expect((await run(pool, bomb)).kind).toBe("returned");
+    }
+    // Of 1,920 MiB that were written to.
+    expect(process.memoryUsage.rss() - beforeBytes).toBeLessThan(600 * MIB);
+  });
+});
+
+describe("sandboxes that lie ready", () => {
+  /** Leaves so many sandboxes of a module, each of which has touched 1 MiB. */
+  async function leave(pool: SandboxPool, count: number): Promise<void> {
+    const touches = artefactOf(`(module
+      (import "t" "ask" (func $ask (param i32) (result i32)))
+      (memory (export "$memory") 17)
+      (func (export "run") (result i32)
+        (drop (call $ask (i32.const 1)))
+        (memory.fill (i32.const 4096) (i32.const 1) (i32.const ${MIB}))
+        (i32.const 0)))`);
+    const calls = Array.from({ length: count }, () => begin(pool, touches, { onOperation: ignore }));
+    await Promise.all(calls.map((call) => call.heard(1)));
+    for (const { call, end } of calls) {
+      call.reply({ code: 0, timeMs: 0, bytes: new Uint8Array(4) });
+      await end;
+    }
+    await expect.poll(() => pool.load.idle).toBe(count);
+  }
+
+  it("go when attempts need their room", async () => {
+    const { pool } = await open({ maxBytes: 20 * MIB });
+    await leave(pool, 10);
+    await expect.poll(() => (pool as unknown as { idleBytes: number }).idleBytes).toBeGreaterThan(9 * MIB);
+    const call = begin(pool, holds(18), { onOperation: ignore });
+    await call.heard(1);
+    await expect.poll(() => pool.load.idle, { timeout: 10_000 }).toBeLessThan(4);
+    call.call.cancel();
+  });
+
+  it("go when they have not been used for their time, and when the machine is short of memory", async () => {
+    let isShort = false;
+    const { pool } = await open({ isShort: () => isShort });
+    await leave(pool, 3);
+    isShort = true;
+    await expect.poll(() => pool.load.idle, { timeout: 10_000 }).toBe(0);
+    const other = await open({ keepAliveMs: 50 });
+    await leave(other.pool, 3);
+    await expect.poll(() => other.pool.load.idle, { timeout: 10_000 }).toBe(0);
+  });
+});
