@@ -12,6 +12,7 @@ import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { transactions } from "./transactions.ts";
+import { wasi } from "./wasi/index.ts";
 
 /** All imports of all groups, by "module.name". */
 export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImport["run"]>> => ({
@@ -25,15 +26,16 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...http(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
+  ...wasi(guest),
 });
 
 export const createImports: CreateImports = (guest) => {
   const functions = importFunctions(guest);
   const imports: Record<string, GuestImport> = {};
-  for (const [name, { suspends }] of abiTable) {
+  for (const [name, { suspends, results }] of abiTable) {
     const run = functions[name];
     invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-    imports[name] = { suspends, run };
+    imports[name] = { suspends, results, run };
   }
   return imports;
 };

@@ -49,6 +49,11 @@ export class OutsideOperations {
   readonly #stopped = new AbortController();
   #last: Outcome | null = null;
 
+  /** Whether the answer to a request is kept here, which the guest may read on. */
+  get keepsAnswer(): boolean {
+    return this.#last !== null;
+  }
+
   /** @param wallTimeMs  the call's limit: a request may take half of it */
   constructor(options: {
     context: InvocationContext;

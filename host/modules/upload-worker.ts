@@ -8,7 +8,8 @@ import { rewriteRequest } from "./rewriting/index.ts";
 import type { UploadJob, UploadMessage } from "./upload-messages.ts";
 
 const job: UploadJob = workerData;
-const startMs = performance.now();
+/** The clock of a thread is that of its process. */
+const startedMs = performance.now();
 
 function send(message: UploadMessage, transfer: readonly ArrayBufferLike[] = []): void {
   parentPort?.postMessage(
@@ -27,11 +28,8 @@ try {
   if (request !== undefined) {
     send({ kind: "rewriting" });
     const { rewriteInProcess } = await import("./rewriting/rewrite-process.ts");
-    wasm = await rewriteInProcess(
-      rewritable(checked, job.limits),
-      request,
-      job.limits.uploadTimeoutMs - (performance.now() - startMs),
-    );
+    const leftMs = job.limits.uploadTimeoutMs - (performance.now() - startedMs);
+    wasm = await rewriteInProcess(rewritable(checked, job.limits), request, leftMs);
     send({ kind: "rewritten" });
   }
   const prepared = makeArtefact(checked, wasm, job, () => send({ kind: "starting" }));

@@ -180,6 +180,9 @@ export class Executor implements SandboxHost {
       case "trapped":
         this.#channel.send({ ...end, code: EndKind.trapped, body: Buffer.from(outcome.message) });
         break;
+      case "frozen":
+        this.#channel.send({ ...end, code: EndKind.frozen, a: outcome.awaits ? 1 : 0, body: outcome.bytes });
+        break;
       case "killed": {
         const a = KILL_REASONS.indexOf(outcome.reason);
         this.#channel.send({ ...end, code: EndKind.killed, a, body: Buffer.from(outcome.message) });
@@ -215,6 +218,9 @@ export class Executor implements SandboxHost {
       case FrameType.cancel:
         current?.cancel();
         break;
+      case FrameType.freeze:
+        current?.freeze();
+        break;
       case FrameType.trim:
         this.#trim(frame.x, frame.y);
         break;
@@ -240,9 +246,10 @@ export class Executor implements SandboxHost {
     }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
-    const { seed, input, part } = startOf(frame);
+    const { seed, commandLine, input, part, frozen } = startOf(frame);
     const pins: CallPins = {
       seed,
+      commandLine,
       input,
       startTimeMs: frame.x,
       outputMaxBytes: frame.y,
@@ -258,7 +265,9 @@ export class Executor implements SandboxHost {
       return;
     }
     this.#running[call] = sandbox;
-    if (part !== null) {
+    if (frozen !== undefined) {
+      sandbox.goOn(call, attempt, pins, frozen);
+    } else if (part !== null) {
       sandbox.startPart(call, attempt, pins, part);
     } else {
       sandbox.start(call, attempt, pins);
@@ -402,13 +411,15 @@ export class Executor implements SandboxHost {
   }
 }
 
-function startOf({ attachment, body, b: seedBytes, z: inputBytes }: Frame): SharedStart {
+function startOf({ attachment, body, code: commandLineBytes, b: seedBytes, z: inputBytes }: Frame): SharedStart {
   if (attachment !== undefined) {
     return attachment as SharedStart;
   }
-  const inputEnd = seedBytes + inputBytes;
+  const inputStart = seedBytes + commandLineBytes;
+  const inputEnd = inputStart + inputBytes;
   const part = inputEnd === body.byteLength ? null : partStart.decode(body.subarray(inputEnd));
-  return { seed: body.subarray(0, seedBytes), input: body.subarray(seedBytes, inputEnd), part };
+  const commandLine = body.subarray(seedBytes, inputStart);
+  return { seed: body.subarray(0, seedBytes), commandLine, input: body.subarray(inputStart, inputEnd), part };
 }
 
 function replyOf({ a, x, body, attachment }: Frame): OperationReply {

@@ -487,6 +487,8 @@ function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
       return { kind: "returned", value: a, output: body, cpuMs };
     case EndKind.returnedWithState:
       return { kind: "returned", value: a, output: EMPTY, cpuMs, state: guestStateBytes.decode(body) };
+    case EndKind.frozen:
+      return { kind: "frozen", bytes: body, awaits: a === 1, cpuMs };
     case EndKind.trapped:
       return { kind: "trapped", message: Buffer.from(body).toString(), cpuMs };
     default:

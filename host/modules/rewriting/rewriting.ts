@@ -11,7 +11,7 @@ export interface RewritingOptions {
 export const NO_REWRITING: RewritingOptions = { preemptible: false, migratable: false };
 
 /** In the order in which they run, whatever is asked for: each rests on what those before it leave. Files in `passes/`. */
-export const PASSES = ["polls", "optimize"] as const;
+export const PASSES = ["polls", "asyncify", "optimize"] as const;
 export type PassName = (typeof PASSES)[number];
 
 /** What every pass is told of the module. */
@@ -37,7 +37,7 @@ export function rewriteRequest(
   suspending: readonly string[],
   sizeBytes: number,
 ): RewriteRequest | undefined {
-  const asked: Record<Exclude<PassName, "optimize">, boolean> = { polls: options.preemptible };
+  const asked: Record<Exclude<PassName, "optimize">, boolean> = { polls: options.preemptible, asyncify: options.migratable };
   const passes = PASSES.filter((pass) => pass !== "optimize" && asked[pass]);
   if (passes.length === 0) {
     return undefined;

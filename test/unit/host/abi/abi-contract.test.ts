@@ -119,7 +119,7 @@ describe("the engine links what the compiler makes with the types of abi.json", 
       const source = join(import.meta.dirname, "../../guest-sdk/assembly/everything.ts");
       const module = new WebAssembly.Module(await compileFunction(source, ["--runtime", runtime]));
       const imported = WebAssembly.Module.imports(module).map(({ module: from, name }) => `${from}.${name}`);
-      expect(imported.sort()).toEqual([...abiTable.keys()].sort());
+      expect(imported.sort()).toEqual([...abiTable.keys()].filter((name) => !name.startsWith("wasi_")).sort());
       expect(() => new WebAssembly.Instance(module, typed)).not.toThrow();
     });
   }
