@@ -44,7 +44,10 @@ describe("the benchmark", () => {
         "snapshot",
         "sandboxes",
         "kill",
+        "isolation",
         "wordcount",
+        "loops",
+        "rewriting",
       ].map((name) => ({
         name,
         failure: null,
