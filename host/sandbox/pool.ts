@@ -443,9 +443,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   /** Invariant 4: undefined when nobody is to blame yet. */
   #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
     const live = Array.from(attempts).filter(({ ended }) => !ended);
-    const isDoubtful = live.some(({ module }) => this.#suspects.lossesOf(module.artefact.hash) < DOUBTS);
-    for (const { module } of live) {
-      this.#suspects.addLoss(module.artefact.hash);
+    const functions = new Set(live.map(({ module }) => module.artefact.hash));
+    const isDoubtful = Array.from(functions).some((hash) => this.#suspects.lossesOf(hash) < DOUBTS);
+    for (const hash of functions) {
+      this.#suspects.addLoss(hash);
     }
     return isDoubtful ? undefined : (ran ?? live.at(-1));
   }
