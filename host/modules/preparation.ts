@@ -12,8 +12,10 @@ import {
   type Snapshot,
   START_EXPORT,
 } from "./artefact.ts";
+import type { BulkInstruction } from "./bulk-memory.ts";
+import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
-import type { ModuleShape } from "./module-shape.ts";
+import { importedCount, type ModuleShape } from "./module-shape.ts";
 import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import { capped, editModule } from "./section-editor.ts";
 import { readSections } from "./sections.ts";
@@ -21,7 +23,7 @@ import { takeSnapshot } from "./snapshot.ts";
 import { mutableGlobals, type ValidModule, validateModule } from "./validation.ts";
 
 /** Counts the changes of the pipeline that make another artefact of the same bytes. */
-const PIPELINE_VERSION = 2;
+const PIPELINE_VERSION = 3;
 const ENGINE_MESSAGE_MAX = 400;
 /** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
 const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
@@ -92,6 +94,7 @@ export function makeArtefact(
     tableMaxElements: limits.tableMaxElements,
     globals: mutable.map(({ index }) => index),
     activeData: true,
+    bulk: bulkInstructions(wasm, shape),
   };
   const globals = mutable.map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 
@@ -115,6 +118,21 @@ export function makeArtefact(
     regionSafe: shape.exports.some(({ name }) => name === REGION_SAFE_EXPORT),
     snapshot,
   };
+}
+
+/** Those of the guest's memory: what the rewriting has added uses others, and little of them. */
+function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkInstruction[] {
+  const memory = importedCount(shape, "memory");
+  const found: BulkInstruction[] = [];
+  const bulk = (instruction: BulkInstruction) => {
+    if (instruction.memories.every((index) => index === memory)) {
+      found.push(instruction);
+    }
+  };
+  for (const body of shape.bodies) {
+    scanBody(bytes, body, { bulk });
+  }
+  return found;
 }
 
 /** The engine's own validation of the bytes as they were uploaded, so that its offsets are those of the caller's file. */

@@ -19,7 +19,8 @@ import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { wrongIn } from "./distrust.ts";
-import { sandboxCeiling } from "./limits.ts";
+import { cpuTimeText } from "./guest-call.ts";
+import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
 import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
@@ -28,6 +29,7 @@ import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
+import { TenantGate } from "./tenant-gate.ts";
 import { ThreadCarrier } from "./thread-carrier.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -79,6 +81,7 @@ export interface WorkerPoolOptions {
 
 /** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
+  endGuestsSoon();
   const coresForGuests = Math.max(1, availableParallelism() - 1);
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
@@ -122,6 +125,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
+  readonly #gate = new TenantGate();
   readonly #suspects: SuspectList;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
@@ -159,6 +163,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       table: this.#table,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
+      onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
       onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
     });
@@ -175,7 +180,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       active += worker.active;
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued, idle };
+    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -257,8 +262,14 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
-  /** When there is room for its memory it waits for a worker. */
+  /** Its tenant may have one more sandbox, then there is room for its memory, then it waits for a worker. */
   #enqueue(attempt: Attempt): void {
+    if (this.#gate.enter(attempt)) {
+      this.#askForRoom(attempt);
+    }
+  }
+
+  #askForRoom(attempt: Attempt): void {
     const { tenant, artefact, depth, part } = attempt.start;
     const memory = {
       group: tenant,
@@ -271,10 +282,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       end: (message: string) => this.#kill(attempt, "overloaded", message),
     };
     attempt.memory = memory;
+    this.#withoutRoom.add(attempt);
     if (this.#memory.enter(memory)) {
-      this.#scheduler.enqueue(attempt);
-    } else {
-      this.#withoutRoom.add(attempt);
+      memory.admit();
     }
   }
 
@@ -356,6 +366,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       if (attempt.memory !== undefined) {
         this.#withoutRoom.delete(attempt);
         this.#memory.leave(attempt.memory);
+      }
+      for (const next of this.#gate.leave(attempt)) {
+        this.#askForRoom(next);
       }
     }
   }

@@ -1,4 +1,4 @@
-/** Looks every 5 ms, while attempts exist, for those that are over their time and for workers in long slices (H3, H7). */
+/** Looks every 5 ms, while attempts exist, for those that are over their wall or CPU time and for workers in long slices (H3, H7). */
 import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import type { AttemptTable } from "./attempt-table.ts";
@@ -16,6 +16,8 @@ export interface WatchdogOptions {
   readonly workers: () => Iterable<SandboxWorker>;
   /** The attempt has reached its wall-time limit. */
   readonly onExpired: (attempt: Attempt) => void;
+  /** The attempt has had its CPU time. */
+  readonly onExhausted: (attempt: Attempt) => void;
   /** Told once per slice. */
   readonly onLongSlice: (worker: SandboxWorker, slice: RunningSlice) => void;
   /** The guest of an attempt that has ended goes on computing. */
@@ -78,7 +80,7 @@ export class Watchdog {
   }
 
   #lookAt(worker: SandboxWorker, nowMs: number): void {
-    const { table, onLongSlice, onOverdue } = this.#options;
+    const { table, onExhausted, onLongSlice, onOverdue } = this.#options;
     let watch = this.#watches.get(worker);
     if (watch === undefined) {
       watch = new SliceWatch(worker);
@@ -91,6 +93,9 @@ export class Watchdog {
     const attempt = table.get(slice.call, slice.attempt);
     if (attempt !== undefined) {
       attempt.cpuMs = slice.cpuMs;
+      if (slice.cpuMs > attempt.start.limits.cpuTimeMs) {
+        onExhausted(attempt);
+      }
     }
     if (slice.ageMs > CANCELLED_SLICE_MS && attempt?.ended !== false) {
       onOverdue(worker, slice);

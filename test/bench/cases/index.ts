@@ -8,6 +8,7 @@ import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
+import { kill } from "./kill.ts";
 import { restart } from "./restart.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
@@ -26,6 +27,7 @@ export const cases: readonly BenchCase[] = [
   cold,
   snapshot,
   sandboxes,
+  kill,
   isolation,
   wordcount,
 ];
