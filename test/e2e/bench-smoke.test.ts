@@ -43,6 +43,8 @@ describe("the benchmark", () => {
         "cold",
         "snapshot",
         "sandboxes",
+        "isolation",
+        "regions",
         "wordcount",
       ].map((name) => ({
         name,
