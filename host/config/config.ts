@@ -82,6 +82,7 @@ export interface ClusterConfig {
 
 export interface LimitsConfig extends Limits {
   readonly suspendAfterMs: number;
+  readonly parkedMaxBytes: number;
   readonly inputMaxBytes: number;
   readonly objectMaxBytes: number;
   readonly queuedMaxCalls: number;

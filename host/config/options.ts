@@ -109,6 +109,12 @@ export const OPTIONS = {
     "15000",
     "a call that waits longer gives its sandbox back and is run again from its log; never longer than half of its wall time",
   ),
+  parkedMaxBytes: option(
+    "Limits",
+    whole(0, 1024 * 1024 * MIB),
+    `${128 * MIB}`,
+    "memory for calls of migratable functions that wait without a sandbox; beyond it they are run again from their log",
+  ),
   inputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "input of a call"),
   outputMaxBytes: limit("outputMaxBytes"),
   logMaxBytes: limit("logMaxBytes"),

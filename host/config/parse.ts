@@ -205,6 +205,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       wallTimeMs: values.wallTimeMs,
       cpuTimeMs: values.cpuTimeMs,
       suspendAfterMs: values.suspendAfterMs,
+      parkedMaxBytes: values.parkedMaxBytes,
       inputMaxBytes: values.inputMaxBytes,
       outputMaxBytes: values.outputMaxBytes,
       logMaxBytes: values.logMaxBytes,

@@ -17,6 +17,7 @@ import { Fenced, StepStream } from "../../state/protocols/index.ts";
 import { blobsOf, encodeEffects, type TransactionEffects } from "../../state/txn/index.ts";
 import { usesRegions } from "../modules/artefact.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
+import type { CallTaker, MovedCall, MoveReply } from "../offload/index.ts";
 import type { Attempt, AttemptEnd } from "./attempt.ts";
 import { park, wasResumed } from "./attempt-notes.ts";
 import { cancelInstance, cancelLeft } from "./cancellation.ts";
@@ -30,7 +31,7 @@ import { toPayload } from "./payloads.ts";
 import { RunRegions } from "./run-regions.ts";
 import { completedOutcome } from "./stored-outcome.ts";
 
-type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "runRegions" | "begun">;
+type RunParts = Omit<Execution, "history" | "moved" | "shard" | "steps" | "drafts" | "lockTurns" | "runRegions" | "begun">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -80,11 +81,16 @@ export class InstanceRun {
   #isOver = false;
   #attempt: Attempt | null = null;
   #endWait: () => void = () => {};
+  /** Where the first attempt goes on. */
+  #moved: MovedCall | null;
+  /** Goes on with the call if it can be stopped in the middle. */
+  #taker: CallTaker | null = null;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#context = parts.context;
     this.#spec = parts.spec;
+    this.#moved = parts.spec.moved ?? null;
     this.#history = new InstanceHistory(parts.context, parts.spec);
   }
 
@@ -118,14 +124,23 @@ export class InstanceRun {
   /** The host stops: a call that waits for something is left to the next start. */
   leave(): void {
     this.#isLeft = true;
+    this.#attempt?.stopParked({ kind: "killed", reason: "closed", message: "the host is stopping" });
     this.#endWait();
+  }
+
+  /** The host stops: a call that can be stopped in the middle goes on at another node, and its outcome comes from there. */
+  handOver(taker: CallTaker): void {
+    this.#taker = taker;
+    this.#attempt?.move();
   }
 
   async #next(): Promise<Verdict> {
     this.#isOver = false;
     const { source, limits } = this.#context;
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
-    const steps = await this.#history.begin(shard);
+    const moved = shard.epoch === this.#spec.epoch ? this.#moved : null;
+    this.#moved = null;
+    const steps = await this.#history.begin(shard, moved);
     if (!(steps instanceof StepStream)) {
       await this.#cancelLeft(shard);
       return this.#committed(shard, steps);
@@ -140,7 +155,7 @@ export class InstanceRun {
     const drafts = new Drafts(shard.blobs);
     let after: Attempted;
     try {
-      after = await this.#attempted(shard, steps, drafts);
+      after = await this.#attempted(shard, steps, drafts, moved);
     } finally {
       drafts.end();
     }
@@ -166,23 +181,28 @@ export class InstanceRun {
   }
 
   /** One attempt, and the DONE of its result: afterwards nothing comes to name what it has stored. */
-  async #attempted(shard: Shard, steps: StepStream, drafts: Drafts): Promise<Attempted> {
+  async #attempted(shard: Shard, steps: StepStream, drafts: Drafts, moved: MovedCall | null): Promise<Attempted> {
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
       if (this.#isOver) {
         this.stop();
       }
     };
-    const { end, bound, effects } = await execute({
+    const { end, bound, effects, moves } = await execute({
       ...this.#parts,
+      history: this.#history,
       shard,
       steps,
       drafts,
       lockTurns: this.#lockTurns,
       runRegions: this.#runRegions,
       begun,
+      moved,
     });
     this.#attempt = null;
+    if (end.kind === "moved") {
+      return this.#goesOnElsewhere(shard, steps, moves);
+    }
     await this.#history.settle(shard, steps);
     if (end.kind === "returned" || end.kind === "trapped") {
       this.#parts.trace.cpuMs += end.cpuMs;
@@ -297,6 +317,32 @@ export class InstanceRun {
       default:
         return this.#again(new NeapError(code, message));
     }
+  }
+
+  /** What is logged over there is found in the log; the rest comes with the reply. Whatever fails, an attempt here is a peer. */
+  async #goesOnElsewhere(shard: Shard, steps: StepStream, moves: MovedCall | null): Promise<Verdict> {
+    const taker = this.#taker;
+    if (taker !== null && moves !== null) {
+      let reply = null as MoveReply | null;
+      const taken = taker.take(moves).then((told) => {
+        reply = told;
+      });
+      await this.#wait(taken);
+      if (reply === null && this.#isLeft) {
+        return { kind: "pending", parked: false, reason: `the host is stopping; the call goes on at ${taker.name}` };
+      }
+      if (reply?.kind === "ended" || reply?.kind === "logged") {
+        this.#parts.trace.executedAt.add(taker.name);
+      }
+      if (reply?.kind === "ended") {
+        return this.#completed(shard, steps, [], { ...reply, effects: null });
+      }
+      if (reply?.kind !== "refused") {
+        steps.doubt();
+      }
+    }
+    await this.#history.settle(shard, steps);
+    return this.#isLeft && this.#history.mayBeLogged ? HOST_STOPS : AGAIN;
   }
 
   async #afterWait(shard: Shard, until: Promise<unknown>): Promise<Verdict> {

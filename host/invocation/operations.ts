@@ -7,8 +7,9 @@ import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import type { RegionSession } from "../../state/regions/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
+import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
-import { AttemptWait } from "./attempt-wait.ts";
+import { AttemptWait, type Parker } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
@@ -34,9 +35,12 @@ export interface OperationParts {
   readonly trace: Trace;
   /** Of all attempts of the run: who waits keeps its place. */
   readonly lockTurns: LockTurns;
+  readonly parker: Parker;
   readonly artefact: Artefact;
   /** The caller's transaction that the function was called in. */
   readonly inherited: InheritedTransaction | null;
+  /** Calls that the attempt has started at another node. */
+  readonly started: readonly MovedChild[];
   /** What a function has that uses memory regions. */
   readonly regions: RegionSession | null;
 }
@@ -47,6 +51,7 @@ export class Operations {
   readonly #transacting: TransactionOperations;
   readonly #logs: LogOperations;
   readonly #wait: AttemptWait;
+  readonly #held: HeldLocks;
   readonly #locks: LockOperations;
   readonly #children: ChildOperations;
   readonly #spawns: SpawnOperations;
@@ -55,7 +60,9 @@ export class Operations {
   readonly #parts: PartOperations;
   readonly #regions: RegionOperations | null;
 
-  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited, regions }: OperationParts) {
+  constructor(parts: OperationParts) {
+    const { context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited, started, regions } =
+      parts;
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
@@ -63,10 +70,11 @@ export class Operations {
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
     // Run again, a guest that uses regions would do to them again what it has done.
     const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
-    const wait = new AttemptWait(timers, waitMaxMs);
+    const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     this.#transactions = transactions;
     this.#wait = wait;
+    this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
     this.#logs = new LogOperations(steps, init.wallTimeMs);
@@ -83,6 +91,7 @@ export class Operations {
       trace,
       callees,
       wait,
+      started,
     });
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
@@ -109,6 +118,16 @@ export class Operations {
     return this.#children.bound;
   }
 
+  /** What the attempt has started, by handle. */
+  get started(): readonly MovedChild[] {
+    return this.#children.started;
+  }
+
+  /** Whether all that the attempt has here can be told to another node: locks, open transactions and answers from outside cannot. */
+  get mayMove(): boolean {
+    return this.#transactions.open === null && this.#held.count === 0 && !this.#outside.keepsAnswer;
+  }
+
   /** What the attempt did in the caller's transaction; null when it was called outside of one. */
   effects(): TransactionEffects | null {
     return this.#transactions.effects();
@@ -128,6 +147,12 @@ export class Operations {
       this.#regions?.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
+  }
+
+  /** An operation under way that waits ends soon; any other goes on to its end. */
+  breakOff(): void {
+    this.#logs.close();
+    this.#wait.close();
   }
 
   /** The attempt was stopped: an operation under way ends soon. */

@@ -60,6 +60,16 @@ export const TABLE_EXPORT = "$table";
 export const GLOBAL_EXPORT_PREFIX = "$global";
 /** The function of the start section, which only the upload runs. */
 export const START_EXPORT = "$start";
+/** The second memory of a migratable module, into which its stack is unwound. */
+export const STACK_EXPORT = "$stack";
+/** By the names that Asyncify gives them. */
+export const ASYNCIFY_EXPORTS = {
+  asyncify_start_unwind: "$startUnwind",
+  asyncify_stop_unwind: "$stopUnwind",
+  asyncify_start_rewind: "$startRewind",
+  asyncify_stop_rewind: "$stopRewind",
+  asyncify_get_state: "$unwindState",
+} as const;
 /** Imports that rewriting adds are of this module; no upload may import from it. */
 export const REWRITING_MODULE = "$host";
 /** Imports of memory regions are of this module. */

@@ -29,6 +29,8 @@ export class Attempt implements SandboxCall {
   ended = false;
   /** Its guest is suspended until `reply`. */
   waiting = false;
+  /** It shall be stopped in the middle. */
+  freezeAsked = false;
   #isGone = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
@@ -78,6 +80,11 @@ export class Attempt implements SandboxCall {
 
   cancel(): void {
     this.#onCancel(this);
+  }
+
+  freeze(): void {
+    this.freezeAsked = true;
+    this.#tell(FrameType.freeze, 0, 0, EMPTY);
   }
 
   onOperation(operation: number, args: Uint8Array, waits: boolean, cpuMs: number): void {

@@ -271,10 +271,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       end: (message: string) => this.#kill(attempt, "overloaded", message),
     };
     attempt.memory = memory;
+    this.#withoutRoom.add(attempt);
     if (this.#memory.enter(memory)) {
-      this.#scheduler.enqueue(attempt);
-    } else {
-      this.#withoutRoom.add(attempt);
+      memory.admit();
     }
   }
 
@@ -444,9 +443,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   /** Invariant 4: undefined when nobody is to blame yet. */
   #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
     const live = Array.from(attempts).filter(({ ended }) => !ended);
-    const isDoubtful = live.some(({ module }) => this.#suspects.lossesOf(module.artefact.hash) < DOUBTS);
-    for (const { module } of live) {
-      this.#suspects.addLoss(module.artefact.hash);
+    const functions = new Set(live.map(({ module }) => module.artefact.hash));
+    const isDoubtful = Array.from(functions).some((hash) => this.#suspects.lossesOf(hash) < DOUBTS);
+    for (const hash of functions) {
+      this.#suspects.addLoss(hash);
     }
     return isDoubtful ? undefined : (ran ?? live.at(-1));
   }
@@ -496,6 +496,8 @@ function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
       return { kind: "returned", value: a, output: body, cpuMs };
     case EndKind.returnedWithState:
       return { kind: "returned", value: a, output: EMPTY, cpuMs, state: guestStateBytes.decode(body) };
+    case EndKind.frozen:
+      return { kind: "frozen", bytes: body, awaits: a === 1, cpuMs };
     case EndKind.trapped:
       return { kind: "trapped", message: Buffer.from(body).toString(), cpuMs };
     default:

@@ -35,6 +35,8 @@ export interface SandboxStart {
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
   readonly input: Uint8Array;
+  /** The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. */
+  readonly commandLine: Uint8Array;
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
@@ -42,8 +44,18 @@ export interface SandboxStart {
   readonly depth: number;
   /** Run this part instead of the entry (push-down). */
   readonly part?: PartStart;
+  /** Go on where a call was stopped. The artefact is the one it was stopped with, input, pins and limits are those of the call. */
+  readonly frozen?: FrozenStart;
   /** What the module's accesses to memory regions go to; for a module that has them. Not with `part`. */
   readonly arena?: WebAssembly.Memory;
+}
+
+/** A call that was stopped in the middle. */
+export interface FrozenStart {
+  /** Of `SandboxEnd`: only a sandbox opens them. */
+  readonly bytes: Uint8Array;
+  /** Of the operation that the call had asked and waited for. Left out: the guest asks for it again. */
+  readonly answer?: OperationReply;
 }
 
 export interface SandboxLimits {
@@ -79,6 +91,12 @@ export interface SandboxCall {
   acknowledge(): void;
   /** Ends the attempt as soon as possible; `onEnd` says `killed: cancelled`. */
   cancel(): void;
+  /**
+   * Stops the attempt in the middle: `onEnd` says `frozen`, unless it ends otherwise before. At once when the guest waits for an
+   * operation, which goes on; otherwise as soon as the import returns that it is in, or its storage part has ended. Nothing happens
+   * when the module is not migratable.
+   */
+  freeze(): void;
 }
 
 export interface OperationReply {
@@ -117,6 +135,11 @@ export type SandboxEnd =
   /** The host ended it; says nothing about the function (F17). */
   | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string; readonly cpuMs: number }
   /** Another call stuck its worker. Start it again; it is not its fault (H7). */
-  | { readonly kind: "displaced" };
+  | { readonly kind: "displaced" }
+  /**
+   * It was stopped in the middle, by `SandboxCall.freeze`. `awaits`: for the answer of the operation that it has sent last, which
+   * `FrozenStart` may bring along. What it has posted counts, and comes first.
+   */
+  | { readonly kind: "frozen"; readonly bytes: Uint8Array; readonly awaits: boolean; readonly cpuMs: number };
 
 export type KillReason = "wallTime" | "stackOverflow" | "outputTooLarge" | "workerLost" | "cancelled" | "closed" | "overloaded";

@@ -19,7 +19,7 @@
  */
 import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import type { CellVersion } from "../logbook/cells.ts";
+import { type CellVersion, compareVersions } from "../logbook/cells.ts";
 import { endsInstance, RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
 import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } from "../logbook/step-record.ts";
@@ -72,8 +72,8 @@ export class StepStream {
   #base: SeqNum;
   #writes = 0;
   #moment = 0;
-  /** Position of the newest log-free write of this attempt; 0 for none. */
-  #wroteAt = 0;
+  /** The newest log-free write that is done: of this attempt, or of one before a long wait. */
+  #written: CellVersion | null = null;
   /** From here on the instance holds what it may read: its initial cursor, or its last RESUME, also on the way there (F25). */
   #readsFrom: SeqNum;
   /** An append is on its way: whether it is in the log is not known yet. */
@@ -97,13 +97,7 @@ export class StepStream {
     this.#base = this.#cursor;
     this.#readsFrom = this.#cursor;
     this.#isChild = origin.kind === "pinned" && origin.isChild === true;
-    for (const { kind, seqnum } of loaded) {
-      this.consulted(seqnum);
-      if (kind === RecordKind.resume) {
-        this.#readsFrom = seqnum;
-      }
-    }
-    this.#passResumes();
+    this.#meetLoaded();
   }
 
   /** Goes on where another node left off. */
@@ -139,14 +133,19 @@ export class StepStream {
     this.#comparesValues = false;
   }
 
-  /** Notes a log-free write. */
-  wrote(): void {
-    this.#wroteAt = this.#position;
+  /** Notes that a log-free write is done, and with it all before it. */
+  wrote(version: CellVersion): void {
+    if (!this.hasWritten(version)) {
+      this.#written = version;
+    }
   }
 
-  /** Whether this attempt has made a log-free write since its last step: whoever goes on behind a RESUME makes it again. */
-  get hasUnlogged(): boolean {
-    return this.#wroteAt === this.#position;
+  hasWritten(version: CellVersion): boolean {
+    return this.#written !== null && compareVersions(version, this.#written) <= 0;
+  }
+
+  get written(): CellVersion | null {
+    return this.#written;
   }
 
   get dependency(): SeqNum {
@@ -314,6 +313,27 @@ export class StepStream {
       return this.#conflicted(step, position, result);
     }
     return this.#lost(step, position, result);
+  }
+
+  /**
+   * Passes the RESUME that has followed the last step while the attempt waited. Only if nothing was read since that step: a replay does
+   * so at the step.
+   */
+  async meetResume(): Promise<void> {
+    this.#check();
+    this.#loadedFrom = this.#position;
+    this.#loaded = (await this.book.readStream(this.tag, this.#position)).records;
+    this.#meetLoaded();
+  }
+
+  #meetLoaded(): void {
+    for (const { kind, seqnum } of this.#loaded) {
+      this.consulted(seqnum);
+      if (kind === RecordKind.resume) {
+        this.#readsFrom = seqnum;
+      }
+    }
+    this.#passResumes();
   }
 
   /** Goes past everything that is loaded, to log a DONE that no attempt reached. */

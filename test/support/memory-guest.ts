@@ -146,6 +146,7 @@ export class MemoryGuest implements Guest {
     this.#host = host;
     this.call = new CallState({
       input,
+      commandLine: Buffer.from("test"),
       startTimeMs: 1_000,
       seed,
       outputMaxBytes: 64 * 1024 * 1024,

@@ -183,6 +183,7 @@ export class ScriptedHost {
       limits: {
         wallTimeMs: parts.wallTimeMs ?? 20_000,
         suspendAfterMs: 10_000,
+        parkedMaxBytes: 0,
         outputMaxBytes: 2 ** 20,
         logMaxBytes: 1024,
         objectMaxBytes: parts.objectMaxBytes ?? 2 ** 20,

@@ -114,6 +114,9 @@ export class ScriptedGuest implements SandboxCall {
     this.kill("cancelled");
   }
 
+  /** A script's stack is JavaScript's: it cannot be stopped in the middle, like that of a module that is not migratable. */
+  freeze(): void {}
+
   // What a script does
 
   /** The guest's clock in ms (F35). */

@@ -11,7 +11,7 @@ export interface RewritingOptions {
 export const NO_REWRITING: RewritingOptions = { preemptible: false, migratable: false };
 
 /** In the order in which they run, whatever is asked for: each rests on what those before it leave. Files in `passes/`. */
-export const PASSES = ["regions", "polls", "optimize"] as const;
+export const PASSES = ["regions", "polls", "asyncify", "optimize"] as const;
 export type PassName = (typeof PASSES)[number];
 
 /** What every pass is told of the module. */
@@ -42,7 +42,11 @@ export function rewriteRequest(
   { suspending, inline }: RewrittenImports,
   sizeBytes: number,
 ): RewriteRequest | undefined {
-  const asked: Record<Exclude<PassName, "optimize">, boolean> = { regions: inline.length > 0, polls: options.preemptible };
+  const asked: Record<Exclude<PassName, "optimize">, boolean> = {
+    regions: inline.length > 0,
+    polls: options.preemptible,
+    asyncify: options.migratable,
+  };
   const passes = PASSES.filter((pass) => pass !== "optimize" && asked[pass]);
   if (passes.length === 0) {
     return undefined;

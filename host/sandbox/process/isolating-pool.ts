@@ -107,7 +107,7 @@ export class IsolatingPool implements SandboxPool {
   #refuse(handler: SandboxHandler): SandboxCall {
     const message = `${this.#options.tenantsMax} tenants have processes, and all of them have calls`;
     queueMicrotask(() => handler.onEnd({ kind: "killed", reason: "overloaded", message, cpuMs: 0 }));
-    return { reply() {}, acknowledge() {}, cancel() {} };
+    return { reply() {}, acknowledge() {}, cancel() {}, freeze() {} };
   }
 
   #endIdle(): void {
