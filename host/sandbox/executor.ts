@@ -34,7 +34,7 @@ const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
 /** Above it the memories of dropped sandboxes are collected: the engine would let them be. */
-const DROPPED_MAX_BYTES = 64 * 1024 * 1024;
+const DROPPED_MAX_BYTES = 128 * 1024 * 1024;
 
 export interface ExecutorOptions {
   readonly channel: ExecutorChannel;
@@ -151,6 +151,9 @@ export class Executor implements SandboxHost {
       case "trapped":
         this.#channel.send({ ...end, code: EndKind.trapped, body: Buffer.from(outcome.message) });
         break;
+      case "frozen":
+        this.#channel.send({ ...end, code: EndKind.frozen, a: outcome.awaits ? 1 : 0, body: outcome.bytes });
+        break;
       case "killed": {
         const a = KILL_REASONS.indexOf(outcome.reason);
         this.#channel.send({ ...end, code: EndKind.killed, a, body: Buffer.from(outcome.message) });
@@ -186,6 +189,9 @@ export class Executor implements SandboxHost {
       case FrameType.cancel:
         current?.cancel();
         break;
+      case FrameType.freeze:
+        current?.freeze();
+        break;
       case FrameType.trim:
         this.#trim(frame.x, frame.y);
         break;
@@ -211,7 +217,7 @@ export class Executor implements SandboxHost {
     }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
-    const { seed, commandLine, input, part } = startOf(frame);
+    const { seed, commandLine, input, part, frozen } = startOf(frame);
     const pins: CallPins = {
       seed,
       commandLine,
@@ -230,7 +236,9 @@ export class Executor implements SandboxHost {
       return;
     }
     this.#running[call] = sandbox;
-    if (part !== null) {
+    if (frozen !== undefined) {
+      sandbox.goOn(call, attempt, pins, frozen);
+    } else if (part !== null) {
       sandbox.startPart(call, attempt, pins, part);
     } else {
       sandbox.start(call, attempt, pins);

@@ -1,9 +1,9 @@
 /** Host state of one call: what a guest could notice of it beside its memory. */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import type { GuestCall, TravellingState } from "./guest.ts";
+import type { GuestCall, KeptAnswer, TravellingState } from "./guest.ts";
 import type { KillReason } from "./sandbox.ts";
 
-const NO_FILES = new Uint8Array(0);
+const EMPTY = new Uint8Array(0);
 
 /** Thrown by an import to end the attempt without a result of the guest's. */
 export class GuestKill extends Error {
@@ -38,6 +38,8 @@ export class CallState implements GuestCall {
   lastTimeMs = 0;
   logBytes = 0;
   files: TravellingState | Uint8Array | null = null;
+  keptAnswer: KeptAnswer | null = null;
+  conflict: Uint8Array = EMPTY;
   #output: Uint8Array[] = [];
   #outputBytes = 0;
 
@@ -73,8 +75,9 @@ export class CallState implements GuestCall {
   /** The state as it travels with a part; the pins travel beside it. */
   encode(): Uint8Array {
     const output = this.output();
-    const files = this.files instanceof Uint8Array ? this.files : (this.files?.encode() ?? NO_FILES);
-    return new ByteWriter(128 + output.byteLength + files.byteLength)
+    const files = this.files instanceof Uint8Array ? this.files : (this.files?.encode() ?? EMPTY);
+    const kept = this.keptAnswer;
+    const w = new ByteWriter(128 + output.byteLength + files.byteLength)
       .u8(this.inPart ? 1 : 0)
       .u32(this.callCount)
       .u32(this.clockCount)
@@ -84,7 +87,9 @@ export class CallState implements GuestCall {
       .bytes(output)
       .bytes(this.commandLine)
       .bytes(files)
-      .view();
+      .bytes(this.conflict)
+      .u8(kept === null ? 0 : 1);
+    return (kept === null ? w : w.u32(kept.handle).i32(kept.returnValue).f64(kept.sizeBytes).bytes(kept.slice)).view();
   }
 
   /** Takes over what `encode` wrote elsewhere. @throws RangeError when the bytes end too early or the output is over the limit */
@@ -95,10 +100,13 @@ export class CallState implements GuestCall {
     const output = Buffer.from(r.bytes());
     const commandLine = Uint8Array.from(r.bytes());
     const files = Uint8Array.from(r.bytes());
+    const conflict = Uint8Array.from(r.bytes());
+    const keptAnswer =
+      r.u8() === 0 ? null : { handle: r.u32(), returnValue: r.i32(), sizeBytes: r.f64(), slice: Uint8Array.from(r.bytes()) };
     if (output.byteLength > this.outputMaxBytes) {
       throw new RangeError(`the state holds ${output.byteLength} bytes of output, at most ${this.outputMaxBytes} are allowed`);
     }
-    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine });
+    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine, conflict, keptAnswer });
     this.files = files.byteLength === 0 ? null : files;
     this.#output = [output];
     this.#outputBytes = output.byteLength;

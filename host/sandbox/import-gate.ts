@@ -3,9 +3,11 @@
  *
  * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
- * 3. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 3. A call that shall be stopped in the middle is stopped here, and goes on here (F22).
+ * 4. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
-import { InvariantBroken } from "../../state/errors.ts";
+import { InvariantBroken, invariant } from "../../state/errors.ts";
+import type { Freezer } from "./freezer.ts";
 import type { GuestImport } from "./guest.ts";
 import type { SliceClock } from "./slice-clock.ts";
 
@@ -22,9 +24,24 @@ export interface MessageLoop {
   now(): number;
 }
 
+/** What the guest waits in. */
+interface Suspended {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** What is as good as any other result of the import's type. */
+  readonly nothing: number | bigint;
+}
+
 export class ImportGate {
   /** What ended the call; undefined while it may go on. */
   ending: unknown;
+  /** Operations that the suspending import which was entered last has sent. */
+  operations = 0;
+  /** Null: calls here cannot be stopped. */
+  freezer: Freezer | null = null;
+  /** Whether the guest is where a call can be stopped. */
+  readonly #mayFreeze: () => boolean;
+  #suspended: Suspended | undefined;
   readonly #loop: MessageLoop;
   readonly #clock: SliceClock;
   readonly #startSlice: () => void;
@@ -33,9 +50,10 @@ export class ImportGate {
   #burstTurn = -1;
   #burstStartMs = 0;
 
-  constructor(loop: MessageLoop, clock: SliceClock) {
+  constructor(loop: MessageLoop, clock: SliceClock, mayFreeze: () => boolean) {
     this.#loop = loop;
     this.#clock = clock;
+    this.#mayFreeze = mayFreeze;
     this.#startSlice = () => clock.start();
   }
 
@@ -54,18 +72,25 @@ export class ImportGate {
   }
 
   /** An import that the guest waits for. */
-  suspending(run: GuestImport["run"]): WebAssembly.Suspending {
-    const immediate = this.immediate(run);
+  suspending({ run, results }: GuestImport): WebAssembly.Suspending {
+    const nothing = results?.[0] === "i64" ? 0n : 0;
+    const enter = this.immediate((...args: never[]) => {
+      this.operations = 0;
+      const left = this.freezer?.arrive() ?? null;
+      return left === null ? run(...args) : left.value;
+    });
     return new WebAssembly.Suspending((...args: never[]) => {
-      const result = immediate(...args);
+      const result = enter(...args);
       this.#clock.stop();
       if (result instanceof Promise) {
         return new Promise((resolve, reject) => {
+          const suspended = { resolve, reject, nothing };
+          this.#suspended = suspended;
           result.then(
-            (value) => this.#resume(value, resolve, reject),
+            (value) => this.#resume(value, suspended),
             (error) => {
               this.end(error);
-              this.#resume(undefined, resolve, reject);
+              this.#resume(undefined, suspended);
             },
           );
         });
@@ -74,8 +99,18 @@ export class ImportGate {
         this.markNext();
         return result;
       }
-      return new Promise((resolve, reject) => this.#resumeInNextTurn(result, resolve, reject));
+      return new Promise((resolve, reject) => this.#resumeInNextTurn(result, { resolve, reject, nothing }));
     });
+  }
+
+  /** Stops the call in the import in which it waits, and whose result is not to come any more: it is entered again. */
+  leave(): void {
+    const suspended = this.#suspended;
+    invariant(suspended !== undefined && this.freezer !== null, "a call that is stopped waits in an import");
+    this.#suspended = undefined;
+    this.freezer.leave(null);
+    this.markNext();
+    suspended.resolve(suspended.nothing);
   }
 
   /** The slice starts with the next microtask: to be called right before the promise is settled that the guest waits for. */
@@ -94,21 +129,24 @@ export class ImportGate {
     return this.ending;
   }
 
-  #resume(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+  #resume(result: unknown, suspended: Suspended): void {
     if (!this.#mayGoOn()) {
-      this.#resumeInNextTurn(result, resolve, reject);
+      this.#resumeInNextTurn(result, suspended);
       return;
     }
     this.markNext();
-    if (this.ending === undefined) {
-      resolve(result);
+    if (this.ending !== undefined) {
+      suspended.reject(this.ending);
+    } else if (this.freezer?.isAsked === true && this.#mayFreeze()) {
+      this.freezer.leave({ value: result });
+      suspended.resolve(suspended.nothing);
     } else {
-      reject(this.ending);
+      suspended.resolve(result);
     }
   }
 
-  #resumeInNextTurn(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-    this.#loop.onNextTurn(() => this.#resume(result, resolve, reject));
+  #resumeInNextTurn(result: unknown, suspended: Suspended): void {
+    this.#loop.onNextTurn(() => this.#resume(result, suspended));
   }
 
   #mayGoOn(): boolean {

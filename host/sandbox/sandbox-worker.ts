@@ -5,7 +5,7 @@ import type { Attempt } from "./attempt.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "./carrier.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
-import type { PartStart } from "./sandbox.ts";
+import type { FrozenStart, PartStart } from "./sandbox.ts";
 import { isShared } from "./shared-bytes.ts";
 import type { SliceView } from "./slice-marks.ts";
 
@@ -100,8 +100,8 @@ export class SandboxWorker {
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, commandLine, part } = start;
-    const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta));
+    const { pins, limits, input, commandLine, part, frozen } = start;
+    const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
       code: commandLine.byteLength,
@@ -122,6 +122,7 @@ export class SandboxWorker {
         commandLine: own(commandLine),
         input: own(input),
         part: part === undefined ? null : ownPart(part),
+        ...(frozen !== undefined && { frozen: ownFrozen(frozen) }),
       };
       this.channel.sendAttached(frame, beside);
     } else {
@@ -214,14 +215,18 @@ export class SandboxWorker {
   }
 }
 
-function compiled({ artefact: { wasm: _, ...artefact }, module }: ModuleEntry): LoadedModule {
+function compiled({ artefact: { wasm: _, ...artefact }, module, arena }: ModuleEntry): LoadedModule {
   invariant(module !== undefined, "a module that is handed over is compiled");
-  return { ...artefact, module };
+  return { ...artefact, module, ...(arena !== undefined && { arena }) };
 }
 
 /** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */
 function own(bytes: Uint8Array): Uint8Array {
   return isShared(bytes) ? bytes : new Uint8Array(bytes);
+}
+
+function ownFrozen({ bytes, answer }: FrozenStart): FrozenStart {
+  return { bytes: own(bytes), ...(answer !== undefined && { answer: { ...answer, bytes: own(answer.bytes) } }) };
 }
 
 function ownPart({ tableIndex, state: { delta, hostState } }: PartStart): SharedStart["part"] {
