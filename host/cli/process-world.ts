@@ -34,12 +34,14 @@ export function processWorld({ args, environment, preopens, memory }: ProcessWor
   const bytes = (texts: readonly string[]) => texts.map((text) => Buffer.from(text));
   const [argBytes, environmentBytes] = [bytes(args), bytes(environment)];
   const startNs = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  const timeNs = (clock: number) => process.hrtime.bigint() + (clock === ClockId.realtime ? startNs : 0n);
   return {
     memory,
     descriptors: () => descriptors,
     args: () => argBytes,
     environment: () => environmentBytes,
-    nowNs: (clock) => process.hrtime.bigint() + (clock === ClockId.realtime ? startNs : 0n),
+    nowNs: timeNs,
+    timeNs,
     clockStepNs: 1n,
     fillRandom: (room) => {
       for (let offset = 0; offset < room.byteLength; offset += RANDOM_MAX_BYTES) {
