@@ -8,6 +8,7 @@ import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
+import { migration } from "./migration.ts";
 import { restart } from "./restart.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
@@ -27,5 +28,6 @@ export const cases: readonly BenchCase[] = [
   snapshot,
   sandboxes,
   isolation,
+  migration,
   wordcount,
 ];
