@@ -26,7 +26,7 @@ import { median, nth } from "../support/measurement.ts";
 const MIB = 1024 * 1024;
 const PAGE_BYTES = 65_536;
 const LIMITS = { moduleMaxBytes: MIB, memoryMaxPages: 4096, tableMaxElements: 16, uploadTimeoutMs: 120_000 };
-const SOURCE = "the issue \"Migration\": 10 ms at 1 MiB, 25 ms at a sparse 64 MiB";
+const SOURCE = 'the issue "Migration": 10 ms at 1 MiB, 25 ms at a sparse 64 MiB';
 const TENANT = "bench" as LogBookId;
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
@@ -106,7 +106,11 @@ async function connected({ cleanup }: Bench): Promise<readonly [Peer, Peer]> {
   const far = new Promise<Peer>((resolve) => {
     server.once("connection", (socket, { socket: stream }) => resolve(new Peer(socket, stream, { ...options, name: "near" })));
   });
-  const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { perMessageDeflate: false });
+  const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    perMessageDeflate: false,
+    // As between nodes.
+    generateMask: (mask) => mask.fill(0),
+  });
   const stream = await new Promise<Socket>((resolve) => socket.once("upgrade", (response) => resolve(response.socket)));
   const near = new Peer(socket, stream, { ...options, name: "far" });
   cleanup.defer(() => {
@@ -123,7 +127,14 @@ class Moves {
   readonly #near: Peer;
   #arrived: () => void = () => {};
 
-  constructor(artefact: Artefact, { sizeBytes, filledBytes }: Size, here: SandboxPool, there: SandboxPool, near: Peer, far: Peer) {
+  constructor(
+    artefact: Artefact,
+    { sizeBytes, filledBytes }: Size,
+    here: SandboxPool,
+    there: SandboxPool,
+    near: Peer,
+    far: Peer,
+  ) {
     this.#artefact = artefact;
     this.#input = new ByteWriter(8).u32(sizeBytes).u32(filledBytes).take();
     this.#here = here;
