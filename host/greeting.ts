@@ -31,13 +31,15 @@ function tenantsAre({ isolation, processDefences }: SecurityStatus): string {
     threads: "threads unless the tenants file says processes",
     process: "processes",
   };
-  const { ownUser, ownProcessIds, ownNetwork, noPrivileges, diesWithHost } = processDefences;
+  const { ownUser, ownProcessIds, ownNetwork, noPrivileges, diesWithHost, memoryLimit, taskLimit } = processDefences;
   const active = Object.entries({
     "own user": ownUser,
     "own process ids": ownProcessIds,
     "no network device": ownNetwork,
     "no privileges": noPrivileges,
     "ended with the host": diesWithHost,
+    "the kernel's limits of memory": memoryLimit,
+    "and of processes": taskLimit,
   });
   const names = (isActive: boolean) => active.filter(([, is]) => is === isActive).map(([name]) => name);
   const not = names(false);

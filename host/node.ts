@@ -15,6 +15,7 @@ import {
 import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
 import { ScopeChoices } from "../state/protocols/index.ts";
+import { Regions } from "../state/regions/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
@@ -328,11 +329,21 @@ class NodeBuilder {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const { wallTimeMs, suspendAfterMs, parkedMaxBytes, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
+    const regions = new Regions({
+      createMemory: (initial, maximum) => new WebAssembly.Memory({ initial, maximum, shared: true }),
+      limits: config.regions,
+      clock: parts.clock,
+      timers: parts.timers,
+      onDropped: (memory) => pool.forget(memory),
+    });
+    parts.metrics.gauge("neap_region_tenants", "Tenants that have memory regions here.", () => regions.load.tenants);
+    parts.metrics.gauge("neap_region_bytes", "Bytes of memories that hold regions.", () => regions.load.sizeBytes);
     const { allow, allowOf } = config.egress;
     const service = createInvocations({
       source,
       functions,
       pool,
+      regions,
       offload: new Offload(config.offload.policy, storage),
       egress: new Broker(config.egress, {
         allow: (tenant) => allowOf.get(tenant) ?? allowOf.get(ALL_OTHERS) ?? allow,

@@ -216,6 +216,11 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
     },
+    regions: {
+      tenantMaxBytes: values.regionsMaxBytes,
+      totalMaxBytes: values.regionsTotalMaxBytes,
+      idleMs: values.regionsIdleMs,
+    },
     egress: {
       allow: readAllowList(values.egressAllow),
       allowOf: allowListsOf(tenants),

@@ -70,6 +70,7 @@ export interface AttemptOptions {
   readonly tenant: LogBookId;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
+  readonly commandLine: Uint8Array;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
@@ -83,6 +84,10 @@ export interface AttemptOptions {
   readonly mayMove?: () => boolean;
   /** The attempt leaves: an operation under way that only waits shall end soon, as it is asked for again. */
   readonly onMove?: () => void;
+  /** What a guest reaches that uses memory regions. */
+  readonly arena?: WebAssembly.Memory;
+  /** The guest can run no more. */
+  readonly onGone?: () => void;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -106,6 +111,7 @@ export class Attempt implements SandboxHandler {
   readonly #onStop: () => void;
   readonly #onMove: () => void;
   readonly #onLog: (text: string) => void;
+  readonly #onGone: () => void;
   #call: SandboxCall;
   /** Of earlier sandboxes. */
   #cpuMs = 0;
@@ -135,12 +141,16 @@ export class Attempt implements SandboxHandler {
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
-    const { pool, tenant, artefact, input, depth, pins, limits, part } = options;
+    this.#onGone = options.onGone ?? (() => {});
+    const { pool, tenant, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
-    this.#start = { tenant, artefact, input, depth, pins, limits, ...(part !== undefined && { part }) };
-    const { frozen } = options;
+    this.#start = {
+      ...{ tenant, artefact, input, commandLine, depth, pins, limits },
+      ...(part !== undefined && { part }),
+      ...(arena !== undefined && { arena }),
+    };
     this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
   }
 
@@ -217,6 +227,10 @@ export class Attempt implements SandboxHandler {
       this.#interrupt();
     }
     this.#report();
+  }
+
+  onGone(): void {
+    this.#onGone();
   }
 
   async #work(): Promise<void> {

@@ -60,11 +60,12 @@ export class Callees {
     own: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">,
   ): Promise<InstanceInit> {
     const { random, clock, limits } = this.#context;
-    const { forbidPushDown, wallTimeMs, outputMaxBytes, objectMaxBytes } = this.#caller;
+    const { commandLine, forbidPushDown, wallTimeMs, outputMaxBytes, objectMaxBytes } = this.#caller;
     return {
       functionName: version.name,
       module: version.hash,
       input: await toPayload(this.#drafts, input),
+      commandLine,
       forbidPushDown,
       wallTimeMs,
       outputMaxBytes,

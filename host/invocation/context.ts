@@ -4,6 +4,7 @@ import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard, ShardSource } from "../../state/logbook/index.ts";
 import type { Pins } from "../../state/logbook/step-record.ts";
 import type { Clock, Faults, Random, Timers } from "../../state/ports.ts";
+import type { Regions } from "../../state/regions/index.ts";
 import type { Egress } from "../egress/index.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { RetryPolicy } from "../modules/retry-policy.ts";
@@ -18,6 +19,7 @@ export interface InvocationContext {
   readonly functions: Functions;
   readonly pool: SandboxPool;
   readonly offload: Offload;
+  readonly regions: Regions<WebAssembly.Memory>;
   readonly egress: Egress;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -24,6 +24,8 @@ export interface InstanceInit {
   readonly functionName: string;
   readonly module: ModuleHash;
   readonly input: Payload;
+  /** What a program sees as its arguments, words with spaces between them; "" for none. */
+  readonly commandLine: string;
   readonly forbidPushDown: boolean;
   readonly wallTimeMs: number;
   readonly outputMaxBytes: number;
@@ -70,10 +72,17 @@ export const CANCELLED: InstanceDone = {
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
-const FORMAT = 2;
+const FORMAT = 3;
 
+const WORD_END = /[\s\0]+/;
 const FORBID_PUSH_DOWN = 1;
 const BOUND = 2;
+
+/** As a sandbox takes it: the function's name comes first. */
+export function commandLineBytes({ functionName, commandLine }: Pick<InstanceInit, "functionName" | "commandLine">): Uint8Array {
+  const words = commandLine.split(WORD_END).filter((word) => word !== "");
+  return Buffer.from([functionName, ...words].join("\0"));
+}
 
 /** The data of a call that begins later, and the payload of a spawn: the owner reads the time in front. */
 export function encodeLaterInit(init: InstanceInit): Uint8Array {
@@ -88,7 +97,7 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   writeRetryPolicy(w, init.retry);
   w.u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
   w.f64(init.modeCursor).u8(modeCode(init.protocol));
-  writePayload(w, init.input).text(init.root);
+  writePayload(w, init.input).text(init.commandLine).text(init.root);
   return writeOptional(w, init.transaction).take();
 }
 
@@ -116,6 +125,7 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
     modeCursor: r.f64() as SeqNum,
     protocol: modeFromCode(r.u8()),
     input: readPayload(r),
+    commandLine: r.text(),
     root: r.text() as InstanceId | "",
     transaction: readOptional(r),
   };

@@ -4,6 +4,7 @@ import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
+import type { RegionSession } from "../../state/regions/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { MovedChild } from "../offload/index.ts";
@@ -18,6 +19,7 @@ import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
+import { RegionOperations } from "./region-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
 import { TransactionOperations } from "./transaction-operations.ts";
@@ -39,6 +41,8 @@ export interface OperationParts {
   readonly inherited: InheritedTransaction | null;
   /** Calls that the attempt has started at another node. */
   readonly started: readonly MovedChild[];
+  /** What a function has that uses memory regions. */
+  readonly regions: RegionSession | null;
 }
 
 export class Operations {
@@ -54,27 +58,19 @@ export class Operations {
   readonly #sleep: SleepOperations;
   readonly #outside: OutsideOperations;
   readonly #parts: PartOperations;
+  readonly #regions: RegionOperations | null;
 
-  constructor({
-    context,
-    runner,
-    spec,
-    shard,
-    steps,
-    drafts,
-    trace,
-    lockTurns,
-    parker,
-    artefact,
-    inherited,
-    started,
-  }: OperationParts) {
+  constructor(parts: OperationParts) {
+    const { context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited, started, regions } =
+      parts;
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs), parker);
+    // Run again, a guest that uses regions would do to them again what it has done.
+    const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
+    const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     this.#transactions = transactions;
     this.#wait = wait;
@@ -102,6 +98,19 @@ export class Operations {
     const { wallTimeMs } = init;
     this.#outside = new OutsideOperations({ context, shard, drafts, tenant, steps, transactions, wallTimeMs });
     this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
+    this.#regions =
+      regions === null
+        ? null
+        : new RegionOperations({
+            session: regions,
+            steps,
+            transactions,
+            blobs: drafts,
+            objectMaxBytes: init.objectMaxBytes,
+            wait,
+            time: context,
+            moved: trace.moved,
+          });
   }
 
   /** The children that were started bound to the attempt. */
@@ -135,6 +144,7 @@ export class Operations {
       this.#locks.perform(operation, args) ??
       this.#outside.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
+      this.#regions?.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
   }

@@ -36,6 +36,8 @@ interface RunningPart {
   isCancelled: boolean;
 }
 
+/** The state of the part has it. */
+const IN_THE_STATE = new Uint8Array(0);
 const CANCELLED = "the caller no longer waits for the part";
 
 /**
@@ -110,6 +112,7 @@ export class PartHost implements StoragePool {
       tenant,
       artefact,
       input,
+      commandLine: IN_THE_STATE,
       depth: init.depth,
       pins: request.steps.pins,
       limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes },

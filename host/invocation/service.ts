@@ -279,6 +279,7 @@ class Service implements InvocationService {
       functionName: request.functionName,
       module: version.hash,
       input,
+      commandLine: request.commandLine ?? "",
       forbidPushDown: request.forbidPushDown,
       wallTimeMs: limits.wallTimeMs,
       outputMaxBytes: limits.outputMaxBytes,
@@ -389,7 +390,8 @@ class Service implements InvocationService {
   }
 
   async #checkSame(shard: Shard, request: CallRequest, input: Payload, theirs: InstanceInit): Promise<void> {
-    if (theirs.functionName === request.functionName && (await samePayload(shard.blobs, input, theirs.input))) {
+    const isSame = theirs.functionName === request.functionName && theirs.commandLine === (request.commandLine ?? "");
+    if (isSame && (await samePayload(shard.blobs, input, theirs.input))) {
       return;
     }
     if (request.key?.kind === "callId") {

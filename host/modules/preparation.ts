@@ -8,6 +8,7 @@ import {
   GLOBAL_EXPORT_PREFIX,
   type ModuleHash,
   type ModuleLimits,
+  REGION_SAFE_EXPORT,
   type Snapshot,
   START_EXPORT,
 } from "./artefact.ts";
@@ -111,6 +112,7 @@ export function makeArtefact(
     hasTable: shape.tables.length > 0,
     memoryMaxPages,
     imports: valid.imports,
+    regionSafe: shape.exports.some(({ name }) => name === REGION_SAFE_EXPORT),
     snapshot,
   };
 }

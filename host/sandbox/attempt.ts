@@ -31,6 +31,7 @@ export class Attempt implements SandboxCall {
   waiting = false;
   /** It shall be stopped in the middle. */
   freezeAsked = false;
+  #isGone = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
   /** What it has printed. */
@@ -100,6 +101,14 @@ export class Attempt implements SandboxCall {
     if (!this.ended) {
       this.ended = true;
       this.handler.onEnd(end);
+    }
+  }
+
+  /** Its guest can run no more: it never began, or its worker has let go of it, or its thread has ended. */
+  gone(): void {
+    if (!this.#isGone) {
+      this.#isGone = true;
+      this.handler.onGone?.();
     }
   }
 

@@ -19,6 +19,9 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
       if (attempt.waiting) {
         return "an operation while another one is waited for";
       }
+      if (frame.b < 0 || frame.b > attempt.start.artefact.memoryMaxPages) {
+        return `a memory of ${frame.b} pages, at most ${attempt.start.artefact.memoryMaxPages} are allowed`;
+      }
       return attempt.isOverrun ? "more operations than its window lets through" : undefined;
     case FrameType.log:
       attempt.logBytes += sizeBytes;

@@ -217,9 +217,10 @@ export class Executor implements SandboxHost {
     }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
-    const { seed, input, part, frozen } = startOf(frame);
+    const { seed, commandLine, input, part, frozen } = startOf(frame);
     const pins: CallPins = {
       seed,
+      commandLine,
       input,
       startTimeMs: frame.x,
       outputMaxBytes: frame.y,
@@ -381,13 +382,15 @@ export class Executor implements SandboxHost {
   }
 }
 
-function startOf({ attachment, body, b: seedBytes, z: inputBytes }: Frame): SharedStart {
+function startOf({ attachment, body, code: commandLineBytes, b: seedBytes, z: inputBytes }: Frame): SharedStart {
   if (attachment !== undefined) {
     return attachment as SharedStart;
   }
-  const inputEnd = seedBytes + inputBytes;
+  const inputStart = seedBytes + commandLineBytes;
+  const inputEnd = inputStart + inputBytes;
   const part = inputEnd === body.byteLength ? null : partStart.decode(body.subarray(inputEnd));
-  return { seed: body.subarray(0, seedBytes), input: body.subarray(seedBytes, inputEnd), part };
+  const commandLine = body.subarray(seedBytes, inputStart);
+  return { seed: body.subarray(0, seedBytes), commandLine, input: body.subarray(inputStart, inputEnd), part };
 }
 
 function replyOf({ a, x, body, attachment }: Frame): OperationReply {

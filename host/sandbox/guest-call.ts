@@ -1,6 +1,6 @@
 /** Host state of one call: what a guest could notice of it beside its memory. */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import type { GuestCall, KeptAnswer } from "./guest.ts";
+import type { GuestCall, KeptAnswer, TravellingState } from "./guest.ts";
 import type { KillReason } from "./sandbox.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -17,6 +17,7 @@ export class GuestKill extends Error {
 
 export interface CallPins {
   readonly input: Uint8Array;
+  readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
@@ -25,6 +26,7 @@ export interface CallPins {
 
 export class CallState implements GuestCall {
   readonly input: Uint8Array;
+  commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
@@ -35,6 +37,7 @@ export class CallState implements GuestCall {
   randomCount = 0;
   lastTimeMs = 0;
   logBytes = 0;
+  files: TravellingState | Uint8Array | null = null;
   keptAnswer: KeptAnswer | null = null;
   conflict: Uint8Array = EMPTY;
   #output: Uint8Array[] = [];
@@ -42,6 +45,7 @@ export class CallState implements GuestCall {
 
   constructor(pins: CallPins) {
     this.input = pins.input;
+    this.commandLine = pins.commandLine;
     this.startTimeMs = pins.startTimeMs;
     this.seed = pins.seed;
     this.outputMaxBytes = pins.outputMaxBytes;
@@ -71,8 +75,9 @@ export class CallState implements GuestCall {
   /** The state as it travels with a part; the pins travel beside it. */
   encode(): Uint8Array {
     const output = this.output();
+    const files = this.files instanceof Uint8Array ? this.files : (this.files?.encode() ?? EMPTY);
     const kept = this.keptAnswer;
-    const w = new ByteWriter(64 + output.byteLength)
+    const w = new ByteWriter(128 + output.byteLength + files.byteLength)
       .u8(this.inPart ? 1 : 0)
       .u32(this.callCount)
       .u32(this.clockCount)
@@ -80,6 +85,8 @@ export class CallState implements GuestCall {
       .f64(this.lastTimeMs)
       .f64(this.logBytes)
       .bytes(output)
+      .bytes(this.commandLine)
+      .bytes(files)
       .bytes(this.conflict)
       .u8(kept === null ? 0 : 1);
     return (kept === null ? w : w.u32(kept.handle).i32(kept.returnValue).f64(kept.sizeBytes).bytes(kept.slice)).view();
@@ -91,13 +98,16 @@ export class CallState implements GuestCall {
     const inPart = r.u8() === 1;
     const [callCount, clockCount, randomCount, lastTimeMs, logBytes] = [r.u32(), r.u32(), r.u32(), r.f64(), r.f64()];
     const output = Buffer.from(r.bytes());
+    const commandLine = Uint8Array.from(r.bytes());
+    const files = Uint8Array.from(r.bytes());
     const conflict = Uint8Array.from(r.bytes());
     const keptAnswer =
       r.u8() === 0 ? null : { handle: r.u32(), returnValue: r.i32(), sizeBytes: r.f64(), slice: Uint8Array.from(r.bytes()) };
     if (output.byteLength > this.outputMaxBytes) {
       throw new RangeError(`the state holds ${output.byteLength} bytes of output, at most ${this.outputMaxBytes} are allowed`);
     }
-    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, conflict, keptAnswer });
+    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine, conflict, keptAnswer });
+    this.files = files.byteLength === 0 ? null : files;
     this.#output = [output];
     this.#outputBytes = output.byteLength;
   }

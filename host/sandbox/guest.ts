@@ -22,6 +22,8 @@ export type CreateImports = (guest: Guest) => GuestImports;
 export interface Guest {
   /** The guest's memory now: take it anew at each import, as growth detaches it. */
   memory(): Uint8Array;
+  /** Whether it shares memory regions with other sandboxes. */
+  readonly reachesRegions: boolean;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
@@ -40,9 +42,16 @@ export interface Guest {
   runTableFunction(tableIndex: number): Promise<number>;
 }
 
+/** State that a group of imports keeps for a call, and that is encoded when it travels. */
+export interface TravellingState {
+  encode(): Uint8Array;
+}
+
 /** Host state of one call: what travels with a part, and is reset between calls. */
 export interface GuestCall {
   readonly input: Uint8Array;
+  /** The program's name and arguments, a NUL between two of them. */
+  readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
@@ -56,6 +65,8 @@ export interface GuestCall {
   /** Time of the last record seen, 0 before (F35). */
   lastTimeMs: number;
   logBytes: number;
+  /** Descriptors and scratch files: null before the first use, bytes as they came from elsewhere until then. */
+  files: TravellingState | Uint8Array | null;
   /** The last output of an awaited call that did not fit: the guest may ask again with more room. */
   keptAnswer: KeptAnswer | null;
   /** What the last commit found changed. */

@@ -14,7 +14,7 @@
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../state/ports.ts";
-import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { type Artefact, usesRegions, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
@@ -179,7 +179,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
-    const module = this.#modules.get(start.artefact);
+    const module = this.#modules.get(start.artefact, start.arena);
     module.users += 1;
     const deadlineMs = this.#clock.monotonic() + start.limits.wallTimeMs;
     const attempt = this.#table.add((place) => new Attempt(place, module, start, handler, deadlineMs, this.#cancel));
@@ -196,6 +196,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   }
 
   prepare(artefact: Artefact): void {
+    if (usesRegions(artefact)) {
+      // Its sandboxes are each of one tenant's memory, which may not be there yet.
+      return;
+    }
     const module = this.#modules.get(artefact);
     module.users += 1;
     const end = (): void => {
@@ -207,16 +211,26 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }, end);
   }
 
+  sharesMemory(): boolean {
+    return true;
+  }
+
+  forget(arena: WebAssembly.Memory): void {
+    this.#modules.forget(arena);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#leaveMemory();
-    for (const attempt of this.#table.all()) {
+    const attempts = [...this.#table.all()];
+    for (const attempt of attempts) {
       this.#kill(attempt, "closed", "the host is stopping");
       this.#release(attempt);
     }
     this.#watchdog.stop();
     this.#scheduler.close();
     await Promise.all(Array.from(this.#scheduler.workers(), (worker) => worker.terminate()));
+    gone(attempts);
   }
 
   get #queued(): number {
@@ -312,6 +326,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     if (attempt.worker === undefined) {
       this.#scheduler.withdraw(attempt);
       this.#release(attempt);
+      queueMicrotask(() => attempt.gone());
     } else {
       attempt.worker.channel.send({ type: FrameType.cancel, call: attempt.slot, attempt: attempt.attempt });
       this.#expectRelease(attempt, attempt.worker);
@@ -375,6 +390,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       this.#release(attempt);
       this.#scheduler.dispatch();
       attempt.end(end);
+      attempt.gone();
     } else if (attempt.ended) {
       return;
     } else if (frame.type === FrameType.operation) {
@@ -445,8 +461,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       this.#suspects.add(culprit.module.artefact.hash);
     }
     this.#scheduler.remove(worker);
-    worker.terminate();
     const attempts = Array.from(worker.attempts);
+    // Until the thread has ended, its guests write what they like into the regions they have locked.
+    worker.terminate().then(() => gone(attempts));
     for (const attempt of attempts) {
       this.#release(attempt);
     }
@@ -459,6 +476,12 @@ export class WorkerPool implements SandboxPool, IdleMemory {
 
 function lost(message: string, cpuMs: number): SandboxEnd {
   return { kind: "killed", reason: "workerLost", message, cpuMs };
+}
+
+function gone(attempts: readonly Attempt[]): void {
+  for (const attempt of attempts) {
+    attempt.gone();
+  }
 }
 
 const DISPLACED: SandboxEnd = { kind: "displaced" };

@@ -28,6 +28,7 @@ import type { WorkerModule } from "./worker-module.ts";
 
 const NO_CALL = new CallState({
   input: new Uint8Array(0),
+  commandLine: new Uint8Array(0),
   startTimeMs: 0,
   seed: new Uint8Array(0),
   outputMaxBytes: 0,
@@ -82,9 +83,13 @@ export class SandboxInstance implements Guest {
     this.#clock = new SliceClock(host.marker, host.now);
     this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
     const offered = createImports(this);
-    const imports: Record<string, Record<string, WebAssembly.Suspending | GuestImport["run"]>> = {};
+    const imports: Record<string, Record<string, WebAssembly.Suspending | GuestImport["run"] | WebAssembly.Memory>> = {};
     let suspends = false;
-    for (const { module: group, name } of module.imports) {
+    for (const { module: group, name, kind } of module.imports) {
+      if (kind === "memory" && module.loaded.arena !== undefined) {
+        imports[group] = { ...imports[group], [name]: module.loaded.arena };
+        continue;
+      }
       const found = offered[`${group}.${name}`];
       if (found === undefined) {
         throw new WebAssembly.LinkError(`the import ${group}.${name} is not offered`);
@@ -242,6 +247,10 @@ export class SandboxInstance implements Guest {
   }
 
   // Guest
+
+  get reachesRegions(): boolean {
+    return this.module.loaded.arena !== undefined;
+  }
 
   memory(): Uint8Array {
     return this.#state.view();

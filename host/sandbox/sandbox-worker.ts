@@ -100,10 +100,11 @@ export class SandboxWorker {
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, part, frozen } = start;
+    const { pins, limits, input, commandLine, part, frozen } = start;
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
+      code: commandLine.byteLength,
       call: slot,
       attempt: use,
       a: module.id,
@@ -112,12 +113,13 @@ export class SandboxWorker {
       x: pins.timeMs,
       y: limits.outputMaxBytes,
       z: input.byteLength,
-      body: pins.seed,
+      body: commandLine.byteLength === 0 ? pins.seed : Buffer.concat([pins.seed, commandLine]),
       tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
     if (isBeside) {
       const beside: SharedStart = {
         seed: own(pins.seed),
+        commandLine: own(commandLine),
         input: own(input),
         part: part === undefined ? null : ownPart(part),
         ...(frozen !== undefined && { frozen: ownFrozen(frozen) }),
@@ -213,9 +215,9 @@ export class SandboxWorker {
   }
 }
 
-function compiled({ artefact: { wasm: _, ...artefact }, module }: ModuleEntry): LoadedModule {
+function compiled({ artefact: { wasm: _, ...artefact }, module, arena }: ModuleEntry): LoadedModule {
   invariant(module !== undefined, "a module that is handed over is compiled");
-  return { ...artefact, module };
+  return { ...artefact, module, ...(arena !== undefined && { arena }) };
 }
 
 /** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */

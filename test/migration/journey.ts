@@ -138,6 +138,7 @@ class Traveller implements SandboxHandler {
         tenant: "demo" as LogBookId,
         artefact: this.#artefact,
         input: this.#input,
+        commandLine: new Uint8Array(0),
         depth: 0,
         pins: { timeMs: 1_000, seed: new Uint8Array(32).fill(3) },
         limits: { wallTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },

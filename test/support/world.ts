@@ -2,6 +2,7 @@
  * A whole host without HTTP, in this process: the real state, invocation and sandbox layers over a disk in memory that can be
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
+
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
 import type { Egress } from "../../host/egress/index.ts";
 import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } from "../../host/invocation/index.ts";
@@ -20,6 +21,7 @@ import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
 
@@ -119,6 +121,7 @@ export class World {
       source: shard,
       functions,
       pool,
+      regions: regionsOf({ clock, timers: systemTimers }, pool),
       offload: new Offload("marked", () => partHost),
       egress,
       clock,
@@ -153,14 +156,23 @@ export class World {
     const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
     const world = await World.open(pool, remains, () => null);
     for (const sample of samples) {
-      await world.functions.upload(tenant, sample.split("/").at(-1) ?? sample, oneChunk(sampleModule(sample)));
+      await world.upload(tenant, sample.split("/").at(-1) ?? sample, sampleModule(sample));
     }
     await world.close();
     return remains;
   }
 
+  async upload(tenant: LogBookId, name: string, module: Uint8Array): Promise<void> {
+    await this.functions.upload(tenant, name, oneChunk(module));
+  }
+
   call(
-    request: Pick<CallRequest, "tenant" | "functionName"> & { input: string; key?: string; forbid?: boolean },
+    request: Pick<CallRequest, "tenant" | "functionName"> & {
+      input: string;
+      key?: string;
+      forbid?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<CallAnswer> {
     return this.invocations.call({
       tenant: request.tenant,
@@ -168,6 +180,7 @@ export class World {
       input: Buffer.from(request.input),
       answer: "result",
       forbidPushDown: request.forbid ?? false,
+      ...(request.signal !== undefined && { signal: request.signal }),
       ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
     });
   }

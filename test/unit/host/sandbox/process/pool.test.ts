@@ -3,3 +3,5 @@ import { usePoolsOfProcesses } from "../../../../support/sandbox-calls.ts";
 
 usePoolsOfProcesses();
 await import("../pool.test.ts");
+await import("../memory.test.ts");
+await import("../part.test.ts");
