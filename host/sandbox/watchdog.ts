@@ -7,6 +7,10 @@ import { type RunningSlice, SliceWatch } from "./slice-watch.ts";
 
 const LOOK_EVERY_MS = 5;
 const LONG_SLICE_MS = 25;
+/** Then a preemptible guest is asked to give way; only what it computes beyond that counts as a long slice. */
+const TIME_SLICE_MS = 10;
+/** What a preemptible call may compute beside others before it goes to the background. */
+const LONG_CALL_MS = 100;
 /** What the guest of a cancelled attempt may still compute. */
 const CANCELLED_SLICE_MS = 10;
 
@@ -14,10 +18,14 @@ export interface WatchdogOptions {
   readonly clock: Clock;
   readonly table: AttemptTable;
   readonly workers: () => Iterable<SandboxWorker>;
+  /** Whether a guest that computes can be asked to give way. */
+  readonly interrupts: boolean;
   /** The attempt has reached its wall-time limit. */
   readonly onExpired: (attempt: Attempt) => void;
   /** Told once per slice. */
   readonly onLongSlice: (worker: SandboxWorker, slice: RunningSlice) => void;
+  /** The attempt of a preemptible function has computed for long. */
+  readonly onLongCall: (attempt: Attempt) => void;
   /** The guest of an attempt that has ended goes on computing. */
   readonly onOverdue: (worker: SandboxWorker, slice: RunningSlice) => void;
 }
@@ -78,7 +86,7 @@ export class Watchdog {
   }
 
   #lookAt(worker: SandboxWorker, nowMs: number): void {
-    const { table, onLongSlice, onOverdue } = this.#options;
+    const { table, interrupts, onLongSlice, onLongCall, onOverdue } = this.#options;
     let watch = this.#watches.get(worker);
     if (watch === undefined) {
       watch = new SliceWatch(worker);
@@ -92,9 +100,17 @@ export class Watchdog {
     if (attempt !== undefined) {
       attempt.cpuMs = slice.cpuMs;
     }
-    if (slice.ageMs > CANCELLED_SLICE_MS && attempt?.ended !== false) {
+    const isEnded = attempt?.ended !== false;
+    let heldMs = slice.ageMs;
+    if (interrupts && attempt?.module.artefact.preemptible) {
+      if (slice.cpuMs > LONG_CALL_MS) {
+        onLongCall(attempt);
+      }
+      heldMs = isEnded || slice.ageMs > TIME_SLICE_MS ? watch.ask(slice) : 0;
+    }
+    if (heldMs > CANCELLED_SLICE_MS && isEnded) {
       onOverdue(worker, slice);
-    } else if (slice.ageMs > LONG_SLICE_MS && !watch.reported) {
+    } else if (heldMs > LONG_SLICE_MS && !watch.reported) {
       watch.reported = true;
       onLongSlice(worker, slice);
     }

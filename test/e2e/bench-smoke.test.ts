@@ -43,7 +43,10 @@ describe("the benchmark", () => {
         "cold",
         "snapshot",
         "sandboxes",
+        "isolation",
         "wordcount",
+        "loops",
+        "rewriting",
       ].map((name) => ({
         name,
         failure: null,

@@ -8,8 +8,10 @@ import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
+import { loops } from "./loops.ts";
 import { migration } from "./migration.ts";
 import { restart } from "./restart.ts";
+import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
@@ -30,4 +32,6 @@ export const cases: readonly BenchCase[] = [
   isolation,
   migration,
   wordcount,
+  loops,
+  rewriting,
 ];

@@ -189,6 +189,7 @@ class Moves {
           tenant: TENANT,
           artefact: this.#artefact,
           input: this.#input,
+          commandLine: new Uint8Array(0),
           depth: 0,
           pins: { timeMs: 0, seed: new Uint8Array(32) },
           limits: { wallTimeMs: 60_000, outputMaxBytes: 0, logMaxBytes: 0 },

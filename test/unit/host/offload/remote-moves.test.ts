@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { HeldStates, type MovedCall, type MoveReply, remoteTaker, serveMoves } from "../../../../host/offload/index.ts";
+import { encodeMovedCall } from "../../../../host/offload/moved-call.ts";
 import { STATE_PIECE_BYTES } from "../../../../host/offload/remote-state.ts";
 import { type InstanceId, logBookId, type SeqNum } from "../../../../state/ids.ts";
 import { Cleanup } from "../../../support/cluster.ts";
@@ -50,10 +51,10 @@ describe("a call that moves to another node", () => {
       const reply = await taker.take(sent);
       expect(reply).toMatchObject({ kind: "ended", returnValue: -3, trap: "oh" });
       expect(reply.kind === "ended" && Buffer.compare(reply.output, output)).toBe(0);
-      const { guest, ...rest } = got ?? callWith(new Uint8Array(1));
-      expect(Buffer.compare(guest, sent.guest)).toBe(0);
-      const { guest: _, ...sentRest } = sent;
-      expect(rest).toEqual(sentRest);
+      const arrived = got ?? callWith(new Uint8Array(1));
+      expect(Buffer.compare(arrived.guest, sent.guest)).toBe(0);
+      expect(encodeMovedCall(arrived)).toEqual(encodeMovedCall(sent));
+      expect(arrived.children).toEqual(sent.children);
     },
   );
 
