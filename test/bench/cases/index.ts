@@ -10,6 +10,7 @@ import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
 import { kill } from "./kill.ts";
 import { loops } from "./loops.ts";
+import { migration } from "./migration.ts";
 import { regions } from "./regions.ts";
 import { restart } from "./restart.ts";
 import { rewriting } from "./rewriting.ts";
@@ -33,6 +34,7 @@ export const cases: readonly BenchCase[] = [
   kill,
   isolation,
   regions,
+  migration,
   wordcount,
   loops,
   rewriting,
