@@ -37,7 +37,7 @@ function tenantsAre({ isolation, processDefences }: SecurityStatus): string {
     "own process ids": ownProcessIds,
     "no network device": ownNetwork,
     "no privileges": noPrivileges,
-    "the host's end": diesWithHost,
+    "an end with the host": diesWithHost,
     "memory limit": memoryLimit,
     "task limit": taskLimit,
   });
