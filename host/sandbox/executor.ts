@@ -3,7 +3,9 @@
  *
  * 1. The loop runs as macrotasks: when it blocks, no guest of this worker is runnable.
  * 2. Sandboxes in this worker, running and idle, never exceed `sandboxesMax` (H2).
- * 3. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
+ * 3. One preemptible guest that has given way goes on per turn: after all that this turn's frames have set going, and after those that
+ *    gave way before it.
+ * 4. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
 import { ByteReader } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
@@ -51,6 +53,7 @@ export class Executor implements SandboxHost {
   turn = 0;
   readonly clock: ThreadClock;
   readonly marker: SliceMarks;
+  readonly control: WebAssembly.Memory;
   readonly #channel: ExecutorChannel;
   readonly #createImports: CreateImports;
   readonly #sandboxesMax: number;
@@ -63,6 +66,8 @@ export class Executor implements SandboxHost {
   /** Idle sandboxes that still hold what their last call left. */
   readonly #used = new Set<SandboxInstance>();
   #deferred: (() => void)[] = [];
+  /** Guests that have given way, by when they did. */
+  readonly #gaveWay: (() => void)[] = [];
   #live = 0;
   #idle = 0;
   #idleBytes = 0;
@@ -72,6 +77,7 @@ export class Executor implements SandboxHost {
 
   constructor(options: ExecutorOptions) {
     this.#channel = options.channel;
+    this.control = options.channel.control.memory;
     this.marker = options.marker;
     this.#createImports = options.createImports;
     this.clock = options.clock;
@@ -89,14 +95,10 @@ export class Executor implements SandboxHost {
     for (const resume of deferred) {
       resume();
     }
-    let taken = 0;
-    for (let starts = 0; taken < FRAMES_PER_TURN && starts < STARTS_PER_TURN; taken++) {
-      const frame = this.#channel.receive();
-      if (frame === undefined) {
-        break;
-      }
-      starts += frame.type === FrameType.start ? 1 : 0;
-      this.#take(frame);
+    const taken = this.#takeFrames();
+    if (this.#gaveWay.length > 0) {
+      setImmediate(this.#goOn);
+      return;
     }
     const isIdle = taken === 0 && deferred.length === 0 && !this.#resetOne();
     // Calls that have begun and not ended are suspended here, and wait for answers.
@@ -105,10 +107,37 @@ export class Executor implements SandboxHost {
     }
   };
 
+  /** Lets a guest go on that has given way, now that those have run to which this turn's frames were sent. */
+  readonly #goOn = (): void => {
+    this.#gaveWay.shift()?.();
+    setImmediate(this.run);
+  };
+
+  /** Returns how many. */
+  #takeFrames(): number {
+    const { control } = this.#channel;
+    control.lower();
+    let starts = 0;
+    for (let taken = 0; taken < FRAMES_PER_TURN && starts < STARTS_PER_TURN; taken++) {
+      const frame = this.#channel.receive();
+      if (frame === undefined) {
+        return taken;
+      }
+      starts += frame.type === FrameType.start ? 1 : 0;
+      this.#take(frame);
+    }
+    control.raise();
+    return FRAMES_PER_TURN;
+  }
+
   // SandboxHost
 
   onNextTurn(resume: () => void): void {
     this.#deferred.push(resume);
+  }
+
+  onOwnTurn(resume: () => void): void {
+    this.#gaveWay.push(resume);
   }
 
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void {
@@ -193,6 +222,8 @@ export class Executor implements SandboxHost {
         break;
       case FrameType.freeze:
         current?.freeze();
+        // A guest that has not run since its start gives way at its first loop.
+        this.#channel.control.raise();
         break;
       case FrameType.trim:
         this.#trim(frame.x, frame.y);

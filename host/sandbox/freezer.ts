@@ -14,7 +14,8 @@ export interface ImportResult {
 
 export class Freezer {
   readonly #stack: UnwindableStack;
-  #state: "runs" | "asked" | "unwinds" | "rewinds" = "runs";
+  #state: "runs" | "unwinds" | "rewinds" = "runs";
+  #isAsked = false;
   #result: ImportResult | null = null;
 
   constructor(stack: UnwindableStack) {
@@ -23,7 +24,7 @@ export class Freezer {
 
   /** The call shall be stopped at its next chance. */
   get isAsked(): boolean {
-    return this.#state === "asked";
+    return this.#isAsked && this.#state === "runs";
   }
 
   get isUnwinding(): boolean {
@@ -42,13 +43,12 @@ export class Freezer {
   /** Another call begins. */
   begin(): void {
     this.#state = "runs";
+    this.#isAsked = false;
     this.#result = null;
   }
 
   ask(): void {
-    if (this.#state === "runs") {
-      this.#state = "asked";
-    }
+    this.#isAsked = true;
   }
 
   /** To be called inside an import that then returns anything at all: the guest unwinds its stack and returns. */

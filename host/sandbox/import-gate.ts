@@ -5,7 +5,9 @@
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
  * 3. A call that shall be stopped in the middle is stopped here, and goes on here (F22).
  * 4. A call whose slices have taken its CPU time is ended at its next import; one in a long slice by the watchdog.
- * 5. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 5. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
+ *    what no guest can catch.
+ * 6. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
 import { InvariantBroken, invariant } from "../../state/errors.ts";
 import type { Freezer } from "./freezer.ts";
@@ -24,6 +26,8 @@ export interface MessageLoop {
   /** Runs `resume` in the next round. */
   onNextTurn(resume: () => void): void;
   readonly clock: ThreadClock;
+  /** Runs `resume` when it is its turn among all that have given way, and others had theirs. */
+  onOwnTurn(resume: () => void): void;
 }
 
 /** What the guest waits in. */
@@ -118,6 +122,29 @@ export class ImportGate {
     this.freezer.leave(null);
     this.markNext();
     suspended.resolve(suspended.nothing);
+  }
+
+  /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. */
+  interrupt(): WebAssembly.Suspending {
+    return new WebAssembly.Suspending(() => {
+      const left = this.freezer?.arrive() ?? null;
+      if (this.ending !== undefined) {
+        return 1;
+      }
+      if (left !== null) {
+        return left.value;
+      }
+      this.#clock.stop();
+      return new Promise((resolve) => {
+        this.#loop.onOwnTurn(() => {
+          this.markNext();
+          if (this.ending === undefined && this.freezer?.isAsked === true && this.#mayFreeze()) {
+            this.freezer.leave({ value: 0 });
+          }
+          resolve(this.ending === undefined ? 0 : 1);
+        });
+      });
+    });
   }
 
   /** The slice starts with the next microtask: to be called right before the promise is settled that the guest waits for. */

@@ -74,6 +74,8 @@ export interface WorkerPoolOptions {
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
   readonly memory: MemoryBudget;
+  /** Whether a guest that computes can be asked to give way. */
+  readonly interrupts: boolean;
   /** Compiles modules here, once for all workers. */
   readonly compiles: boolean;
   readonly startCarrier: () => Carrier;
@@ -85,7 +87,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   const coresForGuests = Math.max(1, availableParallelism() - 1);
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
-  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax)));
+  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax + 1)));
   let spawned = 0;
   const pool = new WorkerPool({
     clock: options.clock,
@@ -96,6 +98,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
+    interrupts: true,
     compiles: true,
     startCarrier: () => {
       spawned += 1;
@@ -138,7 +141,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
-    const { workers, lanesMax, spares, attemptsPerWorker } = options;
+    const { workers, lanesMax, spares, attemptsPerWorker, interrupts } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
@@ -154,6 +157,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       lanesMax,
       spares,
       attemptsPerWorker,
+      interrupts,
       isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),
       isSuspect: (attempt) => this.#isSuspect(attempt),
       spawn: () => this.#spawn(options.startCarrier()),
@@ -161,10 +165,12 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     this.#watchdog = new Watchdog({
       clock: options.clock,
       table: this.#table,
+      interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
       onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
+      onLongCall: (attempt) => this.#moveToBackground(attempt),
       onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
     });
   }
@@ -441,6 +447,14 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       if (attempt !== running) {
         this.#end(attempt, DISPLACED);
       }
+    }
+  }
+
+  /** A preemptible call computes for long: it begins anew where it is in nobody's way, and so do those of its function from now on. */
+  #moveToBackground(attempt: Attempt): void {
+    if (!this.#scheduler.isBackground(attempt.worker)) {
+      this.#suspects.add(attempt.module.artefact.hash);
+      this.#end(attempt, DISPLACED);
     }
   }
 

@@ -9,7 +9,7 @@
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
 import { invariant } from "../../state/errors.ts";
-import { TABLE_EXPORT } from "../modules/artefact.ts";
+import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, TABLE_EXPORT } from "../modules/artefact.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
@@ -39,6 +39,8 @@ const NO_CALL = new CallState({
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
   readonly marker: SliceMarks;
+  /** What preemptible guests look at. */
+  readonly control: WebAssembly.Memory;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
@@ -84,11 +86,15 @@ export class SandboxInstance implements Guest {
     this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
     const offered = createImports(this);
-    const imports: Record<string, Record<string, WebAssembly.Suspending | GuestImport["run"] | WebAssembly.Memory>> = {};
-    let suspends = false;
+    const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
+      [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
+    };
+    let suspends = module.loaded.preemptible;
     for (const { module: group, name, kind } of module.imports) {
-      if (kind === "memory" && module.loaded.arena !== undefined) {
+      if (kind === "memory" && name !== CONTROL_IMPORT && module.loaded.arena !== undefined) {
         imports[group] = { ...imports[group], [name]: module.loaded.arena };
+      }
+      if (kind === "memory" || (group === REWRITING_MODULE && name === INTERRUPT_IMPORT)) {
         continue;
       }
       const found = offered[`${group}.${name}`];

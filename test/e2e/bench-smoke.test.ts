@@ -44,7 +44,12 @@ describe("the benchmark", () => {
         "snapshot",
         "sandboxes",
         "kill",
+        "isolation",
+        "regions",
+        "migration",
         "wordcount",
+        "loops",
+        "rewriting",
       ].map((name) => ({
         name,
         failure: null,
