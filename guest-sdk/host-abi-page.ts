@@ -3,6 +3,9 @@ import abi from "./abi.json" with { type: "json" };
 
 type Import = (typeof abi.imports)[number];
 
+/** What holds for all imports of a module. */
+const notes: ReadonlyMap<string, string> = new Map(Object.entries(abi.modules));
+
 export function hostAbiPage(): string {
   const modules = [...new Set(abi.imports.map(({ module }) => module))];
   return `${[HEAD, abi.about, MODULE_RULES, index(), classes(), errors(), ...modules.map(section)].join("\n\n")}\n`;
@@ -42,7 +45,8 @@ function errors(): string {
 
 function section(module: string): string {
   const entries = abi.imports.filter((one) => one.module === module).map(entry);
-  return [`## Module ${code(module)}`, ...entries].join("\n\n");
+  const note = notes.get(module);
+  return [`## Module ${code(module)}`, ...(note === undefined ? [] : [note]), ...entries].join("\n\n");
 }
 
 function entry(one: Import): string {

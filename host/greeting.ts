@@ -31,17 +31,19 @@ function tenantsAre({ isolation, processDefences }: SecurityStatus): string {
     threads: "threads unless the tenants file says processes",
     process: "processes",
   };
-  const { ownUser, ownProcessIds, ownNetwork, noPrivileges, diesWithHost } = processDefences;
+  const { ownUser, ownProcessIds, ownNetwork, noPrivileges, diesWithHost, memoryLimit, taskLimit } = processDefences;
   const active = Object.entries({
     "own user": ownUser,
     "own process ids": ownProcessIds,
     "no network device": ownNetwork,
     "no privileges": noPrivileges,
-    "ended with the host": diesWithHost,
+    "the host's end": diesWithHost,
+    "memory limit": memoryLimit,
+    "task limit": taskLimit,
   });
   const names = (isActive: boolean) => active.filter(([, is]) => is === isActive).map(([name]) => name);
   const not = names(false);
-  return `tenants: ${where[isolation]}; a process has: ${["no files, network or child processes", ...names(true)].join(", ")}${
+  return `tenants: ${where[isolation]}; a process has: ${["no permissions", ...names(true)].join(", ")}${
     not.length === 0 ? "" : `; not on this machine: ${not.join(", ")}`
   }`;
 }

@@ -15,6 +15,7 @@ import {
 import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
 import { ScopeChoices } from "../state/protocols/index.ts";
+import { Regions } from "../state/regions/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
@@ -26,10 +27,14 @@ import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
 import {
   Admission,
   boundedPool,
+  type CallTaker,
+  HeldStates,
   type MachineLoad,
   Offload,
   remoteStoragePool,
+  remoteTaker,
   type StoragePool,
+  serveMoves,
   serveParts,
 } from "./offload/index.ts";
 import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
@@ -92,6 +97,14 @@ async function closeAll(closes: Close[]): Promise<void> {
   }
 }
 
+/** Where a node is in its cluster. */
+interface Placement {
+  readonly clusterUrl: string | null;
+  readonly epoch: () => number;
+  /** Goes on with calls that this node cannot bring to their end; null: nobody does. */
+  readonly taker: () => CallTaker | null;
+}
+
 class NodeBuilder {
   readonly #config: ResolvedConfig;
   readonly #parts: NodeParts;
@@ -113,6 +126,7 @@ class NodeBuilder {
       keepAliveMs: config.sandboxes.keepAliveMs,
       isShort: () => parts.machineLoad().memoryShare > MEMORY_SHORT_SHARE,
     });
+    parts.metrics.gauge("neap_sandbox_memory_bytes", "Memories of sandboxes that run calls.", () => this.#memory.usedBytes);
     this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
@@ -144,10 +158,15 @@ class NodeBuilder {
         tenancy,
         runAhead: config.protocols.runAhead,
       });
-    const clusterUrl = await this.#cluster(shard, journalId, partHost);
+    let invocations: InvocationService | null = null;
+    const taker: CallTaker = {
+      name: config.nodeName,
+      take: async (call) => invocations?.take(call) ?? { kind: "refused", reason: "the host is starting" },
+    };
+    const clusterUrl = await this.#cluster(shard, journalId, partHost, taker);
     const beside = config.role === "all" ? this.#bounded(partHost(shard)) : null;
-    const invocations = this.#invocations(shard, functions, pool, () => beside);
-    return this.#serve(shard, functions, invocations, pool, clusterUrl, () => shard.epoch);
+    invocations = this.#invocations(shard, functions, pool, () => beside);
+    return this.#serve(shard, functions, invocations, pool, { clusterUrl, epoch: () => shard.epoch, taker: () => null });
   }
 
   /** Role `compute`: the journal is behind a socket, and nothing that matters is here. */
@@ -167,8 +186,16 @@ class NodeBuilder {
       const peer = owner.peer();
       return peer === undefined ? null : this.#bounded(remoteStoragePool(peer));
     };
+    const taker = () => {
+      const peer = owner.peer();
+      return peer === undefined ? null : remoteTaker(peer);
+    };
     const invocations = this.#invocations(owner, functions, pool, storage);
-    return this.#serve(owner, functions, invocations, pool, null, () => owner.current()?.epoch ?? 0);
+    return this.#serve(owner, functions, invocations, pool, {
+      clusterUrl: null,
+      epoch: () => owner.current()?.epoch ?? 0,
+      taker,
+    });
   }
 
   #bounded(pool: StoragePool): StoragePool {
@@ -238,7 +265,12 @@ class NodeBuilder {
     return { shard, journalId: journal.id };
   }
 
-  async #cluster(shard: LocalShard, journalId: string, partHost: (session: Shard) => StoragePool): Promise<string | null> {
+  async #cluster(
+    shard: LocalShard,
+    journalId: string,
+    partHost: (session: Shard) => StoragePool,
+    taker: CallTaker,
+  ): Promise<string | null> {
     const { cluster, nodeName } = this.#config;
     const { random, timers, log } = this.#parts;
     if (cluster.key === null) {
@@ -249,7 +281,11 @@ class NodeBuilder {
     const server = await ClusterServer.start({ listenHost, listenPort, key, nodeName, shard: sessions, random, timers, log });
     this.#closes.push(() => server.close());
     this.#ownPorts.push(server.port);
-    server.onPeer((peer, session) => serveParts(peer, partHost(session)));
+    server.onPeer((peer, session) => {
+      const states = HeldStates.serve(peer);
+      serveParts(peer, partHost(session), states);
+      serveMoves(peer, taker, states);
+    });
     return `ws://${listenHost}:${server.port}`;
   }
 
@@ -294,14 +330,24 @@ class NodeBuilder {
     storage: () => StoragePool | null,
   ): InvocationService {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    const { suspendAfterMs, objectMaxBytes } = config.limits;
+    const { suspendAfterMs, parkedMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
+    const regions = new Regions({
+      createMemory: (initial, maximum) => new WebAssembly.Memory({ initial, maximum, shared: true }),
+      limits: config.regions,
+      clock: parts.clock,
+      timers: parts.timers,
+      onDropped: (memory) => pool.forget(memory),
+    });
+    parts.metrics.gauge("neap_region_tenants", "Tenants that have memory regions here.", () => regions.load.tenants);
+    parts.metrics.gauge("neap_region_bytes", "Bytes of memories that hold regions.", () => regions.load.sizeBytes);
     const { allow, allowOf } = config.egress;
     const service = createInvocations({
       source,
       functions,
       tenancy: this.#tenancy,
       pool,
+      regions,
       offload: new Offload(config.offload.policy, storage),
       egress: new Broker(config.egress, {
         allow: (tenant) => allowOf.get(tenant) ?? allowOf.get(ALL_OTHERS) ?? allow,
@@ -318,12 +364,16 @@ class NodeBuilder {
       runAhead: config.protocols.runAhead,
       limits: {
         suspendAfterMs,
+        parkedMaxBytes,
         objectMaxBytes,
         attemptsMax,
         retry: { attemptsMax, backoffMs, backoffMaxMs, causes: RETRY_CAUSES },
         ownerTimeoutMs: OWNER_TIMEOUT_MS,
       },
     });
+    const { metrics } = parts;
+    metrics.gauge("neap_parked_calls", "Calls that wait as bytes, without a sandbox.", () => service.parked.calls);
+    metrics.gauge("neap_parked_bytes", "Memory of calls that wait as bytes.", () => service.parked.sizeBytes);
     service.startRecovery(config.recovery.scanIntervalMs);
     this.#closes.push(() => service.drain(0));
     return service;
@@ -334,8 +384,7 @@ class NodeBuilder {
     functions: FunctionRegistry,
     invocations: InvocationService,
     pool: SandboxPool,
-    clusterUrl: string | null,
-    epoch: () => number,
+    { clusterUrl, epoch, taker }: Placement,
   ): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const security = () => this.#isolation?.security() ?? ONLY_THREADS;
@@ -357,7 +406,7 @@ class NodeBuilder {
     this.#ownPorts.push(Number(new URL(url).port));
     const stop = async () => {
       const answered = http.close(config.graceMs + ANSWERS_MS);
-      await invocations.drain(config.graceMs);
+      await invocations.drain(config.graceMs, taker());
       // Ends the calls that still run, so that each is answered before its connection ends.
       await pool.close();
       await answered;

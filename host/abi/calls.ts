@@ -1,5 +1,5 @@
 /** Imports: calls of other functions, and sleep. */
-import { type Guest, type GuestCall, GuestFault } from "../sandbox/guest.ts";
+import { type Guest, GuestFault, type KeptAnswer } from "../sandbox/guest.ts";
 import { checkRoom, guestBytes, storeI32 } from "./guest-memory.ts";
 import { guestFunctionName } from "./guest-text.ts";
 import {
@@ -25,26 +25,14 @@ const ID_MAX_BYTES = 64;
 /** Started calls that one select may name. */
 const SELECT_MAX = 64;
 
-interface Answer {
-  readonly call: GuestCall;
-  readonly handle: number;
-  readonly returnValue: number;
-  readonly sizeBytes: number;
-  /** The beginning of the output. */
-  readonly slice: Uint8Array;
-}
-
 export const calls = (guest: Guest) => {
-  /** The last answer that did not fit: the guest may ask again with more room. */
-  let kept: Answer | null = null;
-
-  async function answerOf(handle: number): Promise<Answer | number> {
-    const { call } = guest;
-    if (kept !== null && kept.call === call && kept.handle === handle) {
-      return kept;
+  async function answerOf(handle: number): Promise<KeptAnswer | number> {
+    const { keptAnswer } = guest.call;
+    if (keptAnswer?.handle === handle) {
+      return keptAnswer;
     }
     const reply = await request(guest, Operation.callAwait, callAwaitArgs.encode(handle));
-    return reply.code < 0 ? reply.code : { call, handle, ...callAwaitReply.decode(reply.bytes) };
+    return reply.code < 0 ? reply.code : { handle, ...callAwaitReply.decode(reply.bytes) };
   }
 
   async function sliceOf(handle: number, offset: number): Promise<Uint8Array> {
@@ -170,7 +158,7 @@ export const calls = (guest: Guest) => {
         }
       }
       storeI32(guest, "call_await: return value", returnValuePointer, returnValue);
-      kept = sizeBytes > wantedBytes ? answer : null;
+      guest.call.keptAnswer = sizeBytes > wantedBytes ? answer : null;
       return BigInt(sizeBytes);
     },
 

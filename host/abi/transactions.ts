@@ -1,5 +1,5 @@
 /** Imports: transactions, and the steps that only move the cursor. */
-import { type Guest, type GuestCall, GuestFault } from "../sandbox/guest.ts";
+import { type Guest, GuestFault } from "../sandbox/guest.ts";
 import { guestBytes } from "./guest-memory.ts";
 import { beginArgs, GuestError, Operation } from "./operations.ts";
 import { post, request } from "./requests.ts";
@@ -8,9 +8,6 @@ const NOTHING = new Uint8Array(0);
 const ISOLATION_MAX = 2;
 
 export const transactions = (guest: Guest) => {
-  /** What the last commit of a call found changed. */
-  let conflict: { readonly call: GuestCall; readonly text: Uint8Array } | null = null;
-
   function move(operation: Operation, name: string): void | Promise<void> {
     if (guest.call.inPart) {
       throw new GuestFault(`${name}: not possible inside a storage part`);
@@ -40,15 +37,15 @@ export const transactions = (guest: Guest) => {
         return GuestError.notInPart;
       }
       const { code, bytes } = await request(guest, Operation.transactionCommit, NOTHING);
-      conflict = code === GuestError.conflict ? { call, text: Uint8Array.from(bytes) } : null;
+      call.conflict = code === GuestError.conflict ? Uint8Array.from(bytes) : NOTHING;
       return code;
     },
 
     "neap.transaction_conflict": (pointer: number, capacity: number): number => {
       const room = guestBytes(guest, "transaction_conflict: buffer", pointer, capacity);
-      const text = conflict?.call === guest.call ? conflict.text : NOTHING;
-      room.set(text.subarray(0, room.byteLength));
-      return text.byteLength;
+      const { conflict } = guest.call;
+      room.set(conflict.subarray(0, room.byteLength));
+      return conflict.byteLength;
     },
 
     "neap.transaction_abort": async (): Promise<number> =>

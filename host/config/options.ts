@@ -109,6 +109,12 @@ export const OPTIONS = {
     "15000",
     "a call that waits longer gives its sandbox back and is run again from its log; never longer than half of its wall time",
   ),
+  parkedMaxBytes: option(
+    "Limits",
+    whole(0, 1024 * 1024 * MIB),
+    `${128 * MIB}`,
+    "memory for calls of migratable functions that wait without a sandbox; beyond it they are run again from their log",
+  ),
   inputMaxBytes: option("Limits", whole(1024, 256 * MIB), `${16 * MIB}`, "input of a call"),
   outputMaxBytes: limit("outputMaxBytes"),
   logMaxBytes: limit("logMaxBytes"),
@@ -120,6 +126,19 @@ export const OPTIONS = {
   queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
   activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),
 
+  regionsMaxBytes: option(
+    "Memory regions",
+    whole(65_536, 2048 * MIB),
+    `${256 * MIB}`,
+    "memory regions of one tenant, with what they may grow by",
+  ),
+  regionsTotalMaxBytes: option(
+    "Memory regions",
+    whole(65_536, 1024 * 1024 * MIB),
+    `${1024 * MIB}`,
+    "memory regions of all tenants on this node; tenants that use none at the moment make room",
+  ),
+  regionsIdleMs: option("Memory regions", whole(0, DAY_MS), "60000", "how long a region is kept that no call has open"),
   egressAllow: option(
     "Egress",
     list,

@@ -205,6 +205,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       wallTimeMs: values.wallTimeMs,
       cpuTimeMs: values.cpuTimeMs,
       suspendAfterMs: values.suspendAfterMs,
+      parkedMaxBytes: values.parkedMaxBytes,
       inputMaxBytes: values.inputMaxBytes,
       outputMaxBytes: values.outputMaxBytes,
       logMaxBytes: values.logMaxBytes,
@@ -215,6 +216,11 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       objectMaxBytes: values.objectMaxBytes,
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
+    },
+    regions: {
+      tenantMaxBytes: values.regionsMaxBytes,
+      totalMaxBytes: values.regionsTotalMaxBytes,
+      idleMs: values.regionsIdleMs,
     },
     egress: {
       allow: readAllowList(values.egressAllow),

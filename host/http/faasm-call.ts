@@ -83,6 +83,7 @@ export class FaasmCall {
       tenant: mustAct(caller, tenantField("user", message.user)),
       functionName: nameField("function", message.function),
       input,
+      ...(message.cmdline !== "" && { commandLine: message.cmdline }),
       ...callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
       forbidPushDown: message.forbid_ndp,

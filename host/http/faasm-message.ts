@@ -4,7 +4,6 @@
  */
 import { isUtf8 } from "node:buffer";
 import { NeapError } from "../../state/errors.ts";
-import { quote } from "../../state/ids.ts";
 import { describeJsonFault, parseShallowJson } from "./json-scan.ts";
 
 /** Keys with a meaning, with their types. All others, Faasm's internal ones (`exec_host`, `result_key` …) among them, are ignored. */
@@ -73,7 +72,7 @@ const DEFAULTS: FaasmMessage = {
   func_ptr: 0,
 };
 
-/** Of other texts than the input. No longer one has a meaning here, and messages show less. */
+/** Of other texts than the input. No longer one has a meaning here but `cmdline`, which is refused then; messages show less. */
 const TEXT_KEPT_MAX = 1024;
 
 export const CALL_ID_MAX = 2 ** 31 - 1;
@@ -119,6 +118,10 @@ function checkTypes(given: Record<string, unknown>): FaasmMessage {
         const found = typeof value === "number" && type === "integer" ? String(value) : describe(value);
         throw new NeapError("BAD_REQUEST", `${key} must be a ${wanted}, is ${found}`);
       }
+      if (key === "cmdline" && (value as string).length > TEXT_KEPT_MAX) {
+        const length = (value as string).length;
+        throw new NeapError("BAD_REQUEST", `cmdline is ${length} characters, at most ${TEXT_KEPT_MAX} are allowed`);
+      }
       if (key === "input_data") {
         message.input = (value as string).isWellFormed() ? Buffer.from(value as string) : null;
       } else {
@@ -155,16 +158,13 @@ export function refuseUnoffered(message: FaasmMessage, admin: boolean): void {
     }
     throw new NeapError("NOT_SUPPORTED", `type ${message.type} (${name}) is not offered: there is no state of executors to end`);
   }
-  const unoffered =
-    message.cmdline !== ""
-      ? `cmdline ${quote(message.cmdline)}`
-      : message.python
-        ? "python true"
-        : message.mpi
-          ? "mpi true"
-          : message.func_ptr !== 0
-            ? `func_ptr ${message.func_ptr}`
-            : undefined;
+  const unoffered = message.python
+    ? "python true"
+    : message.mpi
+      ? "mpi true"
+      : message.func_ptr !== 0
+        ? `func_ptr ${message.func_ptr}`
+        : undefined;
   if (unoffered !== undefined) {
     throw new NeapError("NOT_SUPPORTED", `${unoffered} is not offered by this host; leave it out`);
   }

@@ -8,12 +8,17 @@
  * A2. The end is reported once, when no operation is under way any more: what the attempt did to the log is settled then. That of
  *     a guest that returned, trapped or wrote too much comes after every operation before it has been carried out.
  * A3. After a failed operation no later one of this attempt is carried out.
+ * A4. While the guest waits for long it may be bytes in the parking, and have no sandbox: the operation that it waits for goes on, and
+ *     its answer takes the guest to a sandbox again (F22). Nobody else notices.
+ * A5. It ends `moved` with the guest stopped and no operation under way. One that was under way has been carried out, and its answer is
+ *     there; or it is to be asked for again, and what it has logged is found then.
  */
-import type { NeapError } from "../../state/errors.ts";
+import { invariant, type NeapError } from "../../state/errors.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type {
+  FrozenStart,
   GuestState,
   KillReason,
   OperationReply,
@@ -23,8 +28,10 @@ import type {
   SandboxHandler,
   SandboxLimits,
   SandboxPool,
+  SandboxStart,
 } from "../sandbox/sandbox.ts";
 import { toNeapError } from "./context.ts";
+import type { Parking } from "./parking.ts";
 
 /** Performs one operation; the attempt calls it serially. Throws Fenced, Suspended or NeapError to end the attempt. */
 export type PerformOperation = (operation: number, args: Uint8Array) => Promise<OperationReply>;
@@ -43,6 +50,8 @@ export type AttemptEnd =
   /** It waits for long and has given its sandbox back: a replay goes on when `until` has settled. */
   | { readonly kind: "suspended"; readonly until: Promise<unknown> }
   | { readonly kind: "fenced"; readonly fenced: Fenced }
+  /** `answer`: of the operation that the guest waits for. `isUndone`: one was broken off. */
+  | { readonly kind: "moved"; readonly guest: Uint8Array; readonly answer: OperationReply | null; readonly isUndone: boolean }
   /** The owner of the state is gone, or an operation failed for a reason that is not the guest's. */
   | { readonly kind: "failed"; readonly error: NeapError };
 
@@ -61,12 +70,25 @@ export interface AttemptOptions {
   readonly tenant: LogBookId;
   readonly artefact: Artefact;
   readonly input: Uint8Array;
+  readonly commandLine: Uint8Array;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly sandboxesMax: number;
   readonly part?: PartStart;
+  /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
+  readonly parking?: Parking;
+  /** Begin where the guest was stopped. */
+  readonly frozen?: FrozenStart;
+  /** Whether what the attempt has beside its guest can be at another node. */
+  readonly mayMove?: () => boolean;
+  /** The attempt leaves: an operation under way that only waits shall end soon, as it is asked for again. */
+  readonly onMove?: () => void;
+  /** What a guest reaches that uses memory regions. */
+  readonly arena?: WebAssembly.Memory;
+  /** The guest can run no more. */
+  readonly onGone?: () => void;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -77,16 +99,38 @@ interface Pending {
   readonly operation: number;
   readonly args: Uint8Array;
   readonly waits: boolean;
+  /** The sandbox that asks. */
+  readonly call: SandboxCall;
 }
 
 export class Attempt implements SandboxHandler {
+  readonly #pool: SandboxPool;
+  readonly #start: SandboxStart;
+  readonly #parking: Parking | null;
+  readonly #mayMove: () => boolean;
   readonly #perform: PerformOperation;
   readonly #onStop: () => void;
+  readonly #onMove: () => void;
   readonly #onLog: (text: string) => void;
-  readonly #call: SandboxCall;
+  readonly #onGone: () => void;
+  #call: SandboxCall;
+  /** Of earlier sandboxes. */
+  #cpuMs = 0;
+  /** The guest while it is parked. */
+  #parked: Uint8Array | null = null;
+  /** The guest shall be parked until that has settled. */
+  #until: Promise<unknown> | null = null;
+  /** The call shall go on at another node. */
+  #isMoving = false;
+  /** The guest that leaves, when the operation is settled that is under way. */
+  #leaving: { readonly guest: Uint8Array; readonly awaits: boolean } | null = null;
+  /** The guest waits for the operation that is under way. */
+  #isAwaited = false;
+  /** To the operation that the guest waits for, when it may have been stopped before it got that. */
+  #answer: OperationReply | null = null;
   readonly #pending: Pending[] = [];
   #performing = false;
-  #sandboxEnd: SandboxEnd | null = null;
+  #sandboxEnd: Exclude<SandboxEnd, { kind: "frozen" }> | null = null;
   /** Why no further operation counts, whatever the sandbox says. */
   #verdict: AttemptEnd | null = null;
   #isStopped = false;
@@ -97,14 +141,23 @@ export class Attempt implements SandboxHandler {
     this.#perform = options.perform;
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
-    const { tenant, sandboxesMax, artefact, input, depth, pins, limits, part } = options;
-    const start = { tenant, sandboxesMax, artefact, input, depth, pins, limits, ...(part !== undefined && { part }) };
-    this.#call = options.pool.start(start, this);
+    this.#onMove = options.onMove ?? (() => {});
+    this.#onGone = options.onGone ?? (() => {});
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
+    this.#pool = pool;
+    this.#parking = options.parking ?? null;
+    this.#mayMove = options.mayMove ?? (() => false);
+    this.#start = {
+      ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
+      ...(part !== undefined && { part }),
+      ...(arena !== undefined && { arena }),
+    };
+    this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
   }
 
   /** CPU time of its guest, ms; once it has ended. */
   get cpuMs(): number {
-    return this.#sandboxEnd === null || this.#sandboxEnd.kind === "displaced" ? 0 : this.#sandboxEnd.cpuMs;
+    return this.#sandboxEnd === null || this.#sandboxEnd.kind === "displaced" ? this.#cpuMs : this.#sandboxEnd.cpuMs;
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -117,6 +170,41 @@ export class Attempt implements SandboxHandler {
       this.#verdict = verdict;
       this.#interrupt();
       this.#call.cancel();
+      if (this.#parked !== null) {
+        this.#leaveParking();
+        this.#sandboxEnd = PARKED_AND_STOPPED;
+        this.#report();
+      }
+    }
+  }
+
+  /** Stops the attempt if it waits without a sandbox: nobody else would. */
+  stopParked(verdict: AttemptEnd): void {
+    if (this.#parked !== null) {
+      this.stop(verdict);
+    }
+  }
+
+  /** The guest's operation takes until `until` has settled: it is parked, if it can be stopped in the middle; false when not. */
+  park(until: Promise<unknown>): boolean {
+    if (this.#parking === null || this.#isStopped) {
+      return false;
+    }
+    this.#until = until;
+    this.#call.freeze();
+    return true;
+  }
+
+  /** The call goes on at another node: the attempt ends `moved` as soon as it can, unless it ends otherwise before. */
+  move(): void {
+    if (this.#parking === null || this.#isStopped || this.#isReported || !this.#mayMove()) {
+      return;
+    }
+    this.#isMoving = true;
+    if (this.#parked === null) {
+      this.#call.freeze();
+    } else {
+      this.#leave({ guest: this.#leaveParking(), awaits: true });
     }
   }
 
@@ -124,7 +212,8 @@ export class Attempt implements SandboxHandler {
     if (this.#isStopped) {
       return;
     }
-    this.#pending.push({ operation, args, waits });
+    this.#answer = null;
+    this.#pending.push({ operation, args, waits, call: this.#call });
     if (!this.#performing) {
       void this.#work();
     }
@@ -135,29 +224,109 @@ export class Attempt implements SandboxHandler {
   }
 
   onEnd(end: SandboxEnd): void {
-    this.#sandboxEnd = end;
+    if (end.kind === "frozen") {
+      this.#frozen(end);
+      return;
+    }
+    this.#sandboxEnd = "cpuMs" in end ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
     if (end.kind === "displaced" || (end.kind === "killed" && end.reason !== "outputTooLarge")) {
       this.#interrupt();
     }
     this.#report();
   }
 
+  onGone(): void {
+    this.#onGone();
+  }
+
   async #work(): Promise<void> {
     this.#performing = true;
     for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      if (next.waits && this.#leaving !== null) {
+        this.#moved(null, false);
+        break;
+      }
+      this.#isAwaited = next.waits;
       try {
         const reply = await this.#perform(next.operation, next.args);
-        if (next.waits) {
-          this.#call.reply(reply);
+        if (!next.waits) {
+          next.call.acknowledge();
+        } else if (this.#leaving !== null) {
+          this.#moved(reply, false);
+        } else if (this.#parked !== null) {
+          this.#goOn(this.#leaveParking(), reply);
         } else {
-          this.#call.acknowledge();
+          this.#answer = this.#until === null && !this.#isMoving ? null : reply;
+          next.call.reply(reply);
         }
       } catch (error) {
-        this.stop(verdictOf(error));
+        if (next.waits && this.#leaving !== null) {
+          this.#moved(null, true);
+        } else {
+          this.stop(verdictOf(error));
+        }
       }
     }
     this.#performing = false;
+    if (this.#leaving !== null) {
+      this.#moved(this.#leaving.awaits ? this.#answer : null, false);
+    }
     this.#report();
+  }
+
+  #frozen({ bytes, awaits, cpuMs }: Extract<SandboxEnd, { kind: "frozen" }>): void {
+    this.#cpuMs += cpuMs;
+    if (this.#isStopped) {
+      this.#sandboxEnd = PARKED_AND_STOPPED;
+      this.#report();
+    } else if (this.#isMoving) {
+      this.#leave({ guest: bytes, awaits });
+    } else if (!awaits || this.#answer !== null) {
+      this.#goOn(bytes, awaits ? this.#answer : null);
+    } else if (this.#parking?.take(bytes.byteLength) === true) {
+      this.#parked = bytes;
+    } else {
+      this.#sandboxEnd = PARKED_AND_STOPPED;
+      this.stop({ kind: "suspended", until: this.#until ?? Promise.resolve() });
+    }
+  }
+
+  #goOn(bytes: Uint8Array, answer: OperationReply | null): void {
+    this.#until = null;
+    this.#answer = null;
+    const { limits } = this.#start;
+    const left = { ...limits, cpuTimeMs: limits.cpuTimeMs - this.#cpuMs };
+    const frozen = { bytes, ...(answer !== null && { answer }) };
+    this.#call = this.#pool.start({ ...this.#start, limits: left, frozen }, this);
+  }
+
+  /** Operations are carried out first; one that waits is broken off. */
+  #leave(leaving: { readonly guest: Uint8Array; readonly awaits: boolean }): void {
+    this.#leaving = leaving;
+    if (!this.#performing) {
+      this.#moved(leaving.awaits ? this.#answer : null, false);
+      this.#report();
+    } else if (this.#isAwaited) {
+      this.#onMove();
+    }
+  }
+
+  #moved(answer: OperationReply | null, isUndone: boolean): void {
+    const { guest } = this.#leaving ?? {};
+    this.#leaving = null;
+    if (guest !== undefined && this.#verdict === null) {
+      this.#verdict = { kind: "moved", guest, answer, isUndone };
+      this.#interrupt();
+    }
+    this.#sandboxEnd ??= PARKED_AND_STOPPED;
+  }
+
+  #leaveParking(): Uint8Array {
+    const bytes = this.#parked;
+    invariant(bytes !== null, "only a parked guest leaves the parking");
+    this.#parked = null;
+    this.#parking?.give(bytes.byteLength);
+    return bytes;
   }
 
   #interrupt(): void {
@@ -175,6 +344,9 @@ export class Attempt implements SandboxHandler {
     }
   }
 }
+
+/** Stands for the end of a sandbox that the guest was not in: the attempt's verdict says why it has ended. */
+const PARKED_AND_STOPPED = { kind: "displaced" } as const;
 
 function verdictOf(error: unknown): AttemptEnd {
   if (error instanceof Suspended) {

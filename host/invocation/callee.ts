@@ -65,12 +65,13 @@ export class Callees {
     place: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">,
   ): Promise<InstanceInit> {
     const { random, clock, limits, tenancy } = this.#context;
-    const { forbidPushDown, objectMaxBytes, callMaxDepth } = this.#caller;
+    const { commandLine, forbidPushDown, objectMaxBytes, callMaxDepth } = this.#caller;
     const own = tenancy.of(this.#tenant).callLimits(version.limits);
     return {
       functionName: version.name,
       module: version.hash,
       input: await toPayload(this.#drafts, input),
+      commandLine,
       forbidPushDown,
       ...own,
       callMaxDepth: Math.min(callMaxDepth, own.callMaxDepth),

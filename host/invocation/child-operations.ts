@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
-import { RecordKind, type Shard } from "../../state/logbook/index.ts";
+import { endsInstance, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { fingerprint } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
@@ -20,6 +20,7 @@ import {
   OUTPUT_SLICE_BYTES,
 } from "../abi/operations.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
+import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
 import type { Callees } from "./callee.ts";
@@ -36,6 +37,7 @@ import { childPins, encodeInit, type InstanceInit, initOf, type Payload, payload
 import { plainReply } from "./object-operations.ts";
 import { fromPayload, payloadSize, payloadSlice, toPayload } from "./payloads.ts";
 import { type Contender, selectFirst } from "./select-step.ts";
+import { completedOutcome } from "./stored-outcome.ts";
 
 /** A started call: its outcome to come, or the code its await answers. */
 export type Child =
@@ -84,6 +86,8 @@ export class ChildOperations {
     trace: Trace;
     callees: Callees;
     wait: AttemptWait;
+    /** That the attempt has started at another node. */
+    started: readonly MovedChild[];
   }) {
     this.#context = options.context;
     this.#runner = options.runner;
@@ -96,6 +100,14 @@ export class ChildOperations {
     this.#trace = options.trace;
     this.#callees = options.callees;
     this.#wait = options.wait;
+    this.#children.push(...options.started.map((child) => this.#startedElsewhere(child)));
+  }
+
+  /** What has been started, by handle. */
+  get started(): readonly MovedChild[] {
+    return this.#children.map((child) =>
+      child.kind === "refused" ? { code: child.code } : { instance: child.instance, bound: child.bound },
+    );
   }
 
   /** Started calls that are cancelled when the caller ends without them (F40). */
@@ -139,6 +151,29 @@ export class ChildOperations {
     this.#context.faults.at("dispatch:after");
     this.#children.push({ kind: "running", instance: spec.instance, bound, outcome, transaction });
     return plainReply(0);
+  }
+
+  #startedElsewhere(child: MovedChild): Child {
+    if ("code" in child) {
+      return { kind: "refused", code: child.code };
+    }
+    const outcome = this.#follow(child.instance);
+    // Nobody may ever ask.
+    outcome.catch(() => {});
+    return { kind: "running", ...child, outcome, transaction: null };
+  }
+
+  /** The outcome of a call that may run at another node as well: both are peers. */
+  async #follow(instance: InstanceId): Promise<InstanceOutcome> {
+    const { records } = await this.#shard.book(this.#tenant).readStream(stepTag(instance), 0);
+    const [first, last] = [records[0], records.at(-1)];
+    if (first === undefined || last === undefined) {
+      throw new NeapError("INTERNAL", `nothing of the called instance ${instance} is in the log`);
+    }
+    const { epoch } = this.#shard;
+    return endsInstance(last.kind)
+      ? completedOutcome(last)
+      : this.#runner.run({ tenant: this.#tenant, instance, init: initOf(first), epoch, begin: { kind: "logged" } }, this.#trace);
   }
 
   async #invoke(

@@ -4,10 +4,11 @@ import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard, ShardSource } from "../../state/logbook/index.ts";
 import type { Pins } from "../../state/logbook/step-record.ts";
 import type { Clock, Faults, Random, Timers } from "../../state/ports.ts";
+import type { Regions } from "../../state/regions/index.ts";
 import type { Egress } from "../egress/index.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { RetryPolicy } from "../modules/retry-policy.ts";
-import type { Offload } from "../offload/index.ts";
+import type { MovedCall, Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
 import type { Tenancy } from "../tenancy/index.ts";
@@ -20,6 +21,7 @@ export interface InvocationContext {
   readonly tenancy: Tenancy;
   readonly pool: SandboxPool;
   readonly offload: Offload;
+  readonly regions: Regions<WebAssembly.Memory>;
   readonly egress: Egress;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -34,8 +36,10 @@ export interface InvocationContext {
 }
 
 export interface InvocationLimits {
-  /** An attempt that waits longer gives its sandbox back, and a replay goes on later. */
+  /** An attempt that waits longer gives its sandbox back, and goes on from its bytes if it is migratable, else by a replay. */
   readonly suspendAfterMs: number;
+  /** Of all attempts that wait without a sandbox. */
+  readonly parkedMaxBytes: number;
   readonly objectMaxBytes: number;
   /** Hosts may so often die with an attempt that the scanner began before the instance is parked (F27). */
   readonly attemptsMax: number;
@@ -62,6 +66,8 @@ export interface InstanceSpec {
     | { readonly kind: "logged" };
   /** The client has gone: stop if nothing is logged (H28). */
   readonly signal?: AbortSignal;
+  /** It goes on where it was stopped at another node. */
+  readonly moved?: MovedCall;
 }
 
 export type InstanceOutcome =

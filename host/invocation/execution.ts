@@ -1,20 +1,34 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
+import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
-import { Fenced } from "../../state/protocols/index.ts";
+import { Fenced, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
+import { usesRegions } from "../modules/artefact.ts";
+import type { MovedCall } from "../offload/index.ts";
 import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
+import type { Parker } from "./attempt-wait.ts";
+import type { InstanceHistory } from "./instance-history.ts";
+import { commandLineBytes, encodeInit } from "./instance-record.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
 import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
+import type { Parking } from "./parking.ts";
 import { fromPayload, guestInput } from "./payloads.ts";
+import type { RunRegions } from "./run-regions.ts";
 
 const NO_CHILDREN: readonly InstanceId[] = [];
 
 /** One attempt. */
-export interface Execution extends Omit<OperationParts, "artefact" | "inherited"> {
+export interface Execution extends Omit<OperationParts, "artefact" | "inherited" | "parker" | "started" | "regions"> {
   readonly attempts: LiveAttempts;
+  readonly parking: Parking;
+  readonly history: InstanceHistory;
+  /** Of all attempts of the run. */
+  readonly runRegions: RunRegions;
   /** Told the attempt when it has begun. */
   readonly begun: (attempt: Attempt) => void;
+  /** The attempt goes on where it was stopped at another node. */
+  readonly moved: MovedCall | null;
 }
 
 /** How an attempt ended, the children that it started bound to it, and what it did in its caller's transaction. */
@@ -23,37 +37,67 @@ export interface Executed {
   readonly bound: readonly InstanceId[];
   /** Of a child that was called in a transaction. */
   readonly effects: TransactionEffects | null;
+  /** The call as another node goes on with it; null unless the attempt has ended so, and in a place where that is possible. */
+  readonly moves: MovedCall | null;
 }
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
-  const { context, runner, attempts, spec, shard, steps, drafts, trace, lockTurns, begun } = execution;
+  const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
+  const { begun, moved } = execution;
   const { functions, pool, tenancy, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
+  if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {
+    const text = `tenant ${tenant} is isolated in processes of its own, between which memory regions cannot be shared`;
+    throw new NeapError("REGIONS_ISOLATED", text);
+  }
+  const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
+  if (regions !== null) {
+    steps.leaveOutValues();
+  }
   let operations = null as Operations | null;
+  const parker: Parker = {
+    park: (until) => attempt.park(until),
+    letGo: () => history.letGo(shard, steps),
+    goOn: () => history.goOn(steps),
+  };
   const asked = () => {
-    operations ??= new Operations({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited });
+    const started = moved?.children ?? [];
+    const common = { context, runner, spec, shard, steps, drafts, trace, lockTurns };
+    operations ??= new Operations({ ...common, parker, artefact, inherited, started, regions });
     return operations;
   };
-  const perform: PerformOperation = (operation, args) => asked().perform(operation, args);
+  /** The steps when the last operation began. */
+  let before: StepStreamState | null = null;
+  const perform: PerformOperation = (operation, args) => {
+    before = artefact.migratable ? steps.state() : null;
+    return asked().perform(operation, args);
+  };
   trace.executedAt.add(nodeName);
   const attempt = new Attempt({
     pool,
     tenant,
     artefact,
     input,
+    commandLine: commandLineBytes(init),
     pins: steps.pins,
     depth: init.depth,
     limits: init,
     sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
+    // What is in memory regions stays here, and locks of them end with the guest.
+    ...(artefact.migratable &&
+      regions === null && { parking, mayMove: () => inherited === null && (operations?.mayMove ?? true) }),
+    ...(moved !== null && { frozen: { bytes: moved.guest, ...(moved.answer !== null && { answer: moved.answer }) } }),
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
+    onMove: () => operations?.breakOff(),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       operations?.stop();
     },
+    ...(regions !== null && { arena: regions.memory, onGone: () => regions.guestGone() }),
     onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
   });
   const abort = () => {
@@ -73,7 +117,15 @@ export async function execute(execution: Execution): Promise<Executed> {
   signal?.removeEventListener("abort", abort);
   await operations?.close();
   const effects = inherited === null ? null : effectsOf(end, asked().effects());
-  return { end, bound: operations?.bound ?? NO_CHILDREN, effects };
+  const moves =
+    end.kind === "moved" && (operations?.mayMove ?? true)
+      ? {
+          ...{ tenant, instance, init: encodeInit(init), guest: end.guest, answer: end.answer },
+          steps: end.isUndone && before !== null ? before : steps.state(),
+          children: operations?.started ?? moved?.children ?? [],
+        }
+      : null;
+  return { end, bound: operations?.bound ?? NO_CHILDREN, effects, moves };
 }
 
 /** What a trap leaves of a child's part in a transaction: what it has read and locked, but nothing that it wrote. */

@@ -1,4 +1,4 @@
-export type { InvocationLimits } from "./context.ts";
+export type { InvocationContext, InvocationLimits } from "./context.ts";
 export type {
   CallAnswer,
   CallBytes,

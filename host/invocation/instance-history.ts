@@ -9,13 +9,16 @@
  */
 import { hasCode } from "../../state/errors.ts";
 import type { SeqNum } from "../../state/ids.ts";
+import { type CellVersion, compareVersions } from "../../state/logbook/cells.ts";
 import { endsInstance, type LogBook, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { decodeStep, encodeStep, NO_FINGERPRINT, NONCE_BYTES, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import { type MadeRead, type Origin, StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
+import type { MovedCall } from "../offload/index.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, toNeapError } from "./context.ts";
 import { childPins, encodeInit, initOf, payloadBlobs } from "./instance-record.ts";
 import { pinReads, readPins } from "./pinned-reads.ts";
+import { resumeSteps } from "./resumed-steps.ts";
 import { stepBook } from "./step-book.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
@@ -38,8 +41,8 @@ export class InstanceHistory {
     readonly epoch: number;
     readonly position: number;
     readonly reads: readonly MadeRead[] | null;
-    /** An attempt has got there and made log-free writes behind its last step. */
-    readonly hasUnlogged: boolean;
+    /** The newest log-free write of an attempt that has got there. */
+    readonly written: CellVersion | null;
   } | null = null;
 
   constructor(context: InvocationContext, spec: InstanceSpec) {
@@ -53,10 +56,13 @@ export class InstanceHistory {
   }
 
   /** The stream that the next attempt walks along, or the outcome when the log has it. */
-  begin(shard: Shard): StepStream | Promise<StepStream | InstanceOutcome> {
+  begin(shard: Shard, moved: MovedCall | null): StepStream | Promise<StepStream | InstanceOutcome> {
     const { begin, epoch, instance } = this.#spec;
     const isFresh = this.#isFresh && shard.epoch === epoch;
     this.#isFresh = false;
+    if (moved !== null) {
+      return this.#goesOn(shard, moved);
+    }
     if (!isFresh || begin.kind === "logged") {
       return this.#reload(shard);
     }
@@ -84,17 +90,17 @@ export class InstanceHistory {
 
   /**
    * Before a long wait: logs what the instance has read, so that it holds no version back until it goes on (F25). Where that is not
-   * known, as a storage part read elsewhere or no attempt has got to the end of the log, it goes on holding them; also where it has
-   * written without a step since the last one, as what it writes again must find what has come between.
+   * known, as a storage part read elsewhere or no attempt has got to the end of the log, it goes on holding them; also where
+   * somebody else has written without a step what none here has, as what is written again must find what has come between.
    */
   async pin(shard: Shard): Promise<void> {
     const furthest = this.#furthest;
-    if (furthest === null || furthest.epoch !== shard.epoch || furthest.reads === null || furthest.hasUnlogged) {
+    if (furthest === null || furthest.epoch !== shard.epoch || furthest.reads === null) {
       return;
     }
     const { tenant, instance } = this.#spec;
     try {
-      await pinReads(shard, tenant, instance, furthest.position, furthest.reads);
+      await pinReads(shard, tenant, instance, furthest, furthest.reads);
     } catch (error) {
       this.#context.log.warn("an instance that waits goes on holding versions back", {
         tenant,
@@ -102,6 +108,27 @@ export class InstanceHistory {
         error: toNeapError(error),
       });
     }
+  }
+
+  /**
+   * As `pin`, for an attempt that goes on after the wait where it is: false, and it goes on holding what it may read, also when it has
+   * read something since its last step, as a replay would read that again behind the wait.
+   */
+  async letGo(shard: Shard, steps: StepStream): Promise<boolean> {
+    const { position } = steps;
+    const made = steps.reads.made;
+    if (position < 2 || made === null || made.some((read) => read.position === position)) {
+      return false;
+    }
+    this.#reached(shard, steps);
+    await this.pin(shard);
+    return (await readPins(shard, this.#spec.tenant, this.#spec.instance))?.position === position;
+  }
+
+  /** After a wait before which `letGo` was true: the attempt reads on behind a RESUME (F25). @throws Fenced */
+  async goOn(steps: StepStream): Promise<void> {
+    await this.#resume(steps.book, steps.position);
+    await steps.meetResume();
   }
 
   /** An attempt has to begin anew because of what others did. */
@@ -115,10 +142,30 @@ export class InstanceHistory {
     if (before === null || before.epoch !== epoch || before.position <= steps.position) {
       const { position, reads } = steps;
       const isSame = before !== null && before.epoch === epoch && before.position === position;
-      const hasUnlogged = steps.hasUnlogged || (isSame && before.hasUnlogged);
+      // One that was stopped has made a beginning of what another one has.
+      const written = isSame ? newer(before.written, steps.written) : steps.written;
       // Before the first step there is nothing that a replay would read again.
-      this.#furthest = position < 2 ? null : { epoch, position, reads: reads.made, hasUnlogged };
+      this.#furthest = position < 2 ? null : { epoch, position, reads: reads.made, written };
     }
+  }
+
+  /** The stream of an attempt that has come from another node. */
+  async #goesOn(shard: Shard, { steps: state, init }: MovedCall): Promise<StepStream> {
+    const { tenant, instance } = this.#spec;
+    const book = this.#stepBook(shard);
+    const pinned = await readPins(shard, tenant, instance);
+    if (pinned !== null) {
+      // Only at the end of the stream, where the other node waited, is there room for it.
+      await this.#resume(book, pinned.position);
+    }
+    const steps = await resumeSteps(book, instance, state, this.#spec.init, init);
+    if (pinned === null || pinned.position < state.position) {
+      // What it has read is known at the other node only.
+      steps.reads.incomplete();
+    } else if (pinned.position === state.position) {
+      await steps.meetResume();
+    }
+    return steps;
   }
 
   async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
@@ -141,6 +188,9 @@ export class InstanceHistory {
     }
     const steps = new StepStream(book, instance, this.#origin(first, second, tail), records.slice(1));
     steps.reads.pin(pinned?.reads ?? []);
+    if (pinned?.written) {
+      steps.wrote(pinned.written);
+    }
     steps.consulted(first.seqnum);
     this.#context.log.debug(`replaying ${records.length - 1} steps`, { tenant, instance, functionName: init.functionName });
     return steps;
@@ -237,6 +287,10 @@ export class InstanceHistory {
       nonce: bits.subarray(SEED_BYTES),
     };
   }
+}
+
+function newer(a: CellVersion | null, b: CellVersion | null): CellVersion | null {
+  return a === null || (b !== null && compareVersions(a, b) < 0) ? b : a;
 }
 
 /** A copy that does not hold on to the record. */

@@ -25,6 +25,8 @@ export interface InstanceInit extends CallLimits {
   readonly functionName: string;
   readonly module: ModuleHash;
   readonly input: Payload;
+  /** What a program sees as its arguments, words with spaces between them; "" for none. */
+  readonly commandLine: string;
   readonly forbidPushDown: boolean;
   readonly objectMaxBytes: number;
   readonly retry: RetryPolicy;
@@ -69,14 +71,21 @@ export const CANCELLED: InstanceDone = {
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
-/** 2: with the limits of wall time and output only. */
+/** 2: with the limits of wall time and output only, and without a command line. */
 const FORMATS = { oldest: 2, newest: 3 };
 const NO_LIMIT = Number.POSITIVE_INFINITY;
 const LEGACY_MAX_DEPTH = 32;
 const LEGACY_LOG_MAX_BYTES = 65_536;
 
+const WORD_END = /[\s\0]+/;
 const FORBID_PUSH_DOWN = 1;
 const BOUND = 2;
+
+/** As a sandbox takes it: the function's name comes first. */
+export function commandLineBytes({ functionName, commandLine }: Pick<InstanceInit, "functionName" | "commandLine">): Uint8Array {
+  const words = commandLine.split(WORD_END).filter((word) => word !== "");
+  return Buffer.from([functionName, ...words].join("\0"));
+}
 
 /** The data of a call that begins later, and the payload of a spawn: the owner reads the time in front. */
 export function encodeLaterInit(init: InstanceInit): Uint8Array {
@@ -93,7 +102,8 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   w.f64(init.modeCursor).u8(modeCode(init.protocol));
   writePayload(w, init.input).text(init.root);
   writeOptional(w, init.transaction);
-  return w.f64(init.cpuTimeMs).f64(init.logMaxBytes).f64(init.stateMaxBytes).u8(init.callMaxDepth).take();
+  w.f64(init.cpuTimeMs).f64(init.logMaxBytes).f64(init.stateMaxBytes).u8(init.callMaxDepth);
+  return w.text(init.commandLine).take();
 }
 
 export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
@@ -131,8 +141,16 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         logMaxBytes: LEGACY_LOG_MAX_BYTES,
         stateMaxBytes: NO_LIMIT,
         callMaxDepth: LEGACY_MAX_DEPTH,
+        commandLine: "",
       }
-    : { ...common, cpuTimeMs: r.f64(), logMaxBytes: r.f64(), stateMaxBytes: r.f64(), callMaxDepth: r.u8() };
+    : {
+        ...common,
+        cpuTimeMs: r.f64(),
+        logMaxBytes: r.f64(),
+        stateMaxBytes: r.f64(),
+        callMaxDepth: r.u8(),
+        commandLine: r.text(),
+      };
 }
 
 /** From the first record of an instance. */

@@ -15,9 +15,11 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { Drafts } from "../../state/objects/index.ts";
 import { Fenced, StepStream } from "../../state/protocols/index.ts";
 import { blobsOf, encodeEffects, type TransactionEffects } from "../../state/txn/index.ts";
+import { usesRegions } from "../modules/artefact.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
+import type { CallTaker, MovedCall, MoveReply } from "../offload/index.ts";
 import type { Attempt, AttemptEnd } from "./attempt.ts";
-import { park } from "./attempt-notes.ts";
+import { park, wasResumed } from "./attempt-notes.ts";
 import { cancelInstance, cancelLeft } from "./cancellation.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
 import { type Execution, execute } from "./execution.ts";
@@ -26,9 +28,10 @@ import { encodeDone, type InstanceDone, type Payload, payloadBlobs } from "./ins
 import { LockTurns } from "./lock-turns.ts";
 import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
+import { RunRegions } from "./run-regions.ts";
 import { completedOutcome } from "./stored-outcome.ts";
 
-type RunParts = Omit<Execution, "shard" | "steps" | "drafts" | "lockTurns" | "begun">;
+type RunParts = Omit<Execution, "history" | "moved" | "shard" | "steps" | "drafts" | "lockTurns" | "runRegions" | "begun">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -54,7 +57,7 @@ const HOST_STOPS: Verdict = {
 const SHORTAGE_BACKOFF_MS = 50;
 const SHORTAGE_BACKOFF_MAX_MS = 2_000;
 /** They say nothing about the instance and pass by. */
-const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "OVERLOADED"]);
+const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "REGIONS_FULL", "OVERLOADED"]);
 /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
 const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT"]);
 const EMPTY = new Uint8Array(0);
@@ -64,6 +67,7 @@ export class InstanceRun {
   readonly #spec: InstanceSpec;
   readonly #parts: RunParts;
   readonly #lockTurns = new LockTurns();
+  readonly #runRegions = new RunRegions();
   readonly #history: InstanceHistory;
   /** Attempts that the host has ended. */
   #ended = 0;
@@ -71,6 +75,7 @@ export class InstanceRun {
   #hopeless: NeapError | null = null;
   /** What the function did that it may not do, whichever attempt. */
   #refused: NeapError | null = null;
+  #isBegun = false;
   #shortages = 0;
   #tries = 0;
   #isLeft = false;
@@ -78,11 +83,16 @@ export class InstanceRun {
   #isOver = false;
   #attempt: Attempt | null = null;
   #endWait: () => void = () => {};
+  /** Where the first attempt goes on. */
+  #moved: MovedCall | null;
+  /** Goes on with the call if it can be stopped in the middle. */
+  #taker: CallTaker | null = null;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#context = parts.context;
     this.#spec = parts.spec;
+    this.#moved = parts.spec.moved ?? null;
     this.#history = new InstanceHistory(parts.context, parts.spec);
   }
 
@@ -96,6 +106,7 @@ export class InstanceRun {
       }
       if (verdict.kind !== "again") {
         this.#lockTurns.close();
+        this.#runRegions.close();
         return verdict;
       }
       this.#tries += 1;
@@ -115,18 +126,28 @@ export class InstanceRun {
   /** The host stops: a call that waits for something is left to the next start. */
   leave(): void {
     this.#isLeft = true;
+    this.#attempt?.stopParked({ kind: "killed", reason: "closed", message: "the host is stopping" });
     this.#endWait();
+  }
+
+  /** The host stops: a call that can be stopped in the middle goes on at another node, and its outcome comes from there. */
+  handOver(taker: CallTaker): void {
+    this.#taker = taker;
+    this.#attempt?.move();
   }
 
   async #next(): Promise<Verdict> {
     this.#isOver = false;
     const { source, limits } = this.#context;
     const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
-    const steps = await this.#history.begin(shard);
+    const moved = shard.epoch === this.#spec.epoch ? this.#moved : null;
+    this.#moved = null;
+    const steps = await this.#history.begin(shard, moved);
     if (!(steps instanceof StepStream)) {
       await this.#cancelLeft(shard);
       return this.#committed(shard, steps);
     }
+    await this.#checkTakenOver(shard, steps);
     if (this.#hopeless !== null) {
       return this.#giveUp(shard, steps, this.#hopeless);
     }
@@ -136,30 +157,54 @@ export class InstanceRun {
     const drafts = new Drafts(shard.blobs);
     let after: Attempted;
     try {
-      after = await this.#attempted(shard, steps, drafts);
+      after = await this.#attempted(shard, steps, drafts, moved);
     } finally {
       drafts.end();
     }
     return after.kind === "suspended" ? this.#afterWait(shard, after.until) : after;
   }
 
+  /**
+   * A run that begins in the middle: regions held what is gone, or what others have made of it since, and what the function computes
+   * from the log and that was never computed (F23). Unless it says that it does no harm, or an administrator does.
+   */
+  async #checkTakenOver(shard: Shard, steps: StepStream): Promise<void> {
+    const isFirst = !this.#isBegun;
+    this.#isBegun = true;
+    if (!isFirst || !steps.replaying) {
+      return;
+    }
+    const { tenant, instance, init } = this.#spec;
+    const artefact = await this.#context.functions.artefact(shard, init.module);
+    if (usesRegions(artefact) && !artefact.regionSafe && !(await wasResumed(shard, tenant, instance))) {
+      const text = "the call uses memory regions and was interrupted after its first step: what was in them is gone";
+      this.#hopeless = new NeapError("REGIONS_LOST", text);
+    }
+  }
+
   /** One attempt, and the DONE of its result: afterwards nothing comes to name what it has stored. */
-  async #attempted(shard: Shard, steps: StepStream, drafts: Drafts): Promise<Attempted> {
+  async #attempted(shard: Shard, steps: StepStream, drafts: Drafts, moved: MovedCall | null): Promise<Attempted> {
     const begun = (attempt: Attempt) => {
       this.#attempt = attempt;
       if (this.#isOver) {
         this.stop();
       }
     };
-    const { end, bound, effects } = await execute({
+    const { end, bound, effects, moves } = await execute({
       ...this.#parts,
+      history: this.#history,
       shard,
       steps,
       drafts,
       lockTurns: this.#lockTurns,
+      runRegions: this.#runRegions,
       begun,
+      moved,
     });
     this.#attempt = null;
+    if (end.kind === "moved") {
+      return this.#goesOnElsewhere(shard, steps, moves);
+    }
     await this.#history.settle(shard, steps);
     switch (end.kind) {
       case "returned":
@@ -189,6 +234,10 @@ export class InstanceRun {
   async #completed(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
     if (steps.logged) {
       return this.#logDone(shard, steps, bound, result);
+    }
+    if (this.#runRegions.used) {
+      // What it has seen there, others may have computed from what is not durable yet (F23).
+      steps.consulted(await steps.book.tail());
     }
     const { returnValue, trap, output } = result;
     const made: Payload = { kind: "inline", bytes: output };
@@ -267,6 +316,32 @@ export class InstanceRun {
       default:
         return this.#again(new NeapError(code, message));
     }
+  }
+
+  /** What is logged over there is found in the log; the rest comes with the reply. Whatever fails, an attempt here is a peer. */
+  async #goesOnElsewhere(shard: Shard, steps: StepStream, moves: MovedCall | null): Promise<Verdict> {
+    const taker = this.#taker;
+    if (taker !== null && moves !== null) {
+      let reply = null as MoveReply | null;
+      const taken = taker.take(moves).then((told) => {
+        reply = told;
+      });
+      await this.#wait(taken);
+      if (reply === null && this.#isLeft) {
+        return { kind: "pending", parked: false, reason: `the host is stopping; the call goes on at ${taker.name}` };
+      }
+      if (reply?.kind === "ended" || reply?.kind === "logged") {
+        this.#parts.trace.executedAt.add(taker.name);
+      }
+      if (reply?.kind === "ended") {
+        return this.#completed(shard, steps, [], { ...reply, effects: null });
+      }
+      if (reply?.kind !== "refused") {
+        steps.doubt();
+      }
+    }
+    await this.#history.settle(shard, steps);
+    return this.#isLeft && this.#history.mayBeLogged ? HOST_STOPS : AGAIN;
   }
 
   async #afterWait(shard: Shard, until: Promise<unknown>): Promise<Verdict> {

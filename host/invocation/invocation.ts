@@ -18,6 +18,8 @@ export interface CallRequest {
   readonly tenant: LogBookId;
   readonly functionName: string;
   readonly input: CallInput;
+  /** What a program sees as its arguments behind the function's name, words with spaces between them. Called functions get the same. */
+  readonly commandLine?: string;
   /**
    * Makes the request idempotent. `idempotency`: scope (tenant, function, value); another input is IDEMPOTENCY_MISMATCH (422).
    * `callId`: scope (tenant, value), 1 … 2^31−1; another function or input is CALL_ID_TAKEN (409).

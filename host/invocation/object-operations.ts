@@ -175,7 +175,7 @@ export class ObjectOperations {
 }
 
 /** The guest learns that its transaction can only be ended. */
-function refuseOverflown(error: unknown): OperationReply {
+export function refuseOverflown(error: unknown): OperationReply {
   if (error instanceof TransactionOverflown) {
     return plainReply(GuestError.tooLarge);
   }

@@ -4,10 +4,12 @@ import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
+import type { RegionSession } from "../../state/regions/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
+import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
-import { AttemptWait } from "./attempt-wait.ts";
+import { AttemptWait, type Parker } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
@@ -17,6 +19,7 @@ import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
+import { RegionOperations } from "./region-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
 import { StateMeter } from "./state-meter.ts";
@@ -33,9 +36,14 @@ export interface OperationParts {
   readonly trace: Trace;
   /** Of all attempts of the run: who waits keeps its place. */
   readonly lockTurns: LockTurns;
+  readonly parker: Parker;
   readonly artefact: Artefact;
   /** The caller's transaction that the function was called in. */
   readonly inherited: InheritedTransaction | null;
+  /** Calls that the attempt has started at another node. */
+  readonly started: readonly MovedChild[];
+  /** What a function has that uses memory regions. */
+  readonly regions: RegionSession | null;
 }
 
 export class Operations {
@@ -44,24 +52,31 @@ export class Operations {
   readonly #transacting: TransactionOperations;
   readonly #logs: LogOperations;
   readonly #wait: AttemptWait;
+  readonly #held: HeldLocks;
   readonly #locks: LockOperations;
   readonly #children: ChildOperations;
   readonly #spawns: SpawnOperations;
   readonly #sleep: SleepOperations;
   readonly #outside: OutsideOperations;
   readonly #parts: PartOperations;
+  readonly #regions: RegionOperations | null;
 
-  constructor({ context, runner, spec, shard, steps, drafts, trace, lockTurns, artefact, inherited }: OperationParts) {
+  constructor(parts: OperationParts) {
+    const { context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited, started, regions } =
+      parts;
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs));
+    // Run again, a guest that uses regions would do to them again what it has done.
+    const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
+    const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     const meter = new StateMeter(init.stateMaxBytes);
     this.#transactions = transactions;
     this.#wait = wait;
+    this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
     this.#logs = new LogOperations(steps, init.wallTimeMs, meter);
@@ -78,17 +93,41 @@ export class Operations {
       trace,
       callees,
       wait,
+      started,
     });
     this.#spawns = new SpawnOperations({ context, runner, shard, tenant, steps, callees });
     this.#sleep = new SleepOperations(steps, context, wait);
     const { wallTimeMs } = init;
     this.#outside = new OutsideOperations({ context, shard, drafts, tenant, steps, transactions, wallTimeMs });
     this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, meter, trace, nodeName });
+    this.#regions =
+      regions === null
+        ? null
+        : new RegionOperations({
+            session: regions,
+            steps,
+            transactions,
+            blobs: drafts,
+            objectMaxBytes: init.objectMaxBytes,
+            wait,
+            time: context,
+            moved: trace.moved,
+          });
   }
 
   /** The children that were started bound to the attempt. */
   get bound(): readonly InstanceId[] {
     return this.#children.bound;
+  }
+
+  /** What the attempt has started, by handle. */
+  get started(): readonly MovedChild[] {
+    return this.#children.started;
+  }
+
+  /** Whether all that the attempt has here can be told to another node: locks, open transactions and answers from outside cannot. */
+  get mayMove(): boolean {
+    return this.#transactions.open === null && this.#held.count === 0 && !this.#outside.keepsAnswer;
   }
 
   /** What the attempt did in the caller's transaction; null when it was called outside of one. */
@@ -107,8 +146,15 @@ export class Operations {
       this.#locks.perform(operation, args) ??
       this.#outside.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
+      this.#regions?.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
+  }
+
+  /** An operation under way that waits ends soon; any other goes on to its end. */
+  breakOff(): void {
+    this.#logs.close();
+    this.#wait.close();
   }
 
   /** The attempt was stopped: an operation under way ends soon. */

@@ -1,9 +1,8 @@
 /** Runs storage parts for other nodes, or for the compute pool of this process, beside the data. */
 import { NeapError } from "../../state/errors.ts";
-import { RecordKind, type Shard } from "../../state/logbook/index.ts";
+import type { Shard } from "../../state/logbook/index.ts";
 import { Drafts } from "../../state/objects/index.ts";
-import { Fenced, type Origin, ScopedObjects, StepStream } from "../../state/protocols/index.ts";
-import { stepTag } from "../../state/tags.ts";
+import { Fenced, ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { Admission, PartReply, PartRequest, StoragePool } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
@@ -11,10 +10,11 @@ import type { Log } from "../telemetry/index.ts";
 import type { Tenancy } from "../tenancy/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { toNeapError } from "./context.ts";
-import { decodeInit, type InstanceInit, payloadBlobs } from "./instance-record.ts";
+import { decodeInit } from "./instance-record.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { guestInput } from "./payloads.ts";
+import { resumeSteps } from "./resumed-steps.ts";
 import { StateMeter } from "./state-meter.ts";
 import { stepBook } from "./step-book.ts";
 
@@ -38,6 +38,8 @@ interface RunningPart {
   isCancelled: boolean;
 }
 
+/** The state of the part has it. */
+const IN_THE_STATE = new Uint8Array(0);
 const CANCELLED = "the caller no longer waits for the part";
 
 /**
@@ -96,7 +98,8 @@ export class PartHost implements StoragePool {
       return { kind: "refused", reason: "the module's snapshot is another one here" };
     }
     const init = decodeInit(request.init);
-    const steps = await this.#resume(request, init);
+    const book = stepBook(shard, request.tenant, this.#options.runAhead);
+    const steps = await resumeSteps(book, request.instance, request.steps, init, request.init);
     const input = await guestInput(shard.blobs, init.input);
     if (part.isCancelled) {
       return { kind: "lost", reason: CANCELLED };
@@ -112,6 +115,7 @@ export class PartHost implements StoragePool {
       tenant,
       artefact,
       input,
+      commandLine: IN_THE_STATE,
       depth: init.depth,
       pins: request.steps.pins,
       limits: init,
@@ -134,20 +138,6 @@ export class PartHost implements StoragePool {
     } finally {
       drafts.end();
     }
-  }
-
-  async #resume({ tenant, instance, steps: state, init: encoded }: PartRequest, init: InstanceInit): Promise<StepStream> {
-    const { shard, runAhead } = this.#options;
-    const book = stepBook(shard, tenant, runAhead);
-    const { pins } = state;
-    if (state.origin === "unlogged") {
-      const record = { kind: RecordKind.init, tags: [stepTag(instance)], data: encoded, blobs: payloadBlobs(init.input) };
-      return StepStream.resume(book, instance, { kind: "unlogged", pins, init: () => record }, state, []);
-    }
-    const origin: Origin =
-      state.origin === "pinned" ? { kind: "pinned", pins, isChild: state.isChild } : { kind: "initialised", pins };
-    const { records } = await book.readStream(stepTag(instance), state.position);
-    return StepStream.resume(book, instance, origin, state, records);
   }
 }
 
@@ -175,6 +165,7 @@ function toReply(end: AttemptEnd, steps: StepStream, { writtenBytes }: StateMete
     case "displaced":
       return { kind: "lost", reason: "displaced by another call" };
     case "suspended":
+    case "moved":
       return { kind: "lost", reason: "it waits for long" };
     case "fenced":
       return { kind: "lost", reason: end.fenced.message };

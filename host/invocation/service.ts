@@ -22,6 +22,7 @@ import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard }
 import { Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
+import type { CallTaker, MovedCall, MoveReply } from "../offload/index.ts";
 import { awaitDone } from "./await-done.ts";
 import { cancelInstance } from "./cancellation.ts";
 import { Chronicle } from "./chronicle.ts";
@@ -32,8 +33,10 @@ import {
   type InvocationContext,
   mintInstance,
   Trace,
+  toNeapError,
 } from "./context.ts";
 import {
+  decodeInit,
   encodeInit,
   encodeLaterInit,
   type InstanceInit,
@@ -46,16 +49,22 @@ import { InstanceRun } from "./instance-run.ts";
 import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
 import { breakLock, heldLocks } from "./lock-administration.ts";
+import { Parking } from "./parking.ts";
 import { after } from "./pause.ts";
 import { samePayload, toCallBytes, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
 
-export interface InvocationService extends Invocations, InstanceRunner {
+export interface InvocationService extends Invocations, InstanceRunner, CallTaker {
   /** Starts to take over instances that nobody runs, every `intervalMs`. */
   startRecovery(intervalMs: number): void;
-  /** Takes no more calls, waits up to `graceMs` for those that run. What is logged and unfinished then is run at the next start. */
-  drain(graceMs: number): Promise<void>;
+  /** Calls that wait without a sandbox and go on where they were. */
+  readonly parked: { readonly calls: number; readonly sizeBytes: number };
+  /**
+   * Takes no more calls, waits up to `graceMs` for those that run. Calls that can be stopped in the middle go on at `taker`, where there is
+   * one. What is logged and unfinished then is run at the next start, or goes on there.
+   */
+  drain(graceMs: number, taker?: CallTaker | null): Promise<void>;
 }
 
 export function createInvocations(context: InvocationContext): InvocationService {
@@ -69,6 +78,7 @@ const CALL_ID_MAX = 2 ** 31 - 1;
 class Service implements InvocationService {
   readonly #context: InvocationContext;
   readonly #attempts = new LiveAttempts();
+  readonly #parking: Parking;
   readonly #running = new Map<InstanceId, { readonly run: InstanceRun; readonly outcome: Promise<InstanceOutcome> }>();
   readonly #chronicle: Chronicle;
   readonly #recovery: Recovery;
@@ -76,6 +86,7 @@ class Service implements InvocationService {
 
   constructor(context: InvocationContext) {
     this.#context = context;
+    this.#parking = new Parking(context.limits.parkedMaxBytes);
     this.#chronicle = new Chronicle(context);
     this.#recovery = new Recovery(context, this);
   }
@@ -102,7 +113,8 @@ class Service implements InvocationService {
     if (running !== undefined) {
       return running.outcome;
     }
-    const run = new InstanceRun({ context: this.#context, runner: this, attempts: this.#attempts, spec, trace });
+    const parts = { context: this.#context, runner: this, attempts: this.#attempts, parking: this.#parking };
+    const run = new InstanceRun({ ...parts, spec, trace });
     const outcome = this.#ran(run, spec);
     this.#running.set(spec.instance, { run, outcome });
     return outcome;
@@ -177,16 +189,52 @@ class Service implements InvocationService {
     await breakLock(await this.#shard(), tenant, name);
   }
 
+  get parked(): InvocationService["parked"] {
+    return { calls: this.#parking.calls, sizeBytes: this.#parking.usedBytes };
+  }
+
   startRecovery(intervalMs: number): void {
     this.#recovery.start(intervalMs);
   }
 
-  async drain(graceMs: number): Promise<void> {
+  get name(): string {
+    return this.#context.nodeName;
+  }
+
+  async take(call: MovedCall): Promise<MoveReply> {
+    if (this.#draining) {
+      return { kind: "refused", reason: "the host is stopping" };
+    }
+    try {
+      return toMoveReply(await this.#goOn(call));
+    } catch (error) {
+      const { code, message } = toNeapError(error);
+      return { kind: "refused", reason: `${code}: ${message}` };
+    }
+  }
+
+  async #goOn(moved: MovedCall): Promise<InstanceOutcome> {
+    const shard = await this.#shard();
+    const { tenant, instance, steps } = moved;
+    const init = decodeInit(moved.init);
+    await this.#context.functions.artefact(shard, init.module);
+    const { initialCursor } = steps.pins;
+    const begin: InstanceSpec["begin"] =
+      steps.origin === "unlogged" ? { kind: "unlogged", initialCursor, dependency: steps.dependency } : { kind: "logged" };
+    return this.run({ tenant, instance, init, epoch: shard.epoch, begin, moved }, new Trace());
+  }
+
+  async drain(graceMs: number, taker: CallTaker | null = null): Promise<void> {
     this.#draining = true;
     this.#recovery.stop();
     const { promise: grace, resolve } = Promise.withResolvers<void>();
     const cancel = after(this.#context, graceMs, resolve);
     const running = [...this.#running.values()];
+    if (taker !== null) {
+      for (const { run } of running) {
+        run.handOver(taker);
+      }
+    }
     await Promise.race([Promise.allSettled(running.map(({ outcome }) => outcome)), grace]);
     cancel();
     for (const { run } of running) {
@@ -235,6 +283,7 @@ class Service implements InvocationService {
       functionName: request.functionName,
       module: version.hash,
       input,
+      commandLine: request.commandLine ?? "",
       forbidPushDown: request.forbidPushDown,
       ...tenancy.of(request.tenant).callLimits(version.limits),
       objectMaxBytes: limits.objectMaxBytes,
@@ -344,7 +393,8 @@ class Service implements InvocationService {
   }
 
   async #checkSame(shard: Shard, request: CallRequest, input: Payload, theirs: InstanceInit): Promise<void> {
-    if (theirs.functionName === request.functionName && (await samePayload(shard.blobs, input, theirs.input))) {
+    const isSame = theirs.functionName === request.functionName && theirs.commandLine === (request.commandLine ?? "");
+    if (isSame && (await samePayload(shard.blobs, input, theirs.input))) {
       return;
     }
     if (request.key?.kind === "callId") {
@@ -371,6 +421,21 @@ class Service implements InvocationService {
       case "failed":
         return { kind: "failed", instance, code: outcome.code, message: outcome.message };
     }
+  }
+}
+
+function toMoveReply(outcome: InstanceOutcome): MoveReply {
+  switch (outcome.kind) {
+    case "completed": {
+      const { done, output, seqnum } = outcome;
+      return seqnum !== NO_SEQNUM || output.kind === "blob"
+        ? { kind: "logged" }
+        : { kind: "ended", returnValue: done.returnValue, trap: done.trap, output: output.bytes };
+    }
+    case "pending":
+      return { kind: "lost", reason: outcome.reason };
+    case "failed":
+      return { kind: "refused", reason: `${outcome.code}: ${outcome.message}` };
   }
 }
 

@@ -5,7 +5,6 @@ import { fingerprint } from "../../state/logbook/step-record.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import { Operation, sleepArgs } from "../abi/operations.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
-import { Suspended } from "./attempt.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
 import { plainReply } from "./object-operations.ts";
 import { pause, type Time } from "./pause.ts";
@@ -36,11 +35,8 @@ export class SleepOperations {
     const wakeMs = record.timeMs + durationMs;
     // The record's time is the owner's; a clock that is behind it must not make the guest sleep longer than it asked for.
     const restMs = Math.min(wakeMs - this.#time.clock.now(), durationMs);
-    if (restMs > this.#wait.maxMs) {
-      throw new Suspended(pause(this.#time, restMs));
-    }
     if (restMs > 0) {
-      await this.#wait.for(pause(this.#time, restMs));
+      await this.#wait.for(pause(this.#time, restMs), restMs);
     }
     return plainReply(0, wakeMs);
   }

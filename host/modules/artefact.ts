@@ -32,6 +32,8 @@ export interface Artefact extends RewritingOptions {
   readonly memoryMaxPages: number;
   /** Imported functions as "module.name". */
   readonly imports: readonly string[];
+  /** It exports REGION_SAFE_EXPORT: whatever memory regions hold, it may be run again from the log (F23). */
+  readonly regionSafe: boolean;
   readonly snapshot: Snapshot;
 }
 
@@ -58,9 +60,32 @@ export const TABLE_EXPORT = "$table";
 export const GLOBAL_EXPORT_PREFIX = "$global";
 /** The function of the start section, which only the upload runs. */
 export const START_EXPORT = "$start";
+/** The second memory of a migratable module, into which its stack is unwound. */
+export const STACK_EXPORT = "$stack";
+/** By the names that Asyncify gives them. */
+export const ASYNCIFY_EXPORTS = {
+  asyncify_start_unwind: "$startUnwind",
+  asyncify_stop_unwind: "$stopUnwind",
+  asyncify_start_rewind: "$startRewind",
+  asyncify_stop_rewind: "$stopRewind",
+  asyncify_get_state: "$unwindState",
+} as const;
 /** Imports that rewriting adds are of this module; no upload may import from it. */
 export const REWRITING_MODULE = "$host";
+/** Imports of memory regions are of this module. */
+export const REGION_MODULE = "region";
+/** An export of this name, of whatever kind, says that the function may be run again when the regions it used are gone. */
+export const REGION_SAFE_EXPORT = "neap_region_safe";
+/** A shared memory; at 0 the word that says whether the guest shall give way (`rewriting/passes/polls.ts`). */
+export const CONTROL_IMPORT = "control";
+/** () → i32: gives way; then 0 to go on, 1 to trap. */
+export const INTERRUPT_IMPORT = "interrupt";
 export const WASM_PAGE_BYTES = 65_536;
+
+/** Whether the module reaches memory regions: its sandboxes need the tenant's memory of them. */
+export function usesRegions({ imports }: Artefact): boolean {
+  return imports.some((name) => name.startsWith(`${REGION_MODULE}.`));
+}
 
 /** What the upload pipeline enforces. Part of the configuration. */
 export interface ModuleLimits {

@@ -8,6 +8,7 @@ import {
   GLOBAL_EXPORT_PREFIX,
   type ModuleHash,
   type ModuleLimits,
+  REGION_SAFE_EXPORT,
   type Snapshot,
   START_EXPORT,
 } from "./artefact.ts";
@@ -16,7 +17,7 @@ import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import { importedCount, type ModuleShape } from "./module-shape.ts";
 import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
-import { capped, editModule } from "./section-editor.ts";
+import { capped, editModule, type ModuleEdit } from "./section-editor.ts";
 import { readSections } from "./sections.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { mutableGlobals, type ValidModule, validateModule } from "./validation.ts";
@@ -67,6 +68,11 @@ export function prepareModule(
   return makeArtefact(checkModule(bytes, abi, limits), bytes, { limits, rewriting: NO_REWRITING }, beforeStart);
 }
 
+/** The module as it is given to the rewriting: whatever is state of a sandbox is exported, and so is not optimized away. */
+export function rewritable({ bytes, shape }: CheckedModule, limits: ModuleLimits): Uint8Array<ArrayBuffer> {
+  return editModule(bytes, shape, { ...editOf(shape, limits, []), globals: [] });
+}
+
 /**
  * @param wasm  the module as it shall run: its own bytes, or what the rewriting made of them
  * @param beforeStart  called once, right before the first instruction of the module runs
@@ -83,19 +89,8 @@ export function makeArtefact(
     throw new NeapError("MODULE_REWRITE_FAILED", "the engine refuses the rewritten module");
   }
   const shape = wasm === bytes ? shapeBefore : readSections(wasm, REWRITTEN_CAPS);
-  const [memory] = shape.memories;
-  invariant(memory !== undefined, "a valid module has a memory");
-  const memoryMaxPages = capped(memory, limits.memoryMaxPages);
-  const mutable = mutableGlobals(shape);
-  const edit = {
-    memoryMinPages: memory.min,
-    memoryMaxPages,
-    tableMaxElements: limits.tableMaxElements,
-    globals: mutable.map(({ index }) => index),
-    activeData: true,
-    bulk: bulkInstructions(wasm, shape),
-  };
-  const globals = mutable.map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
+  const edit = editOf(shape, limits, bulkInstructions(wasm, shape));
+  const globals = mutableGlobals(shape).map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 
   const startable = new WebAssembly.Module(editModule(wasm, shape, edit));
   beforeStart();
@@ -112,14 +107,28 @@ export function makeArtefact(
     entryReturns: valid.entryReturns,
     globals,
     hasTable: shape.tables.length > 0,
-    memoryMaxPages,
+    memoryMaxPages: edit.memoryMaxPages,
     imports: valid.imports,
+    regionSafe: shape.exports.some(({ name }) => name === REGION_SAFE_EXPORT),
     snapshot,
   };
 }
 
+function editOf(shape: ModuleShape, limits: ModuleLimits, bulk: readonly BulkInstruction[]): ModuleEdit {
+  const [memory] = shape.memories;
+  invariant(memory !== undefined, "a valid module has a memory");
+  return {
+    memoryMinPages: memory.min,
+    memoryMaxPages: capped(memory, limits.memoryMaxPages),
+    tableMaxElements: limits.tableMaxElements,
+    globals: mutableGlobals(shape).map(({ index }) => index),
+    activeData: true,
+    bulk,
+  };
+}
+
 /** Those of the guest's memory: what the rewriting has added uses others, and little of them. */
-function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkInstruction[] {
+export function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkInstruction[] {
   const memory = importedCount(shape, "memory");
   const found: BulkInstruction[] = [];
   const bulk = (instruction: BulkInstruction) => {

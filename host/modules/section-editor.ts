@@ -33,7 +33,8 @@ const AFTER_EXPORTS: readonly number[] = [
 /**
  * The module without start section and without custom sections other than "name", which stack traces need; its memory exported as
  * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT: its own ones if it has any, else imported ones, and
- * the first if there are several. The module must have passed the engine's validation.
+ * the first if there are several. A module that was edited before keeps the exports that it got then. The module must have passed the
+ * engine's validation.
  */
 export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [bytes.subarray(0, 8)];
@@ -175,14 +176,16 @@ function exportContents(bytes: Uint8Array, shape: ModuleShape, globals: readonly
   for (const index of globals) {
     added.push([GLOBAL_EXPORT_PREFIX + index, KIND.global, index]);
   }
+  const known = new Set(shape.exports.map(({ name }) => name));
+  const missing = added.filter(([name]) => !known.has(name));
   const first = shape.exports[0]?.offset;
   const section = shape.sections.find((each) => each.id === SectionId.export);
   const own = first === undefined || section === undefined ? new Uint8Array() : bytes.subarray(first, section.end);
-  const entries = added.flatMap(([name, kind, index]) => {
+  const entries = missing.flatMap(([name, kind, index]) => {
     const text = Buffer.from(name);
     return [...unsignedLeb(text.byteLength), ...text, kind, ...unsignedLeb(index)];
   });
-  return [Uint8Array.from(unsignedLeb(shape.exports.length + added.length)), own, Uint8Array.from(entries)];
+  return [Uint8Array.from(unsignedLeb(shape.exports.length + missing.length)), own, Uint8Array.from(entries)];
 }
 
 function tableContents(bytes: Uint8Array, shape: ModuleShape, maxElements: number): Uint8Array[] {

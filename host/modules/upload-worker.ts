@@ -3,10 +3,12 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { NeapError } from "../../state/errors.ts";
 import { encodeArtefact } from "./artefact-codec.ts";
-import { checkModule, makeArtefact } from "./preparation.ts";
-import { rewriteInProcess, rewriteRequest } from "./rewriting/index.ts";
+import { checkModule, makeArtefact, rewritable } from "./preparation.ts";
+import { rewriteRequest } from "./rewriting/index.ts";
 import type { UploadJob, UploadMessage } from "./upload-messages.ts";
 
+/** The clock of a thread began with the process. */
+const startMs = performance.now();
 const job: UploadJob = workerData;
 
 function send(message: UploadMessage, transfer: readonly ArrayBufferLike[] = []): void {
@@ -20,12 +22,16 @@ try {
   const module = new Uint8Array(job.module.resizable ? job.module.transferToFixedLength() : job.module);
   const abi = new Map(job.abi);
   const checked = checkModule(module, abi, job.limits);
-  const suspending = checked.valid.imports.filter((name) => abi.get(name)?.suspends);
-  const request = rewriteRequest(job.rewriting, suspending, module.byteLength);
+  const { imports } = checked.valid;
+  const suspending = imports.filter((name) => abi.get(name)?.suspends);
+  const inline = imports.filter((name) => abi.get(name)?.inline);
+  const request = rewriteRequest(job.rewriting, { suspending, inline }, module.byteLength);
   let wasm = module;
   if (request !== undefined) {
     send({ kind: "rewriting" });
-    wasm = await rewriteInProcess(module, request, job.limits.uploadTimeoutMs - performance.now());
+    const { rewriteInProcess } = await import("./rewriting/rewrite-process.ts");
+    const leftMs = startMs + job.limits.uploadTimeoutMs - performance.now();
+    wasm = await rewriteInProcess(rewritable(checked, job.limits), request, leftMs);
     send({ kind: "rewritten" });
   }
   const prepared = makeArtefact(checked, wasm, job, () => send({ kind: "starting" }));

@@ -25,9 +25,10 @@ export interface ValidModule {
  */
 export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTable, limits: ModuleLimits): ValidModule {
   const imports = [...new Set(shape.imports.map((entry) => checkImport(entry, shape, abi)))];
-  checkMemory(shape, limits);
-  checkTable(shape, limits);
-  mutableGlobals(shape);
+  checkCode(bytes, shape, limits);
+  if (shape.memories.length === 0) {
+    throw new NeapError("MODULE_LIMIT", "the module has no memory, it must have one of its own");
+  }
   for (const entry of shape.exports) {
     if (entry.name.startsWith(RESERVED_EXPORT_PREFIX)) {
       const text = `export ${quote(entry.name)} at offset ${entry.offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
@@ -35,11 +36,21 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
     }
   }
   const { entry, entryReturns } = findEntry(shape);
+  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
+}
+
+/**
+ * What a module may consist of, whoever it is for.
+ * @throws MODULE_LIMIT, MODULE_INVALID  see `validateModule`
+ */
+export function checkCode(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits): void {
+  checkMemory(shape, limits);
+  checkTable(shape, limits);
+  mutableGlobals(shape);
   checkBodies(shape);
   for (const body of shape.bodies) {
     scanBody(bytes, body);
   }
-  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
 }
 
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
@@ -74,7 +85,7 @@ function typeText(type: { readonly params: readonly string[]; readonly results: 
 function checkMemory(shape: ModuleShape, limits: ModuleLimits): void {
   const memory = shape.memories[0];
   if (memory === undefined) {
-    throw new NeapError("MODULE_LIMIT", "the module has no memory, it must have one of its own");
+    return;
   }
   const where = `memory section at offset ${memory.start}`;
   const kinds = { shared: memory.shared, "64-bit": memory.is64, "with a page size of its own": memory.customPageSize };

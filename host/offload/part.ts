@@ -45,7 +45,7 @@ export type PartReply =
 
 const ORIGINS = ["unlogged", "initialised", "pinned"] as const;
 
-function writeSteps(w: ByteWriter, s: StepStreamState): ByteWriter {
+export function writeSteps(w: ByteWriter, s: StepStreamState): ByteWriter {
   w.u8(ORIGINS.indexOf(s.origin))
     .u32(s.position)
     .f64(s.cursor)
@@ -58,7 +58,7 @@ function writeSteps(w: ByteWriter, s: StepStreamState): ByteWriter {
   return w.f64(s.pins.initialCursor).f64(s.pins.timeMs).raw(s.pins.seed).raw(s.pins.nonce);
 }
 
-function readSteps(r: ByteReader): StepStreamState {
+export function readSteps(r: ByteReader): StepStreamState {
   const origin = ORIGINS[r.u8()];
   if (origin === undefined) {
     throw new RangeError("unknown origin of a step stream");

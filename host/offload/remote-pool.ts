@@ -12,14 +12,11 @@ import {
   type PartReply,
   type PartRequest,
 } from "./part.ts";
-import { dropState, HeldStates, NO_STATE, sendState, sizeBeside, takeState } from "./remote-state.ts";
+import { dropState, HeldStates, NO_STATE, nextRun, sendState, sizeBeside, takeState } from "./remote-state.ts";
 
 /** run, request, bytes of the delta if the state was sent ahead → reply; of a state that is to be taken bytes of delta and all */
 const RUN_PART = method("offload.run", Type.Tuple([Count, Bytes, Count]), Type.Tuple([Bytes, Count, Count]));
 const CANCEL_PART = method("offload.cancel", Bytes, Nothing);
-
-/** Names the runs of this process. */
-let runs = 0;
 
 /** The pool of the storage node at the other end of a connection, as a compute node sees it. */
 export function remoteStoragePool(peer: Peer): StoragePool {
@@ -29,7 +26,7 @@ export function remoteStoragePool(peer: Peer): StoragePool {
     async run(request: PartRequest): Promise<PartReply> {
       const { state } = request.part;
       const { deltaBytes, sizeBytes } = sizeBeside(state);
-      const run = ++runs;
+      const run = nextRun();
       let isHeld = sizeBytes > 0;
       try {
         await sendState(peer, run, state);
@@ -63,9 +60,7 @@ export function remoteStoragePool(peer: Peer): StoragePool {
 }
 
 /** From now on `pool` runs the parts that this node sends. */
-export function serveParts(peer: Peer, pool: StoragePool): void {
-  const states = new HeldStates();
-  states.serve(peer);
+export function serveParts(peer: Peer, pool: StoragePool, states: HeldStates = HeldStates.serve(peer)): void {
   peer.handle(RUN_PART, async ([run, body, deltaBytes]) => {
     const request = received(body);
     const state = states.sent(run, deltaBytes);

@@ -1,5 +1,5 @@
 /**
- * Large states of storage parts between nodes: in pieces, as one message of some MiB would keep both main threads for long (H27).
+ * Large states of storage parts, and of calls that move, between nodes: in pieces, as one message of some MiB would keep both main threads for long (H27).
  *
  * The asking node says the number of a run. It sends the state ahead of the run, and takes that of the reply after it.
  */
@@ -57,6 +57,14 @@ export async function takeState(peer: Peer, run: number, { deltaBytes, sizeBytes
   return split(bytes, deltaBytes);
 }
 
+let runs = 0;
+
+/** Names a run of this process. */
+export function nextRun(): number {
+  runs += 1;
+  return runs;
+}
+
 /** The other node need not keep anything of the run. */
 export function dropState(peer: Peer, run: number): void {
   peer.notify(DROP_STATE, run);
@@ -64,11 +72,18 @@ export function dropState(peer: Peer, run: number): void {
 
 /** The states that one node has sent, and has still to take. */
 export class HeldStates {
+  /** Of the node at the other end of this connection. */
+  static serve(peer: Peer): HeldStates {
+    const states = new HeldStates();
+    states.#serve(peer);
+    return states;
+  }
+
   readonly #sent = new Map<number, Uint8Array>();
   readonly #toTake = new Map<number, GuestState>();
   #heldBytes = 0;
 
-  serve(peer: Peer): void {
+  #serve(peer: Peer): void {
     peer.handle(SEND_STATE, async ([run, sizeBytes, offset, piece]) => {
       const bytes = this.#sent.get(run) ?? this.#begin(run, sizeBytes);
       if (offset + piece.byteLength > bytes.byteLength) {

@@ -31,6 +31,9 @@ export class Attempt implements SandboxCall {
   ended = false;
   /** Its guest is suspended until `reply`. */
   waiting = false;
+  /** It shall be stopped in the middle. */
+  freezeAsked = false;
+  #isGone = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
   /** What it has printed. */
@@ -81,6 +84,11 @@ export class Attempt implements SandboxCall {
     this.#onCancel(this);
   }
 
+  freeze(): void {
+    this.freezeAsked = true;
+    this.#tell(FrameType.freeze, 0, 0, EMPTY);
+  }
+
   onOperation(operation: number, args: Uint8Array, waits: boolean, cpuMs: number): void {
     this.cpuMs = cpuMs;
     this.waiting = waits;
@@ -95,6 +103,14 @@ export class Attempt implements SandboxCall {
     if (!this.ended) {
       this.ended = true;
       this.handler.onEnd(end);
+    }
+  }
+
+  /** Its guest can run no more: it never began, or its worker has let go of it, or its thread has ended. */
+  gone(): void {
+    if (!this.#isGone) {
+      this.#isGone = true;
+      this.handler.onGone?.();
     }
   }
 

@@ -19,6 +19,9 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
       if (attempt.waiting) {
         return "an operation while another one is waited for";
       }
+      if (frame.b < 0 || frame.b > attempt.start.artefact.memoryMaxPages) {
+        return `a memory of ${frame.b} pages, at most ${attempt.start.artefact.memoryMaxPages} are allowed`;
+      }
       return attempt.isOverrun ? "more operations than its window lets through" : undefined;
     case FrameType.log:
       attempt.logBytes += sizeBytes;
@@ -28,6 +31,9 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
     case FrameType.end:
       if (frame.code === EndKind.returnedWithState) {
         return part === undefined ? "the state of a part from a call that is none" : wrongInState(frame.body);
+      }
+      if (frame.code === EndKind.frozen) {
+        return attempt.freezeAsked ? undefined : "a call stopped in the middle that nobody has asked for";
       }
       return sizeBytes > Math.max(limits.outputMaxBytes, TEXT_MAX_BYTES) ? `an end of ${sizeBytes} bytes` : undefined;
     default:

@@ -3,8 +3,11 @@
  *
  * 1. The loop runs as macrotasks: when it blocks, no guest of this worker is runnable.
  * 2. Sandboxes in this worker, running and idle, never exceed `sandboxesMax` (H2).
- * 3. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
+ * 3. One preemptible guest that has given way goes on per turn: after all that this turn's frames have set going, and after those that
+ *    gave way before it.
+ * 4. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
+import { ByteReader } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import type { ExecutorChannel } from "./carrier.ts";
@@ -35,7 +38,7 @@ const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
 /** Above it the memories of dropped sandboxes are collected: the engine would let them be. */
-const DROPPED_MAX_BYTES = 64 * 1024 * 1024;
+const DROPPED_MAX_BYTES = 128 * 1024 * 1024;
 
 export interface ExecutorOptions {
   readonly channel: ExecutorChannel;
@@ -50,6 +53,7 @@ export class Executor implements SandboxHost {
   turn = 0;
   readonly clock: ThreadClock;
   readonly marker: SliceMarks;
+  readonly control: WebAssembly.Memory;
   readonly #channel: ExecutorChannel;
   readonly #createImports: CreateImports;
   readonly #sandboxesMax: number;
@@ -62,6 +66,8 @@ export class Executor implements SandboxHost {
   /** Idle sandboxes that still hold what their last call left. */
   readonly #used = new Set<SandboxInstance>();
   #deferred: (() => void)[] = [];
+  /** Guests that have given way, by when they did. */
+  readonly #gaveWay: (() => void)[] = [];
   #live = 0;
   #idle = 0;
   #idleBytes = 0;
@@ -71,6 +77,7 @@ export class Executor implements SandboxHost {
 
   constructor(options: ExecutorOptions) {
     this.#channel = options.channel;
+    this.control = options.channel.control.memory;
     this.marker = options.marker;
     this.#createImports = options.createImports;
     this.clock = options.clock;
@@ -88,14 +95,10 @@ export class Executor implements SandboxHost {
     for (const resume of deferred) {
       resume();
     }
-    let taken = 0;
-    for (let starts = 0; taken < FRAMES_PER_TURN && starts < STARTS_PER_TURN; taken++) {
-      const frame = this.#channel.receive();
-      if (frame === undefined) {
-        break;
-      }
-      starts += frame.type === FrameType.start ? 1 : 0;
-      this.#take(frame);
+    const taken = this.#takeFrames();
+    if (this.#gaveWay.length > 0) {
+      setImmediate(this.#goOn);
+      return;
     }
     const isIdle = taken === 0 && deferred.length === 0 && !this.#resetOne();
     // Calls that have begun and not ended are suspended here, and wait for answers.
@@ -104,10 +107,37 @@ export class Executor implements SandboxHost {
     }
   };
 
+  /** Lets a guest go on that has given way, now that those have run to which this turn's frames were sent. */
+  readonly #goOn = (): void => {
+    this.#gaveWay.shift()?.();
+    setImmediate(this.run);
+  };
+
+  /** Returns how many. */
+  #takeFrames(): number {
+    const { control } = this.#channel;
+    control.lower();
+    let starts = 0;
+    for (let taken = 0; taken < FRAMES_PER_TURN && starts < STARTS_PER_TURN; taken++) {
+      const frame = this.#channel.receive();
+      if (frame === undefined) {
+        return taken;
+      }
+      starts += frame.type === FrameType.start ? 1 : 0;
+      this.#take(frame);
+    }
+    control.raise();
+    return FRAMES_PER_TURN;
+  }
+
   // SandboxHost
 
   onNextTurn(resume: () => void): void {
     this.#deferred.push(resume);
+  }
+
+  onOwnTurn(resume: () => void): void {
+    this.#gaveWay.push(resume);
   }
 
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void {
@@ -152,6 +182,9 @@ export class Executor implements SandboxHost {
       case "trapped":
         this.#channel.send({ ...end, code: EndKind.trapped, body: Buffer.from(outcome.message) });
         break;
+      case "frozen":
+        this.#channel.send({ ...end, code: EndKind.frozen, a: outcome.awaits ? 1 : 0, body: outcome.bytes });
+        break;
       case "killed": {
         const a = KILL_REASONS.indexOf(outcome.reason);
         this.#channel.send({ ...end, code: EndKind.killed, a, body: Buffer.from(outcome.message) });
@@ -187,6 +220,9 @@ export class Executor implements SandboxHost {
       case FrameType.cancel:
         current?.cancel();
         break;
+      case FrameType.freeze:
+        current?.freeze();
+        break;
       case FrameType.trim:
         this.#trim(frame.x, frame.y);
         break;
@@ -212,9 +248,10 @@ export class Executor implements SandboxHost {
     }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
-    const { seed, input, part } = startOf(frame);
+    const { seed, commandLine, input, part, frozen } = startOf(frame);
     const pins: CallPins = {
       seed,
+      commandLine,
       input,
       startTimeMs: frame.x,
       outputMaxBytes: frame.y,
@@ -231,7 +268,9 @@ export class Executor implements SandboxHost {
       return;
     }
     this.#running[call] = sandbox;
-    if (part !== null) {
+    if (frozen !== undefined) {
+      sandbox.goOn(call, attempt, pins, frozen);
+    } else if (part !== null) {
       sandbox.startPart(call, attempt, pins, part);
     } else {
       sandbox.start(call, attempt, pins);
@@ -375,13 +414,13 @@ export class Executor implements SandboxHost {
   }
 }
 
-function startOf({ attachment, body, code: seedBytes, z: inputBytes }: Frame): SharedStart {
+function startOf({ attachment, body, z: inputBytes }: Frame): SharedStart {
   if (attachment !== undefined) {
     return attachment as SharedStart;
   }
-  const inputEnd = seedBytes + inputBytes;
-  const part = inputEnd === body.byteLength ? null : partStart.decode(body.subarray(inputEnd));
-  return { seed: body.subarray(0, seedBytes), input: body.subarray(seedBytes, inputEnd), part };
+  const r = new ByteReader(body);
+  const [seed, commandLine, input] = [r.bytes(), r.bytes(), r.raw(inputBytes)];
+  return { seed, commandLine, input, part: r.remaining === 0 ? null : partStart.decode(r.raw(r.remaining)) };
 }
 
 function replyOf({ a, x, body, attachment }: Frame): OperationReply {

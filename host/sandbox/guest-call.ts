@@ -1,7 +1,9 @@
 /** Host state of one call: what a guest could notice of it beside its memory. */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import type { GuestCall } from "./guest.ts";
+import type { GuestCall, KeptAnswer, TravellingState } from "./guest.ts";
 import type { KillReason } from "./sandbox.ts";
+
+const EMPTY = new Uint8Array(0);
 
 /** Thrown by an import to end the attempt without a result of the guest's. */
 export class GuestKill extends Error {
@@ -19,6 +21,7 @@ export function cpuTimeText(cpuTimeMs: number): string {
 
 export interface CallPins {
   readonly input: Uint8Array;
+  readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
@@ -28,6 +31,7 @@ export interface CallPins {
 
 export class CallState implements GuestCall {
   readonly input: Uint8Array;
+  commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
@@ -38,11 +42,15 @@ export class CallState implements GuestCall {
   randomCount = 0;
   lastTimeMs = 0;
   logBytes = 0;
+  files: TravellingState | Uint8Array | null = null;
+  keptAnswer: KeptAnswer | null = null;
+  conflict: Uint8Array = EMPTY;
   #output: Uint8Array[] = [];
   #outputBytes = 0;
 
   constructor(pins: CallPins) {
     this.input = pins.input;
+    this.commandLine = pins.commandLine;
     this.startTimeMs = pins.startTimeMs;
     this.seed = pins.seed;
     this.outputMaxBytes = pins.outputMaxBytes;
@@ -72,7 +80,9 @@ export class CallState implements GuestCall {
   /** The state as it travels with a part; the pins travel beside it. */
   encode(): Uint8Array {
     const output = this.output();
-    return new ByteWriter(64 + output.byteLength)
+    const files = this.files instanceof Uint8Array ? this.files : (this.files?.encode() ?? EMPTY);
+    const kept = this.keptAnswer;
+    const w = new ByteWriter(128 + output.byteLength + files.byteLength)
       .u8(this.inPart ? 1 : 0)
       .u32(this.callCount)
       .u32(this.clockCount)
@@ -80,7 +90,11 @@ export class CallState implements GuestCall {
       .f64(this.lastTimeMs)
       .f64(this.logBytes)
       .bytes(output)
-      .view();
+      .bytes(this.commandLine)
+      .bytes(files)
+      .bytes(this.conflict)
+      .u8(kept === null ? 0 : 1);
+    return (kept === null ? w : w.u32(kept.handle).i32(kept.returnValue).f64(kept.sizeBytes).bytes(kept.slice)).view();
   }
 
   /** Takes over what `encode` wrote elsewhere. @throws RangeError when the bytes end too early or the output is over the limit */
@@ -89,10 +103,16 @@ export class CallState implements GuestCall {
     const inPart = r.u8() === 1;
     const [callCount, clockCount, randomCount, lastTimeMs, logBytes] = [r.u32(), r.u32(), r.u32(), r.f64(), r.f64()];
     const output = Buffer.from(r.bytes());
+    const commandLine = Uint8Array.from(r.bytes());
+    const files = Uint8Array.from(r.bytes());
+    const conflict = Uint8Array.from(r.bytes());
+    const keptAnswer =
+      r.u8() === 0 ? null : { handle: r.u32(), returnValue: r.i32(), sizeBytes: r.f64(), slice: Uint8Array.from(r.bytes()) };
     if (output.byteLength > this.outputMaxBytes) {
       throw new RangeError(`the state holds ${output.byteLength} bytes of output, at most ${this.outputMaxBytes} are allowed`);
     }
-    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes });
+    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine, conflict, keptAnswer });
+    this.files = files.byteLength === 0 ? null : files;
     this.#output = [output];
     this.#outputBytes = output.byteLength;
   }

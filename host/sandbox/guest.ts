@@ -10,6 +10,8 @@ export type GuestImports = Readonly<Record<string, GuestImport>>;
 export interface GuestImport {
   /** Wrapped in WebAssembly.Suspending: the function may return a promise, and the guest waits for it. */
   readonly suspends: boolean;
+  /** Value types by their names in the text format. May be left out by one that does not suspend, or returns no i64. */
+  readonly results?: readonly string[];
   readonly run: (...args: never[]) => unknown;
 }
 
@@ -20,6 +22,8 @@ export type CreateImports = (guest: Guest) => GuestImports;
 export interface Guest {
   /** The guest's memory now: take it anew at each import, as growth detaches it. */
   memory(): Uint8Array;
+  /** Whether it shares memory regions with other sandboxes. */
+  readonly reachesRegions: boolean;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
@@ -38,9 +42,16 @@ export interface Guest {
   runTableFunction(tableIndex: number): Promise<number>;
 }
 
+/** State that a group of imports keeps for a call, and that is encoded when it travels. */
+export interface TravellingState {
+  encode(): Uint8Array;
+}
+
 /** Host state of one call: what travels with a part, and is reset between calls. */
 export interface GuestCall {
   readonly input: Uint8Array;
+  /** The program's name and arguments, a NUL between two of them. */
+  readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
@@ -54,8 +65,23 @@ export interface GuestCall {
   /** Time of the last record seen, 0 before (F35). */
   lastTimeMs: number;
   logBytes: number;
+  /** Descriptors and scratch files: null before the first use, bytes as they came from elsewhere until then. */
+  files: TravellingState | Uint8Array | null;
+  /** The last output of an awaited call that did not fit: the guest may ask again with more room. */
+  keptAnswer: KeptAnswer | null;
+  /** What the last commit found changed. */
+  conflict: Uint8Array;
   /** @throws GuestExit … `outputTooLarge` kills the attempt */
   appendOutput(bytes: Uint8Array): void;
+}
+
+/** What a guest was told of an awaited call. */
+export interface KeptAnswer {
+  readonly handle: number;
+  readonly returnValue: number;
+  readonly sizeBytes: number;
+  /** The beginning of the output. */
+  readonly slice: Uint8Array;
 }
 
 /** Thrown by an import: the guest did what it may not do; the call fails with this text as a trap of its own. */

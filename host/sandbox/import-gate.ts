@@ -3,10 +3,14 @@
  *
  * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
- * 3. A call whose slices have taken its CPU time is ended at its next import; one in a long slice by the watchdog.
- * 4. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 3. A call that shall be stopped in the middle is stopped here, and goes on here (F22).
+ * 4. A call whose slices have taken its CPU time is ended at its next import; one in a long slice by the watchdog.
+ * 5. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
+ *    what no guest can catch.
+ * 6. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
-import { InvariantBroken } from "../../state/errors.ts";
+import { InvariantBroken, invariant } from "../../state/errors.ts";
+import type { Freezer } from "./freezer.ts";
 import type { GuestImport } from "./guest.ts";
 import { cpuTimeText, GuestKill } from "./guest-call.ts";
 import type { SliceClock } from "./slice-clock.ts";
@@ -22,6 +26,16 @@ export interface MessageLoop {
   /** Runs `resume` in the next round. */
   onNextTurn(resume: () => void): void;
   readonly clock: ThreadClock;
+  /** Runs `resume` when it is its turn among all that have given way, and others had theirs. */
+  onOwnTurn(resume: () => void): void;
+}
+
+/** What the guest waits in. */
+interface Suspended {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** What is as good as any other result of the import's type. */
+  readonly nothing: number | bigint;
 }
 
 export class ImportGate {
@@ -29,6 +43,13 @@ export class ImportGate {
   ending: unknown;
   /** What the call may have. */
   cpuTimeMs = 0;
+  /** Operations that the suspending import which was entered last has sent. */
+  operations = 0;
+  /** Null: calls here cannot be stopped. */
+  freezer: Freezer | null = null;
+  /** Whether the guest is where a call can be stopped. */
+  readonly #mayFreeze: () => boolean;
+  #suspended: Suspended | undefined;
   readonly #loop: MessageLoop;
   readonly #clock: SliceClock;
   readonly #startSlice: () => void;
@@ -37,9 +58,10 @@ export class ImportGate {
   #burstTurn = -1;
   #burstStartMs = 0;
 
-  constructor(loop: MessageLoop, clock: SliceClock) {
+  constructor(loop: MessageLoop, clock: SliceClock, mayFreeze: () => boolean) {
     this.#loop = loop;
     this.#clock = clock;
+    this.#mayFreeze = mayFreeze;
     this.#startSlice = () => clock.start();
   }
 
@@ -61,18 +83,25 @@ export class ImportGate {
   }
 
   /** An import that the guest waits for. */
-  suspending(run: GuestImport["run"]): WebAssembly.Suspending {
-    const immediate = this.immediate(run);
+  suspending({ run, results }: GuestImport): WebAssembly.Suspending {
+    const nothing = results?.[0] === "i64" ? 0n : 0;
+    const enter = this.immediate((...args: never[]) => {
+      this.operations = 0;
+      const left = this.freezer?.arrive() ?? null;
+      return left === null ? run(...args) : left.value;
+    });
     return new WebAssembly.Suspending((...args: never[]) => {
-      const result = immediate(...args);
+      const result = enter(...args);
       this.#clock.stop();
       if (result instanceof Promise) {
         return new Promise((resolve, reject) => {
+          const suspended = { resolve, reject, nothing };
+          this.#suspended = suspended;
           result.then(
-            (value) => this.#resume(value, resolve, reject),
+            (value) => this.#resume(value, suspended),
             (error) => {
               this.end(error);
-              this.#resume(undefined, resolve, reject);
+              this.#resume(undefined, suspended);
             },
           );
         });
@@ -81,8 +110,40 @@ export class ImportGate {
         this.markNext();
         return result;
       }
-      return new Promise((resolve, reject) => this.#resumeInNextTurn(result, resolve, reject));
+      return new Promise((resolve, reject) => this.#resumeInNextTurn(result, { resolve, reject, nothing }));
     });
+  }
+
+  /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. */
+  interrupt(): WebAssembly.Suspending {
+    return new WebAssembly.Suspending(() => {
+      if (this.freezer?.arrive()) {
+        return 0;
+      }
+      if (this.ending !== undefined) {
+        return 1;
+      }
+      this.#clock.stop();
+      return new Promise((resolve) => {
+        this.#loop.onOwnTurn(() => {
+          this.markNext();
+          if (this.ending === undefined && this.freezer?.isAsked === true && this.#mayFreeze()) {
+            this.freezer.leave({ value: 0 });
+          }
+          resolve(this.ending === undefined ? 0 : 1);
+        });
+      });
+    });
+  }
+
+  /** Stops the call in the import in which it waits, and whose result is not to come any more: it is entered again. */
+  leave(): void {
+    const suspended = this.#suspended;
+    invariant(suspended !== undefined && this.freezer !== null, "a call that is stopped waits in an import");
+    this.#suspended = undefined;
+    this.freezer.leave(null);
+    this.markNext();
+    suspended.resolve(suspended.nothing);
   }
 
   /** The slice starts with the next microtask: to be called right before the promise is settled that the guest waits for. */
@@ -101,21 +162,24 @@ export class ImportGate {
     return this.ending;
   }
 
-  #resume(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+  #resume(result: unknown, suspended: Suspended): void {
     if (!this.#mayGoOn()) {
-      this.#resumeInNextTurn(result, resolve, reject);
+      this.#resumeInNextTurn(result, suspended);
       return;
     }
     this.markNext();
-    if (this.ending === undefined) {
-      resolve(result);
+    if (this.ending !== undefined) {
+      suspended.reject(this.ending);
+    } else if (this.freezer?.isAsked === true && this.#mayFreeze()) {
+      this.freezer.leave({ value: result });
+      suspended.resolve(suspended.nothing);
     } else {
-      reject(this.ending);
+      suspended.resolve(result);
     }
   }
 
-  #resumeInNextTurn(result: unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-    this.#loop.onNextTurn(() => this.#resume(result, resolve, reject));
+  #resumeInNextTurn(result: unknown, suspended: Suspended): void {
+    this.#loop.onNextTurn(() => this.#resume(result, suspended));
   }
 
   #mayGoOn(): boolean {

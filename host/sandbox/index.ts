@@ -11,6 +11,7 @@ export {
   TenantIsolation,
 } from "./process/index.ts";
 export type {
+  FrozenStart,
   GuestState,
   KillReason,
   OperationReply,

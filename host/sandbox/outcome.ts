@@ -7,7 +7,9 @@ import type { KillReason } from "./sandbox.ts";
 export type Outcome =
   | { readonly kind: "returned"; readonly value: number }
   | { readonly kind: "trapped"; readonly message: string }
-  | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string };
+  | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string }
+  /** It was stopped in the middle. `awaits`: for the answer of the operation that it has sent last. */
+  | { readonly kind: "frozen"; readonly bytes: Uint8Array; readonly awaits: boolean };
 
 /** What was thrown out of the guest, or by the import that ended the call. */
 export function outcomeOf(error: unknown): Outcome {

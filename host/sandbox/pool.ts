@@ -14,7 +14,7 @@
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../state/ports.ts";
-import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { type Artefact, usesRegions, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
@@ -74,6 +74,8 @@ export interface WorkerPoolOptions {
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
   readonly memory: MemoryBudget;
+  /** Whether a guest that computes can be asked to give way. */
+  readonly interrupts: boolean;
   /** Compiles modules here, once for all workers. */
   readonly compiles: boolean;
   readonly startCarrier: () => Carrier;
@@ -85,7 +87,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   const coresForGuests = Math.max(1, availableParallelism() - 1);
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
-  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax)));
+  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax + 1)));
   let spawned = 0;
   const pool = new WorkerPool({
     clock: options.clock,
@@ -96,6 +98,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
+    interrupts: true,
     compiles: true,
     startCarrier: () => {
       spawned += 1;
@@ -138,7 +141,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
-    const { workers, lanesMax, spares, attemptsPerWorker } = options;
+    const { workers, lanesMax, spares, attemptsPerWorker, interrupts } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
@@ -154,6 +157,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       lanesMax,
       spares,
       attemptsPerWorker,
+      interrupts,
       isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),
       isSuspect: (attempt) => this.#isSuspect(attempt),
       spawn: () => this.#spawn(options.startCarrier()),
@@ -161,10 +165,12 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     this.#watchdog = new Watchdog({
       clock: options.clock,
       table: this.#table,
+      interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
       onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
+      onLongCall: (attempt) => this.#moveToBackground(attempt),
       onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
     });
   }
@@ -184,7 +190,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
-    const module = this.#modules.get(start.artefact);
+    const module = this.#modules.get(start.artefact, start.arena);
     module.users += 1;
     const deadlineMs = this.#clock.monotonic() + start.limits.wallTimeMs;
     const attempt = this.#table.add((place) => new Attempt(place, module, start, handler, deadlineMs, this.#cancel));
@@ -201,6 +207,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   }
 
   prepare(artefact: Artefact): void {
+    if (usesRegions(artefact)) {
+      // Its sandboxes are each of one tenant's memory, which may not be there yet.
+      return;
+    }
     const module = this.#modules.get(artefact);
     module.users += 1;
     const end = (): void => {
@@ -212,16 +222,26 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }, end);
   }
 
+  sharesMemory(): boolean {
+    return true;
+  }
+
+  forget(arena: WebAssembly.Memory): void {
+    this.#modules.forget(arena);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#leaveMemory();
-    for (const attempt of this.#table.all()) {
+    const attempts = [...this.#table.all()];
+    for (const attempt of attempts) {
       this.#kill(attempt, "closed", "the host is stopping");
       this.#release(attempt);
     }
     this.#watchdog.stop();
     this.#scheduler.close();
     await Promise.all(Array.from(this.#scheduler.workers(), (worker) => worker.terminate()));
+    gone(attempts);
   }
 
   get #queued(): number {
@@ -268,10 +288,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       end: (message: string) => this.#kill(attempt, "overloaded", message),
     };
     attempt.memory = memory;
+    this.#withoutRoom.add(attempt);
     if (this.#memory.enter(memory)) {
-      this.#scheduler.enqueue(attempt);
-    } else {
-      this.#withoutRoom.add(attempt);
+      memory.admit();
     }
   }
 
@@ -323,6 +342,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     if (attempt.worker === undefined) {
       this.#scheduler.withdraw(attempt);
       this.#release(attempt);
+      queueMicrotask(() => attempt.gone());
     } else {
       attempt.worker.channel.send({ type: FrameType.cancel, call: attempt.slot, attempt: attempt.attempt });
       this.#expectRelease(attempt, attempt.worker);
@@ -389,6 +409,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       this.#release(attempt);
       this.#scheduler.dispatch();
       attempt.end(end);
+      attempt.gone();
     } else if (attempt.ended) {
       return;
     } else if (frame.type === FrameType.operation) {
@@ -429,6 +450,14 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
+  /** A preemptible call computes for long: it begins anew where it is in nobody's way, and so do those of its function from now on. */
+  #moveToBackground(attempt: Attempt): void {
+    if (!this.#scheduler.isBackground(attempt.worker)) {
+      this.#suspects.add(attempt.module.artefact.hash);
+      this.#end(attempt, DISPLACED);
+    }
+  }
+
   readonly #lost = (worker: SandboxWorker, { message, isKilled }: CarrierEnd): void => {
     if (this.#closed || !this.#scheduler.has(worker)) {
       return;
@@ -442,9 +471,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   /** Invariant 4: undefined when nobody is to blame yet. */
   #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
     const live = Array.from(attempts).filter(({ ended }) => !ended);
-    const isDoubtful = live.some(({ module }) => this.#suspects.lossesOf(module.artefact.hash) < DOUBTS);
-    for (const { module } of live) {
-      this.#suspects.addLoss(module.artefact.hash);
+    const functions = new Set(live.map(({ module }) => module.artefact.hash));
+    const isDoubtful = Array.from(functions).some((hash) => this.#suspects.lossesOf(hash) < DOUBTS);
+    for (const hash of functions) {
+      this.#suspects.addLoss(hash);
     }
     return isDoubtful ? undefined : (ran ?? live.at(-1));
   }
@@ -459,8 +489,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       this.#suspects.add(culprit.module.artefact.hash);
     }
     this.#scheduler.remove(worker);
-    worker.terminate();
     const attempts = Array.from(worker.attempts);
+    // Until the thread has ended, its guests write what they like into the regions they have locked.
+    worker.terminate().then(() => gone(attempts));
     for (const attempt of attempts) {
       this.#release(attempt);
     }
@@ -475,6 +506,12 @@ function lost(message: string, cpuMs: number): SandboxEnd {
   return { kind: "killed", reason: "workerLost", message, cpuMs };
 }
 
+function gone(attempts: readonly Attempt[]): void {
+  for (const attempt of attempts) {
+    attempt.gone();
+  }
+}
+
 const DISPLACED: SandboxEnd = { kind: "displaced" };
 
 function bytesOf({ snapshot }: Artefact): number {
@@ -487,6 +524,8 @@ function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
       return { kind: "returned", value: a, output: body, cpuMs };
     case EndKind.returnedWithState:
       return { kind: "returned", value: a, output: EMPTY, cpuMs, state: guestStateBytes.decode(body) };
+    case EndKind.frozen:
+      return { kind: "frozen", bytes: body, awaits: a === 1, cpuMs };
     case EndKind.trapped:
       return { kind: "trapped", message: Buffer.from(body).toString(), cpuMs };
     default:

@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import type { Artefact } from "../modules/artefact.ts";
-import type { GuestState, KillReason, OperationReply, PartStart } from "./sandbox.ts";
+import type { FrozenStart, GuestState, KillReason, OperationReply, PartStart } from "./sandbox.ts";
 import { shared } from "./shared-bytes.ts";
 
 export const FrameType = {
@@ -13,7 +13,7 @@ export const FrameType = {
   load: 1,
   /** a: module number. Its idle sandboxes go; running ones go when they end. */
   unload: 2,
-  /** code: seed bytes, a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, input, part if any; or a SharedStart attached. */
+  /** a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, command line, input, part if any; or a SharedStart attached. */
   start: 3,
   /** a: code, x: time; body: bytes; or a SharedReply attached. */
   reply: 4,
@@ -24,12 +24,17 @@ export const FrameType = {
   prepare: 7,
   /** x: idle sandboxes go that have been so for as many ms, y: and of the others as many bytes. */
   trim: 8,
+  /** The attempt shall be stopped in the middle; it may end otherwise before. */
+  freeze: 9,
   // to the main thread
   /** code: operation, a: 1 when the guest waits, b: pages of its memory, x: CPU ms so far; body: arguments. */
   operation: 16,
   /** body: text. */
   log: 17,
-  /** code: an EndKind, a: value, or index of the kill reason, x: CPU ms; body: output, message or state. */
+  /**
+   * code: an EndKind, a: value, or index of the kill reason, or 1 for a frozen call that awaits an answer, x: CPU ms; body: output,
+   * message, state or frozen call.
+   */
   end: 18,
   /** From a process: it serves its channel. */
   ready: 19,
@@ -59,7 +64,7 @@ export interface Frame {
 
 export const EMPTY = new Uint8Array(0);
 
-export const EndKind = { returned: 0, returnedWithState: 1, trapped: 2, killed: 3 } as const;
+export const EndKind = { returned: 0, returnedWithState: 1, trapped: 2, killed: 3, frozen: 4 } as const;
 
 export const KILL_REASONS: readonly KillReason[] = [
   "wallTime",
@@ -72,11 +77,13 @@ export const KILL_REASONS: readonly KillReason[] = [
   "cpuTime",
 ];
 
-/** The body of a start whose input or state is in shared memory. */
+/** The body of a start whose input or state is in shared memory, or of a call that goes on. */
 export interface SharedStart {
   readonly seed: Uint8Array;
+  readonly commandLine: Uint8Array;
   readonly input: Uint8Array;
   readonly part: Omit<PartStart, "snapshotHash"> | null;
+  readonly frozen?: FrozenStart;
 }
 
 /** A reply whose state is in shared memory. */
@@ -85,6 +92,8 @@ export type SharedReply = Required<Pick<OperationReply, "bytes" | "state">>;
 /** A compiled module as a worker gets it: an artefact without its bytes. Structured clone shares the machine code. */
 export interface LoadedModule extends Omit<Artefact, "wasm"> {
   readonly module: WebAssembly.Module;
+  /** The memory of its tenant's regions, for a module that reaches them. */
+  readonly arena?: WebAssembly.Memory;
 }
 
 /** The part of a start frame's body that says which part of a call to run. */

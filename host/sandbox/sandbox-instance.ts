@@ -9,7 +9,9 @@
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
 import { invariant } from "../../state/errors.ts";
-import { TABLE_EXPORT } from "../modules/artefact.ts";
+import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, TABLE_EXPORT } from "../modules/artefact.ts";
+import { Freezer } from "./freezer.ts";
+import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
 import { ImportGate, type MessageLoop } from "./import-gate.ts";
@@ -17,14 +19,16 @@ import { InstanceState } from "./instance-state.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { OperationWindow } from "./operation-window.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
-import type { GuestState, OperationReply } from "./sandbox.ts";
+import type { FrozenStart, GuestState, OperationReply } from "./sandbox.ts";
 import { SliceClock } from "./slice-clock.ts";
 import type { SliceMarks } from "./slice-marks.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
+import { UnwindableStack } from "./unwindable-stack.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
 const NO_CALL = new CallState({
   input: new Uint8Array(0),
+  commandLine: new Uint8Array(0),
   startTimeMs: 0,
   seed: new Uint8Array(0),
   outputMaxBytes: 0,
@@ -35,6 +39,8 @@ const NO_CALL = new CallState({
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
   readonly marker: SliceMarks;
+  /** What preemptible guests look at. */
+  readonly control: WebAssembly.Memory;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
@@ -57,6 +63,7 @@ export class SandboxInstance implements Guest {
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
+  readonly #freezer: Freezer | null;
   readonly #exports: WebAssembly.Exports;
   readonly #state: InstanceState;
   readonly #suspends: boolean;
@@ -67,6 +74,8 @@ export class SandboxInstance implements Guest {
   #dropped = false;
   #pending: Waiting<OperationReply> | undefined;
   #windowOpens: Waiting<void> | undefined;
+  /** Of the operation that the guest asks next: it was asked before the call was stopped. */
+  #answer: OperationReply | undefined;
   /** Leaves the parking place of the resident stack: 1 runs a call, 0 ends the stack. */
   #wake: ((run: number) => void) | undefined;
 
@@ -75,22 +84,33 @@ export class SandboxInstance implements Guest {
     this.module = module;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
-    this.#gate = new ImportGate(host, this.#clock);
+    this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
     const offered = createImports(this);
-    const imports: Record<string, Record<string, WebAssembly.Suspending | GuestImport["run"]>> = {};
-    let suspends = false;
-    for (const { module: group, name } of module.imports) {
+    const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
+      [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
+    };
+    let suspends = module.loaded.preemptible;
+    for (const { module: group, name, kind } of module.imports) {
+      if (kind === "memory" && name !== CONTROL_IMPORT && module.loaded.arena !== undefined) {
+        imports[group] = { ...imports[group], [name]: module.loaded.arena };
+      }
+      if (kind === "memory" || (group === REWRITING_MODULE && name === INTERRUPT_IMPORT)) {
+        continue;
+      }
       const found = offered[`${group}.${name}`];
       if (found === undefined) {
         throw new WebAssembly.LinkError(`the import ${group}.${name} is not offered`);
       }
       suspends ||= found.suspends;
       imports[group] ??= {};
-      imports[group][name] = found.suspends ? this.#gate.suspending(found.run) : this.#gate.immediate(found.run);
+      imports[group][name] = found.suspends ? this.#gate.suspending(found) : this.#gate.immediate(found.run);
     }
     this.#suspends = suspends;
     this.#exports = new WebAssembly.Instance(module.loaded.module, imports).exports;
     this.#state = new InstanceState(module, this.#exports);
+    const stack = UnwindableStack.of(this.#exports);
+    this.#freezer = stack && new Freezer(stack);
+    this.#gate.freezer = this.#freezer;
   }
 
   /** Of its memory. */
@@ -159,6 +179,27 @@ export class SandboxInstance implements Guest {
     );
   }
 
+  /** Goes on with a call that was stopped in the middle. */
+  goOn(slot: number, attempt: number, pins: CallPins, { bytes, answer }: FrozenStart): void {
+    this.enter();
+    this.#begin(slot, attempt, pins);
+    try {
+      const { snapshotHash, result, stack, state } = decodeFrozenCall(bytes);
+      if (this.#freezer === null || snapshotHash !== this.module.loaded.snapshot.hash) {
+        throw new RangeError(`the call was stopped on snapshot ${snapshotHash}, or of another module`);
+      }
+      this.#state.apply(state.delta);
+      this.call.restore(state.hostState);
+      this.#freezer.rewind(stack, result);
+    } catch (error) {
+      this.#endThrown(new GuestKill("cancelled", `a frozen call is damaged: ${error instanceof Error ? error.message : error}`));
+      return;
+    }
+    this.#answer = answer;
+    this.#gate.markNext();
+    this.#wake?.(1);
+  }
+
   /** False when it shall be dropped instead of running another call. */
   reset(): boolean {
     this.call = NO_CALL;
@@ -169,6 +210,18 @@ export class SandboxInstance implements Guest {
   drop(): void {
     this.#dropped = true;
     this.#wake?.(0);
+  }
+
+  /** Stops the call in the middle as soon as it can be. */
+  freeze(): void {
+    if (this.#freezer === null || !this.#running) {
+      return;
+    }
+    this.#freezer.ask();
+    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && !this.call.inPart) {
+      this.#pending = undefined;
+      this.#gate.leave();
+    }
   }
 
   reply(reply: OperationReply): void {
@@ -202,12 +255,22 @@ export class SandboxInstance implements Guest {
 
   // Guest
 
+  get reachesRegions(): boolean {
+    return this.module.loaded.arena !== undefined;
+  }
+
   memory(): Uint8Array {
     return this.#state.view();
   }
 
   request(operation: number, args: Uint8Array): Promise<OperationReply> {
     invariant(this.#pending === undefined, "a guest waits for one operation at a time");
+    this.#gate.operations += 1;
+    const answer = this.#answer;
+    if (answer !== undefined) {
+      this.#answer = undefined;
+      return Promise.resolve(answer);
+    }
     this.#host.sendOperation(this, operation, args, true);
     this.#clock.stop();
     return new Promise((resolve, reject) => {
@@ -216,6 +279,7 @@ export class SandboxInstance implements Guest {
   }
 
   post(operation: number, args: Uint8Array): Promise<void> | undefined {
+    this.#gate.operations += 1;
     this.#host.sendOperation(this, operation, args, false);
     this.#window.add(args.byteLength);
     if (!this.#window.full) {
@@ -285,6 +349,8 @@ export class SandboxInstance implements Guest {
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#gate.ending = undefined;
+    this.#freezer?.begin();
+    this.#answer = undefined;
     this.#value = 0;
     this.#window = new OperationWindow();
   }
@@ -330,13 +396,33 @@ export class SandboxInstance implements Guest {
   #end(partBase?: MemoryImage): void {
     this.#clock.stop();
     this.#running = false;
-    const { ending } = this.#gate;
-    const outcome: Outcome = ending === undefined ? { kind: "returned", value: this.#value } : outcomeOf(ending);
+    const outcome = this.#outcome();
     const state =
       partBase === undefined || outcome.kind !== "returned"
         ? undefined
         : { delta: this.#state.capture(partBase), hostState: this.call.encode() };
     this.#host.ended(this, outcome, !this.#trapped, state);
+  }
+
+  #outcome(): Outcome {
+    const { ending } = this.#gate;
+    const freezer = this.#freezer;
+    if (freezer?.isUnwinding === true && ending === undefined) {
+      const { result } = freezer;
+      const stack = freezer.frames();
+      const snapshotHash = this.module.loaded.snapshot.hash;
+      return {
+        kind: "frozen",
+        bytes: encodeFrozenCall({ snapshotHash, result, stack, state: this.capture() }),
+        awaits: result === null,
+      };
+    }
+    if (freezer?.isUnwinding === true || freezer?.isRewinding === true) {
+      // Not the guest's own doing: it has computed nothing since it was stopped.
+      this.#trapped = true;
+      return { kind: "killed", reason: "cancelled", message: "the call's stack cannot be moved" };
+    }
+    return ending === undefined ? { kind: "returned", value: this.#value } : outcomeOf(ending);
   }
 
   #restore(state: GuestState) {

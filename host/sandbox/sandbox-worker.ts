@@ -1,11 +1,12 @@
 /** A worker, thread or process, as the main thread sees it. */
+import { ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "./carrier.ts";
 import type { ModuleEntry } from "./module-cache.ts";
 import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
-import type { PartStart } from "./sandbox.ts";
+import type { FrozenStart, PartStart } from "./sandbox.ts";
 import { isShared } from "./shared-bytes.ts";
 import type { SliceView } from "./slice-marks.ts";
 
@@ -101,24 +102,29 @@ export class SandboxWorker {
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, part } = start;
-    const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta));
+    const { pins, limits, input, commandLine, part, frozen } = start;
+    const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
       call: slot,
       attempt: use,
       a: module.id,
-      code: pins.seed.byteLength,
       b: Math.min(limits.cpuTimeMs, I32_MAX),
       c: Math.min(limits.logMaxBytes, I32_MAX),
       x: pins.timeMs,
       y: limits.outputMaxBytes,
       z: input.byteLength,
-      body: pins.seed,
+      body: new ByteWriter(8 + pins.seed.byteLength + commandLine.byteLength).bytes(pins.seed).bytes(commandLine).view(),
       tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
     if (isBeside) {
-      const beside: SharedStart = { seed: own(pins.seed), input: own(input), part: part === undefined ? null : ownPart(part) };
+      const beside: SharedStart = {
+        seed: own(pins.seed),
+        commandLine: own(commandLine),
+        input: own(input),
+        part: part === undefined ? null : ownPart(part),
+        ...(frozen !== undefined && { frozen: ownFrozen(frozen) }),
+      };
       this.channel.sendAttached(frame, beside);
     } else {
       this.channel.send(frame);
@@ -210,14 +216,18 @@ export class SandboxWorker {
   }
 }
 
-function compiled({ artefact: { wasm: _, ...artefact }, module }: ModuleEntry): LoadedModule {
+function compiled({ artefact: { wasm: _, ...artefact }, module, arena }: ModuleEntry): LoadedModule {
   invariant(module !== undefined, "a module that is handed over is compiled");
-  return { ...artefact, module };
+  return { ...artefact, module, ...(arena !== undefined && { arena }) };
 }
 
 /** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */
 function own(bytes: Uint8Array): Uint8Array {
   return isShared(bytes) ? bytes : new Uint8Array(bytes);
+}
+
+function ownFrozen({ bytes, answer }: FrozenStart): FrozenStart {
+  return { bytes: own(bytes), ...(answer !== undefined && { answer: { ...answer, bytes: own(answer.bytes) } }) };
 }
 
 function ownPart({ tableIndex, state: { delta, hostState } }: PartStart): SharedStart["part"] {

@@ -12,6 +12,10 @@ export interface SandboxPool {
   prepare(artefact: Artefact, tenant: string): void;
   /** What a scheduler asks: attempts that run, are suspended, wait. */
   readonly load: SandboxLoad;
+  /** Whether attempts of the tenant run in this process, and can be started with an arena. */
+  sharesMemory(tenant: string): boolean;
+  /** No attempt will be started with this memory again: what holds on to it goes. */
+  forget(arena: WebAssembly.Memory): void;
   /** Ends all attempts with `killed: closed` and all workers. */
   close(): Promise<void>;
 }
@@ -31,6 +35,8 @@ export interface SandboxStart {
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
   readonly input: Uint8Array;
+  /** The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. */
+  readonly commandLine: Uint8Array;
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
@@ -40,6 +46,18 @@ export interface SandboxStart {
   readonly depth: number;
   /** Run this part instead of the entry (push-down). */
   readonly part?: PartStart;
+  /** Go on where a call was stopped. The artefact is the one it was stopped with, input, pins and limits are those of the call. */
+  readonly frozen?: FrozenStart;
+  /** What the module's accesses to memory regions go to; for a module that has them. Not with `part`. */
+  readonly arena?: WebAssembly.Memory;
+}
+
+/** A call that was stopped in the middle. */
+export interface FrozenStart {
+  /** Of `SandboxEnd`: only a sandbox opens them. */
+  readonly bytes: Uint8Array;
+  /** Of the operation that the call had asked and waited for. Left out: the guest asks for it again. */
+  readonly answer?: OperationReply;
 }
 
 export interface SandboxLimits {
@@ -77,6 +95,12 @@ export interface SandboxCall {
   acknowledge(): void;
   /** Ends the attempt as soon as possible; `onEnd` says `killed: cancelled`. */
   cancel(): void;
+  /**
+   * Stops the attempt in the middle: `onEnd` says `frozen`, unless it ends otherwise before. At once when the guest waits for an
+   * operation, which goes on; otherwise as soon as the import returns that it is in, or its storage part has ended. Nothing happens
+   * when the module is not migratable.
+   */
+  freeze(): void;
 }
 
 export interface OperationReply {
@@ -97,6 +121,8 @@ export interface SandboxHandler {
   onOperation(operation: number, args: Uint8Array, waits: boolean): void;
   onLog(text: string): void;
   onEnd(end: SandboxEnd): void;
+  /** Called once, at `onEnd` or later: the guest can run no more, and touches no memory region. */
+  onGone?(): void;
 }
 
 export type SandboxEnd =
@@ -113,7 +139,12 @@ export type SandboxEnd =
   /** The host ended it; says nothing about the function (F17). */
   | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string; readonly cpuMs: number }
   /** Another call stuck its worker. Start it again; it is not its fault (H7). */
-  | { readonly kind: "displaced" };
+  | { readonly kind: "displaced" }
+  /**
+   * It was stopped in the middle, by `SandboxCall.freeze`. `awaits`: for the answer of the operation that it has sent last, which
+   * `FrozenStart` may bring along. What it has posted counts, and comes first.
+   */
+  | { readonly kind: "frozen"; readonly bytes: Uint8Array; readonly awaits: boolean; readonly cpuMs: number };
 
 export type KillReason =
   | "wallTime"

@@ -6,7 +6,7 @@ import type { SandboxInstance } from "./sandbox-instance.ts";
 export class WorkerModule {
   readonly loaded: LoadedModule;
   readonly image: MemoryImage;
-  readonly imports: readonly { readonly module: string; readonly name: string }[];
+  readonly imports: readonly { readonly module: string; readonly name: string; readonly kind: string }[];
   /** The last one was used last. */
   readonly idle: SandboxInstance[] = [];
   /** No call will come any more: sandboxes are not kept. */

@@ -17,7 +17,7 @@ import {
   objectTag,
   stepTag,
 } from "../tags.ts";
-import { Cells, type CellVersion, type EarlierEntry, ownVersion } from "./cells.ts";
+import { Cells, type CellVersion, compareVersions, type EarlierEntry, ownVersion } from "./cells.ts";
 import { decodeCollection } from "./collection.ts";
 import { collect } from "./gc.ts";
 import {
@@ -31,7 +31,7 @@ import {
 } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import { Locks } from "./locks.ts";
-import type { Home, NewRecord } from "./logbook.ts";
+import type { CellEntry, Home, NewRecord } from "./logbook.ts";
 import { migrate } from "./migration.ts";
 import { DEFAULT_MODE, decodeMode } from "./modes.ts";
 import { ObjectNames } from "./object-names.ts";
@@ -60,6 +60,13 @@ export interface IndexedRecords {
   drop(seqnum: SeqNum): void;
 }
 
+/** The newest of an instance's log-free writes behind one of its steps. */
+export interface Unlogged {
+  /** Of its step stream. */
+  readonly length: number;
+  readonly version: CellVersion;
+}
+
 export interface Newest {
   readonly home: Home;
   /** 0 for none. */
@@ -76,6 +83,8 @@ export class BookState {
   readonly trims = new Trims();
   /** Step streams with a PIN whose next step must be RESUME, or the end of the instance (F25). */
   readonly awaitingResume = new Set<Tag>();
+  /** By their first records, instances that have written without a step, and how far their step streams were then (F25). */
+  readonly unlogged = new Map<SeqNum, Unlogged>();
   readonly locks = new Locks();
   /** Nothing below may be read or begun at any more (F11). */
   floor: SeqNum = NO_SEQNUM;
@@ -175,6 +184,7 @@ export class BookState {
         this.names.add(cell.key);
       }
       this.putCell(cell.key, cell.version ?? ownVersion(seqnum), seqnum, seqnum);
+      this.#noteUnlogged(cell);
       if (tags.includes(object)) {
         this.scopes.settle(cell.key);
       } else {
@@ -184,6 +194,16 @@ export class BookState {
           this.garbage++;
         }
       }
+    }
+  }
+
+  #noteUnlogged({ version, writer }: CellEntry): void {
+    if (writer === undefined || version === null) {
+      return;
+    }
+    const before = this.unlogged.get(writer.first);
+    if (before === undefined || before.length < writer.length || compareVersions(before.version, version) < 0) {
+      this.unlogged.set(writer.first, { length: writer.length, version });
     }
   }
 
@@ -332,6 +352,7 @@ export class BookState {
     if (instance !== undefined) {
       instance.readsFrom = null;
       this.awaitingResume.add(stepTag(instance.id));
+      this.unlogged.delete(instance.first);
       this.cells.snapshots.end(instance.id);
     }
   }
@@ -366,6 +387,7 @@ export class BookState {
       this.awaitingResume.delete(tag);
       this.locks.end(instance.id);
       this.cells.snapshots.end(instance.id);
+      this.unlogged.delete(instance.first);
       this.garbage++;
     }
   }

@@ -6,6 +6,7 @@ import { LOCK_TAG_PREFIX } from "../tags.ts";
 import { RecordKind } from "./kinds.ts";
 import { lockOf, unlockOf } from "./lock-record.ts";
 import type { AppendRequest, CellWrite, Condition, NewRecord } from "./logbook.ts";
+import { pinHeadOf } from "./pin-record.ts";
 import { FRAME_MAX_RECORDS } from "./record-codec.ts";
 import { checkTrim } from "./trim.ts";
 
@@ -86,6 +87,9 @@ function checkRecord({ kind, tags, data, initialCursor, blobs, cell, place }: Ne
   if (kind === RecordKind.trim) {
     checkTrim(data);
   }
+  if (kind === RecordKind.pin) {
+    checkPin(data);
+  }
   if (initialCursor !== undefined) {
     checkNumber("initialCursor", initialCursor);
   }
@@ -102,6 +106,15 @@ function checkRecord({ kind, tags, data, initialCursor, blobs, cell, place }: Ne
     if (cell !== undefined && cell.version !== null) {
       throw new NeapError("BAD_RECORD", "a cell's version must be the record's own, writeCell takes others");
     }
+  }
+}
+
+/** It is read when it is decided. */
+function checkPin(data: Uint8Array): void {
+  try {
+    pinHeadOf(data);
+  } catch (cause) {
+    throw new NeapError("BAD_RECORD", "the data of a PIN is malformed", { cause });
   }
 }
 

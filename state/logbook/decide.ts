@@ -1,9 +1,12 @@
 /** Decides whether a request may be ordered (F10, F11, F14, F31). The only place: replay asserts what was decided here (F19). */
 import { MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { isGuestTag } from "../tags.ts";
+import { isGuestTag, stepTag } from "../tags.ts";
 import type { BookState } from "./book-state.ts";
+import { compareVersions } from "./cells.ts";
+import { instanceOfAttemptTag } from "./instances.ts";
 import { endsInstance, RecordKind } from "./kinds.ts";
 import type { AppendResult, Condition, LogRecord, NewRecord } from "./logbook.ts";
+import { pinHeadOf } from "./pin-record.ts";
 
 export type Refusal = Exclude<AppendResult, { kind: "appended" }>;
 
@@ -23,9 +26,15 @@ export function refusal(
       return refused;
     }
   }
-  for (const { kind, initialCursor, tags } of records) {
+  for (const { kind, initialCursor, tags, data } of records) {
     if (initialCursor !== undefined && initialCursor < book.floor) {
       return { kind: "stale", floor: book.floor };
+    }
+    if (kind === RecordKind.pin) {
+      const written = unknownWrite(book, tags[0], data);
+      if (written !== undefined) {
+        return { kind: "badPosition", tag: written, length: book.streams.get(written)?.length ?? 0, tail };
+      }
     }
     for (const tag of tags) {
       const stream = book.streams.get(tag);
@@ -39,6 +48,23 @@ export function refusal(
     }
   }
   return undefined;
+}
+
+/**
+ * Somebody has written without a step where the attempt that made the PIN has not come to: behind the RESUME that would be written
+ * again, over what has come between (F25). The step stream of the instance.
+ */
+function unknownWrite(book: BookState, attempts: Tag | undefined, data: Uint8Array): Tag | undefined {
+  const id = instanceOfAttemptTag(attempts);
+  const instance = id === undefined ? undefined : book.instances.unfinished.get(id);
+  const unlogged = instance === undefined ? undefined : book.unlogged.get(instance.first);
+  if (instance === undefined || unlogged === undefined) {
+    return undefined;
+  }
+  const steps = stepTag(instance.id);
+  const { written } = pinHeadOf(data);
+  const isKnown = written !== null && compareVersions(unlogged.version, written) <= 0;
+  return isKnown || book.streams.get(steps)?.length !== unlogged.length ? undefined : steps;
 }
 
 /** The object's newest write is another one. */

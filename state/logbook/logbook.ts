@@ -41,6 +41,14 @@ export interface NewRecord {
 export interface CellEntry {
   readonly key: string;
   readonly version: CellVersion | null;
+  /** Of a log-free write, added by the owner: who made it, and how far its step stream was then. */
+  readonly writer?: CellWriter;
+}
+
+export interface CellWriter {
+  /** The writer's first record. */
+  readonly first: SeqNum;
+  readonly length: number;
 }
 
 /** A log-free write of a cell (F3): an entry of the journal without tag, condition or position. */

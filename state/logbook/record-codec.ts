@@ -8,7 +8,7 @@
  *   record   0  u32  size of the record in bytes, this field included
  *            4  u8   kind
  *            5  u8   flags: 1 same LogBook as the record before it in the frame, 2 initial cursor, 4 blobs, 8 conditions, 16 cell,
- *                    32 cell version
+ *                    32 cell version, 64 cell writer
  *            6  u8   number of tags
  *            7  u8   bytes of the LogBook id; 0 with flag 1, and for the records of the shard itself
  *            8  f64  time in ms
@@ -18,7 +18,8 @@
  *           flag 4   u8 count, then blobs: u8 length, name, f64 size in bytes
  *           flag 8   u16 count, then conditions: u8 index into the record's tags (255: u16 length, UTF-8 follow),
  *                    u8 what (0 length, 1 last, 2 newest), f64 value
- *           flag 16  u16 length, UTF-8 key of the cell; with flag 32: f64 seqnum, u8 role, u32 counter
+ *           flag 16  u16 length, UTF-8 key of the cell; with flag 32: f64 seqnum, u8 role, u32 counter; with flag 64: f64 first
+ *                    record of the writer, u32 length of its step stream
  *                    data, up to the end of the record
  *
  * All numbers are little-endian. The conditions of a request travel with its first record, so that replay can assert what the
@@ -41,7 +42,9 @@ const HAS_BLOBS = 4;
 const HAS_CONDITIONS = 8;
 const HAS_CELL = 16;
 const HAS_CELL_VERSION = 32;
+const HAS_CELL_WRITER = 64;
 const CELL_VERSION_BYTES = 13;
+const CELL_WRITER_BYTES = 12;
 const OTHER_TAG = 255;
 const NO_CONDITIONS: readonly Condition[] = [];
 const NO_BLOBS: readonly BlobRefLike[] = [];
@@ -84,7 +87,7 @@ export class Frame {
       bound += 2 + tag.length * 3;
     }
     if (record.cell !== undefined) {
-      bound += 2 + record.cell.key.length * 3 + CELL_VERSION_BYTES;
+      bound += 2 + record.cell.key.length * 3 + CELL_VERSION_BYTES + CELL_WRITER_BYTES;
     }
     return record.blobs === undefined ? bound : bound + record.blobs.length * 137;
   }
@@ -129,7 +132,8 @@ export class Frame {
       at = this.#conditions(when, record.tags, at);
     }
     if (record.cell !== undefined) {
-      flags |= record.cell.version === null ? HAS_CELL : HAS_CELL | HAS_CELL_VERSION;
+      flags |= HAS_CELL | (record.cell.version === null ? 0 : HAS_CELL_VERSION);
+      flags |= record.cell.writer === undefined ? 0 : HAS_CELL_WRITER;
       at = this.#cell(record.cell, at);
     }
     this.#buffer.set(record.data, at);
@@ -230,15 +234,20 @@ export class Frame {
     return at;
   }
 
-  #cell({ key, version }: CellEntry, start: number): number {
-    const at = this.#sizedText(key, start);
-    if (version === null) {
-      return at;
+  #cell({ key, version, writer }: CellEntry, start: number): number {
+    let at = this.#sizedText(key, start);
+    if (version !== null) {
+      this.#view.setFloat64(at, version.seqnum, true);
+      this.#buffer[at + 8] = version.role;
+      this.#view.setUint32(at + 9, version.counter, true);
+      at += CELL_VERSION_BYTES;
     }
-    this.#view.setFloat64(at, version.seqnum, true);
-    this.#buffer[at + 8] = version.role;
-    this.#view.setUint32(at + 9, version.counter, true);
-    return at + CELL_VERSION_BYTES;
+    if (writer !== undefined) {
+      this.#view.setFloat64(at, writer.first, true);
+      this.#view.setUint32(at + 8, writer.length, true);
+      at += CELL_WRITER_BYTES;
+    }
+    return at;
   }
 }
 
@@ -321,8 +330,14 @@ export function readRecord(bytes: Buffer, start = 0, book: LogBookId | "" = ""):
     const end = at + 2 + bytes.readUInt16LE(at);
     const key = bytes.toString("utf8", at + 2, end);
     const hasVersion = (flags & HAS_CELL_VERSION) !== 0;
-    cell = { key, version: hasVersion ? readCellVersion(bytes, end) : null };
+    const version = hasVersion ? readCellVersion(bytes, end) : null;
     at = hasVersion ? end + CELL_VERSION_BYTES : end;
+    if ((flags & HAS_CELL_WRITER) !== 0) {
+      cell = { key, version, writer: { first: bytes.readDoubleLE(at) as SeqNum, length: bytes.readUInt32LE(at + 8) } };
+      at += CELL_WRITER_BYTES;
+    } else {
+      cell = { key, version };
+    }
   }
   if (at > recordEnd) {
     throw new RangeError(`the head of a record of ${sizeBytes} bytes has ${at - start}`);

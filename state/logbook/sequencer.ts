@@ -14,7 +14,7 @@
  * Q5. A request is refused as DISK_FULL only when the disk, tried since it came, had no room. Until that is known it waits.
  */
 import { hasCode, invariant, NeapError } from "../errors.ts";
-import type { SeqNum } from "../ids.ts";
+import type { InstanceId, SeqNum } from "../ids.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { OwnedBlobs } from "../objects/blobs.ts";
 import type { Clock, Faults, Timers } from "../ports.ts";
@@ -23,7 +23,7 @@ import type { BookState } from "./book-state.ts";
 import { compareVersions } from "./cells.ts";
 import { checkCellWrite, checkRequest, tooLarge } from "./check-request.ts";
 import { refusal } from "./decide.ts";
-import type { Holder } from "./instances.ts";
+import { type Holder, instanceOfStepTag } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import type {
   AppendRequest,
@@ -58,6 +58,7 @@ const RESERVED: ReadonlySet<RecordKind> = new Set([
   RecordKind.mode,
   RecordKind.migrated,
 ]);
+const NOBODY = "" as InstanceId;
 const NO_CONDITIONS: readonly Condition[] = [];
 const NO_BLOBS: readonly BlobRefLike[] = [];
 
@@ -250,7 +251,9 @@ export class Sequencer {
     if (cell !== undefined && compareVersions(version, cell.version) <= 0) {
       return { kind: "superseded", seqnum: cell.entry };
     }
-    const entry: NewRecord = { kind, tags: [], data, cell: { key, version }, ...(blobs !== undefined && { blobs }) };
+    const first = book.instances.unfinished.get(instanceOfStepTag(writer) ?? NOBODY)?.first;
+    const by = first !== undefined && stream !== undefined && { writer: { first, length: stream.length } };
+    const entry: NewRecord = { kind, tags: [], data, cell: { key, version, ...by }, ...(blobs !== undefined && { blobs }) };
     const result = this.#order(book, [entry], NO_CONDITIONS, holder);
     invariant(result.kind === "appended", `a cell's entry was refused: ${result.kind}`);
     return { kind: "written", seqnum: result.seqnum };

@@ -37,9 +37,7 @@ export class Boki extends LoggedReadProtocol {
 
   async #write(key: string, value: ObjectValue | null, valueCrc: number): Promise<void> {
     const version = ownVersion(await this.#note(RecordKind.preWrite, key, valueCrc));
-    if (!this.steps.replaying) {
-      await writeCell(this.steps, key, version, value);
-    }
+    await writeCell(this.steps, key, version, value);
     await this.#note(RecordKind.postWrite, key, valueCrc);
   }
 

@@ -41,23 +41,22 @@ export class HalfmoonWrite extends LoggedReadProtocol {
     return this.#write(key, null);
   }
 
-  /** What stands before a step that is in the log was done before it: the cell may have forgotten by now that it was (F25). */
   async #write(key: string, value: ObjectValue | null): Promise<void> {
     await this.steps.anchor();
-    const version = this.steps.nextVersion();
-    if (!this.steps.replaying) {
-      await writeCell(this.steps, key, version, value);
-    }
+    await writeCell(this.steps, key, this.steps.nextVersion(), value);
   }
 }
 
 /**
- * Makes the value (null: a delete) the cell's latest, unless it has this version or a newer one: then the write is done as well.
+ * Makes the value (null: a delete) the cell's latest, unless it has this version or a newer one: then the write is done as well. What
+ * stands before a step that is in the log, or before the wait of a PIN, was done then: the cell may have forgotten by now that it was (F25).
  * @throws Fenced  the instance is done, or goes on elsewhere
  */
 export async function writeCell(steps: StepStream, key: string, version: CellVersion, value: ObjectValue | null): Promise<void> {
+  if (steps.replaying || steps.hasWritten(version)) {
+    return;
+  }
   const write: CellWrite = { key, version, initialCursor: steps.readsFrom, writer: steps.tag, ...entryOf(value) };
-  steps.wrote();
   const outcome = await steps.book.writeCell(write);
   switch (outcome.kind) {
     case "stale":
@@ -68,6 +67,7 @@ export async function writeCell(steps: StepStream, key: string, version: CellVer
       throw steps.fence(new Fenced("badPosition", "another attempt goes on after a long wait"));
     default:
       steps.consulted(outcome.seqnum);
+      steps.wrote(version);
   }
 }
 

@@ -12,7 +12,7 @@ export { entryOf } from "./halfmoon-write.ts";
 export { LoggedReads, lastOfPage, loggedList } from "./logged-reads.ts";
 export { ObjectVersions, readVersion } from "./object-versions.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, PlacedObjects, UpdateOutcome } from "./protocol.ts";
-export { decodeReads, encodeReads, type MadeRead, type PinnedRead, type ReadQuery } from "./read-log.ts";
+export { decodeReads, distinct, encodeReads, type MadeRead, type PinnedRead, type ReadQuery } from "./read-log.ts";
 export { ScopeChoices } from "./scope-choices.ts";
 export { type ProtocolChoice, ScopedObjects } from "./scoped-objects.ts";
 export { bytesOf } from "./slice.ts";

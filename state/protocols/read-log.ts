@@ -38,21 +38,27 @@ export type PinnedRead =
 export interface MadeRead {
   readonly query: ReadQuery;
   readonly cursor: SeqNum;
-  /** Steps and INIT before it. */
+  /** Steps and INIT before it; 0 for a read in a transaction, which is repeated at the same cursor wherever the instance goes on. */
   readonly position: number;
 }
 
-/** An attempt that reads more keeps its hold on the watermark when it waits. */
+/** An attempt that reads more, one and the same not counted twice, keeps its hold on the watermark when it waits. */
 const READS_MAX = 10_000;
 
 export class ReadLog {
   readonly #pinned = new Map<string, PinnedRead>();
-  readonly #made: MadeRead[] = [];
+  #made: MadeRead[] = [];
   #isComplete = true;
+  #isOpen = false;
 
-  /** Reads of this attempt that no PIN answered, oldest first; null when some are not known here. */
+  /** Reads of this attempt that no PIN answered, oldest first; null when some are not known here, or yet to come. */
   get made(): readonly MadeRead[] | null {
-    return this.#isComplete ? this.#made : null;
+    return this.#isComplete && !this.#isOpen ? this.#made : null;
+  }
+
+  /** A transaction is open: its moment may be read until it ends, so no PIN can hold what it will read. */
+  set isOpen(isOpen: boolean) {
+    this.#isOpen = isOpen;
   }
 
   /** Takes in what a PIN record holds. */
@@ -77,14 +83,16 @@ export class ReadLog {
   }
 
   add(query: ReadQuery, cursor: SeqNum, position: number): void {
-    if (this.#made.length < READS_MAX) {
-      this.#made.push({ query, cursor, position });
-    } else {
-      this.#isComplete = false;
+    if (this.#made.length >= 2 * READS_MAX) {
+      this.#made = distinct(this.#made);
+      this.#isComplete &&= this.#made.length < READS_MAX;
+    }
+    if (this.#isComplete) {
+      this.#made.push({ query, cursor, position: this.#isOpen ? 0 : position });
     }
   }
 
-  /** Reads were made that no PIN can hold: by a storage part elsewhere, of the tenant's log, or in a transaction, which goes on to read. */
+  /** Reads were made that no PIN can hold: by a storage part elsewhere, or of the tenant's log. */
   incomplete(): void {
     this.#isComplete = false;
   }
@@ -92,6 +100,19 @@ export class ReadLog {
   #find(query: ReadQuery, cursor: SeqNum): PinnedRead | undefined {
     return this.#pinned.size === 0 ? undefined : this.#pinned.get(nameOf(query, cursor));
   }
+}
+
+/** The first of those that ask the same. */
+export function distinct(reads: readonly MadeRead[]): MadeRead[] {
+  const byName = new Map<string, MadeRead>();
+  for (const read of reads) {
+    const name = nameOf(read.query, read.cursor);
+    const before = byName.get(name);
+    if (before === undefined || read.position < before.position) {
+      byName.set(name, read);
+    }
+  }
+  return [...byName.values()];
 }
 
 /** Keys hold no control characters, so that the parts cannot run into each other. */

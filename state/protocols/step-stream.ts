@@ -19,7 +19,7 @@
  */
 import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import type { CellVersion } from "../logbook/cells.ts";
+import { type CellVersion, compareVersions } from "../logbook/cells.ts";
 import { endsInstance, RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
 import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } from "../logbook/step-record.ts";
@@ -29,6 +29,17 @@ import { ReadLog, type ReadQuery } from "./read-log.ts";
 import type { Origin, Step, StepDone, StepRefusal, StepStreamState } from "./step.ts";
 
 const EMPTY = new Uint8Array(0);
+/** Steps whose fingerprints hold a value that the guest gave. */
+const WITH_VALUE: ReadonlySet<RecordKind> = new Set([
+  RecordKind.write,
+  RecordKind.preWrite,
+  RecordKind.postWrite,
+  RecordKind.append,
+  RecordKind.close,
+  RecordKind.commit,
+  RecordKind.invoke,
+  RecordKind.spawn,
+]);
 const NO_CONDITIONS: readonly Condition[] = [];
 
 /** Refusals of an append that say that nothing was ordered; after any other error nobody knows. */
@@ -61,8 +72,8 @@ export class StepStream {
   #base: SeqNum;
   #writes = 0;
   #moment = 0;
-  /** Position of the newest log-free write of this attempt; 0 for none. */
-  #wroteAt = 0;
+  /** The newest log-free write that is done: of this attempt, or of one before a long wait. */
+  #written: CellVersion | null = null;
   /** From here on the instance holds what it may read: its initial cursor, or its last RESUME, also on the way there (F25). */
   #readsFrom: SeqNum;
   /** An append is on its way: whether it is in the log is not known yet. */
@@ -70,6 +81,7 @@ export class StepStream {
   /** An append was not answered, or a part that went on with this stream was lost: what they logged is not known. */
   #doubtful = false;
   #fenced: Fenced | null = null;
+  #comparesValues = true;
 
   /**
    * @param loaded  records of the stream from position `loadedFrom` on, for the replay
@@ -85,13 +97,7 @@ export class StepStream {
     this.#base = this.#cursor;
     this.#readsFrom = this.#cursor;
     this.#isChild = origin.kind === "pinned" && origin.isChild === true;
-    for (const { kind, seqnum } of loaded) {
-      this.consulted(seqnum);
-      if (kind === RecordKind.resume) {
-        this.#readsFrom = seqnum;
-      }
-    }
-    this.#passResumes();
+    this.#meetLoaded();
   }
 
   /** Goes on where another node left off. */
@@ -122,14 +128,24 @@ export class StepStream {
     return this.#readsFrom;
   }
 
-  /** Notes a log-free write. */
-  wrote(): void {
-    this.#wroteAt = this.#position;
+  /** The guest reaches memory regions: what it writes may differ in a replay, where it writes may not (F23). */
+  leaveOutValues(): void {
+    this.#comparesValues = false;
   }
 
-  /** Whether this attempt has made a log-free write since its last step: whoever goes on behind a RESUME makes it again. */
-  get hasUnlogged(): boolean {
-    return this.#wroteAt === this.#position;
+  /** Notes that a log-free write is done, and with it all before it. */
+  wrote(version: CellVersion): void {
+    if (!this.hasWritten(version)) {
+      this.#written = version;
+    }
+  }
+
+  hasWritten(version: CellVersion): boolean {
+    return this.#written !== null && compareVersions(version, this.#written) <= 0;
+  }
+
+  get written(): CellVersion | null {
+    return this.#written;
   }
 
   get dependency(): SeqNum {
@@ -299,6 +315,27 @@ export class StepStream {
     return this.#lost(step, position, result);
   }
 
+  /**
+   * Passes the RESUME that has followed the last step while the attempt waited. Only if nothing was read since that step: a replay does
+   * so at the step.
+   */
+  async meetResume(): Promise<void> {
+    this.#check();
+    this.#loadedFrom = this.#position;
+    this.#loaded = (await this.book.readStream(this.tag, this.#position)).records;
+    this.#meetLoaded();
+  }
+
+  #meetLoaded(): void {
+    for (const { kind, seqnum } of this.#loaded) {
+      this.consulted(seqnum);
+      if (kind === RecordKind.resume) {
+        this.#readsFrom = seqnum;
+      }
+    }
+    this.#passResumes();
+  }
+
   /** Goes past everything that is loaded, to log a DONE that no attempt reached. */
   skipToEnd(): void {
     this.#position = this.#loadedFrom + this.#loaded.length;
@@ -421,7 +458,8 @@ export class StepStream {
     }
     const { fingerprint: theirs, payload } = decodeStep(record.data);
     const ours = step.fingerprint;
-    if (!sameKind || theirs.target !== ours.target || theirs.value !== ours.value) {
+    const sameValue = theirs.value === ours.value || (!this.#comparesValues && WITH_VALUE.has(step.kind));
+    if (!sameKind || theirs.target !== ours.target || !sameValue) {
       throw this.fence(
         new Fenced(
           "notDeterministic",

@@ -20,11 +20,11 @@ export function decodeInherited(bytes: Uint8Array): InheritedTransaction {
   return { snapshot, isolation, beginner: r.text() as InstanceId, writes: readWrites(r) };
 }
 
-export function encodeEffects({ snapshot, reads, names, writes, locks, overflown }: TransactionEffects): Uint8Array {
+export function encodeEffects({ snapshot, reads, hasListed, writes, locks, overflown }: TransactionEffects): Uint8Array {
   const w = new ByteWriter(256)
     .f64(snapshot)
     .u8(overflown ? 1 : 0)
-    .f64(names ?? -1);
+    .u8(hasListed ? 1 : 0);
   writeSeqNums(w, reads);
   writeSeqNums(w, locks);
   writeWrites(w, writes);
@@ -35,10 +35,10 @@ export function decodeEffects(bytes: Uint8Array): TransactionEffects {
   const r = new ByteReader(bytes);
   const snapshot = r.f64() as SeqNum;
   const overflown = r.u8() === 1;
-  const names = r.f64();
+  const hasListed = r.u8() === 1;
   const reads = readSeqNums(r);
   const locks = readSeqNums(r);
-  return { snapshot, overflown, names: names < 0 ? null : (names as SeqNum), reads, locks, writes: readWrites(r) };
+  return { snapshot, overflown, hasListed, reads, locks, writes: readWrites(r) };
 }
 
 /** What the record that carries the writes must name (F6). */

@@ -52,8 +52,8 @@ export interface TransactionEffects {
   /** Of the transaction that it was called in. */
   readonly snapshot: SeqNum;
   readonly reads: ReadonlyMap<string, SeqNum>;
-  /** The version of the names that a list rested on; null when nothing was listed. */
-  readonly names: SeqNum | null;
+  /** Whether it rests on which objects there are; only if serializable. */
+  readonly hasListed: boolean;
   readonly writes: ReadonlyMap<string, BufferedWrite>;
   /** Locks taken for the transaction, with their tokens. */
   readonly locks: ReadonlyMap<string, SeqNum>;
@@ -71,7 +71,7 @@ export class Transaction {
   readonly #given: ReadonlyMap<string, BufferedWrite>;
   readonly #reads = new Map<string, SeqNum>();
   readonly #writes = new Map<string, BufferedWrite>();
-  #names: SeqNum | null = null;
+  #hasListed = false;
   #sizeBytes = 0;
   #blobs = 0;
   #overflown = false;
@@ -97,8 +97,8 @@ export class Transaction {
     return this.#reads;
   }
 
-  get names(): SeqNum | null {
-    return this.#names;
+  get hasListed(): boolean {
+    return this.#hasListed;
   }
 
   /** What this function wrote, without what its caller had written before. */
@@ -119,8 +119,8 @@ export class Transaction {
     }
   }
 
-  listed(names: SeqNum): void {
-    this.#names ??= this.isolation === "serializable" ? names : null;
+  listed(): void {
+    this.#hasListed ||= this.isolation === "serializable";
   }
 
   write(key: string, write: BufferedWrite): void {
@@ -150,8 +150,8 @@ export class Transaction {
     for (const [key, version] of effects.reads) {
       this.read(key, version);
     }
-    if (effects.names !== null) {
-      this.listed(effects.names);
+    if (effects.hasListed) {
+      this.listed();
     }
     for (const [key, write] of effects.writes) {
       this.write(key, write);

@@ -102,9 +102,7 @@ export class Transactions implements ObjectProtocol {
     this.#versions = new ObjectVersions(steps, blobs);
     this.#logged = new LoggedReads(steps, blobs);
     this.#open = inherited === null ? null : new Transaction(inherited);
-    if (inherited !== null) {
-      this.#keepSnapshot();
-    }
+    steps.reads.isOpen = inherited !== null;
   }
 
   /** The one that is open, the caller's too. */
@@ -123,13 +121,8 @@ export class Transactions implements ObjectProtocol {
       payload: EMPTY,
     });
     this.#open = new Transaction({ snapshot: record.seqnum, isolation, beginner: this.#steps.instance });
-    this.#keepSnapshot();
+    this.#steps.reads.isOpen = true;
     return true;
-  }
-
-  /** The snapshot may be read until the transaction ends, however long the function waits: no PIN can hold what it will read (F25). */
-  #keepSnapshot(): void {
-    this.#steps.reads.incomplete();
   }
 
   async commit(): Promise<CommitOutcome> {
@@ -207,8 +200,8 @@ export class Transactions implements ObjectProtocol {
     if (transaction === null || !transaction.inherited) {
       return null;
     }
-    const { snapshot, reads, names, writes, overflown } = transaction;
-    return { snapshot, reads, names, writes, overflown, locks: this.#locks.takenInTransaction() };
+    const { snapshot, reads, hasListed, writes, overflown } = transaction;
+    return { snapshot, reads, hasListed, writes, overflown, locks: this.#locks.takenInTransaction() };
   }
 
   read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
@@ -311,10 +304,7 @@ export class Transactions implements ObjectProtocol {
     }
     mustFit(transaction);
     const { snapshot } = transaction;
-    if (transaction.names === null) {
-      const { record } = await this.#steps.book.readPrev(NAMES_TAG, snapshot);
-      transaction.listed(record?.seqnum ?? NO_SEQNUM);
-    }
+    transaction.listed();
     const most = limit + transaction.bufferedCount;
     const page = { prefix, after, limit };
     if ((await this.#plain.placeOfList(prefix)) === "versions") {
@@ -331,11 +321,12 @@ export class Transactions implements ObjectProtocol {
   #end(): void {
     this.#open = null;
     this.#lastRead = null;
+    this.#steps.reads.isOpen = false;
     this.#locks.endTransaction();
   }
 
   async #conditions(transaction: Transaction): Promise<readonly Condition[]> {
-    const { snapshot, isolation, reads, names, writes } = transaction;
+    const { snapshot, isolation, reads, hasListed, writes } = transaction;
     if (writes.size === 0 || this.#steps.replaying) {
       return [];
     }
@@ -348,8 +339,9 @@ export class Transactions implements ObjectProtocol {
     const read = ([key, version]: readonly [string, SeqNum]) =>
       version === NO_SEQNUM ? unchanged(key) : { tag: objectTag(key), newest: version };
     when.push(...(await this.#inSlices([...reads], read)));
-    if (names !== null) {
-      when.push({ tag: NAMES_TAG, last: names });
+    if (hasListed) {
+      const { record } = await this.#steps.book.readPrev(NAMES_TAG, snapshot);
+      when.push({ tag: NAMES_TAG, last: record?.seqnum ?? NO_SEQNUM });
     }
     if (isolation === "snapshot") {
       when.push(...(await this.#inSlices([...writes.keys()], unchanged)));

@@ -44,7 +44,11 @@ describe("the benchmark", () => {
         "snapshot",
         "sandboxes",
         "kill",
+        "isolation",
+        "regions",
         "wordcount",
+        "loops",
+        "rewriting",
       ].map((name) => ({
         name,
         failure: null,

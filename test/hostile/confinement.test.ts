@@ -1,12 +1,14 @@
 /** What JavaScript that has got out of the engine can do in a tenant's process, and to the host by way of its pipe. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { SandboxEnd, SandboxPool } from "../../host/sandbox/index.ts";
 import { confinements } from "../../host/sandbox/process/confinement.ts";
 import type { ProcessReserve, ReserveOptions } from "../../host/sandbox/process/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { prng } from "../support/prng.ts";
 import { begin, type CallOptions, ignore, openPoolOf, openReserve, run } from "../support/sandbox-calls.ts";
 import { asksOnce, echo, plain, resident } from "../support/sandbox-modules.ts";
+import { workerProcesses } from "../support/worker-processes.ts";
 
 const importsUrl = new URL("../support/hostile-imports.ts", import.meta.url);
 const MIB = 1024 * 1024;
@@ -37,6 +39,10 @@ async function persist(module: typeof asksOnce, options: CallOptions = {}): Prom
 
 describe("H24: JavaScript in a tenant's process", () => {
   test("gets no file, database, network, name, process, thread, add-on, inspector or new code", async () => {
+    const files = ["/tmp/neap-escape", "/tmp/neap-escape.db"];
+    for (const file of files) {
+      rmSync(file, { force: true });
+    }
     const { got, env } = output(await run(pool, escapes));
     for (const [what, how] of Object.entries(got)) {
       expect([what, how]).toEqual([
@@ -45,7 +51,7 @@ describe("H24: JavaScript in a tenant's process", () => {
       ]);
     }
     expect(Object.keys(got).length).toBe(14);
-    expect([env, existsSync("/tmp/neap-escape"), existsSync("/tmp/neap-escape.db")]).toEqual([{}, false, false]);
+    expect([env, ...files.map((file) => existsSync(file))]).toEqual([{}, false, false]);
   });
 
   test("has of the system what the host says it has, and can signal the host only where it says so, by every way that works here", async () => {
@@ -76,6 +82,19 @@ describe("H24: JavaScript in a tenant's process", () => {
     process.off("SIGTERM", hear);
     const mayNot = ownUser || ownProcessIds;
     expect([how === "sent", isSignalled]).toEqual(mayNot ? [false, false] : [true, expect.any(Boolean)]);
+  }
+});
+
+test("H24: where the host says that the kernel limits memory and tasks of a process, it is in a group of its own that does", async () => {
+  await pool.close();
+  await open({ size: 0 });
+  const { memoryLimit, taskLimit } = reserve.defences;
+  await run(pool, echo(plain));
+  for (const pid of workerProcesses(process.pid)) {
+    const groups = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+    const own = (controller: string) =>
+      new RegExp(`${controller}[^:]*:.*/neap-${process.pid}-\\d+$|^0::.*/neap-${process.pid}-\\d+$`, "m");
+    expect([own("memory").test(groups), own("pids").test(groups)]).toEqual([memoryLimit, taskLimit]);
   }
 });
 
@@ -138,6 +157,29 @@ describe("a process that says what no executor would", () => {
     }
     expect((await persist(echo(plain), { input: Buffer.from("neap") })).end).toMatchObject({ kind: "returned", value: 4 });
   });
+});
+
+test("a process that somebody kills costs no call: each of many of one function is displaced, three times in a minute", async () => {
+  await pool.close();
+  await open({ size: 0 });
+  for (let kills = 1; kills <= 3; kills++) {
+    const calls = Array.from({ length: 20 }, () => begin(pool, asksOnce, { onOperation: ignore }));
+    await calls[0]?.heard(1);
+    for (const pid of workerProcesses(process.pid)) {
+      process.kill(pid, "SIGKILL");
+    }
+    await eventually("all are out of that process", async () =>
+      calls.every((call) => call.ends() === 1 || call.operations.length === 0),
+    );
+    for (const call of calls.filter(({ ends }) => ends() === 1)) {
+      expect(await call.end).toEqual({ kind: "displaced" });
+    }
+    for (const { call } of calls) {
+      call.cancel();
+    }
+    await Promise.all(calls.map(({ end }) => end));
+  }
+  expect((await persist(asksOnce)).end).toMatchObject({ kind: "returned", value: 42 });
 });
 
 describe("a process that takes too much", () => {

@@ -36,8 +36,9 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F13: the cursor begins at INIT",
     file: STEP_STREAM,
-    find: "    for (const { kind, seqnum } of loaded) {\n",
-    replace: "    for (const { kind, seqnum } of loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
+    find: "    for (const { kind, seqnum } of this.#loaded) {\n",
+    replace:
+      "    for (const { kind, seqnum } of this.#loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
     caughtBy: [STEPS],
   },
   {
@@ -78,7 +79,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F32: a replay that does something else is not noticed",
     file: STEP_STREAM,
-    find: "if (!sameKind || theirs.target !== ours.target || theirs.value !== ours.value) {",
+    find: "if (!sameKind || theirs.target !== ours.target || !sameValue) {",
     replace: "if (!sameKind) {",
     caughtBy: [STEPS, "F32"],
   },
@@ -114,7 +115,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F14: what a transaction has listed is no condition of its commit",
     file: TRANSACTIONS,
-    find: "      when.push({ tag: NAMES_TAG, last: names });\n",
+    find: "      when.push({ tag: NAMES_TAG, last: record?.seqnum ?? NO_SEQNUM });\n",
     replace: "",
     caughtBy: SIMULATION,
   },
@@ -410,11 +411,25 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: [`${INVOCATION}/pins.test.ts`, "goes on after a long sleep"],
   },
   {
-    name: "F25: a wait is pinned although what was written before it is no step",
-    file: "host/invocation/instance-history.ts",
-    find: " || furthest.hasUnlogged) {",
-    replace: ") {",
+    name: "F25: what was written without a step before a long wait is written again behind it",
+    file: "state/protocols/halfmoon-write.ts",
+    find: "if (steps.replaying || steps.hasWritten(version)) {",
+    replace: "if (steps.replaying) {",
     caughtBy: [`${INVOCATION}/pins.test.ts`, "[36] F3: a write right before"],
+  },
+  {
+    name: "F25: a wait is pinned although a peer has written without a step what its attempt has not",
+    file: "state/logbook/decide.ts",
+    find: "return isKnown || ",
+    replace: "return unlogged !== undefined || isKnown || ",
+    caughtBy: [`${INVOCATION}/pins.test.ts`, "[36] F3: what a peer wrote"],
+  },
+  {
+    name: "F19: a checkpoint forgets who has written without a step",
+    file: "state/logbook/checkpoint/parts/objects.ts",
+    find: "    book.unlogged.set(first as SeqNum, { length: value.number(), version: readVersion(value) });\n",
+    replace: "",
+    caughtBy: ["test/unit/state/logbook/checkpoint.test.ts"],
   },
   {
     name: "F31: a cancelled call's log-free write is made",

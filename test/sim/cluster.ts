@@ -2,6 +2,7 @@
  * The simulated cluster: an owner on a machine with a disk, nodes that compute, and the connections between them. All of it is the
  * real code of state/ and host/invocation; simulated are time, disk, network and guests.
  */
+
 import { abiTable } from "../../host/abi/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
@@ -24,7 +25,7 @@ import { serveShard } from "../../state/remote/shard-server.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
-import { ScriptedEgress } from "../support/scripted-egress.ts";
+import { regionsOf } from "../support/region-memory.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
 import { testTenancy } from "../support/test-tenancy.ts";
 import { ComputeNode } from "./compute-node.ts";
@@ -36,6 +37,7 @@ import type { Layout } from "./layout.ts";
 import { LogHistory } from "./log-history.ts";
 import type { Program } from "./machine.ts";
 import { Link } from "./network.ts";
+import { Outside } from "./outside.ts";
 import { SimProcess, WORLD } from "./process.ts";
 import { runProgram } from "./program.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -97,6 +99,7 @@ export class Cluster {
   readonly history: LogHistory;
   readonly coverage = new Coverage();
   readonly blobs = new BlobMedium();
+  readonly outside = new Outside();
   readonly links = new Set<{ readonly link: Link; readonly node: ComputeNode }>();
   readonly nodes: ComputeNode[];
   disk = new MemoryDisk();
@@ -216,11 +219,12 @@ export class Cluster {
       functions,
       tenancy: TENANCY,
       pool,
+      regions: regionsOf({ clock: process, timers: process }),
       offload: new Offload("marked", () => {
         const far = storage();
         return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);
       }),
-      egress: new ScriptedEgress(),
+      egress: this.outside.egress(process, this.options.isCalm),
       clock: process,
       timers: process,
       random: process,
@@ -230,6 +234,7 @@ export class Cluster {
       runAhead: true,
       limits: {
         suspendAfterMs: this.options.suspendAfterMs,
+        parkedMaxBytes: 0,
         objectMaxBytes: 2 ** 20,
         attemptsMax: this.options.retriesMax,
         ownerTimeoutMs: 1_000,

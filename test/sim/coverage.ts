@@ -21,6 +21,7 @@ export const REQUIRED: readonly string[] = [
   "flipped bit: refused",
   "part: run at the owner",
   "part: run at its caller",
+  "outside: arrived again",
   "transaction: wrote a cell",
   "transaction: read what a cell had held before",
 ];

@@ -107,6 +107,11 @@ export class GuestMachine implements Machine {
     return this.#guest.sleep(durationMs);
   }
 
+  async outside(what: string): Promise<string> {
+    await this.#point();
+    return this.#guest.http("POST", `http://outside/${what}`);
+  }
+
   async sync(): Promise<void> {
     await this.#point();
     this.#guest.sync();

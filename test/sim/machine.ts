@@ -24,6 +24,8 @@ export interface Machine {
   /** Runs a program where the data is, as a part of this call (F21). @returns what it saw */
   part(program: Program): Promise<unknown>;
   sleep(durationMs: number): Promise<void>;
+  /** Sends a request to another system. @returns what came of it */
+  outside(what: string): Promise<string>;
   /** A fresh cursor. */
   sync(): Promise<void>;
   /** What was written before it is seen before what is written after it. */

@@ -183,6 +183,17 @@ export class ReplayMachine implements Machine {
     this.#stream.seen(this.#stream.next(RecordKind.sleep).timeMs + durationMs);
   }
 
+  async outside(): Promise<string> {
+    this.#stream.next(RecordKind.outside);
+    const done = this.#stream.next(RecordKind.outsideDone);
+    this.#stream.seen(done.timeMs);
+    const r = new ByteReader(decodeStep(done.data).payload);
+    const status = r.i32();
+    const head = r.text();
+    r.u8();
+    return `${status < 0 ? head : status} ${Buffer.from(r.bytes())}`;
+  }
+
   async sync(): Promise<void> {
     this.#stream.next(RecordKind.sync);
   }

@@ -48,11 +48,11 @@ export class ReplayTransaction {
   }
 
   /** What a called function did becomes part of it. */
-  join({ reads, names, writes }: TransactionEffects): void {
+  join({ reads, hasListed, writes }: TransactionEffects): void {
     for (const key of reads.keys()) {
       this.#read.set(key, this.#log.versionAt(key, this.snapshot));
     }
-    this.#hasListed ||= names !== null;
+    this.#hasListed ||= hasListed;
     for (const [key, text] of textsOf(this.#log, writes)) {
       this.writes.set(key, text);
     }

@@ -207,6 +207,7 @@ class Run {
       answered: this.#clients.answered,
     };
     const judged = await judge(evidence);
+    this.cluster.coverage.add("outside: arrived again", this.cluster.outside.judge(judged.log));
     const ways = [...judged.replayed.values()].flatMap(({ done }) => done.map(({ way }) => way));
     this.cluster.coverage.addLog(judged.log, ways);
     checkHistories(judged, evidence, this.cluster.options.isCalm);

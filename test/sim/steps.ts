@@ -174,6 +174,11 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
     draw: ({ random }) => ({ amount: 1 + random.below(300) }),
     run: (machine, step) => machine.sleep(step.amount ?? 0),
   },
+  outside: {
+    weight: 3,
+    draw: () => ({}),
+    run: (machine, _, name) => machine.outside(name),
+  },
   sync: {
     weight: 1,
     draw: () => ({}),

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { ByteWriter } from "../../state/bytes.ts";
 import { hasCode } from "../../state/errors.ts";
-import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag, tag } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../../state/ids.ts";
 import type { Cell } from "../../state/logbook/cells.ts";
 import { encodeCollection } from "../../state/logbook/collection.ts";
 import { type CellWrite, type NewRecord, RecordKind, trimRecord } from "../../state/logbook/index.ts";
@@ -10,6 +10,7 @@ import type { Instance } from "../../state/logbook/instances.ts";
 import { encodeLock, encodeUnlock } from "../../state/logbook/lock-record.ts";
 import { encodeMode } from "../../state/logbook/modes.ts";
 import { Outbox } from "../../state/logbook/outbox.ts";
+import { writePinHead } from "../../state/logbook/pin-record.ts";
 import { Sequencer } from "../../state/logbook/sequencer.ts";
 import type { ShardIndex } from "../../state/logbook/shard-index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
@@ -48,13 +49,9 @@ export function dump(index: ShardIndex): unknown {
     const inCells = [...cells.byKey].sort(([a], [b]) => (a < b ? -1 : 1));
     const byScope = Array.from(scopes.byName, ([name, scope]) => [name, scope, [...scope.unsettled]] as const);
     const snapshots = [...cells.snapshots.byInstance].sort(([a], [b]) => (a < b ? -1 : 1));
-    const places = [
-      inCells,
-      snapshots,
-      [...cells.ending].sort(),
-      scopes.defaultMode,
-      byScope.sort(([a], [b]) => (a < b ? -1 : 1)),
-    ];
+    const unlogged = [...book.unlogged].sort(([a], [b]) => a - b);
+    const kept = [inCells, snapshots, unlogged, [...cells.ending].sort()];
+    const places = [kept, scopes.defaultMode, byScope.sort(([a], [b]) => (a < b ? -1 : 1))];
     const trimmed = {
       ...trims,
       byTag: [...trims.byTag].sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -154,6 +151,7 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
     spawn: step(notBefore),
     lock: step(encodeLock({ ...owner, root: `${a}` as InstanceId, token: NO_SEQNUM })),
     unlock: step(encodeUnlock(owner)),
+    pin: writePinHead(new ByteWriter(32), { position: 0, written: pinned ? cellVersion({ a, b }) : null }).take(),
   };
   if (found === undefined) {
     return undefined;
@@ -165,13 +163,15 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
   return kind === "place" ? { ...record, place: `${b}` } : record;
 }
 
+const cellVersion = ({ a, b }: Pick<Action, "a" | "b">) => ({ seqnum: at(a * 20), role: 0, counter: b }) as const;
+
 const cellWrite = ({ a, b }: Action): CellWrite => ({
   key: `${b}`,
-  version: { seqnum: at(a * 20), role: 0, counter: b },
+  version: cellVersion({ a, b }),
   kind: RecordKind.write,
   data: new Uint8Array([a, b]),
   initialCursor: MAX_SEQNUM,
-  writer: tag("i/writer"),
+  writer: tagOf(`i/${a}`),
 });
 
 /** A record of the shard's own about the scope of all objects here. */

@@ -45,10 +45,16 @@ export function openReserve(options: Partial<ReserveOptions> = {}): Promise<Proc
 }
 
 async function openProcessPool(options: SandboxPoolOptions & { workers: number }): Promise<SandboxPool> {
-  const { importsUrl, workers, longSlicesMax = 1, queueMax, sandboxesMax = 8_000 } = options;
-  const perProcess = Math.max(1, Math.floor(sandboxesMax / (workers + longSlicesMax)));
+  const { importsUrl, workers, longSlicesMax = 1, queueMax, memory, sandboxesMax = 8_000 } = options;
+  const perProcess = Math.max(1, Math.floor(sandboxesMax / (workers + longSlicesMax + 1)));
   const reserve = await openReserve({ importsUrl, sandboxesMax: perProcess });
-  return openPoolOf(reserve, { workers, longSlicesMax, sandboxesMax: perProcess, ...(queueMax !== undefined && { queueMax }) });
+  return openPoolOf(reserve, {
+    workers,
+    longSlicesMax,
+    sandboxesMax: perProcess,
+    ...(queueMax !== undefined && { queueMax }),
+    ...(memory !== undefined && { memory }),
+  });
 }
 
 /** A pool of processes; the reserve is closed with it. */
@@ -105,6 +111,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       artefact,
       input: options.input ?? new Uint8Array(0),
       depth: options.depth ?? 0,
+      commandLine: new Uint8Array(0),
       sandboxesMax: options.sandboxesMax ?? 8000,
       pins: { timeMs: 1_000, seed: new Uint8Array(32) },
       limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },

@@ -1,4 +1,5 @@
 /** The invocation layer over a real shard with a journal in memory, and guests that are functions of the test. */
+
 import { createHash } from "node:crypto";
 import { abiTable } from "../../host/abi/index.ts";
 import {
@@ -26,6 +27,7 @@ import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from 
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { textOf } from "./call-bytes.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
+import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
 import { systemTimers } from "./system-timers.ts";
@@ -45,6 +47,7 @@ export interface ScriptedHostParts {
   /** Stands between the callers and the pool beside the data. */
   readonly storage?: (pool: StoragePool) => StoragePool;
   readonly limits?: Partial<Limits>;
+  readonly objectMaxBytes?: number;
   readonly faults?: Faults;
   /** Of the host; the owner's is that of `test`. */
   readonly clock?: Clock;
@@ -165,15 +168,16 @@ export class ScriptedHost {
       partHosts.set(shard, storagePool);
       return storagePool;
     };
+    const time = { clock: parts.clock ?? test.time, timers: parts.timers ?? systemTimers };
     this.invocations = createInvocations({
       source: this.source,
       functions,
       tenancy,
       pool: this.pool,
+      regions: regionsOf(time),
       offload: new Offload("marked", storagePool),
       egress: this.egress,
-      clock: parts.clock ?? test.time,
-      timers: parts.timers ?? systemTimers,
+      ...time,
       random: { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) },
       log: silentLog,
       faults: parts.faults ?? noFaults,
@@ -181,7 +185,8 @@ export class ScriptedHost {
       runAhead,
       limits: {
         suspendAfterMs: 10_000,
-        objectMaxBytes: 2 ** 20,
+        parkedMaxBytes: 0,
+        objectMaxBytes: parts.objectMaxBytes ?? 2 ** 20,
         attemptsMax: 3,
         retry: { attemptsMax: 3, backoffMs: 50, backoffMaxMs: 1000, causes: RETRY_CAUSES },
         ownerTimeoutMs: 200,
@@ -246,11 +251,18 @@ export class ScriptedHost {
   async define(
     name: string,
     scripted: ScriptedFunction | ScriptedFunction["main"],
-    { retry = null, limits = null, protocol = null }: Partial<Pick<FunctionData, "retry" | "limits" | "protocol">> = {},
+    {
+      retry = null,
+      limits = null,
+      protocol = null,
+      regions = null,
+    }: Partial<Pick<FunctionData, "retry" | "limits" | "protocol">> & { regions?: "safe" | "used" | null } = {},
   ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
-    const artefact = await this.test.blobs.put(encodeArtefact({ ...ARTEFACT, hash }), hash as string as BlobName);
+    const imports = regions === null ? [] : ["region.open"];
+    const bytes = encodeArtefact({ ...ARTEFACT, hash, imports, regionSafe: regions === "safe" });
+    const artefact = await this.test.blobs.put(bytes, hash as string as BlobName);
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],

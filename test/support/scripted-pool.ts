@@ -77,6 +77,8 @@ export class ScriptedGuest implements SandboxCall {
   #ended = false;
   #answer: ((reply: { code: number; timeMs: number; bytes: Uint8Array }) => void) | undefined;
   #handles = 0;
+  /** Once it has ended it can still write to memory regions, until `go`. */
+  lingers = false;
 
   constructor(scripted: ScriptedFunction, start: SandboxStart, handler: SandboxHandler, onEnd: () => void) {
     this.#scripted = scripted;
@@ -101,6 +103,11 @@ export class ScriptedGuest implements SandboxCall {
     this.#end({ kind: "displaced" });
   }
 
+  /** After its end: it can do nothing more. */
+  go(): void {
+    this.#handler.onGone?.();
+  }
+
   // SandboxCall
 
   reply(reply: { code: number; timeMs: number; bytes: Uint8Array }): void {
@@ -114,6 +121,9 @@ export class ScriptedGuest implements SandboxCall {
   cancel(): void {
     this.kill("cancelled");
   }
+
+  /** A script's stack is JavaScript's: it cannot be stopped in the middle, like that of a module that is not migratable. */
+  freeze(): void {}
 
   // What a script does
 
@@ -330,6 +340,11 @@ export class ScriptedGuest implements SandboxCall {
     return code < 0 ? code : lockReply.decode(bytes).token;
   }
 
+  /** The answer to an operation. */
+  ask(operation: Operation, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
+    return this.#request(operation, args);
+  }
+
   /** "<status> <body>" of the answer, "<code> <why>" without one, or the code of a refusal. */
   async http(method: string, url: string, { headers = "", body = "", once = false } = {}): Promise<string> {
     const args = httpRequestArgs.encode({ method, url, headers, once, body: Buffer.from(body) });
@@ -446,6 +461,9 @@ export class ScriptedGuest implements SandboxCall {
       this.#answer = undefined;
       this.#onEnd();
       this.#handler.onEnd(end);
+      if (!this.lingers) {
+        this.go();
+      }
     }
   }
 }
@@ -483,6 +501,13 @@ export class ScriptedPool implements SandboxPool {
 
   /** Scripts are always ready. */
   prepare(): void {}
+
+  sharesMemory(): boolean {
+    return true;
+  }
+
+  /** Scripts reach no memory. */
+  forget(): void {}
 
   #dispatch(): void {
     while (this.running.size < this.sandboxesMax) {

@@ -2,14 +2,15 @@
  * A whole host without HTTP, in this process: the real state, invocation and sandbox layers over a disk in memory that can be
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
+
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
 import type { Egress } from "../../host/egress/index.ts";
-import type { CallAnswer, CallRequest } from "../../host/invocation/index.ts";
+import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Admission, Offload } from "../../host/offload/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
-import { silentLog } from "../../host/telemetry/index.ts";
+import { type Log, silentLog } from "../../host/telemetry/index.ts";
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import { inlineCheckpoints, type LocalShard, openLocalShard } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/index.ts";
@@ -20,6 +21,7 @@ import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
 import { testTenancy } from "./test-tenancy.ts";
@@ -27,7 +29,7 @@ import { testTenancy } from "./test-tenancy.ts";
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
 
-const tenancy = testTenancy({ memoryMaxPages: 1024, uploadTimeoutMs: 20_000, wallTimeMs: 20_000, outputMaxBytes: 2 ** 20 });
+const tenancy = testTenancy({ memoryMaxPages: 1024, uploadTimeoutMs: 120_000, wallTimeMs: 20_000, outputMaxBytes: 2 ** 20 });
 const SEGMENT_BYTES = 256 * 1024;
 /** Less than one call writes. */
 const CHECKPOINT_BYTES = 2_000;
@@ -49,13 +51,21 @@ export class World {
   readonly shard: LocalShard;
   readonly functions: FunctionRegistry;
   readonly invocations: InvocationService;
+  /** Another node's, over the same state: they know nothing of each other. */
+  readonly elsewhere: InvocationService;
   /** Resolves at the crash; from then on nothing of this world counts. */
   readonly crashed: Promise<Remains>;
 
-  private constructor(shard: LocalShard, functions: FunctionRegistry, invocations: InvocationService, crashed: Promise<Remains>) {
+  private constructor(
+    shard: LocalShard,
+    functions: FunctionRegistry,
+    [invocations, elsewhere]: readonly [InvocationService, InvocationService],
+    crashed: Promise<Remains>,
+  ) {
     this.shard = shard;
     this.functions = functions;
     this.invocations = invocations;
+    this.elsewhere = elsewhere;
     this.crashed = crashed;
   }
 
@@ -67,6 +77,7 @@ export class World {
     remains: Remains,
     onFault: (point: FaultPoint) => Crash | null,
     egress: Egress = new ScriptedEgress(),
+    { log = silentLog, ...limits }: Partial<InvocationLimits> & { log?: Log } = {},
   ): Promise<World> {
     const { promise: crashed, resolve } = Promise.withResolvers<Remains>();
     let gone = false;
@@ -107,31 +118,36 @@ export class World {
       tenancy,
       runAhead: true,
     });
-    const invocations = createInvocations({
+    const context: InvocationContext = {
       source: shard,
       functions,
       tenancy,
       pool,
+      regions: regionsOf({ clock, timers: systemTimers }, pool),
       offload: new Offload("marked", () => partHost),
       egress,
       clock,
       timers: systemTimers,
       random,
-      log: silentLog,
+      log,
       faults,
       nodeName: "compute",
       runAhead: true,
       limits: {
         suspendAfterMs: 10_000,
+        parkedMaxBytes: 0,
         objectMaxBytes: 2 ** 24,
         // Fewer crashes than that park no instance.
         attemptsMax: 10,
         retry: { attemptsMax: 10, backoffMs: 50, backoffMaxMs: 1000, causes: RETRY_CAUSES },
         ownerTimeoutMs: 1000,
+        ...limits,
       },
-    });
+    };
+    const invocations = createInvocations(context);
+    const elsewhere = createInvocations({ ...context, nodeName: "elsewhere" });
     invocations.startRecovery(20);
-    return new World(shard, functions, invocations, crashed);
+    return new World(shard, functions, [invocations, elsewhere], crashed);
   }
 
   /** A world with these samples uploaded, and nothing else, on a disk that was stopped cleanly. */
@@ -139,14 +155,23 @@ export class World {
     const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
     const world = await World.open(pool, remains, () => null);
     for (const sample of samples) {
-      await world.functions.upload(tenant, sample.split("/").at(-1) ?? sample, oneChunk(sampleModule(sample)));
+      await world.upload(tenant, sample.split("/").at(-1) ?? sample, sampleModule(sample));
     }
     await world.close();
     return remains;
   }
 
+  async upload(tenant: LogBookId, name: string, module: Uint8Array): Promise<void> {
+    await this.functions.upload(tenant, name, oneChunk(module));
+  }
+
   call(
-    request: Pick<CallRequest, "tenant" | "functionName"> & { input: string; key?: string; forbid?: boolean },
+    request: Pick<CallRequest, "tenant" | "functionName"> & {
+      input: string;
+      key?: string;
+      forbid?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<CallAnswer> {
     return this.invocations.call({
       tenant: request.tenant,
@@ -154,6 +179,7 @@ export class World {
       input: Buffer.from(request.input),
       answer: "result",
       forbidPushDown: request.forbid ?? false,
+      ...(request.signal !== undefined && { signal: request.signal }),
       ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
     });
   }
@@ -175,6 +201,7 @@ export class World {
 
   async close(): Promise<void> {
     await this.invocations.drain(1000);
+    await this.elsewhere.drain(1000);
     await this.shard.close();
   }
 }

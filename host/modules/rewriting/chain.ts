@@ -1,8 +1,10 @@
 /** Runs passes over a module, one after the other. Loads binaryen: only in a process that may be thrown away (H29). */
 import type binaryen from "binaryen";
 import { readModule, withoutDebugInfo, writeModule } from "./binary.ts";
+import { asyncify } from "./passes/asyncify.ts";
 import { optimize } from "./passes/optimize.ts";
 import { polls } from "./passes/polls.ts";
+import { regions } from "./passes/regions.ts";
 import { PASSES, type PassName, type PassOptions, type RewriteRequest } from "./rewriting.ts";
 
 /** A pass changes the module in place. */
@@ -11,7 +13,9 @@ export type ModulePass = (module: binaryen.Module, options: PassOptions) => void
 export type BytesPass = (bytes: Uint8Array, options: PassOptions) => Uint8Array;
 
 const RUN: Readonly<Record<PassName, { readonly module: ModulePass } | { readonly bytes: BytesPass }>> = {
+  regions: { module: regions },
   polls: { bytes: polls },
+  asyncify: { module: asyncify },
   optimize: { module: optimize },
 };
 

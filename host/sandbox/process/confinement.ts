@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 
 /** What is active on this machine; part of `GET /v1/security`. */
-export interface Defences {
+export interface ConfinementDefences {
   /** No files, network, child processes, threads or add-ons for JavaScript (Node's permission model). */
   readonly permissions: true;
   /** A user of its own for each process: it may read and signal nothing of another one's. */
@@ -22,7 +22,7 @@ export interface Defences {
 
 /** How a process is started so. */
 export interface Confinement {
-  readonly defences: Defences;
+  readonly defences: ConfinementDefences;
   /** Whether the process is the only child of the one that is spawned, not that one itself. */
   readonly isNested: boolean;
   /** What stands before the command line; `user` is not used by any other process of this host. */
@@ -43,7 +43,7 @@ const DIES = ["setpriv", "--pdeathsig", "KILL"];
 const UNPRIVILEGED = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"];
 const SPACES = ["--pid", "--fork", "--net", "--ipc", "--mount-proc", "--kill-child=SIGKILL"];
 
-const NONE: Defences = {
+const NONE: ConfinementDefences = {
   permissions: true,
   ownUser: false,
   ownProcessIds: false,

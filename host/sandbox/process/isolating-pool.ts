@@ -63,6 +63,14 @@ export class IsolatingPool implements SandboxPool {
     this.#poolOf(tenant)?.prepare(artefact, tenant);
   }
 
+  sharesMemory(tenant: string): boolean {
+    return !this.#isIsolated(tenant);
+  }
+
+  forget(arena: WebAssembly.Memory): void {
+    this.#options.threads.forget(arena);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#look);
@@ -72,9 +80,8 @@ export class IsolatingPool implements SandboxPool {
 
   /** Undefined when too many tenants have processes. */
   #poolOf(tenant: string): SandboxPool | undefined {
-    const { isolation, threads, reserve, clock, processes, tenantsMax } = this.#options;
-    isolation.note(tenant);
-    if (!isolation.isIsolated(tenant) || this.#isClosed) {
+    const { threads, reserve, clock, processes, tenantsMax } = this.#options;
+    if (!this.#isIsolated(tenant)) {
       return threads;
     }
     const known = this.#pools.get(tenant);
@@ -91,10 +98,16 @@ export class IsolatingPool implements SandboxPool {
     return pool;
   }
 
+  #isIsolated(tenant: string): boolean {
+    const { isolation } = this.#options;
+    isolation.note(tenant);
+    return isolation.isIsolated(tenant) && !this.#isClosed;
+  }
+
   #refuse(handler: SandboxHandler): SandboxCall {
     const message = `${this.#options.tenantsMax} tenants have processes, and all of them have calls`;
     queueMicrotask(() => handler.onEnd({ kind: "killed", reason: "overloaded", message, cpuMs: 0 }));
-    return { reply() {}, acknowledge() {}, cancel() {} };
+    return { reply() {}, acknowledge() {}, cancel() {}, freeze() {} };
   }
 
   #endIdle(): void {

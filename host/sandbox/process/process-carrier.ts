@@ -13,10 +13,15 @@ import type { Socket } from "node:net";
 import type { Carrier, CarrierEnd } from "../carrier.ts";
 import { lowerPriority, scheduledMs } from "../thread-carrier.ts";
 import type { Confinement } from "./confinement.ts";
+import type { ControlGroup, ControlGroups } from "./control-groups.ts";
 import { HostPipe } from "./pipe-channel.ts";
 import { SliceFile } from "./slice-file.ts";
 
 const LOOK_EVERY_MS = 100;
+/** The kernel's limit is above ours, as it counts more: pages of files, its own memory. It is for what grows faster than we look. */
+const BEYOND_RSS_BYTES = 64 * 1024 * 1024;
+/** Threads of the engine, and of what starts it. */
+const TASKS_MAX = 64;
 /** Of what a process prints before it serves; afterwards nothing is heard of it. */
 const COMPLAINT_MAX_CHARACTERS = 2_000;
 /** How a process ends by its own doing, when it does not exit: everything else somebody has sent it. */
@@ -27,6 +32,7 @@ export interface ProcessOptions {
   readonly program: readonly string[];
   readonly source: Promise<string>;
   readonly confinement: Confinement;
+  readonly groups: ControlGroups;
   /** Distinct for each process of this host. */
   readonly number: number;
   readonly rssMaxBytes: number;
@@ -48,6 +54,7 @@ export class ProcessCarrier implements Carrier {
   readonly ended: Promise<CarrierEnd>;
   readonly #child: ChildProcess;
   readonly #options: ProcessOptions;
+  readonly #group: ControlGroup;
   readonly #look: NodeJS.Timeout;
   /** The kernel's id of the executor itself, once it is known. */
   #processId: number | undefined;
@@ -58,8 +65,10 @@ export class ProcessCarrier implements Carrier {
   /** @throws when the system has no file or process to give */
   constructor(options: ProcessOptions) {
     this.#options = options;
-    const { program, source, confinement, number, bodyMaxBytes } = options;
-    this.marks = new SliceFile(`neap-${process.pid}-${number}`);
+    const { program, source, confinement, groups, number, rssMaxBytes, bodyMaxBytes } = options;
+    const name = `neap-${process.pid}-${number}`;
+    this.marks = new SliceFile(name, rssMaxBytes);
+    this.#group = groups.create(name, rssMaxBytes + BEYOND_RSS_BYTES, TASKS_MAX);
     const [command = "", ...args] = [...confinement.command(number), ...program];
     const user = confinement.userOf(number);
     this.#child = spawn(command, args, {
@@ -97,6 +106,7 @@ export class ProcessCarrier implements Carrier {
     this.#child.stderr?.on("data", (chunk: Buffer) => {
       this.#complaint = (this.#complaint + chunk.toString()).slice(0, COMPLAINT_MAX_CHARACTERS);
     });
+    this.#limit(this.#child.pid);
     this.#child.unref();
     for (const stream of this.#child.stdio) {
       (stream as Socket | null)?.unref();
@@ -148,7 +158,19 @@ export class ProcessCarrier implements Carrier {
   #serves(): void {
     const { pid } = this.#child;
     this.#processId = this.#options.confinement.isNested ? onlyChild(pid) : pid;
+    this.#limit(this.#processId);
     this.#child.stderr?.destroy();
+  }
+
+  /** Called for what is spawned and for the executor: the one may have started the other before it was in the group. */
+  #limit(processId: number | undefined): void {
+    try {
+      if (processId !== undefined) {
+        this.#group.add(processId);
+      }
+    } catch {
+      // It has ended, which is told elsewhere.
+    }
   }
 
   #weigh(): void {
@@ -170,6 +192,7 @@ export class ProcessCarrier implements Carrier {
     running.delete(this);
     clearInterval(this.#look);
     this.marks.close();
+    this.#group.remove();
   }
 
   #endOf(code: number | null, signal: NodeJS.Signals | null): CarrierEnd {

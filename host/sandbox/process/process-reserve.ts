@@ -6,7 +6,8 @@ import { Worker } from "node:worker_threads";
 import { InvariantBroken } from "../../../state/errors.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
 import type { SliceView } from "../slice-marks.ts";
-import { type Confinement, confinements, type Defences } from "./confinement.ts";
+import { type Confinement, type ConfinementDefences, confinements } from "./confinement.ts";
+import { ControlGroups, type GroupLimits } from "./control-groups.ts";
 import { ProcessCarrier } from "./process-carrier.ts";
 import type { ProcessData } from "./process-worker.ts";
 import type { SourceRequest } from "./source-thread.ts";
@@ -30,6 +31,9 @@ const FLAGS = [
 /** After one could not be started. */
 const FAILED_START_PAUSE_MS = 1_000;
 
+/** What is active on this machine. */
+export type Defences = ConfinementDefences & GroupLimits;
+
 export interface ReserveOptions extends ProcessData {
   /** Its export `createImports` makes the imports of each sandbox. */
   readonly importsUrl: URL;
@@ -47,6 +51,7 @@ export class ProcessReserve {
   #source: Promise<string> | undefined;
   readonly #program: readonly string[];
   readonly #confinement: Confinement;
+  readonly #groups = ControlGroups.find();
   readonly #ready: ProcessCarrier[] = [];
   readonly #taken = new Set<ProcessCarrier>();
   #count = 0;
@@ -65,7 +70,7 @@ export class ProcessReserve {
   }
 
   get defences(): Defences {
-    return this.#confinement.defences;
+    return { ...this.#confinement.defences, ...this.#groups.limits };
   }
 
   /** Processes in use, those that lie ready included. */
@@ -118,6 +123,7 @@ export class ProcessReserve {
       program: this.#program,
       source: this.#source,
       confinement: this.#confinement,
+      groups: this.#groups,
       number: this.#count,
       rssMaxBytes,
       bodyMaxBytes,
@@ -165,6 +171,7 @@ class NoProcess implements Carrier {
     sendAttached() {},
     receive: () => undefined,
     sleepAsync: () => true,
+    interrupt() {},
     close() {},
   };
 

@@ -95,10 +95,15 @@ export class SliceFile implements SliceView {
   /** To be given to the process. */
   readonly descriptor: number;
   readonly #bytes = Buffer.alloc(SIZE_BYTES);
+  readonly #idleMaxBytes: number;
   #isClosed = false;
 
-  /** @throws the error of the last folder in which no file can be made */
-  constructor(name: string) {
+  /**
+   * @param idleMaxBytes  what is believed at most of idle sandboxes
+   * @throws the error of the last folder in which no file can be made
+   */
+  constructor(name: string, idleMaxBytes: number) {
+    this.#idleMaxBytes = idleMaxBytes;
     this.descriptor = openUnnamed(name);
     this.#bytes.writeInt32LE(NO_CALL, 4);
     writeSync(this.descriptor, this.#bytes, 0, SIZE_BYTES, 0);
@@ -121,7 +126,7 @@ export class SliceFile implements SliceView {
 
   get idleBytes(): number {
     this.#read();
-    return Math.max(0, this.#bytes.readInt32LE(28)) * KIB;
+    return Math.min(Math.max(0, this.#bytes.readInt32LE(28)) * KIB, this.#idleMaxBytes);
   }
 
   get isOvergrown(): boolean {

@@ -9,7 +9,10 @@ import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
 import { kill } from "./kill.ts";
+import { loops } from "./loops.ts";
+import { regions } from "./regions.ts";
 import { restart } from "./restart.ts";
+import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
@@ -29,5 +32,8 @@ export const cases: readonly BenchCase[] = [
   sandboxes,
   kill,
   isolation,
+  regions,
   wordcount,
+  loops,
+  rewriting,
 ];

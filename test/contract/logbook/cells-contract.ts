@@ -1,7 +1,9 @@
 /** Objects in cells. */
 import { describe, expect, test } from "vitest";
+import { ByteWriter } from "../../../state/bytes.ts";
 import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag, tag } from "../../../state/ids.ts";
 import { type LogRecord, type NewRecord, RecordKind } from "../../../state/logbook/index.ts";
+import { writePinHead } from "../../../state/logbook/pin-record.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../state/logbook/step-record.ts";
 import { decodeObjectValue, encodeObjectValue } from "../../../state/objects/object-record.ts";
 import { attemptTag, NAMES_TAG, objectTag, stepTag } from "../../../state/tags.ts";
@@ -25,6 +27,9 @@ export function describeCells(on: OpenLogBook): void {
         initialCursor: MAX_SEQNUM,
         writer,
       });
+    /** The data of a PIN at a position, of an attempt that has written up to this version. */
+    const pinAt = (position: number, counter: number, seqnum = 7) =>
+      writePinHead(new ByteWriter(32), { position, written: { seqnum: seqnum as SeqNum, role: 0, counter } }).take();
     const get = async () => textOf((await on.shard.book(ALICE).readCell("x", MAX_SEQNUM)).record);
 
     test("[33] F3: has the highest version, whatever comes first; a lower one, or the same again, counts as done", async () => {
@@ -54,6 +59,40 @@ export function describeCells(on: OpenLogBook): void {
       expect([after.record, after.home]).toEqual([before.record, "cell"]);
       expect((await put("late", 6)).kind).toBe("superseded");
       expect((await put("2", 9)).kind).toBe("written");
+    });
+
+    test("[36] F25: a PIN of an attempt that has not come to what its instance has written since its last step is refused", async () => {
+      const book = on.shard.book(ALICE);
+      const instance = "waiter" as InstanceId;
+      const writer = stepTag(instance);
+      const none = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
+      const append = async (kind: NewRecord["kind"], tags: readonly Tag[], at = none) =>
+        book.append({ records: [{ kind, tags, data: at }] });
+      const pin = (counter: number) => append(RecordKind.pin, [attemptTag(instance)], pinAt(1, counter));
+      await append(RecordKind.init, [writer]);
+      await put("1", 7, 0, 1, writer);
+      await put("2", 7, 0, 2, writer);
+      expect(await pin(1)).toMatchObject({ kind: "badPosition", tag: writer, length: 1 });
+      // Of a write that was done before a newer one nothing is in the log.
+      expect((await put("late", 7, 0, 1, writer)).kind).toBe("superseded");
+      expect((await pin(2)).kind).toBe("appended");
+      await append(RecordKind.resume, [writer]);
+      await put("3", 7, 0, 3, writer);
+      expect((await pin(2)).kind).toBe("badPosition");
+      // A step says that all before it is done.
+      await append(RecordKind.fence, [writer]);
+      expect((await pin(2)).kind).toBe("appended");
+      await append(RecordKind.resume, [writer]);
+      await put("4", 7, 0, 4, writer);
+      await book.append({ records: [{ kind: RecordKind.parked, tags: [attemptTag(instance)], data: none }] });
+      await on.shard.whenDurable(await book.tail());
+      on.shard = await on.harness.restart();
+      const again = on.shard.book(ALICE);
+      const late = { kind: RecordKind.pin, tags: [attemptTag(instance)], data: pinAt(1, 3) };
+      expect((await again.append({ records: [late] })).kind).toBe("badPosition");
+      await expect(again.append({ records: [{ ...late, data: new Uint8Array(3) }] })).rejects.toMatchObject({
+        code: "BAD_RECORD",
+      });
     });
 
     test("F37: a moment at which a transaction reads is kept in cells and lists until it is over, and then TRIMMED", async () => {
@@ -135,7 +174,7 @@ export function describeCells(on: OpenLogBook): void {
       const writer = stepTag("writer" as InstanceId);
       const none = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
       const append = async (kind: NewRecord["kind"], tags: readonly Tag[]) =>
-        seqnumOf(await book.append({ records: [{ kind, tags, data: none }] }));
+        seqnumOf(await book.append({ records: [{ kind, tags, data: kind === RecordKind.pin ? pinAt(1, 1) : none }] }));
       await append(RecordKind.init, [writer]);
       expect((await put("1", 7, 0, 1, writer)).kind).toBe("written");
       const pin = await append(RecordKind.pin, [attemptTag("writer" as InstanceId)]);

@@ -59,6 +59,19 @@ export const snapshots: BookPart = {
   },
 };
 
+/** By the first records of their instances. */
+export const unlogged: BookPart = {
+  number: 13,
+  save(book, put) {
+    for (const [first, { length, version }] of book.unlogged) {
+      put("", first, writer.number(length).number(version.seqnum).number(version.role).number(version.counter));
+    }
+  },
+  load(book, _name, first, value) {
+    book.unlogged.set(first as SeqNum, { length: value.number(), version: readVersion(value) });
+  },
+};
+
 export const scopes: BookPart = {
   number: 10,
   save({ scopes: { byName } }, put) {

@@ -158,7 +158,7 @@ describe("bad requests", () => {
     ['{"user":"demo","function":"echo","input_data":"\\ud800"}', 400, "input_data has half of a surrogate pair"],
     [{ ...good, type: 1 }, 403, "type 1 (KILL) needs an administrator's token"],
     [{ ...good, type: 3 }, 403, "type 3 (FLUSH) needs an administrator's token"],
-    [{ ...good, cmdline: "a b" }, 501, 'cmdline "a b" is not offered'],
+    [{ ...good, cmdline: "a".repeat(1025) }, 400, "cmdline is 1025 characters, at most 1024 are allowed"],
     [{ ...good, python: true }, 501, "python true is not offered"],
     [{ ...good, mpi: true }, 501, "mpi true is not offered"],
     [{ ...good, func_ptr: 5 }, 501, "func_ptr 5 is not offered"],

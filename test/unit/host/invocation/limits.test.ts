@@ -43,6 +43,7 @@ describe("a call's limits", () => {
       functionName: "f",
       module: "m".repeat(64) as ModuleHash,
       input: { kind: "inline", bytes: Uint8Array.of(1, 2) },
+      commandLine: "",
       forbidPushDown: false,
       wallTimeMs: 1,
       cpuTimeMs: 2,
@@ -65,7 +66,7 @@ describe("a call's limits", () => {
     };
     const bytes = new Uint8Array(encodeInit(init));
     expect(decodeInit(bytes)).toEqual(init);
-    const old = bytes.slice(0, -25);
+    const old = bytes.slice(0, -29);
     old[0] = 2;
     const none = Number.POSITIVE_INFINITY;
     const before = { cpuTimeMs: none, stateMaxBytes: none, logMaxBytes: 65_536, callMaxDepth: 32 };

@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { type InstanceId, MAX_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
+import { writePayload } from "../../../../host/invocation/instance-record.ts";
+import { ByteWriter } from "../../../../state/bytes.ts";
+import { type InstanceId, MAX_SEQNUM, NO_SEQNUM, type SeqNum } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
+import { writePinHead } from "../../../../state/logbook/pin-record.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
-import { decodeObjectValue } from "../../../../state/objects/index.ts";
+import { decodeObjectValue, encodeObjectValue } from "../../../../state/objects/object-record.ts";
+import { encodeReads, entryOf } from "../../../../state/protocols/index.ts";
 import { attemptTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
@@ -40,6 +44,12 @@ async function firstKept(host: ScriptedHost, key: string): Promise<number> {
       from += 1;
     }
   }
+}
+
+/** The data of a PIN that holds no reads. */
+function pinAt(position: number): Uint8Array {
+  const w = writePinHead(new ByteWriter(32), { position, written: null });
+  return writePayload(w, { kind: "inline", bytes: encodeReads([]) }).take();
 }
 
 async function kindsOf(host: ScriptedHost, instance: InstanceId): Promise<number[]> {
@@ -177,7 +187,7 @@ describe("F25: an instance that sleeps", () => {
     const instance = await theUnfinished(host);
     // What another node does that has waited at the same place.
     await host.book.append({
-      records: [{ kind: RecordKind.pin, tags: [attemptTag(instance)], data: Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0]) }],
+      records: [{ kind: RecordKind.pin, tags: [attemptTag(instance)], data: pinAt(2) }],
       when: [{ tag: stepTag(instance), length: 2 }],
     });
     await load(host, "x", 20);
@@ -215,7 +225,7 @@ describe("F25: an instance that sleeps", () => {
     await settled();
     const instance = await theUnfinished(host);
     await host.book.append({
-      records: [{ kind: RecordKind.pin, tags: [attemptTag(instance)], data: Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0]) }],
+      records: [{ kind: RecordKind.pin, tags: [attemptTag(instance)], data: pinAt(3) }],
       when: [{ tag: stepTag(instance), length: 3 }],
     });
     await host.put("x", "new");
@@ -266,7 +276,7 @@ describe("F25: an instance that sleeps", () => {
     void host.call({ functionName: "writes", key: "k" });
     await settled();
     const instance = await theUnfinished(host);
-    const pin = { kind: RecordKind.pin, tags: [attemptTag(instance)], data: new Uint8Array(9) };
+    const pin = { kind: RecordKind.pin, tags: [attemptTag(instance)], data: pinAt(0) };
     expect(await host.book.append({ records: [pin], when: [{ tag: stepTag(instance), length: 2 }] })).toMatchObject({
       kind: "conflict",
     });
@@ -303,6 +313,90 @@ describe("F25: an instance that sleeps", () => {
     await settled();
     expect(await asked).toBe("0 ");
     expect(await host.versions("seen")).toEqual(["old: old x 200"]);
+  });
+
+  it.each(["committed", "refused", "aborted", "read only"])(
+    "F37: after a transaction holds no version back, and reads again in it what it read at its moment: %s",
+    async (end) => {
+      const host = await openHost();
+      await host.put("x", "old");
+      await host.put("list", "1");
+      let waited = false;
+      const seen: string[] = [];
+      await host.define("sleeper", async (guest) => {
+        await guest.transaction();
+        const inside = [await guest.get("x"), await guest.get("absent"), (await guest.list("li")).join("+")];
+        if (end === "refused" && !waited) {
+          await host.put("x", "other");
+        }
+        if (end !== "read only") {
+          guest.put("mine", "1");
+        }
+        inside.push(end === "aborted" ? `${await guest.abort()}` : await guest.commit());
+        seen.push(inside.join(" "));
+        await guest.sleep(30 * DAY_MS);
+        guest.output(`${await guest.get("x")}`);
+        return 0;
+      });
+      const asked = host.told({ functionName: "sleeper", key: "k" });
+      await settled();
+      waited = true;
+      await host.put("list2", "1");
+      expect(await load(host, "x", 40)).toBeLessThanOrEqual(2);
+      host.test.time.advance(30 * DAY_MS);
+      await settled();
+      expect(await asked).toBe("0 x 40");
+      const outcome = { committed: "committed", refused: "object x", aborted: "0", "read only": "committed" }[end];
+      expect([seen.at(0), seen.at(-1)]).toEqual([`old  list ${outcome}`, `old  list ${outcome}`]);
+      expect(seen.length).toBeGreaterThan(1);
+    },
+  );
+
+  it("in a transaction that is open goes on holding versions back, as nobody knows what it will read", async () => {
+    const host = await openHost();
+    await host.put("x", "old");
+    await host.define("sleeper", async (guest) => {
+      await guest.transaction();
+      await guest.sleep(30 * DAY_MS);
+      guest.output(`${await guest.get("x")} ${await guest.commit()}`);
+      return 0;
+    });
+    const asked = host.told({ functionName: "sleeper", key: "k" });
+    await settled();
+    expect(await load(host, "x", 40)).toBe(41);
+    host.test.time.advance(30 * DAY_MS);
+    await settled();
+    expect(await asked).toBe("0 old committed");
+  });
+
+  it("holds no version back after reads of several hundred large values", async () => {
+    const host = await openHost();
+    const LARGE = 300;
+    for (let i = 0; i < LARGE; i += 1) {
+      const ref = await host.test.blobs.put(Buffer.from(`large ${i}`));
+      const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue({ kind: "blob", ref }));
+      await host.book.append({ records: [{ kind: RecordKind.write, tags: [objectTag(`large/${i}`)], data, blobs: [ref] }] });
+    }
+    await host.put("x", "old");
+    const sums: string[] = [];
+    await host.define("sleeper", async (guest) => {
+      let large = 0;
+      for (let i = 0; i < LARGE; i += 1) {
+        large += (await guest.get(`large/${i}`)) === `large ${i}` ? 1 : 0;
+      }
+      sums.push(`${large}`);
+      await guest.sleep(30 * DAY_MS);
+      return 0;
+    });
+    const asked = host.told({ functionName: "sleeper", key: "k" });
+    await settled();
+    const instance = await theUnfinished(host);
+    expect(await attemptKinds(host, instance)).toEqual([RecordKind.pin, RecordKind.pin]);
+    expect(await load(host, "x", 40)).toBeLessThanOrEqual(2);
+    host.test.time.advance(30 * DAY_MS);
+    await settled();
+    expect(await asked).toBe("0 ");
+    expect(sums).toEqual([`${LARGE}`, `${LARGE}`]);
   });
 
   it("with a part that read elsewhere goes on holding versions back, as nobody here knows which", async () => {
@@ -392,6 +486,50 @@ describe("F25: an instance whose objects are in cells", () => {
     },
   );
 
+  it("[36] F3: what a peer wrote without a step, where this attempt has not come to, is not written again when it was parked", async () => {
+    const host = await openHost();
+    let stuck = true;
+    const waiter = async (guest: ScriptedGuest) => {
+      await guest.get("first");
+      await (stuck ? FOREVER : Promise.resolve());
+      guest.put("mine", "mine");
+      return 0;
+    };
+    const other = async (guest: ScriptedGuest) => {
+      guest.delete("mine");
+      return 0;
+    };
+    await host.define("waiter", waiter, { protocol: "halfmoon-write" });
+    await host.define("other", other, { protocol: "halfmoon-write" });
+    const asked = host.told({ functionName: "waiter", key: "k" });
+    await settled();
+    const instance = await theUnfinished(host);
+    const last = (await host.steps(instance)).at(-1)?.seqnum ?? NO_SEQNUM;
+    // The peer is not stuck. It writes, and then nothing more is heard of it.
+    const { kind } = await host.book.writeCell({
+      key: "mine",
+      version: { seqnum: last, role: 0, counter: 1 },
+      initialCursor: last,
+      writer: stepTag(instance),
+      ...entryOf({ kind: "inline", bytes: Buffer.from("mine") }),
+    });
+    expect(kind).toBe("written");
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      [...host.pool.running][0]?.kill("wallTime");
+      await settled();
+      host.test.time.advance(11_000);
+      await settled();
+    }
+    expect(await asked).toMatch(/^parked/);
+    expect(await host.told({ functionName: "other" })).toBe("0 ");
+    await load(host, "x", 40);
+    stuck = false;
+    await host.invocations.resume(instance, TENANT);
+    await settled();
+    expect(await host.told({ functionName: "waiter", key: "k" })).toBe("0 ");
+    expect(await host.object("mine")).toBeNull();
+  });
+
   it("[36] F3: a write right before a long wait is not made again behind it", async () => {
     const host = await openHost();
     const holder = async (guest: ScriptedGuest) => {
@@ -423,7 +561,7 @@ describe("F25: an instance whose objects are in cells", () => {
     await settled();
     expect(host.pool.running.size, "the waiter has given its sandbox back").toBe(0);
     expect(await host.told({ functionName: "other" })).toBe("0 ");
-    await load(host, "x", 40);
+    expect(await load(host, "x", 40), "it holds no version back").toBeLessThanOrEqual(2);
     host.test.time.advance(DAY_MS);
     await settled();
     expect(await Promise.all([held, asked])).toEqual(["0 ", "0 "]);
@@ -443,7 +581,7 @@ describe("F25: the fold", () => {
     const step = stepTag("i" as InstanceId);
     const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
     await book.append({ records: [{ kind: RecordKind.init, tags: [step], data, initialCursor: 0 as SeqNum }] });
-    await book.append({ records: [{ kind: RecordKind.pin, tags: [attemptTag("i" as InstanceId)], data }] });
+    await book.append({ records: [{ kind: RecordKind.pin, tags: [attemptTag("i" as InstanceId)], data: pinAt(1) }] });
     const write = { kind: RecordKind.write, tags: [step, objectTag("x")], data };
     const refused = { kind: "badPosition", length: 1 };
     expect(await book.append({ records: [write], when: [{ tag: step, length: 1 }] })).toMatchObject(refused);

@@ -37,7 +37,8 @@ class Owner implements ShardSource {
 async function open(state?: TestShard) {
   const opened = state ?? (await openTestShard());
   const owner = new Owner(opened.shard);
-  const registry = new FunctionRegistry({ shards: owner, abi: ABI, tenancy: testTenancy(LIMITS), cacheMaxBytes: 1_000_000 });
+  const tenancy = testTenancy({ ...LIMITS, uploadTimeoutMs: 60_000 });
+  const registry = new FunctionRegistry({ shards: owner, abi: ABI, tenancy, cacheMaxBytes: 1_000_000 });
   const upload = (name: string, bytes: Uint8Array, tenant: LogBookId = BOOK) => registry.upload(tenant, name, stream(bytes));
   const resolve = (name: string, tenant: LogBookId = BOOK) => registry.resolve(owner.shard, tenant, name);
   return { state: opened, owner, registry, upload, resolve };
@@ -68,6 +69,31 @@ describe("the function registry", () => {
     expect(await registry.list(BOOK)).toEqual([version]);
     expect(Buffer.from(await registry.download(BOOK, "hello")).equals(module(1))).toBe(true);
     expect(await registry.artefact(owner.shard, version.hash)).toEqual(prepareModule(module(1), ABI, LIMITS));
+  });
+
+  test("F24: a function is what its upload asked for, and the same bytes uploaded otherwise are another module", async () => {
+    const { owner, registry, upload } = await open();
+    const bytes = wat(`(module (import "neap" "read" (func $read (param i32 i64) (result i32))) (memory 1)
+      (func (export "main") (result i32) (loop $again (br_if $again (call $read (i32.const 0) (i64.const 0)))) (i32.const 7)))`);
+    const plain = await upload("plain", bytes);
+    const asked = await registry.upload(BOOK, "giving-way", stream(bytes), { preemptible: true });
+    expect([plain.preemptible, asked.preemptible, asked.migratable]).toEqual([false, true, false]);
+    expect(asked.hash).not.toBe(plain.hash);
+    expect((await registry.setOptions(BOOK, "giving-way", { retry: null })).preemptible).toBe(true);
+    expect((await registry.list(BOOK)).map(({ name, preemptible }) => [name, preemptible])).toEqual([
+      ["plain", false],
+      ["giving-way", true],
+    ]);
+    const artefact = await registry.artefact(owner.shard, asked.hash);
+    expect([artefact.preemptible, artefact.imports]).toEqual([true, ["neap.read"]]);
+    const imports = WebAssembly.Module.imports(new WebAssembly.Module(artefact.wasm));
+    expect(imports.map((entry) => `${entry.module}.${entry.name}`).toSorted()).toEqual([
+      "$host.control",
+      "$host.interrupt",
+      "neap.read",
+    ]);
+    expect(Buffer.from(await registry.download(BOOK, "giving-way")).equals(bytes)).toBe(true);
+    expect((await registry.upload(BOOK, "giving-way", stream(bytes))).hash).toBe(plain.hash);
   });
 
   test("whoever asked for it hears of each module before its upload is acknowledged", async () => {

@@ -143,7 +143,7 @@ test("3,000 calls suspended at once on two workers all complete", async () => {
 });
 
 test("H2: no more attempts than the ceiling are in sandboxes, the others wait and then run", async () => {
-  const small = await openPool({ sandboxesMax: 20, longSlicesMax: 1 });
+  const small = await openPool({ sandboxesMax: 30, longSlicesMax: 1 });
   const calls = Array.from({ length: 50 }, () => begin(small, asksOnce, { onOperation: ignore }));
   await Promise.all(calls.slice(0, 10).map((call) => call.heard(1)));
   expect(small.load).toMatchObject({ active: 10, queued: 40 });

@@ -200,7 +200,7 @@ describe("modes", () => {
     const before = await book.tail();
     await append({ ...record(RecordKind.init, step("i")) });
     await append({ ...record(RecordKind.write, step("i")), initialCursor: before });
-    await append(record(RecordKind.pin, attemptTag(id("i"))));
+    await append({ ...record(RecordKind.pin, attemptTag(id("i"))), data: new Uint8Array(5) });
     await shard.switchMode(BOOK, "a", "halfmoon-read", false);
     await append(version("1"), version("2"));
     await shard.whenDurable(await book.tail());

@@ -1,0 +1,68 @@
+/** A call of this host as WASI sees it: all of it is fixed by the call's pins and what the guest does, so a replay sees the same (F13). */
+import { type Guest, GuestExit } from "../../sandbox/guest.ts";
+import { drawRandom, nextTimeNs } from "../clock-random.ts";
+import { logBytes } from "../guest-text.ts";
+import { Operation, sleepArgs } from "../operations.ts";
+import { request } from "../requests.ts";
+import { CallFiles } from "./call-files.ts";
+import { fail } from "./errno.ts";
+import { FileType } from "./types.ts";
+import type { World } from "./world.ts";
+
+/** As of `neap.sleep`. */
+const SLEEP_MAX_MS = 366 * 24 * 60 * 60 * 1000;
+const NO_TEXTS: readonly Uint8Array[] = [];
+
+export function callWorld(guest: Guest): World {
+  const now = () => nextTimeNs(guest);
+
+  const files = (): CallFiles => {
+    const { call } = guest;
+    if (!(call.files instanceof CallFiles)) {
+      call.files = call.files instanceof Uint8Array ? CallFiles.decode(call.files, now) : CallFiles.empty(now);
+    }
+    return call.files as CallFiles;
+  };
+
+  return {
+    memory: () => guest.memory(),
+    descriptors: () => files().descriptors,
+    args: () => textsOf(guest.call.commandLine),
+    environment: () => NO_TEXTS,
+    nowNs: now,
+    clockStepNs: 1_000_000n,
+    fillRandom: (room) => drawRandom(guest, room),
+    readInput: (room, offset) => {
+      const slice = guest.call.input.subarray(offset, offset + room.byteLength);
+      room.set(slice);
+      return slice.byteLength;
+    },
+    inputBytes: (offset) => Math.max(0, guest.call.input.byteLength - offset),
+    write: (stream, bytes) => (stream === "output" ? guest.call.appendOutput(bytes) : logBytes(guest, bytes)),
+    // Not a character device: a C library would take it for a terminal, and write it line by line.
+    streamType: () => FileType.unknown,
+    sleep: async (durationMs) => {
+      if (guest.call.inPart) {
+        fail("notsup");
+      }
+      if (durationMs > SLEEP_MAX_MS) {
+        fail("inval");
+      }
+      await request(guest, Operation.sleep, sleepArgs.encode(durationMs));
+    },
+    exit: (code) => {
+      throw new GuestExit(code);
+    },
+  };
+}
+
+/** Texts with a NUL between two of them. */
+function textsOf(bytes: Uint8Array): Uint8Array[] {
+  const texts: Uint8Array[] = [];
+  for (let start = 0; start <= bytes.byteLength; ) {
+    const end = bytes.indexOf(0, start);
+    texts.push(bytes.subarray(start, end < 0 ? bytes.byteLength : end));
+    start = end < 0 ? bytes.byteLength + 1 : end + 1;
+  }
+  return texts;
+}

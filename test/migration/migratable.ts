@@ -1,0 +1,29 @@
+/** Migratable artefacts of AssemblyScript guests, and pools in which they run. */
+import { compileFunction } from "../../functions/build.ts";
+import { abiTable } from "../../host/abi/abi-table.ts";
+import { importsUrl } from "../../host/abi/imports-url.ts";
+import type { Artefact } from "../../host/modules/artefact.ts";
+import { decodeArtefact } from "../../host/modules/artefact-codec.ts";
+import type { RewritingOptions } from "../../host/modules/index.ts";
+import { prepareInThread } from "../../host/modules/upload-thread.ts";
+import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
+
+const LIMITS = { moduleMaxBytes: 16 << 20, memoryMaxPages: 4096, tableMaxElements: 65_536, uploadTimeoutMs: 120_000 };
+const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+export const RUNTIMES = ["stub", "minimal", "incremental"] as const;
+
+/** The guest as an upload makes it. */
+export async function uploadedGuest(
+  sourcePath: string,
+  runtime: (typeof RUNTIMES)[number] = "stub",
+  rewriting: RewritingOptions = { preemptible: false, migratable: true },
+): Promise<Artefact> {
+  const wasm = Uint8Array.from(await compileFunction(sourcePath, ["--runtime", runtime]));
+  const { hash, artefact } = await prepareInThread(wasm.buffer, abiTable, LIMITS, rewriting);
+  return decodeArtefact(artefact, hash);
+}
+
+export function openPool(name: string): Promise<SandboxPool> {
+  return createSandboxPool({ name, importsUrl, clock, workers: 1 });
+}

@@ -1,0 +1,41 @@
+/** Calls that are stopped in the middle and go on elsewhere end as if nothing had been (F22). */
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { SandboxPool } from "../../host/sandbox/index.ts";
+import { firstSeed } from "../sim/seeds.ts";
+import { prng } from "../support/prng.ts";
+import { travel } from "./journey.ts";
+import { openPool, RUNTIMES, uploadedGuest } from "./migratable.ts";
+
+const WANDERER = fileURLToPath(new URL("assembly/wanderer.ts", import.meta.url));
+/** Of each runtime; MOVES=1000 for all of them together takes about a minute. */
+const MOVES = Number(process.env.MIGRATION_MOVES ?? 60);
+const FIRST_SEED = firstSeed();
+
+describe("F22: a call that is stopped at random places and goes on in another pool", () => {
+  let pools: readonly SandboxPool[] = [];
+  beforeAll(async () => {
+    pools = await Promise.all([openPool("here"), openPool("there")]);
+  });
+  afterAll(() => Promise.all(pools.map((pool) => pool.close())));
+
+  it.each(RUNTIMES)("ends like one that was never moved, with the runtime %s", { timeout: 600_000 }, async (runtime) => {
+    const artefact = await uploadedGuest(WANDERER, runtime);
+    const places = { answered: 0, askedAgain: 0, withResult: 0 };
+    let moves = 0;
+    for (let seed = FIRST_SEED; moves < MOVES; seed++) {
+      const input = String(seed % 1000);
+      const { moves: none, ...unmoved } = await travel(pools, artefact, input, null);
+      const { moves: some, ...moved } = await travel(pools, artefact, input, prng(seed));
+      expect(none).toBe(0);
+      expect(moved.end, `seed ${seed}, ${some} moves`).toEqual({ ...unmoved.end, cpuMs: expect.any(Number) });
+      expect([moved.logs, moved.done], `seed ${seed}`).toEqual([unmoved.logs, unmoved.done]);
+      moves += some;
+      places.answered += moved.places.answered;
+      places.askedAgain += moved.places.askedAgain;
+      places.withResult += moved.places.withResult;
+    }
+    console.log(`${moves} moves with ${runtime} from seed ${FIRST_SEED}`, places);
+    expect(Math.min(places.answered, places.askedAgain)).toBeGreaterThan(0);
+  });
+});

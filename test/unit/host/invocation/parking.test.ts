@@ -1,0 +1,238 @@
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compileFunction } from "../../../../functions/build.ts";
+import { Parking } from "../../../../host/invocation/parking.ts";
+import type { SandboxPool } from "../../../../host/sandbox/index.ts";
+import { type Log, silentLog } from "../../../../host/telemetry/index.ts";
+import type { InstanceId, LogBookId } from "../../../../state/ids.ts";
+import { ObjectStore } from "../../../../state/objects/index.ts";
+import { eventually } from "../../../support/eventually.ts";
+import { copyRemains, type Remains, testPool, World } from "../../../support/world.ts";
+
+const TENANT = "demo" as LogBookId;
+const NAPPER = fileURLToPath(new URL("../../../migration/assembly/napper.ts", import.meta.url));
+/** Long enough that a busy machine has stopped the guest before, in ms. */
+const NAP = "2000";
+const FAR_MS = 3_600_000;
+
+let pool: SandboxPool;
+let prepared: Remains;
+
+async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+beforeAll(async () => {
+  pool = await testPool();
+  const wasm = await compileFunction(NAPPER, ["--runtime", "minimal"]);
+  prepared = await World.prepare(pool, TENANT, []);
+  const world = await World.open(pool, prepared, () => null);
+  await world.functions.upload(TENANT, "moves", oneChunk(wasm), { migratable: true });
+  await world.functions.upload(TENANT, "stays", oneChunk(wasm));
+  await world.close();
+}, 120_000);
+afterAll(() => pool.close());
+
+/** A world in which waits of more than 50 ms are long, and what its guests print. */
+async function openWorld(parkedMaxBytes = 2 ** 24): Promise<{ world: World; remains: Remains; began: () => number }> {
+  let begun = 0;
+  const info = (text: string) => {
+    begun += text === "began" ? 1 : 0;
+  };
+  const log: Log = { ...silentLog, info };
+  const remains = copyRemains(prepared);
+  const world = await World.open(pool, remains, () => null, undefined, { log, suspendAfterMs: 50, parkedMaxBytes });
+  return { world, remains, began: () => begun };
+}
+
+const call = async (world: World, functionName: string, input: string) => {
+  const answer = await world.call({ tenant: TENANT, functionName, input, key: `${functionName} ${input}` });
+  const text = answer.kind === "completed" && answer.result.output instanceof Uint8Array ? Buffer.from(answer.result.output) : "";
+  return { kind: answer.kind, text: text.toString(), answer };
+};
+
+const parked = (world: World, calls = 1) => eventually(`${calls} parked`, () => world.invocations.parked.calls === calls);
+
+const put = (world: World, key: string, text: string) =>
+  new ObjectStore(world.shard, 1_000).put(TENANT, key, oneChunk(Buffer.from(text)), 1_000);
+
+async function theUnfinished(world: World): Promise<InstanceId> {
+  const [one] = await world.invocations.unfinished(TENANT);
+  if (one === undefined) {
+    throw new Error("nothing is unfinished");
+  }
+  return one.instance;
+}
+
+const kinds = async (world: World, instance: InstanceId) =>
+  (await world.invocations.timeline(instance, TENANT)).map(({ kind }) => kind);
+
+describe("a migratable function that waits for long", () => {
+  it("is bytes meanwhile, and goes on without being run again", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    await eventually("no sandbox is in use", () => pool.load.active === 0);
+    expect(world.invocations.parked.sizeBytes).toBeGreaterThan(100);
+    expect((await answer).text).toBe("count 1 signal none ");
+    expect(began()).toBe(1);
+    expect(world.invocations.parked).toEqual({ calls: 0, sizeBytes: 0 });
+    await world.close();
+  });
+
+  it("reads on at the moment of waking, as a function does that is run again (F25)", async () => {
+    const texts: string[] = [];
+    for (const name of ["moves", "stays"]) {
+      const { world, began } = await openWorld();
+      const answer = call(world, name, NAP);
+      await eventually("no sandbox is in use", () => pool.load.active === 0);
+      const instance = await theUnfinished(world);
+      await eventually("the reads are pinned", async () => (await kinds(world, instance)).includes("pin"));
+      await put(world, "signal", "now");
+      texts.push((await answer).text);
+      expect(await kinds(world, instance)).toEqual(["init", "write", "sleep", "pin", "resume", "write", "done"]);
+      expect(began()).toBe(name === "moves" ? 1 : 2);
+      await world.close();
+    }
+    expect(texts).toEqual(["count 1 signal now ", "count 1 signal now "]);
+  });
+
+  it("is run again from its log when its host dies meanwhile, with the same result", async () => {
+    const { world, remains } = await openWorld();
+    void call(world, "moves", NAP).catch(() => {});
+    await parked(world);
+    const after = await World.open(pool, copyRemains(remains), () => null, undefined, {
+      suspendAfterMs: 50,
+      parkedMaxBytes: 2 ** 24,
+    });
+    expect((await call(after, "moves", NAP)).text).toBe("count 1 signal none ");
+    await after.close();
+    await world.close();
+  });
+
+  it("is run again when there is no room for its bytes", async () => {
+    const { world, began } = await openWorld(10);
+    expect((await call(world, "moves", "300")).text).toBe("count 1 signal none ");
+    expect(began()).toBe(2);
+    await world.close();
+  });
+
+  it("waits so for a call, which may wait so itself", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", `call moves ${NAP}`);
+    await parked(world, 2);
+    expect((await answer).text).toBe("count 1 signal none count 2 signal none ");
+    expect(began()).toBe(2);
+    await world.close();
+  });
+
+  it("waits so for a lock, and keeps what it has read before", async () => {
+    const { world, began } = await openWorld();
+    await put(world, "signal", "before");
+    void call(world, "moves", `hold ${FAR_MS}`);
+    await parked(world);
+    const answer = call(world, "moves", "lock");
+    await parked(world, 2);
+    const instance = (await world.invocations.unfinished(TENANT)).map((one) => one.instance).at(-1) as InstanceId;
+    await put(world, "signal", "meanwhile");
+    await world.invocations.breakLock("gate", TENANT);
+    expect((await answer).text).toBe("count 2 signal meanwhile before");
+    // What it had read since its last step keeps it from reading on at another moment.
+    expect(await kinds(world, instance)).not.toContain("resume");
+    expect(began()).toBe(2);
+    await world.close();
+  });
+
+  it("ends when it is cancelled meanwhile, and leaves its room", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", String(FAR_MS));
+    await parked(world);
+    await world.invocations.cancel(await theUnfinished(world), TENANT);
+    expect((await answer).answer).toMatchObject({ kind: "completed", result: { trap: "cancelled" } });
+    expect(world.invocations.parked.calls).toBe(0);
+    await world.close();
+  });
+
+  it("is left to the next start when its host stops", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", String(FAR_MS));
+    await parked(world);
+    await world.invocations.drain(0);
+    expect((await answer).answer).toMatchObject({ kind: "pending", parked: false });
+    expect(world.invocations.parked.calls).toBe(0);
+    await world.close();
+  });
+});
+
+describe("a migratable function whose host stops while another one is there", () => {
+  /** Tells the first to stop once the call is parked there. */
+  async function drained(world: World): Promise<void> {
+    await parked(world);
+    void world.invocations.drain(60_000, world.elsewhere);
+    await eventually("it waits elsewhere", () => world.elsewhere.parked.calls > 0 && world.invocations.parked.calls === 0);
+  }
+
+  it("goes on there from where it was, and its client gets the answer here", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    const instance = await theUnfinished(world);
+    await eventually("the reads are pinned", async () => (await kinds(world, instance)).includes("pin"));
+    await put(world, "signal", "meanwhile");
+    await drained(world);
+    const { text, answer: told } = await answer;
+    expect(text).toBe("count 1 signal meanwhile ");
+    expect(told).toMatchObject({ kind: "completed", trace: { executedAt: ["compute", "elsewhere"] } });
+    expect(await world.versions(TENANT, "count")).toEqual(["1"]);
+    expect(await kinds(world, instance)).toEqual(
+      // It waits here, goes on there, waits there, and goes on.
+      ["init", "write", "sleep", "pin", "resume", "pin", "resume", "write", "done"],
+    );
+    expect(began()).toBe(1);
+    await world.close();
+  });
+
+  it("still knows there what it has called", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", `call stays ${NAP}`);
+    await drained(world);
+    expect((await answer).text).toBe("count 1 signal none count 2 signal none ");
+    expect(await world.versions(TENANT, "count")).toEqual(["1", "2"]);
+    await world.close();
+  });
+
+  it("stays while it holds a lock, and is left to the next start", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", `hold ${FAR_MS}`);
+    await parked(world);
+    await world.invocations.drain(200, world.elsewhere);
+    expect((await answer).kind).toBe("pending");
+    expect(world.elsewhere.parked.calls).toBe(0);
+    await world.close();
+  });
+
+  it("is left to the next start when nobody takes it, or to the node that took it when that is not done in time", async () => {
+    for (const takes of [false, true]) {
+      const { world } = await openWorld();
+      const answer = call(world, "moves", String(FAR_MS));
+      await parked(world);
+      if (!takes) {
+        await world.elsewhere.drain(0);
+      }
+      await world.invocations.drain(takes ? 1_000 : 200, world.elsewhere);
+      const { kind, answer: told } = await answer;
+      expect(kind).toBe("pending");
+      expect(told).toMatchObject({ reason: expect.stringContaining(takes ? "goes on at elsewhere" : "at its next start") });
+      expect(world.elsewhere.parked.calls).toBe(takes ? 1 : 0);
+      await world.close();
+    }
+  });
+});
+
+it("a parking takes what it has room for and no more", () => {
+  const parking = new Parking(100);
+  expect([parking.take(60), parking.take(41), parking.take(40)]).toEqual([true, false, true]);
+  expect([parking.calls, parking.usedBytes]).toEqual([2, 100]);
+  parking.give(60);
+  expect([parking.take(61), parking.take(60)]).toEqual([false, true]);
+});
