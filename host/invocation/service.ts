@@ -403,7 +403,7 @@ class Service implements InvocationService {
     }
     throw new NeapError(
       "IDEMPOTENCY_MISMATCH",
-      `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input`,
+      `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input or command line`,
     );
   }
 
