@@ -8,6 +8,7 @@ const COMMANDS = {
   verify: "test/verify/main.ts",
   sim: "test/sim/main.ts",
   mutate: "test/mutation/main.ts",
+  fuzz: "test/fuzz/main.ts",
 } as const;
 type Name = keyof typeof COMMANDS;
 

@@ -1,4 +1,4 @@
-/** Options of the commands of a checkout: `npm run bench`, `figures`, `verify`, `sim`, `mutate`. */
+/** Options of the commands of a checkout: `npm run bench`, `figures`, `verify`, `sim`, `mutate`, `fuzz`. */
 import { Command, InvalidArgumentError, Option } from "commander";
 
 export interface Listed {
