@@ -43,9 +43,12 @@ describe("the benchmark", () => {
         "cold",
         "snapshot",
         "sandboxes",
+        "kill",
         "isolation",
         "regions",
         "wordcount",
+        "loops",
+        "rewriting",
       ].map((name) => ({
         name,
         failure: null,
