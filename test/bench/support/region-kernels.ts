@@ -1,5 +1,5 @@
 /** Loops over elements in a memory region, and the same over the module's own memory, in this process. */
-import { rewriteInProcess } from "../../../host/modules/rewriting/index.ts";
+import { rewriteInProcess } from "../../../host/modules/rewriting/rewrite-process.ts";
 import { wat } from "../../support/guest-modules.ts";
 
 const ELEMENTS = 1 << 17;
