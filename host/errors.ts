@@ -80,6 +80,12 @@ export const HOST_ERRORS = {
     status: 500,
     meaning: "The function returned a value other than 0, or trapped.",
   },
+  REGIONS_ISOLATED: {
+    fault: "caller",
+    retry: "never",
+    status: 501,
+    meaning: "The function uses memory regions, and its tenant is isolated in processes of its own.",
+  },
   OVERLOADED: {
     fault: "platform",
     retry: "after-backoff",
@@ -93,6 +99,13 @@ export const HOST_ERRORS = {
     status: 504,
     meaning: "The call ran longer than its wall-time limit; it had logged nothing, so nothing happened.",
   },
+  CPU_LIMIT: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "The call took more CPU time than its limit; it had logged nothing, so nothing happened.",
+  },
+  STATE_LIMIT: { fault: "guest", retry: "never", status: 500, meaning: "The call wrote more state than its limit." },
   STACK_OVERFLOW: {
     fault: "guest",
     retry: "never",

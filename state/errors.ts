@@ -80,6 +80,18 @@ export const STATE_ERRORS = {
     status: 409,
     meaning: "An object lives where the function's protocol does not look.",
   },
+  REGIONS_FULL: {
+    fault: "platform",
+    retry: "after-backoff",
+    status: 503,
+    meaning: "The host's memory for regions is in use by other tenants, or the system has none; the call is tried again.",
+  },
+  REGIONS_LOST: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "A call that uses memory regions was interrupted after its first step, and what was in them is gone; it is parked.",
+  },
   BAD_MODE: { fault: "caller", retry: "never", status: 400, meaning: "A protocol's name is unknown." },
   SWITCH_UNDER_WAY: {
     fault: "caller",

@@ -7,6 +7,7 @@ export { lock, tryLock, unlock } from "./lock";
 export { Append, Condition, LogRead, LogRecord, LogTail, logbook, MAX_SEQNUM } from "./logbook";
 export { objects, Version } from "./objects";
 export { storage } from "./storage";
+export { F32View, F64View, I32View, I64View, MemoryRegion, RegionView, U8View, Waited } from "./region";
 export { fence, sync } from "./sync";
 export { now, random, randomBytes } from "./time-random";
 export { Isolation, transaction } from "./transaction";

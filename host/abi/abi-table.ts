@@ -7,9 +7,14 @@ export interface AbiImport {
   readonly results: readonly string[];
   /** Whether the guest may have to wait in it. */
   readonly suspends: boolean;
+  /** Rewriting puts it into the module at its upload: a sandbox is not asked for it. */
+  readonly inline: boolean;
 }
 
 /** By "module.name". */
 export const abiTable: ReadonlyMap<string, AbiImport> = new Map(
-  abi.imports.map(({ module, name, params, results, suspends }) => [`${module}.${name}`, { params, results, suspends }]),
+  abi.imports.map(({ module, name, params, results, suspends, inline = false }) => [
+    `${module}.${name}`,
+    { params, results, suspends, inline },
+  ]),
 );

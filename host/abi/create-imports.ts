@@ -11,10 +11,11 @@ import { locks } from "./locks.ts";
 import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
+import { regionFault, regions } from "./regions.ts";
 import { transactions } from "./transactions.ts";
 import { wasi } from "./wasi/index.ts";
 
-/** All imports of all groups, by "module.name". */
+/** All imports of all groups, by "module.name", without those that rewriting puts into modules. */
 export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImport["run"]>> => ({
   ...io(guest),
   ...objects(guest),
@@ -23,6 +24,7 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...log(guest),
   ...transactions(guest),
   ...locks(guest),
+  ...regions(guest),
   ...http(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
@@ -32,10 +34,14 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
 export const createImports: CreateImports = (guest) => {
   const functions = importFunctions(guest);
   const imports: Record<string, GuestImport> = {};
-  for (const [name, { suspends, results }] of abiTable) {
+  for (const [name, { suspends, inline, results }] of abiTable) {
+    if (inline) {
+      continue;
+    }
     const run = functions[name];
     invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
     imports[name] = { suspends, results, run };
   }
+  imports["$host.region_fault"] = { suspends: false, run: regionFault };
   return imports;
 };

@@ -49,6 +49,17 @@ export const Operation = {
   callCancel: 53,
   /** A further slice of the output that a callAwait has told the beginning of. */
   callOutput: 54,
+  regionOpen: 80,
+  regionGrow: 81,
+  regionLock: 82,
+  regionUnlock: 83,
+  /** The reply's code: 0 notified, 1 not equal, 2 timed out. */
+  regionWait: 84,
+  regionNotify: 85,
+  regionPush: 86,
+  regionPull: 87,
+  /** The reply's bytes are those of the region. */
+  regionSnapshot: 88,
   /** Sends a request to another system; the reply's code is the answer's status. */
   httpRequest: 60,
   /** A slice of what the last httpRequest got. */
@@ -71,6 +82,7 @@ export const GuestError = {
   tooLarge: -5,
   /** The object was changed since the version was read. */
   conflict: -6,
+  tooDeep: -7,
   /** The stream is closed. */
   closed: -20,
   /** The records asked for are trimmed. */
@@ -324,6 +336,62 @@ export const lockReply = {
   decode: (bytes: Uint8Array) => ({ token: new ByteReader(bytes).f64() }),
 };
 
+export const regionOpenArgs = {
+  encode: (a: { name: string; sizeBytes: number; maxBytes: number }) =>
+    new ByteWriter(64).text(a.name).u32(a.sizeBytes).u32(a.maxBytes).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { name: r.text(), sizeBytes: r.u32(), maxBytes: r.u32() };
+  },
+};
+
+/** Of operations on a region with up to two numbers: grow(size), lock(mode: 0 read, 1 write), notify(offset, count). */
+export const regionArgs = {
+  encode: (handle: number, first = 0, second = 0) => new ByteWriter(16).u32(handle).u32(first).u32(second).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { handle: r.u32(), first: r.u32(), second: r.u32() };
+  },
+};
+
+/** `timeoutMs`: below 0 for none. */
+export const regionWaitArgs = {
+  encode: (a: { handle: number; offset: number; expected: number; timeoutMs: number }) =>
+    new ByteWriter(32).u32(a.handle).u32(a.offset).i32(a.expected).f64(a.timeoutMs).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { handle: r.u32(), offset: r.u32(), expected: r.i32(), timeoutMs: r.f64() };
+  },
+};
+
+/** Where bytes of a region go in an object: they become its value, replace a part of it, or are added to its end. */
+export const PushMode = { whole: 0, part: 1, end: 2 } as const;
+
+/** Of pushes, pulls and snapshots: `length` bytes of the region from `offset`; `at` is where they are in the object `key`. */
+export interface RegionRangeArgs {
+  readonly handle: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly key: string;
+  readonly at: number;
+  /** A PushMode. */
+  readonly mode: number;
+}
+
+export const regionRangeArgs = {
+  encode: (a: RegionRangeArgs) =>
+    new ByteWriter(64).u32(a.handle).u32(a.offset).u32(a.length).text(a.key).f64(a.at).u8(a.mode).view(),
+  decode: (bytes: Uint8Array): RegionRangeArgs => {
+    const r = new ByteReader(bytes);
+    return { handle: r.u32(), offset: r.u32(), length: r.u32(), key: r.text(), at: r.f64(), mode: r.u8() };
+  },
+};
+
+/** The bytes of a regionPull reply: size of the object. */
+export const regionPullReply = {
+  encode: (sizeBytes: number) => new ByteWriter(8).f64(sizeBytes).view(),
+  decode: (bytes: Uint8Array) => ({ sizeBytes: new ByteReader(bytes).f64() }),
+};
 /** `headers`: lines "name: value". `once`: not sent again by a later attempt that does not know what came of it. */
 export const httpRequestArgs = {
   encode: (a: { method: string; url: string; headers: string; once: boolean; body: Uint8Array }) =>

@@ -11,8 +11,16 @@ export async function request(guest: Guest, operation: Operation, args: Uint8Arr
   return reply;
 }
 
-/** Posts a step whose outcome the guest cannot see (H5) and gives `result` to the guest, at once unless the window is full. */
+/**
+ * Posts a step whose outcome the guest cannot see (H5) and gives `result` to the guest, at once unless the window is full.
+ *
+ * A guest that reaches memory regions waits until the step is ordered: whoever sees there what it writes next, and answers, then waits
+ * for the step to be durable (F23).
+ */
 export function post(guest: Guest, operation: Operation, args: Uint8Array, result: number): number | Promise<number> {
+  if (guest.reachesRegions) {
+    return request(guest, operation, args).then(() => result);
+  }
   const windowOpens = guest.post(operation, args);
   return windowOpens === undefined ? result : windowOpens.then(() => result);
 }

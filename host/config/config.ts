@@ -1,4 +1,5 @@
 /** The host's configuration as everything below `main.ts` sees it: complete, checked, without optional fields. */
+import type { RegionLimits } from "../../state/regions/index.ts";
 import type { AllowList, EgressOptions } from "../egress/index.ts";
 import type { Limits, TenantsFile } from "../tenancy/index.ts";
 
@@ -15,6 +16,7 @@ export interface ResolvedConfig {
   readonly access: AccessConfig;
   readonly cluster: ClusterConfig;
   readonly limits: LimitsConfig;
+  readonly regions: RegionLimits;
   readonly egress: EgressOptions & {
     readonly allow: AllowList;
     /** Of tenants in the file that have lists of their own, ALL_OTHERS among them. */

@@ -121,10 +121,24 @@ export const OPTIONS = {
   stateMaxBytes: limit("stateMaxBytes"),
   callMaxDepth: limit("callMaxDepth"),
   tenantMaxCalls: limit("tenantMaxCalls"),
+  tenantMaxSandboxes: limit("tenantMaxSandboxes"),
   objectMaxBytes: option("Limits", whole(1024, 1024 * 1024 * MIB), `${1024 * MIB}`, "size of an object"),
   queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
   activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),
 
+  regionsMaxBytes: option(
+    "Memory regions",
+    whole(65_536, 2048 * MIB),
+    `${256 * MIB}`,
+    "memory regions of one tenant, with what they may grow by",
+  ),
+  regionsTotalMaxBytes: option(
+    "Memory regions",
+    whole(65_536, 1024 * 1024 * MIB),
+    `${1024 * MIB}`,
+    "memory regions of all tenants on this node; tenants that use none at the moment make room",
+  ),
+  regionsIdleMs: option("Memory regions", whole(0, DAY_MS), "60000", "how long a region is kept that no call has open"),
   egressAllow: option(
     "Egress",
     list,

@@ -212,9 +212,15 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       stateMaxBytes: values.stateMaxBytes,
       callMaxDepth: values.callMaxDepth,
       tenantMaxCalls: values.tenantMaxCalls,
+      tenantMaxSandboxes: values.tenantMaxSandboxes,
       objectMaxBytes: values.objectMaxBytes,
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
+    },
+    regions: {
+      tenantMaxBytes: values.regionsMaxBytes,
+      totalMaxBytes: values.regionsTotalMaxBytes,
+      idleMs: values.regionsIdleMs,
     },
     egress: {
       allow: readAllowList(values.egressAllow),

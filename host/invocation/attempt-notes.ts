@@ -27,3 +27,9 @@ export async function parkReason(shard: Shard, tenant: LogBookId, instance: Inst
   await shard.whenDurable(record?.seqnum ?? NO_SEQNUM);
   return record?.kind === RecordKind.parked ? Buffer.from(record.data).toString() : null;
 }
+
+/** Whether an administrator has let a parked instance go on. */
+export async function wasResumed(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<boolean> {
+  const { records } = await shard.book(tenant).readStream(attemptTag(instance), 0);
+  return records.some(({ kind }) => kind === RecordKind.resumed);
+}

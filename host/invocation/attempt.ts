@@ -75,6 +75,7 @@ export interface AttemptOptions {
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
+  readonly sandboxesMax: number;
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
@@ -84,6 +85,10 @@ export interface AttemptOptions {
   readonly mayMove?: () => boolean;
   /** The attempt leaves: an operation under way that only waits shall end soon, as it is asked for again. */
   readonly onMove?: () => void;
+  /** What a guest reaches that uses memory regions. */
+  readonly arena?: WebAssembly.Memory;
+  /** The guest can run no more. */
+  readonly onGone?: () => void;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -107,6 +112,7 @@ export class Attempt implements SandboxHandler {
   readonly #onStop: () => void;
   readonly #onMove: () => void;
   readonly #onLog: (text: string) => void;
+  readonly #onGone: () => void;
   #call: SandboxCall;
   /** Of earlier sandboxes. */
   #cpuMs = 0;
@@ -136,13 +142,22 @@ export class Attempt implements SandboxHandler {
     this.#onStop = options.onStop;
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
-    const { pool, tenant, artefact, input, commandLine, depth, pins, limits, part } = options;
+    this.#onGone = options.onGone ?? (() => {});
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
-    this.#start = { tenant, artefact, input, commandLine, depth, pins, limits, ...(part !== undefined && { part }) };
-    const { frozen } = options;
+    this.#start = {
+      ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
+      ...(part !== undefined && { part }),
+      ...(arena !== undefined && { arena }),
+    };
     this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
+  }
+
+  /** CPU time of its guest, ms; once it has ended. */
+  get cpuMs(): number {
+    return this.#sandboxEnd === null || this.#sandboxEnd.kind === "displaced" ? this.#cpuMs : this.#sandboxEnd.cpuMs;
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -220,6 +235,10 @@ export class Attempt implements SandboxHandler {
     this.#report();
   }
 
+  onGone(): void {
+    this.#onGone();
+  }
+
   async #work(): Promise<void> {
     this.#performing = true;
     for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
@@ -275,7 +294,10 @@ export class Attempt implements SandboxHandler {
   #goOn(bytes: Uint8Array, answer: OperationReply | null): void {
     this.#until = null;
     this.#answer = null;
-    this.#call = this.#pool.start({ ...this.#start, frozen: { bytes, ...(answer !== null && { answer }) } }, this);
+    const { limits } = this.#start;
+    const left = { ...limits, cpuTimeMs: limits.cpuTimeMs - this.#cpuMs };
+    const frozen = { bytes, ...(answer !== null && { answer }) };
+    this.#call = this.#pool.start({ ...this.#start, limits: left, frozen }, this);
   }
 
   /** Operations are carried out first; one that waits is broken off. */

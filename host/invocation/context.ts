@@ -4,20 +4,24 @@ import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard, ShardSource } from "../../state/logbook/index.ts";
 import type { Pins } from "../../state/logbook/step-record.ts";
 import type { Clock, Faults, Random, Timers } from "../../state/ports.ts";
+import type { Regions } from "../../state/regions/index.ts";
 import type { Egress } from "../egress/index.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { RetryPolicy } from "../modules/retry-policy.ts";
 import type { MovedCall, Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
+import type { Tenancy } from "../tenancy/index.ts";
 import type { InstanceDone, InstanceInit, Payload } from "./instance-record.ts";
 import type { CallTrace, OperationTrace } from "./invocation.ts";
 
 export interface InvocationContext {
   readonly source: ShardSource;
   readonly functions: Functions;
+  readonly tenancy: Tenancy;
   readonly pool: SandboxPool;
   readonly offload: Offload;
+  readonly regions: Regions<WebAssembly.Memory>;
   readonly egress: Egress;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -32,13 +36,10 @@ export interface InvocationContext {
 }
 
 export interface InvocationLimits {
-  readonly wallTimeMs: number;
   /** An attempt that waits longer gives its sandbox back, and goes on from its bytes if it is migratable, else by a replay. */
   readonly suspendAfterMs: number;
   /** Of all attempts that wait without a sandbox. */
   readonly parkedMaxBytes: number;
-  readonly outputMaxBytes: number;
-  readonly logMaxBytes: number;
   readonly objectMaxBytes: number;
   /** Hosts may so often die with an attempt that the scanner began before the instance is parked (F27). */
   readonly attemptsMax: number;
@@ -47,9 +48,6 @@ export interface InvocationLimits {
   /** How long a call waits for an owner that is out of reach. */
   readonly ownerTimeoutMs: number;
 }
-
-/** Chains of calls are at most this deep. */
-export const CALL_DEPTH_MAX = 32;
 
 /** What shall be run, and what is known of its place in the log. */
 export interface InstanceSpec {

@@ -1,7 +1,9 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
+import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
+import { usesRegions } from "../modules/artefact.ts";
 import type { MovedCall } from "../offload/index.ts";
 import { Attempt, type AttemptEnd, type PerformOperation } from "./attempt.ts";
 import type { Parker } from "./attempt-wait.ts";
@@ -12,14 +14,17 @@ import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
 import type { Parking } from "./parking.ts";
 import { fromPayload, guestInput } from "./payloads.ts";
+import type { RunRegions } from "./run-regions.ts";
 
 const NO_CHILDREN: readonly InstanceId[] = [];
 
 /** One attempt. */
-export interface Execution extends Omit<OperationParts, "artefact" | "inherited" | "parker" | "started"> {
+export interface Execution extends Omit<OperationParts, "artefact" | "inherited" | "parker" | "started" | "regions"> {
   readonly attempts: LiveAttempts;
   readonly parking: Parking;
   readonly history: InstanceHistory;
+  /** Of all attempts of the run. */
+  readonly runRegions: RunRegions;
   /** Told the attempt when it has begun. */
   readonly begun: (attempt: Attempt) => void;
   /** The attempt goes on where it was stopped at another node. */
@@ -38,12 +43,21 @@ export interface Executed {
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
-  const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, begun, moved } = execution;
-  const { functions, pool, limits, log, nodeName } = context;
+  const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
+  const { begun, moved } = execution;
+  const { functions, pool, tenancy, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
+  if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {
+    const text = `tenant ${tenant} is isolated in processes of its own, between which memory regions cannot be shared`;
+    throw new NeapError("REGIONS_ISOLATED", text);
+  }
+  const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
+  if (regions !== null) {
+    steps.leaveOutValues();
+  }
   let operations = null as Operations | null;
   const parker: Parker = {
     park: (until) => attempt.park(until),
@@ -53,7 +67,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   const asked = () => {
     const started = moved?.children ?? [];
     const common = { context, runner, spec, shard, steps, drafts, trace, lockTurns };
-    operations ??= new Operations({ ...common, parker, artefact, inherited, started });
+    operations ??= new Operations({ ...common, parker, artefact, inherited, started, regions });
     return operations;
   };
   /** The steps when the last operation began. */
@@ -71,8 +85,11 @@ export async function execute(execution: Execution): Promise<Executed> {
     commandLine: commandLineBytes(init),
     pins: steps.pins,
     depth: init.depth,
-    limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
-    ...(artefact.migratable && { parking, mayMove: () => inherited === null && (operations?.mayMove ?? true) }),
+    limits: init,
+    sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
+    // What is in memory regions stays here, and locks of them end with the guest.
+    ...(artefact.migratable &&
+      regions === null && { parking, mayMove: () => inherited === null && (operations?.mayMove ?? true) }),
     ...(moved !== null && { frozen: { bytes: moved.guest, ...(moved.answer !== null && { answer: moved.answer }) } }),
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onMove: () => operations?.breakOff(),
@@ -80,6 +97,7 @@ export async function execute(execution: Execution): Promise<Executed> {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
       operations?.stop();
     },
+    ...(regions !== null && { arena: regions.memory, onGone: () => regions.guestGone() }),
     onLog: (text) => log.info(text, { tenant, instance, functionName: init.functionName }),
   });
   const abort = () => {
@@ -94,6 +112,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   attempts.add(shard, attempt);
   begun(attempt);
   const end = await attempt.ended;
+  trace.cpuMs += attempt.cpuMs;
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await operations?.close();

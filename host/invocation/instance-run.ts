@@ -15,10 +15,11 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { Drafts } from "../../state/objects/index.ts";
 import { Fenced, StepStream } from "../../state/protocols/index.ts";
 import { blobsOf, encodeEffects, type TransactionEffects } from "../../state/txn/index.ts";
+import { usesRegions } from "../modules/artefact.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
 import type { CallTaker, MovedCall, MoveReply } from "../offload/index.ts";
 import type { Attempt, AttemptEnd } from "./attempt.ts";
-import { park } from "./attempt-notes.ts";
+import { park, wasResumed } from "./attempt-notes.ts";
 import { cancelInstance, cancelLeft } from "./cancellation.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
 import { type Execution, execute } from "./execution.ts";
@@ -27,9 +28,10 @@ import { encodeDone, type InstanceDone, type Payload, payloadBlobs } from "./ins
 import { LockTurns } from "./lock-turns.ts";
 import { pause } from "./pause.ts";
 import { toPayload } from "./payloads.ts";
+import { RunRegions } from "./run-regions.ts";
 import { completedOutcome } from "./stored-outcome.ts";
 
-type RunParts = Omit<Execution, "history" | "moved" | "shard" | "steps" | "drafts" | "lockTurns" | "begun">;
+type RunParts = Omit<Execution, "history" | "moved" | "shard" | "steps" | "drafts" | "lockTurns" | "runRegions" | "begun">;
 
 /** Next attempt, or the outcome of the run. */
 type Verdict = { readonly kind: "again"; readonly afterMs: number } | InstanceOutcome;
@@ -55,7 +57,9 @@ const HOST_STOPS: Verdict = {
 const SHORTAGE_BACKOFF_MS = 50;
 const SHORTAGE_BACKOFF_MAX_MS = 2_000;
 /** They say nothing about the instance and pass by. */
-const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS"]);
+const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "REGIONS_FULL", "OVERLOADED"]);
+/** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
+const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT"]);
 const EMPTY = new Uint8Array(0);
 
 export class InstanceRun {
@@ -63,13 +67,15 @@ export class InstanceRun {
   readonly #spec: InstanceSpec;
   readonly #parts: RunParts;
   readonly #lockTurns = new LockTurns();
+  readonly #runRegions = new RunRegions();
   readonly #history: InstanceHistory;
   /** Attempts that the host has ended. */
   #ended = 0;
   /** Why no further attempt is made. */
   #hopeless: NeapError | null = null;
-  /** The function asked for what its protocol cannot give. */
-  #mismatch: NeapError | null = null;
+  /** What the function did that it may not do, whichever attempt. */
+  #refused: NeapError | null = null;
+  #isBegun = false;
   #shortages = 0;
   #tries = 0;
   #isLeft = false;
@@ -100,6 +106,7 @@ export class InstanceRun {
       }
       if (verdict.kind !== "again") {
         this.#lockTurns.close();
+        this.#runRegions.close();
         return verdict;
       }
       this.#tries += 1;
@@ -140,11 +147,12 @@ export class InstanceRun {
       await this.#cancelLeft(shard);
       return this.#committed(shard, steps);
     }
+    await this.#checkTakenOver(shard, steps);
     if (this.#hopeless !== null) {
       return this.#giveUp(shard, steps, this.#hopeless);
     }
-    if (this.#mismatch !== null) {
-      return this.#refuse(shard, steps, this.#mismatch);
+    if (this.#refused !== null) {
+      return this.#refuse(shard, steps, this.#refused);
     }
     const drafts = new Drafts(shard.blobs);
     let after: Attempted;
@@ -154,6 +162,24 @@ export class InstanceRun {
       drafts.end();
     }
     return after.kind === "suspended" ? this.#afterWait(shard, after.until) : after;
+  }
+
+  /**
+   * A run that begins in the middle: regions held what is gone, or what others have made of it since, and what the function computes
+   * from the log and that was never computed (F23). Unless it says that it does no harm, or an administrator does.
+   */
+  async #checkTakenOver(shard: Shard, steps: StepStream): Promise<void> {
+    const isFirst = !this.#isBegun;
+    this.#isBegun = true;
+    if (!isFirst || !steps.replaying) {
+      return;
+    }
+    const { tenant, instance, init } = this.#spec;
+    const artefact = await this.#context.functions.artefact(shard, init.module);
+    if (usesRegions(artefact) && !artefact.regionSafe && !(await wasResumed(shard, tenant, instance))) {
+      const text = "the call uses memory regions and was interrupted after its first step: what was in them is gone";
+      this.#hopeless = new NeapError("REGIONS_LOST", text);
+    }
   }
 
   /** One attempt, and the DONE of its result: afterwards nothing comes to name what it has stored. */
@@ -171,6 +197,7 @@ export class InstanceRun {
       steps,
       drafts,
       lockTurns: this.#lockTurns,
+      runRegions: this.#runRegions,
       begun,
       moved,
     });
@@ -179,9 +206,6 @@ export class InstanceRun {
       return this.#goesOnElsewhere(shard, steps, moves);
     }
     await this.#history.settle(shard, steps);
-    if (end.kind === "returned" || end.kind === "trapped") {
-      this.#parts.trace.cpuMs += end.cpuMs;
-    }
     switch (end.kind) {
       case "returned":
         return this.#completed(shard, steps, bound, { returnValue: end.value, trap: "", output: end.output, effects });
@@ -210,6 +234,10 @@ export class InstanceRun {
   async #completed(shard: Shard, steps: StepStream, bound: readonly InstanceId[], result: Result): Promise<Verdict> {
     if (steps.logged) {
       return this.#logDone(shard, steps, bound, result);
+    }
+    if (this.#runRegions.used) {
+      // What it has seen there, others may have computed from what is not durable yet (F23).
+      steps.consulted(await steps.book.tail());
     }
     const { returnValue, trap, output } = result;
     const made: Payload = { kind: "inline", bytes: output };
@@ -351,8 +379,8 @@ export class InstanceRun {
     if (isOver && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
       return { kind: "again", afterMs: SHORTAGE_BACKOFF_MS };
     }
-    if (code === "PROTOCOL_MISMATCH") {
-      this.#mismatch = error;
+    if (OWN_DOING.has(code)) {
+      this.#refused = error;
       return AGAIN;
     }
     if (!this.#history.mayBeLogged) {
@@ -386,7 +414,6 @@ export class InstanceRun {
     return { kind: "again", afterMs };
   }
 
-  /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
   async #refuse(shard: Shard, steps: StepStream, { code, message }: NeapError): Promise<Verdict> {
     steps.consulted(await steps.book.tail());
     return this.#endWith(shard, steps, `${code}: ${message}`);
@@ -420,12 +447,14 @@ export class InstanceRun {
 
 const RETRY_CAUSE: Readonly<Record<string, RetryCause>> = {
   TIME_LIMIT: "timeLimit",
+  CPU_LIMIT: "cpuLimit",
   STACK_OVERFLOW: "stackOverflow",
   WORKER_LOST: "workerLost",
 };
 
 const KILL_CODES = {
   wallTime: "TIME_LIMIT",
+  cpuTime: "CPU_LIMIT",
   stackOverflow: "STACK_OVERFLOW",
   outputTooLarge: "OUTPUT_TOO_LARGE",
   workerLost: "WORKER_LOST",

@@ -4,6 +4,7 @@ import type { InstanceId } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/index.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
+import type { RegionSession } from "../../state/regions/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { MovedChild } from "../offload/index.ts";
@@ -18,8 +19,10 @@ import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
+import { RegionOperations } from "./region-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
+import { StateMeter } from "./state-meter.ts";
 import { TransactionOperations } from "./transaction-operations.ts";
 
 export interface OperationParts {
@@ -39,6 +42,8 @@ export interface OperationParts {
   readonly inherited: InheritedTransaction | null;
   /** Calls that the attempt has started at another node. */
   readonly started: readonly MovedChild[];
+  /** What a function has that uses memory regions. */
+  readonly regions: RegionSession | null;
 }
 
 export class Operations {
@@ -54,34 +59,27 @@ export class Operations {
   readonly #sleep: SleepOperations;
   readonly #outside: OutsideOperations;
   readonly #parts: PartOperations;
+  readonly #regions: RegionOperations | null;
 
-  constructor({
-    context,
-    runner,
-    spec,
-    shard,
-    steps,
-    drafts,
-    trace,
-    lockTurns,
-    parker,
-    artefact,
-    inherited,
-    started,
-  }: OperationParts) {
+  constructor(parts: OperationParts) {
+    const { context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited, started, regions } =
+      parts;
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    const wait = new AttemptWait(timers, Math.min(init.wallTimeMs / 2, limits.suspendAfterMs), parker);
+    // Run again, a guest that uses regions would do to them again what it has done.
+    const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
+    const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
+    const meter = new StateMeter(init.stateMaxBytes);
     this.#transactions = transactions;
     this.#wait = wait;
     this.#held = held;
-    this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
+    this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
-    this.#logs = new LogOperations(steps, init.wallTimeMs);
+    this.#logs = new LogOperations(steps, init.wallTimeMs, meter);
     this.#locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
     this.#children = new ChildOperations({
       context,
@@ -101,7 +99,20 @@ export class Operations {
     this.#sleep = new SleepOperations(steps, context, wait);
     const { wallTimeMs } = init;
     this.#outside = new OutsideOperations({ context, shard, drafts, tenant, steps, transactions, wallTimeMs });
-    this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
+    this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, meter, trace, nodeName });
+    this.#regions =
+      regions === null
+        ? null
+        : new RegionOperations({
+            session: regions,
+            steps,
+            transactions,
+            blobs: drafts,
+            objectMaxBytes: init.objectMaxBytes,
+            wait,
+            time: context,
+            moved: trace.moved,
+          });
   }
 
   /** The children that were started bound to the attempt. */
@@ -135,6 +146,7 @@ export class Operations {
       this.#locks.perform(operation, args) ??
       this.#outside.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
+      this.#regions?.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
   }

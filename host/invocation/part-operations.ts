@@ -4,13 +4,14 @@ import { decodeObjectValue, objectSize } from "../../state/objects/object-record
 import type { StepStream } from "../../state/protocols/index.ts";
 import type { Transactions } from "../../state/txn/index.ts";
 import { Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
-import type { Artefact } from "../modules/artefact.ts";
+import { type Artefact, usesRegions } from "../modules/artefact.ts";
 import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
 import { guestStateBytes } from "../sandbox/protocol.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { Trace } from "./context.ts";
 import { encodeInit, type InstanceInit } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
+import type { StateMeter } from "./state-meter.ts";
 
 interface Offer {
   readonly tableIndex: number;
@@ -30,6 +31,7 @@ export class PartOperations {
   readonly #transactions: Transactions;
   readonly #artefact: Artefact;
   readonly #init: InstanceInit;
+  readonly #meter: StateMeter;
   readonly #trace: Trace;
   readonly #nodeName: string;
   #offers = 0;
@@ -43,6 +45,7 @@ export class PartOperations {
     transactions: Transactions;
     artefact: Artefact;
     init: InstanceInit;
+    meter: StateMeter;
     trace: Trace;
     nodeName: string;
   }) {
@@ -52,6 +55,7 @@ export class PartOperations {
     this.#transactions = options.transactions;
     this.#artefact = options.artefact;
     this.#init = options.init;
+    this.#meter = options.meter;
     this.#trace = options.trace;
     this.#nodeName = options.nodeName;
   }
@@ -84,6 +88,11 @@ export class PartOperations {
     if (this.#transactions.open !== null) {
       // What the transaction has written is here and nowhere else.
       this.#ranHere("inside a transaction");
+      return plainReply(Placement.local);
+    }
+    if (usesRegions(this.#artefact)) {
+      // The regions are here, and so is what the part may do to them; a lock on one is held here, too (H20).
+      this.#ranHere("uses memory regions");
       return plainReply(Placement.local);
     }
     const decision = await this.#offload.decide({
@@ -121,6 +130,7 @@ export class PartOperations {
       module: this.#artefact.hash,
       init: encodeInit(this.#init),
       steps: this.#steps.state(),
+      writtenBytes: this.#meter.writtenBytes,
       part: {
         snapshotHash: this.#artefact.snapshot.hash,
         tableIndex: offered.tableIndex,
@@ -144,6 +154,7 @@ export class PartOperations {
       return { kind: "local" };
     }
     this.#steps.adopt(reply.steps);
+    this.#meter.writtenBytes = reply.writtenBytes;
     this.#trace.cpuMs += reply.cpuMs;
     this.#trace.executedAt.add(pool.name);
     const deltaBackBytes = reply.kind === "done" ? reply.state.delta.byteLength + reply.state.hostState.byteLength : 0;

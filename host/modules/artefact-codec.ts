@@ -4,7 +4,7 @@ import { NeapError } from "../../state/errors.ts";
 import type { Artefact, GlobalExport, ModuleHash } from "./artefact.ts";
 
 const MAGIC = 0x5041_454e; // "NEAP"
-const FORMAT = 2;
+const FORMAT = 3;
 const GLOBAL_TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];
 
 export function encodeArtefact(artefact: Artefact): Uint8Array {
@@ -12,7 +12,8 @@ export function encodeArtefact(artefact: Artefact): Uint8Array {
   const runBytes = snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength + 8, 0);
   const w = new ByteWriter(artefact.wasm.byteLength + runBytes + 4096);
   w.u32(MAGIC).u32(FORMAT).text(artefact.hash).text(artefact.entry);
-  for (const flag of [artefact.entryReturns, artefact.hasTable, artefact.preemptible, artefact.migratable]) {
+  const { entryReturns, hasTable, preemptible, migratable, regionSafe } = artefact;
+  for (const flag of [entryReturns, hasTable, preemptible, migratable, regionSafe]) {
     w.u8(flag ? 1 : 0);
   }
   w.u32(artefact.memoryMaxPages).u32(artefact.imports.length);
@@ -55,7 +56,7 @@ function decode(bytes: Uint8Array, hash: ModuleHash): Artefact {
   }
   const entry = r.text();
   const flag = (): boolean => r.u8() === 1;
-  const flags = { entryReturns: flag(), hasTable: flag(), preemptible: flag(), migratable: flag() };
+  const flags = { entryReturns: flag(), hasTable: flag(), preemptible: flag(), migratable: flag(), regionSafe: flag() };
   const memoryMaxPages = r.u32();
   const imports = list(r, () => r.text());
   const valued = list(r, () => {

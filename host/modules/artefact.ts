@@ -32,6 +32,8 @@ export interface Artefact extends RewritingOptions {
   readonly memoryMaxPages: number;
   /** Imported functions as "module.name". */
   readonly imports: readonly string[];
+  /** It exports REGION_SAFE_EXPORT: whatever memory regions hold, it may be run again from the log (F23). */
+  readonly regionSafe: boolean;
   readonly snapshot: Snapshot;
 }
 
@@ -74,7 +76,16 @@ export const REWRITING_MODULE = "$host";
 export const CONTROL_IMPORT = "control";
 /** () → i32: gives way; then 0 to go on, 1 to trap. */
 export const INTERRUPT_IMPORT = "interrupt";
+/** Imports of memory regions are of this module. */
+export const REGION_MODULE = "region";
+/** An export of this name, of whatever kind, says that the function may be run again when the regions it used are gone. */
+export const REGION_SAFE_EXPORT = "neap_region_safe";
 export const WASM_PAGE_BYTES = 65_536;
+
+/** Whether the module reaches memory regions: its sandboxes need the tenant's memory of them. */
+export function usesRegions({ imports }: Artefact): boolean {
+  return imports.some((name) => name.startsWith(`${REGION_MODULE}.`));
+}
 
 /** What the upload pipeline enforces. Part of the configuration. */
 export interface ModuleLimits {

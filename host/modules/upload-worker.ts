@@ -7,9 +7,9 @@ import { checkModule, makeArtefact, rewritable } from "./preparation.ts";
 import { rewriteRequest } from "./rewriting/index.ts";
 import type { UploadJob, UploadMessage } from "./upload-messages.ts";
 
+/** The clock of a thread began with the process. */
+const startMs = performance.now();
 const job: UploadJob = workerData;
-/** The clock of a thread is that of its process. */
-const startedMs = performance.now();
 
 function send(message: UploadMessage, transfer: readonly ArrayBufferLike[] = []): void {
   parentPort?.postMessage(
@@ -22,13 +22,15 @@ try {
   const module = new Uint8Array(job.module.resizable ? job.module.transferToFixedLength() : job.module);
   const abi = new Map(job.abi);
   const checked = checkModule(module, abi, job.limits);
-  const suspending = checked.valid.imports.filter((name) => abi.get(name)?.suspends);
-  const request = rewriteRequest(job.rewriting, suspending, module.byteLength);
+  const { imports } = checked.valid;
+  const suspending = imports.filter((name) => abi.get(name)?.suspends);
+  const inline = imports.filter((name) => abi.get(name)?.inline);
+  const request = rewriteRequest(job.rewriting, { suspending, inline }, module.byteLength);
   let wasm = module;
   if (request !== undefined) {
     send({ kind: "rewriting" });
     const { rewriteInProcess } = await import("./rewriting/rewrite-process.ts");
-    const leftMs = job.limits.uploadTimeoutMs - (performance.now() - startedMs);
+    const leftMs = startMs + job.limits.uploadTimeoutMs - performance.now();
     wasm = await rewriteInProcess(rewritable(checked, job.limits), request, leftMs);
     send({ kind: "rewritten" });
   }

@@ -20,6 +20,8 @@ export class Attempt implements SandboxCall {
   /** Names the attempt to workers, see `protocol.ts`. */
   readonly slot: number;
   readonly attempt: number;
+  /** Its tenant lets it be in a sandbox. */
+  isThrough = false;
   /** Where it waits for a worker. */
   queue: AttemptQueue | undefined;
   /** Its part of the pool's memory, from when it could begin on. */
@@ -31,6 +33,7 @@ export class Attempt implements SandboxCall {
   waiting = false;
   /** It shall be stopped in the middle. */
   freezeAsked = false;
+  #isGone = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;
   /** What it has printed. */
@@ -100,6 +103,14 @@ export class Attempt implements SandboxCall {
     if (!this.ended) {
       this.ended = true;
       this.handler.onEnd(end);
+    }
+  }
+
+  /** Its guest can run no more: it never began, or its worker has let go of it, or its thread has ended. */
+  gone(): void {
+    if (!this.#isGone) {
+      this.#isGone = true;
+      this.handler.onGone?.();
     }
   }
 

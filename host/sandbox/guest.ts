@@ -22,6 +22,8 @@ export type CreateImports = (guest: Guest) => GuestImports;
 export interface Guest {
   /** The guest's memory now: take it anew at each import, as growth detaches it. */
   memory(): Uint8Array;
+  /** Whether it shares memory regions with other sandboxes. */
+  readonly reachesRegions: boolean;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */

@@ -4,14 +4,17 @@
  * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
  * 3. A call that shall be stopped in the middle is stopped here, and goes on here (F22).
- * 4. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
+ * 4. A call whose slices have taken its CPU time is ended at its next import; one in a long slice by the watchdog.
+ * 5. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
  *    what no guest can catch.
- * 5. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 6. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
 import { InvariantBroken, invariant } from "../../state/errors.ts";
 import type { Freezer } from "./freezer.ts";
 import type { GuestImport } from "./guest.ts";
+import { cpuTimeText, GuestKill } from "./guest-call.ts";
 import type { SliceClock } from "./slice-clock.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 
 const AT_ONCE_MAX = 64;
 const AT_ONCE_MAX_MS = 1;
@@ -24,8 +27,7 @@ export interface MessageLoop {
   onNextTurn(resume: () => void): void;
   /** Runs `resume` when it is its turn among all that have given way, and others had theirs. */
   onOwnTurn(resume: () => void): void;
-  /** Monotonic, ms. */
-  now(): number;
+  readonly clock: ThreadClock;
 }
 
 /** What the guest waits in. */
@@ -39,6 +41,8 @@ interface Suspended {
 export class ImportGate {
   /** What ended the call; undefined while it may go on. */
   ending: unknown;
+  /** What the call may have. */
+  cpuTimeMs = 0;
   /** Operations that the suspending import which was entered last has sent. */
   operations = 0;
   /** Null: calls here cannot be stopped. */
@@ -64,6 +68,7 @@ export class ImportGate {
   /** An import that the guest sees return at once. */
   immediate(run: GuestImport["run"]): GuestImport["run"] {
     return (...args: never[]) => {
+      this.#endOverCpuTime();
       if (this.ending !== undefined) {
         throw this.ending;
       }
@@ -117,6 +122,7 @@ export class ImportGate {
         return 1;
       }
       this.#clock.stop();
+      this.#endOverCpuTime();
       return new Promise((resolve) => {
         this.#loop.onOwnTurn(() => {
           this.markNext();
@@ -155,6 +161,12 @@ export class ImportGate {
     return this.ending;
   }
 
+  #endOverCpuTime(): void {
+    if (this.#clock.cpuMs > this.cpuTimeMs) {
+      this.end(new GuestKill("cpuTime", cpuTimeText(this.cpuTimeMs)));
+    }
+  }
+
   #resume(result: unknown, suspended: Suspended): void {
     if (!this.#mayGoOn()) {
       this.#resumeInNextTurn(result, suspended);
@@ -178,10 +190,10 @@ export class ImportGate {
   #mayGoOn(): boolean {
     if (this.#burstTurn !== this.#loop.turn) {
       this.#burstTurn = this.#loop.turn;
-      this.#burstStartMs = this.#loop.now();
+      this.#burstStartMs = this.#loop.clock.now();
       this.#burst = 0;
     }
     this.#burst += 1;
-    return this.#burst <= AT_ONCE_MAX && this.#loop.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
+    return this.#burst <= AT_ONCE_MAX && this.#loop.clock.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
   }
 }

@@ -1,4 +1,7 @@
-/** Compiled modules of a pool, by content hash; the least recently used go when they are too many bytes. */
+/**
+ * Compiled modules of a pool, by content hash; the least recently used go when they are too many bytes. A module that reaches memory
+ * regions is there once for each of their memories, as its sandboxes are bound to one.
+ */
 import type { Artefact } from "../modules/artefact.ts";
 
 /** Compiled on the main thread, in at most 0.3 ms: handing the work over and back takes as long. */
@@ -8,6 +11,7 @@ export class ModuleEntry {
   /** Names the module to workers. */
   readonly id: number;
   readonly artefact: Artefact;
+  readonly arena: WebAssembly.Memory | undefined;
   readonly sizeBytes: number;
   /** Undefined until it is compiled, and for ever where modules are compiled by who runs them. */
   module: WebAssembly.Module | undefined;
@@ -17,9 +21,10 @@ export class ModuleEntry {
   users = 0;
   readonly #compiled: Promise<WebAssembly.Module> | undefined;
 
-  constructor(id: number, artefact: Artefact, compiles: boolean) {
+  constructor(id: number, artefact: Artefact, arena: WebAssembly.Memory | undefined, compiles: boolean) {
     this.id = id;
     this.artefact = artefact;
+    this.arena = arena;
     this.sizeBytes = artefact.wasm.byteLength + artefact.snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength, 0);
     if (!compiles) {
       this.isReady = true;
@@ -51,6 +56,8 @@ export class ModuleCache {
   #bytes = 0;
   #ids = 0;
   #newest: ModuleEntry | undefined;
+  readonly #arenas = new WeakMap<WebAssembly.Memory, number>();
+  #arenaCount = 0;
 
   /** @param compiles  false where modules are compiled by who runs them */
   constructor(maxBytes: number, compiles: boolean, onEvict: (entry: ModuleEntry) => void) {
@@ -60,35 +67,61 @@ export class ModuleCache {
   }
 
   /** The module's entry; compiling begins when it is new. */
-  get(artefact: Artefact): ModuleEntry {
-    if (this.#newest?.artefact.hash === artefact.hash) {
+  get(artefact: Artefact, arena?: WebAssembly.Memory): ModuleEntry {
+    if (this.#newest?.artefact.hash === artefact.hash && this.#newest.arena === arena) {
       return this.#newest;
     }
-    let entry = this.#entries.get(artefact.hash);
+    const key = arena === undefined ? artefact.hash : `${artefact.hash} ${this.#arenaId(arena)}`;
+    let entry = this.#entries.get(key);
     if (entry === undefined) {
       this.#ids += 1;
-      entry = new ModuleEntry(this.#ids, artefact, this.#compiles);
+      entry = new ModuleEntry(this.#ids, artefact, arena, this.#compiles);
       this.#bytes += entry.sizeBytes;
       this.#evict();
     } else {
-      this.#entries.delete(artefact.hash);
+      this.#entries.delete(key);
     }
-    this.#entries.set(artefact.hash, entry);
+    this.#entries.set(key, entry);
     this.#newest = entry;
     return entry;
   }
 
+  /** Lets go of the modules that are bound to a memory that no attempt uses any more. */
+  forget(arena: WebAssembly.Memory): void {
+    for (const [key, entry] of this.#entries) {
+      if (entry.arena === arena && entry.users === 0) {
+        this.#drop(key, entry);
+      }
+    }
+  }
+
   #evict(): void {
-    for (const [hash, entry] of this.#entries) {
+    for (const [key, entry] of this.#entries) {
       if (this.#bytes <= this.#maxBytes) {
         return;
       }
       if (entry.users === 0) {
-        this.#bytes -= entry.sizeBytes;
-        this.#entries.delete(hash);
-        this.#onEvict(entry);
+        this.#drop(key, entry);
       }
     }
+  }
+
+  #drop(key: string, entry: ModuleEntry): void {
+    this.#bytes -= entry.sizeBytes;
+    this.#entries.delete(key);
+    if (this.#newest === entry) {
+      this.#newest = undefined;
+    }
+    this.#onEvict(entry);
+  }
+
+  #arenaId(arena: WebAssembly.Memory): number {
+    const known = this.#arenas.get(arena) ?? this.#arenaCount;
+    if (known === this.#arenaCount) {
+      this.#arenas.set(arena, known);
+      this.#arenaCount += 1;
+    }
+    return known;
   }
 }
 

@@ -14,12 +14,13 @@
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../state/ports.ts";
-import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { type Artefact, usesRegions, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { wrongIn } from "./distrust.ts";
-import { sandboxCeiling } from "./limits.ts";
+import { cpuTimeText } from "./guest-call.ts";
+import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
 import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
@@ -28,6 +29,7 @@ import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
+import { TenantGate } from "./tenant-gate.ts";
 import { ThreadCarrier } from "./thread-carrier.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -81,6 +83,7 @@ export interface WorkerPoolOptions {
 
 /** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
+  endGuestsSoon();
   const coresForGuests = Math.max(1, availableParallelism() - 1);
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
@@ -125,6 +128,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
+  readonly #gate = new TenantGate();
   readonly #suspects: SuspectList;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
@@ -164,6 +168,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
+      onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
       onLongCall: (attempt) => this.#moveToBackground(attempt),
       onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
@@ -181,11 +186,11 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       active += worker.active;
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued, idle };
+    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
-    const module = this.#modules.get(start.artefact);
+    const module = this.#modules.get(start.artefact, start.arena);
     module.users += 1;
     const deadlineMs = this.#clock.monotonic() + start.limits.wallTimeMs;
     const attempt = this.#table.add((place) => new Attempt(place, module, start, handler, deadlineMs, this.#cancel));
@@ -202,6 +207,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   }
 
   prepare(artefact: Artefact): void {
+    if (usesRegions(artefact)) {
+      // Its sandboxes are each of one tenant's memory, which may not be there yet.
+      return;
+    }
     const module = this.#modules.get(artefact);
     module.users += 1;
     const end = (): void => {
@@ -213,16 +222,26 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }, end);
   }
 
+  sharesMemory(): boolean {
+    return true;
+  }
+
+  forget(arena: WebAssembly.Memory): void {
+    this.#modules.forget(arena);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#leaveMemory();
-    for (const attempt of this.#table.all()) {
+    const attempts = [...this.#table.all()];
+    for (const attempt of attempts) {
       this.#kill(attempt, "closed", "the host is stopping");
       this.#release(attempt);
     }
     this.#watchdog.stop();
     this.#scheduler.close();
     await Promise.all(Array.from(this.#scheduler.workers(), (worker) => worker.terminate()));
+    gone(attempts);
   }
 
   get #queued(): number {
@@ -249,8 +268,14 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
-  /** When there is room for its memory it waits for a worker. */
+  /** Its tenant may have one more sandbox, then there is room for its memory, then it waits for a worker. */
   #enqueue(attempt: Attempt): void {
+    if (this.#gate.enter(attempt)) {
+      this.#askForRoom(attempt);
+    }
+  }
+
+  #askForRoom(attempt: Attempt): void {
     const { tenant, artefact, depth, part } = attempt.start;
     const memory = {
       group: tenant,
@@ -263,10 +288,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       end: (message: string) => this.#kill(attempt, "overloaded", message),
     };
     attempt.memory = memory;
+    this.#withoutRoom.add(attempt);
     if (this.#memory.enter(memory)) {
-      this.#scheduler.enqueue(attempt);
-    } else {
-      this.#withoutRoom.add(attempt);
+      memory.admit();
     }
   }
 
@@ -318,6 +342,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     if (attempt.worker === undefined) {
       this.#scheduler.withdraw(attempt);
       this.#release(attempt);
+      queueMicrotask(() => attempt.gone());
     } else {
       attempt.worker.channel.send({ type: FrameType.cancel, call: attempt.slot, attempt: attempt.attempt });
       this.#expectRelease(attempt, attempt.worker);
@@ -347,6 +372,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       if (attempt.memory !== undefined) {
         this.#withoutRoom.delete(attempt);
         this.#memory.leave(attempt.memory);
+      }
+      for (const next of this.#gate.leave(attempt)) {
+        this.#askForRoom(next);
       }
     }
   }
@@ -381,6 +409,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       this.#release(attempt);
       this.#scheduler.dispatch();
       attempt.end(end);
+      attempt.gone();
     } else if (attempt.ended) {
       return;
     } else if (frame.type === FrameType.operation) {
@@ -442,9 +471,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   /** Invariant 4: undefined when nobody is to blame yet. */
   #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
     const live = Array.from(attempts).filter(({ ended }) => !ended);
-    const isDoubtful = live.some(({ module }) => this.#suspects.lossesOf(module.artefact.hash) < DOUBTS);
-    for (const { module } of live) {
-      this.#suspects.addLoss(module.artefact.hash);
+    const functions = new Set(live.map(({ module }) => module.artefact.hash));
+    const isDoubtful = Array.from(functions).some((hash) => this.#suspects.lossesOf(hash) < DOUBTS);
+    for (const hash of functions) {
+      this.#suspects.addLoss(hash);
     }
     return isDoubtful ? undefined : (ran ?? live.at(-1));
   }
@@ -459,8 +489,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       this.#suspects.add(culprit.module.artefact.hash);
     }
     this.#scheduler.remove(worker);
-    worker.terminate();
     const attempts = Array.from(worker.attempts);
+    // Until the thread has ended, its guests write what they like into the regions they have locked.
+    worker.terminate().then(() => gone(attempts));
     for (const attempt of attempts) {
       this.#release(attempt);
     }
@@ -473,6 +504,12 @@ export class WorkerPool implements SandboxPool, IdleMemory {
 
 function lost(message: string, cpuMs: number): SandboxEnd {
   return { kind: "killed", reason: "workerLost", message, cpuMs };
+}
+
+function gone(attempts: readonly Attempt[]): void {
+  for (const attempt of attempts) {
+    attempt.gone();
+  }
 }
 
 const DISPLACED: SandboxEnd = { kind: "displaced" };

@@ -33,6 +33,7 @@ const NO_CALL = new CallState({
   seed: new Uint8Array(0),
   outputMaxBytes: 0,
   logMaxBytes: 0,
+  cpuTimeMs: 0,
 });
 
 /** What a sandbox needs of the worker it lives in. */
@@ -82,15 +83,19 @@ export class SandboxInstance implements Guest {
   constructor(module: WorkerModule, createImports: CreateImports, host: SandboxHost) {
     this.module = module;
     this.#host = host;
-    this.#clock = new SliceClock(host.marker, host.now);
+    this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
     const offered = createImports(this);
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
     };
     let suspends = module.loaded.preemptible;
-    for (const { module: group, name } of module.imports) {
-      if (group === REWRITING_MODULE) {
+    for (const { module: group, name, kind } of module.imports) {
+      if (imports[group]?.[name] !== undefined) {
+        continue;
+      }
+      if (kind === "memory" && module.loaded.arena !== undefined) {
+        imports[group] = { ...imports[group], [name]: module.loaded.arena };
         continue;
       }
       const found = offered[`${group}.${name}`];
@@ -251,6 +256,10 @@ export class SandboxInstance implements Guest {
 
   // Guest
 
+  get reachesRegions(): boolean {
+    return this.module.loaded.arena !== undefined;
+  }
+
   memory(): Uint8Array {
     return this.#state.view();
   }
@@ -285,10 +294,20 @@ export class SandboxInstance implements Guest {
 
   log(text: string): void {
     const { call } = this;
-    const bytes = Buffer.from(text).subarray(0, Math.max(0, call.logMaxBytes - call.logBytes));
+    const room = call.logMaxBytes - call.logBytes;
+    if (room < 0) {
+      return;
+    }
+    const bytes = Buffer.from(text);
     if (bytes.byteLength > 0) {
       call.logBytes += bytes.byteLength;
-      this.#host.sendLog(this, bytes);
+      this.#host.sendLog(this, bytes.subarray(0, room));
+      if (bytes.byteLength > room) {
+        this.#host.sendLog(
+          this,
+          Buffer.from(`LOG_LIMIT: the call has printed more than ${call.logMaxBytes} bytes, the rest is left out`),
+        );
+      }
     }
   }
 
@@ -328,6 +347,7 @@ export class SandboxInstance implements Guest {
     this.attempt = attempt;
     this.call = new CallState(pins);
     this.#clock.reset(slot, attempt);
+    this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#gate.ending = undefined;
     this.#freezer?.begin();

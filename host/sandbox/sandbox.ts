@@ -12,6 +12,10 @@ export interface SandboxPool {
   prepare(artefact: Artefact, tenant: string): void;
   /** What a scheduler asks: attempts that run, are suspended, wait. */
   readonly load: SandboxLoad;
+  /** Whether attempts of the tenant run in this process, and can be started with an arena. */
+  sharesMemory(tenant: string): boolean;
+  /** No attempt will be started with this memory again: what holds on to it goes. */
+  forget(arena: WebAssembly.Memory): void;
   /** Ends all attempts with `killed: closed` and all workers. */
   close(): Promise<void>;
 }
@@ -36,12 +40,16 @@ export interface SandboxStart {
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
+  /** So many sandboxes of the pool attempts of the tenant may be in at once. */
+  readonly sandboxesMax: number;
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
   readonly depth: number;
   /** Run this part instead of the entry (push-down). */
   readonly part?: PartStart;
   /** Go on where a call was stopped. The artefact is the one it was stopped with, input, pins and limits are those of the call. */
   readonly frozen?: FrozenStart;
+  /** What the module's accesses to memory regions go to; for a module that has them. Not with `part`. */
+  readonly arena?: WebAssembly.Memory;
 }
 
 /** A call that was stopped in the middle. */
@@ -55,6 +63,8 @@ export interface FrozenStart {
 export interface SandboxLimits {
   /** Wall time of the attempt, waiting included. */
   readonly wallTimeMs: number;
+  /** CPU time of the guest over all slices (H4). */
+  readonly cpuTimeMs: number;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
 }
@@ -111,6 +121,8 @@ export interface SandboxHandler {
   onOperation(operation: number, args: Uint8Array, waits: boolean): void;
   onLog(text: string): void;
   onEnd(end: SandboxEnd): void;
+  /** Called once, at `onEnd` or later: the guest can run no more, and touches no memory region. */
+  onGone?(): void;
 }
 
 export type SandboxEnd =
@@ -134,4 +146,12 @@ export type SandboxEnd =
    */
   | { readonly kind: "frozen"; readonly bytes: Uint8Array; readonly awaits: boolean; readonly cpuMs: number };
 
-export type KillReason = "wallTime" | "stackOverflow" | "outputTooLarge" | "workerLost" | "cancelled" | "closed" | "overloaded";
+export type KillReason =
+  | "wallTime"
+  | "cpuTime"
+  | "stackOverflow"
+  | "outputTooLarge"
+  | "workerLost"
+  | "cancelled"
+  | "closed"
+  | "overloaded";

@@ -73,6 +73,8 @@ export const RecordKind = {
   resume: 45,
   /** A step: the caller ends a call that it has started. A CANCEL in that call's stream follows, unless it had ended. */
   cancelCall: 46,
+  /** A step: bytes of a memory region as an attempt found them (F23). */
+  snapshot: 60,
   /** A step: a request to another system is about to leave (F15). */
   outside: 50,
   /** A step: what came of it. */

@@ -1,5 +1,6 @@
 /** Compares what scripts say of modules as they are with what they say of the modules that an upload makes of them. */
 
+import { bulkInstructions } from "../../host/modules/preparation.ts";
 import { PASSES, type PassName } from "../../host/modules/rewriting/index.ts";
 import { editModule } from "../../host/modules/section-editor.ts";
 import { readSections } from "../../host/modules/sections.ts";
@@ -83,13 +84,14 @@ function refusalOf(bytes: Uint8Array<ArrayBuffer>): string | null {
   }
 }
 
-function edit(bytes: Uint8Array<ArrayBuffer>, exportsGlobals: boolean): Uint8Array<ArrayBuffer> {
+function edit(bytes: Uint8Array<ArrayBuffer>, isLast: boolean): Uint8Array<ArrayBuffer> {
   const shape = readSections(bytes, { memories: 1_000, tables: 1_000 });
   return editModule(bytes, shape, {
     memoryMinPages: shape.memories[0]?.min ?? 0,
     memoryMaxPages: LIMITS.memoryMaxPages,
     tableMaxElements: LIMITS.tableMaxElements,
-    globals: exportsGlobals ? mutableGlobals(shape).map(({ index }) => index) : [],
+    globals: isLast ? mutableGlobals(shape).map(({ index }) => index) : [],
     activeData: true,
+    bulk: isLast ? bulkInstructions(bytes, shape) : [],
   });
 }

@@ -43,6 +43,7 @@ describe("the benchmark", () => {
         "cold",
         "snapshot",
         "sandboxes",
+        "kill",
         "isolation",
         "wordcount",
         "loops",

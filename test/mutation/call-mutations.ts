@@ -36,8 +36,9 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F13: the cursor begins at INIT",
     file: STEP_STREAM,
-    find: "    for (const { kind, seqnum } of loaded) {\n",
-    replace: "    for (const { kind, seqnum } of loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
+    find: "    for (const { kind, seqnum } of this.#loaded) {\n",
+    replace:
+      "    for (const { kind, seqnum } of this.#loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
     caughtBy: [STEPS],
   },
   {
@@ -78,7 +79,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F32: a replay that does something else is not noticed",
     file: STEP_STREAM,
-    find: "if (!sameKind || theirs.target !== ours.target || theirs.value !== ours.value) {",
+    find: "if (!sameKind || theirs.target !== ours.target || !sameValue) {",
     replace: "if (!sameKind) {",
     caughtBy: [STEPS, "F32"],
   },

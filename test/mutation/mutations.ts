@@ -7,6 +7,7 @@
 import { callMutations } from "./call-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
+import { regionMutations } from "./region-mutations.ts";
 
 export interface Mutation {
   readonly name: string;
@@ -18,4 +19,4 @@ export interface Mutation {
   readonly caughtBy: readonly [path: string, name?: string];
 }
 
-export const mutations: readonly Mutation[] = [...logMutations, ...callMutations, ...isolationMutations];
+export const mutations: readonly Mutation[] = [...logMutations, ...callMutations, ...isolationMutations, ...regionMutations];

@@ -2,6 +2,7 @@
  * The simulated cluster: an owner on a machine with a disk, nodes that compute, and the connections between them. All of it is the
  * real code of state/ and host/invocation; simulated are time, disk, network and guests.
  */
+
 import { abiTable } from "../../host/abi/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
@@ -24,7 +25,9 @@ import { serveShard } from "../../state/remote/shard-server.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
+import { regionsOf } from "../support/region-memory.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
+import { testTenancy } from "../support/test-tenancy.ts";
 import { ComputeNode } from "./compute-node.ts";
 import { Coverage, Ends } from "./coverage.ts";
 import { Damage } from "./damage.ts";
@@ -40,7 +43,7 @@ import { runProgram } from "./program.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { BlobMedium, SimBlobs } from "./sim-blobs.ts";
 
-const MODULE_LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
+const TENANCY = testTenancy({ wallTimeMs: 20_000, outputMaxBytes: 2 ** 20, logMaxBytes: 1024 });
 const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
@@ -214,7 +217,9 @@ export class Cluster {
     const invocations = createInvocations({
       source,
       functions,
+      tenancy: TENANCY,
       pool,
+      regions: regionsOf({ clock: process, timers: process }),
       offload: new Offload("marked", () => {
         const far = storage();
         return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);
@@ -228,11 +233,8 @@ export class Cluster {
       nodeName: process.name,
       runAhead: true,
       limits: {
-        wallTimeMs: 20_000,
         suspendAfterMs: this.options.suspendAfterMs,
         parkedMaxBytes: 0,
-        outputMaxBytes: 2 ** 20,
-        logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,
         attemptsMax: this.options.retriesMax,
         ownerTimeoutMs: 1_000,
@@ -256,7 +258,7 @@ export class Cluster {
       pool,
       admission,
       log: silentLog,
-      logMaxBytes: 1024,
+      tenancy: TENANCY,
       runAhead: true,
     });
   }
@@ -371,5 +373,5 @@ export class Cluster {
 }
 
 function functionsOf(shards: ShardSource): FunctionRegistry {
-  return new FunctionRegistry({ shards, abi: abiTable, limits: MODULE_LIMITS, cacheMaxBytes: 2 ** 20 });
+  return new FunctionRegistry({ shards, abi: abiTable, tenancy: TENANCY, cacheMaxBytes: 2 ** 20 });
 }

@@ -30,6 +30,8 @@ import {
   type PartAnswer,
   Placement,
   partAnswer,
+  regionPullReply,
+  regionRangeArgs,
   sleepArgs,
 } from "../../host/abi/operations.ts";
 import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
@@ -127,6 +129,7 @@ export class MemoryHost {
 }
 
 export class MemoryGuest implements Guest {
+  reachesRegions = false;
   readonly call: CallState;
   readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
   readonly #host: MemoryHost;
@@ -148,6 +151,7 @@ export class MemoryGuest implements Guest {
       seed,
       outputMaxBytes: 64 * 1024 * 1024,
       logMaxBytes: 1_000,
+      cpuTimeMs: 60_000,
     });
   }
 
@@ -352,6 +356,19 @@ export class MemoryGuest implements Guest {
       case Operation.lockTry:
       case Operation.unlock:
         return this.#lock(operation, lockArgs.decode(args).name);
+      // Any handle is that of a region here, from which anything comes.
+      case Operation.regionSnapshot:
+        return reply(0, new Uint8Array(regionRangeArgs.decode(args).length).fill(9));
+      case Operation.regionPull:
+        return reply(0, regionPullReply.encode(regionRangeArgs.decode(args).length));
+      case Operation.regionOpen:
+      case Operation.regionGrow:
+      case Operation.regionLock:
+      case Operation.regionUnlock:
+      case Operation.regionWait:
+      case Operation.regionNotify:
+      case Operation.regionPush:
+        return reply(1);
       default: {
         const answer = host.log.perform(operation, args);
         if (answer !== null) {

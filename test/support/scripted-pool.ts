@@ -37,7 +37,15 @@ import {
   partOfferArgs,
   sleepArgs,
 } from "../../host/abi/operations.ts";
-import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+import type {
+  KillReason,
+  SandboxCall,
+  SandboxEnd,
+  SandboxHandler,
+  SandboxLimits,
+  SandboxPool,
+  SandboxStart,
+} from "../../host/sandbox/index.ts";
 import { guestStateBytes } from "../../host/sandbox/protocol.ts";
 import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
@@ -69,6 +77,8 @@ export class ScriptedGuest implements SandboxCall {
   #ended = false;
   #answer: ((reply: { code: number; timeMs: number; bytes: Uint8Array }) => void) | undefined;
   #handles = 0;
+  /** Once it has ended it can still write to memory regions, until `go`. */
+  lingers = false;
 
   constructor(scripted: ScriptedFunction, start: SandboxStart, handler: SandboxHandler, onEnd: () => void) {
     this.#scripted = scripted;
@@ -91,6 +101,11 @@ export class ScriptedGuest implements SandboxCall {
 
   displace(): void {
     this.#end({ kind: "displaced" });
+  }
+
+  /** After its end: it can do nothing more. */
+  go(): void {
+    this.#handler.onGone?.();
   }
 
   // SandboxCall
@@ -325,6 +340,11 @@ export class ScriptedGuest implements SandboxCall {
     return code < 0 ? code : lockReply.decode(bytes).token;
   }
 
+  /** The answer to an operation. */
+  ask(operation: Operation, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
+    return this.#request(operation, args);
+  }
+
   /** "<status> <body>" of the answer, "<code> <why>" without one, or the code of a refusal. */
   async http(method: string, url: string, { headers = "", body = "", once = false } = {}): Promise<string> {
     const args = httpRequestArgs.encode({ method, url, headers, once, body: Buffer.from(body) });
@@ -441,6 +461,9 @@ export class ScriptedGuest implements SandboxCall {
       this.#answer = undefined;
       this.#onEnd();
       this.#handler.onEnd(end);
+      if (!this.lingers) {
+        this.go();
+      }
     }
   }
 }
@@ -452,6 +475,8 @@ export class ScriptedPool implements SandboxPool {
   readonly running = new Set<ScriptedGuest>();
   /** Attempts and parts begun so far. */
   started = 0;
+  /** Of each of them. */
+  readonly limits: SandboxLimits[] = [];
   /** Attempts beyond it wait until another one has ended. */
   sandboxesMax = Number.POSITIVE_INFINITY;
   readonly #queue: ScriptedGuest[] = [];
@@ -477,6 +502,13 @@ export class ScriptedPool implements SandboxPool {
   /** Scripts are always ready. */
   prepare(): void {}
 
+  sharesMemory(): boolean {
+    return true;
+  }
+
+  /** Scripts reach no memory. */
+  forget(): void {}
+
   #dispatch(): void {
     while (this.running.size < this.sandboxesMax) {
       const next = this.#queue.shift();
@@ -484,6 +516,7 @@ export class ScriptedPool implements SandboxPool {
         return;
       }
       this.started += 1;
+      this.limits.push(next.start.limits);
       this.running.add(next);
       next.begin();
     }

@@ -38,6 +38,7 @@ export function artefactOf(wat: string): Artefact {
     ...NO_REWRITING,
     hash: hash as ModuleHash,
     wasm,
+    regionSafe: false,
     entry: "run",
     entryReturns: /\(export "run"\)[^()]*\(result i32\)/.test(wat),
     globals,

@@ -2,6 +2,7 @@
  * A whole host without HTTP, in this process: the real state, invocation and sandbox layers over a disk in memory that can be
  * crashed at any fault point. The sandbox pool is shared, as it knows no state.
  */
+
 import { abiTable, importsUrl } from "../../host/abi/index.ts";
 import type { Egress } from "../../host/egress/index.ts";
 import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } from "../../host/invocation/index.ts";
@@ -20,13 +21,15 @@ import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
+import { testTenancy } from "./test-tenancy.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
 
-const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 120_000 };
+const tenancy = testTenancy({ memoryMaxPages: 1024, uploadTimeoutMs: 120_000, wallTimeMs: 20_000, outputMaxBytes: 2 ** 20 });
 const SEGMENT_BYTES = 256 * 1024;
 /** Less than one call writes. */
 const CHECKPOINT_BYTES = 2_000;
@@ -104,7 +107,7 @@ export class World {
       }),
       options: { checkpointBytes: CHECKPOINT_BYTES },
     });
-    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 26 });
+    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 26 });
     const partHost = new PartHost({
       name: "storage",
       shard,
@@ -112,13 +115,15 @@ export class World {
       pool,
       admission: new Admission({ slots: 4, cpuThreshold: 1, memoryThreshold: 1 }, () => ({ cpuShare: 0, memoryShare: 0 })),
       log: silentLog,
-      logMaxBytes: 2 ** 16,
+      tenancy,
       runAhead: true,
     });
     const context: InvocationContext = {
       source: shard,
       functions,
+      tenancy,
       pool,
+      regions: regionsOf({ clock, timers: systemTimers }, pool),
       offload: new Offload("marked", () => partHost),
       egress,
       clock,
@@ -129,11 +134,8 @@ export class World {
       nodeName: "compute",
       runAhead: true,
       limits: {
-        wallTimeMs: 20_000,
         suspendAfterMs: 10_000,
         parkedMaxBytes: 0,
-        outputMaxBytes: 2 ** 20,
-        logMaxBytes: 2 ** 16,
         objectMaxBytes: 2 ** 24,
         // Fewer crashes than that park no instance.
         attemptsMax: 10,
@@ -153,14 +155,23 @@ export class World {
     const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
     const world = await World.open(pool, remains, () => null);
     for (const sample of samples) {
-      await world.functions.upload(tenant, sample.split("/").at(-1) ?? sample, oneChunk(sampleModule(sample)));
+      await world.upload(tenant, sample.split("/").at(-1) ?? sample, sampleModule(sample));
     }
     await world.close();
     return remains;
   }
 
+  async upload(tenant: LogBookId, name: string, module: Uint8Array): Promise<void> {
+    await this.functions.upload(tenant, name, oneChunk(module));
+  }
+
   call(
-    request: Pick<CallRequest, "tenant" | "functionName"> & { input: string; key?: string; forbid?: boolean },
+    request: Pick<CallRequest, "tenant" | "functionName"> & {
+      input: string;
+      key?: string;
+      forbid?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<CallAnswer> {
     return this.invocations.call({
       tenant: request.tenant,
@@ -168,6 +179,7 @@ export class World {
       input: Buffer.from(request.input),
       answer: "result",
       forbidPushDown: request.forbid ?? false,
+      ...(request.signal !== undefined && { signal: request.signal }),
       ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
     });
   }

@@ -13,6 +13,7 @@ const BOTTOM_TO_TOP = [
   "state/objects",
   "state/protocols",
   "state/txn",
+  "state/regions",
   "state/remote",
   "host/telemetry",
   "host/egress",

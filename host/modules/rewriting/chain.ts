@@ -4,6 +4,7 @@ import { readModule, withoutDebugInfo, writeModule } from "./binary.ts";
 import { asyncify } from "./passes/asyncify.ts";
 import { optimize } from "./passes/optimize.ts";
 import { polls } from "./passes/polls.ts";
+import { regions } from "./passes/regions.ts";
 import { PASSES, type PassName, type PassOptions, type RewriteRequest } from "./rewriting.ts";
 
 /** A pass changes the module in place. */
@@ -12,6 +13,7 @@ export type ModulePass = (module: binaryen.Module, options: PassOptions) => void
 export type BytesPass = (bytes: Uint8Array, options: PassOptions) => Uint8Array;
 
 const RUN: Readonly<Record<PassName, { readonly module: ModulePass } | { readonly bytes: BytesPass }>> = {
+  regions: { module: regions },
   polls: { bytes: polls },
   asyncify: { module: asyncify },
   optimize: { module: optimize },

@@ -11,7 +11,7 @@ export interface RewritingOptions {
 export const NO_REWRITING: RewritingOptions = { preemptible: false, migratable: false };
 
 /** In the order in which they run, whatever is asked for: each rests on what those before it leave. Files in `passes/`. */
-export const PASSES = ["polls", "asyncify", "optimize"] as const;
+export const PASSES = ["regions", "polls", "asyncify", "optimize"] as const;
 export type PassName = (typeof PASSES)[number];
 
 /** What every pass is told of the module. */
@@ -28,19 +28,30 @@ export interface RewriteRequest {
 /** Above this size the optimizer costs more seconds than it is worth (H29). */
 const OPTIMIZE_MAX_BYTES = 256 * 1024;
 
-/**
- * The passes that a module needs; undefined for none.
- * @param suspending  those of its imports that may suspend it, as "module.name"
- */
+/** What the passes have to know of a module's imports, as "module.name". */
+export interface RewrittenImports {
+  /** Those that may suspend it. */
+  readonly suspending: readonly string[];
+  /** Those that become code of its own. */
+  readonly inline: readonly string[];
+}
+
+/** The passes that a module needs; undefined for none. Accesses to memory regions are put in whatever the upload asks for. */
 export function rewriteRequest(
   options: RewritingOptions,
-  suspending: readonly string[],
+  { suspending, inline }: RewrittenImports,
   sizeBytes: number,
 ): RewriteRequest | undefined {
-  const asked: Record<Exclude<PassName, "optimize">, boolean> = { polls: options.preemptible, asyncify: options.migratable };
+  const asked: Record<Exclude<PassName, "optimize">, boolean> = {
+    regions: inline.length > 0,
+    polls: options.preemptible,
+    asyncify: options.migratable,
+  };
   const passes = PASSES.filter((pass) => pass !== "optimize" && asked[pass]);
   if (passes.length === 0) {
     return undefined;
   }
-  return { passes: sizeBytes <= OPTIMIZE_MAX_BYTES ? [...passes, "optimize"] : passes, options: { suspending } };
+  // Region accesses alone leave nothing to be made good: the engine inlines them.
+  const optimizes = sizeBytes <= OPTIMIZE_MAX_BYTES && passes.some((pass) => pass !== "regions");
+  return { passes: optimizes ? [...passes, "optimize"] : passes, options: { suspending } };
 }

@@ -63,6 +63,14 @@ export class IsolatingPool implements SandboxPool {
     this.#poolOf(tenant)?.prepare(artefact, tenant);
   }
 
+  sharesMemory(tenant: string): boolean {
+    return !this.#isIsolated(tenant);
+  }
+
+  forget(arena: WebAssembly.Memory): void {
+    this.#options.threads.forget(arena);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#look);
@@ -72,9 +80,8 @@ export class IsolatingPool implements SandboxPool {
 
   /** Undefined when too many tenants have processes. */
   #poolOf(tenant: string): SandboxPool | undefined {
-    const { isolation, threads, reserve, clock, processes, tenantsMax } = this.#options;
-    isolation.note(tenant);
-    if (!isolation.isIsolated(tenant) || this.#isClosed) {
+    const { threads, reserve, clock, processes, tenantsMax } = this.#options;
+    if (!this.#isIsolated(tenant)) {
       return threads;
     }
     const known = this.#pools.get(tenant);
@@ -89,6 +96,12 @@ export class IsolatingPool implements SandboxPool {
     const pool = processPool(reserve, { clock, ...processes });
     this.#pools.set(tenant, { pool, usedMs });
     return pool;
+  }
+
+  #isIsolated(tenant: string): boolean {
+    const { isolation } = this.#options;
+    isolation.note(tenant);
+    return isolation.isIsolated(tenant) && !this.#isClosed;
   }
 
   #refuse(handler: SandboxHandler): SandboxCall {

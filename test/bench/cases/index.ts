@@ -8,6 +8,7 @@ import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
+import { kill } from "./kill.ts";
 import { loops } from "./loops.ts";
 import { restart } from "./restart.ts";
 import { rewriting } from "./rewriting.ts";
@@ -28,6 +29,7 @@ export const cases: readonly BenchCase[] = [
   cold,
   snapshot,
   sandboxes,
+  kill,
   isolation,
   wordcount,
   loops,

@@ -28,7 +28,7 @@ export const rewriting: BenchCase = {
     const rows: Row[] = [];
     const plain = kernelsOf(module);
     for (const [name, options] of Object.entries(VARIANTS)) {
-      const request = rewriteRequest(options, [], module.byteLength);
+      const request = rewriteRequest(options, { suspending: [], inline: [] }, module.byteLength);
       if (request === undefined) {
         throw new Error(`${name} asks for no rewriting`);
       }
