@@ -70,7 +70,7 @@ export function prepareModule(
 
 /** The module as it is given to the rewriting: whatever is state of a sandbox is exported, and so is not optimized away. */
 export function rewritable({ bytes, shape }: CheckedModule, limits: ModuleLimits): Uint8Array<ArrayBuffer> {
-  return editModule(bytes, shape, { ...editOf(shape, limits, []), globals: [] });
+  return editModule(bytes, shape, { ...editOf(bytes, shape, limits), globals: [], bulk: [] });
 }
 
 /**
@@ -89,7 +89,7 @@ export function makeArtefact(
     throw new NeapError("MODULE_REWRITE_FAILED", "the engine refuses the rewritten module");
   }
   const shape = wasm === bytes ? shapeBefore : readSections(wasm, REWRITTEN_CAPS);
-  const edit = editOf(shape, limits, bulkInstructions(wasm, shape));
+  const edit = editOf(wasm, shape, limits);
   const globals = mutableGlobals(shape).map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 
   const startable = new WebAssembly.Module(editModule(wasm, shape, edit));
@@ -114,7 +114,7 @@ export function makeArtefact(
   };
 }
 
-function editOf(shape: ModuleShape, limits: ModuleLimits, bulk: readonly BulkInstruction[]): ModuleEdit {
+function editOf(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits): ModuleEdit {
   const [memory] = shape.memories;
   invariant(memory !== undefined, "a valid module has a memory");
   return {
@@ -123,7 +123,7 @@ function editOf(shape: ModuleShape, limits: ModuleLimits, bulk: readonly BulkIns
     tableMaxElements: limits.tableMaxElements,
     globals: mutableGlobals(shape).map(({ index }) => index),
     activeData: true,
-    bulk,
+    bulk: bulkInstructions(bytes, shape),
   };
 }
 

@@ -68,9 +68,7 @@ export class ImportGate {
   /** An import that the guest sees return at once. */
   immediate(run: GuestImport["run"]): GuestImport["run"] {
     return (...args: never[]) => {
-      if (this.#clock.cpuMs > this.cpuTimeMs) {
-        this.end(new GuestKill("cpuTime", cpuTimeText(this.cpuTimeMs)));
-      }
+      this.#endOverCpuTime();
       if (this.ending !== undefined) {
         throw this.ending;
       }
@@ -135,6 +133,7 @@ export class ImportGate {
         return left.value;
       }
       this.#clock.stop();
+      this.#endOverCpuTime();
       return new Promise((resolve) => {
         this.#loop.onOwnTurn(() => {
           this.markNext();
@@ -161,6 +160,12 @@ export class ImportGate {
     }
     this.ending ??= error;
     return this.ending;
+  }
+
+  #endOverCpuTime(): void {
+    if (this.#clock.cpuMs > this.cpuTimeMs) {
+      this.end(new GuestKill("cpuTime", cpuTimeText(this.cpuTimeMs)));
+    }
   }
 
   #resume(result: unknown, suspended: Suspended): void {

@@ -91,10 +91,11 @@ export class SandboxInstance implements Guest {
     };
     let suspends = module.loaded.preemptible;
     for (const { module: group, name, kind } of module.imports) {
-      if (kind === "memory" && name !== CONTROL_IMPORT && module.loaded.arena !== undefined) {
-        imports[group] = { ...imports[group], [name]: module.loaded.arena };
+      if (imports[group]?.[name] !== undefined) {
+        continue;
       }
-      if (kind === "memory" || (group === REWRITING_MODULE && name === INTERRUPT_IMPORT)) {
+      if (kind === "memory" && module.loaded.arena !== undefined) {
+        imports[group] = { ...imports[group], [name]: module.loaded.arena };
         continue;
       }
       const found = offered[`${group}.${name}`];

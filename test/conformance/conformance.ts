@@ -84,14 +84,14 @@ function refusalOf(bytes: Uint8Array<ArrayBuffer>): string | null {
   }
 }
 
-function edit(bytes: Uint8Array<ArrayBuffer>, exportsGlobals: boolean): Uint8Array<ArrayBuffer> {
+function edit(bytes: Uint8Array<ArrayBuffer>, isLast: boolean): Uint8Array<ArrayBuffer> {
   const shape = readSections(bytes, { memories: 1_000, tables: 1_000 });
   return editModule(bytes, shape, {
     memoryMinPages: shape.memories[0]?.min ?? 0,
     memoryMaxPages: LIMITS.memoryMaxPages,
     tableMaxElements: LIMITS.tableMaxElements,
-    globals: exportsGlobals ? mutableGlobals(shape).map(({ index }) => index) : [],
+    globals: isLast ? mutableGlobals(shape).map(({ index }) => index) : [],
     activeData: true,
-    bulk: bulkInstructions(bytes, shape),
+    bulk: isLast ? bulkInstructions(bytes, shape) : [],
   });
 }

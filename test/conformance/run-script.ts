@@ -195,7 +195,8 @@ function failureOf(error: unknown): string {
 function host(): Record<string, unknown> {
   const control = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   new Int32Array(control.buffer)[0] = 1;
-  return { [CONTROL_IMPORT]: control, [INTERRUPT_IMPORT]: () => 0 };
+  const arena = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  return { [CONTROL_IMPORT]: control, [INTERRUPT_IMPORT]: () => 0, arena, region_fault: () => {} };
 }
 
 /** What scripts may import without having defined it. */
