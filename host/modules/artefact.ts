@@ -76,6 +76,10 @@ export const REWRITING_MODULE = "$host";
 export const REGION_MODULE = "region";
 /** An export of this name, of whatever kind, says that the function may be run again when the regions it used are gone. */
 export const REGION_SAFE_EXPORT = "neap_region_safe";
+/** A shared memory; at 0 the word that says whether the guest shall give way (`rewriting/passes/polls.ts`). */
+export const CONTROL_IMPORT = "control";
+/** () → i32: gives way; then 0 to go on, 1 to trap. */
+export const INTERRUPT_IMPORT = "interrupt";
 export const WASM_PAGE_BYTES = 65_536;
 
 /** Whether the module reaches memory regions: its sandboxes need the tenant's memory of them. */

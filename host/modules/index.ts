@@ -1,11 +1,14 @@
 export type { AbiFunction, AbiTable } from "./abi-table.ts";
 export {
   type Artefact,
+  CONTROL_IMPORT,
   GLOBAL_EXPORT_PREFIX,
   type GlobalExport,
+  INTERRUPT_IMPORT,
   MEMORY_EXPORT,
   type ModuleHash,
   type ModuleLimits,
+  REWRITING_MODULE,
   type Snapshot,
   TABLE_EXPORT,
   WASM_PAGE_BYTES,

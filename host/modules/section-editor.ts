@@ -1,6 +1,7 @@
 /** Writes a module anew with other limits and more exports; everything else keeps its bytes. */
 import { GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_EXPORT } from "./artefact.ts";
-import { importedCount, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
+import { BULK_KINDS, BULK_TYPE, type BulkInstruction, bulkBody } from "./bulk-memory.ts";
+import { type FunctionBody, importedCount, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
 
 export interface ModuleEdit {
   /** Of the first memory of its own; the others stay as they are. */
@@ -12,8 +13,11 @@ export interface ModuleEdit {
   readonly globals: readonly number[];
   /** false: memory begins with zeros. Passive segments stay, each at its index. */
   readonly activeData: boolean;
+  /** Instructions on the first memory of its own that become calls of functions that do the same in pieces; ascending. */
+  readonly bulk: readonly BulkInstruction[];
 }
 
+const CALL = 0x10;
 const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 /** A passive data segment of length 0: what instantiation leaves of an active one. */
 const SPENT_SEGMENT = [0x01, 0x00];
@@ -29,7 +33,8 @@ const AFTER_EXPORTS: readonly number[] = [
 /**
  * The module without start section and without custom sections other than "name", which stack traces need; its memory exported as
  * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT: its own ones if it has any, else imported ones, and
- * the first if there are several. The module must have passed the engine's validation.
+ * the first if there are several. A module that was edited before keeps the exports that it got then. The module must have passed the
+ * engine's validation.
  */
 export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [bytes.subarray(0, 8)];
@@ -64,6 +69,15 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
         break;
       case SectionId.start:
         break;
+      case SectionId.type:
+      case SectionId.function:
+      case SectionId.code:
+        if (edit.bulk.length === 0) {
+          copy(section);
+        } else {
+          write(section.id, ...bulkContents(section.id, bytes, shape, edit.bulk));
+        }
+        break;
       case SectionId.data:
         if (edit.activeData) {
           copy(section);
@@ -83,6 +97,68 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
   return joined(parts);
 }
 
+/** The section with one more type, one function for each kind, and their bodies: behind all others, so that no index changes. */
+function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: readonly BulkInstruction[]): Uint8Array[] {
+  const contents = (count: number, own: Uint8Array[], added: readonly number[]) => [
+    Uint8Array.from(unsignedLeb(count)),
+    ...own,
+    Uint8Array.from(added),
+  ];
+  const section = shape.sections.find((each) => each.id === id);
+  const entries =
+    section === undefined ? [] : [bytes.subarray(section.contents + lebBytes(bytes, section.contents), section.end)];
+  switch (id) {
+    case SectionId.type:
+      return contents(shape.types.length + 1, entries, BULK_TYPE);
+    case SectionId.function: {
+      const added = BULK_KINDS.flatMap(() => unsignedLeb(shape.types.length));
+      return contents(shape.functions.length + BULK_KINDS.length, entries, added);
+    }
+    default: {
+      const first = importedCount(shape, "function") + shape.functions.length;
+      const memory = importedCount(shape, "memory");
+      const added = BULK_KINDS.flatMap((kind, at) => {
+        const body = bulkBody(kind, unsignedLeb(first + at), memory);
+        return [...unsignedLeb(body.length), ...body];
+      });
+      return contents(shape.bodies.length + BULK_KINDS.length, bodiesWithCalls(bytes, shape.bodies, bulk, first), added);
+    }
+  }
+}
+
+function bodiesWithCalls(
+  bytes: Uint8Array,
+  bodies: readonly FunctionBody[],
+  bulk: readonly BulkInstruction[],
+  firstIndex: number,
+): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let next = 0;
+  for (const body of bodies) {
+    const pieces: Uint8Array[] = [];
+    let at = body.declarations;
+    for (let found = bulk[next]; found !== undefined && found.start < body.end; found = bulk[next]) {
+      const index = firstIndex + BULK_KINDS.indexOf(found.kind);
+      pieces.push(bytes.subarray(at, found.start), Uint8Array.from([CALL, ...unsignedLeb(index)]));
+      at = found.end;
+      next += 1;
+    }
+    pieces.push(bytes.subarray(at, body.end));
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    parts.push(Uint8Array.from(unsignedLeb(sizeBytes)), ...pieces);
+  }
+  return parts;
+}
+
+/** How many bytes the LEB128 number at `at` takes. */
+function lebBytes(bytes: Uint8Array, at: number): number {
+  let length = 1;
+  while ((bytes[at + length - 1] ?? 0) >= 0x80) {
+    length += 1;
+  }
+  return length;
+}
+
 function exportContents(bytes: Uint8Array, shape: ModuleShape, globals: readonly number[]): Uint8Array[] {
   const added: [string, number, number][] = [];
   for (const [name, kind, own] of [
@@ -100,14 +176,16 @@ function exportContents(bytes: Uint8Array, shape: ModuleShape, globals: readonly
   for (const index of globals) {
     added.push([GLOBAL_EXPORT_PREFIX + index, KIND.global, index]);
   }
+  const known = new Set(shape.exports.map(({ name }) => name));
+  const missing = added.filter(([name]) => !known.has(name));
   const first = shape.exports[0]?.offset;
   const section = shape.sections.find((each) => each.id === SectionId.export);
   const own = first === undefined || section === undefined ? new Uint8Array() : bytes.subarray(first, section.end);
-  const entries = added.flatMap(([name, kind, index]) => {
+  const entries = missing.flatMap(([name, kind, index]) => {
     const text = Buffer.from(name);
     return [...unsignedLeb(text.byteLength), ...text, kind, ...unsignedLeb(index)];
   });
-  return [Uint8Array.from(unsignedLeb(shape.exports.length + added.length)), own, Uint8Array.from(entries)];
+  return [Uint8Array.from(unsignedLeb(shape.exports.length + missing.length)), own, Uint8Array.from(entries)];
 }
 
 function tableContents(bytes: Uint8Array, shape: ModuleShape, maxElements: number): Uint8Array[] {

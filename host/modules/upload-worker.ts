@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { NeapError } from "../../state/errors.ts";
 import { encodeArtefact } from "./artefact-codec.ts";
-import { checkModule, makeArtefact } from "./preparation.ts";
-import { rewriteInProcess, rewriteRequest } from "./rewriting/index.ts";
+import { checkModule, makeArtefact, rewritable } from "./preparation.ts";
+import { rewriteRequest } from "./rewriting/index.ts";
 import type { UploadJob, UploadMessage } from "./upload-messages.ts";
 
 /** The clock of a thread began with the process. */
@@ -29,7 +29,9 @@ try {
   let wasm = module;
   if (request !== undefined) {
     send({ kind: "rewriting" });
-    wasm = await rewriteInProcess(module, request, startMs + job.limits.uploadTimeoutMs - performance.now());
+    const { rewriteInProcess } = await import("./rewriting/rewrite-process.ts");
+    const leftMs = startMs + job.limits.uploadTimeoutMs - performance.now();
+    wasm = await rewriteInProcess(rewritable(checked, job.limits), request, leftMs);
     send({ kind: "rewritten" });
   }
   const prepared = makeArtefact(checked, wasm, job, () => send({ kind: "starting" }));

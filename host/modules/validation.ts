@@ -25,9 +25,10 @@ export interface ValidModule {
  */
 export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTable, limits: ModuleLimits): ValidModule {
   const imports = [...new Set(shape.imports.map((entry) => checkImport(entry, shape, abi)))];
-  checkMemory(shape, limits);
-  checkTable(shape, limits);
-  mutableGlobals(shape);
+  checkCode(bytes, shape, limits);
+  if (shape.memories.length === 0) {
+    throw new NeapError("MODULE_LIMIT", "the module has no memory, it must have one of its own");
+  }
   for (const entry of shape.exports) {
     if (entry.name.startsWith(RESERVED_EXPORT_PREFIX)) {
       const text = `export ${quote(entry.name)} at offset ${entry.offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
@@ -35,17 +36,27 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
     }
   }
   const { entry, entryReturns } = findEntry(shape);
-  checkLocals(shape);
+  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
+}
+
+/**
+ * What a module may consist of, whoever it is for.
+ * @throws MODULE_LIMIT, MODULE_INVALID  see `validateModule`
+ */
+export function checkCode(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits): void {
+  checkMemory(shape, limits);
+  checkTable(shape, limits);
+  mutableGlobals(shape);
+  checkBodies(shape);
   for (const body of shape.bodies) {
     scanBody(bytes, body);
   }
-  return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
 }
 
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
   const name = `${entry.module}.${entry.name}`;
   const fail = (text: string): never => {
-    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import ${quote(name)}${text}`);
+    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section at offset ${entry.offset}: ${quote(name)}${text}`);
   };
   if (entry.kind !== "function") {
     return fail(` is a ${entry.kind}: only functions can be imported, a module brings its own memory, table and globals`);
@@ -74,7 +85,7 @@ function typeText(type: { readonly params: readonly string[]; readonly results: 
 function checkMemory(shape: ModuleShape, limits: ModuleLimits): void {
   const memory = shape.memories[0];
   if (memory === undefined) {
-    throw new NeapError("MODULE_LIMIT", "the module has no memory, it must have one of its own");
+    return;
   }
   const where = `memory section at offset ${memory.start}`;
   const kinds = { shared: memory.shared, "64-bit": memory.is64, "with a page size of its own": memory.customPageSize };
@@ -123,9 +134,14 @@ export function mutableGlobals(shape: ModuleShape): { readonly index: number; re
   });
 }
 
-function checkLocals(shape: ModuleShape): void {
+function checkBodies(shape: ModuleShape): void {
   let total = 0;
   for (const body of shape.bodies) {
+    const sizeBytes = body.end - body.declarations;
+    if (sizeBytes > MODULE_CAPS.bodyBytes) {
+      const text = `code section at offset ${body.declarations}: a function has ${sizeBytes} bytes, at most ${MODULE_CAPS.bodyBytes} are allowed`;
+      throw new NeapError("MODULE_LIMIT", text);
+    }
     total += body.locals;
     if (body.locals > MODULE_CAPS.localsOfFunction) {
       const text = `code section at offset ${body.start}: a function has ${body.locals} locals, at most ${MODULE_CAPS.localsOfFunction} are allowed`;
@@ -133,7 +149,10 @@ function checkLocals(shape: ModuleShape): void {
     }
   }
   if (total > MODULE_CAPS.locals) {
-    throw new NeapError("MODULE_LIMIT", `the functions have ${total} locals, at most ${MODULE_CAPS.locals} are allowed`);
+    throw new NeapError(
+      "MODULE_LIMIT",
+      `code section at offset ${shape.bodies[0]?.declarations}: the functions have ${total} locals, at most ${MODULE_CAPS.locals} are allowed`,
+    );
   }
 }
 

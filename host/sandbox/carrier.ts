@@ -2,6 +2,7 @@
  * What carries frames to an executor and back: a thread with rings in shared memory, or a process with a pipe (H11). The pool and the
  * executor know these interfaces only.
  */
+import type { ControlWord } from "./control-word.ts";
 import type { Frame, FrameType } from "./protocol.ts";
 import type { SliceView } from "./slice-marks.ts";
 
@@ -28,12 +29,16 @@ export interface HostChannel extends FrameChannel {
    * keep the event loop alive.
    */
   sleepAsync(wake: () => void): boolean;
+  /** Asks the guest that runs to give way, which it does if it is preemptible. Nothing happens where no memory is shared. */
+  interrupt(): void;
   /** Drops what was not sent and all that is sent later; a pending `sleepAsync` ends. */
   close(): void;
 }
 
 /** The executor's end. */
 export interface ExecutorChannel extends FrameChannel {
+  /** Raised from outside when a frame was sent, where there is memory to share. */
+  readonly control: ControlWord;
   /**
    * Waits until a message may be there: false when it has blocked for that long, or need not wait; true when it will call `wake`.
    * Only after `receive` has returned undefined.

@@ -1,7 +1,8 @@
 /**
  * Flat binary messages between the main thread and one worker, in both directions (H11).
  *
- * Owns: the layout of a frame in the ring, bodies too large for it (attachments), what happens when the ring is full.
+ * Owns: the layout of a frame in the ring, bodies too large for it (attachments), what happens when the ring is full, and the control
+ * word, by which the worker's preemptible guests see that frames wait.
  *
  * 1. Messages arrive in the order they were sent, whatever their size: an attachment is posted before the frame that refers to it.
  * 2. The worker's side waits for room, the main thread's side never blocks: it keeps what does not fit and sends it later.
@@ -11,6 +12,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { invariant } from "../../state/errors.ts";
 import type { ExecutorChannel, HostChannel, OutgoingFrame } from "./carrier.ts";
+import { ControlWord } from "./control-word.ts";
 import { EMPTY, type Frame, FrameType } from "./protocol.ts";
 import { createRing, RingReader, RingWriter } from "./ring.ts";
 import { isShared, SHARED_MIN_BYTES } from "./shared-bytes.ts";
@@ -30,6 +32,7 @@ export interface ChannelEnd {
   readonly toWorker: SharedArrayBuffer;
   readonly toMain: SharedArrayBuffer;
   readonly port: MessagePort;
+  readonly control: WebAssembly.Memory;
 }
 
 /** The two ends of a new channel: the second goes to the worker. */
@@ -37,17 +40,20 @@ export function createChannel(): { main: Channel; workerEnd: ChannelEnd } {
   const { port1, port2 } = new MessageChannel();
   const toWorker = createRing(RING_BYTES);
   const toMain = createRing(RING_BYTES);
-  return { main: new Channel(toWorker, toMain, port1, false), workerEnd: { toWorker, toMain, port: port2 } };
+  const control = new ControlWord();
+  const workerEnd = { toWorker, toMain, port: port2, control: control.memory };
+  return { main: new Channel(toWorker, toMain, port1, control, false), workerEnd };
 }
 
 export function openWorkerEnd(end: ChannelEnd): Channel {
-  return new Channel(end.toMain, end.toWorker, end.port, true);
+  return new Channel(end.toMain, end.toWorker, end.port, new ControlWord(end.control), true);
 }
 
 export class Channel implements HostChannel, ExecutorChannel {
   readonly #out: RingWriter;
   readonly #in: RingReader;
   readonly #port: MessagePort;
+  readonly control: ControlWord;
   readonly #mayBlock: boolean;
   /** Frames that did not fit, with their bodies copied or attached. */
   #backlog: OutgoingFrame[] = [];
@@ -75,10 +81,17 @@ export class Channel implements HostChannel, ExecutorChannel {
     attachment: undefined,
   };
 
-  constructor(outgoing: SharedArrayBuffer, incoming: SharedArrayBuffer, port: MessagePort, mayBlock: boolean) {
+  constructor(
+    outgoing: SharedArrayBuffer,
+    incoming: SharedArrayBuffer,
+    port: MessagePort,
+    control: ControlWord,
+    mayBlock: boolean,
+  ) {
     this.#out = new RingWriter(outgoing);
     this.#in = new RingReader(incoming);
     this.#port = port;
+    this.control = control;
     this.#mayBlock = mayBlock;
   }
 
@@ -159,6 +172,10 @@ export class Channel implements HostChannel, ExecutorChannel {
     return woken !== undefined;
   }
 
+  interrupt(): void {
+    this.control.raise();
+  }
+
   close(): void {
     this.#closed = true;
     this.#backlog = [];
@@ -206,7 +223,10 @@ export class Channel implements HostChannel, ExecutorChannel {
     this.#out.publish();
     if (this.#mayBlock) {
       this.#out.wake();
-    } else if (!this.#wakes) {
+      return true;
+    }
+    this.control.raise();
+    if (!this.#wakes) {
       this.#wakes = true;
       setImmediate(this.#wake);
     }

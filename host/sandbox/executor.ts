@@ -3,8 +3,11 @@
  *
  * 1. The loop runs as macrotasks: when it blocks, no guest of this worker is runnable.
  * 2. Sandboxes in this worker, running and idle, never exceed `sandboxesMax` (H2).
- * 3. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
+ * 3. One preemptible guest that has given way goes on per turn: after all that this turn's frames have set going, and after those that
+ *    gave way before it.
+ * 4. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
+import { ByteReader } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import type { ExecutorChannel } from "./carrier.ts";
@@ -27,6 +30,7 @@ import {
 import type { GuestState, OperationReply } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { SliceMarks } from "./slice-marks.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */
@@ -40,16 +44,16 @@ export interface ExecutorOptions {
   readonly channel: ExecutorChannel;
   readonly marker: SliceMarks;
   readonly createImports: CreateImports;
-  /** Monotonic, ms. */
-  readonly now: () => number;
+  readonly clock: ThreadClock;
   readonly sandboxesMax: number;
   readonly idleMaxBytes: number;
 }
 
 export class Executor implements SandboxHost {
   turn = 0;
-  readonly now: () => number;
+  readonly clock: ThreadClock;
   readonly marker: SliceMarks;
+  readonly control: WebAssembly.Memory;
   readonly #channel: ExecutorChannel;
   readonly #createImports: CreateImports;
   readonly #sandboxesMax: number;
@@ -62,6 +66,8 @@ export class Executor implements SandboxHost {
   /** Idle sandboxes that still hold what their last call left. */
   readonly #used = new Set<SandboxInstance>();
   #deferred: (() => void)[] = [];
+  /** Guests that have given way, by when they did. */
+  readonly #gaveWay: (() => void)[] = [];
   #live = 0;
   #idle = 0;
   #idleBytes = 0;
@@ -71,9 +77,10 @@ export class Executor implements SandboxHost {
 
   constructor(options: ExecutorOptions) {
     this.#channel = options.channel;
+    this.control = options.channel.control.memory;
     this.marker = options.marker;
     this.#createImports = options.createImports;
-    this.now = options.now;
+    this.clock = options.clock;
     this.#sandboxesMax = options.sandboxesMax;
     this.#idleMaxBytes = options.idleMaxBytes;
   }
@@ -81,20 +88,17 @@ export class Executor implements SandboxHost {
   /** Serves the channel until the thread or process is ended. */
   readonly run = (): void => {
     this.turn += 1;
+    this.clock.turn();
     this.#collect();
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const resume of deferred) {
       resume();
     }
-    let taken = 0;
-    for (let starts = 0; taken < FRAMES_PER_TURN && starts < STARTS_PER_TURN; taken++) {
-      const frame = this.#channel.receive();
-      if (frame === undefined) {
-        break;
-      }
-      starts += frame.type === FrameType.start ? 1 : 0;
-      this.#take(frame);
+    const taken = this.#takeFrames();
+    if (this.#gaveWay.length > 0) {
+      setImmediate(this.#goOn);
+      return;
     }
     const isIdle = taken === 0 && deferred.length === 0 && !this.#resetOne();
     // Calls that have begun and not ended are suspended here, and wait for answers.
@@ -103,10 +107,37 @@ export class Executor implements SandboxHost {
     }
   };
 
+  /** Lets a guest go on that has given way, now that those have run to which this turn's frames were sent. */
+  readonly #goOn = (): void => {
+    this.#gaveWay.shift()?.();
+    setImmediate(this.run);
+  };
+
+  /** Returns how many. */
+  #takeFrames(): number {
+    const { control } = this.#channel;
+    control.lower();
+    let starts = 0;
+    for (let taken = 0; taken < FRAMES_PER_TURN && starts < STARTS_PER_TURN; taken++) {
+      const frame = this.#channel.receive();
+      if (frame === undefined) {
+        return taken;
+      }
+      starts += frame.type === FrameType.start ? 1 : 0;
+      this.#take(frame);
+    }
+    control.raise();
+    return FRAMES_PER_TURN;
+  }
+
   // SandboxHost
 
   onNextTurn(resume: () => void): void {
     this.#deferred.push(resume);
+  }
+
+  onOwnTurn(resume: () => void): void {
+    this.#gaveWay.push(resume);
   }
 
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void {
@@ -225,6 +256,7 @@ export class Executor implements SandboxHost {
       startTimeMs: frame.x,
       outputMaxBytes: frame.y,
       logMaxBytes: frame.c,
+      cpuTimeMs: frame.b,
     };
     let sandbox: SandboxInstance;
     try {
@@ -296,7 +328,7 @@ export class Executor implements SandboxHost {
   }
 
   #keep(sandbox: SandboxInstance): void {
-    sandbox.idleSinceMs = this.now();
+    sandbox.idleSinceMs = this.clock.now();
     sandbox.module.idle.push(sandbox);
     this.#countIdle(1, sandbox.idleBytes);
     if (this.#idleBytes > this.#idleMaxBytes) {
@@ -325,7 +357,7 @@ export class Executor implements SandboxHost {
   /** Drops the idle sandbox that has waited longest, if that has been for as many ms. False when there is none. */
   #dropOldest(idleForMs = 0): boolean {
     let module: WorkerModule | undefined;
-    let sinceMs = this.now() - idleForMs;
+    let sinceMs = this.clock.now() - idleForMs;
     for (const one of this.#modules.values()) {
       const [oldest] = one.idle;
       if (oldest !== undefined && oldest.idleSinceMs <= sinceMs) {
@@ -382,15 +414,13 @@ export class Executor implements SandboxHost {
   }
 }
 
-function startOf({ attachment, body, code: commandLineBytes, b: seedBytes, z: inputBytes }: Frame): SharedStart {
+function startOf({ attachment, body, z: inputBytes }: Frame): SharedStart {
   if (attachment !== undefined) {
     return attachment as SharedStart;
   }
-  const inputStart = seedBytes + commandLineBytes;
-  const inputEnd = inputStart + inputBytes;
-  const part = inputEnd === body.byteLength ? null : partStart.decode(body.subarray(inputEnd));
-  const commandLine = body.subarray(seedBytes, inputStart);
-  return { seed: body.subarray(0, seedBytes), commandLine, input: body.subarray(inputStart, inputEnd), part };
+  const r = new ByteReader(body);
+  const [seed, commandLine, input] = [r.bytes(), r.bytes(), r.raw(inputBytes)];
+  return { seed, commandLine, input, part: r.remaining === 0 ? null : partStart.decode(r.raw(r.remaining)) };
 }
 
 function replyOf({ a, x, body, attachment }: Frame): OperationReply {

@@ -15,6 +15,8 @@ export interface ImportResult {
 export class Freezer {
   readonly #stack: UnwindableStack;
   #state: "runs" | "asked" | "unwinds" | "rewinds" = "runs";
+  /** The call was asked to stop before it had arrived where it was stopped last. */
+  #isAskedAgain = false;
   #result: ImportResult | null = null;
 
   constructor(stack: UnwindableStack) {
@@ -42,6 +44,7 @@ export class Freezer {
   /** Another call begins. */
   begin(): void {
     this.#state = "runs";
+    this.#isAskedAgain = false;
     this.#result = null;
   }
 
@@ -49,6 +52,7 @@ export class Freezer {
     if (this.#state === "runs") {
       this.#state = "asked";
     }
+    this.#isAskedAgain = this.#state === "rewinds";
   }
 
   /** To be called inside an import that then returns anything at all: the guest unwinds its stack and returns. */
@@ -76,7 +80,8 @@ export class Freezer {
       return null;
     }
     this.#stack.stopRewind();
-    this.#state = "runs";
+    this.#state = this.#isAskedAgain ? "asked" : "runs";
+    this.#isAskedAgain = false;
     return this.#result;
   }
 }

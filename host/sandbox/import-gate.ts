@@ -4,12 +4,17 @@
  * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
  * 3. A call that shall be stopped in the middle is stopped here, and goes on here (F22).
- * 4. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 4. A call whose slices have taken its CPU time is ended at its next import; one in a long slice by the watchdog.
+ * 5. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
+ *    what no guest can catch.
+ * 6. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
 import { InvariantBroken, invariant } from "../../state/errors.ts";
 import type { Freezer } from "./freezer.ts";
 import type { GuestImport } from "./guest.ts";
+import { cpuTimeText, GuestKill } from "./guest-call.ts";
 import type { SliceClock } from "./slice-clock.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 
 const AT_ONCE_MAX = 64;
 const AT_ONCE_MAX_MS = 1;
@@ -20,8 +25,9 @@ export interface MessageLoop {
   readonly turn: number;
   /** Runs `resume` in the next round. */
   onNextTurn(resume: () => void): void;
-  /** Monotonic, ms. */
-  now(): number;
+  readonly clock: ThreadClock;
+  /** Runs `resume` when it is its turn among all that have given way, and others had theirs. */
+  onOwnTurn(resume: () => void): void;
 }
 
 /** What the guest waits in. */
@@ -35,6 +41,8 @@ interface Suspended {
 export class ImportGate {
   /** What ended the call; undefined while it may go on. */
   ending: unknown;
+  /** What the call may have. */
+  cpuTimeMs = 0;
   /** Operations that the suspending import which was entered last has sent. */
   operations = 0;
   /** Null: calls here cannot be stopped. */
@@ -60,6 +68,9 @@ export class ImportGate {
   /** An import that the guest sees return at once. */
   immediate(run: GuestImport["run"]): GuestImport["run"] {
     return (...args: never[]) => {
+      if (this.#clock.cpuMs > this.cpuTimeMs) {
+        this.end(new GuestKill("cpuTime", cpuTimeText(this.cpuTimeMs)));
+      }
       if (this.ending !== undefined) {
         throw this.ending;
       }
@@ -100,6 +111,28 @@ export class ImportGate {
         return result;
       }
       return new Promise((resolve, reject) => this.#resumeInNextTurn(result, { resolve, reject, nothing }));
+    });
+  }
+
+  /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. */
+  interrupt(): WebAssembly.Suspending {
+    return new WebAssembly.Suspending(() => {
+      if (this.freezer?.arrive()) {
+        return 0;
+      }
+      if (this.ending !== undefined) {
+        return 1;
+      }
+      this.#clock.stop();
+      return new Promise((resolve) => {
+        this.#loop.onOwnTurn(() => {
+          this.markNext();
+          if (this.ending === undefined && this.freezer?.isAsked === true && this.#mayFreeze()) {
+            this.freezer.leave({ value: 0 });
+          }
+          resolve(this.ending === undefined ? 0 : 1);
+        });
+      });
     });
   }
 
@@ -152,10 +185,10 @@ export class ImportGate {
   #mayGoOn(): boolean {
     if (this.#burstTurn !== this.#loop.turn) {
       this.#burstTurn = this.#loop.turn;
-      this.#burstStartMs = this.#loop.now();
+      this.#burstStartMs = this.#loop.clock.now();
       this.#burst = 0;
     }
     this.#burst += 1;
-    return this.#burst <= AT_ONCE_MAX && this.#loop.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
+    return this.#burst <= AT_ONCE_MAX && this.#loop.clock.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
   }
 }

@@ -19,7 +19,8 @@ import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { wrongIn } from "./distrust.ts";
-import { sandboxCeiling } from "./limits.ts";
+import { cpuTimeText } from "./guest-call.ts";
+import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
 import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
@@ -28,6 +29,7 @@ import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
+import { TenantGate } from "./tenant-gate.ts";
 import { ThreadCarrier } from "./thread-carrier.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -72,6 +74,8 @@ export interface WorkerPoolOptions {
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
   readonly memory: MemoryBudget;
+  /** Whether a guest that computes can be asked to give way. */
+  readonly interrupts: boolean;
   /** Compiles modules here, once for all workers. */
   readonly compiles: boolean;
   readonly startCarrier: () => Carrier;
@@ -79,10 +83,11 @@ export interface WorkerPoolOptions {
 
 /** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
+  endGuestsSoon();
   const coresForGuests = Math.max(1, availableParallelism() - 1);
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
-  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax)));
+  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax + 1)));
   let spawned = 0;
   const pool = new WorkerPool({
     clock: options.clock,
@@ -93,6 +98,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
+    interrupts: true,
     compiles: true,
     startCarrier: () => {
       spawned += 1;
@@ -122,6 +128,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
+  readonly #gate = new TenantGate();
   readonly #suspects: SuspectList;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
@@ -134,7 +141,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
-    const { workers, lanesMax, spares, attemptsPerWorker } = options;
+    const { workers, lanesMax, spares, attemptsPerWorker, interrupts } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
@@ -150,6 +157,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       lanesMax,
       spares,
       attemptsPerWorker,
+      interrupts,
       isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),
       isSuspect: (attempt) => this.#isSuspect(attempt),
       spawn: () => this.#spawn(options.startCarrier()),
@@ -157,9 +165,12 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     this.#watchdog = new Watchdog({
       clock: options.clock,
       table: this.#table,
+      interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
+      onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
+      onLongCall: (attempt) => this.#moveToBackground(attempt),
       onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
     });
   }
@@ -175,7 +186,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       active += worker.active;
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued, idle };
+    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -257,8 +268,14 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
-  /** When there is room for its memory it waits for a worker. */
+  /** Its tenant may have one more sandbox, then there is room for its memory, then it waits for a worker. */
   #enqueue(attempt: Attempt): void {
+    if (this.#gate.enter(attempt)) {
+      this.#askForRoom(attempt);
+    }
+  }
+
+  #askForRoom(attempt: Attempt): void {
     const { tenant, artefact, depth, part } = attempt.start;
     const memory = {
       group: tenant,
@@ -356,6 +373,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
         this.#withoutRoom.delete(attempt);
         this.#memory.leave(attempt.memory);
       }
+      for (const next of this.#gate.leave(attempt)) {
+        this.#askForRoom(next);
+      }
     }
   }
 
@@ -427,6 +447,14 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       if (attempt !== running) {
         this.#end(attempt, DISPLACED);
       }
+    }
+  }
+
+  /** A preemptible call computes for long: it begins anew where it is in nobody's way, and so do those of its function from now on. */
+  #moveToBackground(attempt: Attempt): void {
+    if (!this.#scheduler.isBackground(attempt.worker)) {
+      this.#suspects.add(attempt.module.artefact.hash);
+      this.#end(attempt, DISPLACED);
     }
   }
 

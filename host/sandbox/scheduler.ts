@@ -1,9 +1,10 @@
 /**
  * Which attempt runs where.
  *
- * Workers have one of three roles. `normal`: many calls at once, suspended ones cost no thread. `spare`: started and idle, to take the
+ * Workers have one of four roles. `normal`: many calls at once, suspended ones cost no thread. `spare`: started and idle, to take the
  * place of a worker that is stuck or lost. `lane`: one call at a time, of functions that have recently run long slices; a normal worker
- * that gets stuck becomes one, and stays one, as its priority cannot be raised again.
+ * that gets stuck becomes one, and stays one, as its priority cannot be raised again. `background`: at most one, at the lowest priority
+ * too, for all calls of preemptible functions that have recently computed for long: they give way to each other.
  *
  * 1. At most `lanesMax` lanes: so many long slices may run at a time (H7).
  * 2. A worker holds at most `attemptsPerWorker` attempts (H2); what does not fit waits, nested calls first. Beyond that it holds one
@@ -24,6 +25,8 @@ export interface SchedulerOptions {
   /** 0 where a worker is at hand whenever one is asked for. */
   readonly spares: 0 | 1;
   readonly attemptsPerWorker: number;
+  /** Whether preemptible guests can be asked to give way; else they are as others. */
+  readonly interrupts: boolean;
   readonly spawn: () => SandboxWorker;
   /** Functions whose calls run in a lane, by content hash. */
   readonly isSuspect: (attempt: Attempt) => boolean;
@@ -38,6 +41,9 @@ export class Scheduler {
   readonly #spares = new Set<SandboxWorker>();
   readonly #queue = new DepthQueues();
   readonly #suspects = new DepthQueues();
+  /** Suspects that are preemptible. */
+  readonly #long = new DepthQueues();
+  #background: SandboxWorker | undefined;
   #closed = false;
 
   constructor(options: SchedulerOptions) {
@@ -46,7 +52,7 @@ export class Scheduler {
   }
 
   get queued(): number {
-    return this.#queue.size + this.#suspects.size;
+    return this.#queue.size + this.#suspects.size + this.#long.size;
   }
 
   /** Attempts that wait for a lane. */
@@ -59,6 +65,9 @@ export class Scheduler {
     yield* this.#normal;
     yield* this.#lanes;
     yield* this.#spares;
+    if (this.#background !== undefined) {
+      yield this.#background;
+    }
   }
 
   normalWorkers(): Iterable<SandboxWorker> {
@@ -66,12 +75,16 @@ export class Scheduler {
   }
 
   has(worker: SandboxWorker): boolean {
-    return this.#normal.has(worker) || this.#lanes.has(worker) || this.#spares.has(worker);
+    return this.#normal.has(worker) || this.#lanes.has(worker) || this.#spares.has(worker) || this.isBackground(worker);
+  }
+
+  isBackground(worker: SandboxWorker | undefined): boolean {
+    return worker !== undefined && worker === this.#background;
   }
 
   /** Starts the attempt as soon as a worker may take it. */
   enqueue(attempt: Attempt): void {
-    (this.#options.isSuspect(attempt) ? this.#suspects : this.#queue).push(attempt);
+    this.#queueOf(attempt).push(attempt);
     this.dispatch();
   }
 
@@ -89,6 +102,13 @@ export class Scheduler {
       }
       this.#begin(this.#queue, worker);
     }
+    while (this.#long.size > 0) {
+      const worker = this.#backgroundWorker(this.#long.depth);
+      if (worker === undefined) {
+        break;
+      }
+      this.#begin(this.#long, worker);
+    }
     while (this.#suspects.size > 0) {
       const worker = this.#freeLane(this.#suspects.depth);
       if (worker === undefined) {
@@ -99,8 +119,8 @@ export class Scheduler {
   }
 
   /**
-   * A normal worker is in a long slice: it gets nothing new and becomes a lane, in the place of an idle one if need be, and a spare
-   * takes its place. False when all lanes are in use, and the worker must go.
+   * A normal or the background worker is in a long slice: it gets nothing new and becomes a lane, in the place of an idle one if need be,
+   * and a spare takes its place. False when all lanes are in use, and the worker must go.
    */
   demote(worker: SandboxWorker): boolean {
     if (this.#lanes.has(worker)) {
@@ -115,6 +135,7 @@ export class Scheduler {
       idle.terminate();
     }
     this.#normal.delete(worker);
+    this.#leaveBackground(worker);
     this.#lanes.add(worker);
     this.#replenish();
     return true;
@@ -125,6 +146,7 @@ export class Scheduler {
     this.#normal.delete(worker);
     this.#lanes.delete(worker);
     this.#spares.delete(worker);
+    this.#leaveBackground(worker);
     if (worker.isReady) {
       this.#replenish();
     } else {
@@ -146,6 +168,13 @@ export class Scheduler {
   /** Starts no more workers. */
   close(): void {
     this.#closed = true;
+  }
+
+  #queueOf(attempt: Attempt): DepthQueues {
+    if (!this.#options.isSuspect(attempt)) {
+      return this.#queue;
+    }
+    return this.#options.interrupts && attempt.module.artefact.preemptible ? this.#long : this.#suspects;
   }
 
   #begin(queue: DepthQueues, worker: SandboxWorker): void {
@@ -175,6 +204,25 @@ export class Scheduler {
       this.#replenish();
     }
     return lane?.isReady ? lane : undefined;
+  }
+
+  #backgroundWorker(depth: number): SandboxWorker | undefined {
+    if (this.#background === undefined) {
+      const spare = this.#spare();
+      if (spare !== undefined) {
+        this.#spares.delete(spare);
+        this.#background = spare;
+        spare.renice();
+        this.#replenish();
+      }
+    }
+    return this.#background !== undefined && this.#mayTake(this.#background, depth) ? this.#background : undefined;
+  }
+
+  #leaveBackground(worker: SandboxWorker): void {
+    if (this.isBackground(worker)) {
+      this.#background = undefined;
+    }
   }
 
   /** A worker that can become a lane; it may still be starting where there are no spares. */

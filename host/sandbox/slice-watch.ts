@@ -20,6 +20,8 @@ export class SliceWatch {
   readonly #worker: SandboxWorker;
   /** The running slice is known to be long. */
   reported = false;
+  /** Age of the slice when its guest was asked to give way. */
+  #askedMs: number | undefined;
   #slice = 0;
   #sinceMs = 0;
   #sinceCpuMs: number | undefined;
@@ -36,6 +38,7 @@ export class SliceWatch {
       this.#sinceMs = nowMs;
       this.#sinceCpuMs = undefined;
       this.reported = false;
+      this.#askedMs = undefined;
       return undefined;
     }
     const threadCpuMs = this.#worker.cpuMs();
@@ -46,5 +49,12 @@ export class SliceWatch {
         ? wallMs
         : Math.max(threadCpuMs - this.#sinceCpuMs, wallMs * WALL_SHARE);
     return { ...running, ageMs, cpuMs: cpuMs + ageMs };
+  }
+
+  /** Asks a preemptible guest to give way. Returns how long it has computed since it was first asked, ms of CPU. */
+  ask({ ageMs }: RunningSlice): number {
+    this.#worker.channel.interrupt();
+    this.#askedMs ??= ageMs;
+    return ageMs - this.#askedMs;
   }
 }

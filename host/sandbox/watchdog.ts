@@ -1,4 +1,4 @@
-/** Looks every 5 ms, while attempts exist, for those that are over their time and for workers in long slices (H3, H7). */
+/** Looks every 5 ms, while attempts exist, for those that are over their wall or CPU time and for workers in long slices (H3, H7). */
 import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import type { AttemptTable } from "./attempt-table.ts";
@@ -7,6 +7,10 @@ import { type RunningSlice, SliceWatch } from "./slice-watch.ts";
 
 const LOOK_EVERY_MS = 5;
 const LONG_SLICE_MS = 25;
+/** Then a preemptible guest is asked to give way; only what it computes beyond that counts as a long slice. */
+const TIME_SLICE_MS = 10;
+/** What a preemptible call may compute beside others before it goes to the background. */
+const LONG_CALL_MS = 100;
 /** What the guest of a cancelled attempt may still compute. */
 const CANCELLED_SLICE_MS = 10;
 
@@ -14,10 +18,16 @@ export interface WatchdogOptions {
   readonly clock: Clock;
   readonly table: AttemptTable;
   readonly workers: () => Iterable<SandboxWorker>;
+  /** Whether a guest that computes can be asked to give way. */
+  readonly interrupts: boolean;
   /** The attempt has reached its wall-time limit. */
   readonly onExpired: (attempt: Attempt) => void;
+  /** The attempt has had its CPU time. */
+  readonly onExhausted: (attempt: Attempt) => void;
   /** Told once per slice. */
   readonly onLongSlice: (worker: SandboxWorker, slice: RunningSlice) => void;
+  /** The attempt of a preemptible function has computed for long. */
+  readonly onLongCall: (attempt: Attempt) => void;
   /** The guest of an attempt that has ended goes on computing. */
   readonly onOverdue: (worker: SandboxWorker, slice: RunningSlice) => void;
 }
@@ -78,7 +88,7 @@ export class Watchdog {
   }
 
   #lookAt(worker: SandboxWorker, nowMs: number): void {
-    const { table, onLongSlice, onOverdue } = this.#options;
+    const { table, interrupts, onExhausted, onLongSlice, onLongCall, onOverdue } = this.#options;
     let watch = this.#watches.get(worker);
     if (watch === undefined) {
       watch = new SliceWatch(worker);
@@ -91,10 +101,21 @@ export class Watchdog {
     const attempt = table.get(slice.call, slice.attempt);
     if (attempt !== undefined) {
       attempt.cpuMs = slice.cpuMs;
+      if (slice.cpuMs > attempt.start.limits.cpuTimeMs) {
+        onExhausted(attempt);
+      }
     }
-    if (slice.ageMs > CANCELLED_SLICE_MS && attempt?.ended !== false) {
+    const isEnded = attempt?.ended !== false;
+    let heldMs = slice.ageMs;
+    if (interrupts && attempt?.module.artefact.preemptible) {
+      if (slice.cpuMs > LONG_CALL_MS) {
+        onLongCall(attempt);
+      }
+      heldMs = isEnded || slice.ageMs > TIME_SLICE_MS ? watch.ask(slice) : 0;
+    }
+    if (heldMs > CANCELLED_SLICE_MS && isEnded) {
       onOverdue(worker, slice);
-    } else if (slice.ageMs > LONG_SLICE_MS && !watch.reported) {
+    } else if (heldMs > LONG_SLICE_MS && !watch.reported) {
       watch.reported = true;
       onLongSlice(worker, slice);
     }

@@ -43,7 +43,11 @@ describe("the benchmark", () => {
         "cold",
         "snapshot",
         "sandboxes",
+        "kill",
+        "isolation",
         "wordcount",
+        "loops",
+        "rewriting",
       ].map((name) => ({
         name,
         failure: null,

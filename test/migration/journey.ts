@@ -136,12 +136,13 @@ class Traveller implements SandboxHandler {
     return pool.start(
       {
         tenant: "demo" as LogBookId,
+        sandboxesMax: 8_000,
         artefact: this.#artefact,
         input: this.#input,
         commandLine: new Uint8Array(0),
         depth: 0,
         pins: { timeMs: 1_000, seed: new Uint8Array(32).fill(3) },
-        limits: { wallTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
+        limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
         ...(frozen !== undefined && { frozen }),
       },
       this,

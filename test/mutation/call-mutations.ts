@@ -37,8 +37,9 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F13: the cursor begins at INIT",
     file: STEP_STREAM,
-    find: "    for (const { kind, seqnum } of loaded) {\n",
-    replace: "    for (const { kind, seqnum } of loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
+    find: "    for (const { kind, seqnum } of this.#loaded) {\n",
+    replace:
+      "    for (const { kind, seqnum } of this.#loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
     caughtBy: [STEPS],
   },
   {

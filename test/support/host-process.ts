@@ -121,8 +121,8 @@ export function sampleModule(name: string): Uint8Array {
   return readFileSync(join(ROOT, "functions", folder, "build", `${file}.wasm`));
 }
 
-export async function upload(url: string, tenant: string, functionName: string, module: Uint8Array): Promise<void> {
-  const response = await fetch(`${url}/f/${tenant}/${functionName}`, { method: "PUT", body: module.slice() });
+export async function upload(url: string, tenant: string, functionName: string, module: Uint8Array, query = ""): Promise<void> {
+  const response = await fetch(`${url}/f/${tenant}/${functionName}?${query}`, { method: "PUT", body: module.slice() });
   if (response.status !== 200) {
     throw new Error(`upload of ${functionName} was answered ${response.status}: ${await response.text()}`);
   }

@@ -1,4 +1,3 @@
-export { rewriteInProcess } from "./rewrite-process.ts";
 export {
   NO_REWRITING,
   PASSES,

@@ -1,6 +1,7 @@
 /** The two ends of a pipe between the main thread and an executor in a process (H11). */
 import type { Socket } from "node:net";
 import type { ExecutorChannel, HostChannel, OutgoingFrame } from "../carrier.ts";
+import { ControlWord } from "../control-word.ts";
 import { type Frame, FrameType } from "../protocol.ts";
 import { BrokenFrame, FrameReader, FrameWriter } from "./frames.ts";
 
@@ -119,6 +120,8 @@ export class HostPipe extends PipeEnd implements HostChannel {
     return true;
   }
 
+  interrupt(): void {}
+
   close(): void {
     this.isClosed = true;
     this.wake = undefined;
@@ -127,6 +130,7 @@ export class HostPipe extends PipeEnd implements HostChannel {
 }
 
 export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
+  readonly control = new ControlWord();
   readonly #now: () => number;
   /** When this turn of the event loop began, or later. */
   #turnMs = 0;

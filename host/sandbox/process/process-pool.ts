@@ -30,6 +30,7 @@ export function processPool(reserve: ProcessReserve, options: ProcessPoolOptions
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
+    interrupts: false,
     compiles: false,
     startCarrier: () => reserve.take(),
   });

@@ -171,6 +171,7 @@ class NoProcess implements Carrier {
     sendAttached() {},
     receive: () => undefined,
     sleepAsync: () => true,
+    interrupt() {},
     close() {},
   };
 

@@ -8,7 +8,10 @@ import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
+import { kill } from "./kill.ts";
+import { loops } from "./loops.ts";
 import { restart } from "./restart.ts";
+import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
@@ -26,6 +29,9 @@ export const cases: readonly BenchCase[] = [
   cold,
   snapshot,
   sandboxes,
+  kill,
   isolation,
   wordcount,
+  loops,
+  rewriting,
 ];

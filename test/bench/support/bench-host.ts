@@ -52,8 +52,8 @@ export class BenchHost {
     return this.#host.process.pid ?? 0;
   }
 
-  upload(functionName: string, module: Uint8Array): Promise<void> {
-    return this.#explained(upload(this.#host.url, TENANT, functionName, module));
+  upload(functionName: string, module: Uint8Array, { tenant = TENANT, query = "" } = {}): Promise<void> {
+    return this.#explained(upload(this.#host.url, tenant, functionName, module, query));
   }
 
   /** Calls with one of the bodies each, over as many connections. @throws when one fails */
@@ -64,6 +64,11 @@ export class BenchHost {
   /** As `load`, with every answer. @throws when one fails */
   samples(order: Omit<LoadOrder, "port" | "path">): Promise<readonly LoadSample[]> {
     return this.#explained(this.#load.samples({ ...order, port: this.port, path: "/f/" }));
+  }
+
+  /** A call that is open until it is answered, however, or given up by `signal`. @throws when it is given up */
+  async open(body: string, signal: AbortSignal): Promise<void> {
+    await (await fetch(`${this.#host.url}/f/`, { method: "POST", body, signal })).text();
   }
 
   /** One call. @throws unless it is answered 2xx */

@@ -1,8 +1,7 @@
 /** Makes a module's stack something that can be taken apart into bytes and put together again (binaryen's Asyncify). */
 import binaryen from "binaryen";
-import { ASYNCIFY_EXPORTS, REWRITING_MODULE, STACK_EXPORT } from "../../artefact.ts";
+import { ASYNCIFY_EXPORTS, INTERRUPT_IMPORT, REWRITING_MODULE, STACK_EXPORT } from "../../artefact.ts";
 import type { PassOptions } from "../rewriting.ts";
-import { INTERRUPT_IMPORT } from "./polls.ts";
 
 /** As much as the engine gives a guest's own stack: what runs there fits here. Only what is used becomes resident. */
 const STACK_PAGES = 16;

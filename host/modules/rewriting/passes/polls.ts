@@ -10,7 +10,7 @@
  * Instructions are put in byte by byte, as binaryen's interface does not reach into all of them.
  */
 import binaryen from "binaryen";
-import { REWRITING_MODULE } from "../../artefact.ts";
+import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE } from "../../artefact.ts";
 import { scanBody } from "../../instructions.ts";
 import { ModuleReader } from "../../module-reader.ts";
 import { type FunctionBody, type ModuleShape, SectionId } from "../../module-shape.ts";
@@ -18,9 +18,6 @@ import { joined, unsignedLeb } from "../../section-editor.ts";
 import { readSections } from "../../sections.ts";
 import { ANY_CAPS, readModule, writeModule } from "../binary.ts";
 import { functionsOnCycles } from "./call-cycles.ts";
-
-export const CONTROL_IMPORT = "control";
-export const INTERRUPT_IMPORT = "interrupt";
 
 export function polls(bytes: Uint8Array): Uint8Array {
   const module = readModule(bytes);

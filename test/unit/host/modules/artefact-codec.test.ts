@@ -18,6 +18,14 @@ describe("artefact bytes", () => {
     expect(decodeArtefact(bytes, artefact.hash)).toEqual(artefact);
   });
 
+  test.each([
+    { preemptible: true, migratable: false },
+    { preemptible: false, migratable: true },
+  ])("what it was made to be is kept: %o", (flags) => {
+    const { preemptible, migratable } = decodeArtefact(encodeArtefact({ ...artefact, ...flags }), artefact.hash);
+    expect({ preemptible, migratable }).toEqual(flags);
+  });
+
   test("equal artefacts have equal bytes, whatever was in the buffer before", () => {
     expect(Buffer.from(encodeArtefact(decodeArtefact(bytes, artefact.hash))).equals(bytes)).toBe(true);
   });

@@ -29,12 +29,23 @@ describe("the upload's thread", () => {
     expect(await asyncRefusal(prepareInThread(new ArrayBuffer(0), ABI, LIMITS))).toBe("MODULE_INVALID: the upload is empty");
   });
 
+  test("the start function of a rewritten module runs once, and its snapshot is taken", async () => {
+    const counts = wat(`(module (memory 1) (global (mut i64) (i64.const 0)) (data (i32.const 8) "hello")
+      (func $s (global.set 0 (i64.add (global.get 0) (i64.const 7)))) (start $s)
+      (func (export "main") (result i32) (i32.wrap_i64 (global.get 0))))`);
+    const rewriting = { preemptible: true, migratable: false };
+    const { artefact, hash } = await prepareInThread(bufferOf(counts), ABI, { ...LIMITS, uploadTimeoutMs: 60_000 }, rewriting);
+    const { snapshot, preemptible } = decodeArtefact(artefact, hash);
+    expect([preemptible, snapshot.globals]).toEqual([true, [7n]]);
+    expect(snapshot.runs.map(({ offset, bytes }) => [offset, Buffer.from(bytes).toString()])).toEqual([[8, "hello"]]);
+  });
+
   test("start functions that loop are killed in time, and uploads go on", async () => {
-    const threads = new UploadThreads(ABI, SHORT);
+    const threads = new UploadThreads(ABI);
     const stuck = [loop("(loop (br 0))"), loop("(loop (try (do (loop (br 0))) (catch_all)) (br 0))")];
-    const refusals = stuck.map((bytes) => asyncRefusal(threads.prepare(bufferOf(bytes))));
+    const refusals = stuck.map((bytes) => asyncRefusal(threads.prepare(bufferOf(bytes), SHORT)));
     // waits for the turn of one of the two
-    const good = threads.prepare(bufferOf(GOOD));
+    const good = threads.prepare(bufferOf(GOOD), SHORT);
     for (const refused of await Promise.all(refusals)) {
       expect(refused).toBe(
         "MODULE_START_FAILED: the start function runs longer than the 4000 ms an upload has (uploadTimeoutMs)",

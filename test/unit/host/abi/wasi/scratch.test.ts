@@ -145,7 +145,14 @@ describe("H15: what a call has open travels with a storage part", () => {
   });
 
   it("the command line too, and nothing for a call without files", () => {
-    const pins = { input: Buffer.alloc(0), startTimeMs: 1, seed: Buffer.alloc(16), outputMaxBytes: 9, logMaxBytes: 9 };
+    const pins = {
+      input: Buffer.alloc(0),
+      startTimeMs: 1,
+      seed: Buffer.alloc(16),
+      outputMaxBytes: 9,
+      logMaxBytes: 9,
+      cpuTimeMs: 9,
+    };
     const call = new CallState({ ...pins, commandLine: Buffer.from("f\0x") });
     const other = new CallState({ ...pins, commandLine: Buffer.alloc(0) });
     other.restore(call.encode());

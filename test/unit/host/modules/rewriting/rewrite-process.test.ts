@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type RewriteRequest, rewriteInProcess } from "../../../../../host/modules/rewriting/index.ts";
+import type { RewriteRequest } from "../../../../../host/modules/rewriting/index.ts";
+import { rewriteInProcess } from "../../../../../host/modules/rewriting/rewrite-process.ts";
 import { assemblyScript, moduleOf, wat } from "../../../../support/guest-modules.ts";
 import { asyncRefusal } from "../fixtures.ts";
 
