@@ -38,9 +38,10 @@ export interface CallTaker {
   take(call: MovedCall): Promise<MoveReply>;
 }
 
+/** Without its guest, which may be large. */
 export function encodeMovedCall(call: MovedCall): Uint8Array {
-  const { children, guest, answer } = call;
-  const w = new ByteWriter(1024 + guest.byteLength + (answer?.bytes.byteLength ?? 0));
+  const { children, answer } = call;
+  const w = new ByteWriter(1024 + (answer?.bytes.byteLength ?? 0));
   w.text(call.tenant).text(call.instance).bytes(call.init);
   writeSteps(w, call.steps).u32(children.length);
   for (const child of children) {
@@ -54,11 +55,11 @@ export function encodeMovedCall(call: MovedCall): Uint8Array {
   if (answer !== null) {
     w.i32(answer.code).f64(answer.timeMs).bytes(answer.bytes);
   }
-  return w.raw(guest).view();
+  return w.view();
 }
 
 /** @throws RangeError, TypeError or NeapError for bytes that are no moved call */
-export function decodeMovedCall(bytes: Uint8Array): MovedCall {
+export function decodeMovedCall(bytes: Uint8Array, guest: Uint8Array): MovedCall {
   const r = new ByteReader(bytes);
   const tenant = logBookId(r.text());
   const instance = r.text() as InstanceId;
@@ -70,7 +71,7 @@ export function decodeMovedCall(bytes: Uint8Array): MovedCall {
     children.push(kind === REFUSED ? { code: r.i32() } : { instance: r.text() as InstanceId, bound: kind === BOUND });
   }
   const answer = r.u8() === 0 ? null : { code: r.i32(), timeMs: r.f64(), bytes: r.bytes() };
-  return { tenant, instance, init, steps, children, answer, guest: r.raw(r.remaining) };
+  return { tenant, instance, init, steps, children, answer, guest };
 }
 
 const STARTED = 0;

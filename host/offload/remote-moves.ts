@@ -2,12 +2,16 @@
 import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
 import { Bytes, Count, fields, method, type Peer, Text } from "../../state/remote/index.ts";
-import { type CallTaker, decodeMovedCall, encodeMovedCall, type MoveReply } from "./moved-call.ts";
+import { type CallTaker, decodeMovedCall, encodeMovedCall, type MovedCall, type MoveReply } from "./moved-call.ts";
 import { dropState, type HeldStates, nextRun, sendState, sizeBeside, takeState } from "./remote-state.ts";
 
 const KINDS = ["logged", "ended", "refused", "lost"] as const;
-/** run, call, or nothing if it was sent ahead → kind, return value, trap or reason, output, bytes of an output that is to be taken */
-const MOVE_CALL = method("offload.move", Type.Tuple([Count, Bytes]), Type.Tuple([Count, Type.Integer(), Text, Bytes, Count]));
+/** run, call, guest, or nothing if it was sent ahead → kind, return value, trap or reason, output, bytes of an output that is to be taken */
+const MOVE_CALL = method(
+  "offload.move",
+  Type.Tuple([Count, Bytes, Bytes]),
+  Type.Tuple([Count, Type.Integer(), Text, Bytes, Count]),
+);
 const NOTHING = new Uint8Array(0);
 
 /** The storage node at the other end of a connection as one that takes calls. */
@@ -16,13 +20,14 @@ export function remoteTaker(peer: Peer): CallTaker {
     name: `storage@${peer.name}`,
     async take(call): Promise<MoveReply> {
       const run = nextRun();
-      const bytes = encodeMovedCall(call);
-      const state = { delta: bytes, hostState: NOTHING };
+      const { guest } = call;
+      const state = { delta: guest, hostState: NOTHING };
       try {
         await sendState(peer, run, state);
         const [kind, returnValue, text, output, sizeBytes] = await peer.request(MOVE_CALL, [
           run,
-          sizeBeside(state).sizeBytes > 0 ? NOTHING : bytes,
+          encodeMovedCall(call),
+          sizeBeside(state).sizeBytes > 0 ? NOTHING : guest,
         ]);
         switch (KINDS[kind]) {
           case "logged":
@@ -50,8 +55,8 @@ export function remoteTaker(peer: Peer): CallTaker {
 
 /** From now on `taker` goes on with the calls that this node sends. */
 export function serveMoves(peer: Peer, taker: CallTaker, states: HeldStates): void {
-  peer.handle(MOVE_CALL, async ([run, body]) => {
-    const reply = await taker.take(received(body.byteLength > 0 ? body : (states.sent(run, 0)?.hostState ?? body)));
+  peer.handle(MOVE_CALL, async ([run, body, guest]) => {
+    const reply = await taker.take(received(body, states.sent(run, 0)?.hostState ?? own(guest)));
     const kind = KINDS.indexOf(reply.kind);
     if (reply.kind !== "ended") {
       return fields(kind, 0, reply.kind === "logged" ? "" : reply.reason, NOTHING, 0);
@@ -68,11 +73,15 @@ export function serveMoves(peer: Peer, taker: CallTaker, states: HeldStates): vo
 }
 
 /** @throws BAD_MESSAGE */
-function received(body: Uint8Array) {
+function received(body: Uint8Array, guest: Uint8Array): MovedCall {
   try {
-    // A copy of its own: the message's buffer is used again.
-    return decodeMovedCall(Uint8Array.prototype.slice.call(body));
+    return decodeMovedCall(own(body), guest);
   } catch (error) {
     throw new NeapError("BAD_MESSAGE", "the bytes are no call that moves", { cause: error });
   }
+}
+
+/** A copy: the message's buffer is used again. */
+function own(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.prototype.slice.call(bytes);
 }

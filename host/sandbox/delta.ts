@@ -19,6 +19,8 @@ export interface Delta {
 
 /** Equal words between two changed ones that stay inside the run: a run of its own costs 8 bytes, and a look at each end. */
 const GAP_WORDS = 8;
+/** What is set aside for a delta at once: growing by doubling copies as much again. */
+const ROOM_MAX_BYTES = 4 * 1024 * 1024;
 const TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];
 
 /** `memory` and `globals` as bytes, relative to `base`. */
@@ -27,7 +29,10 @@ export function captureDelta(
   base: MemoryImage,
   globals: readonly { readonly type: GlobalExport["type"]; readonly value: number | bigint }[],
 ): Uint8Array {
-  const writer = new ByteWriter(4096).u32(memory.byteLength / WASM_PAGE_BYTES).u16(globals.length);
+  const blocks = base.differingBlocks(memory);
+  const writer = new ByteWriter(4096 + Math.min(blocks.length * BLOCK_BYTES, ROOM_MAX_BYTES))
+    .u32(memory.byteLength / WASM_PAGE_BYTES)
+    .u16(globals.length);
   for (const { type, value } of globals) {
     writer.u8(TYPES.indexOf(type));
     if (typeof value === "bigint") {
@@ -37,7 +42,7 @@ export function captureDelta(
     }
   }
   const words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
-  for (const index of base.differingBlocks(memory)) {
+  for (const index of blocks) {
     writeRuns(writer, memory, words, index, base.block(index));
   }
   return writer.view();

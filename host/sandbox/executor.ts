@@ -222,6 +222,8 @@ export class Executor implements SandboxHost {
         break;
       case FrameType.freeze:
         current?.freeze();
+        // A guest that has not run since its start gives way at its first loop.
+        this.#channel.control.raise();
         break;
       case FrameType.trim:
         this.#trim(frame.x, frame.y);

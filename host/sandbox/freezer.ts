@@ -14,9 +14,8 @@ export interface ImportResult {
 
 export class Freezer {
   readonly #stack: UnwindableStack;
-  #state: "runs" | "asked" | "unwinds" | "rewinds" = "runs";
-  /** The call was asked to stop before it had arrived where it was stopped last. */
-  #isAskedAgain = false;
+  #state: "runs" | "unwinds" | "rewinds" = "runs";
+  #isAsked = false;
   #result: ImportResult | null = null;
 
   constructor(stack: UnwindableStack) {
@@ -25,7 +24,7 @@ export class Freezer {
 
   /** The call shall be stopped at its next chance. */
   get isAsked(): boolean {
-    return this.#state === "asked";
+    return this.#isAsked && this.#state === "runs";
   }
 
   get isUnwinding(): boolean {
@@ -44,15 +43,12 @@ export class Freezer {
   /** Another call begins. */
   begin(): void {
     this.#state = "runs";
-    this.#isAskedAgain = false;
+    this.#isAsked = false;
     this.#result = null;
   }
 
   ask(): void {
-    if (this.#state === "runs") {
-      this.#state = "asked";
-    }
-    this.#isAskedAgain = this.#state === "rewinds";
+    this.#isAsked = true;
   }
 
   /** To be called inside an import that then returns anything at all: the guest unwinds its stack and returns. */
@@ -80,8 +76,7 @@ export class Freezer {
       return null;
     }
     this.#stack.stopRewind();
-    this.#state = this.#isAskedAgain ? "asked" : "runs";
-    this.#isAskedAgain = false;
+    this.#state = "runs";
     return this.#result;
   }
 }

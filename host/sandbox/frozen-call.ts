@@ -21,7 +21,7 @@ const Result = { none: 0, nothing: 1, number: 2, bigint: 3 } as const;
 /** Many bytes are in shared memory. */
 export function encodeFrozenCall({ snapshotHash, result, stack, state }: FrozenCall): Uint8Array {
   const { delta, hostState } = state;
-  const w = new ByteWriter(256 + stack.byteLength + hostState.byteLength + delta.byteLength).text(snapshotHash);
+  const w = new ByteWriter(256 + stack.byteLength + hostState.byteLength).text(snapshotHash);
   if (result === null) {
     w.u8(Result.none).f64(0);
   } else if (typeof result.value === "bigint") {
@@ -31,7 +31,7 @@ export function encodeFrozenCall({ snapshotHash, result, stack, state }: FrozenC
   } else {
     w.u8(Result.nothing).f64(0);
   }
-  return shared(w.bytes(stack).bytes(hostState).raw(delta).view());
+  return shared(w.bytes(stack).bytes(hostState).view(), delta);
 }
 
 /** The parts are views of `bytes`. @throws RangeError or TypeError for bytes that are no frozen call */

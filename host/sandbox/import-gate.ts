@@ -114,14 +114,25 @@ export class ImportGate {
     });
   }
 
+  /** Stops the call in the import in which it waits, and whose result is not to come any more: it is entered again. */
+  leave(): void {
+    const suspended = this.#suspended;
+    invariant(suspended !== undefined && this.freezer !== null, "a call that is stopped waits in an import");
+    this.#suspended = undefined;
+    this.freezer.leave(null);
+    this.markNext();
+    suspended.resolve(suspended.nothing);
+  }
+
   /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. */
   interrupt(): WebAssembly.Suspending {
     return new WebAssembly.Suspending(() => {
-      if (this.freezer?.arrive()) {
-        return 0;
-      }
+      const left = this.freezer?.arrive() ?? null;
       if (this.ending !== undefined) {
         return 1;
+      }
+      if (left !== null) {
+        return left.value;
       }
       this.#clock.stop();
       return new Promise((resolve) => {
@@ -134,16 +145,6 @@ export class ImportGate {
         });
       });
     });
-  }
-
-  /** Stops the call in the import in which it waits, and whose result is not to come any more: it is entered again. */
-  leave(): void {
-    const suspended = this.#suspended;
-    invariant(suspended !== undefined && this.freezer !== null, "a call that is stopped waits in an import");
-    this.#suspended = undefined;
-    this.freezer.leave(null);
-    this.markNext();
-    suspended.resolve(suspended.nothing);
   }
 
   /** The slice starts with the next microtask: to be called right before the promise is settled that the guest waits for. */

@@ -129,6 +129,9 @@ export class SandboxWorker {
     } else {
       this.channel.send(frame);
     }
+    if (attempt.freezeAsked) {
+      attempt.freeze();
+    }
   }
 
   /** Sends a module that the worker does not know ahead of its first call, for which the worker makes a sandbox ready. */

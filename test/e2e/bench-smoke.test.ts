@@ -45,6 +45,8 @@ describe("the benchmark", () => {
         "sandboxes",
         "kill",
         "isolation",
+        "regions",
+        "migration",
         "wordcount",
         "loops",
         "rewriting",

@@ -8,6 +8,7 @@ import type {
   SandboxEnd,
   SandboxHandler,
   SandboxPool,
+  SandboxStart,
 } from "../../host/sandbox/index.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import type { Prng } from "../support/prng.ts";
@@ -31,6 +32,24 @@ const STRIDE_MAX = 40;
 
 export function travel(pools: readonly SandboxPool[], artefact: Artefact, input: string, random: Prng | null): Promise<Journey> {
   return new Traveller(pools, artefact, input, random).ended;
+}
+
+/** Runs a call that asks for nothing, and stops it `moves` times as soon as it has gone on. */
+export async function hop(pools: readonly SandboxPool[], artefact: Artefact, input: string, moves: number): Promise<SandboxEnd> {
+  let frozen: FrozenStart | undefined;
+  for (let move = 0; ; move++) {
+    const end = await new Promise<SandboxEnd>((onEnd) => {
+      const handler = { onOperation: () => {}, onLog: () => {}, onEnd };
+      const call = poolAt(pools, move).start(startOf(artefact, Buffer.from(input), frozen), handler);
+      if (move < moves) {
+        call.freeze();
+      }
+    });
+    if (end.kind !== "frozen") {
+      return move < moves ? { kind: "trapped", message: `it ended after ${move} moves: ${end.kind}`, cpuMs: 0 } : end;
+    }
+    frozen = { bytes: Uint8Array.from(end.bytes) };
+  }
 }
 
 /**
@@ -129,25 +148,30 @@ class Traveller implements SandboxHandler {
   }
 
   #start(frozen?: FrozenStart): SandboxCall {
-    const pool = this.#pools[this.#place % this.#pools.length];
-    if (pool === undefined) {
-      throw new Error("a call needs a pool to run in");
-    }
-    return pool.start(
-      {
-        tenant: "demo" as LogBookId,
-        sandboxesMax: 8_000,
-        artefact: this.#artefact,
-        input: this.#input,
-        commandLine: new Uint8Array(0),
-        depth: 0,
-        pins: { timeMs: 1_000, seed: new Uint8Array(32).fill(3) },
-        limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
-        ...(frozen !== undefined && { frozen }),
-      },
-      this,
-    );
+    return poolAt(this.#pools, this.#place).start(startOf(this.#artefact, this.#input, frozen), this);
   }
+}
+
+function poolAt(pools: readonly SandboxPool[], place: number): SandboxPool {
+  const pool = pools[place % pools.length];
+  if (pool === undefined) {
+    throw new Error("a call needs a pool to run in");
+  }
+  return pool;
+}
+
+function startOf(artefact: Artefact, input: Uint8Array, frozen: FrozenStart | undefined): SandboxStart {
+  return {
+    tenant: "demo" as LogBookId,
+    sandboxesMax: 8_000,
+    artefact,
+    input,
+    commandLine: new Uint8Array(0),
+    depth: 0,
+    pins: { timeMs: 1_000, seed: new Uint8Array(32).fill(3) },
+    limits: { wallTimeMs: 600_000, cpuTimeMs: 600_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
+    ...(frozen !== undefined && { frozen }),
+  };
 }
 
 /** Of a read in several operations: the call is stopped only with the result of all of them. */

@@ -65,18 +65,19 @@ export class ProcessCarrier implements Carrier {
   /** @throws when the system has no file or process to give */
   constructor(options: ProcessOptions) {
     this.#options = options;
-    const { program, source, confinement, groups, number, rssMaxBytes, bodyMaxBytes } = options;
+    const { source, groups, number, rssMaxBytes, bodyMaxBytes } = options;
     const name = `neap-${process.pid}-${number}`;
     this.marks = new SliceFile(name, rssMaxBytes);
-    this.#group = groups.create(name, rssMaxBytes + BEYOND_RSS_BYTES, TASKS_MAX);
-    const [command = "", ...args] = [...confinement.command(number), ...program];
-    const user = confinement.userOf(number);
-    this.#child = spawn(command, args, {
-      env: {},
-      cwd: "/",
-      stdio: ["pipe", "ignore", "pipe", "pipe", this.marks.descriptor],
-      ...(user !== undefined && { uid: user, gid: user }),
-    });
+    let group: ControlGroup | undefined;
+    try {
+      group = groups.create(name, rssMaxBytes + BEYOND_RSS_BYTES, TASKS_MAX);
+      this.#child = start(options, this.marks.descriptor);
+    } catch (error) {
+      group?.remove();
+      this.marks.close();
+      throw error;
+    }
+    this.#group = group;
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
     this.channel = new HostPipe(
@@ -207,6 +208,24 @@ export class ProcessCarrier implements Carrier {
       isKilled: !OWN_SIGNALS.has(how),
     };
   }
+}
+
+/** @throws when there are no pipes for it */
+function start({ program, confinement, number }: ProcessOptions, marks: number): ChildProcess {
+  const [command = "", ...args] = [...confinement.command(number), ...program];
+  const user = confinement.userOf(number);
+  const child = spawn(command, args, {
+    env: {},
+    cwd: "/",
+    stdio: ["pipe", "ignore", "pipe", "pipe", marks],
+    ...(user !== undefined && { uid: user, gid: user }),
+  });
+  // Without free descriptors Node makes no pipes, whatever its declarations say, and tells why in an event only.
+  if ((child.stdio as unknown) === undefined) {
+    child.once("error", () => {});
+    throw new Error("the system has no pipe to give");
+  }
+  return child;
 }
 
 function onlyChild(parent: number | undefined): number | undefined {

@@ -10,6 +10,8 @@ import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
 import { kill } from "./kill.ts";
 import { loops } from "./loops.ts";
+import { migration } from "./migration.ts";
+import { regions } from "./regions.ts";
 import { restart } from "./restart.ts";
 import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
@@ -31,6 +33,8 @@ export const cases: readonly BenchCase[] = [
   sandboxes,
   kill,
   isolation,
+  regions,
+  migration,
   wordcount,
   loops,
   rewriting,

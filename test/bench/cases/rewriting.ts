@@ -14,6 +14,8 @@ const KERNELS = {
 /** What an upload may ask for. */
 const VARIANTS = {
   preemptible: { preemptible: true, migratable: false },
+  migratable: { preemptible: false, migratable: true },
+  "preemptible and migratable": { preemptible: true, migratable: true },
 } as const;
 
 type Kernel = keyof typeof KERNELS;
