@@ -13,10 +13,14 @@ import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
 import { transactions } from "./transactions.ts";
-import { wasi } from "./wasi/index.ts";
+import { isWasi, wasi } from "./wasi/index.ts";
+
+type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
 /** All imports of all groups, by "module.name", without those that rewriting puts into modules. */
-export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImport["run"]>> => ({
+export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest) });
+
+const hostFunctions = (guest: Guest): Functions => ({
   ...io(guest),
   ...objects(guest),
   ...calls(guest),
@@ -28,20 +32,20 @@ export const importFunctions = (guest: Guest): Readonly<Record<string, GuestImpo
   ...http(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
-  ...wasi(guest),
 });
 
-export const createImports: CreateImports = (guest) => {
-  const functions = importFunctions(guest);
-  const imports: Record<string, GuestImport> = {};
-  for (const [name, { suspends, inline, results }] of abiTable) {
-    if (inline) {
-      continue;
+export const createImports: CreateImports = (guest, names = abiTable.keys()) => {
+  const wanted = [...names];
+  // Half of all imports, and most modules have none of them: a new sandbox shall not wait for that.
+  const functions = wanted.some(isWasi) ? importFunctions(guest) : hostFunctions(guest);
+  const imports: Record<string, GuestImport> = { "$host.region_fault": { suspends: false, run: regionFault } };
+  for (const name of wanted) {
+    const listed = abiTable.get(name);
+    if (listed !== undefined && !listed.inline) {
+      const run = functions[name];
+      invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
+      imports[name] = { suspends: listed.suspends, results: listed.results, run };
     }
-    const run = functions[name];
-    invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-    imports[name] = { suspends, results, run };
   }
-  imports["$host.region_fault"] = { suspends: false, run: regionFault };
   return imports;
 };

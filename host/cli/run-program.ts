@@ -41,10 +41,12 @@ export async function runProgram({ file, args, environment, folders }: Program):
     preopens,
     memory: () => new Uint8Array(memory?.buffer ?? new ArrayBuffer(0)),
   });
-  const { exports } = new WebAssembly.Instance(module, importsOf(module, wasiFunctions(world)));
-  memory = exports.memory instanceof WebAssembly.Memory ? exports.memory : undefined;
-  const { entry, initialise } = entriesOf(exports);
+  const imports = importsOf(module, wasiFunctions(world));
+  checkEntry(module);
   try {
+    const { exports } = new WebAssembly.Instance(module, imports);
+    memory = exports.memory instanceof WebAssembly.Memory ? exports.memory : undefined;
+    const { entry, initialise } = entriesOf(exports);
     if (initialise !== undefined) {
       await WebAssembly.promising(initialise)();
     }
@@ -95,15 +97,16 @@ function importsOf(module: WebAssembly.Module, functions: WasiFunctions): WebAss
   return { [WASI_MODULE]: offered };
 }
 
-function entriesOf(exports: WebAssembly.Exports) {
-  const { _start: start, _initialize: initialise, main } = exports;
-  if (typeof start === "function") {
-    return { entry: start, initialise: undefined };
+function checkEntry(module: WebAssembly.Module): void {
+  const functions = WebAssembly.Module.exports(module).filter(({ kind }) => kind === "function");
+  if (!functions.some(({ name }) => name === "_start" || name === "main")) {
+    throw new NeapError("MODULE_NO_ENTRY", "the program exports neither _start nor main");
   }
-  if (typeof main === "function") {
-    return { entry: main, initialise: typeof initialise === "function" ? initialise : undefined };
-  }
-  throw new NeapError("MODULE_NO_ENTRY", "the program exports neither _start nor main");
+}
+
+/** A command has _start; a reactor main, which _initialize comes before. */
+function entriesOf({ _start: start, _initialize: initialise, main }: WebAssembly.Exports) {
+  return start === undefined ? { entry: main, initialise } : { entry: start, initialise: undefined };
 }
 
 function messageOf(error: unknown): string {

@@ -15,8 +15,8 @@ export interface GuestImport {
   readonly run: (...args: never[]) => unknown;
 }
 
-/** Called once per sandbox. The export `createImports` of the module at `importsUrl`. */
-export type CreateImports = (guest: Guest) => GuestImports;
+/** Called once per sandbox, with "module.name" of what the module imports. The export `createImports` of the module at `importsUrl`. */
+export type CreateImports = (guest: Guest, names?: Iterable<string>) => GuestImports;
 
 /** What an import sees of the sandbox it is called from. Valid for the sandbox's life; `call` changes with each call. */
 export interface Guest {

@@ -85,7 +85,7 @@ export class SandboxInstance implements Guest {
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
-    const offered = createImports(this);
+    const offered = createImports(this, module.importNames);
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
     };

@@ -7,6 +7,8 @@ export class WorkerModule {
   readonly loaded: LoadedModule;
   readonly image: MemoryImage;
   readonly imports: readonly { readonly module: string; readonly name: string; readonly kind: string }[];
+  /** "module.name" of each. */
+  readonly importNames: readonly string[];
   /** The last one was used last. */
   readonly idle: SandboxInstance[] = [];
   /** No call will come any more: sandboxes are not kept. */
@@ -17,6 +19,7 @@ export class WorkerModule {
     this.loaded = loaded;
     this.image = MemoryImage.ofSnapshot(loaded.snapshot);
     this.imports = WebAssembly.Module.imports(loaded.module);
+    this.importNames = this.imports.map(({ module, name }) => `${module}.${name}`);
   }
 
   /** Makes the memory of a new instance the snapshot's: its data segments may have written over what the start function left. */

@@ -28,9 +28,12 @@ export type { World } from "./world.ts";
 export const WASI_MODULE = "wasi_snapshot_preview1";
 const PREFIX = `${WASI_MODULE}.`;
 
+/** @param name  "module.name" */
+export const isWasi = (name: string): boolean => name.startsWith(PREFIX);
+
 /** Those that the program may have to wait in. */
 export const WAITING_FUNCTIONS: ReadonlySet<string> = new Set(
-  [...abiTable].flatMap(([name, { suspends }]) => (suspends && name.startsWith(PREFIX) ? [name.slice(PREFIX.length)] : [])),
+  [...abiTable].flatMap(([name, { suspends }]) => (suspends && isWasi(name) ? [name.slice(PREFIX.length)] : [])),
 );
 
 /** By their names without the module. */
