@@ -44,6 +44,7 @@ describe("the benchmark", () => {
         "snapshot",
         "sandboxes",
         "isolation",
+        "migration",
         "wordcount",
         "loops",
         "rewriting",

@@ -99,7 +99,7 @@ class Traveller implements SandboxHandler {
       return;
     }
     const call = this.#call;
-    switch (this.#random?.below(isLaterSlice(operation, args) ? 2 : 4)) {
+    switch (this.#moves % (isLaterSlice(operation, args) ? 2 : 4)) {
       case 0:
         this.#perform(operation, args);
         call.freeze();
