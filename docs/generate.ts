@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { hostAbiPage } from "../guest-sdk/host-abi-page.ts";
 import { configurationPage } from "../host/config/configuration-page.ts";
+import { limitsPage } from "../host/tenancy/limits-page.ts";
 
 export interface GeneratedPage {
   readonly url: URL;
@@ -12,6 +13,7 @@ export interface GeneratedPage {
 export const GENERATED_PAGES: readonly GeneratedPage[] = [
   { url: new URL("reference/host-abi.md", import.meta.url), text: hostAbiPage },
   { url: new URL("reference/configuration.md", import.meta.url), text: configurationPage },
+  { url: new URL("reference/limits.md", import.meta.url), text: limitsPage },
 ];
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -99,6 +99,13 @@ export const HOST_ERRORS = {
     status: 504,
     meaning: "The call ran longer than its wall-time limit; it had logged nothing, so nothing happened.",
   },
+  CPU_LIMIT: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "The call took more CPU time than its limit; it had logged nothing, so nothing happened.",
+  },
+  STATE_LIMIT: { fault: "guest", retry: "never", status: 500, meaning: "The call wrote more state than its limit." },
   STACK_OVERFLOW: {
     fault: "guest",
     retry: "never",

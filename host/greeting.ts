@@ -37,13 +37,13 @@ function tenantsAre({ isolation, processDefences }: SecurityStatus): string {
     "own process ids": ownProcessIds,
     "no network device": ownNetwork,
     "no privileges": noPrivileges,
-    "ended with the host": diesWithHost,
-    "the kernel's limits of memory": memoryLimit,
-    "and of processes": taskLimit,
+    "the host's end": diesWithHost,
+    "memory limit": memoryLimit,
+    "task limit": taskLimit,
   });
   const names = (isActive: boolean) => active.filter(([, is]) => is === isActive).map(([name]) => name);
   const not = names(false);
-  return `tenants: ${where[isolation]}; a process has: ${["no files, network or child processes", ...names(true)].join(", ")}${
+  return `tenants: ${where[isolation]}; a process has: ${["no permissions", ...names(true)].join(", ")}${
     not.length === 0 ? "" : `; not on this machine: ${not.join(", ")}`
   }`;
 }

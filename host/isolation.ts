@@ -29,8 +29,8 @@ const MIB = 1024 * 1024;
 const HEAP_MAX_MEGABYTES = 64;
 const SANDBOXES_MAX = 4_000;
 const IDLE_MAX_BYTES = 128 * MIB;
-/** Around the greatest state, value or output of a guest. */
-const BODY_OVERHEAD_BYTES = MIB;
+/** Around the greatest state, value or output of a guest: the stack of a call that was stopped in the middle, above all. */
+const BODY_OVERHEAD_BYTES = 16 * MIB;
 const WASM_PAGE_BYTES = 65_536;
 
 /** Undefined when no tenant may be isolated. Resolves when it is known which defences this machine has. */

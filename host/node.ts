@@ -39,7 +39,7 @@ import {
 } from "./offload/index.ts";
 import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
-import { ALL_OTHERS } from "./tenancy/index.ts";
+import { ALL_OTHERS, Tenancy } from "./tenancy/index.ts";
 
 export interface NodeParts {
   readonly clock: Clock;
@@ -109,6 +109,7 @@ class NodeBuilder {
   readonly #config: ResolvedConfig;
   readonly #parts: NodeParts;
   readonly #closes: Close[];
+  readonly #tenancy: Tenancy;
   #isolation: TenantProcesses | undefined;
   /** Where this process listens. */
   readonly #ownPorts: number[];
@@ -119,11 +120,13 @@ class NodeBuilder {
     this.#config = config;
     this.#parts = parts;
     this.#closes = closes;
+    this.#tenancy = new Tenancy(config.tenants, config.limits);
     this.#memory = new MemoryBudget({
       maxBytes: Math.floor(config.sandboxes.memoryShare * parts.memoryBytes),
       keepAliveMs: config.sandboxes.keepAliveMs,
       isShort: () => parts.machineLoad().memoryShare > MEMORY_SHORT_SHARE,
     });
+    parts.metrics.gauge("neap_sandbox_memory_bytes", "Memories of sandboxes that run calls.", () => this.#memory.usedBytes);
     this.#ownPorts = [config.port, config.aliasPort, config.cluster.listenPort];
   }
 
@@ -143,6 +146,7 @@ class NodeBuilder {
     await this.#noteTenants(shard);
     const functions = this.#functions(shard, pool);
     const admission = new Admission(config.offload, parts.machineLoad);
+    const tenancy = this.#tenancy;
     const partHost = (session: Shard) =>
       new PartHost({
         name: `storage@${config.nodeName}`,
@@ -151,7 +155,7 @@ class NodeBuilder {
         pool: storagePool,
         admission,
         log: parts.log,
-        logMaxBytes: config.limits.logMaxBytes,
+        tenancy,
         runAhead: config.protocols.runAhead,
       });
     let invocations: InvocationService | null = null;
@@ -286,11 +290,10 @@ class NodeBuilder {
   }
 
   #functions(shards: ShardSource, pool: SandboxPool): FunctionRegistry {
-    const { limits } = this.#config;
     return new FunctionRegistry({
       shards,
       abi: abiTable,
-      limits,
+      tenancy: this.#tenancy,
       cacheMaxBytes: ARTEFACT_CACHE_BYTES,
       onUpload: (artefact, tenant) => pool.prepare(artefact, tenant),
     });
@@ -327,7 +330,7 @@ class NodeBuilder {
     storage: () => StoragePool | null,
   ): InvocationService {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    const { wallTimeMs, suspendAfterMs, parkedMaxBytes, outputMaxBytes, logMaxBytes, objectMaxBytes } = config.limits;
+    const { suspendAfterMs, parkedMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
     const regions = new Regions({
       createMemory: (initial, maximum) => new WebAssembly.Memory({ initial, maximum, shared: true }),
@@ -342,6 +345,7 @@ class NodeBuilder {
     const service = createInvocations({
       source,
       functions,
+      tenancy: this.#tenancy,
       pool,
       regions,
       offload: new Offload(config.offload.policy, storage),
@@ -359,11 +363,8 @@ class NodeBuilder {
       nodeName: `${config.role === "storage" ? "storage" : "compute"}@${config.nodeName}`,
       runAhead: config.protocols.runAhead,
       limits: {
-        wallTimeMs,
         suspendAfterMs,
         parkedMaxBytes,
-        outputMaxBytes,
-        logMaxBytes,
         objectMaxBytes,
         attemptsMax,
         retry: { attemptsMax, backoffMs, backoffMaxMs, causes: RETRY_CAUSES },
@@ -391,6 +392,7 @@ class NodeBuilder {
       config,
       invocations,
       functions,
+      tenancy: this.#tenancy,
       objects: new ObjectStore(source, OWNER_TIMEOUT_MS),
       protocols: new ScopeChoices(source, OWNER_TIMEOUT_MS),
       status: () => ({ role: config.role, nodeName: config.nodeName, epoch: epoch(), load: pool.load }),

@@ -133,7 +133,8 @@ export function sleep(durationMs: i64): void {
 }
 
 function reason(code: i32): string {
-  if (code == host.UNKNOWN_FUNCTION) return "there is no such function, or calls are nested too deep";
+  if (code == host.UNKNOWN_FUNCTION) return "there is no such function";
+  if (code == host.TOO_DEEP) return "calls are nested deeper than the limit callMaxDepth";
   if (code == host.NOT_IN_PART) return "calls are not possible inside storage.run";
   if (code == host.TOO_LARGE) return "the input is larger than 1 MiB";
   return "this is not a function's name";

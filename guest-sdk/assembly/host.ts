@@ -13,6 +13,7 @@ export const CONFLICT: i32 = -6;
 export const CLOSED: i32 = -20;
 export const TRIMMED: i32 = -21;
 export const GAP: i32 = -22;
+export const TOO_DEEP: i32 = -7;
 export const IN_TRANSACTION: i32 = -40;
 export const NO_TRANSACTION: i32 = -41;
 export const OPEN_CALLS: i32 = -42;

@@ -9,11 +9,15 @@ const ZEROS = Buffer.alloc(FILL_CHUNK_BYTES);
 
 /** Time in ns; larger than every answer before. */
 export function nextTimeNs(guest: Guest): bigint {
-  const { call } = guest;
+  const timeNs = timeNowNs(guest);
+  guest.call.clockCount += 1;
+  return timeNs;
+}
+
+/** What the next answer will be. */
+export function timeNowNs({ call }: Guest): bigint {
   const baseMs = BigInt(Math.trunc(Math.max(call.startTimeMs, call.lastTimeMs)));
-  const count = call.clockCount;
-  call.clockCount += 1;
-  return baseMs * NS_PER_MS + BigInt(count);
+  return baseMs * NS_PER_MS + BigInt(call.clockCount);
 }
 
 /**

@@ -82,6 +82,7 @@ export const GuestError = {
   tooLarge: -5,
   /** The object was changed since the version was read. */
   conflict: -6,
+  tooDeep: -7,
   /** The stream is closed. */
   closed: -20,
   /** The records asked for are trimmed. */

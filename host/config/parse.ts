@@ -212,6 +212,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       stateMaxBytes: values.stateMaxBytes,
       callMaxDepth: values.callMaxDepth,
       tenantMaxCalls: values.tenantMaxCalls,
+      tenantMaxSandboxes: values.tenantMaxSandboxes,
       objectMaxBytes: values.objectMaxBytes,
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,

@@ -1,4 +1,4 @@
-/** Which requests there may be at all. The same answer at every time: it is not logged. */
+/** Which requests there may be at all. */
 import type { EgressRequest } from "./egress.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);

@@ -4,6 +4,7 @@ import type { AccessConfig, LimitsConfig } from "../config/index.ts";
 import type { Invocations } from "../invocation/invocation.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { Log, Metrics } from "../telemetry/index.ts";
+import type { Tenancy } from "../tenancy/index.ts";
 import type { Access } from "./access.ts";
 import type { CallMeter } from "./call-meter.ts";
 import type { NodeStatus, SecurityStatus } from "./node-status.ts";
@@ -13,6 +14,7 @@ import type { Protocols } from "./protocols-port.ts";
 export interface HttpPorts {
   readonly invocations: Invocations;
   readonly functions: Functions;
+  readonly tenancy: Tenancy;
   readonly objects: Objects;
   readonly protocols: Protocols;
   readonly status: () => NodeStatus;
@@ -31,7 +33,7 @@ export interface HttpConfig {
   /** 0: none. */
   readonly aliasPort: number;
   readonly access: AccessConfig;
-  readonly limits: Pick<LimitsConfig, "inputMaxBytes" | "moduleMaxBytes" | "objectMaxBytes">;
+  readonly limits: Pick<LimitsConfig, "inputMaxBytes" | "objectMaxBytes">;
 }
 
 export interface HttpOptions extends HttpPorts {

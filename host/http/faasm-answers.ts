@@ -4,7 +4,7 @@ import { NeapError } from "../../state/errors.ts";
 import type { CallAnswer, CallDescription, CallGraphNode, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { byteBody, lengthHeader, sizeOf } from "./byte-body.ts";
 import { callHeaders, quotedText } from "./call-headers.ts";
-import { type Failure, failureHeaders, failureOf } from "./failure.ts";
+import { type Failure, failureHeaders, failureOf, resultCode } from "./failure.ts";
 import { jsonBody, TextBytes } from "./json-body.ts";
 
 export interface TextAnswer {
@@ -22,7 +22,11 @@ export function faasmAnswer(answer: CallAnswer): TextAnswer {
         const body = byteBody(output);
         return { status: 200, body, headers: body instanceof Uint8Array ? headers : [...headers, ...lengthHeader(output)] };
       }
-      return { status: 500, body: failureText(answer.result), headers: ["Neap-Error", "CALL_FAILED", ...headers] };
+      return {
+        status: 500,
+        body: failureText(answer.result),
+        headers: ["Neap-Error", resultCode(answer.result.trap), ...headers],
+      };
     }
     case "accepted":
       return { status: 200, body: `${answer.callId}`, headers: ["Neap-Instance", answer.instance] };
@@ -71,7 +75,11 @@ export function faasmStatus(status: CallStatus, id: number): TextAnswer {
       const headers = ["Neap-Instance", status.call.instance];
       return status.result.returnValue === 0
         ? { status: 200, body: jsonBody(messageJson(status.call, status.result)), headers }
-        : { status: 500, body: `FAILED: ${failureText(status.result)}`, headers: ["Neap-Error", "CALL_FAILED", ...headers] };
+        : {
+            status: 500,
+            body: `FAILED: ${failureText(status.result)}`,
+            headers: ["Neap-Error", resultCode(status.result.trap), ...headers],
+          };
     }
   }
 }

@@ -23,7 +23,7 @@ interface StatePath {
 const STATE_PREFIX = "state/";
 
 export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, call: FaasmCall): void {
-  const { access, functions, objects, limits } = context;
+  const { access, functions, objects, limits, tenancy } = context;
   const target = (request: FastifyRequest<FunctionPath>) => ({
     tenant: mustAct(access.caller(request.raw), tenantField("user", request.params.user)),
     name: nameField("function", request.params.function),
@@ -36,7 +36,7 @@ export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, 
     const options = uploadOptions(request.query);
     const body = streamBody(
       { request: request.raw, response: reply.raw },
-      { maxBytes: limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
+      { maxBytes: tenancy.of(tenant).limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
       context,
     );
     await functions.upload(tenant, name, body, options);

@@ -41,6 +41,12 @@ export function failureOf(code: string, message: string): Failure | undefined {
   return spec && { code, status: spec.status, message };
 }
 
+/** Of a call that did not return 0: the limit that its trap says it was over, if the host says so and not the guest, else CALL_FAILED. */
+export function resultCode(trap: string | undefined): string {
+  const code = /^[A-Z_]+(?=: )/.exec(trap ?? "")?.[0];
+  return code !== undefined && Object.hasOwn(ERRORS, code) ? code : "CALL_FAILED";
+}
+
 /** A body of problem+json (RFC 9457). `type` names the code, whose text is in docs/reference/errors.md. */
 export function problem(failure: Failure, members: object = {}): object {
   const { code, status, message } = failure;

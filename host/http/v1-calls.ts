@@ -11,7 +11,7 @@ import { callHeaders } from "./call-headers.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { unfinishedFailure } from "./faasm-answers.ts";
-import { failureHeaders, problem } from "./failure.ts";
+import { failureHeaders, problem, resultCode } from "./failure.ts";
 import { idempotencyKey, instanceField, nameField, tenantField, tracesOperations, wholeQuery } from "./fields.ts";
 import { jsonBody, TextBytes } from "./json-body.ts";
 
@@ -150,7 +150,7 @@ const PROBLEM = "application/problem+json";
 function failed(result: CallResult, instance: string, headers: readonly string[]): NativeAnswer {
   const { returnValue, trap } = result;
   const message = trap === undefined ? `the function returned ${returnValue}` : `the function trapped: ${trap}`;
-  const failure = { code: "CALL_FAILED", status: 500, message };
+  const failure = { code: resultCode(trap), status: 500, message };
   return {
     status: failure.status,
     type: PROBLEM,

@@ -5,7 +5,7 @@ import { mustAct } from "./access.ts";
 import { readSmallBody, streamBody } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import { nameField, tenantField } from "./fields.ts";
-import { functionOptions, OPTIONS_MAX_BYTES } from "./retry-options.ts";
+import { functionOptions, OPTIONS_MAX_BYTES } from "./function-options.ts";
 import { type UploadQuery, uploadOptions } from "./upload-query.ts";
 
 interface TenantPath {
@@ -18,7 +18,7 @@ interface FunctionPath {
 }
 
 export function registerFunctionRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { access, functions, limits } = context;
+  const { access, functions, tenancy } = context;
   const tenantOf = (request: FastifyRequest<TenantPath>) =>
     mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
 
@@ -32,7 +32,7 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
     const options = uploadOptions(request.query);
     const body = streamBody(
       { request: request.raw, response: reply.raw },
-      { maxBytes: limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
+      { maxBytes: tenancy.of(tenant).limits.moduleMaxBytes, code: "MODULE_TOO_LARGE", what: "the module" },
       context,
     );
     return versionJson(await functions.upload(tenant, name, body, options));
@@ -46,7 +46,7 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
       { maxBytes: OPTIONS_MAX_BYTES, code: "BODY_TOO_LARGE", what: "the options" },
       context,
     );
-    return versionJson(await functions.setRetry(tenant, name, functionOptions(body).retry));
+    return versionJson(await functions.setOptions(tenant, name, functionOptions(body)));
   });
 
   app.get<FunctionPath>("/v1/tenants/:tenant/functions/:function", async (request, reply) => {

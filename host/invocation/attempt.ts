@@ -75,6 +75,7 @@ export interface AttemptOptions {
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
+  readonly sandboxesMax: number;
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
@@ -142,16 +143,21 @@ export class Attempt implements SandboxHandler {
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
-    const { pool, tenant, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
     this.#start = {
-      ...{ tenant, artefact, input, commandLine, depth, pins, limits },
+      ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
       ...(part !== undefined && { part }),
       ...(arena !== undefined && { arena }),
     };
     this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
+  }
+
+  /** CPU time of its guest, ms; once it has ended. */
+  get cpuMs(): number {
+    return this.#sandboxEnd === null || this.#sandboxEnd.kind === "displaced" ? this.#cpuMs : this.#sandboxEnd.cpuMs;
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -288,7 +294,10 @@ export class Attempt implements SandboxHandler {
   #goOn(bytes: Uint8Array, answer: OperationReply | null): void {
     this.#until = null;
     this.#answer = null;
-    this.#call = this.#pool.start({ ...this.#start, frozen: { bytes, ...(answer !== null && { answer }) } }, this);
+    const { limits } = this.#start;
+    const left = { ...limits, cpuTimeMs: limits.cpuTimeMs - this.#cpuMs };
+    const frozen = { bytes, ...(answer !== null && { answer }) };
+    this.#call = this.#pool.start({ ...this.#start, limits: left, frozen }, this);
   }
 
   /** Operations are carried out first; one that waits is broken off. */

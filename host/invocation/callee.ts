@@ -54,25 +54,31 @@ export class Callees {
     }
   }
 
+  /** @throws OVERLOADED  the tenant has as many calls under way as it may */
+  checkMayBegin(): void {
+    this.#context.tenancy.of(this.#tenant).checkMayBegin();
+  }
+
   async init(
     version: FunctionVersion,
     input: Uint8Array,
-    own: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">,
+    place: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">,
   ): Promise<InstanceInit> {
-    const { random, clock, limits } = this.#context;
-    const { commandLine, forbidPushDown, wallTimeMs, outputMaxBytes, objectMaxBytes } = this.#caller;
+    const { random, clock, limits, tenancy } = this.#context;
+    const { commandLine, forbidPushDown, objectMaxBytes, callMaxDepth } = this.#caller;
+    const own = tenancy.of(this.#tenant).callLimits(version.limits);
     return {
       functionName: version.name,
       module: version.hash,
       input: await toPayload(this.#drafts, input),
       commandLine,
       forbidPushDown,
-      wallTimeMs,
-      outputMaxBytes,
+      ...own,
+      callMaxDepth: Math.min(callMaxDepth, own.callMaxDepth),
       objectMaxBytes,
       retry: version.retry ?? limits.retry,
       protocol: version.protocol,
-      ...own,
+      ...place,
       callId: 0,
       startedMs: Math.max(clock.now(), this.#steps.pins.timeMs),
       childSeed: random.bytes(SEED_BYTES),

@@ -26,7 +26,6 @@ import type { AttemptWait } from "./attempt-wait.ts";
 import type { Callees } from "./callee.ts";
 import { cancelInstance, childOf } from "./cancellation.ts";
 import {
-  CALL_DEPTH_MAX,
   type InstanceOutcome,
   type InstanceRunner,
   type InstanceSpec,
@@ -138,11 +137,13 @@ export class ChildOperations {
 
   async #start(args: Uint8Array, bound: boolean): Promise<OperationReply> {
     const { functionName, input } = callStartArgs.decode(args);
-    const version = this.#caller.depth < CALL_DEPTH_MAX ? await this.#callees.resolve(functionName) : null;
+    const isTooDeep = this.#caller.depth >= this.#caller.callMaxDepth;
+    const version = isTooDeep ? null : await this.#callees.resolve(functionName);
     if (version === null) {
-      this.#children.push({ kind: "refused", code: GuestError.unknownFunction });
+      this.#children.push({ kind: "refused", code: isTooDeep ? GuestError.tooDeep : GuestError.unknownFunction });
       return plainReply(0);
     }
+    this.#callees.checkMayBegin();
     const transaction = this.#transactions.give();
     const spec = await this.#invoke(version, input, bound, transaction);
     this.#context.faults.at("dispatch:before");

@@ -11,12 +11,14 @@ import type { RetryPolicy } from "../modules/retry-policy.ts";
 import type { MovedCall, Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
+import type { Tenancy } from "../tenancy/index.ts";
 import type { InstanceDone, InstanceInit, Payload } from "./instance-record.ts";
 import type { CallTrace, OperationTrace } from "./invocation.ts";
 
 export interface InvocationContext {
   readonly source: ShardSource;
   readonly functions: Functions;
+  readonly tenancy: Tenancy;
   readonly pool: SandboxPool;
   readonly offload: Offload;
   readonly regions: Regions<WebAssembly.Memory>;
@@ -34,13 +36,10 @@ export interface InvocationContext {
 }
 
 export interface InvocationLimits {
-  readonly wallTimeMs: number;
   /** An attempt that waits longer gives its sandbox back, and goes on from its bytes if it is migratable, else by a replay. */
   readonly suspendAfterMs: number;
   /** Of all attempts that wait without a sandbox. */
   readonly parkedMaxBytes: number;
-  readonly outputMaxBytes: number;
-  readonly logMaxBytes: number;
   readonly objectMaxBytes: number;
   /** Hosts may so often die with an attempt that the scanner began before the instance is parked (F27). */
   readonly attemptsMax: number;
@@ -49,9 +48,6 @@ export interface InvocationLimits {
   /** How long a call waits for an owner that is out of reach. */
   readonly ownerTimeoutMs: number;
 }
-
-/** Chains of calls are at most this deep. */
-export const CALL_DEPTH_MAX = 32;
 
 /** What shall be run, and what is known of its place in the log. */
 export interface InstanceSpec {

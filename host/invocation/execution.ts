@@ -45,7 +45,7 @@ export interface Executed {
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
   const { begun, moved } = execution;
-  const { functions, pool, limits, log, nodeName } = context;
+  const { functions, pool, tenancy, log, nodeName } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
@@ -85,7 +85,8 @@ export async function execute(execution: Execution): Promise<Executed> {
     commandLine: commandLineBytes(init),
     pins: steps.pins,
     depth: init.depth,
-    limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes: limits.logMaxBytes },
+    limits: init,
+    sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
     // What is in memory regions stays here, and locks of them end with the guest.
     ...(artefact.migratable &&
       regions === null && { parking, mayMove: () => inherited === null && (operations?.mayMove ?? true) }),
@@ -111,6 +112,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   attempts.add(shard, attempt);
   begun(attempt);
   const end = await attempt.ended;
+  trace.cpuMs += attempt.cpuMs;
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await operations?.close();

@@ -10,6 +10,7 @@ import { type Mode, modeCode, modeFromCode } from "../../state/logbook/modes.ts"
 import { decodeStep, type Pins, SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { ModuleHash } from "../modules/artefact.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "../modules/retry-policy.ts";
+import type { CallLimits } from "../tenancy/index.ts";
 
 /** Bytes that a record carries, or names when they are long. */
 export type Payload =
@@ -20,15 +21,13 @@ export type Payload =
 export const PAYLOAD_INLINE_MAX_BYTES = 64 * 1024;
 
 /** What an instance runs, pinned for ever (F24): every attempt, on any node, has the same. */
-export interface InstanceInit {
+export interface InstanceInit extends CallLimits {
   readonly functionName: string;
   readonly module: ModuleHash;
   readonly input: Payload;
   /** What a program sees as its arguments, words with spaces between them; "" for none. */
   readonly commandLine: string;
   readonly forbidPushDown: boolean;
-  readonly wallTimeMs: number;
-  readonly outputMaxBytes: number;
   readonly objectMaxBytes: number;
   readonly retry: RetryPolicy;
   /** Of a child: it is cancelled when its caller ends without it (F40). */
@@ -72,7 +71,11 @@ export const CANCELLED: InstanceDone = {
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
-const FORMAT = 3;
+/** 2: with the limits of wall time and output only, and without a command line. */
+const FORMATS = { oldest: 2, newest: 3 };
+const NO_LIMIT = Number.POSITIVE_INFINITY;
+const LEGACY_MAX_DEPTH = 32;
+const LEGACY_LOG_MAX_BYTES = 65_536;
 
 const WORD_END = /[\s\0]+/;
 const FORBID_PUSH_DOWN = 1;
@@ -91,24 +94,27 @@ export function encodeLaterInit(init: InstanceInit): Uint8Array {
 
 export function encodeInit(init: InstanceInit): Uint8Array {
   const w = new ByteWriter(256);
-  w.u8(FORMAT).text(init.functionName).text(init.module);
+  w.u8(FORMATS.newest).text(init.functionName).text(init.module);
   w.u8((init.forbidPushDown ? FORBID_PUSH_DOWN : 0) | (init.bound ? BOUND : 0));
   w.f64(init.wallTimeMs).f64(init.outputMaxBytes).f64(init.objectMaxBytes);
   writeRetryPolicy(w, init.retry);
   w.u16(init.depth).u32(init.callId).f64(init.startedMs).raw(init.childSeed);
   w.f64(init.modeCursor).u8(modeCode(init.protocol));
-  writePayload(w, init.input).text(init.commandLine).text(init.root);
-  return writeOptional(w, init.transaction).take();
+  writePayload(w, init.input).text(init.root);
+  writeOptional(w, init.transaction);
+  w.f64(init.cpuTimeMs).f64(init.logMaxBytes).f64(init.stateMaxBytes).u8(init.callMaxDepth);
+  return w.text(init.commandLine).take();
 }
 
 export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
   const r = new ByteReader(bytes);
   const format = r.u8();
-  invariant(format === FORMAT, `an INIT has format ${format}, this host reads ${FORMAT}`);
+  const { oldest, newest } = FORMATS;
+  invariant(format >= oldest && format <= newest, `an INIT has format ${format}, this host reads ${oldest} to ${newest}`);
   const functionName = r.text();
   const module = r.text() as ModuleHash;
   const flags = r.u8();
-  return {
+  const common = {
     functionName,
     module,
     forbidPushDown: (flags & FORBID_PUSH_DOWN) !== 0,
@@ -125,10 +131,26 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
     modeCursor: r.f64() as SeqNum,
     protocol: modeFromCode(r.u8()),
     input: readPayload(r),
-    commandLine: r.text(),
     root: r.text() as InstanceId | "",
     transaction: readOptional(r),
   };
+  return format === 2
+    ? {
+        ...common,
+        cpuTimeMs: NO_LIMIT,
+        logMaxBytes: LEGACY_LOG_MAX_BYTES,
+        stateMaxBytes: NO_LIMIT,
+        callMaxDepth: LEGACY_MAX_DEPTH,
+        commandLine: "",
+      }
+    : {
+        ...common,
+        cpuTimeMs: r.f64(),
+        logMaxBytes: r.f64(),
+        stateMaxBytes: r.f64(),
+        callMaxDepth: r.u8(),
+        commandLine: r.text(),
+      };
 }
 
 /** From the first record of an instance. */

@@ -57,7 +57,9 @@ const HOST_STOPS: Verdict = {
 const SHORTAGE_BACKOFF_MS = 50;
 const SHORTAGE_BACKOFF_MAX_MS = 2_000;
 /** They say nothing about the instance and pass by. */
-const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "REGIONS_FULL"]);
+const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "REGIONS_FULL", "OVERLOADED"]);
+/** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
+const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT"]);
 const EMPTY = new Uint8Array(0);
 
 export class InstanceRun {
@@ -71,8 +73,8 @@ export class InstanceRun {
   #ended = 0;
   /** Why no further attempt is made. */
   #hopeless: NeapError | null = null;
-  /** The function asked for what its protocol cannot give. */
-  #mismatch: NeapError | null = null;
+  /** What the function did that it may not do, whichever attempt. */
+  #refused: NeapError | null = null;
   #isBegun = false;
   #shortages = 0;
   #tries = 0;
@@ -149,8 +151,8 @@ export class InstanceRun {
     if (this.#hopeless !== null) {
       return this.#giveUp(shard, steps, this.#hopeless);
     }
-    if (this.#mismatch !== null) {
-      return this.#refuse(shard, steps, this.#mismatch);
+    if (this.#refused !== null) {
+      return this.#refuse(shard, steps, this.#refused);
     }
     const drafts = new Drafts(shard.blobs);
     let after: Attempted;
@@ -204,9 +206,6 @@ export class InstanceRun {
       return this.#goesOnElsewhere(shard, steps, moves);
     }
     await this.#history.settle(shard, steps);
-    if (end.kind === "returned" || end.kind === "trapped") {
-      this.#parts.trace.cpuMs += end.cpuMs;
-    }
     switch (end.kind) {
       case "returned":
         return this.#completed(shard, steps, bound, { returnValue: end.value, trap: "", output: end.output, effects });
@@ -380,8 +379,8 @@ export class InstanceRun {
     if (isOver && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
       return { kind: "again", afterMs: SHORTAGE_BACKOFF_MS };
     }
-    if (code === "PROTOCOL_MISMATCH") {
-      this.#mismatch = error;
+    if (OWN_DOING.has(code)) {
+      this.#refused = error;
       return AGAIN;
     }
     if (!this.#history.mayBeLogged) {
@@ -415,7 +414,6 @@ export class InstanceRun {
     return { kind: "again", afterMs };
   }
 
-  /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
   async #refuse(shard: Shard, steps: StepStream, { code, message }: NeapError): Promise<Verdict> {
     steps.consulted(await steps.book.tail());
     return this.#endWith(shard, steps, `${code}: ${message}`);
@@ -449,12 +447,14 @@ export class InstanceRun {
 
 const RETRY_CAUSE: Readonly<Record<string, RetryCause>> = {
   TIME_LIMIT: "timeLimit",
+  CPU_LIMIT: "cpuLimit",
   STACK_OVERFLOW: "stackOverflow",
   WORKER_LOST: "workerLost",
 };
 
 const KILL_CODES = {
   wallTime: "TIME_LIMIT",
+  cpuTime: "CPU_LIMIT",
   stackOverflow: "STACK_OVERFLOW",
   outputTooLarge: "OUTPUT_TOO_LARGE",
   workerLost: "WORKER_LOST",

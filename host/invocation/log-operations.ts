@@ -14,6 +14,7 @@ import {
 import { GuestError, Operation } from "../abi/operations.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { plainReply } from "./object-operations.ts";
+import type { StateMeter } from "./state-meter.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -21,11 +22,13 @@ const EMPTY = new Uint8Array(0);
 export class LogOperations {
   readonly #log: GuestLog;
   readonly #waitMaxMs: number;
+  readonly #meter: StateMeter;
   /** Made when a wait begins: most calls never wait. */
   #wait: AbortController | null = null;
 
   /** @param wallTimeMs  the call's limit, which every attempt has the same of: a guest waits for half of it at most */
-  constructor(steps: StepStream, wallTimeMs: number) {
+  constructor(steps: StepStream, wallTimeMs: number, meter: StateMeter) {
+    this.#meter = meter;
     this.#log = new GuestLog(steps);
     this.#waitMaxMs = Math.floor(wallTimeMs / 2);
   }
@@ -55,6 +58,7 @@ export class LogOperations {
 
   async #append(args: Uint8Array): Promise<OperationReply> {
     const append = logAppendArgs.decode(args);
+    this.#meter.add(append.bytes.byteLength);
     const outcome = await this.#log.append({ ...append, crc: crc32(append.bytes) });
     const { kind, timeMs } = outcome;
     if (kind === "appended") {

@@ -18,6 +18,7 @@ import {
 } from "../abi/operations.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { storeBlob } from "./payloads.ts";
+import type { StateMeter } from "./state-meter.ts";
 
 const EMPTY = new Uint8Array(0);
 /** What one list reply holds at most. */
@@ -38,12 +39,20 @@ export class ObjectOperations {
   readonly #protocol: ObjectProtocol;
   readonly #blobs: BlobStore;
   readonly #objectMaxBytes: number;
+  readonly #meter: StateMeter;
   readonly #onMoved: (sizeBytes: number) => void;
   #staged: { readonly writer: BlobWriter; crc: number; sizeBytes: number } | null = null;
 
   /** @param onMoved  told the size of every value that crosses between the guest's pool and the owner of the data */
-  constructor(protocol: ObjectProtocol, blobs: BlobStore, objectMaxBytes: number, onMoved: (sizeBytes: number) => void) {
+  constructor(
+    protocol: ObjectProtocol,
+    blobs: BlobStore,
+    objectMaxBytes: number,
+    meter: StateMeter,
+    onMoved: (sizeBytes: number) => void,
+  ) {
     this.#protocol = protocol;
+    this.#meter = meter;
     this.#blobs = blobs;
     this.#objectMaxBytes = objectMaxBytes;
     this.#onMoved = onMoved;
@@ -100,6 +109,7 @@ export class ObjectOperations {
 
   async #write(args: Uint8Array): Promise<OperationReply> {
     const { key, staged, value } = objectWriteArgs.decode(args);
+    this.#meter.add(value.byteLength);
     const { object, crc } = this.#inline(staged, value) ?? (await this.#value(staged, value));
     await this.#protocol.write(key, object, crc);
     return plainReply(0);
@@ -107,6 +117,7 @@ export class ObjectOperations {
 
   async #update(args: Uint8Array): Promise<OperationReply> {
     const { key, version, staged, value } = objectUpdateArgs.decode(args);
+    this.#meter.add(value.byteLength);
     const { object, crc } = this.#inline(staged, value) ?? (await this.#value(staged, value));
     const { kind, timeMs } = await this.#protocol.update(key, seqNum(version), object, crc);
     if (kind === "conflict" && object.kind === "blob") {
@@ -128,6 +139,7 @@ export class ObjectOperations {
   }
 
   async #stage(chunk: Uint8Array): Promise<OperationReply> {
+    this.#meter.add(chunk.byteLength);
     this.#staged ??= { writer: await this.#blobs.create(), crc: 0, sizeBytes: 0 };
     const staged = this.#staged;
     if (staged.sizeBytes + chunk.byteLength > this.#objectMaxBytes) {

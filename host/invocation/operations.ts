@@ -22,6 +22,7 @@ import { PartOperations } from "./part-operations.ts";
 import { RegionOperations } from "./region-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
+import { StateMeter } from "./state-meter.ts";
 import { TransactionOperations } from "./transaction-operations.ts";
 
 export interface OperationParts {
@@ -72,12 +73,13 @@ export class Operations {
     const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
     const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
+    const meter = new StateMeter(init.stateMaxBytes);
     this.#transactions = transactions;
     this.#wait = wait;
     this.#held = held;
-    this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, trace.moved);
+    this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
-    this.#logs = new LogOperations(steps, init.wallTimeMs);
+    this.#logs = new LogOperations(steps, init.wallTimeMs, meter);
     this.#locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
     this.#children = new ChildOperations({
       context,
@@ -97,7 +99,7 @@ export class Operations {
     this.#sleep = new SleepOperations(steps, context, wait);
     const { wallTimeMs } = init;
     this.#outside = new OutsideOperations({ context, shard, drafts, tenant, steps, transactions, wallTimeMs });
-    this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, trace, nodeName });
+    this.#parts = new PartOperations({ offload, tenant, steps, transactions, artefact, init, meter, trace, nodeName });
     this.#regions =
       regions === null
         ? null

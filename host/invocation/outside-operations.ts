@@ -36,6 +36,7 @@ type AskedRequest = ReturnType<typeof httpRequestArgs.decode>;
  * O2. Where a replay finds the first step alone, nobody knows whether the request has left. It is sent again, with the same
  *     `Idempotency-Key`, which names instance and position; one that is to be sent once has the outcome EGRESS_UNKNOWN_OUTCOME.
  * O3. What the host cannot do for the guest (refused, no connection, no time) is an outcome too: the guest goes on, in a replay too.
+ *     So whatever can be read of a request is in the log.
  * O4. Nothing leaves in a transaction: what has left cannot be taken back.
  */
 export class OutsideOperations {
@@ -98,8 +99,7 @@ export class OutsideOperations {
     const headers = parsedHeaders(lines);
     const wrong = headers === null ? "a header has no colon" : wrongWith({ method, url, headers, body });
     if (headers === null || wrong !== null) {
-      this.#last = withoutAnswer("EGRESS_BAD_REQUEST", wrong ?? "");
-      return plainReply(GuestError.noAnswer);
+      return this.#log(withoutAnswer("EGRESS_BAD_REQUEST", wrong ?? ""));
     }
     const idempotencyKey = `${this.#steps.instance}-${this.#steps.position}`;
     const intent = await this.#steps.step({
@@ -152,6 +152,7 @@ export class OutsideOperations {
 
   async #read(args: Uint8Array): Promise<OperationReply> {
     const { part, offset } = httpReadArgs.decode(args);
+    this.#last ??= await this.#logged();
     if (this.#last === null) {
       return plainReply(GuestError.notFound);
     }
@@ -159,6 +160,14 @@ export class OutsideOperations {
     const read: Payload = part === 0 ? { kind: "inline", bytes: Buffer.from(head) } : body;
     const slice = await payloadSlice(this.#shard.blobs, read, offset, OUTPUT_SLICE_BYTES);
     return { code: 0, timeMs: 0, bytes: httpReadReply.encode(payloadSize(read), slice) };
+  }
+
+  /** Of a request that was made before this process went on with the call. */
+  async #logged(): Promise<Outcome | null> {
+    const { book, tag, position } = this.#steps;
+    const { records } = await book.readStream(tag, 0);
+    const done = records.slice(0, position).findLast(({ kind }) => kind === RecordKind.outsideDone);
+    return done === undefined ? null : decodeOutcome(decodeStep(done.data).payload);
   }
 }
 

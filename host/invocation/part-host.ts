@@ -7,6 +7,7 @@ import type { Functions } from "../modules/functions.ts";
 import type { Admission, PartReply, PartRequest, StoragePool } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
+import type { Tenancy } from "../tenancy/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { toNeapError } from "./context.ts";
 import { decodeInit } from "./instance-record.ts";
@@ -14,6 +15,7 @@ import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { guestInput } from "./payloads.ts";
 import { resumeSteps } from "./resumed-steps.ts";
+import { StateMeter } from "./state-meter.ts";
 import { stepBook } from "./step-book.ts";
 
 export interface PartHostOptions {
@@ -24,7 +26,7 @@ export interface PartHostOptions {
   readonly pool: SandboxPool;
   readonly admission: Admission;
   readonly log: Log;
-  readonly logMaxBytes: number;
+  readonly tenancy: Tenancy;
   /** Steps are answered before they are durable. */
   readonly runAhead: boolean;
 }
@@ -90,7 +92,7 @@ export class PartHost implements StoragePool {
   }
 
   async #admitted(request: PartRequest, part: RunningPart): Promise<PartReply> {
-    const { functions, shard, pool, log, logMaxBytes } = this.#options;
+    const { functions, shard, pool, log, tenancy } = this.#options;
     const artefact = await functions.artefact(shard, request.module);
     if (artefact.snapshot.hash !== request.part.snapshotHash) {
       return { kind: "refused", reason: "the module's snapshot is another one here" };
@@ -104,8 +106,9 @@ export class PartHost implements StoragePool {
     }
     const protocol = new ScopedObjects(steps, shard.blobs, init);
     const drafts = new Drafts(shard.blobs);
-    const objects = new ObjectOperations(protocol, drafts, init.objectMaxBytes, () => {});
-    const logs = new LogOperations(steps, init.wallTimeMs);
+    const meter = new StateMeter(init.stateMaxBytes, request.writtenBytes);
+    const objects = new ObjectOperations(protocol, drafts, init.objectMaxBytes, meter, () => {});
+    const logs = new LogOperations(steps, init.wallTimeMs, meter);
     const { tenant, instance } = request;
     part.attempt = new Attempt({
       pool,
@@ -115,7 +118,8 @@ export class PartHost implements StoragePool {
       commandLine: IN_THE_STATE,
       depth: init.depth,
       pins: request.steps.pins,
-      limits: { wallTimeMs: init.wallTimeMs, outputMaxBytes: init.outputMaxBytes, logMaxBytes },
+      limits: init,
+      sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
       part: request.part,
       perform: (operation, args) =>
         objects.perform(operation, args) ??
@@ -130,7 +134,7 @@ export class PartHost implements StoragePool {
     try {
       const end = await part.attempt.ended;
       await objects.close();
-      return toReply(end, steps);
+      return toReply(end, steps, meter);
     } finally {
       drafts.end();
     }
@@ -148,14 +152,14 @@ function offerName(request: PartRequest): string {
   return `${request.instance}/${Buffer.from(request.steps.pins.nonce).toString("hex")}/${request.offer}`;
 }
 
-function toReply(end: AttemptEnd, steps: StepStream): PartReply {
+function toReply(end: AttemptEnd, steps: StepStream, { writtenBytes }: StateMeter): PartReply {
   switch (end.kind) {
     case "returned":
       return end.state === undefined
         ? { kind: "lost", reason: "the part left no state" }
-        : { kind: "done", value: end.value, steps: steps.state(), state: end.state, cpuMs: end.cpuMs };
+        : { kind: "done", value: end.value, steps: steps.state(), writtenBytes, state: end.state, cpuMs: end.cpuMs };
     case "trapped":
-      return { kind: "trapped", message: end.message, steps: steps.state(), cpuMs: end.cpuMs };
+      return { kind: "trapped", message: end.message, steps: steps.state(), writtenBytes, cpuMs: end.cpuMs };
     case "killed":
       return { kind: "lost", reason: end.message };
     case "displaced":

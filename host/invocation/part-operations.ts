@@ -11,6 +11,7 @@ import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { Trace } from "./context.ts";
 import { encodeInit, type InstanceInit } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
+import type { StateMeter } from "./state-meter.ts";
 
 interface Offer {
   readonly tableIndex: number;
@@ -30,6 +31,7 @@ export class PartOperations {
   readonly #transactions: Transactions;
   readonly #artefact: Artefact;
   readonly #init: InstanceInit;
+  readonly #meter: StateMeter;
   readonly #trace: Trace;
   readonly #nodeName: string;
   #offers = 0;
@@ -43,6 +45,7 @@ export class PartOperations {
     transactions: Transactions;
     artefact: Artefact;
     init: InstanceInit;
+    meter: StateMeter;
     trace: Trace;
     nodeName: string;
   }) {
@@ -52,6 +55,7 @@ export class PartOperations {
     this.#transactions = options.transactions;
     this.#artefact = options.artefact;
     this.#init = options.init;
+    this.#meter = options.meter;
     this.#trace = options.trace;
     this.#nodeName = options.nodeName;
   }
@@ -126,6 +130,7 @@ export class PartOperations {
       module: this.#artefact.hash,
       init: encodeInit(this.#init),
       steps: this.#steps.state(),
+      writtenBytes: this.#meter.writtenBytes,
       part: {
         snapshotHash: this.#artefact.snapshot.hash,
         tableIndex: offered.tableIndex,
@@ -149,6 +154,7 @@ export class PartOperations {
       return { kind: "local" };
     }
     this.#steps.adopt(reply.steps);
+    this.#meter.writtenBytes = reply.writtenBytes;
     this.#trace.cpuMs += reply.cpuMs;
     this.#trace.executedAt.add(pool.name);
     const deltaBackBytes = reply.kind === "done" ? reply.state.delta.byteLength + reply.state.hostState.byteLength : 0;

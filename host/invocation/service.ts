@@ -115,15 +115,18 @@ class Service implements InvocationService {
     }
     const parts = { context: this.#context, runner: this, attempts: this.#attempts, parking: this.#parking };
     const run = new InstanceRun({ ...parts, spec, trace });
-    const outcome = this.#ran(run, spec.instance);
+    const outcome = this.#ran(run, spec);
     this.#running.set(spec.instance, { run, outcome });
     return outcome;
   }
 
-  async #ran(run: InstanceRun, instance: InstanceId): Promise<InstanceOutcome> {
+  async #ran(run: InstanceRun, { tenant: name, instance }: InstanceSpec): Promise<InstanceOutcome> {
+    const tenant = this.#context.tenancy.of(name);
+    tenant.calls += 1;
     try {
       return await run.run();
     } finally {
+      tenant.calls -= 1;
       this.#running.delete(instance);
     }
   }
@@ -245,9 +248,10 @@ class Service implements InvocationService {
   }
 
   async #call(request: CallRequest): Promise<CallAnswer> {
-    const { functions, random, source } = this.#context;
+    const { functions, random, source, tenancy } = this.#context;
     const shard = source.current() ?? (await this.#shard());
     const { version, tail } = await functions.resolve(shard, request.tenant, request.functionName);
+    tenancy.of(request.tenant).checkMayBegin();
     const instance = mintInstance(shard, random);
     const drafts = new Drafts(shard.blobs);
     try {
@@ -272,7 +276,7 @@ class Service implements InvocationService {
   }
 
   #init(request: CallRequest, version: FunctionVersion, input: Payload): InstanceInit {
-    const { limits, clock } = this.#context;
+    const { limits, tenancy, clock } = this.#context;
     const nowMs = clock.now();
     const { delayMs = 0 } = request;
     return {
@@ -281,8 +285,7 @@ class Service implements InvocationService {
       input,
       commandLine: request.commandLine ?? "",
       forbidPushDown: request.forbidPushDown,
-      wallTimeMs: limits.wallTimeMs,
-      outputMaxBytes: limits.outputMaxBytes,
+      ...tenancy.of(request.tenant).callLimits(version.limits),
       objectMaxBytes: limits.objectMaxBytes,
       retry: version.retry ?? limits.retry,
       bound: false,
@@ -400,7 +403,7 @@ class Service implements InvocationService {
     }
     throw new NeapError(
       "IDEMPOTENCY_MISMATCH",
-      `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input`,
+      `the Idempotency-Key ${quote(request.key?.value ?? "")} was used with another input or command line`,
     );
   }
 

@@ -53,6 +53,9 @@ export class SpawnOperations {
     if (version === null) {
       return plainReply(GuestError.unknownFunction);
     }
+    if (delayMs === 0) {
+      this.#callees.checkMayBegin();
+    }
     const { clock, random } = this.#context;
     const minted = mintInstance(this.#shard, random);
     const notBeforeMs = delayMs === 0 ? 0 : clock.now() + delayMs;

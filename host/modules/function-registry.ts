@@ -14,11 +14,12 @@ import { RecordKind } from "../../state/logbook/kinds.ts";
 import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { functionTag } from "../../state/tags.ts";
+import type { FunctionLimits, Tenancy } from "../tenancy/index.ts";
 import type { AbiTable } from "./abi-table.ts";
-import type { Artefact, ModuleHash, ModuleLimits } from "./artefact.ts";
+import type { Artefact, ModuleHash } from "./artefact.ts";
 import { ArtefactCache } from "./artefact-cache.ts";
 import { decodeArtefact } from "./artefact-codec.ts";
-import type { Functions, FunctionVersion, UploadOptions } from "./functions.ts";
+import type { FunctionOptions, Functions, FunctionVersion, UploadOptions } from "./functions.ts";
 import {
   artefactBlobName,
   encodeFunctionData,
@@ -27,14 +28,14 @@ import {
   type RegistryEntry,
   registryEntry,
 } from "./registry-entry.ts";
-import type { RetryPolicy } from "./retry-policy.ts";
+import type { RewritingOptions } from "./rewriting/index.ts";
 import { receiveUpload } from "./upload-body.ts";
 import { UploadThreads } from "./upload-thread.ts";
 
 export interface FunctionRegistryOptions {
   readonly shards: ShardSource;
   readonly abi: AbiTable;
-  readonly limits: ModuleLimits;
+  readonly tenancy: Tenancy;
   /** Bytes of artefacts kept in memory. */
   readonly cacheMaxBytes: number;
   /** Told of each module that was uploaded here, before the upload is acknowledged. */
@@ -48,6 +49,8 @@ const OWNER_WAIT_MS = 5_000;
 const UPLOADS_MAX = 16;
 const ENTRIES_PER_SHARD_MAX = 10_000;
 
+type MadeModule = Pick<FunctionData, "hash" | "artefact" | "original">;
+
 export class FunctionRegistry implements Functions {
   readonly #options: FunctionRegistryOptions;
   readonly #threads: UploadThreads;
@@ -57,7 +60,7 @@ export class FunctionRegistry implements Functions {
 
   constructor(options: FunctionRegistryOptions) {
     this.#options = options;
-    this.#threads = new UploadThreads(options.abi, options.limits);
+    this.#threads = new UploadThreads(options.abi);
     this.#artefacts = new ArtefactCache(options.cacheMaxBytes);
   }
 
@@ -87,57 +90,94 @@ export class FunctionRegistry implements Functions {
     body: AsyncIterable<Uint8Array>,
     { protocol, preemptible = false, migratable = false }: UploadOptions,
   ): Promise<FunctionVersion> {
-    const received = await receiveUpload(body, this.#options.limits.moduleMaxBytes);
-    const {
-      hash,
-      uploadHash,
-      module,
-      artefact: artefactBytes,
-    } = await this.#threads.prepare(received, {
-      preemptible,
-      migratable,
-    });
+    const rewriting = { preemptible, migratable };
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
-    const original = await putBlob(shard.blobs, originalBlobName(uploadHash), module);
-    const artefact = await putBlob(shard.blobs, artefactBlobName(hash), artefactBytes);
-    const version = await this.#name(shard, tenant, name, (before) => ({
-      name,
-      hash,
-      artefact,
-      original,
-      retry: before?.version.retry ?? null,
-      protocol: protocol ?? null,
-      preemptible,
-      migratable,
-    }));
-    this.#options.onUpload?.(await this.#artefacts.get(hash, async () => loaded(artefactBytes, hash)), tenant);
-    return version;
+    let own = (await this.#newest(shard, tenant, name))?.version.limits ?? null;
+    let module = await receiveUpload(body, this.#options.tenancy.of(tenant).uploadLimits(own).moduleMaxBytes);
+    for (;;) {
+      const made = await this.#make(tenant, module, own, rewriting);
+      let limits = own;
+      const version = await this.#name(tenant, name, (before) => {
+        limits = before?.version.limits ?? null;
+        const isAsMade = this.#isSameModule(tenant, own, limits);
+        const { retry = null } = before?.version ?? {};
+        return isAsMade ? { name, ...made, ...rewriting, retry, limits, protocol: protocol ?? null } : null;
+      });
+      if (version !== null) {
+        return version;
+      }
+      own = limits;
+      module = await ownBytes(shard.blobs, made.original);
+    }
   }
 
-  async setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion> {
-    const shard = await this.#options.shards.available(OWNER_WAIT_MS);
-    return this.#name(shard, tenant, name, (before) => {
-      if (before === null) {
+  async setOptions(tenant: LogBookId, name: string, options: FunctionOptions): Promise<FunctionVersion> {
+    if (options.limits) {
+      this.#options.tenancy.of(tenant).checkOwn(options.limits);
+    }
+    for (;;) {
+      const shard = await this.#options.shards.available(OWNER_WAIT_MS);
+      const now = await this.#newest(shard, tenant, name);
+      if (now === null) {
         throw unknownFunction(tenant, name);
       }
-      const { version, artefact, original } = before;
-      const { hash, protocol, preemptible, migratable } = version;
-      return { name, hash, artefact, original, retry, protocol, preemptible, migratable };
-    });
+      const { version, artefact, original } = now;
+      const { retry = version.retry, limits = version.limits } = options;
+      const { protocol, preemptible, migratable } = version;
+      const made = this.#isSameModule(tenant, version.limits, limits)
+        ? { hash: version.hash, artefact, original }
+        : await this.#make(tenant, await ownBytes(shard.blobs, original), limits, { preemptible, migratable });
+      const data = { name, ...made, retry, limits, protocol, preemptible, migratable };
+      const changed = await this.#name(tenant, name, (before) => (before?.version.seqnum === version.seqnum ? data : null));
+      if (changed !== null) {
+        return changed;
+      }
+    }
   }
 
-  /** Appends what `change` makes of the function's newest entry. Durable when it resolves. */
+  /** Whether the same bytes give the same artefact under both. */
+  #isSameModule(tenant: LogBookId, left: FunctionLimits | null, right: FunctionLimits | null): boolean {
+    const of = this.#options.tenancy.of(tenant);
+    return JSON.stringify(of.uploadLimits(left)) === JSON.stringify(of.uploadLimits(right));
+  }
+
+  /** The module under the limits that the function has, stored, and ready to run here. */
+  async #make(
+    tenant: LogBookId,
+    module: ArrayBuffer,
+    own: FunctionLimits | null,
+    rewriting: RewritingOptions,
+  ): Promise<MadeModule> {
+    const { tenancy, shards, onUpload } = this.#options;
+    const prepared = await this.#threads.prepare(module, tenancy.of(tenant).uploadLimits(own), rewriting);
+    const { hash, uploadHash, artefact: bytes } = prepared;
+    const shard = await shards.available(OWNER_WAIT_MS);
+    const original = await putBlob(shard.blobs, originalBlobName(uploadHash), prepared.module);
+    const artefact = await putBlob(shard.blobs, artefactBlobName(hash), bytes);
+    onUpload?.(await this.#artefacts.get(hash, async () => loaded(bytes, hash)), tenant);
+    return { hash, artefact, original };
+  }
+
+  async #newest(shard: Shard, tenant: LogBookId, name: string): Promise<RegistryEntry | null> {
+    const { record } = await shard.book(tenant).readPrev(functionTag(name), MAX_SEQNUM);
+    return record === null ? null : this.#entry(shard, record);
+  }
+
+  /** Appends what `change` makes of the function's newest entry; nothing, and null, when it makes null. Durable when it resolves. */
   async #name(
-    shard: Shard,
     tenant: LogBookId,
     name: string,
-    change: (before: RegistryEntry | null) => FunctionData,
-  ): Promise<FunctionVersion> {
+    change: (before: RegistryEntry | null) => FunctionData | null,
+  ): Promise<FunctionVersion | null> {
+    const shard = await this.#options.shards.available(OWNER_WAIT_MS);
     const tag = functionTag(name);
     const book = shard.book(tenant);
     for (;;) {
       const { record: before } = await book.readPrev(tag, MAX_SEQNUM);
       const data = change(before === null ? null : this.#entry(shard, before));
+      if (data === null) {
+        return null;
+      }
       const { artefact, original } = data;
       const record = {
         kind: RecordKind.function,
@@ -148,9 +188,9 @@ export class FunctionRegistry implements Functions {
       const result = await book.append({ records: [record], when: [{ tag, last: before?.seqnum ?? NO_SEQNUM }] });
       if (result.kind === "appended") {
         await shard.whenDurable(result.seqnum);
-        const { hash, retry, protocol, preemptible, migratable } = data;
+        const { artefact: _artefact, original: _original, ...named } = data;
         const { seqnum, timeMs: uploadedMs } = result;
-        return { name, hash, sizeBytes: original.sizeBytes, uploadedMs, seqnum, retry, protocol, preemptible, migratable };
+        return { ...named, sizeBytes: original.sizeBytes, uploadedMs, seqnum };
       }
       invariant(result.kind === "conflict", `an append to the registry was answered ${result.kind}`);
     }
@@ -232,6 +272,12 @@ function loaded(bytes: Uint8Array, hash: ModuleHash): { artefact: Artefact; size
   return { artefact: decodeArtefact(bytes, hash), sizeBytes: bytes.byteLength };
 }
 
+/** What was uploaded, to be handed to a thread. */
+async function ownBytes(blobs: BlobStore, original: BlobRef): Promise<ArrayBuffer> {
+  const bytes = await readBlob(blobs, original);
+  return bytes.buffer;
+}
+
 async function putBlob(blobs: BlobStore, name: BlobRef["name"], bytes: Uint8Array): Promise<BlobRef> {
   const writer = await blobs.create(name);
   try {
@@ -244,7 +290,7 @@ async function putBlob(blobs: BlobStore, name: BlobRef["name"], bytes: Uint8Arra
   }
 }
 
-async function readBlob(blobs: BlobStore, { name, sizeBytes }: BlobRef): Promise<Uint8Array> {
+async function readBlob(blobs: BlobStore, { name, sizeBytes }: BlobRef): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(sizeBytes);
   for (let at = 0; at < sizeBytes; ) {
     const chunk = await blobs.read(name, at, Math.min(BLOB_CHUNK_BYTES, sizeBytes - at));

@@ -2,6 +2,7 @@
 import type { LogBookId, SeqNum } from "../../state/ids.ts";
 import type { Shard } from "../../state/logbook/logbook.ts";
 import type { Mode } from "../../state/logbook/modes.ts";
+import type { FunctionLimits } from "../tenancy/index.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
@@ -17,6 +18,16 @@ export interface FunctionVersion extends RewritingOptions {
   readonly seqnum: SeqNum;
   /** null: the host's own. */
   readonly retry: RetryPolicy | null;
+  /** Of its own; null: none. */
+  readonly limits: FunctionLimits | null;
+}
+
+/** What a function has of its own; what is left out stays as it is. */
+export interface FunctionOptions {
+  /** How calls are tried again; null: as the host's configuration says. */
+  readonly retry?: RetryPolicy | null;
+  /** All of its own limits: a limit that is not among them is none of its own any more; null: none is. */
+  readonly limits?: FunctionLimits | null;
 }
 
 /** What is left out is null or false. */
@@ -41,11 +52,13 @@ export interface Functions {
    */
   upload(tenant: LogBookId, name: string, body: AsyncIterable<Uint8Array>, options?: UploadOptions): Promise<FunctionVersion>;
   /**
-   * Sets how calls that begin from now on are tried again; null: as the host's configuration says. Uploads keep it. Durable when this
-   * resolves.
+   * Sets options for calls that begin from now on. Uploads keep them. Limits of modules count too: the module is made anew from what
+   * was uploaded. Durable when this resolves.
    * @throws UNKNOWN_FUNCTION
+   * @throws BAD_REQUEST  a limit is above the tenant's
+   * @throws what `upload` throws, when the module does not fit its limits
    */
-  setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion>;
+  setOptions(tenant: LogBookId, name: string, options: FunctionOptions): Promise<FunctionVersion>;
   /**
    * The version that a call arriving now runs, with the owner's applied tail (F29); with `cursor` the version a guest at that
    * cursor sees, which is the same in every replay.

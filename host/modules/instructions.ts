@@ -6,9 +6,11 @@
  *  - instructions that change a table or drop a segment: with them refused, memory and mutable globals are all the state that an
  *    instance has, so that a snapshot, a reset and a delta are complete;
  *  - garbage-collected objects, and every instruction it does not know, as these could hold such state too.
+ * It also finds the bulk instructions that are to be done in pieces (`bulk-memory.ts`).
  * Does not own: types and indices, which the engine checks.
  */
 import { NeapError } from "../../state/errors.ts";
+import { type BulkInstruction, type BulkKind, SMALL_BYTES } from "./bulk-memory.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import type { ModuleReader } from "./module-reader.ts";
 import type { FunctionBody } from "./module-shape.ts";
@@ -67,12 +69,14 @@ function operandsByOpcode(): Uint8Array {
 
 const LOOP = 0x03;
 const CALL = 0x10;
+const I32_CONST = 0x41;
 const RETURN_CALL = 0x12;
 const CALL_REF = 0x14;
 const RETURN_CALL_REF = 0x15;
 const REF_NULL_TYPE = 0x63;
 const REF_TYPE = 0x64;
 const FIRST_RELAXED_SIMD = 0x100;
+const BULK_KINDS_BY_CODE: Readonly<Record<number, BulkKind>> = { 10: "copy", 11: "fill" };
 const BULK_NAMES: Readonly<Record<number, string>> = {
   9: "data.drop",
   12: "table.init",
@@ -92,6 +96,8 @@ export interface BodyVisitor {
   readonly callReference?: () => void;
   /** A loop's own instructions begin at this offset. */
   readonly loop?: (offset: number) => void;
+  /** Each memory.fill and memory.copy that may be of more than SMALL_BYTES. */
+  readonly bulk?: (instruction: BulkInstruction) => void;
 }
 
 /**
@@ -112,6 +118,7 @@ export function skipConstantExpression(reader: ModuleReader): void {
 /** Returns where the outermost block has ended. Operands are skipped without looking whether they go past `limit`: the loop does. */
 function scan(bytes: Uint8Array, start: number, limit: number, what: string, visitor: BodyVisitor): number {
   let at = start;
+  let previousAt = start;
   let depth = 0;
   const number = (): number => {
     let value = 0;
@@ -221,9 +228,11 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         }
         break;
       case Operands.bulk: {
-        const operands = bulkOperands(number(), opcodeAt, what);
-        for (let left = operands; left > 0; left--) {
-          skipNumber();
+        const operation = number();
+        const operands = Array.from({ length: bulkOperands(operation, opcodeAt, what) }, number);
+        const kind = BULK_KINDS_BY_CODE[operation];
+        if (kind !== undefined && visitor.bulk !== undefined && !isSmallConstant(bytes, previousAt)) {
+          visitor.bulk({ kind, memories: operands, start: opcodeAt, end: at });
         }
         break;
       }
@@ -257,6 +266,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
       default:
         throw invalid(what, opcodeAt, `this host does not know the instruction 0x${opcode.toString(16)}`);
     }
+    previousAt = opcodeAt;
     if (depth < 0 || depth > MODULE_CAPS.nesting) {
       throw depth < 0
         ? invalid(what, opcodeAt, "a block ends that was not begun")
@@ -264,6 +274,23 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
     }
   }
   throw invalid(what, limit, "truncated: the last instruction is not complete, or the final end is missing");
+}
+
+/** Whether the instruction at `at` is an i32.const of at most SMALL_BYTES: the length of the bulk instruction right behind it. */
+function isSmallConstant(bytes: Uint8Array, at: number): boolean {
+  if (bytes[at] !== I32_CONST) {
+    return false;
+  }
+  let value = 0;
+  for (let shift = 0; shift < 35; shift += 7) {
+    const byte = bytes[at + 1 + shift / 7] ?? 0;
+    value += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) {
+      const isNegative = (byte & 0x40) !== 0;
+      return !isNegative && value <= SMALL_BYTES;
+    }
+  }
+  return false;
 }
 
 /** How many LEB128 numbers follow the instruction 0xfc `sub`. */

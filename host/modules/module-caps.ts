@@ -17,6 +17,8 @@ export const MODULE_CAPS = {
   exports: 10_000,
   elementSegments: 10_000,
   dataSegments: 100_000,
+  /** Of one function: the engine compiles it in one go at its first call, and cannot be stopped there (256 KiB of calls: 31 ms). */
+  bodyBytes: 256 * 1024,
   localsOfFunction: 10_000,
   locals: 2_000_000,
   /** Blocks inside blocks. */

@@ -56,6 +56,7 @@ export interface FunctionType {
 export type ExternalKind = "function" | "table" | "memory" | "global" | "tag";
 
 export interface ImportEntry {
+  readonly offset: number;
   readonly module: string;
   readonly name: string;
   readonly kind: ExternalKind;
@@ -92,6 +93,8 @@ export interface ExportEntry {
 
 /** `start` is where the function's instructions begin, after its locals. */
 export interface FunctionBody extends Span {
+  /** Where it begins behind its size: with the declarations of its locals. */
+  readonly declarations: number;
   readonly locals: number;
 }
 

@@ -12,8 +12,10 @@ import {
   type Snapshot,
   START_EXPORT,
 } from "./artefact.ts";
+import type { BulkInstruction } from "./bulk-memory.ts";
+import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
-import type { ModuleShape } from "./module-shape.ts";
+import { importedCount, type ModuleShape } from "./module-shape.ts";
 import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import { capped, editModule, type ModuleEdit } from "./section-editor.ts";
 import { readSections } from "./sections.ts";
@@ -21,7 +23,7 @@ import { takeSnapshot } from "./snapshot.ts";
 import { mutableGlobals, type ValidModule, validateModule } from "./validation.ts";
 
 /** Counts the changes of the pipeline that make another artefact of the same bytes. */
-const PIPELINE_VERSION = 2;
+const PIPELINE_VERSION = 3;
 const ENGINE_MESSAGE_MAX = 400;
 /** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
 const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
@@ -68,7 +70,7 @@ export function prepareModule(
 
 /** The module as it is given to the rewriting: whatever is state of a sandbox is exported, and so is not optimized away. */
 export function rewritable({ bytes, shape }: CheckedModule, limits: ModuleLimits): Uint8Array<ArrayBuffer> {
-  return editModule(bytes, shape, { ...editOf(shape, limits), globals: [] });
+  return editModule(bytes, shape, { ...editOf(shape, limits, []), globals: [] });
 }
 
 /**
@@ -87,7 +89,7 @@ export function makeArtefact(
     throw new NeapError("MODULE_REWRITE_FAILED", "the engine refuses the rewritten module");
   }
   const shape = wasm === bytes ? shapeBefore : readSections(wasm, REWRITTEN_CAPS);
-  const edit = editOf(shape, limits);
+  const edit = editOf(shape, limits, bulkInstructions(wasm, shape));
   const globals = mutableGlobals(shape).map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 
   const startable = new WebAssembly.Module(editModule(wasm, shape, edit));
@@ -112,7 +114,7 @@ export function makeArtefact(
   };
 }
 
-function editOf(shape: ModuleShape, limits: ModuleLimits): ModuleEdit {
+function editOf(shape: ModuleShape, limits: ModuleLimits, bulk: readonly BulkInstruction[]): ModuleEdit {
   const [memory] = shape.memories;
   invariant(memory !== undefined, "a valid module has a memory");
   return {
@@ -121,7 +123,23 @@ function editOf(shape: ModuleShape, limits: ModuleLimits): ModuleEdit {
     tableMaxElements: limits.tableMaxElements,
     globals: mutableGlobals(shape).map(({ index }) => index),
     activeData: true,
+    bulk,
   };
+}
+
+/** Those of the guest's memory: what the rewriting has added uses others, and little of them. */
+export function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkInstruction[] {
+  const memory = importedCount(shape, "memory");
+  const found: BulkInstruction[] = [];
+  const bulk = (instruction: BulkInstruction) => {
+    if (instruction.memories.every((index) => index === memory)) {
+      found.push(instruction);
+    }
+  };
+  for (const body of shape.bodies) {
+    scanBody(bytes, body, { bulk });
+  }
+  return found;
 }
 
 /** The engine's own validation of the bytes as they were uploaded, so that its offsets are those of the caller's file. */

@@ -5,12 +5,14 @@ import type { BlobName } from "../../state/ids.ts";
 import type { LogRecord } from "../../state/logbook/logbook.ts";
 import { type Mode, modeCode, modeFromCode } from "../../state/logbook/modes.ts";
 import type { BlobRef } from "../../state/objects/blobs.ts";
+import type { FunctionLimits } from "../tenancy/index.ts";
 import type { ModuleHash } from "./artefact.ts";
 import type { FunctionVersion } from "./functions.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "./retry-policy.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
 
-const FORMAT = 3;
+/** 2: neither rewriting nor limits; 3: no limits. */
+const FORMATS = { oldest: 2, newest: 4 };
 
 /** Contents of the record; the record itself says when and where. */
 export interface FunctionData extends RewritingOptions {
@@ -21,6 +23,8 @@ export interface FunctionData extends RewritingOptions {
   readonly original: BlobRef;
   /** null: the host's own. */
   readonly retry: RetryPolicy | null;
+  /** null: none. */
+  readonly limits: FunctionLimits | null;
   readonly protocol: Mode | null;
 }
 
@@ -41,8 +45,8 @@ export function originalBlobName(uploadHash: string): BlobName {
 }
 
 export function encodeFunctionData(data: FunctionData): Uint8Array {
-  const { name, hash, artefact, original, retry, protocol, preemptible, migratable } = data;
-  const w = new ByteWriter(512).u8(FORMAT).text(name).text(hash);
+  const { name, hash, artefact, original, retry, limits, protocol, preemptible, migratable } = data;
+  const w = new ByteWriter(512).u8(FORMATS.newest).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
   }
@@ -50,21 +54,44 @@ export function encodeFunctionData(data: FunctionData): Uint8Array {
   if (retry !== null) {
     writeRetryPolicy(w, retry);
   }
-  w.u8(modeCode(protocol));
-  return w
+  w.u8(modeCode(protocol))
     .u8(preemptible ? 1 : 0)
-    .u8(migratable ? 1 : 0)
-    .take();
+    .u8(migratable ? 1 : 0);
+  return writeLimits(w, limits).take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
   const r = new ByteReader(data);
   const format = r.u8();
-  invariant(format === FORMAT, `a function record has format ${format}, this host reads ${FORMAT}`);
+  const { oldest, newest } = FORMATS;
+  invariant(
+    format >= oldest && format <= newest,
+    `a function record has format ${format}, this host reads ${oldest} to ${newest}`,
+  );
   const blob = (): BlobRef => ({ name: r.text() as BlobName, sizeBytes: r.f64() });
   const head = { name: r.text(), hash: r.text() as ModuleHash, artefact: blob(), original: blob() };
   const retry = r.u8() === 0 ? null : readRetryPolicy(r);
-  return { ...head, retry, protocol: modeFromCode(r.u8()), preemptible: r.u8() === 1, migratable: r.u8() === 1 };
+  const protocol = modeFromCode(r.u8());
+  const [preemptible, migratable] = format < 3 ? [false, false] : [r.u8() === 1, r.u8() === 1];
+  return { ...head, retry, protocol, preemptible, migratable, limits: format < 4 ? null : readLimits(r) };
+}
+
+/** By name, so that a host that has fewer limits can read what one with more has written. */
+function writeLimits(w: ByteWriter, limits: FunctionLimits | null): ByteWriter {
+  const own = Object.entries(limits ?? {});
+  w.u8(own.length);
+  for (const [name, value] of own) {
+    w.text(name).f64(value);
+  }
+  return w;
+}
+
+function readLimits(r: ByteReader): FunctionLimits | null {
+  const own: [string, number][] = [];
+  for (let left = r.u8(); left > 0; left--) {
+    own.push([r.text(), r.f64()]);
+  }
+  return own.length === 0 ? null : Object.fromEntries(own);
 }
 
 export function registryEntry(record: LogRecord): RegistryEntry {

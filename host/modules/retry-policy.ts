@@ -2,7 +2,7 @@
 import type { ByteReader, ByteWriter } from "../../state/bytes.ts";
 
 /** What ends an attempt without being a result. `failure`: an operation or the platform around the attempt failed. */
-export const RETRY_CAUSES = ["timeLimit", "stackOverflow", "workerLost", "failure"] as const;
+export const RETRY_CAUSES = ["timeLimit", "stackOverflow", "workerLost", "failure", "cpuLimit"] as const;
 export type RetryCause = (typeof RETRY_CAUSES)[number];
 
 export interface RetryPolicy {

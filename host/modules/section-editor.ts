@@ -1,6 +1,7 @@
 /** Writes a module anew with other limits and more exports; everything else keeps its bytes. */
 import { GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_EXPORT } from "./artefact.ts";
-import { importedCount, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
+import { BULK_KINDS, BULK_TYPE, type BulkInstruction, bulkBody } from "./bulk-memory.ts";
+import { type FunctionBody, importedCount, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
 
 export interface ModuleEdit {
   /** Of the first memory of its own; the others stay as they are. */
@@ -12,8 +13,11 @@ export interface ModuleEdit {
   readonly globals: readonly number[];
   /** false: memory begins with zeros. Passive segments stay, each at its index. */
   readonly activeData: boolean;
+  /** Instructions on the first memory of its own that become calls of functions that do the same in pieces; ascending. */
+  readonly bulk: readonly BulkInstruction[];
 }
 
+const CALL = 0x10;
 const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 /** A passive data segment of length 0: what instantiation leaves of an active one. */
 const SPENT_SEGMENT = [0x01, 0x00];
@@ -65,6 +69,15 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
         break;
       case SectionId.start:
         break;
+      case SectionId.type:
+      case SectionId.function:
+      case SectionId.code:
+        if (edit.bulk.length === 0) {
+          copy(section);
+        } else {
+          write(section.id, ...bulkContents(section.id, bytes, shape, edit.bulk));
+        }
+        break;
       case SectionId.data:
         if (edit.activeData) {
           copy(section);
@@ -82,6 +95,68 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
     copy(names);
   }
   return joined(parts);
+}
+
+/** The section with one more type, one function for each kind, and their bodies: behind all others, so that no index changes. */
+function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: readonly BulkInstruction[]): Uint8Array[] {
+  const contents = (count: number, own: Uint8Array[], added: readonly number[]) => [
+    Uint8Array.from(unsignedLeb(count)),
+    ...own,
+    Uint8Array.from(added),
+  ];
+  const section = shape.sections.find((each) => each.id === id);
+  const entries =
+    section === undefined ? [] : [bytes.subarray(section.contents + lebBytes(bytes, section.contents), section.end)];
+  switch (id) {
+    case SectionId.type:
+      return contents(shape.types.length + 1, entries, BULK_TYPE);
+    case SectionId.function: {
+      const added = BULK_KINDS.flatMap(() => unsignedLeb(shape.types.length));
+      return contents(shape.functions.length + BULK_KINDS.length, entries, added);
+    }
+    default: {
+      const first = importedCount(shape, "function") + shape.functions.length;
+      const memory = importedCount(shape, "memory");
+      const added = BULK_KINDS.flatMap((kind, at) => {
+        const body = bulkBody(kind, unsignedLeb(first + at), memory);
+        return [...unsignedLeb(body.length), ...body];
+      });
+      return contents(shape.bodies.length + BULK_KINDS.length, bodiesWithCalls(bytes, shape.bodies, bulk, first), added);
+    }
+  }
+}
+
+function bodiesWithCalls(
+  bytes: Uint8Array,
+  bodies: readonly FunctionBody[],
+  bulk: readonly BulkInstruction[],
+  firstIndex: number,
+): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let next = 0;
+  for (const body of bodies) {
+    const pieces: Uint8Array[] = [];
+    let at = body.declarations;
+    for (let found = bulk[next]; found !== undefined && found.start < body.end; found = bulk[next]) {
+      const index = firstIndex + BULK_KINDS.indexOf(found.kind);
+      pieces.push(bytes.subarray(at, found.start), Uint8Array.from([CALL, ...unsignedLeb(index)]));
+      at = found.end;
+      next += 1;
+    }
+    pieces.push(bytes.subarray(at, body.end));
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    parts.push(Uint8Array.from(unsignedLeb(sizeBytes)), ...pieces);
+  }
+  return parts;
+}
+
+/** How many bytes the LEB128 number at `at` takes. */
+function lebBytes(bytes: Uint8Array, at: number): number {
+  let length = 1;
+  while ((bytes[at + length - 1] ?? 0) >= 0x80) {
+    length += 1;
+  }
+  return length;
 }
 
 function exportContents(bytes: Uint8Array, shape: ModuleShape, globals: readonly number[]): Uint8Array[] {

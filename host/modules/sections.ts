@@ -86,7 +86,7 @@ export function readSections(
     dataSegments: list(SectionId.data, "data segments", MODULE_CAPS.dataSegments, dataSegment),
   };
   if (shape.bodies.length !== shape.functions.length) {
-    const text = `the function section has ${shape.functions.length} functions, the code section ${shape.bodies.length} bodies`;
+    const text = `${at(shape, SectionId.function)}: ${shape.functions.length} functions, but ${at(shape, SectionId.code)}: ${shape.bodies.length} bodies`;
     throw new NeapError("MODULE_INVALID", text);
   }
   return shape;
@@ -101,6 +101,12 @@ export function elementFunctions(bytes: Uint8Array, { sections }: ModuleShape): 
     entries(reader, "element segments", MODULE_CAPS.elementSegments, () => elementSegment(reader, (index) => found.add(index)));
   }
   return found;
+}
+
+/** "code section at offset 9", or that there is none. */
+function at({ sections }: ModuleShape, id: number): string {
+  const section = sections.find((each) => each.id === id);
+  return section === undefined ? `no ${NAMES[id]} section` : `${section.name} section at offset ${section.start}`;
 }
 
 function checkHeader(bytes: Uint8Array): void {
@@ -151,7 +157,10 @@ function findSections(bytes: Uint8Array): Section[] {
       const name = new ModuleReader(bytes, "custom section", contents, end).name("name");
       customSections += 1;
       if (customSections > MODULE_CAPS.customSections) {
-        throw new NeapError("MODULE_LIMIT", `the module has more than ${MODULE_CAPS.customSections} custom sections`);
+        throw new NeapError(
+          "MODULE_LIMIT",
+          `custom section at offset ${start}: the module has more than the ${MODULE_CAPS.customSections} that are allowed`,
+        );
       }
       sections.push({ id, name, start, contents, end });
       continue;
@@ -204,12 +213,13 @@ function externalKind(reader: ModuleReader): ExternalKind {
 }
 
 function importEntry(reader: ModuleReader): ImportEntry {
+  const { offset } = reader;
   const module = reader.name("module name");
   const name = reader.name("import name");
   const kind = externalKind(reader);
   switch (kind) {
     case "function":
-      return { module, name, kind, typeIndex: reader.u32("type index") };
+      return { offset, module, name, kind, typeIndex: reader.u32("type index") };
     case "table":
       valueType(reader);
       limits(reader);
@@ -225,7 +235,7 @@ function importEntry(reader: ModuleReader): ImportEntry {
       tagEntry(reader);
       break;
   }
-  return { module, name, kind, typeIndex: 0 };
+  return { offset, module, name, kind, typeIndex: 0 };
 }
 
 function tagEntry(reader: ModuleReader): number {
@@ -330,7 +340,7 @@ function functionBody(reader: ModuleReader): FunctionBody {
     locals += body.u32("number of locals");
     valueType(body);
   }
-  return { locals, start: body.offset, end };
+  return { declarations: bodyStart, locals, start: body.offset, end };
 }
 
 function dataSegment(reader: ModuleReader): DataSegment {

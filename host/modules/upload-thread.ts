@@ -13,24 +13,22 @@ const THREAD_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 3
 /** At most `THREADS` uploads are prepared at a time, the others wait their turn. */
 export class UploadThreads {
   readonly #abi: AbiTable;
-  readonly #limits: ModuleLimits;
   #free = THREADS;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(abi: AbiTable, limits: ModuleLimits) {
+  constructor(abi: AbiTable) {
     this.#abi = abi;
-    this.#limits = limits;
   }
 
   /** As `prepareInThread`; `uploadTimeoutMs` begins with the upload's turn. */
-  async prepare(module: ArrayBuffer, rewriting: RewritingOptions = NO_REWRITING): Promise<PreparedModule> {
+  async prepare(module: ArrayBuffer, limits: ModuleLimits, rewriting: RewritingOptions = NO_REWRITING): Promise<PreparedModule> {
     if (this.#free > 0) {
       this.#free -= 1;
     } else {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     try {
-      return await prepareInThread(module, this.#abi, this.#limits, rewriting);
+      return await prepareInThread(module, this.#abi, limits, rewriting);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) {

@@ -30,11 +30,8 @@ try {
   if (request !== undefined) {
     send({ kind: "rewriting" });
     const { rewriteInProcess } = await import("./rewriting/rewrite-process.ts");
-    wasm = await rewriteInProcess(
-      rewritable(checked, job.limits),
-      request,
-      job.limits.uploadTimeoutMs - (performance.now() - startMs),
-    );
+    const leftMs = startMs + job.limits.uploadTimeoutMs - performance.now();
+    wasm = await rewriteInProcess(rewritable(checked, job.limits), request, leftMs);
     send({ kind: "rewritten" });
   }
   const prepared = makeArtefact(checked, wasm, job, () => send({ kind: "starting" }));

@@ -47,7 +47,7 @@ export function checkCode(bytes: Uint8Array, shape: ModuleShape, limits: ModuleL
   checkMemory(shape, limits);
   checkTable(shape, limits);
   mutableGlobals(shape);
-  checkLocals(shape);
+  checkBodies(shape);
   for (const body of shape.bodies) {
     scanBody(bytes, body);
   }
@@ -56,7 +56,7 @@ export function checkCode(bytes: Uint8Array, shape: ModuleShape, limits: ModuleL
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
   const name = `${entry.module}.${entry.name}`;
   const fail = (text: string): never => {
-    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import ${quote(name)}${text}`);
+    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section at offset ${entry.offset}: ${quote(name)}${text}`);
   };
   if (entry.kind !== "function") {
     return fail(` is a ${entry.kind}: only functions can be imported, a module brings its own memory, table and globals`);
@@ -134,9 +134,14 @@ export function mutableGlobals(shape: ModuleShape): { readonly index: number; re
   });
 }
 
-function checkLocals(shape: ModuleShape): void {
+function checkBodies(shape: ModuleShape): void {
   let total = 0;
   for (const body of shape.bodies) {
+    const sizeBytes = body.end - body.declarations;
+    if (sizeBytes > MODULE_CAPS.bodyBytes) {
+      const text = `code section at offset ${body.declarations}: a function has ${sizeBytes} bytes, at most ${MODULE_CAPS.bodyBytes} are allowed`;
+      throw new NeapError("MODULE_LIMIT", text);
+    }
     total += body.locals;
     if (body.locals > MODULE_CAPS.localsOfFunction) {
       const text = `code section at offset ${body.start}: a function has ${body.locals} locals, at most ${MODULE_CAPS.localsOfFunction} are allowed`;
@@ -144,7 +149,10 @@ function checkLocals(shape: ModuleShape): void {
     }
   }
   if (total > MODULE_CAPS.locals) {
-    throw new NeapError("MODULE_LIMIT", `the functions have ${total} locals, at most ${MODULE_CAPS.locals} are allowed`);
+    throw new NeapError(
+      "MODULE_LIMIT",
+      `code section at offset ${shape.bodies[0]?.declarations}: the functions have ${total} locals, at most ${MODULE_CAPS.locals} are allowed`,
+    );
   }
 }
 

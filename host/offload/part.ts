@@ -15,6 +15,8 @@ export interface PartRequest {
   /** What INIT would say, encoded: the part may be where the instance logs its first step. */
   readonly init: Uint8Array;
   readonly steps: StepStreamState;
+  /** What the call has written so far. */
+  readonly writtenBytes: number;
   readonly part: PartStart;
 }
 
@@ -23,11 +25,19 @@ export type PartReply =
       readonly kind: "done";
       readonly value: number;
       readonly steps: StepStreamState;
+      /** What the call, with the part, has written. */
+      readonly writtenBytes: number;
       readonly state: GuestState;
       readonly cpuMs: number;
     }
   /** The part's own doing, as if it had trapped at the caller (F17). */
-  | { readonly kind: "trapped"; readonly message: string; readonly steps: StepStreamState; readonly cpuMs: number }
+  | {
+      readonly kind: "trapped";
+      readonly message: string;
+      readonly steps: StepStreamState;
+      readonly writtenBytes: number;
+      readonly cpuMs: number;
+    }
   /** Not one instruction was run. */
   | { readonly kind: "refused"; readonly reason: string }
   /** It was ended over there, or the node was lost; what it logged is in the log. */
@@ -69,7 +79,13 @@ export function encodePartRequest(p: PartRequest): Uint8Array {
   const { delta, hostState } = p.part.state;
   const w = new ByteWriter(512 + delta.byteLength + hostState.byteLength);
   w.text(p.tenant).text(p.instance).u32(p.offer).text(p.module).bytes(p.init);
-  return writeSteps(w, p.steps).text(p.part.snapshotHash).u32(p.part.tableIndex).bytes(delta).bytes(hostState).view();
+  return writeSteps(w, p.steps)
+    .f64(p.writtenBytes)
+    .text(p.part.snapshotHash)
+    .u32(p.part.tableIndex)
+    .bytes(delta)
+    .bytes(hostState)
+    .view();
 }
 
 /** @throws RangeError, TypeError or NeapError for bytes that are no request */
@@ -82,6 +98,7 @@ export function decodePartRequest(bytes: Uint8Array): PartRequest {
     module: r.text() as ModuleHash,
     init: r.bytes(),
     steps: readSteps(r),
+    writtenBytes: r.f64(),
     part: { snapshotHash: r.text(), tableIndex: r.u32(), state: { delta: r.bytes(), hostState: r.bytes() } },
   };
 }
@@ -90,10 +107,10 @@ export function encodePartReply(reply: PartReply): Uint8Array {
   const w = new ByteWriter(256);
   switch (reply.kind) {
     case "done":
-      w.u8(1).i32(reply.value).f64(reply.cpuMs);
+      w.u8(1).i32(reply.value).f64(reply.cpuMs).f64(reply.writtenBytes);
       return writeSteps(w, reply.steps).bytes(reply.state.delta).bytes(reply.state.hostState).view();
     case "trapped":
-      return writeSteps(w.u8(2).text(reply.message).f64(reply.cpuMs), reply.steps).view();
+      return writeSteps(w.u8(2).text(reply.message).f64(reply.cpuMs).f64(reply.writtenBytes), reply.steps).view();
     case "refused":
       return w.u8(3).text(reply.reason).view();
     case "lost":
@@ -107,14 +124,14 @@ export function decodePartReply(bytes: Uint8Array): PartReply {
   switch (r.u8()) {
     case 1: {
       const value = r.i32();
-      const cpuMs = r.f64();
+      const [cpuMs, writtenBytes] = [r.f64(), r.f64()];
       const steps = readSteps(r);
-      return { kind: "done", value, cpuMs, steps, state: { delta: r.bytes(), hostState: r.bytes() } };
+      return { kind: "done", value, cpuMs, writtenBytes, steps, state: { delta: r.bytes(), hostState: r.bytes() } };
     }
     case 2: {
       const message = r.text();
-      const cpuMs = r.f64();
-      return { kind: "trapped", message, cpuMs, steps: readSteps(r) };
+      const [cpuMs, writtenBytes] = [r.f64(), r.f64()];
+      return { kind: "trapped", message, cpuMs, writtenBytes, steps: readSteps(r) };
     }
     case 3:
       return { kind: "refused", reason: r.text() };

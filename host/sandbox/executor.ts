@@ -7,6 +7,7 @@
  *    gave way before it.
  * 4. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
+import { ByteReader } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import type { ExecutorChannel } from "./carrier.ts";
@@ -29,6 +30,7 @@ import {
 import type { GuestState, OperationReply } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { SliceMarks } from "./slice-marks.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */
@@ -36,21 +38,20 @@ const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
 /** Above it the memories of dropped sandboxes are collected: the engine would let them be. */
-const DROPPED_MAX_BYTES = 64 * 1024 * 1024;
+const DROPPED_MAX_BYTES = 128 * 1024 * 1024;
 
 export interface ExecutorOptions {
   readonly channel: ExecutorChannel;
   readonly marker: SliceMarks;
   readonly createImports: CreateImports;
-  /** Monotonic, ms. */
-  readonly now: () => number;
+  readonly clock: ThreadClock;
   readonly sandboxesMax: number;
   readonly idleMaxBytes: number;
 }
 
 export class Executor implements SandboxHost {
   turn = 0;
-  readonly now: () => number;
+  readonly clock: ThreadClock;
   readonly marker: SliceMarks;
   readonly control: WebAssembly.Memory;
   readonly #channel: ExecutorChannel;
@@ -79,7 +80,7 @@ export class Executor implements SandboxHost {
     this.control = options.channel.control.memory;
     this.marker = options.marker;
     this.#createImports = options.createImports;
-    this.now = options.now;
+    this.clock = options.clock;
     this.#sandboxesMax = options.sandboxesMax;
     this.#idleMaxBytes = options.idleMaxBytes;
   }
@@ -87,6 +88,7 @@ export class Executor implements SandboxHost {
   /** Serves the channel until the thread or process is ended. */
   readonly run = (): void => {
     this.turn += 1;
+    this.clock.turn();
     this.#collect();
     const deferred = this.#deferred;
     this.#deferred = [];
@@ -256,6 +258,7 @@ export class Executor implements SandboxHost {
       startTimeMs: frame.x,
       outputMaxBytes: frame.y,
       logMaxBytes: frame.c,
+      cpuTimeMs: frame.b,
     };
     let sandbox: SandboxInstance;
     try {
@@ -327,7 +330,7 @@ export class Executor implements SandboxHost {
   }
 
   #keep(sandbox: SandboxInstance): void {
-    sandbox.idleSinceMs = this.now();
+    sandbox.idleSinceMs = this.clock.now();
     sandbox.module.idle.push(sandbox);
     this.#countIdle(1, sandbox.idleBytes);
     if (this.#idleBytes > this.#idleMaxBytes) {
@@ -356,7 +359,7 @@ export class Executor implements SandboxHost {
   /** Drops the idle sandbox that has waited longest, if that has been for as many ms. False when there is none. */
   #dropOldest(idleForMs = 0): boolean {
     let module: WorkerModule | undefined;
-    let sinceMs = this.now() - idleForMs;
+    let sinceMs = this.clock.now() - idleForMs;
     for (const one of this.#modules.values()) {
       const [oldest] = one.idle;
       if (oldest !== undefined && oldest.idleSinceMs <= sinceMs) {
@@ -413,15 +416,13 @@ export class Executor implements SandboxHost {
   }
 }
 
-function startOf({ attachment, body, code: commandLineBytes, b: seedBytes, z: inputBytes }: Frame): SharedStart {
+function startOf({ attachment, body, z: inputBytes }: Frame): SharedStart {
   if (attachment !== undefined) {
     return attachment as SharedStart;
   }
-  const inputStart = seedBytes + commandLineBytes;
-  const inputEnd = inputStart + inputBytes;
-  const part = inputEnd === body.byteLength ? null : partStart.decode(body.subarray(inputEnd));
-  const commandLine = body.subarray(seedBytes, inputStart);
-  return { seed: body.subarray(0, seedBytes), commandLine, input: body.subarray(inputStart, inputEnd), part };
+  const r = new ByteReader(body);
+  const [seed, commandLine, input] = [r.bytes(), r.bytes(), r.raw(inputBytes)];
+  return { seed, commandLine, input, part: r.remaining === 0 ? null : partStart.decode(r.raw(r.remaining)) };
 }
 
 function replyOf({ a, x, body, attachment }: Frame): OperationReply {

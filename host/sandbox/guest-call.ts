@@ -15,6 +15,10 @@ export class GuestKill extends Error {
   }
 }
 
+export function cpuTimeText(cpuTimeMs: number): string {
+  return `the call took more than ${cpuTimeMs} ms of CPU time`;
+}
+
 export interface CallPins {
   readonly input: Uint8Array;
   readonly commandLine: Uint8Array;
@@ -22,6 +26,7 @@ export interface CallPins {
   readonly seed: Uint8Array;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
+  readonly cpuTimeMs: number;
 }
 
 export class CallState implements GuestCall {

@@ -4,14 +4,17 @@
  * 1. The first error that an import throws ends the call: every later import throws the same, whatever the guest catches (H3).
  * 2. Right before the guest goes on after a suspension its slice is marked (H7).
  * 3. A call that shall be stopped in the middle is stopped here, and goes on here (F22).
- * 4. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
+ * 4. A call whose slices have taken its CPU time is ended at its next import; one in a long slice by the watchdog.
+ * 5. A preemptible guest that gives way goes on in a later turn of the message loop. One whose call has ended traps instead: that is
  *    what no guest can catch.
- * 5. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
+ * 6. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
 import { InvariantBroken, invariant } from "../../state/errors.ts";
 import type { Freezer } from "./freezer.ts";
 import type { GuestImport } from "./guest.ts";
+import { cpuTimeText, GuestKill } from "./guest-call.ts";
 import type { SliceClock } from "./slice-clock.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 
 const AT_ONCE_MAX = 64;
 const AT_ONCE_MAX_MS = 1;
@@ -22,10 +25,9 @@ export interface MessageLoop {
   readonly turn: number;
   /** Runs `resume` in the next round. */
   onNextTurn(resume: () => void): void;
+  readonly clock: ThreadClock;
   /** Runs `resume` when it is its turn among all that have given way, and others had theirs. */
   onOwnTurn(resume: () => void): void;
-  /** Monotonic, ms. */
-  now(): number;
 }
 
 /** What the guest waits in. */
@@ -39,6 +41,8 @@ interface Suspended {
 export class ImportGate {
   /** What ended the call; undefined while it may go on. */
   ending: unknown;
+  /** What the call may have. */
+  cpuTimeMs = 0;
   /** Operations that the suspending import which was entered last has sent. */
   operations = 0;
   /** Null: calls here cannot be stopped. */
@@ -64,6 +68,9 @@ export class ImportGate {
   /** An import that the guest sees return at once. */
   immediate(run: GuestImport["run"]): GuestImport["run"] {
     return (...args: never[]) => {
+      if (this.#clock.cpuMs > this.cpuTimeMs) {
+        this.end(new GuestKill("cpuTime", cpuTimeText(this.cpuTimeMs)));
+      }
       if (this.ending !== undefined) {
         throw this.ending;
       }
@@ -107,25 +114,14 @@ export class ImportGate {
     });
   }
 
-  /** Stops the call in the import in which it waits, and whose result is not to come any more: it is entered again. */
-  leave(): void {
-    const suspended = this.#suspended;
-    invariant(suspended !== undefined && this.freezer !== null, "a call that is stopped waits in an import");
-    this.#suspended = undefined;
-    this.freezer.leave(null);
-    this.markNext();
-    suspended.resolve(suspended.nothing);
-  }
-
   /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. */
   interrupt(): WebAssembly.Suspending {
     return new WebAssembly.Suspending(() => {
-      const left = this.freezer?.arrive() ?? null;
+      if (this.freezer?.arrive()) {
+        return 0;
+      }
       if (this.ending !== undefined) {
         return 1;
-      }
-      if (left !== null) {
-        return left.value;
       }
       this.#clock.stop();
       return new Promise((resolve) => {
@@ -138,6 +134,16 @@ export class ImportGate {
         });
       });
     });
+  }
+
+  /** Stops the call in the import in which it waits, and whose result is not to come any more: it is entered again. */
+  leave(): void {
+    const suspended = this.#suspended;
+    invariant(suspended !== undefined && this.freezer !== null, "a call that is stopped waits in an import");
+    this.#suspended = undefined;
+    this.freezer.leave(null);
+    this.markNext();
+    suspended.resolve(suspended.nothing);
   }
 
   /** The slice starts with the next microtask: to be called right before the promise is settled that the guest waits for. */
@@ -179,10 +185,10 @@ export class ImportGate {
   #mayGoOn(): boolean {
     if (this.#burstTurn !== this.#loop.turn) {
       this.#burstTurn = this.#loop.turn;
-      this.#burstStartMs = this.#loop.now();
+      this.#burstStartMs = this.#loop.clock.now();
       this.#burst = 0;
     }
     this.#burst += 1;
-    return this.#burst <= AT_ONCE_MAX && this.#loop.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
+    return this.#burst <= AT_ONCE_MAX && this.#loop.clock.now() - this.#burstStartMs < AT_ONCE_MAX_MS;
   }
 }

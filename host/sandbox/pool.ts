@@ -19,7 +19,8 @@ import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { wrongIn } from "./distrust.ts";
-import { sandboxCeiling } from "./limits.ts";
+import { cpuTimeText } from "./guest-call.ts";
+import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
 import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
@@ -28,6 +29,7 @@ import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
+import { TenantGate } from "./tenant-gate.ts";
 import { ThreadCarrier } from "./thread-carrier.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -81,6 +83,7 @@ export interface WorkerPoolOptions {
 
 /** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
+  endGuestsSoon();
   const coresForGuests = Math.max(1, availableParallelism() - 1);
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
@@ -125,6 +128,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
+  readonly #gate = new TenantGate();
   readonly #suspects: SuspectList;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
@@ -164,6 +168,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
+      onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
       onLongCall: (attempt) => this.#moveToBackground(attempt),
       onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
@@ -181,7 +186,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       active += worker.active;
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued, idle };
+    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -263,8 +268,14 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
-  /** When there is room for its memory it waits for a worker. */
+  /** Its tenant may have one more sandbox, then there is room for its memory, then it waits for a worker. */
   #enqueue(attempt: Attempt): void {
+    if (this.#gate.enter(attempt)) {
+      this.#askForRoom(attempt);
+    }
+  }
+
+  #askForRoom(attempt: Attempt): void {
     const { tenant, artefact, depth, part } = attempt.start;
     const memory = {
       group: tenant,
@@ -277,10 +288,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       end: (message: string) => this.#kill(attempt, "overloaded", message),
     };
     attempt.memory = memory;
+    this.#withoutRoom.add(attempt);
     if (this.#memory.enter(memory)) {
-      this.#scheduler.enqueue(attempt);
-    } else {
-      this.#withoutRoom.add(attempt);
+      memory.admit();
     }
   }
 
@@ -362,6 +372,9 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       if (attempt.memory !== undefined) {
         this.#withoutRoom.delete(attempt);
         this.#memory.leave(attempt.memory);
+      }
+      for (const next of this.#gate.leave(attempt)) {
+        this.#askForRoom(next);
       }
     }
   }
@@ -458,9 +471,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   /** Invariant 4: undefined when nobody is to blame yet. */
   #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
     const live = Array.from(attempts).filter(({ ended }) => !ended);
-    const isDoubtful = live.some(({ module }) => this.#suspects.lossesOf(module.artefact.hash) < DOUBTS);
-    for (const { module } of live) {
-      this.#suspects.addLoss(module.artefact.hash);
+    const functions = new Set(live.map(({ module }) => module.artefact.hash));
+    const isDoubtful = Array.from(functions).some((hash) => this.#suspects.lossesOf(hash) < DOUBTS);
+    for (const hash of functions) {
+      this.#suspects.addLoss(hash);
     }
     return isDoubtful ? undefined : (ran ?? live.at(-1));
   }

@@ -13,7 +13,7 @@ export const FrameType = {
   load: 1,
   /** a: module number. Its idle sandboxes go; running ones go when they end. */
   unload: 2,
-  /** a: module number, code: command line bytes, b: seed bytes, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, command line, input, part if any; or a SharedStart attached. */
+  /** a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, command line, input, part if any; or a SharedStart attached. */
   start: 3,
   /** a: code, x: time; body: bytes; or a SharedReply attached. */
   reply: 4,
@@ -74,6 +74,7 @@ export const KILL_REASONS: readonly KillReason[] = [
   "cancelled",
   "closed",
   "overloaded",
+  "cpuTime",
 ];
 
 /** The body of a start whose input or state is in shared memory, or of a call that goes on. */

@@ -33,6 +33,7 @@ const NO_CALL = new CallState({
   seed: new Uint8Array(0),
   outputMaxBytes: 0,
   logMaxBytes: 0,
+  cpuTimeMs: 0,
 });
 
 /** What a sandbox needs of the worker it lives in. */
@@ -82,19 +83,18 @@ export class SandboxInstance implements Guest {
   constructor(module: WorkerModule, createImports: CreateImports, host: SandboxHost) {
     this.module = module;
     this.#host = host;
-    this.#clock = new SliceClock(host.marker, host.now);
+    this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
     const offered = createImports(this);
-    const imports: Record<string, Record<string, WebAssembly.Suspending | GuestImport["run"] | WebAssembly.Memory>> = {
+    const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
     };
     let suspends = module.loaded.preemptible;
     for (const { module: group, name, kind } of module.imports) {
-      if (group === REWRITING_MODULE) {
-        continue;
-      }
-      if (kind === "memory" && module.loaded.arena !== undefined) {
+      if (kind === "memory" && name !== CONTROL_IMPORT && module.loaded.arena !== undefined) {
         imports[group] = { ...imports[group], [name]: module.loaded.arena };
+      }
+      if (kind === "memory" || (group === REWRITING_MODULE && name === INTERRUPT_IMPORT)) {
         continue;
       }
       const found = offered[`${group}.${name}`];
@@ -293,10 +293,20 @@ export class SandboxInstance implements Guest {
 
   log(text: string): void {
     const { call } = this;
-    const bytes = Buffer.from(text).subarray(0, Math.max(0, call.logMaxBytes - call.logBytes));
+    const room = call.logMaxBytes - call.logBytes;
+    if (room < 0) {
+      return;
+    }
+    const bytes = Buffer.from(text);
     if (bytes.byteLength > 0) {
       call.logBytes += bytes.byteLength;
-      this.#host.sendLog(this, bytes);
+      this.#host.sendLog(this, bytes.subarray(0, room));
+      if (bytes.byteLength > room) {
+        this.#host.sendLog(
+          this,
+          Buffer.from(`LOG_LIMIT: the call has printed more than ${call.logMaxBytes} bytes, the rest is left out`),
+        );
+      }
     }
   }
 
@@ -336,6 +346,7 @@ export class SandboxInstance implements Guest {
     this.attempt = attempt;
     this.call = new CallState(pins);
     this.#clock.reset(slot, attempt);
+    this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#gate.ending = undefined;
     this.#freezer?.begin();

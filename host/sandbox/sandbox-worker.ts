@@ -1,4 +1,5 @@
 /** A worker, thread or process, as the main thread sees it. */
+import { ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
@@ -16,6 +17,7 @@ const DRAIN_MAX_MS = 1;
  * of an idle loop, and nothing of a busy one. See docs/decisions/0013-wake-ups.md.
  */
 const LOOKS_BEFORE_SLEEP = 60;
+const I32_MAX = 2 ** 31 - 1;
 
 export interface SandboxWorkerOptions {
   readonly carrier: Carrier;
@@ -104,16 +106,15 @@ export class SandboxWorker {
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
-      code: commandLine.byteLength,
       call: slot,
       attempt: use,
       a: module.id,
-      b: pins.seed.byteLength,
-      c: Math.min(limits.logMaxBytes, 2 ** 31 - 1),
+      b: Math.min(limits.cpuTimeMs, I32_MAX),
+      c: Math.min(limits.logMaxBytes, I32_MAX),
       x: pins.timeMs,
       y: limits.outputMaxBytes,
       z: input.byteLength,
-      body: commandLine.byteLength === 0 ? pins.seed : Buffer.concat([pins.seed, commandLine]),
+      body: new ByteWriter(8 + pins.seed.byteLength + commandLine.byteLength).bytes(pins.seed).bytes(commandLine).view(),
       tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
     if (isBeside) {

@@ -40,6 +40,8 @@ export interface SandboxStart {
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
+  /** So many sandboxes of the pool attempts of the tenant may be in at once. */
+  readonly sandboxesMax: number;
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
   readonly depth: number;
   /** Run this part instead of the entry (push-down). */
@@ -61,6 +63,8 @@ export interface FrozenStart {
 export interface SandboxLimits {
   /** Wall time of the attempt, waiting included. */
   readonly wallTimeMs: number;
+  /** CPU time of the guest over all slices (H4). */
+  readonly cpuTimeMs: number;
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
 }
@@ -142,4 +146,12 @@ export type SandboxEnd =
    */
   | { readonly kind: "frozen"; readonly bytes: Uint8Array; readonly awaits: boolean; readonly cpuMs: number };
 
-export type KillReason = "wallTime" | "stackOverflow" | "outputTooLarge" | "workerLost" | "cancelled" | "closed" | "overloaded";
+export type KillReason =
+  | "wallTime"
+  | "cpuTime"
+  | "stackOverflow"
+  | "outputTooLarge"
+  | "workerLost"
+  | "cancelled"
+  | "closed"
+  | "overloaded";

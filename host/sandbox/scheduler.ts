@@ -18,6 +18,9 @@ import type { SandboxWorker } from "./sandbox-worker.ts";
 
 /** A worker that could not even start is not replaced at once. */
 const FAILED_START_PAUSE_MS = 1_000;
+/** Where there are no spares: to start a worker costs the main thread too much to do it for each call that wrecks one. */
+const STARTS_MAX = 4;
+const STARTS_WITHIN_MS = 1_000;
 
 export interface SchedulerOptions {
   readonly workers: number;
@@ -44,6 +47,9 @@ export class Scheduler {
   /** Suspects that are preemptible. */
   readonly #long = new DepthQueues();
   #background: SandboxWorker | undefined;
+  /** When the last workers were started, where there are no spares. */
+  readonly #startsMs: number[] = [];
+  #waitsToStart = false;
   #closed = false;
 
   constructor(options: SchedulerOptions) {
@@ -231,7 +237,31 @@ export class Scheduler {
       return Array.from(this.#spares).find(({ isReady }) => isReady);
     }
     const isStarting = Array.from(this.#lanes).some(({ isReady }) => !isReady);
-    return isStarting || this.#closed ? undefined : this.#options.spawn();
+    return isStarting || this.#closed || !this.#mayStart() ? undefined : this.#options.spawn();
+  }
+
+  /** Counts a start; false when there were too many lately, and then it is tried again later. */
+  #mayStart(): boolean {
+    if (this.#options.spares > 0) {
+      return true;
+    }
+    const nowMs = performance.now();
+    const oldestMs = this.#startsMs[this.#startsMs.length - Math.max(STARTS_MAX, this.#options.workers)];
+    if (oldestMs === undefined || nowMs - oldestMs >= STARTS_WITHIN_MS) {
+      this.#startsMs.push(nowMs);
+      this.#startsMs.splice(0, this.#startsMs.length - Math.max(STARTS_MAX, this.#options.workers));
+      return true;
+    }
+    if (!this.#waitsToStart) {
+      this.#waitsToStart = true;
+      const again = () => {
+        this.#waitsToStart = false;
+        this.#replenish();
+        this.dispatch();
+      };
+      setTimeout(again, STARTS_WITHIN_MS - (nowMs - oldestMs)).unref();
+    }
+    return false;
   }
 
   /** As many normal workers as there shall be, taken from the spares, and one spare. */
@@ -239,7 +269,7 @@ export class Scheduler {
     if (this.#closed) {
       return;
     }
-    while (this.#normal.size < this.#options.workers) {
+    while (this.#normal.size < this.#options.workers && (this.#spares.size > 0 || this.#mayStart())) {
       const [spare = this.#options.spawn()] = this.#spares;
       this.#spares.delete(spare);
       this.#normal.add(spare);

@@ -1,18 +1,19 @@
 /** CPU time of one call, summed over its slices (H4), and the marks by which the watchdog sees a slice (H7). */
 import type { SliceMarks } from "./slice-marks.ts";
+import type { ThreadClock } from "./thread-clock.ts";
 
 export class SliceClock {
   /** Of the slices that have ended, ms. */
   cpuMs = 0;
   readonly #marker: SliceMarks;
-  readonly #now: () => number;
+  readonly #thread: ThreadClock;
   #call = -1;
   #attempt = 0;
   #startMs = Number.NaN;
 
-  constructor(marker: SliceMarks, now: () => number) {
+  constructor(marker: SliceMarks, thread: ThreadClock) {
     this.#marker = marker;
-    this.#now = now;
+    this.#thread = thread;
   }
 
   /** From now on it counts for this attempt. */
@@ -25,14 +26,14 @@ export class SliceClock {
   /** Guest code runs from now on; another slice of the call ends. */
   start(): void {
     this.stop();
-    this.#startMs = this.#now();
+    this.#startMs = this.#thread.now();
     this.#marker.mark(this.#call, this.#attempt, this.cpuMs);
   }
 
   /** No guest code runs from now on. */
   stop(): void {
     if (!Number.isNaN(this.#startMs)) {
-      this.cpuMs += this.#now() - this.#startMs;
+      this.cpuMs += this.#thread.cpuSince(this.#startMs);
       this.#startMs = Number.NaN;
       this.#marker.markIdle();
     }

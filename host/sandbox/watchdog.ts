@@ -1,4 +1,4 @@
-/** Looks every 5 ms, while attempts exist, for those that are over their time and for workers in long slices (H3, H7). */
+/** Looks every 5 ms, while attempts exist, for those that are over their wall or CPU time and for workers in long slices (H3, H7). */
 import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import type { AttemptTable } from "./attempt-table.ts";
@@ -22,6 +22,8 @@ export interface WatchdogOptions {
   readonly interrupts: boolean;
   /** The attempt has reached its wall-time limit. */
   readonly onExpired: (attempt: Attempt) => void;
+  /** The attempt has had its CPU time. */
+  readonly onExhausted: (attempt: Attempt) => void;
   /** Told once per slice. */
   readonly onLongSlice: (worker: SandboxWorker, slice: RunningSlice) => void;
   /** The attempt of a preemptible function has computed for long. */
@@ -86,7 +88,7 @@ export class Watchdog {
   }
 
   #lookAt(worker: SandboxWorker, nowMs: number): void {
-    const { table, interrupts, onLongSlice, onLongCall, onOverdue } = this.#options;
+    const { table, interrupts, onExhausted, onLongSlice, onLongCall, onOverdue } = this.#options;
     let watch = this.#watches.get(worker);
     if (watch === undefined) {
       watch = new SliceWatch(worker);
@@ -99,6 +101,9 @@ export class Watchdog {
     const attempt = table.get(slice.call, slice.attempt);
     if (attempt !== undefined) {
       attempt.cpuMs = slice.cpuMs;
+      if (slice.cpuMs > attempt.start.limits.cpuTimeMs) {
+        onExhausted(attempt);
+      }
     }
     const isEnded = attempt?.ended !== false;
     let heldMs = slice.ageMs;

@@ -6,6 +6,7 @@ import { type ChannelEnd, openWorkerEnd } from "./channel.ts";
 import { Executor } from "./executor.ts";
 import type { CreateImports } from "./guest.ts";
 import { SliceMarker } from "./slice-marks.ts";
+import { threadClock } from "./thread-clock.ts";
 
 export interface WorkerData {
   readonly channel: ChannelEnd;
@@ -27,7 +28,7 @@ const executor = new Executor({
   channel: openWorkerEnd(data.channel),
   marker: new SliceMarker(data.marks),
   createImports,
-  now: () => performance.now(),
+  clock: threadClock(),
   sandboxesMax: data.sandboxesMax,
   idleMaxBytes: data.idleMaxBytes,
 });

@@ -5,11 +5,11 @@
 import { type TInteger, Type } from "typebox";
 
 export interface LimitSpec {
-  readonly schema: TInteger;
+  readonly schema: TInteger & { readonly minimum: number; readonly maximum: number };
   /** Default of the host's option. */
   readonly preset: number;
-  readonly unit: "bytes" | "pages of 64 KiB" | "elements" | "calls" | "ms";
-  /** What an upload, call or log line that is over the limit is told. */
+  readonly unit: "bytes" | "pages of 64 KiB" | "elements" | "calls" | "sandboxes" | "ms";
+  /** Of the error that an upload or a call over the limit ends with; for LOG_LIMIT a line of the log, for tooDeep what the guest gets. */
   readonly code: string;
   /**
    * What it bounds. `upload`: a module; counts from the next upload on, or when it is set as a function's own. `call`: one call, from
@@ -23,15 +23,15 @@ export interface LimitSpec {
 const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
 
-function limit(
-  bounds: LimitSpec["bounds"],
+function limit<B extends LimitSpec["bounds"]>(
+  bounds: B,
   unit: LimitSpec["unit"],
   [minimum, maximum]: readonly [number, number],
   preset: number,
   code: string,
   help: string,
-): LimitSpec {
-  return { schema: Type.Integer({ minimum, maximum }), preset, unit, code, bounds, help };
+): LimitSpec & { readonly bounds: B } {
+  return { schema: { ...Type.Integer(), minimum, maximum }, preset, unit, code, bounds, help };
 }
 
 export const LIMITS = {
@@ -72,17 +72,45 @@ export const LIMITS = {
     "STATE_LIMIT",
     "what a call may write in all: values of objects and records of the log",
   ),
-  callMaxDepth: limit("call", "calls", [0, 32], 32, "CALL_DEPTH", "how many calls deep functions may call functions"),
+  callMaxDepth: limit("call", "calls", [0, 32], 32, "tooDeep", "how many calls deep functions may call functions"),
   tenantMaxCalls: limit(
     "tenant",
     "calls",
+    [1, 1_000_000],
+    10_000,
+    "OVERLOADED",
+    "calls of one tenant that are under way at once: running, suspended, waiting",
+  ),
+  tenantMaxSandboxes: limit(
+    "tenant",
+    "sandboxes",
     [1, 8000],
     1000,
     "OVERLOADED",
-    "calls of one tenant that may be in sandboxes at once, suspended ones included; more wait",
+    "sandboxes that calls of one tenant hold at once, suspended ones included; further calls wait for one",
   ),
 } as const satisfies Record<string, LimitSpec>;
 
 export type LimitName = keyof typeof LIMITS;
 export type Limits = { readonly [K in LimitName]: number };
 export const LIMIT_NAMES = Object.keys(LIMITS) as LimitName[];
+
+type Bounding<B extends LimitSpec["bounds"]> = {
+  [K in LimitName]: (typeof LIMITS)[K]["bounds"] extends B ? K : never;
+}[LimitName];
+
+function bounding<B extends LimitSpec["bounds"]>(...bounds: readonly B[]): readonly Bounding<B>[] {
+  return LIMIT_NAMES.filter((name): name is Bounding<B> => (bounds as readonly string[]).includes(LIMITS[name].bounds));
+}
+
+export const UPLOAD_LIMITS = bounding("upload");
+export const CALL_LIMITS = bounding("call");
+/** A function may have its own. */
+export const FUNCTION_LIMITS = bounding("upload", "call");
+
+/** What a module is made under. */
+export type UploadLimits = Pick<Limits, (typeof UPLOAD_LIMITS)[number]>;
+/** What bounds one call, pinned when it begins (F24). */
+export type CallLimits = Pick<Limits, (typeof CALL_LIMITS)[number]>;
+/** A function's own: those that it has. */
+export type FunctionLimits = Partial<Pick<Limits, (typeof FUNCTION_LIMITS)[number]>>;

@@ -97,13 +97,7 @@ export class StepStream {
     this.#base = this.#cursor;
     this.#readsFrom = this.#cursor;
     this.#isChild = origin.kind === "pinned" && origin.isChild === true;
-    for (const { kind, seqnum } of loaded) {
-      this.consulted(seqnum);
-      if (kind === RecordKind.resume) {
-        this.#readsFrom = seqnum;
-      }
-    }
-    this.#passResumes();
+    this.#meetLoaded();
   }
 
   /** Goes on where another node left off. */
@@ -329,6 +323,10 @@ export class StepStream {
     this.#check();
     this.#loadedFrom = this.#position;
     this.#loaded = (await this.book.readStream(this.tag, this.#position)).records;
+    this.#meetLoaded();
+  }
+
+  #meetLoaded(): void {
     for (const { kind, seqnum } of this.#loaded) {
       this.consulted(seqnum);
       if (kind === RecordKind.resume) {

@@ -1,5 +1,6 @@
 /** Compares what scripts say of modules as they are with what they say of the modules that an upload makes of them. */
 
+import { bulkInstructions } from "../../host/modules/preparation.ts";
 import { PASSES, type PassName } from "../../host/modules/rewriting/index.ts";
 import { editModule } from "../../host/modules/section-editor.ts";
 import { readSections } from "../../host/modules/sections.ts";
@@ -53,24 +54,31 @@ export const PLAIN: Transform = {
 function uploaded(passes: readonly PassName[], rewriter: Rewriter): Transform {
   return {
     module: async (bytes) => {
-      if (!allowed(bytes)) {
-        return null;
+      const refusal = refusalOf(bytes);
+      if (refusal !== null) {
+        return { refusal };
       }
-      const edited = edit(bytes, false);
-      return passes.length === 0 ? edit(bytes, true) : edit(await rewriter.rewrite(edited, passes), true);
+      if (passes.length === 0) {
+        return edit(bytes, true);
+      }
+      try {
+        return edit(await rewriter.rewrite(edit(bytes, false), passes), true);
+      } catch (error) {
+        return { refusal: error instanceof Error ? error.message : String(error) };
+      }
     },
-    takes: (bytes) => allowed(bytes) && WebAssembly.validate(bytes),
+    takes: (bytes) => refusalOf(bytes) === null && WebAssembly.validate(bytes),
   };
 }
 
-/** False for what uses more of WebAssembly than this host allows. */
-function allowed(bytes: Uint8Array<ArrayBuffer>): boolean {
+/** Why the host does not take what the module uses of WebAssembly; null when it does. */
+function refusalOf(bytes: Uint8Array<ArrayBuffer>): string | null {
   try {
     checkCode(bytes, readSections(bytes), LIMITS);
-    return true;
+    return null;
   } catch (error) {
     if (error instanceof NeapError) {
-      return false;
+      return error.message;
     }
     throw error;
   }
@@ -84,5 +92,6 @@ function edit(bytes: Uint8Array<ArrayBuffer>, exportsGlobals: boolean): Uint8Arr
     tableMaxElements: LIMITS.tableMaxElements,
     globals: exportsGlobals ? mutableGlobals(shape).map(({ index }) => index) : [],
     activeData: true,
+    bulk: bulkInstructions(bytes, shape),
   });
 }

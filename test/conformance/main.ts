@@ -37,7 +37,7 @@ for (const path of paths) {
     );
     for (const { variant, run, differences } of comparisons) {
       failed += differences.length;
-      process.stdout.write(`  ${variant}: ${differences.length} differ, ${run.refused} modules are refused for what they use\n`);
+      process.stdout.write(`  ${variant}: ${differences.length} differ, ${run.refusals.length} modules are refused\n`);
       for (const { before, after } of differences) {
         process.stdout.write(`    line ${before.line}, ${before.type}: ${before.outcome}; rewritten: ${after.outcome}\n`);
       }

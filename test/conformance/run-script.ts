@@ -6,8 +6,8 @@ import type { Action, Command, Script } from "./script.ts";
 import { isExpected, NotExpressible, resultsOf, show, toEngine } from "./values.ts";
 
 export interface Transform {
-  /** The module as it shall run; null when the upload would refuse it for what it uses, and it runs as it is. */
-  readonly module: (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The module as it shall run; or why an upload refuses it, and then it runs as it is. */
+  readonly module: (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer> | { readonly refusal: string }>;
   /** Whether the upload would take the bytes, as far as they say. */
   readonly takes: (bytes: Uint8Array<ArrayBuffer>) => boolean;
 }
@@ -23,8 +23,8 @@ export interface Verdict {
 
 export interface ScriptRun {
   readonly verdicts: readonly Verdict[];
-  /** Modules that ran as they are. */
-  readonly refused: number;
+  /** Of modules that ran as they are. */
+  readonly refusals: readonly string[];
 }
 
 export async function runScript(script: Script, transform: Transform): Promise<ScriptRun> {
@@ -41,7 +41,7 @@ export async function runScript(script: Script, transform: Transform): Promise<S
       verdicts.push({ line, type, outcome: `not expressible: ${error.message}`, passed: undefined });
     }
   }
-  return { verdicts, refused: run.refused };
+  return { verdicts, refusals: run.refusals };
 }
 
 type Judged = Pick<Verdict, "outcome" | "passed">;
@@ -53,7 +53,7 @@ interface Instantiated {
 }
 
 class Run {
-  refused = 0;
+  readonly refusals: string[] = [];
   readonly #script: Script;
   readonly #transform: Transform;
   readonly #named = new Map<string, WebAssembly.Exports>();
@@ -145,8 +145,11 @@ class Run {
       return { kind: "not valid for the engine" };
     }
     const transformed = await this.#transform.module(bytes);
-    this.refused += transformed === null ? 1 : 0;
-    return this.#link(transformed ?? bytes);
+    if ("refusal" in transformed) {
+      this.refusals.push(transformed.refusal);
+      return this.#link(bytes);
+    }
+    return this.#link(transformed);
   }
 
   #link(bytes: Uint8Array<ArrayBuffer>): Instantiated {

@@ -114,14 +114,14 @@ describe("modules that are refused", () => {
       () => wat(`(module (import "env" "getpid" (func (result i32))) (memory 1) ${main})`),
       400,
       "MODULE_IMPORT_UNKNOWN",
-      `import "env.getpid" () -> (i32) is not offered by this host`,
+      `"env.getpid" () -> (i32) is not offered by this host`,
     ],
     [
       "an import of another type",
       () => wat(`(module (import "neap" "input_size" (func (param i64))) (memory 1) ${main})`),
       400,
       "MODULE_IMPORT_UNKNOWN",
-      `import "neap.input_size" has type (i64) -> (), this host offers () -> (i32)`,
+      `"neap.input_size" has type (i64) -> (), this host offers () -> (i32)`,
     ],
     [
       "more bytes than allowed",

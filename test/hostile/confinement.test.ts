@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { SandboxEnd, SandboxPool } from "../../host/sandbox/index.ts";
 import { confinements } from "../../host/sandbox/process/confinement.ts";
 import type { ProcessReserve, ReserveOptions } from "../../host/sandbox/process/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { prng } from "../support/prng.ts";
 import { begin, type CallOptions, ignore, openPoolOf, openReserve, run } from "../support/sandbox-calls.ts";
 import { asksOnce, echo, plain, resident } from "../support/sandbox-modules.ts";
@@ -156,6 +157,29 @@ describe("a process that says what no executor would", () => {
     }
     expect((await persist(echo(plain), { input: Buffer.from("neap") })).end).toMatchObject({ kind: "returned", value: 4 });
   });
+});
+
+test("a process that somebody kills costs no call: each of many of one function is displaced, three times in a minute", async () => {
+  await pool.close();
+  await open({ size: 0 });
+  for (let kills = 1; kills <= 3; kills++) {
+    const calls = Array.from({ length: 20 }, () => begin(pool, asksOnce, { onOperation: ignore }));
+    await calls[0]?.heard(1);
+    for (const pid of workerProcesses(process.pid)) {
+      process.kill(pid, "SIGKILL");
+    }
+    await eventually("all are out of that process", async () =>
+      calls.every((call) => call.ends() === 1 || call.operations.length === 0),
+    );
+    for (const call of calls.filter(({ ends }) => ends() === 1)) {
+      expect(await call.end).toEqual({ kind: "displaced" });
+    }
+    for (const { call } of calls) {
+      call.cancel();
+    }
+    await Promise.all(calls.map(({ end }) => end));
+  }
+  expect((await persist(asksOnce)).end).toMatchObject({ kind: "returned", value: 42 });
 });
 
 describe("a process that takes too much", () => {

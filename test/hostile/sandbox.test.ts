@@ -18,9 +18,9 @@ async function persist(pool: SandboxPool, module: typeof asksOnce, options: Call
 }
 
 /** Starts a call whose operations stay unanswered, as its owner would, and waits until it has asked for `count`. */
-async function suspended(pool: SandboxPool, module: typeof asksOnce, count = 1): Promise<RunningCall> {
+async function suspended(pool: SandboxPool, module: typeof asksOnce, count = 1, options: CallOptions = {}): Promise<RunningCall> {
   for (;;) {
-    const call = begin(pool, module, { onOperation: ignore });
+    const call = begin(pool, module, { ...options, onOperation: ignore });
     if ((await Promise.race([call.heard(count), call.end])) === undefined) {
       return call;
     }
@@ -149,6 +149,79 @@ test("a call that is over its wall time while it waits is killed, and its sandbo
   const call = begin(pool, asksOnce, { onOperation: ignore, limits: { wallTimeMs: 50 } });
   expect(await call.end).toMatchObject({ kind: "killed", reason: "wallTime" });
   await closesToNothing();
+});
+
+describe("H4: CPU time is counted over all slices, and a call that takes more than it may is killed", () => {
+  const burns =
+    "(local $left i32) (local.set $left (i32.const 20000)) (loop $burn (br_if $burn (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))";
+  test.each([
+    ["in one slice", loops(plain)],
+    ["in one slice on a resident stack", loops(resident)],
+    [
+      "in many short slices",
+      resident(
+        `(loop $forever (call $burn) (drop (call $ask (i32.const 1))) (br $forever)) (i32.const 0)`,
+        `(func $burn ${burns})`,
+      ),
+    ],
+    [
+      "over imports answered at once",
+      resident(`(loop $forever (call $burn) (drop (call $at_once)) (br $forever)) (i32.const 0)`, `(func $burn ${burns})`),
+    ],
+    [
+      "and catches that",
+      resident(
+        `(loop $forever (try (do (call $burn) (drop (call $ask (i32.const 1)))) (catch_all)) (br $forever)) (i32.const 0)`,
+        `(func $burn ${burns})`,
+      ),
+    ],
+  ])("%s", async (_name, module) => {
+    const end = await persist(pool, module, { limits: { cpuTimeMs: 60 } });
+    expect(end).toMatchObject({ kind: "killed", reason: "cpuTime", message: "the call took more than 60 ms of CPU time" });
+    expect(end.kind === "killed" ? end.cpuMs : 0).toBeGreaterThan(50);
+    expect(await persist(pool, asks(5))).toMatchObject({ kind: "returned" });
+  });
+
+  test("waiting costs none", async () => {
+    const call = await suspended(pool, asksOnce);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    call.call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(0) });
+    const end = await call.end;
+    expect(end.kind === "returned" ? end.cpuMs : 99).toBeLessThan(60);
+  });
+});
+
+describe("a tenant's sandboxes", () => {
+  const of = (tenant: string) => ({ tenant, sandboxesMax: 3 });
+
+  test("are so many at most: its further calls wait, others' do not", async () => {
+    const [first, ...others] = await Promise.all([1, 2, 3].map(() => suspended(pool, asksOnce, 1, of("a"))));
+    const waiting = begin(pool, asksOnce, { ...of("a"), onOperation: ignore });
+    expect(await persist(pool, asks(3), of("b"))).toMatchObject({ kind: "returned" });
+    expect([waiting.operations.length, pool.load.queued]).toEqual([0, 1]);
+    first?.call.cancel();
+    await waiting.heard(1);
+    for (const call of [...others, waiting]) {
+      call.call.cancel();
+    }
+    await closesToNothing();
+    expect(pool.load.queued).toBe(0);
+  });
+
+  test("are more by one for each depth: callers cannot keep their callees out", async () => {
+    const callers = await Promise.all([1, 2, 3].map(() => suspended(pool, asksOnce, 1, of("a"))));
+    const nested = await suspended(pool, asksOnce, 1, { ...of("a"), depth: 1 });
+    const beside = begin(pool, asksOnce, { ...of("a"), depth: 1, onOperation: ignore });
+    const deeper = await suspended(pool, asksOnce, 1, { ...of("a"), depth: 2 });
+    expect(beside.operations.length).toBe(0);
+    deeper.call.cancel();
+    nested.call.cancel();
+    await beside.heard(1);
+    for (const call of [...callers, beside]) {
+      call.call.cancel();
+    }
+    await closesToNothing();
+  });
 });
 
 test("a worker that ends costs the call that ran; calls suspended there are displaced", async () => {

@@ -163,12 +163,13 @@ function poolAt(pools: readonly SandboxPool[], place: number): SandboxPool {
 function startOf(artefact: Artefact, input: Uint8Array, frozen: FrozenStart | undefined): SandboxStart {
   return {
     tenant: "demo" as LogBookId,
+    sandboxesMax: 8_000,
     artefact,
     input,
     commandLine: new Uint8Array(0),
     depth: 0,
     pins: { timeMs: 1_000, seed: new Uint8Array(32).fill(3) },
-    limits: { wallTimeMs: 600_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
+    limits: { wallTimeMs: 600_000, cpuTimeMs: 600_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
     ...(frozen !== undefined && { frozen }),
   };
 }

@@ -13,6 +13,7 @@ const OUTSIDE = `${INVOCATION}/outside.test.ts`;
 const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
 const BROKER = "test/unit/host/egress/broker.test.ts";
 const MEMORY = "test/unit/host/sandbox/memory.test.ts";
+const WASI = "test/unit/host/abi/wasi";
 const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
@@ -36,8 +37,9 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F13: the cursor begins at INIT",
     file: STEP_STREAM,
-    find: "    for (const { kind, seqnum } of loaded) {\n",
-    replace: "    for (const { kind, seqnum } of loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
+    find: "    for (const { kind, seqnum } of this.#loaded) {\n",
+    replace:
+      "    for (const { kind, seqnum } of this.#loaded) {\n      this.#cursor = Math.max(this.#cursor, seqnum) as SeqNum;\n",
     caughtBy: [STEPS],
   },
   {
@@ -567,5 +569,63 @@ export const callMutations: readonly Mutation[] = [
     find: "    this.#makeRoomFor(claim);\n",
     replace: "",
     caughtBy: ["test/unit/host/sandbox/memory-budget.test.ts", "loses its largest attempts to one"],
+  },
+
+  // WASI
+  {
+    name: "a path may lead above the folder it is looked up in",
+    file: "host/abi/wasi/path.ts",
+    find: '      (stack.pop() ?? fail("notcapable")).release();',
+    replace: "      stack.pop()?.release();",
+    caughtBy: [`${WASI}/files.test.ts`, "a walk never leaves"],
+  },
+  {
+    name: "an absolute link is followed below the folder",
+    file: "host/abi/wasi/path.ts",
+    find: '      if (target.startsWith("/")) {\n        fail("notcapable");\n      }\n',
+    replace: "",
+    caughtBy: ["test/unit/host/cli/host-files.test.ts", "is not left by"],
+  },
+  {
+    name: "a folder of the machine is looked up by its path",
+    file: "host/cli/host-files.ts",
+    find: "return HAS_PROC && this.fd !== undefined",
+    replace: "return HAS_PROC && this.fd === -1",
+    caughtBy: ["test/unit/host/cli/host-files.test.ts", "a folder is moved away"],
+  },
+  {
+    name: "rights that a folder does not pass on are granted",
+    file: "host/abi/wasi/paths.ts",
+    find: 'return (passed & ~descriptor.inheriting) !== 0 ? fail("notcapable") : folder;',
+    replace: "return passed < 0 ? folder : folder;",
+    caughtBy: [`${WASI}/files.test.ts`, "rights"],
+  },
+  {
+    name: "H15: descriptors and files stay behind when a part is shipped",
+    file: "host/sandbox/guest-call.ts",
+    find: "    this.files = files.byteLength === 0 ? null : files;",
+    replace: "    this.files = null;",
+    caughtBy: [`${WASI}/scratch.test.ts`, "H15"],
+  },
+  {
+    name: "F13: files that have travelled count questions of the clock",
+    file: "host/abi/wasi/call-files.ts",
+    find: "      file.fill(r.bytes());",
+    replace: "      file.write(r.bytes(), 0);",
+    caughtBy: [`${WASI}/scratch.test.ts`, "H15"],
+  },
+  {
+    name: "F22: a sleep until a moment depends on how often the time was asked for",
+    file: "host/abi/wasi/poll.ts",
+    find: "timeoutNs - world.timeNs(clock)",
+    replace: "timeoutNs - world.nowNs(clock)",
+    caughtBy: [`${WASI}/process.test.ts`, "F22"],
+  },
+  {
+    name: "F24: the same id with another command line is the same call",
+    file: "host/invocation/service.ts",
+    find: ' && theirs.commandLine === (request.commandLine ?? "")',
+    replace: "",
+    caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },
 ];

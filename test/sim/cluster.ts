@@ -27,6 +27,7 @@ import { MemoryDisk } from "../support/memory-disk.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { regionsOf } from "../support/region-memory.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
+import { testTenancy } from "../support/test-tenancy.ts";
 import { ComputeNode } from "./compute-node.ts";
 import { Coverage, Ends } from "./coverage.ts";
 import { Damage } from "./damage.ts";
@@ -42,7 +43,7 @@ import { runProgram } from "./program.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { BlobMedium, SimBlobs } from "./sim-blobs.ts";
 
-const MODULE_LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
+const TENANCY = testTenancy({ wallTimeMs: 20_000, outputMaxBytes: 2 ** 20, logMaxBytes: 1024 });
 const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
@@ -216,6 +217,7 @@ export class Cluster {
     const invocations = createInvocations({
       source,
       functions,
+      tenancy: TENANCY,
       pool,
       regions: regionsOf({ clock: process, timers: process }),
       offload: new Offload("marked", () => {
@@ -231,11 +233,8 @@ export class Cluster {
       nodeName: process.name,
       runAhead: true,
       limits: {
-        wallTimeMs: 20_000,
         suspendAfterMs: this.options.suspendAfterMs,
         parkedMaxBytes: 0,
-        outputMaxBytes: 2 ** 20,
-        logMaxBytes: 1024,
         objectMaxBytes: 2 ** 20,
         attemptsMax: this.options.retriesMax,
         ownerTimeoutMs: 1_000,
@@ -259,7 +258,7 @@ export class Cluster {
       pool,
       admission,
       log: silentLog,
-      logMaxBytes: 1024,
+      tenancy: TENANCY,
       runAhead: true,
     });
   }
@@ -374,5 +373,5 @@ export class Cluster {
 }
 
 function functionsOf(shards: ShardSource): FunctionRegistry {
-  return new FunctionRegistry({ shards, abi: abiTable, limits: MODULE_LIMITS, cacheMaxBytes: 2 ** 20 });
+  return new FunctionRegistry({ shards, abi: abiTable, tenancy: TENANCY, cacheMaxBytes: 2 ** 20 });
 }

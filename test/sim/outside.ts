@@ -22,7 +22,7 @@ export class Outside {
         signal.throwIfAborted();
         this.arrivals.push({ key: request.idempotencyKey, url: request.url });
         const body = `answer ${this.arrivals.length}`;
-        await process.point("outside: answers");
+        await process.point("outside: answers", process.random.below(300));
         signal.throwIfAborted();
         if (!isCalm && process.random.below(5) === 0) {
           throw new NeapError("EGRESS_TIMEOUT", body);

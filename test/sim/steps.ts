@@ -175,7 +175,7 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
     run: (machine, step) => machine.sleep(step.amount ?? 0),
   },
   outside: {
-    weight: 2,
+    weight: 3,
     draw: () => ({}),
     run: (machine, _, name) => machine.outside(name),
   },

@@ -14,8 +14,7 @@ import type {
   TimelineEntry,
 } from "../../host/invocation/invocation.ts";
 import type { ModuleHash } from "../../host/modules/artefact.ts";
-import type { Functions, FunctionVersion, UploadOptions } from "../../host/modules/functions.ts";
-import type { RetryPolicy } from "../../host/modules/retry-policy.ts";
+import type { FunctionOptions, Functions, FunctionVersion, UploadOptions } from "../../host/modules/functions.ts";
 import { NO_REWRITING } from "../../host/modules/rewriting/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, type SeqNum, seqNum } from "../../state/ids.ts";
@@ -193,7 +192,7 @@ function replay(known: FakeCall, request: FakeRequest): CallAnswer {
 /** Keeps modules as they come; refuses bytes that do not begin as a module does. */
 export class FakeFunctions implements Functions {
   readonly modules = new Map<string, Uint8Array>();
-  readonly policies = new Map<string, RetryPolicy | null>();
+  readonly options = new Map<string, FunctionOptions>();
 
   async upload(
     tenant: LogBookId,
@@ -209,10 +208,10 @@ export class FakeFunctions implements Functions {
     return { ...version(name, bytes), ...options };
   }
 
-  async setRetry(tenant: LogBookId, name: string, retry: RetryPolicy | null): Promise<FunctionVersion> {
+  async setOptions(tenant: LogBookId, name: string, options: FunctionOptions): Promise<FunctionVersion> {
     const bytes = await this.download(tenant, name);
-    this.policies.set(`${tenant}/${name}`, retry);
-    return { ...version(name, bytes), retry };
+    this.options.set(`${tenant}/${name}`, options);
+    return { ...version(name, bytes), ...options };
   }
 
   async resolve(): Promise<never> {
@@ -247,6 +246,7 @@ function version(name: string, bytes: Uint8Array): FunctionVersion {
     uploadedMs: 1_700_000_000_000,
     seqnum: seqNum(1),
     retry: null,
+    limits: null,
     protocol: null,
     ...NO_REWRITING,
   };

@@ -9,9 +9,11 @@ import {
   type HttpTimeouts,
 } from "../../host/http/index.ts";
 import { type Log, Metrics, silentLog } from "../../host/telemetry/index.ts";
+import type { Limits } from "../../host/tenancy/index.ts";
 import type { Faults } from "../../state/ports.ts";
 import { noFaults } from "../../state/ports.ts";
 import { FakeFunctions, FakeInvocations, FakeObjects, FakeProtocols } from "./fake-invocations.ts";
+import { testTenancy } from "./test-tenancy.ts";
 
 export interface Answer {
   readonly status: number;
@@ -31,6 +33,7 @@ export interface FixtureOptions {
   readonly config?: Partial<HttpConfig>;
   readonly access?: Partial<HttpConfig["access"]>;
   readonly limits?: Partial<HttpConfig["limits"]>;
+  readonly tenancy?: Partial<Limits>;
   readonly timeouts?: Partial<HttpTimeouts>;
   readonly faults?: Faults;
   readonly log?: Log;
@@ -53,12 +56,13 @@ export class HttpFixture {
         port: 0,
         aliasPort: 0,
         access: { tokens: null, insecureOpen: false, corsOrigins: [], allowedHosts: [], ...options.access },
-        limits: { inputMaxBytes: 1024 * 1024, moduleMaxBytes: 1024 * 1024, objectMaxBytes: 1024 ** 3, ...options.limits },
+        limits: { inputMaxBytes: 1024 * 1024, objectMaxBytes: 1024 ** 3, ...options.limits },
         ...options.config,
       },
       timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
       invocations: this.invocations,
       functions: this.functions,
+      tenancy: testTenancy({ moduleMaxBytes: 1024 * 1024, ...options.tenancy }),
       objects: this.objects,
       protocols: this.protocols,
       status: () => ({ role: "all", nodeName: "node-1", epoch: 7, load: { workers: 1, active: 2, queued: 3, idle: 4 } }),

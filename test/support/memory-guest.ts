@@ -151,6 +151,7 @@ export class MemoryGuest implements Guest {
       seed,
       outputMaxBytes: 64 * 1024 * 1024,
       logMaxBytes: 1_000,
+      cpuTimeMs: 60_000,
     });
   }
 

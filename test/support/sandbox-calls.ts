@@ -90,6 +90,7 @@ export interface CallOptions {
   readonly limits?: Partial<SandboxLimits>;
   readonly part?: PartStart;
   readonly depth?: number;
+  readonly sandboxesMax?: number;
   /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
   readonly onOperation?: (call: SandboxCall, operation: number, args: Uint8Array, waits: boolean) => void;
 }
@@ -111,8 +112,9 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       input: options.input ?? new Uint8Array(0),
       depth: options.depth ?? 0,
       commandLine: new Uint8Array(0),
+      sandboxesMax: options.sandboxesMax ?? 8000,
       pins: { timeMs: 1_000, seed: new Uint8Array(32) },
-      limits: { wallTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
+      limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
       ...(options.part && { part: options.part }),
     },
     {

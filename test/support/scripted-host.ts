@@ -10,11 +10,12 @@ import {
   PartHost,
 } from "../../host/invocation/index.ts";
 import { encodeArtefact } from "../../host/modules/artefact-codec.ts";
-import { FunctionRegistry, type ModuleHash, RETRY_CAUSES, type RetryPolicy } from "../../host/modules/index.ts";
-import { encodeFunctionData } from "../../host/modules/registry-entry.ts";
+import { FunctionRegistry, type ModuleHash, RETRY_CAUSES } from "../../host/modules/index.ts";
+import { encodeFunctionData, type FunctionData } from "../../host/modules/registry-entry.ts";
 import { NO_REWRITING } from "../../host/modules/rewriting/index.ts";
 import { Admission, Offload, type StoragePool } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
+import type { Limits } from "../../host/tenancy/index.ts";
 import { NeapError } from "../../state/errors.ts";
 import { type BlobName, type InstanceId, type LogBookId, MAX_SEQNUM, type SeqNum } from "../../state/ids.ts";
 import { type LogBook, type LogRecord, type Mode, RecordKind, type Shard, type ShardSource } from "../../state/logbook/index.ts";
@@ -30,11 +31,11 @@ import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
 import { type ScriptedFunction, ScriptedPool } from "./scripted-pool.ts";
 import { systemTimers } from "./system-timers.ts";
+import { testTenancy } from "./test-tenancy.ts";
 import { artefactOf } from "./wasm.ts";
 
 export const TENANT = "acme" as LogBookId;
 const ARTEFACT = artefactOf(`(module (memory (export "$memory") 1) (func (export "run")))`);
-const LIMITS = { moduleMaxBytes: 2 ** 20, memoryMaxPages: 1, tableMaxElements: 1, uploadTimeoutMs: 1000 };
 
 export interface ScriptedHostParts {
   readonly test?: TestShard;
@@ -45,7 +46,7 @@ export interface ScriptedHostParts {
   readonly runAhead?: boolean;
   /** Stands between the callers and the pool beside the data. */
   readonly storage?: (pool: StoragePool) => StoragePool;
-  readonly wallTimeMs?: number;
+  readonly limits?: Partial<Limits>;
   readonly objectMaxBytes?: number;
   readonly faults?: Faults;
   /** Of the host; the owner's is that of `test`. */
@@ -140,7 +141,8 @@ export class ScriptedHost {
     this.egress = parts.egress ?? new ScriptedEgress();
     this.#partSlots = parts.partSlots ?? 0;
     const { runAhead = true } = parts;
-    const functions = new FunctionRegistry({ shards: this.source, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 20 });
+    const tenancy = testTenancy({ wallTimeMs: 20_000, outputMaxBytes: 2 ** 20, logMaxBytes: 1024, ...parts.limits });
+    const functions = new FunctionRegistry({ shards: this.source, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 20 });
     const partHosts = new WeakMap<Shard, StoragePool>();
     const admission = new Admission({ slots: this.#partSlots, cpuThreshold: 1, memoryThreshold: 1 }, () => ({
       cpuShare: 0,
@@ -159,7 +161,7 @@ export class ScriptedHost {
         pool: this.pool,
         admission,
         log: silentLog,
-        logMaxBytes: 1024,
+        tenancy,
         runAhead,
       };
       const storagePool = partHosts.get(shard) ?? storage(new PartHost(options));
@@ -170,6 +172,7 @@ export class ScriptedHost {
     this.invocations = createInvocations({
       source: this.source,
       functions,
+      tenancy,
       pool: this.pool,
       regions: regionsOf(time),
       offload: new Offload("marked", storagePool),
@@ -181,11 +184,8 @@ export class ScriptedHost {
       nodeName: "compute",
       runAhead,
       limits: {
-        wallTimeMs: parts.wallTimeMs ?? 20_000,
         suspendAfterMs: 10_000,
         parkedMaxBytes: 0,
-        outputMaxBytes: 2 ** 20,
-        logMaxBytes: 1024,
         objectMaxBytes: parts.objectMaxBytes ?? 2 ** 20,
         attemptsMax: 3,
         retry: { attemptsMax: 3, backoffMs: 50, backoffMaxMs: 1000, causes: RETRY_CAUSES },
@@ -253,9 +253,10 @@ export class ScriptedHost {
     scripted: ScriptedFunction | ScriptedFunction["main"],
     {
       retry = null,
+      limits = null,
       protocol = null,
       regions = null,
-    }: { retry?: RetryPolicy | null; protocol?: Mode | null; regions?: "safe" | "used" | null } = {},
+    }: Partial<Pick<FunctionData, "retry" | "limits" | "protocol">> & { regions?: "safe" | "used" | null } = {},
   ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
@@ -265,7 +266,7 @@ export class ScriptedHost {
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, protocol, ...NO_REWRITING }),
+      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, limits, protocol, ...NO_REWRITING }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });

@@ -37,7 +37,15 @@ import {
   partOfferArgs,
   sleepArgs,
 } from "../../host/abi/operations.ts";
-import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxPool, SandboxStart } from "../../host/sandbox/index.ts";
+import type {
+  KillReason,
+  SandboxCall,
+  SandboxEnd,
+  SandboxHandler,
+  SandboxLimits,
+  SandboxPool,
+  SandboxStart,
+} from "../../host/sandbox/index.ts";
 import { guestStateBytes } from "../../host/sandbox/protocol.ts";
 import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
@@ -467,6 +475,8 @@ export class ScriptedPool implements SandboxPool {
   readonly running = new Set<ScriptedGuest>();
   /** Attempts and parts begun so far. */
   started = 0;
+  /** Of each of them. */
+  readonly limits: SandboxLimits[] = [];
   /** Attempts beyond it wait until another one has ended. */
   sandboxesMax = Number.POSITIVE_INFINITY;
   readonly #queue: ScriptedGuest[] = [];
@@ -506,6 +516,7 @@ export class ScriptedPool implements SandboxPool {
         return;
       }
       this.started += 1;
+      this.limits.push(next.start.limits);
       this.running.add(next);
       next.begin();
     }

@@ -1,7 +1,9 @@
 /** Calls imports of WASI one by one, as a program does that keeps its arguments in a memory. */
+
 import { importFunctions } from "../../host/abi/create-imports.ts";
-import { Errno } from "../../host/abi/wasi/errno.ts";
+import { Errno, type FolderNode, WASI_MODULE, wasiFunctions } from "../../host/abi/wasi/index.ts";
 import { RIGHTS_ALL, RIGHTS_OF_FOLDER } from "../../host/abi/wasi/types.ts";
+import { processWorld } from "../../host/cli/process-world.ts";
 import { MemoryGuest, MemoryHost } from "./memory-guest.ts";
 
 const NAMES = new Map<number, ErrnoName>(Object.entries(Errno).map(([name, value]) => [value, name as ErrnoName]));
@@ -30,18 +32,23 @@ export class WasiCalls {
   #free = ARGUMENTS_AT;
   readonly #functions: ReturnType<typeof importFunctions>;
 
-  constructor(input = "", host = new MemoryHost()) {
-    this.host = host;
-    this.guest = new MemoryGuest(host, Buffer.from(input));
+  /** @param folder  what the program has as "/", with this process for the rest of its world; the scratch of a call unless given */
+  constructor(input = "", folder?: FolderNode) {
+    this.host = new MemoryHost();
+    this.guest = new MemoryGuest(this.host, Buffer.from(input));
     this.guest.attachBytes(this.memory);
-    this.#functions = importFunctions(this.guest);
+    const preopens = folder === undefined ? [] : [{ name: "/", folder }];
+    this.#functions =
+      folder === undefined
+        ? importFunctions(this.guest)
+        : withModule(wasiFunctions(processWorld({ args: ["test"], environment: [], preopens, memory: () => this.memory })));
   }
 
   /** Texts become a pointer and a length. */
   async call(name: string, ...args: readonly (string | number | bigint)[]): Promise<ErrnoName> {
     this.#free = ARGUMENTS_AT;
     const flat = args.flatMap((arg) => (typeof arg === "string" ? [this.put(Buffer.from(arg)), Buffer.byteLength(arg)] : [arg]));
-    const run = this.#functions[`wasi_snapshot_preview1.${name}`] as (...args: unknown[]) => number | Promise<number>;
+    const run = this.#functions[`${WASI_MODULE}.${name}`] as (...args: unknown[]) => number | Promise<number>;
     const errno = await run(...flat);
     const found = NAMES.get(errno);
     if (found === undefined) {
@@ -175,4 +182,8 @@ export class WasiCalls {
     const at = ARGUMENTS_AT + 8;
     return this.memory.toString("utf8", at, at + Math.min(length, this.u32()));
   }
+}
+
+function withModule(functions: ReturnType<typeof wasiFunctions>): ReturnType<typeof wasiFunctions> {
+  return Object.fromEntries(Object.entries(functions).map(([name, run]) => [`${WASI_MODULE}.${name}`, run]));
 }

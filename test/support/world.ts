@@ -24,11 +24,12 @@ import { MemoryDisk } from "./memory-disk.ts";
 import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
+import { testTenancy } from "./test-tenancy.ts";
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const random: Random = { bytes: (sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)) };
 
-const LIMITS = { moduleMaxBytes: 2 ** 24, memoryMaxPages: 1024, tableMaxElements: 65_536, uploadTimeoutMs: 120_000 };
+const tenancy = testTenancy({ memoryMaxPages: 1024, uploadTimeoutMs: 120_000, wallTimeMs: 20_000, outputMaxBytes: 2 ** 20 });
 const SEGMENT_BYTES = 256 * 1024;
 /** Less than one call writes. */
 const CHECKPOINT_BYTES = 2_000;
@@ -106,7 +107,7 @@ export class World {
       }),
       options: { checkpointBytes: CHECKPOINT_BYTES },
     });
-    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, limits: LIMITS, cacheMaxBytes: 2 ** 26 });
+    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 26 });
     const partHost = new PartHost({
       name: "storage",
       shard,
@@ -114,12 +115,13 @@ export class World {
       pool,
       admission: new Admission({ slots: 4, cpuThreshold: 1, memoryThreshold: 1 }, () => ({ cpuShare: 0, memoryShare: 0 })),
       log: silentLog,
-      logMaxBytes: 2 ** 16,
+      tenancy,
       runAhead: true,
     });
     const context: InvocationContext = {
       source: shard,
       functions,
+      tenancy,
       pool,
       regions: regionsOf({ clock, timers: systemTimers }, pool),
       offload: new Offload("marked", () => partHost),
@@ -132,11 +134,8 @@ export class World {
       nodeName: "compute",
       runAhead: true,
       limits: {
-        wallTimeMs: 20_000,
         suspendAfterMs: 10_000,
         parkedMaxBytes: 0,
-        outputMaxBytes: 2 ** 20,
-        logMaxBytes: 2 ** 16,
         objectMaxBytes: 2 ** 24,
         // Fewer crashes than that park no instance.
         attemptsMax: 10,

@@ -25,6 +25,7 @@ const BOTTOM_TO_TOP = [
   "host/invocation",
   "host/config",
   "host/http",
+  "host/cli",
 ];
 
 /** Wires everything; nobody imports it. */

@@ -41,16 +41,20 @@ function multiplyShared(name: string, n: i32, from: i32, to: i32): i32 {
   const region = MemoryRegion.find(name);
   if (region === null) throw new Error("the matrices are gone");
   const a = region.view<f64>(0, n * n);
-  const b = region.view<f64>(n * n * 8, n * n);
-  const c = region.view<f64>(2 * n * n * 8, n * n);
+  // Read by every row: copied in once, as each access to the region is checked.
+  const b = numbersOf(region.read(n * n * 8, n * n * 8));
+  const c = new Float64Array(n);
   for (let row = from; row < to; row++) {
-    for (let column = 0; column < n; column++) {
-      let sum: f64 = 0;
-      for (let k = 0; k < n; k++) sum += a[row * n + k] * b[k * n + column];
-      c[row * n + column] = sum;
-    }
+    c.fill(0);
+    for (let k = 0; k < n; k++) addRow(c, a[row * n + k], b, k * n);
+    region.write((2 * n * n + row * n) * 8, bytesOf(c));
   }
   return 0;
+}
+
+/** Adds `factor` times the row of `b` that begins at `at`. */
+function addRow(c: Float64Array, factor: f64, b: Float64Array, at: i32): void {
+  for (let column = 0; column < c.length; column++) unchecked((c[column] += factor * b[at + column]));
 }
 
 /** A and B are objects; each call reads them, and gives its rows of the product back as its output. */
@@ -78,15 +82,11 @@ function productByCopies(name: string, n: i32, calls: i32): string {
 function multiplyCopied(name: string, n: i32, from: i32, to: i32): i32 {
   const a = numbersOf(objects.getBytes(name + "/a")!);
   const b = numbersOf(objects.getBytes(name + "/b")!);
-  const c = new Float64Array((to - from) * n);
   for (let row = from; row < to; row++) {
-    for (let column = 0; column < n; column++) {
-      let sum: f64 = 0;
-      for (let k = 0; k < n; k++) sum += unchecked(a[row * n + k] * b[k * n + column]);
-      unchecked((c[(row - from) * n + column] = sum));
-    }
+    const c = new Float64Array(n);
+    for (let k = 0; k < n; k++) addRow(c, a[row * n + k], b, k * n);
+    outputBytes(bytesOf(c));
   }
-  outputBytes(bytesOf(c));
   return 0;
 }
 

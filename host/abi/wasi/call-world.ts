@@ -1,6 +1,6 @@
 /** A call of this host as WASI sees it: all of it is fixed by the call's pins and what the guest does, so a replay sees the same (F13). */
 import { type Guest, GuestExit } from "../../sandbox/guest.ts";
-import { drawRandom, nextTimeNs } from "../clock-random.ts";
+import { drawRandom, nextTimeNs, timeNowNs } from "../clock-random.ts";
 import { logBytes } from "../guest-text.ts";
 import { Operation, sleepArgs } from "../operations.ts";
 import { request } from "../requests.ts";
@@ -30,6 +30,7 @@ export function callWorld(guest: Guest): World {
     args: () => textsOf(guest.call.commandLine),
     environment: () => NO_TEXTS,
     nowNs: now,
+    timeNs: () => timeNowNs(guest),
     clockStepNs: 1_000_000n,
     fillRandom: (room) => drawRandom(guest, room),
     readInput: (room, offset) => {

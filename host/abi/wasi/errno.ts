@@ -3,6 +3,8 @@
 /** Those that this host answers. */
 export const Errno = {
   success: 0,
+  acces: 2,
+  again: 6,
   badf: 8,
   busy: 10,
   exist: 20,
@@ -23,10 +25,10 @@ export const Errno = {
   notsock: 57,
   notsup: 58,
   perm: 63,
+  pipe: 64,
   rofs: 69,
   spipe: 70,
   xdev: 75,
-  acces: 2,
   notcapable: 76,
 } as const;
 

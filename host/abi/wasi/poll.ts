@@ -77,7 +77,7 @@ function subscribe(world: World, view: DataView, { alarms, ready }: { alarms: Al
       checkClock(clock);
       const timeoutNs = view.getBigUint64(24, true);
       const isAbsolute = (view.getUint16(40, true) & ABSOLUTE) !== 0;
-      const restNs = isAbsolute ? timeoutNs - world.nowNs(clock) : timeoutNs;
+      const restNs = isAbsolute ? timeoutNs - world.timeNs(clock) : timeoutNs;
       alarms.push({ userdata, restMs: Math.ceil(Number(restNs) / NS_PER_MS) });
       break;
     }

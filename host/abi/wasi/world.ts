@@ -12,6 +12,8 @@ export interface World {
   environment(): readonly Uint8Array[];
   /** ns since 1970, or since some moment for the monotonic clock. `clock`: a ClockId. */
   nowNs(clock: number): bigint;
+  /** The same, without counting as a question: an import that is entered again, as the call was stopped in it, sees the same time. */
+  timeNs(clock: number): bigint;
   /** The step in which the clocks move. */
   readonly clockStepNs: bigint;
   fillRandom(room: Uint8Array): void;

@@ -18,6 +18,7 @@ try {
     at += writeSync(RESULT, rewritten, at);
   }
 } catch (error) {
-  process.stderr.write(error instanceof Error ? error.message : String(error));
+  // What else is thrown is binaryen's exit, which has said why.
+  process.stderr.write(error instanceof Error ? error.message : "");
   process.exitCode = 1;
 }

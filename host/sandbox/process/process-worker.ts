@@ -2,7 +2,9 @@
 import { Socket } from "node:net";
 import { Executor } from "../executor.ts";
 import type { CreateImports } from "../guest.ts";
+import { endGuestsSoon } from "../limits.ts";
 import { FrameType } from "../protocol.ts";
+import { threadClock } from "../thread-clock.ts";
 import { ExecutorPipe } from "./pipe-channel.ts";
 import { SliceFileMarker } from "./slice-file.ts";
 
@@ -17,14 +19,15 @@ export interface ProcessData {
 
 /** Serves the pipe until it closes, and ends the process then. */
 export function serve(createImports: CreateImports, { sandboxesMax, idleMaxBytes }: ProcessData): void {
-  const now = () => performance.now();
+  endGuestsSoon();
+  const clock = threadClock();
   const socket = new Socket({ fd: PIPE_DESCRIPTOR, readable: true, writable: true });
   const end = () => process.exit(0);
   socket.once("end", end);
   socket.once("error", end);
-  const channel = new ExecutorPipe(socket, now);
+  const channel = new ExecutorPipe(socket, () => clock.now());
   const marker = new SliceFileMarker(SLICES_DESCRIPTOR);
-  const executor = new Executor({ channel, marker, createImports, now, sandboxesMax, idleMaxBytes });
+  const executor = new Executor({ channel, marker, createImports, clock, sandboxesMax, idleMaxBytes });
   channel.send({ type: FrameType.ready });
   executor.run();
 }

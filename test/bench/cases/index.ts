@@ -8,8 +8,10 @@ import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
 import { indexMemory } from "./index-memory.ts";
 import { isolation } from "./isolation.ts";
+import { kill } from "./kill.ts";
 import { loops } from "./loops.ts";
 import { migration } from "./migration.ts";
+import { regions } from "./regions.ts";
 import { restart } from "./restart.ts";
 import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
@@ -29,8 +31,10 @@ export const cases: readonly BenchCase[] = [
   cold,
   snapshot,
   sandboxes,
+  kill,
   isolation,
   migration,
+  regions,
   wordcount,
   loops,
   rewriting,

@@ -187,12 +187,13 @@ class Moves {
       const call = pool.start(
         {
           tenant: TENANT,
+          sandboxesMax: 8_000,
           artefact: this.#artefact,
           input: this.#input,
           commandLine: new Uint8Array(0),
           depth: 0,
           pins: { timeMs: 0, seed: new Uint8Array(32) },
-          limits: { wallTimeMs: 60_000, outputMaxBytes: 0, logMaxBytes: 0 },
+          limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 0, logMaxBytes: 0 },
           ...(frozen !== undefined && { frozen }),
         },
         { onOperation: () => resolve(call), onLog: () => {}, onEnd: ended },

@@ -6,7 +6,7 @@ import { ROOT, sampleModule } from "../../support/host-process.ts";
 
 const ASSEMBLY = join(import.meta.dirname, "..", "assembly");
 
-type BenchGuest = "steps" | "sleeper" | "rw" | "singleop" | "noop" | "imports" | "endless" | "kernels";
+type BenchGuest = "steps" | "sleeper" | "rw" | "singleop" | "noop" | "imports" | "endless" | "kernels" | "region-sum";
 
 const compiled = new Map<BenchGuest, Promise<Uint8Array>>();
 

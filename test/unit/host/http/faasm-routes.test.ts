@@ -5,7 +5,7 @@ const MODULE = Buffer.concat([Buffer.from("\0asm"), Buffer.from([1, 0, 0, 0])]);
 
 let http: HttpFixture;
 beforeAll(async () => {
-  http = await HttpFixture.start({ limits: { moduleMaxBytes: 5000 } });
+  http = await HttpFixture.start({ tenancy: { moduleMaxBytes: 5000 } });
 });
 afterAll(() => http.close());
 

@@ -25,13 +25,14 @@ const LIMITED = [
   ["PUT", "/v1/tenants/demo/functions/x", 5000, "MODULE_TOO_LARGE"],
   ["PUT", "/v1/tenants/demo/objects/k", 6000, "OBJECT_TOO_LARGE"],
 ] as const;
-const limits = { inputMaxBytes: 4096, moduleMaxBytes: 5000, objectMaxBytes: 6000 };
+const limits = { inputMaxBytes: 4096, objectMaxBytes: 6000 };
+const tenancy = { moduleMaxBytes: 5000 };
 
 describe("bodies that are too large", () => {
   test.each(LIMITED)(
     "%s %s answers 413 with the limit: by Content-Length and chunked, and serves the next request",
     async (method, path, max, code) => {
-      const http = await start({ limits });
+      const http = await start({ limits, tenancy });
       for (const chunked of [false, true]) {
         const answer = await http.send(method, path, { body: Buffer.alloc(max + 1), chunked });
         expect([answer.status, answer.headers["neap-error"]]).toEqual([413, code]);
@@ -43,7 +44,7 @@ describe("bodies that are too large", () => {
     },
   );
   test.each(LIMITED)("%s %s answers 413 to Expect: 100-continue without asking for the body", async (method, path, max, code) => {
-    const http = await start({ limits });
+    const http = await start({ limits, tenancy });
     const client = http.raw();
     client.write(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ${max + 1}\r\n\r\n`);
     await client.until("\r\n\r\n");
@@ -54,7 +55,7 @@ describe("bodies that are too large", () => {
   test.each(["/f/", "/v1/tenants/demo/functions/echo/calls"])(
     "POST %s says 100 Continue to a body within the limit",
     async (path) => {
-      const http = await start({ limits });
+      const http = await start({ limits, tenancy });
       const client = http.raw();
       client.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ${ECHO.length}\r\n\r\n`);
       await client.until("HTTP/1.1 100 Continue\r\n\r\n");

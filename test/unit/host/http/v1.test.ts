@@ -180,9 +180,20 @@ describe("options of a function", () => {
       "stackOverflow",
       "workerLost",
       "failure",
+      "cpuLimit",
     ]);
     expect(JSON.parse((await put({ retry: null })).text).retry).toBeNull();
     expect(causes).toHaveLength(1);
+  });
+
+  test("PUT sets limits beside the retry policy, each for itself", async () => {
+    await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: Buffer.from("\0asm\x01\0\0\0") });
+    const limits = { wallTimeMs: 1000, memoryMaxPages: 16 };
+    const answer = await put({ limits });
+    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([200, { name: "hello", limits }]);
+    expect(http.functions.options.get("demo/hello")).toEqual({ limits });
+    await put({ limits: {}, retry: null });
+    expect(http.functions.options.get("demo/hello")).toEqual({ limits: null, retry: null });
   });
 
   test("what it does not understand is refused with field and value, and changes nothing", async () => {
@@ -190,7 +201,7 @@ describe("options of a function", () => {
     await put({ retry: policy });
     const bad: [unknown, string][] = [
       ["{", "the body is not JSON: it ends too early, at position 1"],
-      [{}, "retry is missing"],
+      [{}, "the body has neither retry nor limits"],
       [{ retry: policy, more: 1 }, 'the body has the field "more", which there is not'],
       [{ retry: { ...policy, tries: 1 } }, 'retry has the field "tries", which there is not'],
       [{ retry: { ...policy, attemptsMax: 0 } }, 'retry.attemptsMax is "0", must be a whole number from 1 to 1000'],
@@ -198,12 +209,16 @@ describe("options of a function", () => {
       [{ retry: { ...policy, backoffMaxMs: 199 } }, 'retry.backoffMaxMs is "199", must be a whole number from 200 to 86400000'],
       [{ retry: { ...policy, causes: ["luck"] } }, "retry.causes is"],
       [{ retry: 5 }, 'retry is "5", must be an object'],
+      [{ limits: 5 }, 'limits is "5", must be an object'],
+      [{ limits: { tenantMaxCalls: 5 } }, 'limits has the field "tenantMaxCalls", which is none of moduleMaxBytes, '],
+      [{ limits: { wallTimeMs: 0 } }, 'limits.wallTimeMs is "0", must be a whole number from 1 to 86400000'],
+      [{ limits: { cpuTimeMs: null } }, 'limits.cpuTimeMs is "null", must be a whole number from 1 to 86400000'],
     ];
     for (const [body, detail] of bad) {
       const answer = await put(body);
       expect([answer.status, JSON.parse(answer.text).detail]).toEqual([400, expect.stringContaining(detail)]);
     }
-    expect(http.functions.policies.get("demo/hello")).toEqual(policy);
+    expect(http.functions.options.get("demo/hello")).toEqual({ retry: policy });
     expect((await http.send("PUT", path.replace("hello", "nobody"), { body: JSON.stringify({ retry: null }) })).status).toBe(404);
   });
 });
@@ -218,6 +233,7 @@ describe("functions", () => {
       sizeBytes: 8,
       uploadedMs: 1_700_000_000_000,
       retry: null,
+      limits: null,
       protocol: null,
       preemptible: false,
       migratable: false,

@@ -116,7 +116,7 @@ describe("[38]: select", () => {
   });
 
   it("gives its sandbox back when it waits for long, and goes on with the first", async () => {
-    const { host, open } = await openGated({ wallTimeMs: 20 });
+    const { host, open } = await openGated({ limits: { wallTimeMs: 20 } });
     await host.define("gated", async (guest) => {
       await guest.sleep(30);
       return 4;
@@ -189,7 +189,7 @@ describe("F31: cancel", () => {
   });
 
   it("from outside ends a call that sleeps, one that is parked, and tells the result of one that is done", async () => {
-    const host = await ScriptedHost.open({ wallTimeMs: 20 });
+    const host = await ScriptedHost.open({ limits: { wallTimeMs: 20 } });
     await host.define("sleeper", async (guest) => {
       guest.put("x", "1");
       await guest.sleep(1_000_000_000);

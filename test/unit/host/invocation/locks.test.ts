@@ -223,7 +223,7 @@ describe("[55] a lock", () => {
   });
 
   it("is waited for without a sandbox when that takes long, and without losing the place in the queue", async () => {
-    const host = await ScriptedHost.open({ wallTimeMs: 60 });
+    const host = await ScriptedHost.open({ limits: { wallTimeMs: 60 } });
     const reached = gate();
     await host.define("holder", async (guest) => {
       await guest.lock("l");

@@ -1,14 +1,21 @@
 import { describe, expect, it, test } from "vitest";
+import { GuestError, httpReadArgs, httpReadReply, Operation } from "../../../../host/abi/operations.ts";
+import type { InvocationContext } from "../../../../host/invocation/context.ts";
+import { OutsideOperations } from "../../../../host/invocation/outside-operations.ts";
 import { NeapError } from "../../../../state/errors.ts";
-import type { InstanceId } from "../../../../state/ids.ts";
+import type { InstanceId, SeqNum } from "../../../../state/ids.ts";
 import { kindName, MODES } from "../../../../state/logbook/index.ts";
-import { Fenced } from "../../../../state/protocols/index.ts";
+import { Drafts } from "../../../../state/objects/index.ts";
+import { noFaults } from "../../../../state/ports.ts";
+import { Fenced, StepStream } from "../../../../state/protocols/index.ts";
+import type { Transactions } from "../../../../state/txn/index.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedEgress } from "../../../support/scripted-egress.ts";
 import { atPoint, ScriptedHost, type ScriptedHostParts, settled, TENANT } from "../../../support/scripted-host.ts";
 import type { Script } from "../../../support/scripted-pool.ts";
 
+const NO_BYTES = new Uint8Array(0);
 const FOREVER = new Promise<never>(() => {});
 const URL = "http://bank/charge";
 const ASK = { functionName: "ask", key: "k" };
@@ -37,9 +44,17 @@ async function recovered(host: ScriptedHost, egress = host.egress): Promise<Scri
 
 const keysOf = ({ sent }: ScriptedEgress) => sent.map(({ idempotencyKey }) => idempotencyKey);
 
+/** The call under the key, as a process finds it that has not made it. */
+async function elsewhere(host: ScriptedHost) {
+  const instance = (await host.records())
+    .find(({ tags }) => tags.some((tag) => tag.startsWith("k/")))
+    ?.tags[0]?.slice(2) as InstanceId;
+  const context = { egress: host.egress, faults: noFaults } as Pick<InvocationContext, "egress" | "faults"> as InvocationContext;
+  return { context, instance, records: await host.steps(instance) };
+}
+
 async function kindsOf(host: ScriptedHost): Promise<string[]> {
-  const instance = (await host.records()).find(({ tags }) => tags.some((tag) => tag.startsWith("k/")))?.tags[0]?.slice(2);
-  return (await host.steps(instance as InstanceId)).map(({ kind }) => kindName(kind));
+  return (await elsewhere(host)).records.map(({ kind }) => kindName(kind));
 }
 
 describe("F15: a request to the outside is two steps", () => {
@@ -258,7 +273,7 @@ describe("what comes of a request", () => {
     expect(host.egress.sent).toHaveLength(1);
   });
 
-  it("a request that can never be sent is refused with a reason, and nothing is logged", async () => {
+  it("a request that can never be sent is refused with a reason", async () => {
     const host = await open(async (guest) => {
       const came = [
         await guest.http("CONNECT", URL),
@@ -277,7 +292,6 @@ describe("what comes of a request", () => {
       Array(7).fill(true),
     );
     expect(host.egress.sent).toEqual([]);
-    expect(await host.test.shard.unfinished(TENANT)).toEqual([]);
   });
 
   it("in a transaction, also in one of the caller, it is refused, and nothing leaves", async () => {
@@ -293,6 +307,29 @@ describe("what comes of a request", () => {
     });
     expect(await host.told({ functionName: "caller" })).toBe("0 -40 -40");
     expect(host.egress.sent).toEqual([]);
+  });
+
+  it("is told from the log where another process goes on with the call", async () => {
+    const host = await open();
+    expect(await host.told(ASK)).toBe(`0 200 POST ${URL} 1`);
+    const { context, instance, records } = await elsewhere(host);
+    const pins = { initialCursor: 0 as SeqNum, timeMs: 0, seed: NO_BYTES, nonce: NO_BYTES };
+    const steps = new StepStream(host.book, instance, { kind: "pinned", pins }, records.slice(1));
+    const drafts = new Drafts(host.session.blobs);
+    const transactions = { open: null } as Transactions;
+    const outside = new OutsideOperations({
+      context,
+      shard: host.session,
+      drafts,
+      tenant: TENANT,
+      steps,
+      transactions,
+      wallTimeMs: 1,
+    });
+    const read = (part: number) => outside.perform(Operation.httpRead, httpReadArgs.encode({ part, offset: 0 }));
+    expect((await read(1))?.code).toBe(GuestError.notFound);
+    steps.skipToEnd();
+    expect(Buffer.from(httpReadReply.decode((await read(1))?.bytes ?? NO_BYTES).slice).toString()).toBe(`POST ${URL} 1`);
   });
 
   it("of nothing nothing can be read", async () => {

@@ -111,5 +111,5 @@ describe("damaged modules", () => {
       judge(outcome);
     });
     await fc.assert(property, { numRuns: 60 });
-  });
+  }, 600_000);
 });

@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { FunctionRegistry, type FunctionVersion, prepareModule } from "../../../../host/modules/index.ts";
+import { FunctionRegistry, type FunctionVersion, type ModuleHash, prepareModule } from "../../../../host/modules/index.ts";
+import { decodeFunctionData, encodeFunctionData } from "../../../../host/modules/registry-entry.ts";
+import { NO_REWRITING } from "../../../../host/modules/rewriting/index.ts";
 import type { BlobName, LogBookId, SeqNum } from "../../../../state/ids.ts";
 import type { Shard, ShardSource } from "../../../../state/logbook/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
 import { BOOK, openTestShard, type TestShard } from "../../../support/open-shard.ts";
+import { testTenancy } from "../../../support/test-tenancy.ts";
 import { ABI, asyncRefusal, LIMITS } from "./fixtures.ts";
 
 const module = (value: number) =>
@@ -34,8 +37,8 @@ class Owner implements ShardSource {
 async function open(state?: TestShard) {
   const opened = state ?? (await openTestShard());
   const owner = new Owner(opened.shard);
-  const limits = { ...LIMITS, uploadTimeoutMs: 60_000 };
-  const registry = new FunctionRegistry({ shards: owner, abi: ABI, limits, cacheMaxBytes: 1_000_000 });
+  const tenancy = testTenancy({ ...LIMITS, uploadTimeoutMs: 60_000 });
+  const registry = new FunctionRegistry({ shards: owner, abi: ABI, tenancy, cacheMaxBytes: 1_000_000 });
   const upload = (name: string, bytes: Uint8Array, tenant: LogBookId = BOOK) => registry.upload(tenant, name, stream(bytes));
   const resolve = (name: string, tenant: LogBookId = BOOK) => registry.resolve(owner.shard, tenant, name);
   return { state: opened, owner, registry, upload, resolve };
@@ -76,7 +79,7 @@ describe("the function registry", () => {
     const asked = await registry.upload(BOOK, "giving-way", stream(bytes), { preemptible: true });
     expect([plain.preemptible, asked.preemptible, asked.migratable]).toEqual([false, true, false]);
     expect(asked.hash).not.toBe(plain.hash);
-    expect((await registry.setRetry(BOOK, "giving-way", null)).preemptible).toBe(true);
+    expect((await registry.setOptions(BOOK, "giving-way", { retry: null })).preemptible).toBe(true);
     expect((await registry.list(BOOK)).map(({ name, preemptible }) => [name, preemptible])).toEqual([
       ["plain", false],
       ["giving-way", true],
@@ -99,7 +102,7 @@ describe("the function registry", () => {
     const registry = new FunctionRegistry({
       shards: new Owner(shard),
       abi: ABI,
-      limits: LIMITS,
+      tenancy: testTenancy(LIMITS),
       cacheMaxBytes: 1_000_000,
       onUpload: (artefact) => heard.push(artefact.hash),
     });
@@ -110,9 +113,9 @@ describe("the function registry", () => {
   test("a retry policy counts from now on, for the same module, and is kept by uploads until it is taken away", async () => {
     const { owner, registry, upload, resolve, state } = await open();
     const retry = { attemptsMax: 7, backoffMs: 5, backoffMaxMs: 50, causes: ["workerLost", "failure"] } as const;
-    await expect(registry.setRetry(BOOK, "hello", retry)).rejects.toMatchObject({ code: "UNKNOWN_FUNCTION" });
+    await expect(registry.setOptions(BOOK, "hello", { retry })).rejects.toMatchObject({ code: "UNKNOWN_FUNCTION" });
     const plain = await upload("hello", module(1));
-    const set = await registry.setRetry(BOOK, "hello", retry);
+    const set = await registry.setOptions(BOOK, "hello", { retry });
     expect(set).toMatchObject({ name: "hello", hash: plain.hash, sizeBytes: plain.sizeBytes, retry });
     expect((await registry.resolve(owner.shard, BOOK, "hello", plain.seqnum)).version.retry).toBeNull();
     const next = await upload("hello", module(2));
@@ -121,8 +124,60 @@ describe("the function registry", () => {
     const again = await open(await state.crash());
     expect((await again.resolve("hello")).version.retry).toEqual(retry);
     expect(Buffer.from(await again.registry.download(BOOK, "hello")).equals(module(2))).toBe(true);
-    expect((await again.registry.setRetry(BOOK, "hello", null)).retry).toBeNull();
+    expect((await again.registry.setOptions(BOOK, "hello", { retry: null })).retry).toBeNull();
     expect((await resolve("hello")).version.retry).toEqual(retry);
+  });
+
+  test("limits are kept by uploads until they are taken away; those of modules make the module anew", async () => {
+    const { owner, registry, upload, resolve, state } = await open();
+    const plain = await upload("hello", module(1));
+    expect(plain.limits).toBeNull();
+    const limits = { wallTimeMs: 5, memoryMaxPages: 3 };
+    const set = await registry.setOptions(BOOK, "hello", { limits });
+    expect(set).toMatchObject({ limits, hash: prepareModule(module(1), ABI, { ...LIMITS, memoryMaxPages: 3 }).hash });
+    expect((await registry.artefact(owner.shard, set.hash)).memoryMaxPages).toBe(3);
+    expect((await registry.setOptions(BOOK, "hello", { retry: null })).limits).toEqual(limits);
+    const next = await upload("hello", module(2));
+    expect(next).toMatchObject({ limits, hash: prepareModule(module(2), ABI, { ...LIMITS, memoryMaxPages: 3 }).hash });
+    const again = await open(await state.crash());
+    expect((await again.resolve("hello")).version).toEqual(next);
+    const free = await again.registry.setOptions(BOOK, "hello", { limits: null });
+    expect(free).toMatchObject({ limits: null, hash: prepareModule(module(2), ABI, LIMITS).hash });
+    expect((await resolve("hello")).version.limits).toEqual(limits);
+  });
+
+  test("limits that the module does not fit are refused and change nothing", async () => {
+    const { registry, upload, resolve } = await open();
+    const version = await upload("hello", wat(`(module (memory 5) (func (export "main")))`));
+    const refused = await asyncRefusal(registry.setOptions(BOOK, "hello", { limits: { memoryMaxPages: 4 } }));
+    expect(refused).toMatch(/^MODULE_LIMIT: memory section at offset \d+: the memory begins with 5 pages/);
+    const above = await asyncRefusal(registry.setOptions(BOOK, "hello", { limits: { memoryMaxPages: 65 } }));
+    expect(above).toBe(`BAD_REQUEST: limits.memoryMaxPages is 65 pages of 64 KiB, the limit of tenant ${BOOK} is 64`);
+    expect((await resolve("hello")).version).toEqual(version);
+  });
+
+  test("a function's record from before functions had limits is read", () => {
+    const blob = { name: "b".repeat(64) as BlobName, sizeBytes: 9 };
+    const data = {
+      name: "f",
+      hash: "h" as ModuleHash,
+      artefact: blob,
+      original: blob,
+      retry: null,
+      limits: null,
+      protocol: null,
+      ...NO_REWRITING,
+    };
+    const now = encodeFunctionData(data);
+    for (const [format, fewer] of [
+      [3, 1],
+      [2, 3],
+    ] as const) {
+      const before = now.slice(0, -fewer);
+      before[0] = format;
+      expect(decodeFunctionData(before)).toEqual(data);
+    }
+    expect(decodeFunctionData(now)).toEqual(data);
   });
 
   test("a call that arrives later runs the new version, and the old one can still be loaded", async () => {
@@ -135,7 +190,7 @@ describe("the function registry", () => {
       ["hello", next.hash],
       ["other", prepareModule(module(3), ABI, LIMITS).hash],
     ]);
-    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, limits: LIMITS, cacheMaxBytes: 1_000_000 });
+    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, tenancy: testTenancy(LIMITS), cacheMaxBytes: 1_000_000 });
     expect((await elsewhere.artefact(state.shard, old.hash)).hash).toBe(old.hash);
   });
 
@@ -231,7 +286,7 @@ describe("the function registry", () => {
   test("an artefact that the owner does not hold is BLOB_MISSING, and found when it is there again", async () => {
     const { state, owner, upload } = await open();
     const { hash } = await upload("hello", module(1));
-    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, limits: LIMITS, cacheMaxBytes: 1_000_000 });
+    const elsewhere = new FunctionRegistry({ shards: owner, abi: ABI, tenancy: testTenancy(LIMITS), cacheMaxBytes: 1_000_000 });
     const name = hash as string as BlobName;
     const kept = state.blobs.blobs.get(name) ?? new Uint8Array();
     state.blobs.blobs.delete(name);

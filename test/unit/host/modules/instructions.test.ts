@@ -12,7 +12,7 @@ function scanAll(bytes: Uint8Array, onCall?: (index: number) => void): void {
 
 function scanCode(...code: number[]): void {
   const bytes = Uint8Array.from(code);
-  scanBody(bytes, { start: 0, end: bytes.byteLength, locals: 0 });
+  scanBody(bytes, { declarations: 0, start: 0, end: bytes.byteLength, locals: 0 });
 }
 
 describe("instructions", () => {

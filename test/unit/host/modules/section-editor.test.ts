@@ -4,7 +4,7 @@ import { editModule, type ModuleEdit } from "../../../../host/modules/section-ed
 import { readSections } from "../../../../host/modules/sections.ts";
 import { moduleOf, nameBytes, section, wat } from "../../../support/guest-modules.ts";
 
-const EDIT: ModuleEdit = { memoryMinPages: 1, memoryMaxPages: 8, tableMaxElements: 50, globals: [], activeData: true };
+const EDIT: ModuleEdit = { memoryMinPages: 1, memoryMaxPages: 8, tableMaxElements: 50, globals: [], activeData: true, bulk: [] };
 
 function edit(bytes: Uint8Array, change: Partial<ModuleEdit> = {}): { bytes: Uint8Array<ArrayBuffer>; shape: ModuleShape } {
   const edited = editModule(bytes, readSections(bytes), { ...EDIT, ...change });

@@ -41,11 +41,11 @@ describe("the upload's thread", () => {
   });
 
   test("start functions that loop are killed in time, and uploads go on", async () => {
-    const threads = new UploadThreads(ABI, SHORT);
+    const threads = new UploadThreads(ABI);
     const stuck = [loop("(loop (br 0))"), loop("(loop (try (do (loop (br 0))) (catch_all)) (br 0))")];
-    const refusals = stuck.map((bytes) => asyncRefusal(threads.prepare(bufferOf(bytes))));
+    const refusals = stuck.map((bytes) => asyncRefusal(threads.prepare(bufferOf(bytes), SHORT)));
     // waits for the turn of one of the two
-    const good = threads.prepare(bufferOf(GOOD));
+    const good = threads.prepare(bufferOf(GOOD), SHORT);
     for (const refused of await Promise.all(refusals)) {
       expect(refused).toBe(
         "MODULE_START_FAILED: the start function runs longer than the 4000 ms an upload has (uploadTimeoutMs)",

@@ -16,19 +16,19 @@ describe("imports", () => {
   });
 
   test.each([
-    [`(import "env" "getpid" (func (result i32)))`, `import "env.getpid" () -> (i32) is not offered by this host`],
-    [`(import "" "" (func))`, `import "." () -> () is not offered by this host`],
-    [`(import "env.x" "abort" (func))`, `import "env.x.abort" () -> () is not offered`],
-    [`(import "constructor" "name" (func))`, `import "constructor.name" () -> () is not offered`],
+    [`(import "env" "getpid" (func (result i32)))`, `"env.getpid" () -> (i32) is not offered by this host`],
+    [`(import "" "" (func))`, `"." () -> () is not offered by this host`],
+    [`(import "env.x" "abort" (func))`, `"env.x.abort" () -> () is not offered`],
+    [`(import "constructor" "name" (func))`, `"constructor.name" () -> () is not offered`],
     [
       `(import "neap" "read" (func (param i32 i32) (result i32)))`,
-      `import "neap.read" has type (i32, i32) -> (i32), this host offers (i32, i64) -> (i32)`,
+      `"neap.read" has type (i32, i32) -> (i32), this host offers (i32, i64) -> (i32)`,
     ],
-    [`(import "neap" "tick" (func (result i32)))`, `import "neap.tick" has type () -> (i32), this host offers () -> ()`],
-    [`(import "env" "memory" (memory 1))`, `import "env.memory" is a memory: only functions can be imported`],
-    [`(import "env" "t" (table 1 funcref))`, `import "env.t" is a table`],
-    [`(import "env" "g" (global i32))`, `import "env.g" is a global`],
-    [`(import "env" "e" (tag (param i32)))`, `import "env.e" is a tag`],
+    [`(import "neap" "tick" (func (result i32)))`, `"neap.tick" has type () -> (i32), this host offers () -> ()`],
+    [`(import "env" "memory" (memory 1))`, `"env.memory" is a memory: only functions can be imported`],
+    [`(import "env" "t" (table 1 funcref))`, `"env.t" is a table`],
+    [`(import "env" "g" (global i32))`, `"env.g" is a global`],
+    [`(import "env" "e" (tag (param i32)))`, `"env.e" is a tag`],
   ])("%s is refused by name", (text, message) => {
     const refused = refusal(() => validateText(`${text} ${text.includes("(memory") ? "" : "(memory 1)"} (func (export "main"))`));
     expect(refused).toMatch(/^MODULE_IMPORT_UNKNOWN: /);
@@ -37,7 +37,9 @@ describe("imports", () => {
 
   test("an import of a type that does not exist is refused", () => {
     const bytes = moduleOf(section(2, 1, 1, 0x61, 1, 0x62, 0, 7), section(5, 1, 0, 1));
-    expect(refusal(() => validate(bytes))).toBe('MODULE_IMPORT_UNKNOWN: import "a.b" has type 7, the module has 0 types');
+    expect(refusal(() => validate(bytes))).toBe(
+      'MODULE_IMPORT_UNKNOWN: import section at offset 11: "a.b" has type 7, the module has 0 types',
+    );
   });
 });
 

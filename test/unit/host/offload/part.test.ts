@@ -34,11 +34,12 @@ const request: fc.Arbitrary<PartRequest> = fc.record({
   module: fc.string() as unknown as fc.Arbitrary<ModuleHash>,
   init: fc.uint8Array(),
   steps,
+  writtenBytes: fc.nat(),
   part: fc.record({ snapshotHash: fc.string(), tableIndex: fc.nat(), state }),
 });
 const reply: fc.Arbitrary<PartReply> = fc.oneof(
-  fc.record({ kind: fc.constant("done" as const), value: fc.integer(), steps, state, cpuMs: fc.nat() }),
-  fc.record({ kind: fc.constant("trapped" as const), message: fc.string(), steps, cpuMs: fc.nat() }),
+  fc.record({ kind: fc.constant("done" as const), value: fc.integer(), steps, writtenBytes: fc.nat(), state, cpuMs: fc.nat() }),
+  fc.record({ kind: fc.constant("trapped" as const), message: fc.string(), steps, writtenBytes: fc.nat(), cpuMs: fc.nat() }),
   fc.record({ kind: fc.constant("refused" as const), reason: fc.string() }),
   fc.record({ kind: fc.constant("lost" as const), reason: fc.string() }),
 );

@@ -94,11 +94,12 @@ describe.each([
     expect(await run(pool, withExit("(call $fault) (i32.const 0)"))).toMatchObject({ kind: "trapped", message: "not allowed" });
   });
 
-  test("logs up to its limit", async () => {
-    const logs = make("(call $log (i32.const 64) (i32.const 4)) (call $log (i32.const 64) (i32.const 4)) (i32.const 0)");
+  test("logs up to its limit, and the log says once that more was left out", async () => {
+    const log = "(call $log (i32.const 64) (i32.const 4))";
+    const logs = make(`${log} ${log} ${log} ${log} (i32.const 0)`);
     const call = begin(pool, logs, { limits: { logMaxBytes: 6 } });
     await call.end;
-    expect(call.logs).toEqual(["neap", "ne"]);
+    expect(call.logs).toEqual(["neap", "ne", "LOG_LIMIT: the call has printed more than 6 bytes, the rest is left out"]);
   });
 });
 

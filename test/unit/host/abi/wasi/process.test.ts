@@ -165,6 +165,15 @@ describe("poll_oneoff", () => {
     expect(wasi.host.sleptMs).toBe(250);
   });
 
+  it("F22: sleeps as long when it is entered again, where a call that was stopped in it goes on", async () => {
+    const wasi = new WasiCalls();
+    const moment = subscription(1n, 0, { id: 0, timeoutNs: 1_250_000_001n, absolute: true });
+    await polled(wasi, moment);
+    expect(wasi.host.sleptMs).toBe(251);
+    await polled(wasi, moment);
+    expect(wasi.host.sleptMs).toBe(502);
+  });
+
   it("refuses nothing to wait for, too much of it, and what it does not know", async () => {
     const wasi = new WasiCalls();
     expect(await wasi.call("poll_oneoff", 0, 0, 0, 0)).toBe("inval");

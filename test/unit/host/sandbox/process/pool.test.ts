@@ -3,5 +3,4 @@ import { usePoolsOfProcesses } from "../../../../support/sandbox-calls.ts";
 
 usePoolsOfProcesses();
 await import("../pool.test.ts");
-await import("../memory.test.ts");
 await import("../part.test.ts");

@@ -1,23 +1,37 @@
-/** A function's retry policy as JSON: `{"attemptsMax": 5, "backoffMs": 200, "backoffMaxMs": 60000, "causes": ["timeLimit"]}`. */
+/** A function's options as JSON: `{"retry": {"attemptsMax": 5, "backoffMs": 200, "backoffMaxMs": 60000}, "limits": {"wallTimeMs": 1000}}`. */
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
+import type { FunctionOptions } from "../modules/functions.ts";
 import { ATTEMPTS_MAX, BACKOFF_MAX_MS, RETRY_CAUSES, type RetryCause, type RetryPolicy } from "../modules/retry-policy.ts";
+import { FUNCTION_LIMITS, type FunctionLimits, LIMITS } from "../tenancy/index.ts";
 import { describeJsonFault } from "./json-scan.ts";
 
 /** The options' body: small, so that it is read whole. */
 export const OPTIONS_MAX_BYTES = 16 * 1024;
 
-/**
- * `{"retry": …}`: null is the host's own policy.
- * @throws MALFORMED_JSON, BAD_REQUEST  with field and value
- */
-export function functionOptions(body: Uint8Array): { readonly retry: RetryPolicy | null } {
-  const { retry, ...rest } = record("the body", parse(Buffer.from(body).toString()));
+/** @throws MALFORMED_JSON, BAD_REQUEST  with field and value */
+export function functionOptions(body: Uint8Array): FunctionOptions {
+  const { retry, limits, ...rest } = record("the body", parse(Buffer.from(body).toString()));
   noOthers("the body", rest);
-  if (retry === undefined) {
-    throw new NeapError("BAD_REQUEST", "retry is missing");
+  if (retry === undefined && limits === undefined) {
+    throw new NeapError("BAD_REQUEST", "the body has neither retry nor limits");
   }
-  return { retry: retry === null ? null : retryPolicy(record("retry", retry)) };
+  return {
+    ...(retry !== undefined && { retry: retry === null ? null : retryPolicy(record("retry", retry)) }),
+    ...(limits !== undefined && { limits: limits === null ? null : functionLimits(record("limits", limits)) }),
+  };
+}
+
+function functionLimits(given: Record<string, unknown>): FunctionLimits | null {
+  const limits: Record<string, number> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (!FUNCTION_LIMITS.some((known) => known === name)) {
+      throw new NeapError("BAD_REQUEST", `limits has the field ${quote(name)}, which is none of ${FUNCTION_LIMITS.join(", ")}`);
+    }
+    const { minimum, maximum } = LIMITS[name as keyof FunctionLimits].schema;
+    limits[name] = whole(`limits.${name}`, value, minimum, maximum);
+  }
+  return Object.keys(limits).length === 0 ? null : limits;
 }
 
 function retryPolicy({ attemptsMax, backoffMs, backoffMaxMs, causes, ...rest }: Record<string, unknown>): RetryPolicy {

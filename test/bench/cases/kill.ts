@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { prepareModule } from "../../../host/modules/index.ts";
+import { endGuestsSoon } from "../../../host/sandbox/limits.ts";
+import { LIMITS } from "../../../host/tenancy/index.ts";
+import { leb, moduleOf, nameBytes, section, wat } from "../../support/guest-modules.ts";
+import { atMost, type BenchCase, type Row } from "../bench-case.ts";
+import { median } from "../support/measurement.ts";
+
+const BAR = atMost(50, "issue: any kill");
+const PAGES = LIMITS.memoryMaxPages.preset;
+const MEMORY_BYTES = PAGES * 65_536;
+const FUNCTION_BYTES = 255 * 1024;
+
+const looping = (body: string) =>
+  wat(`(module (memory 1) (func (export "main") (local $at i32) ${GROW} (loop $l ${body} (br $l))))`);
+const GROW = `(drop (memory.grow (i32.const ${PAGES - 1})))`;
+const half = `(i32.const ${MEMORY_BYTES / 2})`;
+
+/** What the upload made of each is killed at a moment that has nothing to do with it. */
+const GUESTS: Readonly<Record<string, () => Uint8Array<ArrayBuffer>>> = {
+  "a loop": () => looping(""),
+  "touches all its memory": () =>
+    looping(`(i32.store (local.get $at) (i32.const 1))
+      (local.set $at (i32.and (i32.add (local.get $at) (i32.const 4096)) (i32.const ${MEMORY_BYTES - 1})))`),
+  "fills all its memory": () => looping(`(memory.fill (i32.const 0) (i32.const 1) (i32.const ${MEMORY_BYTES}))`),
+  "copies half of its memory": () => looping(`(memory.copy (i32.const 0) ${half} ${half})`),
+  "calls the largest functions for the first time": largestFunctions,
+};
+
+export const kill: BenchCase = {
+  name: "kill",
+  measures: "from the decision to end a guest's thread until it is gone, by what the guest does",
+  async run(bench) {
+    endGuestsSoon();
+    const kills = bench.size(21, 2);
+    const rows: Row[] = [];
+    for (const [what, make] of Object.entries(GUESTS)) {
+      const limits = { moduleMaxBytes: 2 ** 26, memoryMaxPages: PAGES, tableMaxElements: 1, uploadTimeoutMs: 60_000 };
+      const { wasm } = prepareModule(make(), new Map(), limits);
+      const killed: Killed[] = [];
+      for (let index = 0; index < kills; index++) {
+        killed.push(await killAfter(wasm, 20 + 37 * (index % 8)));
+      }
+      const times = killed.map(({ wallMs }) => wallMs);
+      rows.push({ what: `${what}: median`, value: median(times), unit: "ms" });
+      rows.push({ what: `${what}: longest of ${kills}`, value: Math.max(...times), unit: "ms" });
+      const cpuMs = Math.max(...killed.map((each) => each.cpuMs));
+      rows.push({ what: `${what}: most CPU time of ${kills}`, value: cpuMs, unit: "ms", bar: BAR });
+    }
+    return rows;
+  },
+};
+
+interface Killed {
+  readonly wallMs: number;
+  /** Of all threads of the process, of which no other does anything: what a machine with nothing else to do takes. */
+  readonly cpuMs: number;
+}
+
+async function killAfter(wasm: Uint8Array, afterMs: number): Promise<Killed> {
+  const thread = new Worker(new URL("../support/guest-thread.ts", import.meta.url), { workerData: wasm });
+  await once(thread, "message");
+  await sleep(afterMs);
+  const startMs = performance.now();
+  const start = process.cpuUsage();
+  await thread.terminate();
+  const { user, system } = process.cpuUsage(start);
+  return { wallMs: performance.now() - startMs, cpuMs: (user + system) / 1000 };
+}
+
+/** Functions of as many bytes as one may have; main runs one after the other. All they do is call, which takes longest to compile. */
+function largestFunctions(): Uint8Array<ArrayBuffer> {
+  const count = 60;
+  const VOID = 0x40;
+  const callNothing = [0x10, 1];
+  const body = [
+    0,
+    ...[0x41, 0, 0x04, VOID],
+    ...Array(FUNCTION_BYTES / 2)
+      .fill(callNothing)
+      .flat(),
+    ...[0x0b, 0x0b],
+  ];
+  const large = Buffer.from([...leb(body.length), ...body]);
+  const main = [0, ...Array.from({ length: count }, (_, index) => [0x10, ...leb(index + 2)]).flat(), 0x0b];
+  const code = Buffer.concat([
+    Buffer.from([...leb(count + 2), ...leb(main.length), ...main, 2, 0, 0x0b]),
+    ...Array(count).fill(large),
+  ]);
+  const head = moduleOf(
+    section(1, 1, 0x60, 0, 0),
+    section(3, ...leb(count + 2), ...Array(count + 2).fill(0)),
+    section(5, 1, 0, 1),
+    section(7, 1, ...nameBytes("main"), 0, 0),
+  );
+  return Uint8Array.from(Buffer.concat([head, Buffer.from([10, ...leb(code.byteLength)]), code]));
+}

@@ -1,0 +1,68 @@
+/** Preemptible and migratable calls are stopped wherever they compute, and end as if nothing had been (F22). */
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Artefact } from "../../host/modules/index.ts";
+import type { SandboxEnd, SandboxPool } from "../../host/sandbox/index.ts";
+import type { LogBookId } from "../../state/ids.ts";
+import { openPool, uploadedGuest } from "./migratable.ts";
+
+const SPINNER = fileURLToPath(new URL("assembly/spinner.ts", import.meta.url));
+const MOVES = 8;
+/** Far more work than there is between so many moves. */
+const ROUNDS = "4000";
+
+let pools: readonly SandboxPool[] = [];
+beforeAll(async () => {
+  pools = await Promise.all([openPool("here"), openPool("there")]);
+});
+afterAll(() => Promise.all(pools.map((pool) => pool.close())));
+
+test.each(["stub", "incremental"] as const)(
+  "F22: a call that computes is stopped in the middle of its loops and goes on in another pool, with the runtime %s",
+  { timeout: 300_000 },
+  async (runtime) => {
+    const artefact = await uploadedGuest(SPINNER, runtime, { preemptible: true, migratable: true });
+    const unmoved = await run(artefact, 0);
+    const moved = await run(artefact, MOVES);
+    expect(unmoved).toMatchObject({ moves: 0, kind: "returned" });
+    expect(moved).toEqual({ ...unmoved, moves: MOVES });
+  },
+);
+
+/** Asks the call to stop as soon as it has begun, so many times, each time to go on in the other pool. */
+async function run(artefact: Artefact, movesMax: number): Promise<{ kind: string; output: string; moves: number }> {
+  let moves = 0;
+  let frozen: Uint8Array | null = null;
+  for (;;) {
+    const end = await attempt(artefact, moves, frozen, moves < movesMax);
+    if (end.kind === "frozen") {
+      moves += 1;
+      frozen = Uint8Array.from(end.bytes);
+    } else if (end.kind !== "displaced") {
+      const output = end.kind === "returned" ? Buffer.from(end.output).toString() : end.message;
+      return { kind: end.kind, output, moves };
+    }
+  }
+}
+
+function attempt(artefact: Artefact, place: number, frozen: Uint8Array | null, freezes: boolean): Promise<SandboxEnd> {
+  return new Promise((resolve, reject) => {
+    const call = pools[place % pools.length]?.start(
+      {
+        tenant: "demo" as LogBookId,
+        sandboxesMax: 8_000,
+        artefact,
+        input: Buffer.from(ROUNDS),
+        commandLine: new Uint8Array(0),
+        depth: 0,
+        pins: { timeMs: 1_000, seed: new Uint8Array(32).fill(3) },
+        limits: { wallTimeMs: 250_000, cpuTimeMs: 250_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
+        ...(frozen !== null && { frozen: { bytes: frozen } }),
+      },
+      { onOperation: () => reject(new Error("the guest asks nobody")), onLog: () => {}, onEnd: resolve },
+    );
+    if (freezes) {
+      call?.freeze();
+    }
+  });
+}
