@@ -45,6 +45,7 @@ describe("the benchmark", () => {
         "sandboxes",
         "kill",
         "isolation",
+        "migration",
         "regions",
         "migration",
         "wordcount",

@@ -51,7 +51,6 @@ function attempt(artefact: Artefact, place: number, frozen: Uint8Array | null, f
     const call = pools[place % pools.length]?.start(
       {
         tenant: "demo" as LogBookId,
-        sandboxesMax: 8_000,
         artefact,
         input: Buffer.from(ROUNDS),
         commandLine: new Uint8Array(0),

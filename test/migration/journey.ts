@@ -34,24 +34,6 @@ export function travel(pools: readonly SandboxPool[], artefact: Artefact, input:
   return new Traveller(pools, artefact, input, random).ended;
 }
 
-/** Runs a call that asks for nothing, and stops it `moves` times as soon as it has gone on. */
-export async function hop(pools: readonly SandboxPool[], artefact: Artefact, input: string, moves: number): Promise<SandboxEnd> {
-  let frozen: FrozenStart | undefined;
-  for (let move = 0; ; move++) {
-    const end = await new Promise<SandboxEnd>((onEnd) => {
-      const handler = { onOperation: () => {}, onLog: () => {}, onEnd };
-      const call = poolAt(pools, move).start(startOf(artefact, Buffer.from(input), frozen), handler);
-      if (move < moves) {
-        call.freeze();
-      }
-    });
-    if (end.kind !== "frozen") {
-      return move < moves ? { kind: "trapped", message: `it ended after ${move} moves: ${end.kind}`, cpuMs: 0 } : end;
-    }
-    frozen = { bytes: Uint8Array.from(end.bytes) };
-  }
-}
-
 /**
  * Stops the call while it waits for an operation, which then is performed here, or there for the first time; or just before or after it
  * was answered, so that the order to stop meets the guest wherever it then is.
@@ -99,7 +81,7 @@ class Traveller implements SandboxHandler {
       return;
     }
     const call = this.#call;
-    switch (this.#random?.below(isLaterSlice(operation, args) ? 2 : 4)) {
+    switch (this.#moves % (isLaterSlice(operation, args) ? 2 : 4)) {
       case 0:
         this.#perform(operation, args);
         call.freeze();
