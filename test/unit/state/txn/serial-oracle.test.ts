@@ -167,7 +167,12 @@ class Running implements Store {
     if (given === null) {
       throw new Error("no transaction is open");
     }
-    const child = new Running(this.#test, `child ${await this.#book.tail()}`, { initialCursor: given.snapshot }, encodeInherited(given));
+    const child = new Running(
+      this.#test,
+      `child ${await this.#book.tail()}`,
+      { initialCursor: given.snapshot },
+      encodeInherited(given),
+    );
     const old = await child.read(key);
     await child.write(key, short(`called ${old}`));
     const effects = child.transactions.effects();
