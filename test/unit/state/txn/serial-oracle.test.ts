@@ -167,7 +167,12 @@ class Running implements Store {
     if (given === null) {
       throw new Error("no transaction is open");
     }
-    const child = new Running(this.#test, "child", { initialCursor: given.snapshot }, encodeInherited(given));
+    const child = new Running(
+      this.#test,
+      `child ${await this.#book.tail()}`,
+      { initialCursor: given.snapshot },
+      encodeInherited(given),
+    );
     const old = await child.read(key);
     await child.write(key, short(`called ${old}`));
     const effects = child.transactions.effects();
@@ -183,6 +188,7 @@ async function choose({ shard, time }: TestShard, layout: Layout): Promise<void>
     await shard.whenDurable(await shard.switchMode(BOOK, scope, mode, false));
   }
   while ((await shard.scopes(BOOK)).some(({ to }) => to !== null)) {
+    await new Promise((resolve) => setImmediate(resolve));
     time.advance(20);
   }
   // As no time passes from now on, these do not end.
