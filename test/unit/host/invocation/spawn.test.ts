@@ -305,12 +305,13 @@ describe("F28: a delayed call", () => {
       return FOREVER;
     });
     const answer = await host.call({ functionName: "stuck", answer: "accepted", delayMs: 1_000 });
-    for (let death = 0; death <= 4; death += 1) {
+    // The last host that may run it first lets it come to the end of its log, to pin what it has read (F25).
+    for (const [death, attempts] of [1, 1, 1, 2, 0].entries()) {
       host = await host.crash({ timers: time });
       host.invocations.startRecovery(1_000);
       time.advance(1_000);
       await settled();
-      expect(host.pool.started, `after ${death} deaths`).toBe(death < 4 ? 1 : 0);
+      expect(host.pool.started, `after ${death} deaths`).toBe(attempts);
       await host.test.shard.whenDurable(await host.book.tail());
     }
     expect(await host.invocations.statusOfInstance(answer.instance, TENANT)).toMatchObject({ kind: "parked" });
