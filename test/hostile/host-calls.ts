@@ -8,7 +8,9 @@ const ARGUMENTS: readonly Readonly<Record<string, string>>[] = [
   { i32: "65530", i64: "0", f64: "1e300" },
 ];
 
-const CALLS = [...abiTable].flatMap(([name, type]) => ARGUMENTS.map((values) => ({ name, type, values })));
+/** Without those to memory regions, which a tenant in a process of its own does not get. */
+const IMPORTS = [...abiTable].filter(([name]) => !name.startsWith("region."));
+const CALLS = IMPORTS.flatMap(([name, type]) => ARGUMENTS.map((values) => ({ name, type, values })));
 
 export const HOST_CALLS = CALLS.map(({ name }, index) => ({
   name,
@@ -16,7 +18,7 @@ export const HOST_CALLS = CALLS.map(({ name }, index) => ({
 }));
 
 export function hostCallsModule(): string {
-  const imports = Array.from(abiTable, ([name, { params, results }]) => {
+  const imports = IMPORTS.map(([name, { params, results }]) => {
     const at = name.indexOf(".");
     return `(import "${name.slice(0, at)}" "${name.slice(at + 1)}" (func $${name} (param ${params.join(" ")}) (result ${results.join(" ")})))`;
   });

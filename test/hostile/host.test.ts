@@ -89,7 +89,9 @@ describe("H8: a guest that attacks the host fails its own call, with its code; a
         }
         expect(answer.body).not.toContain(SECRET);
       }
-      expect(ended).toBeGreaterThan(HOST_CALLS.length / 3);
+      // WASI's answer an error number instead.
+      const ending = HOST_CALLS.filter(({ name }) => !name.startsWith("wasi_"));
+      expect(ended).toBeGreaterThan(ending.length / 3);
     });
     const { objects } = (await (await fetch(`${host.url}/v1/tenants/${ATTACKER}/objects`)).json()) as {
       objects: { key: string }[];
