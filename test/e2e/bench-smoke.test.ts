@@ -45,7 +45,6 @@ describe("the benchmark", () => {
         "sandboxes",
         "kill",
         "isolation",
-        "migration",
         "regions",
         "migration",
         "wordcount",

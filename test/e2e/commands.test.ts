@@ -49,8 +49,8 @@ describe("a command of the checkout", () => {
   });
 
   it("mutate ends with how many defects were noticed", () => {
-    const { status, stdout } = run("mutate", "F37: a transaction takes");
-    expect(stdout).toBe("1/1  caught  F37: a transaction takes objects that are kept without versions\n1 of 1 caught\n");
+    const { status, stdout } = run("mutate", "F37: reads in a transaction are of now");
+    expect(stdout).toBe("1/1  caught  F37: reads in a transaction are of now\n1 of 1 caught\n");
     expect(status).toBe(0);
   });
 });

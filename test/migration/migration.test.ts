@@ -23,7 +23,9 @@ describe("F22: a call that is stopped at random places and goes on in another po
     const artefact = await uploadedGuest(WANDERER, runtime);
     const places = { answered: 0, askedAgain: 0, withResult: 0 };
     let moves = 0;
-    for (let seed = FIRST_SEED; moves < MOVES; seed++) {
+    const isShown = () => Math.min(places.answered, places.askedAgain) > 0;
+    // Some seeds have few of the one sort or the other.
+    for (let seed = FIRST_SEED; moves < MOVES || (!isShown() && moves < 20 * MOVES); seed++) {
       const input = String(seed % 1000);
       const { moves: none, ...unmoved } = await travel(pools, artefact, input, null);
       const { moves: some, ...moved } = await travel(pools, artefact, input, prng(seed));
@@ -36,6 +38,6 @@ describe("F22: a call that is stopped at random places and goes on in another po
       places.withResult += moved.places.withResult;
     }
     console.log(`${moves} moves with ${runtime} from seed ${FIRST_SEED}`, places);
-    expect(Math.min(places.answered, places.askedAgain)).toBeGreaterThan(0);
+    expect(isShown()).toBe(true);
   });
 });
