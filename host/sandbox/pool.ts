@@ -71,6 +71,8 @@ export interface WorkerPoolOptions {
   readonly lanesMax: number;
   readonly spares: 0 | 1;
   readonly attemptsPerWorker: number;
+  /** In the worker where preemptible calls go that compute for long: they take turns there. */
+  readonly backgroundAttempts: number;
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
   readonly memory: MemoryBudget;
@@ -81,13 +83,19 @@ export interface WorkerPoolOptions {
   readonly startCarrier: () => Carrier;
 }
 
+/** Of its sandboxes, a pool keeps so many for preemptible calls that compute for long. */
+const BACKGROUND_SHARE = 0.1;
+const BACKGROUND_ATTEMPTS = 64;
+
 /** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
   endGuestsSoon();
   const coresForGuests = Math.max(1, availableParallelism() - 1);
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
-  const attemptsPerWorker = Math.max(1, Math.floor((options.sandboxesMax ?? sandboxCeiling()) / (workers + lanesMax + 1)));
+  const sandboxesMax = options.sandboxesMax ?? sandboxCeiling();
+  const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
+  const attemptsPerWorker = Math.max(1, Math.floor((sandboxesMax - backgroundAttempts) / (workers + lanesMax)));
   let spawned = 0;
   const pool = new WorkerPool({
     clock: options.clock,
@@ -95,6 +103,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     lanesMax,
     spares: 1,
     attemptsPerWorker,
+    backgroundAttempts,
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
@@ -141,7 +150,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
-    const { workers, lanesMax, spares, attemptsPerWorker, interrupts } = options;
+    const { workers, lanesMax, spares, attemptsPerWorker, backgroundAttempts, interrupts } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
@@ -157,6 +166,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       lanesMax,
       spares,
       attemptsPerWorker,
+      backgroundAttempts,
       interrupts,
       isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),
       isSuspect: (attempt) => this.#isSuspect(attempt),

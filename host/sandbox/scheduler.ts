@@ -28,6 +28,8 @@ export interface SchedulerOptions {
   /** 0 where a worker is at hand whenever one is asked for. */
   readonly spares: 0 | 1;
   readonly attemptsPerWorker: number;
+  /** The same of the background worker. */
+  readonly backgroundAttempts: number;
   /** Whether preemptible guests can be asked to give way; else they are as others. */
   readonly interrupts: boolean;
   readonly spawn: () => SandboxWorker;
@@ -194,7 +196,9 @@ export class Scheduler {
   }
 
   #mayTake(worker: SandboxWorker, depth: number): boolean {
-    return worker.active < this.#options.attemptsPerWorker || depth > worker.depthBeyond;
+    const { attemptsPerWorker, backgroundAttempts } = this.#options;
+    const attemptsMax = this.isBackground(worker) ? backgroundAttempts : attemptsPerWorker;
+    return worker.active < attemptsMax || depth > worker.depthBeyond;
   }
 
   #freeLane(depth: number): SandboxWorker | undefined {

@@ -46,7 +46,7 @@ export function openReserve(options: Partial<ReserveOptions> = {}): Promise<Proc
 
 async function openProcessPool(options: SandboxPoolOptions & { workers: number }): Promise<SandboxPool> {
   const { importsUrl, workers, longSlicesMax = 1, queueMax, memory, sandboxesMax = 8_000 } = options;
-  const perProcess = Math.max(1, Math.floor(sandboxesMax / (workers + longSlicesMax + 1)));
+  const perProcess = Math.max(1, Math.floor((sandboxesMax * 0.9) / (workers + longSlicesMax)));
   const reserve = await openReserve({ importsUrl, sandboxesMax: perProcess });
   return openPoolOf(reserve, {
     workers,

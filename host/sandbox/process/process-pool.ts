@@ -27,6 +27,7 @@ export function processPool(reserve: ProcessReserve, options: ProcessPoolOptions
     lanesMax: options.longSlicesMax ?? Math.max(1, availableParallelism() - 1),
     spares: 0,
     attemptsPerWorker: options.sandboxesMax,
+    backgroundAttempts: 0,
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),

@@ -145,8 +145,9 @@ test("3,000 calls suspended at once on two workers all complete", async () => {
 test("H2: no more attempts than the ceiling are in sandboxes, the others wait and then run", async () => {
   const small = await openPool({ sandboxesMax: 30, longSlicesMax: 1 });
   const calls = Array.from({ length: 50 }, () => begin(small, asksOnce, { onOperation: ignore }));
-  await Promise.all(calls.slice(0, 10).map((call) => call.heard(1)));
-  expect(small.load).toMatchObject({ active: 10, queued: 40 });
+  // A tenth is kept for calls that compute for long; the lane may have as many as the worker.
+  await Promise.all(calls.slice(0, 13).map((call) => call.heard(1)));
+  expect(small.load).toMatchObject({ active: 13, queued: 37 });
   for (const call of calls) {
     await call.heard(1);
     call.call.reply({ code: 5, timeMs: 0, bytes: new Uint8Array(0) });
