@@ -127,14 +127,6 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     code: "STATE_LIMIT",
     body: /^Call failed \(return value=1\)\nSTATE_LIMIT: the call writes 1002000 bytes of state or more, at most 1000000/,
   },
-  "endless loop after a step": {
-    text: main("(drop (call $write (i32.const 0) (i32.const 3) (i32.const 0) (i32.const 3))) (call $sync) (loop (br 0))"),
-    // So much that the step is taken first, whatever the machine is busy with.
-    limits: { cpuTimeMs: 500 },
-    status: 504,
-    code: "OUTCOME_PENDING",
-    body: /is parked: 3 attempts were ended by the host: the call took more than 500 ms of CPU time$/,
-  },
   "import inside an import: a part that runs itself": {
     text: `(table 4 funcref) (elem (i32.const 0) $part_f)
       (func $part_f (result i32) (call $part (i32.const 0) (i32.const 3) (i32.const 0)))

@@ -56,6 +56,9 @@ describe("H8: a guest that attacks the host fails its own call, with its code; a
     expect((await attackWith("scavenger")).status).toBe(200);
   });
 
+  // Alone it is 504 OUTCOME_PENDING, as it should be. After a flood of state in the same process it was 500 CPU_LIMIT: why is not known.
+  test.todo("an endless loop after a step is parked, whatever its process has run before");
+
   test("nothing that a rejected guest did afterwards has happened", async () => {
     await upload(
       host.url,
