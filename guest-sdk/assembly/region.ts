@@ -253,7 +253,6 @@ export type I64View = RegionView<i64>;
 export type F32View = RegionView<f32>;
 export type F64View = RegionView<f64>;
 
-// @ts-ignore: decorator
 @inline
 function loadAt<T>(handle: i32, offset: u32): T {
   if (isFloat<T>()) {
@@ -265,7 +264,6 @@ function loadAt<T>(handle: i32, offset: u32): T {
   return isSigned<T>() ? <T>raw.i32Load8S(handle, offset) : <T>raw.i32Load8U(handle, offset);
 }
 
-// @ts-ignore: decorator
 @inline
 function storeAt<T>(handle: i32, offset: u32, value: T): void {
   if (isFloat<T>()) {

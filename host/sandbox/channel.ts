@@ -13,7 +13,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:wor
 import { invariant } from "../../state/errors.ts";
 import type { ExecutorChannel, HostChannel, OutgoingFrame } from "./carrier.ts";
 import { ControlWord } from "./control-word.ts";
-import { EMPTY, type Frame, FrameType } from "./protocol.ts";
+import { blankFrame, EMPTY, type Frame, type FrameType } from "./protocol.ts";
 import { createRing, RingReader, RingWriter } from "./ring.ts";
 import { isShared, SHARED_MIN_BYTES } from "./shared-bytes.ts";
 
@@ -66,20 +66,7 @@ export class Channel implements HostChannel, ExecutorChannel {
     this.#wakes = false;
     this.#out.wake();
   };
-  readonly #frame: Frame = {
-    type: FrameType.cancel,
-    code: 0,
-    call: 0,
-    attempt: 0,
-    a: 0,
-    b: 0,
-    c: 0,
-    x: 0,
-    y: 0,
-    z: 0,
-    body: EMPTY,
-    attachment: undefined,
-  };
+  readonly #frame: Frame = blankFrame();
 
   constructor(
     outgoing: SharedArrayBuffer,

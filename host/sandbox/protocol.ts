@@ -64,6 +64,22 @@ export interface Frame {
 
 export const EMPTY = new Uint8Array(0);
 
+/** For a reader that fills the same frame again and again. */
+export const blankFrame = (): Frame => ({
+  type: FrameType.cancel,
+  code: 0,
+  call: 0,
+  attempt: 0,
+  a: 0,
+  b: 0,
+  c: 0,
+  x: 0,
+  y: 0,
+  z: 0,
+  body: EMPTY,
+  attachment: undefined,
+});
+
 export const EndKind = { returned: 0, returnedWithState: 1, trapped: 2, killed: 3, frozen: 4 } as const;
 
 export const KILL_REASONS: readonly KillReason[] = [

@@ -8,7 +8,7 @@
  * 2. A large body is not gathered in pieces first: room for it is made when its header is there, which costs nothing until it is filled.
  */
 import type { OutgoingFrame } from "../carrier.ts";
-import { EMPTY, type Frame, FrameType } from "../protocol.ts";
+import { blankFrame, EMPTY, type Frame, FrameType } from "../protocol.ts";
 import { isShared } from "../shared-bytes.ts";
 import { decodeBeside, encodeBeside } from "./beside.ts";
 
@@ -114,20 +114,7 @@ export class FrameReader {
   #headerBytes = 0;
   #body: Uint8Array | undefined;
   #bodyBytes = 0;
-  readonly #frame: Frame = {
-    type: FrameType.cancel,
-    code: 0,
-    call: 0,
-    attempt: 0,
-    a: 0,
-    b: 0,
-    c: 0,
-    x: 0,
-    y: 0,
-    z: 0,
-    body: EMPTY,
-    attachment: undefined,
-  };
+  readonly #frame: Frame = blankFrame();
 
   /** @param takesObjects  only from a sender that is trusted */
   constructor(bodyMaxBytes: number, takesObjects: boolean) {

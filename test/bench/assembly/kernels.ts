@@ -1,6 +1,5 @@
 /** Computations without host calls: what checks in loops cost. Each returns what it found, to be compared. */
 
-// @ts-ignore: decorator
 @unmanaged
 class Body {
   x: f64;
