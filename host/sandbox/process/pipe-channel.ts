@@ -4,6 +4,7 @@ import type { ExecutorChannel, HostChannel, OutgoingFrame } from "../carrier.ts"
 import { ControlWord } from "../control-word.ts";
 import { type Frame, FrameType } from "../protocol.ts";
 import { BrokenFrame, FrameReader, FrameWriter } from "./frames.ts";
+import { InterruptPipe } from "./interrupts.ts";
 
 /** So many bytes wait for the next turn of the event loop, not more. */
 const GATHER_MAX_BYTES = 32 * 1024;
@@ -65,15 +66,24 @@ class PipeEnd {
 }
 
 export class HostPipe extends PipeEnd implements HostChannel {
+  readonly #interrupts: InterruptPipe;
   readonly #onReady: () => void;
   readonly #onBroken: (message: string) => void;
 
   /**
-   * @param onReady   the process serves its end
-   * @param onBroken  what came cannot be read; nothing more will be
+   * @param interrupts  the other end of the pipe that `hearInterrupts` reads
+   * @param onReady     the process serves its end
+   * @param onBroken    what came cannot be read; nothing more will be
    */
-  constructor(socket: Socket, bodyMaxBytes: number, onReady: () => void, onBroken: (message: string) => void) {
+  constructor(
+    socket: Socket,
+    interrupts: Socket,
+    bodyMaxBytes: number,
+    onReady: () => void,
+    onBroken: (message: string) => void,
+  ) {
     super(socket, new FrameReader(bodyMaxBytes, false));
+    this.#interrupts = new InterruptPipe(interrupts);
     this.#onReady = onReady;
     this.#onBroken = onBroken;
     // The process has ended, which is told elsewhere.
@@ -120,12 +130,15 @@ export class HostPipe extends PipeEnd implements HostChannel {
     return true;
   }
 
-  interrupt(): void {}
+  interrupt(): void {
+    this.#interrupts.interrupt();
+  }
 
   close(): void {
     this.isClosed = true;
     this.wake = undefined;
     this.socket.destroy();
+    this.#interrupts.close();
   }
 }
 

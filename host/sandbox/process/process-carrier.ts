@@ -82,6 +82,7 @@ export class ProcessCarrier implements Carrier {
     this.ready = ready.promise;
     this.channel = new HostPipe(
       this.#child.stdio[3] as Socket,
+      this.#child.stdio[4] as Socket,
       bodyMaxBytes,
       () => {
         this.#serves();
@@ -217,7 +218,7 @@ function start({ program, confinement, number }: ProcessOptions, marks: number):
   const child = spawn(command, args, {
     env: {},
     cwd: "/",
-    stdio: ["pipe", "ignore", "pipe", "pipe", marks],
+    stdio: ["pipe", "ignore", "pipe", "pipe", "pipe", marks],
     ...(user !== undefined && { uid: user, gid: user }),
   });
   // Without free descriptors Node makes no pipes, whatever its declarations say, and tells why in an event only.
