@@ -155,7 +155,7 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
 
   send(frame: OutgoingFrame): void {
     this.writer.add(frame);
-    if (this.#now() - this.#turnMs > GATHER_MAX_MS) {
+    if (isPosted(frame) || this.#now() - this.#turnMs > GATHER_MAX_MS) {
       this.flush();
     } else {
       this.sent();
@@ -172,4 +172,9 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
     this.wake = wake;
     return true;
   }
+}
+
+/** Its guest goes on, perhaps for long, and this thread has no turn before that suspends or ends (H5). */
+function isPosted({ type, a }: OutgoingFrame): boolean {
+  return type === FrameType.log || (type === FrameType.operation && a === 0);
 }
