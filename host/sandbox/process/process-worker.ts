@@ -11,8 +11,8 @@ import { SliceFileMarker } from "./slice-file.ts";
 
 /** Descriptors that the process is born with. */
 export const PIPE_DESCRIPTOR = 3;
-export const SLICES_DESCRIPTOR = 5;
 export const INTERRUPTS_DESCRIPTOR = 4;
+export const SLICES_DESCRIPTOR = 5;
 
 export interface ProcessData {
   readonly sandboxesMax: number;
