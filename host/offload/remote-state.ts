@@ -121,6 +121,17 @@ export class HeldStates {
     return bytes === undefined ? null : split(bytes, deltaBytes);
   }
 
+  /** What was sent ahead of a run, and is held no longer; null when nothing was. */
+  claim(run: number): Uint8Array | null {
+    const bytes = this.#sent.get(run);
+    if (bytes === undefined) {
+      return null;
+    }
+    this.#sent.delete(run);
+    this.#heldBytes -= bytes.byteLength;
+    return bytes;
+  }
+
   /** From now on the state can be taken, until it is dropped. @throws BAD_MESSAGE  the node leaves too many */
   keep(run: number, state: GuestState): void {
     this.#count(sizeBeside(state).sizeBytes);
