@@ -160,11 +160,11 @@ export class HeldStates {
   }
 }
 
-/** Both parts one after the other; a copy, as what is sent must not be shared. */
-function pieceOf({ delta, hostState }: GuestState, offset: number): Buffer {
+/** Both parts one after the other; a view, which packing copies. */
+function pieceOf({ delta, hostState }: GuestState, offset: number): Uint8Array {
   const isDelta = offset < delta.byteLength;
   const start = isDelta ? offset : offset - delta.byteLength;
-  return Buffer.from((isDelta ? delta : hostState).subarray(start, start + STATE_PIECE_BYTES));
+  return (isDelta ? delta : hostState).subarray(start, start + STATE_PIECE_BYTES);
 }
 
 function split(bytes: Uint8Array, deltaBytes: number): GuestState {
