@@ -393,6 +393,7 @@ class NodeBuilder {
       offload: new Offload(config.offload.policy, storage.parts),
       moves: new Moves({
         data: new DataMoves({ isOn: config.moves.toData, minBytes: config.moves.dataMinBytes, storage: storage.moves }),
+        besideData: config.role === "storage",
         load: () => nodeLoad(pool),
         machineLoad: parts.machineLoad,
         limits: config.offload,

@@ -369,6 +369,7 @@ export class InstanceRun {
       context.moves.count(departure.cause, isTaken ? "moved" : "stayed");
       if (isTaken) {
         const { reason } = departure;
+        trace.moved(moves.guest.byteLength);
         trace.moves.push({ from: context.nodeName, to: taker, reason, sizeBytes: moves.guest.byteLength });
       }
       if (reply === null && this.#isLeft) {

@@ -218,7 +218,11 @@ class Service implements InvocationService {
     }
     try {
       const trace = new Trace();
-      return toMoveReply(await this.#goOn(call, trace), trace);
+      const outcome = await this.#goOn(call, trace);
+      if (moves.besideData) {
+        trace.movedBytes = 0;
+      }
+      return toMoveReply(outcome, trace);
     } catch (error) {
       const { code, message } = toNeapError(error);
       return { kind: "refused", reason: `${code}: ${message}` };

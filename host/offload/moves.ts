@@ -9,6 +9,8 @@ export type MoveOutcome = "moved" | "stayed" | "taken" | "turned away";
 
 export interface MovesOptions {
   readonly data: DataMoves;
+  /** What calls read here comes from no other node. */
+  readonly besideData: boolean;
   readonly load: () => NodeLoad;
   readonly machineLoad: () => MachineLoad;
   /** Above them no call comes here for its data. */
@@ -18,11 +20,13 @@ export interface MovesOptions {
 
 export class Moves {
   readonly data: DataMoves;
+  readonly besideData: boolean;
   readonly count: MovesOptions["count"];
   readonly #options: MovesOptions;
 
   constructor(options: MovesOptions) {
     this.data = options.data;
+    this.besideData = options.besideData;
     this.count = options.count;
     this.#options = options;
   }
