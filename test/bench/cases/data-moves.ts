@@ -16,7 +16,7 @@ interface Placed {
 
 export const dataMoves: BenchCase = {
   name: "data-moves",
-  measures: "a call that reads 1 MiB again and again from another node: moved there after its third read, and left where it is",
+  measures: "a call that reads 1 MiB again and again from another node: moved there soon, and left where it is",
   async run(bench) {
     const env = { NEAP_CLUSTER_KEY: "the key of the benchmark" };
     const storage = await BenchHost.start(bench, "storage", {
