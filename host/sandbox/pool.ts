@@ -58,6 +58,8 @@ export interface SandboxPoolOptions {
 const MIB = 1024 * 1024;
 /** How long a process may take to say that a cancelled call has ended. */
 const RELEASE_MAX_MS = 3_000;
+/** What a call may compute on that was asked to stop in the middle: it may be in a storage part. */
+const FREEZE_MAX_CPU_MS = 100;
 /** So many lost workers in a minute may be somebody else's doing. */
 const DOUBTS = 3;
 export const QUEUE_MAX = 10_000;
@@ -186,12 +188,17 @@ export class WorkerPool implements SandboxPool, IdleMemory {
 
   get load(): SandboxLoad {
     let active = 0;
+    let computing = 0;
     let idle = 0;
     for (const worker of this.#scheduler.workers()) {
       active += worker.active;
+      for (const { waiting } of worker.attempts) {
+        computing += waiting ? 0 : 1;
+      }
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
+    const workers = [...this.#scheduler.normalWorkers()].length;
+    return { workers, active, computing, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -455,10 +462,19 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
-  /** A preemptible call computes for long: it begins anew where it is in nobody's way, and so do those of its function from now on. */
+  /**
+   * A preemptible call computes for long: it goes on where it is in nobody's way, or begins anew there when it cannot be stopped in the
+   * middle, and so do those of its function from now on.
+   */
   #moveToBackground(attempt: Attempt): void {
-    if (!this.#scheduler.isBackground(attempt.worker)) {
-      this.#suspects.add(attempt.module.artefact.hash);
+    if (this.#scheduler.isBackground(attempt.worker)) {
+      return;
+    }
+    this.#suspects.add(attempt.module.artefact.hash);
+    if (attempt.start.mayFreeze === true && attempt.freezeMaxCpuMs === undefined) {
+      attempt.freezeMaxCpuMs = attempt.cpuMs + FREEZE_MAX_CPU_MS;
+      attempt.freeze();
+    } else if (attempt.cpuMs >= (attempt.freezeMaxCpuMs ?? 0)) {
       this.#end(attempt, DISPLACED);
     }
   }
