@@ -109,6 +109,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     artefact,
     input,
     commandLine: commandLineBytes(init),
+    ...(init.tableIndex !== null && { tableIndex: init.tableIndex }),
     pins: steps.pins,
     depth: init.depth,
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },
