@@ -18,7 +18,7 @@ import {
 import { post, request } from "./requests.ts";
 
 /** What one read asks of the host at most: a larger one is several requests, and no message keeps the main thread for long. */
-const READ_SLICE_BYTES = 1024 * 1024;
+export const READ_SLICE_BYTES = 1024 * 1024;
 const LIST_ENTRIES_MAX = 1000;
 /** Length, one byte of key, size. */
 const LIST_ENTRY_MIN_BYTES = 2 + 1 + 8;
@@ -65,12 +65,7 @@ export const objects = (guest: Guest) => ({
     if (key === null) {
       return GuestError.invalid;
     }
-    if (value.byteLength <= STAGE_CHUNK_BYTES) {
-      return post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: false, value }), 0);
-    }
-    return stage(guest, pointer, value.byteLength).then((code) =>
-      code < 0 ? code : post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: NOTHING }), 0),
-    );
+    return writeObject(guest, key, pointer, value);
   },
 
   "neap.object_update": async (
@@ -125,6 +120,16 @@ export const objects = (guest: Guest) => ({
   },
 });
 
+/** @param value  at `pointer` in the guest's memory. @returns 0, or the code of the refusal */
+export function writeObject(guest: Guest, key: string, pointer: number, value: Uint8Array): number | Promise<number> {
+  if (value.byteLength <= STAGE_CHUNK_BYTES) {
+    return post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: false, value }), 0);
+  }
+  return stage(guest, pointer, value.byteLength).then((code) =>
+    code < 0 ? code : post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: NOTHING }), 0),
+  );
+}
+
 interface Copy {
   readonly key: string;
   readonly start: number;
@@ -162,7 +167,7 @@ async function copyObject(guest: Guest, operation: Operation, copy: Copy): Promi
 }
 
 /** Sends a large value ahead of the operation that names it. @returns 0, or the code of the refusal */
-async function stage(guest: Guest, pointer: number, sizeBytes: number): Promise<number> {
+export async function stage(guest: Guest, pointer: number, sizeBytes: number): Promise<number> {
   const start = pointer >>> 0;
   for (let offset = 0; offset < sizeBytes; offset += STAGE_CHUNK_BYTES) {
     const chunk = guestBytes(guest, "value", start + offset, Math.min(STAGE_CHUNK_BYTES, sizeBytes - offset));
