@@ -26,6 +26,11 @@ export interface Guest {
   readonly reachesRegions: boolean;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
+  /**
+   * Asked when the guest has returned or exited, before the call ends: what is still to be done for it, if anything. When it rejects
+   * the call fails with what it says.
+   */
+  onReturn: (() => Promise<void> | undefined) | null;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
   request(operation: number, args: Uint8Array): Promise<OperationReply>;
   /**

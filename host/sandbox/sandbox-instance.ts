@@ -58,6 +58,7 @@ export class SandboxInstance implements Guest {
   slot = -1;
   attempt = 0;
   call: CallState = NO_CALL;
+  onReturn: Guest["onReturn"] = null;
   /** When it was last used. */
   idleSinceMs = 0;
   readonly #host: SandboxHost;
@@ -72,6 +73,8 @@ export class SandboxInstance implements Guest {
   #value = 0;
   #trapped = false;
   #dropped = false;
+  /** The guest has returned, and the call has still something to do. */
+  #finishing = false;
   #pending: Waiting<OperationReply> | undefined;
   #windowOpens: Waiting<void> | undefined;
   /** Of the operation that the guest asks next: it was asked before the call was stopped. */
@@ -215,7 +218,7 @@ export class SandboxInstance implements Guest {
 
   /** Stops the call in the middle as soon as it can be. */
   freeze(): void {
-    if (this.#freezer === null || !this.#running) {
+    if (this.#freezer === null || !this.#running || this.#finishing) {
       return;
     }
     this.#freezer.ask();
@@ -362,15 +365,11 @@ export class SandboxInstance implements Guest {
       {
         run: entryOf(this.#exports, entry),
         next: () => {
-          if (this.#running) {
-            this.#end();
+          const finishing = this.#running ? this.#finish() : undefined;
+          if (finishing !== undefined) {
+            return finishing.then(() => this.#park());
           }
-          if (this.#dropped) {
-            return Promise.resolve(0);
-          }
-          return new Promise((resolve) => {
-            this.#wake = resolve;
-          });
+          return this.#park();
         },
         returned: (value) => {
           this.#value = value;
@@ -385,6 +384,46 @@ export class SandboxInstance implements Guest {
       this.#wake = undefined;
       this.#endThrown(error);
     });
+  }
+
+  /** Ends the call that has returned, and waits for the next one. */
+  #park(): Promise<number> {
+    if (this.#running) {
+      this.#end();
+    }
+    if (this.#dropped) {
+      return Promise.resolve(0);
+    }
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** What the call has still to do; undefined for nothing, and for a guest that did not end by itself. */
+  #finish(): Promise<void> | undefined {
+    const { ending } = this.#gate;
+    if (this.#freezer?.isUnwinding === true || !(ending === undefined || ending instanceof GuestExit)) {
+      return undefined;
+    }
+    let finishing: Promise<void> | undefined;
+    try {
+      finishing = this.onReturn?.();
+    } catch (error) {
+      this.#gate.ending = error;
+    }
+    if (finishing === undefined) {
+      return undefined;
+    }
+    this.#clock.stop();
+    this.#finishing = true;
+    return finishing
+      .catch((error: unknown) => {
+        // A cancellation rejects with what has ended the guest.
+        this.#gate.ending = error instanceof GuestExit ? new GuestKill("cancelled", "the attempt was cancelled") : error;
+      })
+      .finally(() => {
+        this.#finishing = false;
+      });
   }
 
   #endThrown(error: unknown): void {

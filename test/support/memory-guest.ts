@@ -34,10 +34,12 @@ import {
   regionRangeArgs,
   sleepArgs,
 } from "../../host/abi/operations.ts";
+import { FileOperations } from "../../host/invocation/file-operations.ts";
 import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
 import { CallState } from "../../host/sandbox/guest-call.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
 import { MemoryLog } from "./memory-log.ts";
+import { memoryObjects } from "./memory-objects.ts";
 
 export interface StoredObject {
   /** null: deleted. */
@@ -118,6 +120,7 @@ export class MemoryHost {
     guest.attach(exports);
     try {
       const value = Number(await WebAssembly.promising(exports.main)());
+      await guest.onReturn?.();
       return { value, output: guest.call.output(), trap: null, memory: guest.memory() };
     } catch (error) {
       if (error instanceof GuestFault || error instanceof WebAssembly.RuntimeError) {
@@ -130,6 +133,7 @@ export class MemoryHost {
 
 export class MemoryGuest implements Guest {
   reachesRegions = false;
+  onReturn: Guest["onReturn"] = null;
   readonly call: CallState;
   readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
   readonly #host: MemoryHost;
@@ -291,6 +295,9 @@ export class MemoryGuest implements Guest {
         return reply(0);
       case Operation.objectList:
         return this.#list(args);
+      case Operation.fileFind:
+      case Operation.fileList:
+        return new FileOperations(memoryObjects(host)).perform(operation, args) ?? reply(0);
       case Operation.callStart:
       case Operation.callStartBound: {
         const { functionName, input } = callStartArgs.decode(args);

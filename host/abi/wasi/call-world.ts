@@ -4,8 +4,10 @@ import { drawRandom, nextTimeNs, timeNowNs } from "../clock-random.ts";
 import { logBytes } from "../guest-text.ts";
 import { Operation, sleepArgs } from "../operations.ts";
 import { request } from "../requests.ts";
+import type { Asks } from "./asks.ts";
 import { CallFiles } from "./call-files.ts";
 import { fail } from "./errno.ts";
+import { SharedFiles } from "./shared-files.ts";
 import { FileType } from "./types.ts";
 import type { World } from "./world.ts";
 
@@ -13,13 +15,20 @@ import type { World } from "./world.ts";
 const SLEEP_MAX_MS = 366 * 24 * 60 * 60 * 1000;
 const NO_TEXTS: readonly Uint8Array[] = [];
 
-export function callWorld(guest: Guest): World {
+/** A call as a World, and what is to be done when its program has ended. */
+export interface CallWorld extends World {
+  /** @throws GuestFault as CallFiles.finish */
+  finish(): Promise<void> | undefined;
+}
+
+export function callWorld(guest: Guest, asks: Asks): CallWorld {
   const now = () => nextTimeNs(guest);
 
   const files = (): CallFiles => {
     const { call } = guest;
     if (!(call.files instanceof CallFiles)) {
-      call.files = call.files instanceof Uint8Array ? CallFiles.decode(call.files, now) : CallFiles.empty(now);
+      const shared = new SharedFiles(guest, asks);
+      call.files = call.files instanceof Uint8Array ? CallFiles.decode(call.files, now, shared) : CallFiles.empty(now, shared);
     }
     return call.files as CallFiles;
   };
@@ -54,6 +63,7 @@ export function callWorld(guest: Guest): World {
     exit: (code) => {
       throw new GuestExit(code);
     },
+    finish: () => (guest.call.files === null ? undefined : files().finish()),
   };
 }
 
