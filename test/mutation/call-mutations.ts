@@ -650,13 +650,6 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: [`${WASI}/shared.test.ts`, "replaced since"],
   },
   {
-    name: "a file that the program has left open is not stored when it ends",
-    file: "host/sandbox/sandbox-instance.ts",
-    find: "      finishing = this.onReturn?.();",
-    replace: "      finishing = undefined;",
-    caughtBy: ["test/e2e/files.test.ts", "GET /file"],
-  },
-  {
     name: "F22: a sleep until a moment depends on how often the time was asked for",
     file: "host/abi/wasi/poll.ts",
     find: "timeoutNs - world.timeNs(clock)",
