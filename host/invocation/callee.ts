@@ -5,6 +5,7 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
+import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { InvocationContext } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
@@ -72,6 +73,7 @@ export class Callees {
       module: version.hash,
       input: await toPayload(this.#drafts, input),
       commandLine,
+      environment: environmentText(version.environment),
       forbidPushDown,
       ...own,
       callMaxDepth: Math.min(callMaxDepth, own.callMaxDepth),

@@ -55,7 +55,7 @@ export interface TravellingState {
 /** Host state of one call: what travels with a part, and is reset between calls. */
 export interface GuestCall {
   readonly input: Uint8Array;
-  /** The program's name and arguments, a NUL between two of them. */
+  /** The program's name and arguments, then an empty text and its environment, if it has one: a NUL between two of them. */
   readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;

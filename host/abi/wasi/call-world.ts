@@ -13,7 +13,6 @@ import type { World } from "./world.ts";
 
 /** As of `neap.sleep`. */
 const SLEEP_MAX_MS = 366 * 24 * 60 * 60 * 1000;
-const NO_TEXTS: readonly Uint8Array[] = [];
 
 /** A call as a World, and what is to be done when its program has ended. */
 export interface CallWorld extends World {
@@ -36,8 +35,8 @@ export function callWorld(guest: Guest, asks: Asks): CallWorld {
   return {
     memory: () => guest.memory(),
     descriptors: () => files().descriptors,
-    args: () => textsOf(guest.call.commandLine),
-    environment: () => NO_TEXTS,
+    args: () => programOf(guest.call.commandLine).args,
+    environment: () => programOf(guest.call.commandLine).environment,
     nowNs: now,
     timeNs: () => timeNowNs(guest),
     clockStepNs: 1_000_000n,
@@ -65,6 +64,13 @@ export function callWorld(guest: Guest, asks: Asks): CallWorld {
     },
     finish: () => (guest.call.files === null ? undefined : files().finish()),
   };
+}
+
+/** No argument is empty. */
+function programOf(commandLine: Uint8Array) {
+  const texts = textsOf(commandLine);
+  const end = texts.findIndex(({ byteLength }) => byteLength === 0);
+  return end < 0 ? { args: texts, environment: [] } : { args: texts.slice(0, end), environment: texts.slice(end + 1) };
 }
 
 /** Texts with a NUL between two of them. */
