@@ -14,7 +14,7 @@ import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
 import { transactions } from "./transactions.ts";
-import { isWasi, wasi } from "./wasi/index.ts";
+import { isWasi, neverWaits, wasi } from "./wasi/index.ts";
 
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
@@ -36,16 +36,17 @@ const hostFunctions = (guest: Guest): Functions => ({
 });
 
 export const createImports: CreateImports = (guest, names = abiTable.keys()) => {
-  const wanted = [...names];
+  const wanted = new Set(names);
   // Half of all imports, and most modules have none of them: a new sandbox shall not wait for that.
-  const functions = wanted.some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
+  const functions = [...wanted].some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
   const imports: Record<string, GuestImport> = { "$host.region_fault": { suspends: false, run: regionFault } };
   for (const name of wanted) {
     const listed = abiTable.get(name);
     if (listed !== undefined && !listed.inline) {
       const run = functions[name];
       invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-      imports[name] = { suspends: listed.suspends, results: listed.results, run };
+      const suspends = listed.suspends && !neverWaits(name, wanted);
+      imports[name] = { suspends, results: listed.results, run };
     }
   }
   return imports;
