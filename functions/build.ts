@@ -2,7 +2,7 @@
  * Builds the sample functions: `node functions/build.ts [--force]`.
  *
  * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and
- * shared code lies in folders below. The result is <folder>/build/<name>.wasm, beside a stamp with a hash of all that went in.
+ * shared code lies in folders below; compiler-options.json, where there is one, has further options of the compiler. The result is <folder>/build/<name>.wasm, beside a stamp with a hash of all that went in.
  */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -59,7 +59,7 @@ export async function buildFunctions(options: { readonly force: boolean }): Prom
     const rebuilt = options.force || !current;
     if (rebuilt) {
       mkdirSync(dirname(sample.wasmPath), { recursive: true });
-      writeWhole(sample.wasmPath, await compileFunction(sample.sourcePath));
+      writeWhole(sample.wasmPath, await compileFunction(sample.sourcePath, ownOptions(sample)));
       writeWhole(stampPath, stamp);
     }
     built.push({ ...sample, rebuilt, sizeBytes: readFileSync(sample.wasmPath).byteLength });
@@ -89,8 +89,14 @@ export async function compileFunction(sourcePath: string, extraOptions: readonly
   return wasm;
 }
 
+/** What the sample's compiler-options.json lists. */
+function ownOptions({ folder }: SampleFunction): readonly string[] {
+  const path = join(FUNCTIONS, folder, "compiler-options.json");
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : [];
+}
+
 function hashInputs(sample: SampleFunction): string {
-  const hash = createHash("sha256").update(COMPILER_OPTIONS.join(" "));
+  const hash = createHash("sha256").update([...COMPILER_OPTIONS, ...ownOptions(sample)].join(" "));
   const compiler = join(ROOT, "node_modules", "assemblyscript", "package.json");
   const sources = [SDK, join(FUNCTIONS, sample.folder, "assembly")].flatMap((folder) =>
     globSync("**/*.ts", { cwd: folder })

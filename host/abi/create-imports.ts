@@ -12,8 +12,11 @@ import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
+import { threads } from "./threads.ts";
 import { transactions } from "./transactions.ts";
-import { isWasi, wasi } from "./wasi/index.ts";
+import { isWasi, WASI_MODULE, wasi } from "./wasi/index.ts";
+
+const POLL = `${WASI_MODULE}.poll_oneoff`;
 
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
@@ -30,6 +33,7 @@ const hostFunctions = (guest: Guest): Functions => ({
   ...locks(guest),
   ...regions(guest),
   ...http(guest),
+  ...threads(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
 });
@@ -44,7 +48,7 @@ export const createImports: CreateImports = (guest, names = abiTable.keys()) => 
     if (listed !== undefined && !listed.inline) {
       const run = functions[name];
       invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-      imports[name] = { suspends: listed.suspends, results: listed.results, run };
+      imports[name] = { suspends: listed.suspends, blocksThreads: name === POLL, results: listed.results, run };
     }
   }
   return imports;

@@ -76,6 +76,8 @@ export interface AttemptOptions {
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly sandboxesMax: number;
+  /** Of a call whose threads share its memory. */
+  readonly threads?: SandboxStart["threads"];
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
@@ -143,12 +145,14 @@ export class Attempt implements SandboxHandler {
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
-    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, threads, part, arena, frozen } =
+      options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
     this.#start = {
       ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
+      ...(threads !== undefined && { threads }),
       ...(part !== undefined && { part }),
       ...(arena !== undefined && { arena }),
     };

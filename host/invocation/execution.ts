@@ -3,7 +3,7 @@ import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced, type StepStream, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
-import { usesRegions } from "../modules/artefact.ts";
+import { usesRegions, usesThreads } from "../modules/artefact.ts";
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
@@ -57,6 +57,10 @@ export async function execute(execution: Execution): Promise<Executed> {
     const text = `tenant ${tenant} is isolated in processes of its own, between which memory regions cannot be shared`;
     throw new NeapError("REGIONS_ISOLATED", text);
   }
+  if (usesThreads(artefact) && !pool.sharesMemory(tenant)) {
+    const text = `tenant ${tenant} is isolated in processes of its own, which may start no threads`;
+    throw new NeapError("THREADS_ISOLATED", text);
+  }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
     steps.leaveOutValues();
@@ -82,6 +86,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     return replayOnly ? replay(steps, act) : act();
   };
   trace.executedAt.add(nodeName);
+  const { limits } = tenancy.of(tenant);
   const attempt = new Attempt({
     pool,
     tenant,
@@ -91,7 +96,8 @@ export async function execute(execution: Execution): Promise<Executed> {
     pins: steps.pins,
     depth: init.depth,
     limits: init,
-    sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
+    sandboxesMax: limits.tenantMaxSandboxes,
+    threads: { callMax: limits.callMaxThreads, tenantMax: limits.tenantMaxThreads },
     // What is in memory regions stays here, and locks of them end with the guest.
     ...(artefact.migratable &&
       regions === null && { parking, mayMove: () => inherited === null && (operations?.mayMove ?? true) }),

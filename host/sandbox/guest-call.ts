@@ -19,6 +19,10 @@ export function cpuTimeText(cpuTimeMs: number): string {
   return `the call took more than ${cpuTimeMs} ms of CPU time`;
 }
 
+export function outputTooLarge(sizeBytes: number, maxBytes: number): GuestKill {
+  return new GuestKill("outputTooLarge", `output is ${sizeBytes} bytes, at most ${maxBytes} are allowed`);
+}
+
 export interface CallPins {
   readonly input: Uint8Array;
   readonly commandLine: Uint8Array;
@@ -60,8 +64,7 @@ export class CallState implements GuestCall {
   /** `bytes` may be a view of the guest's memory. */
   appendOutput(bytes: Uint8Array): void {
     if (this.#outputBytes + bytes.byteLength > this.outputMaxBytes) {
-      const sizeBytes = this.#outputBytes + bytes.byteLength;
-      throw new GuestKill("outputTooLarge", `output is ${sizeBytes} bytes, at most ${this.outputMaxBytes} are allowed`);
+      throw outputTooLarge(this.#outputBytes + bytes.byteLength, this.outputMaxBytes);
     }
     if (bytes.byteLength > 0) {
       this.#output.push(Buffer.from(bytes));

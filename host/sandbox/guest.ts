@@ -10,6 +10,8 @@ export type GuestImports = Readonly<Record<string, GuestImport>>;
 export interface GuestImport {
   /** Wrapped in WebAssembly.Suspending: the function may return a promise, and the guest waits for it. */
   readonly suspends: boolean;
+  /** It suspends the main thread of a call, and blocks any other one. */
+  readonly blocksThreads?: boolean;
   /** Value types by their names in the text format. May be left out by one that does not suspend, or returns no i64. */
   readonly results?: readonly string[];
   readonly run: (...args: never[]) => unknown;
@@ -24,6 +26,8 @@ export interface Guest {
   memory(): Uint8Array;
   /** Whether it shares memory regions with other sandboxes. */
   readonly reachesRegions: boolean;
+  /** The threads of the call; null: its module's memory is not shared. */
+  readonly team: GuestTeam | null;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
@@ -40,6 +44,21 @@ export interface Guest {
   restore(state: { delta: Uint8Array; hostState: Uint8Array }): void;
   /** Runs the table's function () → i32 on a second stack, while the caller is suspended. */
   runTableFunction(tableIndex: number): Promise<number>;
+}
+
+/** The threads of a call, as one of them sees them. */
+export interface GuestTeam {
+  /** Its number; 0: the main thread, which alone may have the host do something. */
+  readonly thread: number;
+  /** So many there may be at once, the main thread included. */
+  readonly threadsMax: number;
+  /** Starts a thread. Returns its number, or 0 when there are as many as there may be. */
+  start(start: ThreadStart): number;
+}
+
+/** What a thread runs: the export `wasi_thread_start`, with its number and this argument. */
+export interface ThreadStart {
+  readonly argument: number;
 }
 
 /** State that a group of imports keeps for a call, and that is encoded when it travels. */

@@ -42,6 +42,8 @@ export interface SandboxStart {
   readonly limits: SandboxLimits;
   /** So many sandboxes of the pool attempts of the tenant may be in at once. */
   readonly sandboxesMax: number;
+  /** Threads of the call, and of all calls of the tenant, at once; for a module whose calls have threads. Left out: one. */
+  readonly threads?: { readonly callMax: number; readonly tenantMax: number };
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
   readonly depth: number;
   /** Run this part instead of the entry (push-down). */

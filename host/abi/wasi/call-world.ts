@@ -5,12 +5,14 @@ import { logBytes } from "../guest-text.ts";
 import { Operation, sleepArgs } from "../operations.ts";
 import { request } from "../requests.ts";
 import { CallFiles } from "./call-files.ts";
+import { firstDescriptors } from "./descriptors.ts";
 import { fail } from "./errno.ts";
 import { FileType } from "./types.ts";
 import type { World } from "./world.ts";
 
 /** As of `neap.sleep`. */
 const SLEEP_MAX_MS = 366 * 24 * 60 * 60 * 1000;
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
 const NO_TEXTS: readonly Uint8Array[] = [];
 
 export function callWorld(guest: Guest): World {
@@ -24,9 +26,13 @@ export function callWorld(guest: Guest): World {
     return call.files as CallFiles;
   };
 
+  /** Files are the main thread's, as what is done to them has one order. */
+  const streams = firstDescriptors([]);
+  const isMain = () => guest.team === null || guest.team.thread === 0;
+
   return {
     memory: () => guest.memory(),
-    descriptors: () => files().descriptors,
+    descriptors: () => (isMain() ? files().descriptors : streams),
     args: () => textsOf(guest.call.commandLine),
     environment: () => NO_TEXTS,
     nowNs: now,
@@ -42,6 +48,13 @@ export function callWorld(guest: Guest): World {
     write: (stream, bytes) => (stream === "output" ? guest.call.appendOutput(bytes) : logBytes(guest, bytes)),
     // Not a character device: a C library would take it for a terminal, and write it line by line.
     streamType: () => FileType.unknown,
+    block: (durationMs) => {
+      const blocks = !isMain();
+      if (blocks) {
+        Atomics.wait(NEVER_WOKEN, 0, 0, durationMs);
+      }
+      return blocks;
+    },
     sleep: async (durationMs) => {
       if (guest.call.inPart) {
         fail("notsup");
