@@ -37,6 +37,7 @@ import {
   serveMoves,
   serveParts,
 } from "./offload/index.ts";
+import { ProcessStarter } from "./processes/index.ts";
 import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
 import { ALL_OTHERS, Tenancy } from "./tenancy/index.ts";
@@ -132,7 +133,9 @@ class NodeBuilder {
 
   async build(): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    this.#isolation = await openIsolation(config, importsUrl, parts, this.#memory);
+    const starter = await ProcessStarter.open();
+    this.#closes.push(() => starter.close());
+    this.#isolation = await openIsolation(config, importsUrl, { ...parts, starter }, this.#memory);
     this.#closes.push(() => this.#isolation?.close());
     return this.#config.role === "compute" ? this.#computeNode() : this.#ownerNode();
   }

@@ -14,35 +14,56 @@ const READ_AHEAD_MAX_BYTES = 1024 * 1024;
 const GATHER_MAX_MS = 1;
 
 class PipeEnd {
-  protected readonly socket: Socket;
-  protected readonly writer: FrameWriter;
+  protected socket: Socket | undefined;
+  protected readonly writer = new FrameWriter((bytes) => this.#write(bytes));
   protected readonly reader: FrameReader;
   protected wake: (() => void) | undefined;
   protected isClosed = false;
+  /** Sent before there was a socket. */
+  readonly #early: Uint8Array[] = [];
   #flushes = false;
   readonly #flush = (): void => {
     this.#flushes = false;
     this.flush();
   };
 
-  constructor(socket: Socket, reader: FrameReader) {
-    this.socket = socket;
+  constructor(reader: FrameReader) {
     this.reader = reader;
-    this.writer = new FrameWriter((bytes) => socket.write(bytes));
+  }
+
+  connect(socket: Socket): void {
+    if (this.isClosed) {
+      socket.destroy();
+      return;
+    }
+    this.socket = socket;
+    // The process has ended, which is told elsewhere.
+    socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
-      reader.push(chunk);
-      if (reader.pendingBytes > READ_AHEAD_MAX_BYTES) {
+      this.reader.push(chunk);
+      if (this.reader.pendingBytes > READ_AHEAD_MAX_BYTES) {
         socket.pause();
       }
       const { wake } = this;
       this.wake = undefined;
       wake?.();
     });
+    for (const bytes of this.#early.splice(0)) {
+      socket.write(bytes);
+    }
   }
 
   flush(): void {
     if (!this.isClosed) {
       this.writer.flush();
+    }
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (this.socket === undefined) {
+      this.#early.push(bytes);
+    } else {
+      this.socket.write(bytes);
     }
   }
 
@@ -58,7 +79,7 @@ class PipeEnd {
 
   protected read(): Frame | undefined {
     const frame = this.reader.next();
-    if (this.socket.isPaused() && this.reader.pendingBytes < READ_AHEAD_MAX_BYTES / 2) {
+    if (this.socket?.isPaused() && this.reader.pendingBytes < READ_AHEAD_MAX_BYTES / 2) {
       this.socket.resume();
     }
     return frame;
@@ -73,12 +94,10 @@ export class HostPipe extends PipeEnd implements HostChannel {
    * @param onReady   the process serves its end
    * @param onBroken  what came cannot be read; nothing more will be
    */
-  constructor(socket: Socket, bodyMaxBytes: number, onReady: () => void, onBroken: (message: string) => void) {
-    super(socket, new FrameReader(bodyMaxBytes, false));
+  constructor(bodyMaxBytes: number, onReady: () => void, onBroken: (message: string) => void) {
+    super(new FrameReader(bodyMaxBytes, false));
     this.#onReady = onReady;
     this.#onBroken = onBroken;
-    // The process has ended, which is told elsewhere.
-    socket.on("error", () => {});
   }
 
   send(frame: OutgoingFrame): void {
@@ -126,7 +145,7 @@ export class HostPipe extends PipeEnd implements HostChannel {
   close(): void {
     this.isClosed = true;
     this.wake = undefined;
-    this.socket.destroy();
+    this.socket?.destroy();
   }
 }
 
@@ -137,8 +156,9 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
   #turnMs = 0;
 
   constructor(socket: Socket, now: () => number) {
-    super(socket, new FrameReader(2 ** 32 - 1, true));
+    super(new FrameReader(2 ** 32 - 1, true));
     this.#now = now;
+    this.connect(socket);
   }
 
   send(frame: OutgoingFrame): void {
