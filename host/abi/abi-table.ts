@@ -11,12 +11,14 @@ export interface AbiImport {
   readonly inline: boolean;
   /** It is about threads: for modules whose memory is shared. */
   readonly threads: boolean;
+  /** Of imports that share their module with others. */
+  readonly group: string | undefined;
 }
 
 /** By "module.name". */
 export const abiTable: ReadonlyMap<string, AbiImport> = new Map(
-  abi.imports.map(({ module, name, class: kind, params, results, suspends, inline = false }) => [
+  abi.imports.map(({ module, name, class: kind, params, results, suspends, inline = false, group }) => [
     `${module}.${name}`,
-    { params, results, suspends, inline, threads: kind === "thread" },
+    { params, results, suspends, inline, group, threads: kind === "thread" },
   ]),
 );

@@ -5,6 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
+import { FAASM_IN_THREADS, faasm, isFaasm } from "./faasm/index.ts";
 import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
@@ -18,10 +19,15 @@ import { isWasi, WASI_MODULE, wasi } from "./wasi/index.ts";
 
 const POLL = `${WASI_MODULE}.poll_oneoff`;
 
+/** Where that does not follow from whether it suspends: waiting for a clock may block a thread, and Faasm's local state is the main thread's. */
+function inThreads(name: string): { readonly inThreads?: boolean } {
+  return name === POLL ? { inThreads: true } : isFaasm(name) ? { inThreads: FAASM_IN_THREADS.has(name) } : {};
+}
+
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
 /** All imports of all groups, by "module.name", without those that rewriting puts into modules. */
-export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest) });
+export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest), ...faasm(guest) });
 
 const hostFunctions = (guest: Guest): Functions => ({
   ...io(guest),
@@ -41,14 +47,14 @@ const hostFunctions = (guest: Guest): Functions => ({
 export const createImports: CreateImports = (guest, names = abiTable.keys()) => {
   const wanted = [...names];
   // Half of all imports, and most modules have none of them: a new sandbox shall not wait for that.
-  const functions = wanted.some(isWasi) ? importFunctions(guest) : hostFunctions(guest);
+  const functions = wanted.some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
   const imports: Record<string, GuestImport> = { "$host.region_fault": { suspends: false, run: regionFault } };
   for (const name of wanted) {
     const listed = abiTable.get(name);
     if (listed !== undefined && !listed.inline) {
       const run = functions[name];
       invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-      imports[name] = { suspends: listed.suspends, blocksThreads: name === POLL, results: listed.results, run };
+      imports[name] = { suspends: listed.suspends, ...inThreads(name), results: listed.results, run };
     }
   }
   return imports;

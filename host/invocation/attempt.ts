@@ -71,6 +71,8 @@ export interface AttemptOptions {
   readonly artefact: Artefact;
   readonly input: Uint8Array;
   readonly commandLine: Uint8Array;
+  /** Left out: the module's entry runs. */
+  readonly tableIndex?: number;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
@@ -145,7 +147,8 @@ export class Attempt implements SandboxHandler {
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
-    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, threads, part, arena, frozen } =
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits } = options;
+    const { threads, part, arena, frozen } =
       options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
@@ -153,6 +156,7 @@ export class Attempt implements SandboxHandler {
     this.#start = {
       ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
       ...(threads !== undefined && { threads }),
+      ...(tableIndex !== undefined && { tableIndex }),
       ...(part !== undefined && { part }),
       ...(arena !== undefined && { arena }),
     };

@@ -93,6 +93,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     artefact,
     input,
     commandLine: commandLineBytes(init),
+    ...(init.tableIndex !== null && { tableIndex: init.tableIndex }),
     pins: steps.pins,
     depth: init.depth,
     limits: init,

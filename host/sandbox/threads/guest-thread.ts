@@ -53,8 +53,7 @@ export class GuestThread implements Guest {
     for (const { module: group, name, kind } of module.imports) {
       if (kind === "function") {
         const found = offered[`${group}.${name}`];
-        const isOffered = found !== undefined && (!found.suspends || found.blocksThreads === true);
-        const run = isOffered ? found.run : refusal(`${group}.${name}`);
+        const run = found === undefined || isMainOnly(found) ? refusal(`${group}.${name}`) : found.run;
         imports[group] ??= {};
         imports[group][name] = this.#gate.immediate(run);
       }
@@ -101,6 +100,17 @@ export class GuestThread implements Guest {
     throw new GuestFault(MAIN_ONLY);
   }
 
+  grow(pages: number): number {
+    try {
+      return this.#birth.memory.grow(pages);
+    } catch {
+      return -1;
+    }
+  }
+
+  /** What groups of imports keep for a call is in the main thread. */
+  beforeEnd(): void {}
+
   capture(): never {
     throw new GuestFault(MAIN_ONLY);
   }
@@ -112,6 +122,10 @@ export class GuestThread implements Guest {
   runTableFunction(): Promise<number> {
     throw new GuestFault(MAIN_ONLY);
   }
+}
+
+function isMainOnly({ suspends, inThreads }: GuestImport): boolean {
+  return !(inThreads ?? !suspends);
 }
 
 function refusal(name: string): () => never {

@@ -75,9 +75,13 @@ export class TeamWords {
     }
   }
 
+  get outputBytes(): number {
+    return Atomics.load(this.#words, OUTPUT_BYTES);
+  }
+
   /** A copy. What a thread has not come to the end of writing is zeros. */
   output(): Uint8Array {
-    const sizeBytes = Atomics.load(this.#words, OUTPUT_BYTES);
+    const sizeBytes = this.outputBytes;
     const bytes = new Uint8Array(sizeBytes);
     bytes.set(new Uint8Array(this.#output).subarray(0, sizeBytes));
     return bytes;

@@ -69,8 +69,16 @@ export class TeamCallState extends CallState {
     }
   }
 
+  override replaceOutput(bytes: Uint8Array): void {
+    const sizeBytes = this.#words.outputBytes + bytes.byteLength;
+    if (sizeBytes > this.outputMaxBytes) {
+      throw outputTooLarge(sizeBytes, this.outputMaxBytes);
+    }
+    super.replaceOutput(bytes);
+  }
+
   override output(): Uint8Array {
-    return this.#words.output();
+    return Buffer.concat([this.#words.output(), super.output()]);
   }
 }
 
