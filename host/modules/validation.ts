@@ -2,7 +2,14 @@
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
 import type { AbiTable } from "./abi-table.ts";
-import { type GlobalExport, type ModuleLimits, REGION_MODULE, RESERVED_EXPORT_PREFIX, THREAD_START_EXPORT, ZYGOTE } from "./artefact.ts";
+import {
+  type GlobalExport,
+  type ModuleLimits,
+  REGION_MODULE,
+  RESERVED_EXPORT_PREFIX,
+  THREAD_START_EXPORT,
+  ZYGOTE,
+} from "./artefact.ts";
 import { type BodyVisitor, scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import {

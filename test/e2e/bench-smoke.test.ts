@@ -48,6 +48,7 @@ describe("the benchmark", () => {
         "regions",
         "threads",
         "migration",
+        "data-moves",
         "wordcount",
         "loops",
         "rewriting",
