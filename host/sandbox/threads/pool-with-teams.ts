@@ -15,7 +15,9 @@ export class PoolWithTeams implements SandboxPool {
   get load(): SandboxLoad {
     const [pool, teams] = [this.#pool.load, this.#teams.load];
     const sum = (part: "active" | "queued" | "idle") => pool[part] + teams[part];
-    return { workers: pool.workers, active: sum("active"), queued: sum("queued"), idle: sum("idle") };
+    // Calls with threads wait for each other, and keep no worker of the others busy.
+    const { workers, computing } = pool;
+    return { workers, computing, active: sum("active"), queued: sum("queued"), idle: sum("idle") };
   }
 
   get idleBytes(): number {

@@ -80,7 +80,9 @@ export class TeamPool implements SandboxPool, IdleMemory {
     for (const { marks } of this.#workers.all()) {
       idle += marks.idleSandboxes;
     }
-    return { workers: this.#workers.size, active: this.#calls.size, queued: this.#table.size - this.#calls.size, idle };
+    const active = this.#calls.size;
+    const computing = Array.from(this.#calls.keys()).filter(({ waiting }) => !waiting).length;
+    return { workers: this.#workers.size, active, computing, queued: this.#table.size - active, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
