@@ -101,6 +101,7 @@ export interface FunctionBody extends Span {
 export interface DataSegment extends Span {
   /** Written into memory by instantiation; else only by memory.init. */
   readonly active: boolean;
+  readonly sizeBytes: number;
 }
 
 /** How many of a kind are imported: the module's own ones are numbered behind them. */

@@ -12,7 +12,7 @@ import {
   type Snapshot,
   START_EXPORT,
 } from "./artefact.ts";
-import type { BulkInstruction } from "./bulk-memory.ts";
+import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import { importedCount, type ModuleShape } from "./module-shape.ts";
@@ -23,7 +23,7 @@ import { takeSnapshot } from "./snapshot.ts";
 import { mutableGlobals, type ValidModule, validateModule } from "./validation.ts";
 
 /** Counts the changes of the pipeline that make another artefact of the same bytes. */
-const PIPELINE_VERSION = 3;
+const PIPELINE_VERSION = 4;
 const ENGINE_MESSAGE_MAX = 400;
 /** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
 const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
@@ -137,7 +137,9 @@ export function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkIns
   const memory = importedCount(shape, "memory");
   const found: BulkInstruction[] = [];
   const bulk = (instruction: BulkInstruction) => {
-    if (instruction.memories.every((index) => index === memory)) {
+    const { kind, segment, memories } = instruction;
+    const isSmall = kind === "init" && (shape.dataSegments[segment]?.sizeBytes ?? 0) <= SMALL_BYTES;
+    if (!isSmall && memories.every((index) => index === memory)) {
       found.push(instruction);
     }
   };
