@@ -311,6 +311,7 @@ export class SandboxInstance implements Guest {
     }
   }
 
+  /** Its delta is overwritten by the next capture in this thread. */
   capture(): GuestState {
     return { delta: this.#state.capture(this.module.image), hostState: this.call.encode() };
   }
