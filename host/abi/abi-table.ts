@@ -9,12 +9,14 @@ export interface AbiImport {
   readonly suspends: boolean;
   /** Rewriting puts it into the module at its upload: a sandbox is not asked for it. */
   readonly inline: boolean;
+  /** Of imports that share their module with others. */
+  readonly group: string | undefined;
 }
 
 /** By "module.name". */
 export const abiTable: ReadonlyMap<string, AbiImport> = new Map(
-  abi.imports.map(({ module, name, params, results, suspends, inline = false }) => [
+  abi.imports.map(({ module, name, params, results, suspends, inline = false, group }) => [
     `${module}.${name}`,
-    { params, results, suspends, inline },
+    { params, results, suspends, inline, group },
   ]),
 );

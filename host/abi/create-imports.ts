@@ -5,6 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
+import { faasm, isFaasm } from "./faasm/index.ts";
 import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
@@ -18,7 +19,7 @@ import { isWasi, wasi } from "./wasi/index.ts";
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
 /** All imports of all groups, by "module.name", without those that rewriting puts into modules. */
-export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest) });
+export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest), ...faasm(guest) });
 
 const hostFunctions = (guest: Guest): Functions => ({
   ...io(guest),
@@ -37,7 +38,7 @@ const hostFunctions = (guest: Guest): Functions => ({
 export const createImports: CreateImports = (guest, names = abiTable.keys()) => {
   const wanted = [...names];
   // Half of all imports, and most modules have none of them: a new sandbox shall not wait for that.
-  const functions = wanted.some(isWasi) ? importFunctions(guest) : hostFunctions(guest);
+  const functions = wanted.some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
   const imports: Record<string, GuestImport> = { "$host.region_fault": { suspends: false, run: regionFault } };
   for (const name of wanted) {
     const listed = abiTable.get(name);

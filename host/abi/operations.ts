@@ -47,6 +47,8 @@ export const Operation = {
   callSelect: 52,
   /** Reply code 1: cancelled; 0: it had ended. */
   callCancel: 53,
+  /** Like callStart: the caller's own module, at a function of its table. */
+  callStartAt: 55,
   /** A further slice of the output that a callAwait has told the beginning of. */
   callOutput: 54,
   regionOpen: 80,
@@ -207,6 +209,15 @@ export const callStartArgs = {
   decode: (bytes: Uint8Array) => {
     const r = new ByteReader(bytes);
     return { functionName: r.text(), input: r.raw(r.remaining) };
+  },
+};
+
+export const callStartAtArgs = {
+  encode: (a: { tableIndex: number; input: Uint8Array }) =>
+    new ByteWriter(8 + a.input.byteLength).u32(a.tableIndex).raw(a.input).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { tableIndex: r.u32(), input: r.raw(r.remaining) };
   },
 };
 

@@ -79,6 +79,8 @@ export interface AttemptOptions {
   readonly artefact: Artefact;
   readonly input: Uint8Array;
   readonly commandLine: Uint8Array;
+  /** Left out: the module's entry runs. */
+  readonly tableIndex?: number;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
@@ -154,13 +156,15 @@ export class Attempt implements SandboxHandler {
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
-    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits, part, arena, frozen } =
+      options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
     this.#departs = options.departs ?? (() => null);
     this.#start = {
       ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
+      ...(tableIndex !== undefined && { tableIndex }),
       ...(part !== undefined && { part }),
       ...(arena !== undefined && { arena }),
       ...(this.#parking !== null && { mayFreeze: true }),

@@ -10,6 +10,9 @@ import type { InvocationContext } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
 import { toPayload } from "./payloads.ts";
 
+/** Where a call is among others, and when it begins. */
+export type Place = Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">;
+
 export class Callees {
   readonly #context: InvocationContext;
   readonly #shard: Shard;
@@ -59,26 +62,33 @@ export class Callees {
     this.#context.tenancy.of(this.#tenant).checkMayBegin();
   }
 
-  async init(
-    version: FunctionVersion,
-    input: Uint8Array,
-    place: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">,
-  ): Promise<InstanceInit> {
-    const { random, clock, limits, tenancy } = this.#context;
-    const { commandLine, forbidPushDown, objectMaxBytes, callMaxDepth } = this.#caller;
+  async init(version: FunctionVersion, input: Uint8Array, place: Place): Promise<InstanceInit> {
+    const { limits, tenancy } = this.#context;
     const own = tenancy.of(this.#tenant).callLimits(version.limits);
     return {
+      ...(await this.#own(input)),
       functionName: version.name,
       module: version.hash,
-      input: await toPayload(this.#drafts, input),
-      commandLine,
-      forbidPushDown,
+      tableIndex: null,
       ...own,
-      callMaxDepth: Math.min(callMaxDepth, own.callMaxDepth),
-      objectMaxBytes,
+      callMaxDepth: Math.min(this.#caller.callMaxDepth, own.callMaxDepth),
       retry: version.retry ?? limits.retry,
       protocol: version.protocol,
       ...place,
+    };
+  }
+
+  /** Of a call of the caller's own module, as it is pinned, at a function of its table. */
+  async initAt(tableIndex: number, input: Uint8Array, place: Place): Promise<InstanceInit> {
+    return { ...(await this.#own(input)), tableIndex, ...place };
+  }
+
+  /** The caller's, with what each call has of its own. */
+  async #own(input: Uint8Array): Promise<InstanceInit> {
+    const { random, clock } = this.#context;
+    return {
+      ...this.#caller,
+      input: await toPayload(this.#drafts, input),
       callId: 0,
       startedMs: Math.max(clock.now(), this.#steps.pins.timeMs),
       childSeed: random.bytes(SEED_BYTES),

@@ -64,8 +64,8 @@ export async function execute(execution: Execution): Promise<Executed> {
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {
-    const text = `tenant ${tenant} is isolated in processes of its own, between which memory regions cannot be shared`;
-    throw new NeapError("REGIONS_ISOLATED", text);
+    const text = `tenant ${tenant} is isolated in processes, which can share no memory regions`;
+    throw new NeapError("REGIONS_ISOLATED", `${text}; the operator can set "isolation": "threads" for it in --tenants-file`);
   }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
@@ -109,6 +109,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     artefact,
     input,
     commandLine: commandLineBytes(init),
+    ...(init.tableIndex !== null && { tableIndex: init.tableIndex }),
     pins: steps.pins,
     depth: init.depth,
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },

@@ -27,6 +27,8 @@ export interface InstanceInit extends CallLimits {
   readonly input: Payload;
   /** What a program sees as its arguments, words with spaces between them; "" for none. */
   readonly commandLine: string;
+  /** What runs in place of the module's entry: the function of its table at this index; null: the entry. */
+  readonly tableIndex: number | null;
   readonly forbidPushDown: boolean;
   readonly objectMaxBytes: number;
   readonly retry: RetryPolicy;
@@ -71,8 +73,9 @@ export const CANCELLED: InstanceDone = {
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
-/** 2: with the limits of wall time and output only, and without a command line. */
-const FORMATS = { oldest: 2, newest: 3 };
+/** 2: with the limits of wall time and output only, and without a command line; 3: without a table index. */
+const FORMATS = { oldest: 2, newest: 4 };
+const NO_TABLE_INDEX = 2 ** 32 - 1;
 const NO_LIMIT = Number.POSITIVE_INFINITY;
 const LEGACY_MAX_DEPTH = 32;
 const LEGACY_LOG_MAX_BYTES = 65_536;
@@ -103,7 +106,10 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   writePayload(w, init.input).text(init.root);
   writeOptional(w, init.transaction);
   w.f64(init.cpuTimeMs).f64(init.logMaxBytes).f64(init.stateMaxBytes).u8(init.callMaxDepth);
-  return w.text(init.commandLine).take();
+  return w
+    .text(init.commandLine)
+    .u32(init.tableIndex ?? NO_TABLE_INDEX)
+    .take();
 }
 
 export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
@@ -142,6 +148,7 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         stateMaxBytes: NO_LIMIT,
         callMaxDepth: LEGACY_MAX_DEPTH,
         commandLine: "",
+        tableIndex: null,
       }
     : {
         ...common,
@@ -150,7 +157,13 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         stateMaxBytes: r.f64(),
         callMaxDepth: r.u8(),
         commandLine: r.text(),
+        tableIndex: format === 3 ? null : readTableIndex(r),
       };
+}
+
+function readTableIndex(r: ByteReader): number | null {
+  const tableIndex = r.u32();
+  return tableIndex === NO_TABLE_INDEX ? null : tableIndex;
 }
 
 /** From the first record of an instance. */

@@ -310,6 +310,7 @@ class Service implements InvocationService {
       module: version.hash,
       input,
       commandLine: request.commandLine ?? "",
+      tableIndex: null,
       forbidPushDown: request.forbidPushDown,
       ...tenancy.of(request.tenant).callLimits(version.limits),
       objectMaxBytes: limits.objectMaxBytes,

@@ -74,6 +74,8 @@ export const ASYNCIFY_EXPORTS = {
 export const REWRITING_MODULE = "$host";
 /** Imports of memory regions are of this module. */
 export const REGION_MODULE = "region";
+/** Faasm's function () → i32 that prepares a module once, for all its calls; 0 is success. */
+export const ZYGOTE = "_faasm_zygote";
 /** An export of this name, of whatever kind, says that the function may be run again when the regions it used are gone. */
 export const REGION_SAFE_EXPORT = "neap_region_safe";
 /** A shared memory; at 0 the word that says whether the guest shall give way (`rewriting/passes/polls.ts`). */

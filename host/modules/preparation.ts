@@ -11,6 +11,7 @@ import {
   REGION_SAFE_EXPORT,
   type Snapshot,
   START_EXPORT,
+  ZYGOTE,
 } from "./artefact.ts";
 import type { BulkInstruction } from "./bulk-memory.ts";
 import { scanBody } from "./instructions.ts";
@@ -23,7 +24,7 @@ import { takeSnapshot } from "./snapshot.ts";
 import { mutableGlobals, type ValidModule, validateModule } from "./validation.ts";
 
 /** Counts the changes of the pipeline that make another artefact of the same bytes. */
-const PIPELINE_VERSION = 3;
+const PIPELINE_VERSION = 4;
 const ENGINE_MESSAGE_MAX = 400;
 /** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
 const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
@@ -180,7 +181,10 @@ function runStart(module: WebAssembly.Module, initialisers: readonly string[]): 
       const run = exports[name];
       if (typeof run === "function") {
         running = name === START_EXPORT ? "start function" : name;
-        run();
+        const value: unknown = run();
+        if (name === ZYGOTE && value !== 0) {
+          throw new Error(`it returned ${value}, must be 0`);
+        }
       }
     }
   } catch (error) {

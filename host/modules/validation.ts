@@ -2,16 +2,17 @@
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
 import type { AbiTable } from "./abi-table.ts";
-import { type GlobalExport, type ModuleLimits, RESERVED_EXPORT_PREFIX } from "./artefact.ts";
+import { type GlobalExport, type ModuleLimits, RESERVED_EXPORT_PREFIX, ZYGOTE } from "./artefact.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import { type FunctionBody, type FunctionType, type ImportEntry, importedCount, type ModuleShape } from "./module-shape.ts";
+import { whyRefused } from "./refused-imports.ts";
 
 /** What the rest of the pipeline needs to know of a valid module. */
 export interface ValidModule {
   readonly entry: string;
   readonly entryReturns: boolean;
-  /** Exported functions () → () that prepare the module and that neither its start section nor its entry runs, in order. */
+  /** Exported functions that prepare the module and that neither its start section nor its entry runs, in order. */
   readonly initialisers: readonly string[];
   /** Imported functions as "module.name", each once. */
   readonly imports: readonly string[];
@@ -64,7 +65,8 @@ function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): str
   const actual = shape.types[entry.typeIndex] ?? fail(` has type ${entry.typeIndex}, the module has ${shape.types.length} types`);
   const expected = entry.module.includes(".") ? undefined : abi.get(name);
   if (expected === undefined) {
-    return fail(` ${typeText(actual)} is not offered by this host`);
+    const reason = whyRefused(entry.module, entry.name);
+    return fail(` ${typeText(actual)} is not offered by this host${reason === null ? "" : `: ${reason}`}`);
   }
   if (!sameTypes(actual.params, expected.params) || !sameTypes(actual.results, expected.results)) {
     fail(` has type ${typeText(actual)}, this host offers ${typeText(expected)}`);
@@ -182,29 +184,49 @@ function isProcedure(type: FunctionType): boolean {
 
 /**
  * `_initialize` of a reactor, which runs the constructors itself, else `__wasm_call_ctors`, unless the entry calls it: a linker that
- * is told to export it leaves it out of `_start`, newer start-up code has it there all the same.
+ * is told to export it leaves it out of `_start`, newer start-up code has it there all the same. Behind them Faasm's `_faasm_zygote`,
+ * which needs them: then they run although the entry calls them, too, as they do in Faasm.
+ * @throws MODULE_INVALID  the linker has put the constructors into each export, so that they would run again and again
  */
 function findInitialisers(bytes: Uint8Array, shape: ModuleShape, entry: string): string[] {
-  for (const name of ["_initialize", "__wasm_call_ctors"]) {
+  const entryCalls = calledBy(bytes, shape, entry);
+  const zygote = zygoteOf(shape);
+  const constructors = ["_initialize", "__wasm_call_ctors"].find((name) => {
     const type = exportedFunction(shape, name);
-    if (type !== undefined && isProcedure(type)) {
-      return bodyCalls(bytes, shape, functionIndex(shape, entry), functionIndex(shape, name)) ? [] : [name];
-    }
+    return type !== undefined && isProcedure(type);
+  });
+  if (constructors !== undefined) {
+    const isCalled = entryCalls.includes(functionIndex(shape, constructors));
+    return [...(isCalled && zygote.length === 0 ? [] : [constructors]), ...zygote];
   }
-  return [];
+  const [first] = zygote.flatMap((name) => calledBy(bytes, shape, name));
+  if (first !== undefined && first === entryCalls[0]) {
+    const text = `${ZYGOTE} and ${entry} both begin with a call of function ${first}: link with --export=__wasm_call_ctors`;
+    throw new NeapError("MODULE_INVALID", text);
+  }
+  return zygote;
 }
 
-function bodyCalls(bytes: Uint8Array, shape: ModuleShape, caller: number, callee: number): boolean {
-  const body: FunctionBody | undefined = shape.bodies[caller - shape.imports.length];
-  let calls = false;
-  if (body !== undefined) {
-    scanBody(bytes, body, {
-      call: (index) => {
-        calls ||= index === callee;
-      },
-    });
+/** @throws MODULE_INVALID */
+function zygoteOf(shape: ModuleShape): string[] {
+  const type = exportedFunction(shape, ZYGOTE);
+  if (type === undefined) {
+    return [];
   }
-  return calls;
+  if (type.params.length > 0 || !sameTypes(type.results, ["i32"])) {
+    throw new NeapError("MODULE_INVALID", `export ${quote(ZYGOTE)} has type ${typeText(type)}, it must be () -> (i32)`);
+  }
+  return [ZYGOTE];
+}
+
+/** What the exported function calls, in order; nothing for an import. */
+function calledBy(bytes: Uint8Array, shape: ModuleShape, name: string): number[] {
+  const body: FunctionBody | undefined = shape.bodies[functionIndex(shape, name) - shape.imports.length];
+  const called: number[] = [];
+  if (body !== undefined) {
+    scanBody(bytes, body, { call: (index) => called.push(index) });
+  }
+  return called;
 }
 
 function functionIndex(shape: ModuleShape, name: string): number {

@@ -17,6 +17,7 @@ import type { CallPins } from "./guest-call.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import {
   EMPTY,
+  ENTRY,
   EndKind,
   type Frame,
   FrameType,
@@ -250,7 +251,7 @@ export class Executor implements SandboxHost {
     }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
-    const { seed, commandLine, input, part, frozen } = startOf(frame);
+    const { seed, commandLine, tableIndex, input, part, frozen } = startOf(frame);
     const pins: CallPins = {
       seed,
       commandLine,
@@ -274,6 +275,8 @@ export class Executor implements SandboxHost {
       sandbox.goOn(call, attempt, pins, frozen);
     } else if (part !== null) {
       sandbox.startPart(call, attempt, pins, part);
+    } else if (tableIndex !== ENTRY) {
+      sandbox.startAt(call, attempt, pins, tableIndex);
     } else {
       sandbox.start(call, attempt, pins);
     }
@@ -421,8 +424,8 @@ function startOf({ attachment, body, z: inputBytes }: Frame): SharedStart {
     return attachment as SharedStart;
   }
   const r = new ByteReader(body);
-  const [seed, commandLine, input] = [r.bytes(), r.bytes(), r.raw(inputBytes)];
-  return { seed, commandLine, input, part: r.remaining === 0 ? null : partStart.decode(r.raw(r.remaining)) };
+  const [seed, commandLine, tableIndex, input] = [r.bytes(), r.bytes(), r.u32(), r.raw(inputBytes)];
+  return { seed, commandLine, tableIndex, input, part: r.remaining === 0 ? null : partStart.decode(r.raw(r.remaining)) };
 }
 
 function replyOf({ a, x, body, attachment }: Frame): OperationReply {

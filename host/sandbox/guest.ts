@@ -2,6 +2,7 @@
  * The contract between the worker of a sandbox and the imports that host/abi makes for it. The worker loads the factory by URL
  * (`SandboxPoolOptions.importsUrl`), so that this folder imports nothing of host/abi.
  */
+import type { Mappings } from "./mappings.ts";
 import type { OperationReply } from "./sandbox.ts";
 
 /** "module.name" → import. */
@@ -34,12 +35,16 @@ export interface Guest {
    */
   post(operation: number, args: Uint8Array): Promise<void> | undefined;
   log(text: string): void;
+  /** From now on `settle` is called before each call, or part of one that began elsewhere, ends with a value. */
+  beforeEnd(settle: () => Promise<void>): void;
   /** The call's memory delta, globals and host state (H15). */
   capture(): { delta: Uint8Array; hostState: Uint8Array };
   /** Makes the captured state of a part that ran elsewhere the state of this call. */
   restore(state: { delta: Uint8Array; hostState: Uint8Array }): void;
-  /** Runs the table's function () → i32 on a second stack, while the caller is suspended. */
-  runTableFunction(tableIndex: number): Promise<number>;
+  /** Makes the memory longer. @returns its pages before; -1: there is no room, or its maximum is reached */
+  grow(pages: number): number;
+  /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
+  runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
 }
 
 /** State that a group of imports keeps for a call, and that is encoded when it travels. */
@@ -58,6 +63,11 @@ export interface GuestCall {
   readonly logMaxBytes: number;
   /** Whether a storage part is running; calls may not be started then. */
   inPart: boolean;
+  /** Parts that run inside another one, in this place. */
+  innerParts: number;
+  /** What the part is called with that is shipped. */
+  partArguments: readonly number[];
+  readonly mappings: Mappings;
   /** Calls started so far: the next handle. */
   callCount: number;
   clockCount: number;
@@ -67,12 +77,16 @@ export interface GuestCall {
   logBytes: number;
   /** Descriptors and scratch files: null before the first use, bytes as they came from elsewhere until then. */
   files: TravellingState | Uint8Array | null;
+  /** Copies of Faasm's state values; as `files`. */
+  state: TravellingState | Uint8Array | null;
   /** The last output of an awaited call that did not fit: the guest may ask again with more room. */
   keptAnswer: KeptAnswer | null;
   /** What the last commit found changed. */
   conflict: Uint8Array;
   /** @throws GuestExit … `outputTooLarge` kills the attempt */
   appendOutput(bytes: Uint8Array): void;
+  /** Puts `bytes` in place of what the last `replaceOutput` gave, behind all that was appended. @throws as `appendOutput` */
+  replaceOutput(bytes: Uint8Array): void;
 }
 
 /** What a guest was told of an awaited call. */

@@ -39,6 +39,15 @@ export class InstanceState {
     return this.view().byteLength / WASM_PAGE_BYTES;
   }
 
+  /** @returns the pages before; -1: there is no room, or the maximum is reached */
+  grow(pages: number): number {
+    try {
+      return this.#memory.grow(pages);
+    } catch {
+      return -1;
+    }
+  }
+
   /** Puts the snapshot back. False when the sandbox shall be dropped instead: its memory has grown, or too much of it was touched. */
   reset(): boolean {
     const { image, loaded } = this.#module;

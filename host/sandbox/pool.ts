@@ -78,8 +78,6 @@ export interface WorkerPoolOptions {
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
   readonly memory: MemoryBudget;
-  /** Whether a guest that computes can be asked to give way. */
-  readonly interrupts: boolean;
   /** Compiles modules here, once for all workers. */
   readonly compiles: boolean;
   readonly startCarrier: () => Carrier;
@@ -87,7 +85,7 @@ export interface WorkerPoolOptions {
 
 /** Of its sandboxes, a pool keeps so many for preemptible calls that compute for long. */
 const BACKGROUND_SHARE = 0.1;
-const BACKGROUND_ATTEMPTS = 64;
+export const BACKGROUND_ATTEMPTS_MAX = 64;
 
 /** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
@@ -96,7 +94,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
   const sandboxesMax = options.sandboxesMax ?? sandboxCeiling();
-  const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
+  const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS_MAX, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
   const attemptsPerWorker = Math.max(1, Math.floor((sandboxesMax - backgroundAttempts) / (workers + lanesMax)));
   let spawned = 0;
   const pool = new WorkerPool({
@@ -109,7 +107,6 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
-    interrupts: true,
     compiles: true,
     startCarrier: () => {
       spawned += 1;
@@ -152,7 +149,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
-    const { workers, lanesMax, spares, attemptsPerWorker, backgroundAttempts, interrupts } = options;
+    const { workers, lanesMax, spares, attemptsPerWorker, backgroundAttempts } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
@@ -169,7 +166,6 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       spares,
       attemptsPerWorker,
       backgroundAttempts,
-      interrupts,
       isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),
       isSuspect: (attempt) => this.#isSuspect(attempt),
       spawn: () => this.#spawn(options.startCarrier()),
@@ -177,7 +173,6 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     this.#watchdog = new Watchdog({
       clock: options.clock,
       table: this.#table,
-      interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
       onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),

@@ -13,7 +13,7 @@ export const FrameType = {
   load: 1,
   /** a: module number. Its idle sandboxes go; running ones go when they end. */
   unload: 2,
-  /** a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, command line, input, part if any; or a SharedStart attached. */
+  /** a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, command line, table index, input, part if any; or a SharedStart attached. */
   start: 3,
   /** a: code, x: time; body: bytes; or a SharedReply attached. */
   reply: 4,
@@ -63,6 +63,8 @@ export interface Frame {
 }
 
 export const EMPTY = new Uint8Array(0);
+/** In place of a table index: the module's entry. No table is so long. */
+export const ENTRY = 2 ** 32 - 1;
 
 /** For a reader that fills the same frame again and again. */
 export const blankFrame = (): Frame => ({
@@ -97,6 +99,8 @@ export const KILL_REASONS: readonly KillReason[] = [
 export interface SharedStart {
   readonly seed: Uint8Array;
   readonly commandLine: Uint8Array;
+  /** Or ENTRY. */
+  readonly tableIndex: number;
   readonly input: Uint8Array;
   readonly part: Omit<PartStart, "snapshotHash"> | null;
   readonly frozen?: FrozenStart;

@@ -36,6 +36,9 @@ const NO_CALL = new CallState({
   cpuTimeMs: 0,
 });
 
+/** Of an input that is a number. */
+const NUMBER_MAX_BYTES = 64;
+
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
   readonly marker: SliceMarks;
@@ -69,6 +72,11 @@ export class SandboxInstance implements Guest {
   readonly #suspends: boolean;
   #window = new OperationWindow();
   #running = false;
+  /** The call runs on a stack of its own, not on the resident one. */
+  #onOwnStack = false;
+  /** The guest has returned. */
+  #isSettling = false;
+  #beforeEnd: (() => Promise<void>) | undefined;
   #value = 0;
   #trapped = false;
   #dropped = false;
@@ -84,7 +92,7 @@ export class SandboxInstance implements Guest {
     this.module = module;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
-    this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
+    this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
     const offered = createImports(this, module.importNames);
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
@@ -153,6 +161,20 @@ export class SandboxInstance implements Guest {
     this.#wake?.(1);
   }
 
+  /** Starts a call whose entry is the table's function at `tableIndex`. It cannot be stopped in the middle. */
+  startAt(slot: number, attempt: number, pins: CallPins, tableIndex: number): void {
+    this.#begin(slot, attempt, pins);
+    this.#onOwnStack = true;
+    this.#clock.start();
+    const run = async () => {
+      this.#value = await this.#runEntry(tableIndex).finally(() => this.#settle());
+    };
+    run().then(
+      () => this.#end(),
+      (error) => this.#endThrown(error),
+    );
+  }
+
   /** Runs a part of a call that began elsewhere, from its state (H15). It ends with the state it leaves behind. */
   startPart(
     slot: number,
@@ -171,11 +193,13 @@ export class SandboxInstance implements Guest {
     }
     this.call.inPart = true;
     this.#clock.start();
-    this.runTableFunction(part.tableIndex).then(
-      (value) => {
-        this.#value = value;
-        this.#end(base);
-      },
+    const run = async () => {
+      this.#value = await this.runTableFunction(part.tableIndex, this.call.partArguments);
+      await this.#settle();
+      this.call.mappings.endPart(this.memory());
+    };
+    run().then(
+      () => this.#end(base),
       (error) => this.#endThrown(error),
     );
   }
@@ -219,7 +243,7 @@ export class SandboxInstance implements Guest {
       return;
     }
     this.#freezer.ask();
-    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && !this.call.inPart) {
+    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && this.#isOnResidentStack) {
       this.#pending = undefined;
       this.#gate.leave();
     }
@@ -311,6 +335,10 @@ export class SandboxInstance implements Guest {
     }
   }
 
+  beforeEnd(settle: () => Promise<void>): void {
+    this.#beforeEnd = settle;
+  }
+
   /** Its delta is overwritten by the next capture in this thread. */
   capture(): GuestState {
     return { delta: this.#state.capture(this.module.image), hostState: this.call.encode() };
@@ -320,19 +348,20 @@ export class SandboxInstance implements Guest {
     this.#restore(state);
   }
 
-  async runTableFunction(tableIndex: number): Promise<number> {
-    const table = this.#exports[TABLE_EXPORT];
-    const f = table instanceof WebAssembly.Table && tableIndex < table.length ? table.get(tableIndex) : null;
-    if (typeof f !== "function") {
-      throw new GuestFault(`the table has no function at ${tableIndex}`);
-    }
+  grow(pages: number): number {
+    return this.#state.grow(pages);
+  }
+
+  async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
+    const f = this.#tableFunction(tableIndex);
     try {
-      return await runOnOwnStack(f);
+      return await runOnOwnStack(f, args);
     } catch (error) {
       if (error instanceof WebAssembly.LinkError) {
-        throw new GuestFault(`the function at ${tableIndex} of the table does not take nothing and return an i32`);
+        const taken = args.length === 0 ? "nothing" : `${args.length} i32`;
+        throw new GuestFault(`the function at ${tableIndex} of the table does not take ${taken} and return an i32`);
       }
-      if (error instanceof GuestExit) {
+      if (error instanceof GuestExit && (this.call.inPart || !this.#onOwnStack)) {
         // A part that is shipped could not say so: only its value travels back.
         this.#gate.ending = new GuestFault("the guest exited inside a storage part");
       }
@@ -343,6 +372,22 @@ export class SandboxInstance implements Guest {
 
   // calls
 
+  async #runEntry(tableIndex: number): Promise<number> {
+    const { length } = this.#tableFunction(tableIndex);
+    const input = Buffer.from(this.call.input.subarray(0, NUMBER_MAX_BYTES)).toString("latin1");
+    return this.runTableFunction(tableIndex, length === 0 ? [] : [Number.parseInt(input, 10) | 0]);
+  }
+
+  /** @throws GuestFault */
+  #tableFunction(tableIndex: number): WebAssembly.ExportValue & { readonly length: number } {
+    const table = this.#exports[TABLE_EXPORT];
+    const f = table instanceof WebAssembly.Table && tableIndex < table.length ? table.get(tableIndex) : null;
+    if (typeof f !== "function") {
+      throw new GuestFault(`the table has no function at ${tableIndex}`);
+    }
+    return f;
+  }
+
   #begin(slot: number, attempt: number, pins: CallPins): void {
     this.slot = slot;
     this.attempt = attempt;
@@ -350,6 +395,8 @@ export class SandboxInstance implements Guest {
     this.#clock.reset(slot, attempt);
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
+    this.#onOwnStack = false;
+    this.#isSettling = false;
     this.#gate.ending = undefined;
     this.#freezer?.begin();
     this.#answer = undefined;
@@ -362,17 +409,7 @@ export class SandboxInstance implements Guest {
     const stack = enterResidentStack(
       {
         run: entryOf(this.#exports, entry),
-        next: () => {
-          if (this.#running) {
-            this.#end();
-          }
-          if (this.#dropped) {
-            return Promise.resolve(0);
-          }
-          return new Promise((resolve) => {
-            this.#wake = resolve;
-          });
-        },
+        next: () => (this.#running && this.call.state !== null ? this.#settleAndPark() : this.#park()),
         returned: (value) => {
           this.#value = value;
         },
@@ -386,6 +423,54 @@ export class SandboxInstance implements Guest {
       this.#wake = undefined;
       this.#endThrown(error);
     });
+  }
+
+  /** Ends the call, if one runs, and resolves when the resident stack has something to do. */
+  #park(): Promise<number> {
+    if (this.#running) {
+      this.#end();
+    }
+    if (this.#dropped) {
+      return Promise.resolve(0);
+    }
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async #settleAndPark(): Promise<number> {
+    try {
+      await this.#settle();
+    } catch {
+      // The gate has it: it is the outcome.
+    }
+    return this.#park();
+  }
+
+  /** What is to be done before a call ends that has not failed. Its own failure is the call's. */
+  async #settle(): Promise<void> {
+    const { ending } = this.#gate;
+    if (
+      this.#beforeEnd === undefined ||
+      this.#freezer?.isUnwinding === true ||
+      (ending !== undefined && !(ending instanceof GuestExit))
+    ) {
+      return;
+    }
+    this.#isSettling = true;
+    try {
+      await this.#beforeEnd();
+    } catch (error) {
+      if (this.#gate.ending === ending) {
+        this.#gate.ending = undefined;
+      }
+      throw this.#gate.end(error);
+    }
+  }
+
+  /** Where a call can be stopped in the middle. */
+  get #isOnResidentStack(): boolean {
+    return !this.call.inPart && !this.#onOwnStack && !this.#isSettling;
   }
 
   #endThrown(error: unknown): void {

@@ -5,7 +5,7 @@ import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "./carrier.ts";
 import type { ModuleEntry } from "./module-cache.ts";
-import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
+import { EMPTY, ENTRY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
 import type { FrozenStart, PartStart } from "./sandbox.ts";
 import { isShared } from "./shared-bytes.ts";
 import type { SliceView } from "./slice-marks.ts";
@@ -102,7 +102,7 @@ export class SandboxWorker {
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, commandLine, part, frozen } = start;
+    const { pins, limits, input, commandLine, tableIndex = ENTRY, part, frozen } = start;
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
@@ -114,13 +114,18 @@ export class SandboxWorker {
       x: pins.timeMs,
       y: limits.outputMaxBytes,
       z: input.byteLength,
-      body: new ByteWriter(8 + pins.seed.byteLength + commandLine.byteLength).bytes(pins.seed).bytes(commandLine).view(),
+      body: new ByteWriter(16 + pins.seed.byteLength + commandLine.byteLength)
+        .bytes(pins.seed)
+        .bytes(commandLine)
+        .u32(tableIndex)
+        .view(),
       tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
     if (isBeside) {
       const beside: SharedStart = {
         seed: own(pins.seed),
         commandLine: own(commandLine),
+        tableIndex,
         input: own(input),
         part: part === undefined ? null : ownPart(part),
         ...(frozen !== undefined && { frozen: ownFrozen(frozen) }),

@@ -46,6 +46,8 @@ export interface SandboxStart {
   readonly sandboxesMax: number;
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
   readonly depth: number;
+  /** Run the table's function at this index instead of the entry: () → i32, or i32 → i32, which gets the input as a decimal number. */
+  readonly tableIndex?: number;
   /** Run this part instead of the entry (push-down). */
   readonly part?: PartStart;
   /** Go on where a call was stopped. The artefact is the one it was stopped with, input, pins and limits are those of the call. */

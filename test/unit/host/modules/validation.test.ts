@@ -17,6 +17,8 @@ describe("imports", () => {
 
   test.each([
     [`(import "env" "getpid" (func (result i32)))`, `"env.getpid" () -> (i32) is not offered by this host`],
+    [`(import "env" "MPI_Send" (func))`, `"env.MPI_Send" () -> () is not offered by this host: MPI is not offered`],
+    [`(import "env" "dlopen" (func))`, `"env.dlopen" () -> () is not offered by this host: side modules are not offered`],
     [`(import "" "" (func))`, `"." () -> () is not offered by this host`],
     [`(import "env.x" "abort" (func))`, `"env.x.abort" () -> () is not offered`],
     [`(import "constructor" "name" (func))`, `"constructor.name" () -> () is not offered`],
@@ -140,8 +142,39 @@ describe("exports", () => {
       `(func (export "_start") (call $c)) (func $c (export "__wasm_call_ctors"))`,
       [],
     ],
+    [
+      "Faasm's zygote runs behind the constructors",
+      `(func (export "_start")) (func (export "__wasm_call_ctors")) (func (export "_faasm_zygote") (result i32) (i32.const 0))`,
+      ["__wasm_call_ctors", "_faasm_zygote"],
+    ],
+    [
+      "and has them before it, although the entry calls them, too",
+      `(func (export "_start") (call $c)) (func $c (export "__wasm_call_ctors"))
+       (func (export "_faasm_zygote") (result i32) (i32.const 0))`,
+      ["__wasm_call_ctors", "_faasm_zygote"],
+    ],
+    [
+      "a zygote of a module without constructors runs",
+      `(func $a) (func $b) (func (export "_start") (call $a)) (func (export "_faasm_zygote") (result i32) (call $b) (i32.const 0))`,
+      ["_faasm_zygote"],
+    ],
     ["a function of another type is no constructor", `(func (export "main")) (func (export "_initialize") (param i32))`, []],
   ])("%s", (_what, text, initialisers) => {
     expect(validateText(`(memory 1) ${text}`).initialisers).toEqual(initialisers);
+  });
+
+  test("a zygote into which the linker has put the constructors is refused, and told how to link", () => {
+    const text = `(func $constructors) (func (export "_start") (call $constructors))
+      (func (export "_faasm_zygote") (result i32) (call $constructors) (i32.const 0))`;
+    expect(refusal(() => validateText(`(memory 1) ${text}`))).toBe(
+      "MODULE_INVALID: _faasm_zygote and _start both begin with a call of function 0: link with --export=__wasm_call_ctors",
+    );
+  });
+
+  test("a zygote of another type is refused", () => {
+    const text = `(memory 1) (func (export "_start")) (func (export "_faasm_zygote"))`;
+    expect(refusal(() => validateText(text))).toBe(
+      'MODULE_INVALID: export "_faasm_zygote" has type () -> (), it must be () -> (i32)',
+    );
   });
 });
