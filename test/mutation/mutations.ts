@@ -7,6 +7,7 @@
 import { callMutations } from "./call-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
+import { moveMutations } from "./move-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
 
 export interface Mutation {
@@ -19,4 +20,10 @@ export interface Mutation {
   readonly caughtBy: readonly [path: string, name?: string];
 }
 
-export const mutations: readonly Mutation[] = [...logMutations, ...callMutations, ...isolationMutations, ...regionMutations];
+export const mutations: readonly Mutation[] = [
+  ...logMutations,
+  ...callMutations,
+  ...isolationMutations,
+  ...regionMutations,
+  ...moveMutations,
+];

@@ -230,6 +230,27 @@ describe("a migratable function whose host stops while another one is there", ()
     await world.close();
   });
 
+  it("has no more CPU time there than it had left", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    let tookMs = 0;
+    const taker: CallTaker = {
+      name: "elsewhere",
+      take: (moved) => {
+        tookMs = moved.cpuMs;
+        return world.elsewhere.take({ ...moved, cpuMs: 1e9 });
+      },
+    };
+    const drained = world.invocations.drain(60_000, onlyTo(taker));
+    expect((await answer).kind).toBe("completed");
+    expect(tookMs).toBeGreaterThan(0);
+    // Its attempt there was ended at once, and the next one begins anew, with all the time that an attempt has.
+    expect(began()).toBe(2);
+    await drained;
+    await world.close();
+  });
+
   it("goes on at the next node when the first one refuses", async () => {
     const { world, began } = await openWorld();
     const answer = call(world, "moves", NAP);
