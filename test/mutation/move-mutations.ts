@@ -33,7 +33,7 @@ export const moveMutations: readonly Mutation[] = [
     file: "host/offload/evacuation.ts",
     find: "Math.floor((own - queue) / 2)",
     replace: "own - queue",
-    caughtBy: [EVACUATION, "two nodes never send calls to each other"],
+    caughtBy: [EVACUATION, "lets no more go than half"],
   },
   {
     name: "a node that had too much to do some time ago gives calls away",

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../../../functions/build.ts";
 import { Parking } from "../../../../host/invocation/parking.ts";
 import type { CallTaker, OtherNodes } from "../../../../host/offload/index.ts";
+import { ProcessStarter } from "../../../../host/processes/index.ts";
 import type { SandboxPool } from "../../../../host/sandbox/index.ts";
 import { type Log, silentLog } from "../../../../host/telemetry/index.ts";
 import type { InstanceId, LogBookId } from "../../../../state/ids.ts";
@@ -27,10 +28,12 @@ beforeAll(async () => {
   pool = await testPool();
   const wasm = await compileFunction(NAPPER, ["--runtime", "minimal"]);
   prepared = await World.prepare(pool, TENANT, []);
-  const world = await World.open(pool, prepared, () => null);
+  const starter = await ProcessStarter.open();
+  const world = await World.open(pool, prepared, () => null, undefined, { starter });
   await world.functions.upload(TENANT, "moves", oneChunk(wasm), { migratable: true });
   await world.functions.upload(TENANT, "stays", oneChunk(wasm));
   await world.close();
+  await starter.close();
 }, 120_000);
 afterAll(() => pool.close());
 
