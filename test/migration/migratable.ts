@@ -1,5 +1,6 @@
-/** Migratable artefacts of AssemblyScript guests, and pools in which they run. */
+/** Migratable artefacts of guests in AssemblyScript and C, and pools in which they run. */
 import { compileFunction } from "../../functions/build.ts";
+import { type Clang, compileWithClang } from "../../functions/clang.ts";
 import { abiTable } from "../../host/abi/abi-table.ts";
 import { importsUrl } from "../../host/abi/imports-url.ts";
 import type { Artefact } from "../../host/modules/artefact.ts";
@@ -19,7 +20,16 @@ export async function uploadedGuest(
   runtime: (typeof RUNTIMES)[number] = "stub",
   rewriting: RewritingOptions = { preemptible: false, migratable: true },
 ): Promise<Artefact> {
-  const wasm = Uint8Array.from(await compileFunction(sourcePath, ["--runtime", runtime]));
+  return uploaded(await compileFunction(sourcePath, ["--runtime", runtime]), rewriting);
+}
+
+/** The same of one in C. */
+export async function uploadedProgram(clang: Clang, sourcePath: string): Promise<Artefact> {
+  return uploaded(await compileWithClang(clang, sourcePath), { preemptible: false, migratable: true });
+}
+
+async function uploaded(module: Uint8Array, rewriting: RewritingOptions): Promise<Artefact> {
+  const wasm = Uint8Array.from(module);
   const { hash, artefact } = await prepareOnce(wasm.buffer, abiTable, LIMITS, rewriting);
   return decodeArtefact(artefact, hash);
 }
