@@ -27,6 +27,11 @@ export interface Guest {
   readonly reachesRegions: boolean;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
+  /**
+   * Asked when the guest has returned or exited, before the call ends: what is still to be done for it, if anything. When it rejects
+   * the call fails with what it says.
+   */
+  onReturn: (() => Promise<void> | undefined) | null;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
   request(operation: number, args: Uint8Array): Promise<OperationReply>;
   /**
@@ -35,8 +40,6 @@ export interface Guest {
    */
   post(operation: number, args: Uint8Array): Promise<void> | undefined;
   log(text: string): void;
-  /** From now on `settle` is called before each call, or part of one that began elsewhere, ends with a value. */
-  beforeEnd(settle: () => Promise<void>): void;
   /** The call's memory delta, globals and host state (H15). */
   capture(): { delta: Uint8Array; hostState: Uint8Array };
   /** Makes the captured state of a part that ran elsewhere the state of this call. */

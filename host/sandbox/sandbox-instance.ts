@@ -61,6 +61,7 @@ export class SandboxInstance implements Guest {
   slot = -1;
   attempt = 0;
   call: CallState = NO_CALL;
+  onReturn: Guest["onReturn"] = null;
   /** When it was last used. */
   idleSinceMs = 0;
   readonly #host: SandboxHost;
@@ -74,12 +75,11 @@ export class SandboxInstance implements Guest {
   #running = false;
   /** The call runs on a stack of its own, not on the resident one. */
   #onOwnStack = false;
-  /** The guest has returned. */
-  #isSettling = false;
-  #beforeEnd: (() => Promise<void>) | undefined;
   #value = 0;
   #trapped = false;
   #dropped = false;
+  /** The guest has returned, and the call has still something to do. */
+  #finishing = false;
   #pending: Waiting<OperationReply> | undefined;
   #windowOpens: Waiting<void> | undefined;
   /** Of the operation that the guest asks next: it was asked before the call was stopped. */
@@ -92,7 +92,7 @@ export class SandboxInstance implements Guest {
     this.module = module;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
-    this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
+    this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart && !this.#onOwnStack);
     const offered = createImports(this, module.importNames);
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
@@ -167,7 +167,7 @@ export class SandboxInstance implements Guest {
     this.#onOwnStack = true;
     this.#clock.start();
     const run = async () => {
-      this.#value = await this.#runEntry(tableIndex).finally(() => this.#settle());
+      this.#value = await this.#runEntry(tableIndex).finally(() => this.#finish());
     };
     run().then(
       () => this.#end(),
@@ -193,13 +193,12 @@ export class SandboxInstance implements Guest {
     }
     this.call.inPart = true;
     this.#clock.start();
-    const run = async () => {
-      this.#value = await this.runTableFunction(part.tableIndex, this.call.partArguments);
-      await this.#settle();
-      this.call.mappings.endPart(this.memory());
-    };
-    run().then(
-      () => this.#end(base),
+    this.runTableFunction(part.tableIndex, this.call.partArguments).then(
+      (value) => {
+        this.call.mappings.endPart(this.memory());
+        this.#value = value;
+        this.#end(base);
+      },
       (error) => this.#endThrown(error),
     );
   }
@@ -239,11 +238,17 @@ export class SandboxInstance implements Guest {
 
   /** Stops the call in the middle as soon as it can be. */
   freeze(): void {
-    if (this.#freezer === null || !this.#running) {
+    if (this.#freezer === null || !this.#running || this.#finishing) {
       return;
     }
     this.#freezer.ask();
-    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && this.#isOnResidentStack) {
+    if (
+      this.#freezer.isAsked &&
+      this.#pending !== undefined &&
+      this.#gate.operations === 1 &&
+      !this.call.inPart &&
+      !this.#onOwnStack
+    ) {
       this.#pending = undefined;
       this.#gate.leave();
     }
@@ -335,10 +340,6 @@ export class SandboxInstance implements Guest {
     }
   }
 
-  beforeEnd(settle: () => Promise<void>): void {
-    this.#beforeEnd = settle;
-  }
-
   capture(): GuestState {
     return { delta: this.#state.capture(this.module.image), hostState: this.call.encode() };
   }
@@ -395,7 +396,6 @@ export class SandboxInstance implements Guest {
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#onOwnStack = false;
-    this.#isSettling = false;
     this.#gate.ending = undefined;
     this.#freezer?.begin();
     this.#answer = undefined;
@@ -408,7 +408,13 @@ export class SandboxInstance implements Guest {
     const stack = enterResidentStack(
       {
         run: entryOf(this.#exports, entry),
-        next: () => (this.#running && this.call.state !== null ? this.#settleAndPark() : this.#park()),
+        next: () => {
+          const finishing = this.#running ? this.#finish() : undefined;
+          if (finishing !== undefined) {
+            return finishing.then(() => this.#park());
+          }
+          return this.#park();
+        },
         returned: (value) => {
           this.#value = value;
         },
@@ -424,7 +430,7 @@ export class SandboxInstance implements Guest {
     });
   }
 
-  /** Ends the call, if one runs, and resolves when the resident stack has something to do. */
+  /** Ends the call that has returned, and waits for the next one. */
   #park(): Promise<number> {
     if (this.#running) {
       this.#end();
@@ -437,39 +443,31 @@ export class SandboxInstance implements Guest {
     });
   }
 
-  async #settleAndPark(): Promise<number> {
-    try {
-      await this.#settle();
-    } catch {
-      // The gate has it: it is the outcome.
-    }
-    return this.#park();
-  }
-
-  /** What is to be done before a call ends that has not failed. Its own failure is the call's. */
-  async #settle(): Promise<void> {
+  /** What the call has still to do; undefined for nothing, and for a guest that did not end by itself. */
+  #finish(): Promise<void> | undefined {
     const { ending } = this.#gate;
-    if (
-      this.#beforeEnd === undefined ||
-      this.#freezer?.isUnwinding === true ||
-      (ending !== undefined && !(ending instanceof GuestExit))
-    ) {
-      return;
+    if (this.#freezer?.isUnwinding === true || !(ending === undefined || ending instanceof GuestExit)) {
+      return undefined;
     }
-    this.#isSettling = true;
+    let finishing: Promise<void> | undefined;
     try {
-      await this.#beforeEnd();
+      finishing = this.onReturn?.();
     } catch (error) {
-      if (this.#gate.ending === ending) {
-        this.#gate.ending = undefined;
-      }
-      throw this.#gate.end(error);
+      this.#gate.ending = error;
     }
-  }
-
-  /** Where a call can be stopped in the middle. */
-  get #isOnResidentStack(): boolean {
-    return !this.call.inPart && !this.#onOwnStack && !this.#isSettling;
+    if (finishing === undefined) {
+      return undefined;
+    }
+    this.#clock.stop();
+    this.#finishing = true;
+    return finishing
+      .catch((error: unknown) => {
+        // A cancellation rejects with what has ended the guest.
+        this.#gate.ending = error instanceof GuestExit ? new GuestKill("cancelled", "the attempt was cancelled") : error;
+      })
+      .finally(() => {
+        this.#finishing = false;
+      });
   }
 
   #endThrown(error: unknown): void {

@@ -121,7 +121,7 @@ export class MemoryHost {
     guest.attach(exports);
     try {
       const value = Number(await WebAssembly.promising(exports.main)());
-      await guest.settle();
+      await guest.onReturn?.();
       return { value, output: guest.call.output(), trap: null, memory: guest.memory() };
     } catch (error) {
       if (error instanceof GuestFault || error instanceof WebAssembly.RuntimeError) {
@@ -134,8 +134,8 @@ export class MemoryHost {
 
 export class MemoryGuest implements Guest {
   reachesRegions = false;
+  onReturn: Guest["onReturn"] = null;
   readonly call: CallState;
-  settle: () => Promise<void> = async () => {};
   readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
   readonly #host: MemoryHost;
   readonly #children: (Promise<Ended> | null)[] = [];
@@ -195,10 +195,6 @@ export class MemoryGuest implements Guest {
   log(text: string): void {
     this.call.logBytes += Buffer.byteLength(text);
     this.#host.logs.push(text);
-  }
-
-  beforeEnd(settle: () => Promise<void>): void {
-    this.settle = settle;
   }
 
   capture(): { delta: Uint8Array; hostState: Uint8Array } {

@@ -14,7 +14,8 @@ import { stateKey } from "./text.ts";
 const NOTHING = new Uint8Array(0);
 
 export const state = (guest: Guest) => {
-  guest.beforeEnd(() => settleState(guest));
+  const { onReturn } = guest;
+  guest.onReturn = () => (guest.call.state === null ? onReturn?.() : settleState(guest).then(() => onReturn?.()));
 
   /** @throws GuestFault unless the chunk lies inside of the value */
   function checkChunk(name: string, total: number, offset: number, length: number): void {
