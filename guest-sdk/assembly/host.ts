@@ -28,6 +28,8 @@ export declare function inputRead(pointer: usize, offset: i32, length: i32): i32
 export declare function outputWrite(pointer: usize, length: i32): void;
 @external("neap", "log_write")
 export declare function logWrite(pointer: usize, length: i32): void;
+@external("neap", "fail")
+export declare function fail(pointer: usize, length: i32): void;
 
 @external("neap", "object_read")
 export declare function objectRead(key: usize, keyLength: i32, offset: i64, pointer: usize, capacity: i32, version: usize): i64;

@@ -18,7 +18,7 @@ export interface ProcessRequest {
   /** Its standard input. */
   readonly input: Uint8Array;
   readonly limits: ProcessLimits;
-  /** Opened for reading and writing as its descriptor 4, and taken out of its folder. */
+  /** Opened for reading and writing as its descriptor 5, and taken out of its folder. */
   readonly file?: string;
 }
 
@@ -41,6 +41,7 @@ export type ToStarter =
       readonly request: ProcessRequest;
     }
   | { readonly kind: "serves"; readonly number: number }
+  | { readonly kind: "interrupt"; readonly number: number }
   | { readonly kind: "kill"; readonly number: number };
 
 export type FromStarter =

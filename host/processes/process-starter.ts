@@ -35,6 +35,8 @@ export interface StartedProcess {
   readonly ended: Promise<ProcessEnd>;
   /** To be called once it is known to run what it shall. The kernel's id of it; undefined when it has ended. */
   processId(): Promise<number | undefined>;
+  /** Writes something into a pipe that is its descriptor 4, unless what was written before has not got through. */
+  interrupt(): void;
   /** Returns at once; nothing happens when it has ended. */
   kill(): void;
 }
@@ -104,6 +106,7 @@ export class ProcessStarter {
         this.#tell({ kind: "serves", number });
         return id.promise;
       },
+      interrupt: () => this.#tell({ kind: "interrupt", number }),
       kill: () => this.#tell({ kind: "kill", number }),
     };
   }

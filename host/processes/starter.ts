@@ -14,6 +14,7 @@ import { type ControlGroup, ControlGroups } from "./control-groups.ts";
 import type { FromStarter, ProcessEnd, ToStarter } from "./messages.ts";
 
 const COMPLAINT_MAX_CHARACTERS = 2_000;
+const ANY = Buffer.of(1);
 
 interface Running {
   readonly child: ChildProcess;
@@ -88,7 +89,7 @@ async function spawned(number: number, args: readonly string[], socket: Socket, 
   const child = spawn(command, rest, {
     env: {},
     cwd: "/",
-    stdio: ["pipe", "ignore", "pipe", socket, ...(file === undefined ? [] : [file])],
+    stdio: ["pipe", "ignore", "pipe", socket, "pipe", ...(file === undefined ? [] : [file])],
     ...(user !== undefined && { uid: user, gid: user }),
   });
   await once(child, "spawn");
@@ -101,6 +102,10 @@ function hear(number: number, one: Running): void {
   limit(one, child.pid);
   let complaint = "";
   child.stdin?.on("error", () => {});
+  const interrupts = interruptsOf(one);
+  // It ends, and reads of this pipe keep it from that.
+  interrupts.once("data", () => interrupts.destroy());
+  interrupts.on("error", () => {});
   child.stderr?.on("data", (chunk: Buffer) => {
     complaint += chunk.toString();
     if (complaint.length >= COMPLAINT_MAX_CHARACTERS) {
@@ -140,6 +145,19 @@ function serves(number: number): void {
   tell({ kind: "known", number, processId: one?.nested ?? one?.child.pid });
 }
 
+/** Says nothing while an earlier word has not got through: a process that does not listen costs nothing here. */
+function interrupt(number: number): void {
+  const one = running.get(number);
+  const interrupts = one && interruptsOf(one);
+  if (interrupts?.writable && interrupts.writableLength === 0) {
+    interrupts.write(ANY);
+  }
+}
+
+function interruptsOf({ child }: Running): Socket {
+  return child.stdio[4] as Socket;
+}
+
 function kill(number: number): void {
   const one = running.get(number);
   if (one === undefined) {
@@ -173,6 +191,9 @@ process.on("message", (message: ToStarter) => {
       break;
     case "serves":
       serves(message.number);
+      break;
+    case "interrupt":
+      interrupt(message.number);
       break;
     case "kill":
       kill(message.number);

@@ -149,6 +149,7 @@ export const whenDurable = method("whenDurable", Count, Nothing);
 /** limit → at most PAGE_ENTRIES */
 export const claim = method("claim", Count, Type.Array(WireUnfinished));
 /** book, instance */
+export const hold = method("hold", Type.Tuple([Book, Text]), Nothing);
 export const release = method("release", Type.Tuple([Book, Text]), Nothing);
 /** scope, mode, mode it is switched to, automatic, seqnum of BEGIN, instances it waits for, decision, reads, writes */
 const WireScope = Type.Tuple([

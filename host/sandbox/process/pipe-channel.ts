@@ -86,15 +86,18 @@ class PipeEnd {
 }
 
 export class HostPipe extends PipeEnd implements HostChannel {
+  readonly interrupt: () => void;
   readonly #onReady: () => void;
   readonly #onBroken: (message: string) => void;
 
   /**
-   * @param onReady   the process serves its end
-   * @param onBroken  what came cannot be read; nothing more will be
+   * @param interrupt  see `HostChannel`
+   * @param onReady    the process serves its end
+   * @param onBroken   what came cannot be read; nothing more will be
    */
-  constructor(bodyMaxBytes: number, onReady: () => void, onBroken: (message: string) => void) {
+  constructor(bodyMaxBytes: number, interrupt: () => void, onReady: () => void, onBroken: (message: string) => void) {
     super(new FrameReader(bodyMaxBytes, false));
+    this.interrupt = interrupt;
     this.#onReady = onReady;
     this.#onBroken = onBroken;
   }
@@ -139,8 +142,6 @@ export class HostPipe extends PipeEnd implements HostChannel {
     return true;
   }
 
-  interrupt(): void {}
-
   close(): void {
     this.isClosed = true;
     this.wake = undefined;
@@ -162,7 +163,7 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
 
   send(frame: OutgoingFrame): void {
     this.writer.add(frame);
-    if (this.#now() - this.#turnMs > GATHER_MAX_MS) {
+    if (isPosted(frame) || this.#now() - this.#turnMs > GATHER_MAX_MS) {
       this.flush();
     } else {
       this.sent();
@@ -179,4 +180,9 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
     this.wake = wake;
     return true;
   }
+}
+
+/** Its guest goes on, perhaps for long, and this thread has no turn before that suspends or ends (H5). */
+function isPosted({ type, a }: OutgoingFrame): boolean {
+  return type === FrameType.log || (type === FrameType.operation && a === 0);
 }

@@ -56,6 +56,7 @@ export class ProcessCarrier implements Carrier {
     this.ready = ready.promise;
     this.channel = new HostPipe(
       bodyMaxBytes,
+      () => this.#started?.interrupt(),
       () => void this.#serves(ready.resolve),
       (message) => this.#kill(`the worker process broke the protocol: ${message}`),
     );
