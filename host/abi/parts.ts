@@ -23,21 +23,21 @@ export const parts = (guest: Guest) => ({
   },
 });
 
-/**
- * Runs the table's function (i32, …) → i32 as a part that works on the object. State values are merged before and behind it: it may
- * run where others are.
- * @returns its value
- */
+/** Runs the table's function (i32, …) → i32 as a part that works on the object. @returns its value */
 export async function runPart(guest: Guest, key: string, tableIndex: number, args: readonly number[] = []): Promise<number> {
   if (guest.call.inPart) {
     return runInner(guest, tableIndex, args);
   }
   await settleState(guest);
   const offer = await request(guest, Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
-  const shipped = offer.code === Placement.ship ? await ship(guest, args) : null;
-  const value = shipped ?? (await runHere(guest, tableIndex, args));
-  await settleState(guest);
-  return value;
+  if (offer.code === Placement.ship) {
+    const value = await ship(guest, args);
+    if (value !== null) {
+      return value;
+    }
+  }
+  const value = await runOutermost(guest, tableIndex, args);
+  return post(guest, Operation.partEnd, NOTHING, value);
 }
 
 /** The outermost part is not counted, as elsewhere it does not begin here. */
@@ -54,16 +54,12 @@ async function runInner(guest: Guest, tableIndex: number, args: readonly number[
   }
 }
 
-async function runHere(guest: Guest, tableIndex: number, args: readonly number[]): Promise<number> {
-  const value = await runOutermost(guest, tableIndex, args);
-  return post(guest, Operation.partEnd, NOTHING, value);
-}
-
 async function runOutermost(guest: Guest, tableIndex: number, args: readonly number[]): Promise<number> {
   const { call } = guest;
   call.inPart = true;
   try {
     const value = await guest.runTableFunction(tableIndex, args);
+    await settleState(guest);
     call.mappings.endPart(guest.memory());
     return value;
   } finally {

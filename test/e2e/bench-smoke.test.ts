@@ -46,6 +46,7 @@ describe("the benchmark", () => {
         "kill",
         "isolation",
         "regions",
+        "threads",
         "migration",
         "data-moves",
         "wordcount",

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { importFunctions } from "../../../../../host/abi/create-imports.ts";
 import { GuestFault } from "../../../../../host/sandbox/guest.ts";
 import { CallState } from "../../../../../host/sandbox/guest-call.ts";
 import { FaasmCalls, RESULT } from "../../../../support/faasm-calls.ts";
@@ -11,17 +10,14 @@ const map = (calls: FaasmCalls, length: number, { flags = ANONYMOUS, fd = -1, of
   calls.call("mmap", 0, length, 3, flags, fd, offset);
 
 /** A file of the call with this text, its descriptor. */
-function open(calls: FaasmCalls, text: string): number {
-  const { path_open, fd_write } = Object.fromEntries(
-    Object.entries(importFunctions(calls.guest)).map(([name, run]) => [name.split(".").at(-1), run]),
-  ) as Record<string, (...args: unknown[]) => number>;
+async function open(calls: FaasmCalls, text: string): Promise<number> {
   calls.memory.write("file", 1000);
   calls.memory.write(text, 1100);
   calls.memory.writeUInt32LE(1100, 1008);
   calls.memory.writeUInt32LE(text.length, 1012);
-  expect(path_open?.(3, 0, 1000, 4, 9, 0x46n, 0n, 0, RESULT)).toBe(0);
+  expect(await calls.wasi("path_open", 3, 0, 1000, 4, 9, 0x46n, 0n, 0, RESULT)).toBe(0);
   const fd = calls.memory.readUInt32LE(RESULT);
-  expect(fd_write?.(fd, 1008, 1, RESULT)).toBe(0);
+  expect(await calls.wasi("fd_write", fd, 1008, 1, RESULT)).toBe(0);
   return fd;
 }
 
@@ -36,13 +32,22 @@ describe("mmap", () => {
 
   it("gives a copy of a file from an offset, with zeros behind its end", async () => {
     const calls = new FaasmCalls();
-    const fd = open(calls, "the bytes of a file");
+    const fd = await open(calls, "the bytes of a file");
     const pointer = Number(await map(calls, 10, { flags: NONE, fd, offset: 4n }));
     expect(calls.text(pointer, 10)).toBe("bytes of a");
     const all = Number(await map(calls, 100, { flags: NONE, fd }));
     expect(calls.text(all, 21)).toBe("the bytes of a file\0\0");
     calls.memory.write("XXX", all);
     expect(calls.text(Number(await map(calls, 3, { flags: NONE, fd })), 3)).toBe("the");
+  });
+
+  it("gives a copy of a file that the tenant shares", async () => {
+    const calls = new FaasmCalls();
+    calls.host.put("files/shared", "what is shared");
+    calls.memory.write("shared", 1000);
+    expect(await calls.wasi("path_open", 3, 0, 1000, 6, 0, 2n, 0n, 0, RESULT)).toBe(0);
+    const pointer = Number(await map(calls, 6, { flags: NONE, fd: calls.memory.readUInt32LE(RESULT), offset: 8n }));
+    expect(calls.text(pointer, 7)).toBe("shared\0");
   });
 
   it.each([

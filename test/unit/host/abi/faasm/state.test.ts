@@ -347,7 +347,7 @@ describe("H22: what the call has changed is merged", () => {
       return calls;
     };
     const ended = await change();
-    await ended.guest.onReturn?.();
+    await ended.guest.settle();
     const chained = await change();
     await chained.call("__faasm_chain_name", "other", 0, 0);
     const pushed = await change();
@@ -365,13 +365,13 @@ describe("H22: what the call has changed is merged", () => {
     there.restore(calls.guest.call.encode());
     calls.guest.call.restore(there.encode());
     calls.memory.write("E", pointer + 4);
-    await calls.guest.onReturn?.();
+    await calls.guest.settle();
     expect(stored(calls)).toBe("VAluE");
   });
 
   it("and nothing is asked of the host by a call that has no state", async () => {
     const calls = withValue("value");
-    await calls.guest.onReturn?.();
+    await calls.guest.settle();
     expect(calls.host.operations).toEqual([]);
   });
 });
