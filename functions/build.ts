@@ -6,7 +6,7 @@
  * of all that went in. C and C++ need a clang: with --clang it is installed where that is possible, and without one they are left out.
  */
 import { createHash } from "node:crypto";
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -124,12 +124,23 @@ function hashInputs({ language, sourcePath }: SampleFunction, clang: Clang | nul
   const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptionsOf(sourcePath)];
   const hash = createHash("sha256").update(tools.join(" "));
   const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json")] : [];
-  const sources = [isAssembly ? SDK : C_HEADERS, dirname(sourcePath)].flatMap((folder) =>
-    globSync("**/*.{ts,c,cpp,h,hpp}", { cwd: folder })
+  const own = dirname(sourcePath);
+  const shared: readonly [folder: string, pattern: string][] = isAssembly
+    ? [
+        [SDK, "**/*.ts"],
+        [own, "**/*.ts"],
+      ]
+    : [
+        [C_HEADERS, "**/*"],
+        [own, "*/**/*"],
+      ];
+  const sources = shared.flatMap(([folder, pattern]) =>
+    globSync(pattern, { cwd: folder })
       .sort()
-      .map((path) => join(folder, path)),
+      .map((path) => join(folder, path))
+      .filter((path) => statSync(path).isFile()),
   );
-  for (const path of [...compiler, ...sources]) {
+  for (const path of [...compiler, sourcePath, ...sources]) {
     hash.update(`\n${path.slice(ROOT.length)}\n`).update(readFileSync(path));
   }
   return hash.digest("hex");
