@@ -2,6 +2,7 @@
 import type { Clock } from "../state/ports.ts";
 import type { ResolvedConfig } from "./config/index.ts";
 import type { SecurityStatus } from "./http/index.ts";
+import type { ProcessStarter } from "./processes/index.ts";
 import {
   IsolatingPool,
   type IsolationChoice,
@@ -37,7 +38,7 @@ const WASM_PAGE_BYTES = 65_536;
 export async function openIsolation(
   { isolation, tenants, limits }: ResolvedConfig,
   importsUrl: URL,
-  { clock, metrics }: { readonly clock: Clock; readonly metrics: Metrics },
+  { starter, clock, metrics }: { readonly starter: ProcessStarter; readonly clock: Clock; readonly metrics: Metrics },
   memory: MemoryBudget,
 ): Promise<TenantProcesses | undefined> {
   const choices = Array.from(tenants.values(), (rules) => rules.isolation);
@@ -47,7 +48,9 @@ export async function openIsolation(
   const greatest = (limit: "memoryMaxPages" | "outputMaxBytes") =>
     Math.max(limits[limit], ...Array.from(tenants.values(), (rules) => rules.limits?.[limit] ?? 0));
   const sandboxesMax = Math.min(SANDBOXES_MAX, limits.activeMaxCalls, sandboxCeiling());
-  const reserve = await ProcessReserve.open({
+  const defences = await starter.defences;
+  const reserve = new ProcessReserve({
+    starter,
     importsUrl,
     size: isolation.reserve,
     sandboxesMax,
@@ -82,7 +85,7 @@ export async function openIsolation(
       processes: reserve.processes,
       processRssBytes: reserve.rssBytes,
       processDefences: {
-        ...reserve.defences,
+        ...defences,
         emptyEnvironment: true,
         heapMaxMegabytes: HEAP_MAX_MEGABYTES,
         rssMaxBytes: isolation.rssMaxBytes,

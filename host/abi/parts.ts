@@ -7,6 +7,7 @@
  */
 import { type Guest, GuestFault } from "../sandbox/guest.ts";
 import { guestStateBytes } from "../sandbox/protocol.ts";
+import { settleState } from "./faasm/local-state.ts";
 import { guestKey } from "./guest-text.ts";
 import { GuestError, Operation, Placement, partAnswer, partOfferArgs } from "./operations.ts";
 import { post, request } from "./requests.ts";
@@ -27,6 +28,7 @@ export async function runPart(guest: Guest, key: string, tableIndex: number, arg
   if (guest.call.inPart) {
     return runInner(guest, tableIndex, args);
   }
+  await settleState(guest);
   const offer = await request(guest, Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
   if (offer.code === Placement.ship) {
     const value = await ship(guest, args);
@@ -57,6 +59,7 @@ async function runOutermost(guest: Guest, tableIndex: number, args: readonly num
   call.inPart = true;
   try {
     const value = await guest.runTableFunction(tableIndex, args);
+    await settleState(guest);
     call.mappings.endPart(guest.memory());
     return value;
   } finally {

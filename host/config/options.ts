@@ -228,6 +228,26 @@ export const OPTIONS = {
     "time after which a part is given up and run at the caller",
   ),
 
+  moveToData: option(
+    "Moving calls",
+    flag,
+    "true",
+    "migratable calls of a compute node move to the storage node when they read more there than would go with them",
+  ),
+  moveToDataMinBytes: option(
+    "Moving calls",
+    whole(1, 1024 * 1024 * MIB),
+    `${MIB}`,
+    "what a call must have read from the storage node before it is moved there",
+  ),
+  evacuateQueue: option(
+    "Moving calls",
+    whole(0, 10_000),
+    "8",
+    "calls for each worker that compute or wait for one, above which migratable ones move to an idle node; 0 is never",
+  ),
+  evacuateAfterMs: option("Moving calls", whole(10, DAY_MS), "2000", "how long there must be so many before some are moved"),
+
   protocolChoice: option(
     "Protocols",
     Type.Enum(["on", "off"]),

@@ -248,6 +248,12 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       memoryThreshold: values.offloadMemoryThreshold,
       partTimeoutMs: values.offloadPartTimeoutMs,
     },
+    moves: {
+      toData: values.moveToData,
+      dataMinBytes: values.moveToDataMinBytes,
+      evacuateQueue: values.evacuateQueue,
+      evacuateAfterMs: values.evacuateAfterMs,
+    },
     protocols: {
       choice: values.protocolChoice,
       dwellMs: values.protocolDwellMs,

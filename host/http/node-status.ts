@@ -1,4 +1,5 @@
-import type { Defences, IsolationChoice, SandboxLoad } from "../sandbox/index.ts";
+import type { Defences } from "../processes/index.ts";
+import type { IsolationChoice, SandboxLoad } from "../sandbox/index.ts";
 
 /** What a node tells about itself at GET /v1/status, as JSON. */
 export interface NodeStatus {

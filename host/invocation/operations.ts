@@ -130,6 +130,11 @@ export class Operations {
     return this.#transactions.open === null && this.#held.count === 0 && !this.#outside.keepsAnswer;
   }
 
+  /** Whether the guest waits for a time, a call or a lock. */
+  get isWaiting(): boolean {
+    return this.#wait.isWaiting;
+  }
+
   /** What the attempt did in the caller's transaction; null when it was called outside of one. */
   effects(): TransactionEffects | null {
     return this.#transactions.effects();

@@ -138,7 +138,6 @@ export class PartOperations {
       },
     };
     this.#shipped = { pool, request };
-    this.#steps.reads.incomplete();
     const reply = await pool.run(request);
     this.#shipped = null;
     this.#trace.moved(args.byteLength);
@@ -154,6 +153,7 @@ export class PartOperations {
       return { kind: "local" };
     }
     this.#steps.adopt(reply.steps);
+    this.#steps.reads.adopt(reply.reads);
     this.#meter.writtenBytes = reply.writtenBytes;
     this.#trace.cpuMs += reply.cpuMs;
     this.#trace.executedAt.add(pool.name);

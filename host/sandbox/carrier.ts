@@ -29,7 +29,7 @@ export interface HostChannel extends FrameChannel {
    * keep the event loop alive.
    */
   sleepAsync(wake: () => void): boolean;
-  /** Asks the guest that runs to give way, which it does if it is preemptible. Nothing happens where no memory is shared. */
+  /** Asks the guest that runs to give way, which it does if it is preemptible. */
   interrupt(): void;
   /** Drops what was not sent and all that is sent later; a pending `sleepAsync` ends. */
   close(): void;
@@ -37,7 +37,7 @@ export interface HostChannel extends FrameChannel {
 
 /** The executor's end. */
 export interface ExecutorChannel extends FrameChannel {
-  /** Raised from outside when a frame was sent, where there is memory to share. */
+  /** Raised from outside: with each frame where there is memory to share, else when the guest that runs is asked to give way. */
   readonly control: ControlWord;
   /**
    * Waits until a message may be there: false when it has blocked for that long, or need not wait; true when it will call `wake`.

@@ -47,6 +47,7 @@ export class CallState implements GuestCall {
   lastTimeMs = 0;
   logBytes = 0;
   files: TravellingState | Uint8Array | null = null;
+  state: TravellingState | Uint8Array | null = null;
   keptAnswer: KeptAnswer | null = null;
   conflict: Uint8Array = EMPTY;
   #appended: Uint8Array[] = [];
@@ -99,9 +100,10 @@ export class CallState implements GuestCall {
   /** The state as it travels with a part; the pins travel beside it. */
   encode(): Uint8Array {
     const appended = this.#appendedOutput();
-    const files = this.files instanceof Uint8Array ? this.files : (this.files?.encode() ?? EMPTY);
+    const files = encoded(this.files);
+    const state = encoded(this.state);
     const kept = this.keptAnswer;
-    const w = new ByteWriter(256 + appended.byteLength + this.#replaced.byteLength + files.byteLength)
+    const w = new ByteWriter(256 + appended.byteLength + this.#replaced.byteLength + files.byteLength + state.byteLength)
       .u8(this.inPart ? 1 : 0)
       .u32(this.callCount)
       .u32(this.clockCount)
@@ -112,6 +114,7 @@ export class CallState implements GuestCall {
       .bytes(this.#replaced)
       .bytes(this.commandLine)
       .bytes(files)
+      .bytes(state)
       .bytes(this.conflict)
       .u8(this.partArguments.length);
     for (const argument of this.partArguments) {
@@ -128,7 +131,7 @@ export class CallState implements GuestCall {
     const [callCount, clockCount, randomCount, lastTimeMs, logBytes] = [r.u32(), r.u32(), r.u32(), r.f64(), r.f64()];
     const [appended, replaced] = [Buffer.from(r.bytes()), Buffer.from(r.bytes())];
     const commandLine = Uint8Array.from(r.bytes());
-    const files = Uint8Array.from(r.bytes());
+    const [files, state] = [Uint8Array.from(r.bytes()), Uint8Array.from(r.bytes())];
     const conflict = Uint8Array.from(r.bytes());
     const partArguments = Array.from({ length: r.u8() }, () => r.i32());
     const mappings = Mappings.decode(r);
@@ -141,8 +144,13 @@ export class CallState implements GuestCall {
     Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine, conflict, keptAnswer });
     Object.assign(this, { partArguments, mappings });
     this.files = files.byteLength === 0 ? null : files;
+    this.state = state.byteLength === 0 ? null : state;
     this.#appended = [appended];
     this.#appendedBytes = appended.byteLength;
     this.#replaced = replaced;
   }
+}
+
+function encoded(state: TravellingState | Uint8Array | null): Uint8Array {
+  return state instanceof Uint8Array ? state : (state?.encode() ?? EMPTY);
 }

@@ -35,6 +35,8 @@ export interface Guest {
    */
   post(operation: number, args: Uint8Array): Promise<void> | undefined;
   log(text: string): void;
+  /** From now on `settle` is called before each call, or part of one that began elsewhere, ends with a value. */
+  beforeEnd(settle: () => Promise<void>): void;
   /** The call's memory delta, globals and host state (H15). */
   capture(): { delta: Uint8Array; hostState: Uint8Array };
   /** Makes the captured state of a part that ran elsewhere the state of this call. */
@@ -75,6 +77,8 @@ export interface GuestCall {
   logBytes: number;
   /** Descriptors and scratch files: null before the first use, bytes as they came from elsewhere until then. */
   files: TravellingState | Uint8Array | null;
+  /** Copies of Faasm's state values; as `files`. */
+  state: TravellingState | Uint8Array | null;
   /** The last output of an awaited call that did not fit: the guest may ask again with more room. */
   keptAnswer: KeptAnswer | null;
   /** What the last commit found changed. */

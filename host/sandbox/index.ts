@@ -3,13 +3,7 @@ export { GuestExit, GuestFault } from "./guest.ts";
 export { sandboxCeiling } from "./limits.ts";
 export { MemoryBudget, type MemoryBudgetOptions } from "./memory-budget.ts";
 export { createSandboxPool, type SandboxPoolOptions } from "./pool.ts";
-export {
-  type Defences,
-  IsolatingPool,
-  type IsolationChoice,
-  ProcessReserve,
-  TenantIsolation,
-} from "./process/index.ts";
+export { IsolatingPool, type IsolationChoice, ProcessReserve, TenantIsolation } from "./process/index.ts";
 export type {
   FrozenStart,
   GuestState,

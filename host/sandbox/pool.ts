@@ -58,6 +58,8 @@ export interface SandboxPoolOptions {
 const MIB = 1024 * 1024;
 /** How long a process may take to say that a cancelled call has ended. */
 const RELEASE_MAX_MS = 3_000;
+/** What a call may compute on that was asked to stop in the middle: it may be in a storage part. */
+const FREEZE_MAX_CPU_MS = 100;
 /** So many lost workers in a minute may be somebody else's doing. */
 const DOUBTS = 3;
 export const QUEUE_MAX = 10_000;
@@ -76,8 +78,6 @@ export interface WorkerPoolOptions {
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
   readonly memory: MemoryBudget;
-  /** Whether a guest that computes can be asked to give way. */
-  readonly interrupts: boolean;
   /** Compiles modules here, once for all workers. */
   readonly compiles: boolean;
   readonly startCarrier: () => Carrier;
@@ -85,7 +85,7 @@ export interface WorkerPoolOptions {
 
 /** Of its sandboxes, a pool keeps so many for preemptible calls that compute for long. */
 const BACKGROUND_SHARE = 0.1;
-const BACKGROUND_ATTEMPTS = 64;
+export const BACKGROUND_ATTEMPTS_MAX = 64;
 
 /** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
@@ -94,7 +94,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
   const sandboxesMax = options.sandboxesMax ?? sandboxCeiling();
-  const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
+  const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS_MAX, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
   const attemptsPerWorker = Math.max(1, Math.floor((sandboxesMax - backgroundAttempts) / (workers + lanesMax)));
   let spawned = 0;
   const pool = new WorkerPool({
@@ -107,7 +107,6 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
-    interrupts: true,
     compiles: true,
     startCarrier: () => {
       spawned += 1;
@@ -150,7 +149,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
-    const { workers, lanesMax, spares, attemptsPerWorker, backgroundAttempts, interrupts } = options;
+    const { workers, lanesMax, spares, attemptsPerWorker, backgroundAttempts } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
@@ -167,7 +166,6 @@ export class WorkerPool implements SandboxPool, IdleMemory {
       spares,
       attemptsPerWorker,
       backgroundAttempts,
-      interrupts,
       isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),
       isSuspect: (attempt) => this.#isSuspect(attempt),
       spawn: () => this.#spawn(options.startCarrier()),
@@ -175,7 +173,6 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     this.#watchdog = new Watchdog({
       clock: options.clock,
       table: this.#table,
-      interrupts,
       workers: () => this.#scheduler.workers(),
       onExpired: (attempt) => this.#kill(attempt, "wallTime", `the call ran longer than ${attempt.start.limits.wallTimeMs} ms`),
       onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
@@ -191,12 +188,17 @@ export class WorkerPool implements SandboxPool, IdleMemory {
 
   get load(): SandboxLoad {
     let active = 0;
+    let computing = 0;
     let idle = 0;
     for (const worker of this.#scheduler.workers()) {
       active += worker.active;
+      for (const { waiting } of worker.attempts) {
+        computing += waiting ? 0 : 1;
+      }
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
+    const workers = [...this.#scheduler.normalWorkers()].length;
+    return { workers, active, computing, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -460,10 +462,19 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
-  /** A preemptible call computes for long: it begins anew where it is in nobody's way, and so do those of its function from now on. */
+  /**
+   * A preemptible call computes for long: it goes on where it is in nobody's way, or begins anew there when it cannot be stopped in the
+   * middle, and so do those of its function from now on.
+   */
   #moveToBackground(attempt: Attempt): void {
-    if (!this.#scheduler.isBackground(attempt.worker)) {
-      this.#suspects.add(attempt.module.artefact.hash);
+    if (this.#scheduler.isBackground(attempt.worker)) {
+      return;
+    }
+    this.#suspects.add(attempt.module.artefact.hash);
+    if (attempt.start.mayFreeze === true && attempt.freezeMaxCpuMs === undefined) {
+      attempt.freezeMaxCpuMs = attempt.cpuMs + FREEZE_MAX_CPU_MS;
+      attempt.freeze();
+    } else if (attempt.cpuMs >= (attempt.freezeMaxCpuMs ?? 0)) {
       this.#end(attempt, DISPLACED);
     }
   }

@@ -74,6 +74,9 @@ export class SandboxInstance implements Guest {
   #running = false;
   /** The call runs on a stack of its own, not on the resident one. */
   #onOwnStack = false;
+  /** The guest has returned. */
+  #isSettling = false;
+  #beforeEnd: (() => Promise<void>) | undefined;
   #value = 0;
   #trapped = false;
   #dropped = false;
@@ -89,7 +92,7 @@ export class SandboxInstance implements Guest {
     this.module = module;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
-    this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart && !this.#onOwnStack);
+    this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
     const offered = createImports(this, module.importNames);
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
@@ -163,11 +166,11 @@ export class SandboxInstance implements Guest {
     this.#begin(slot, attempt, pins);
     this.#onOwnStack = true;
     this.#clock.start();
-    this.#runEntry(tableIndex).then(
-      (value) => {
-        this.#value = value;
-        this.#end();
-      },
+    const run = async () => {
+      this.#value = await this.#runEntry(tableIndex).finally(() => this.#settle());
+    };
+    run().then(
+      () => this.#end(),
       (error) => this.#endThrown(error),
     );
   }
@@ -190,12 +193,13 @@ export class SandboxInstance implements Guest {
     }
     this.call.inPart = true;
     this.#clock.start();
-    this.runTableFunction(part.tableIndex, this.call.partArguments).then(
-      (value) => {
-        this.call.mappings.endPart(this.memory());
-        this.#value = value;
-        this.#end(base);
-      },
+    const run = async () => {
+      this.#value = await this.runTableFunction(part.tableIndex, this.call.partArguments);
+      await this.#settle();
+      this.call.mappings.endPart(this.memory());
+    };
+    run().then(
+      () => this.#end(base),
       (error) => this.#endThrown(error),
     );
   }
@@ -239,13 +243,7 @@ export class SandboxInstance implements Guest {
       return;
     }
     this.#freezer.ask();
-    if (
-      this.#freezer.isAsked &&
-      this.#pending !== undefined &&
-      this.#gate.operations === 1 &&
-      !this.call.inPart &&
-      !this.#onOwnStack
-    ) {
+    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && this.#isOnResidentStack) {
       this.#pending = undefined;
       this.#gate.leave();
     }
@@ -337,6 +335,10 @@ export class SandboxInstance implements Guest {
     }
   }
 
+  beforeEnd(settle: () => Promise<void>): void {
+    this.#beforeEnd = settle;
+  }
+
   capture(): GuestState {
     return { delta: this.#state.capture(this.module.image), hostState: this.call.encode() };
   }
@@ -393,6 +395,7 @@ export class SandboxInstance implements Guest {
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#onOwnStack = false;
+    this.#isSettling = false;
     this.#gate.ending = undefined;
     this.#freezer?.begin();
     this.#answer = undefined;
@@ -405,17 +408,7 @@ export class SandboxInstance implements Guest {
     const stack = enterResidentStack(
       {
         run: entryOf(this.#exports, entry),
-        next: () => {
-          if (this.#running) {
-            this.#end();
-          }
-          if (this.#dropped) {
-            return Promise.resolve(0);
-          }
-          return new Promise((resolve) => {
-            this.#wake = resolve;
-          });
-        },
+        next: () => (this.#running && this.call.state !== null ? this.#settleAndPark() : this.#park()),
         returned: (value) => {
           this.#value = value;
         },
@@ -429,6 +422,54 @@ export class SandboxInstance implements Guest {
       this.#wake = undefined;
       this.#endThrown(error);
     });
+  }
+
+  /** Ends the call, if one runs, and resolves when the resident stack has something to do. */
+  #park(): Promise<number> {
+    if (this.#running) {
+      this.#end();
+    }
+    if (this.#dropped) {
+      return Promise.resolve(0);
+    }
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async #settleAndPark(): Promise<number> {
+    try {
+      await this.#settle();
+    } catch {
+      // The gate has it: it is the outcome.
+    }
+    return this.#park();
+  }
+
+  /** What is to be done before a call ends that has not failed. Its own failure is the call's. */
+  async #settle(): Promise<void> {
+    const { ending } = this.#gate;
+    if (
+      this.#beforeEnd === undefined ||
+      this.#freezer?.isUnwinding === true ||
+      (ending !== undefined && !(ending instanceof GuestExit))
+    ) {
+      return;
+    }
+    this.#isSettling = true;
+    try {
+      await this.#beforeEnd();
+    } catch (error) {
+      if (this.#gate.ending === ending) {
+        this.#gate.ending = undefined;
+      }
+      throw this.#gate.end(error);
+    }
+  }
+
+  /** Where a call can be stopped in the middle. */
+  get #isOnResidentStack(): boolean {
+    return !this.call.inPart && !this.#onOwnStack && !this.#isSettling;
   }
 
   #endThrown(error: unknown): void {

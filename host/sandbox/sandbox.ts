@@ -24,6 +24,8 @@ export interface SandboxLoad {
   readonly workers: number;
   /** Attempts in a sandbox, suspended ones included. */
   readonly active: number;
+  /** Of these, those that wait for no operation. */
+  readonly computing: number;
   readonly queued: number;
   /** Sandboxes kept for reuse. */
   readonly idle: number;
@@ -50,6 +52,8 @@ export interface SandboxStart {
   readonly part?: PartStart;
   /** Go on where a call was stopped. The artefact is the one it was stopped with, input, pins and limits are those of the call. */
   readonly frozen?: FrozenStart;
+  /** The attempt may end `frozen` although nobody has asked for it: it is to go on, then. */
+  readonly mayFreeze?: boolean;
   /** What the module's accesses to memory regions go to; for a module that has them. Not with `part`. */
   readonly arena?: WebAssembly.Memory;
 }

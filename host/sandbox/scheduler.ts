@@ -30,8 +30,6 @@ export interface SchedulerOptions {
   readonly attemptsPerWorker: number;
   /** The same of the background worker. */
   readonly backgroundAttempts: number;
-  /** Whether preemptible guests can be asked to give way; else they are as others. */
-  readonly interrupts: boolean;
   readonly spawn: () => SandboxWorker;
   /** Functions whose calls run in a lane, by content hash. */
   readonly isSuspect: (attempt: Attempt) => boolean;
@@ -182,7 +180,7 @@ export class Scheduler {
     if (!this.#options.isSuspect(attempt)) {
       return this.#queue;
     }
-    return this.#options.interrupts && attempt.module.artefact.preemptible ? this.#long : this.#suspects;
+    return attempt.module.artefact.preemptible ? this.#long : this.#suspects;
   }
 
   #begin(queue: DepthQueues, worker: SandboxWorker): void {
@@ -222,11 +220,15 @@ export class Scheduler {
       if (spare !== undefined) {
         this.#spares.delete(spare);
         this.#background = spare;
-        spare.renice();
         this.#replenish();
       }
     }
-    return this.#background !== undefined && this.#mayTake(this.#background, depth) ? this.#background : undefined;
+    const background = this.#background;
+    if (background === undefined || !background.isReady || !this.#mayTake(background, depth)) {
+      return undefined;
+    }
+    background.renice();
+    return background;
   }
 
   #leaveBackground(worker: SandboxWorker): void {

@@ -18,8 +18,6 @@ export interface WatchdogOptions {
   readonly clock: Clock;
   readonly table: AttemptTable;
   readonly workers: () => Iterable<SandboxWorker>;
-  /** Whether a guest that computes can be asked to give way. */
-  readonly interrupts: boolean;
   /** The attempt has reached its wall-time limit. */
   readonly onExpired: (attempt: Attempt) => void;
   /** The attempt has had its CPU time. */
@@ -88,7 +86,7 @@ export class Watchdog {
   }
 
   #lookAt(worker: SandboxWorker, nowMs: number): void {
-    const { table, interrupts, onExhausted, onLongSlice, onLongCall, onOverdue } = this.#options;
+    const { table, onExhausted, onLongSlice, onLongCall, onOverdue } = this.#options;
     let watch = this.#watches.get(worker);
     if (watch === undefined) {
       watch = new SliceWatch(worker);
@@ -107,7 +105,7 @@ export class Watchdog {
     }
     const isEnded = attempt?.ended !== false;
     let heldMs = slice.ageMs;
-    if (interrupts && attempt?.module.artefact.preemptible) {
+    if (attempt?.module.artefact.preemptible) {
       if (slice.cpuMs > LONG_CALL_MS) {
         onLongCall(attempt);
       }

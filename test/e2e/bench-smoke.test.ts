@@ -47,6 +47,7 @@ describe("the benchmark", () => {
         "isolation",
         "regions",
         "migration",
+        "data-moves",
         "wordcount",
         "loops",
         "rewriting",

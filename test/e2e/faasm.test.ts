@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CHAINS, COUNTS_A } from "../support/faasm-modules.ts";
+import { CHAINS, COUNTS_A, COUNTS_CALLS } from "../support/faasm-modules.ts";
 import { HostCluster } from "../support/host-cluster.ts";
 import { call, type RunningHost, removeFolder, startHost, temporaryFolder, upload } from "../support/host-process.ts";
 import { writeObject } from "../support/host-requests.ts";
@@ -17,7 +17,29 @@ const counts = (url: string, input: string, more: object = {}) =>
 async function prepare(url: string): Promise<void> {
   await upload(url, USER, "counts", COUNTS_A);
   await upload(url, USER, "chains", CHAINS);
+  await upload(url, USER, "adds", COUNTS_CALLS);
   await writeObject(url, USER, "text", TEXT);
+}
+
+/** What the byte "count" is. */
+async function count(url: string): Promise<number> {
+  const answer = await fetch(`${url}/s/${USER}/count`);
+  return answer.ok ? ((await answer.bytes())[0] ?? 0) : 0;
+}
+
+/** Adds 1 in each of the ways, and then often at the same time under the lock. */
+async function addsUp(url: string, other = url): Promise<void> {
+  const add = (input: string, more: object = {}, at = url) =>
+    call(at, { user: USER, function: "adds", input_data: input, ...more });
+  for (const [input, more] of [["s"], ["t"], ["p"], ["p", { forbid_ndp: true }], ["l"]] as const) {
+    const before = await count(url);
+    expect(await add(input, more), input).toMatchObject({ status: 200, body: "" });
+    expect(await count(other), input).toBe(before + 1);
+  }
+  const before = await count(url);
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => add("l", {}, at % 2 === 0 ? url : other)));
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  expect(await count(url)).toBe(before + 20);
 }
 
 describe("a module in Faasm's shape, on one process", () => {
@@ -56,6 +78,10 @@ describe("a module in Faasm's shape, on one process", () => {
     }
   });
 
+  it("H22: keeps state that it changes through pointers at the end of calls and parts, and loses nothing under the lock", async () => {
+    await addsUp(host.url);
+  });
+
   it("calls functions of its own table: each begins with the memory of the snapshot", async () => {
     const chains = async (input: string) => (await call(host.url, { user: USER, function: "chains", input_data: input })).body;
     expect(await chains("1")).toBe("\0\x2a\x01".padEnd(12, "\0"));
@@ -69,7 +95,7 @@ describe("a module in Faasm's shape, on one process", () => {
 describe("a module in Faasm's shape, on several processes", () => {
   let cluster: HostCluster;
   beforeAll(async () => {
-    cluster = await HostCluster.start("faasm-cluster", { compute: 1 });
+    cluster = await HostCluster.start("faasm-cluster", { compute: 2 });
     await prepare(cluster.url(0));
   });
   afterAll(() => cluster?.close());
@@ -80,6 +106,10 @@ describe("a module in Faasm's shape, on several processes", () => {
     expect(pushed.headers.get("neap-executed-at")).toContain("storage@store");
     expect(await counts(cluster.url(0), "text", { forbid_ndp: true })).toMatchObject({ status: 200, body: ANSWER });
     expect(await counts(cluster.url(0), "missing")).toMatchObject({ status: 500, body: "Call failed (return value=3)" });
+  });
+
+  it("H22: keeps state that it changes through pointers, wherever it runs, and loses nothing under the lock", async () => {
+    await addsUp(cluster.url(0), cluster.url(1));
   });
 
   it("calls functions of its own table", async () => {

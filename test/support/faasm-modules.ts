@@ -127,3 +127,38 @@ export const CHAINS = faasmModule({
     (i32.store8 (i32.const 5243099) (local.get $rc))
     (call $write_output (i32.const 5243099) (i32.const 12))`,
 });
+
+/**
+ * Adds 1 to the byte of the state value "count" through a pointer, and pushes nothing: as its `_start`, which exits with 0, for the input
+ * "s"; in a call of its table's function, which exits, too, for "t"; in a storage part for "p"; under the write lock for "l".
+ */
+export const COUNTS_CALLS = faasmModule({
+  functions: `
+    (import "env" "__faasm_read_state_ptr" (func $state (param i32 i32) (result i32)))
+    (import "env" "__faasm_lock_state_write" (func $lock (param i32)))
+    (import "env" "__faasm_unlock_state_write" (func $unlock (param i32)))
+    (import "env" "__faasmndp_storageCallAndAwait" (func $part (param i32 i32 i32) (result i32)))
+    (data (i32.const 5242880) "count\\00")
+    (func $add (result i32) (local $at i32)
+      (local.set $at (call $state (i32.const 5242880) (i32.const 1)))
+      (i32.store8 (local.get $at) (i32.add (i32.load8_u (local.get $at)) (i32.const 1)))
+      (i32.const 0))
+    (func $add_and_exit (result i32)
+      (drop (call $add))
+      (call $exit (i32.const 0))
+      (i32.const 1))`,
+  table: "$add $add_and_exit",
+  start: `(local $what i32)
+    (drop (call $read_input (i32.const 5243000) (i32.const 1)))
+    (local.set $what (i32.load8_u (i32.const 5243000)))
+    (if (i32.eq (local.get $what) (i32.const 115)) (then (drop (call $add))))
+    (if (i32.eq (local.get $what) (i32.const 116)) (then
+      (call $exit (call $await_call (call $chain_ptr (i32.const 2) (i32.const 0) (i32.const 0))))))
+    (if (i32.eq (local.get $what) (i32.const 112)) (then
+      (call $exit (call $part (i32.const 5242880) (i32.const 5) (i32.const 1)))))
+    (if (i32.eq (local.get $what) (i32.const 108)) (then
+      (call $lock (i32.const 5242880))
+      (drop (call $add))
+      (call $unlock (i32.const 5242880))))
+    (call $exit (i32.const 0))`,
+});

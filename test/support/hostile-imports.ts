@@ -5,7 +5,7 @@ import { createImports as honest } from "./test-imports.ts";
 
 /** Descriptors of the pipe and of the file with the slice marks. */
 const PIPE = 3;
-const MARKS = 4;
+const MARKS = 5;
 
 const WHO = Math.floor(Math.random() * 2 ** 31);
 

@@ -121,6 +121,7 @@ export class MemoryHost {
     guest.attach(exports);
     try {
       const value = Number(await WebAssembly.promising(exports.main)());
+      await guest.settle();
       return { value, output: guest.call.output(), trap: null, memory: guest.memory() };
     } catch (error) {
       if (error instanceof GuestFault || error instanceof WebAssembly.RuntimeError) {
@@ -134,6 +135,7 @@ export class MemoryHost {
 export class MemoryGuest implements Guest {
   reachesRegions = false;
   readonly call: CallState;
+  settle: () => Promise<void> = async () => {};
   readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
   readonly #host: MemoryHost;
   readonly #children: (Promise<Ended> | null)[] = [];
@@ -193,6 +195,10 @@ export class MemoryGuest implements Guest {
   log(text: string): void {
     this.call.logBytes += Buffer.byteLength(text);
     this.#host.logs.push(text);
+  }
+
+  beforeEnd(settle: () => Promise<void>): void {
+    this.settle = settle;
   }
 
   capture(): { delta: Uint8Array; hostState: Uint8Array } {

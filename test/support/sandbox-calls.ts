@@ -1,5 +1,6 @@
 /** Drives a real pool of sandboxes with the imports of `test-imports.ts`. */
 import type { Artefact } from "../../host/modules/artefact.ts";
+import { type Defences, ProcessStarter, type StarterOptions } from "../../host/processes/index.ts";
 import {
   createSandboxPool,
   type PartStart,
@@ -30,7 +31,7 @@ export function openPool(options: Partial<SandboxPoolOptions> = {}): Promise<San
   return isolation === "threads" ? createSandboxPool(complete) : openProcessPool(complete);
 }
 
-const RESERVE_OPTIONS: ReserveOptions = {
+const RESERVE_OPTIONS: Omit<ReserveOptions, "starter"> = {
   importsUrl: new URL("./test-imports.ts", import.meta.url),
   size: 1,
   sandboxesMax: 4_000,
@@ -40,8 +41,19 @@ const RESERVE_OPTIONS: ReserveOptions = {
   bodyMaxBytes: 256 * MIB,
 };
 
-export function openReserve(options: Partial<ReserveOptions> = {}): Promise<ProcessReserve> {
-  return ProcessReserve.open({ ...RESERVE_OPTIONS, ...options });
+/** A reserve with a starter of its own, which ends with it. */
+export type OpenReserve = ProcessReserve & { readonly defences: Defences };
+
+export async function openReserve(options: Partial<ReserveOptions> & StarterOptions = {}): Promise<OpenReserve> {
+  const starter = await ProcessStarter.open(options);
+  const reserve = new ProcessReserve({ ...RESERVE_OPTIONS, starter, ...options });
+  return Object.assign(reserve, {
+    defences: await starter.defences,
+    close: async () => {
+      await ProcessReserve.prototype.close.call(reserve);
+      await starter.close();
+    },
+  });
 }
 
 async function openProcessPool(options: SandboxPoolOptions & { workers: number }): Promise<SandboxPool> {

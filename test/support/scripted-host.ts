@@ -26,6 +26,7 @@ import { encodeObjectValue } from "../../state/objects/object-record.ts";
 import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from "../../state/ports.ts";
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { textOf } from "./call-bytes.ts";
+import { noMoves } from "./no-moves.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
 import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
@@ -175,6 +176,7 @@ export class ScriptedHost {
       tenancy,
       pool: this.pool,
       regions: regionsOf(time),
+      moves: noMoves(),
       offload: new Offload("marked", storagePool),
       egress: this.egress,
       ...time,

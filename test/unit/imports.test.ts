@@ -16,6 +16,7 @@ const BOTTOM_TO_TOP = [
   "state/regions",
   "state/remote",
   "host/telemetry",
+  "host/processes",
   "host/egress",
   "host/tenancy",
   "host/modules",

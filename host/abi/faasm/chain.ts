@@ -5,6 +5,7 @@ import { guestBytes } from "../guest-memory.ts";
 import { guestFunctionName } from "../guest-text.ts";
 import { callStartArgs, callStartAtArgs, Operation, type Operation as OperationCode } from "../operations.ts";
 import { post } from "../requests.ts";
+import { settleState } from "./local-state.ts";
 import { cBytes } from "./text.ts";
 
 const NAME_MAX_BYTES = 128;
@@ -29,7 +30,9 @@ export const chain = (guest: Guest) => {
     return bytes;
   }
 
-  function start(operation: OperationCode, args: Uint8Array): number | Promise<number> {
+  /** What is called sees the state that its caller has written. */
+  async function start(operation: OperationCode, args: Uint8Array): Promise<number> {
+    await settleState(guest);
     guest.call.callCount += 1;
     return post(guest, operation, args, guest.call.callCount);
   }

@@ -30,7 +30,7 @@ export const ndp = (guest: Guest) => {
       return NO_OBJECT;
     }
     const { mappings, inPart } = guest.call;
-    const pointer = mappings.take(length, inPart, (pages) => guest.grow(pages));
+    const pointer = mappings.take(length, inPart ? "part" : "plain", (pages) => guest.grow(pages));
     if (pointer === null) {
       const memoryBytes = guest.memory().byteLength;
       throw new GuestFault(`__faasmndp_getMmap: the memory of ${memoryBytes} bytes has no room for ${length} more`);

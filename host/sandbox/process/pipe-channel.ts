@@ -13,35 +13,56 @@ const READ_AHEAD_MAX_BYTES = 1024 * 1024;
 const GATHER_MAX_MS = 1;
 
 class PipeEnd {
-  protected readonly socket: Socket;
-  protected readonly writer: FrameWriter;
+  protected socket: Socket | undefined;
+  protected readonly writer = new FrameWriter((bytes) => this.#write(bytes));
   protected readonly reader: FrameReader;
   protected wake: (() => void) | undefined;
   protected isClosed = false;
+  /** Sent before there was a socket. */
+  readonly #early: Uint8Array[] = [];
   #flushes = false;
   readonly #flush = (): void => {
     this.#flushes = false;
     this.flush();
   };
 
-  constructor(socket: Socket, reader: FrameReader) {
-    this.socket = socket;
+  constructor(reader: FrameReader) {
     this.reader = reader;
-    this.writer = new FrameWriter((bytes) => socket.write(bytes));
+  }
+
+  connect(socket: Socket): void {
+    if (this.isClosed) {
+      socket.destroy();
+      return;
+    }
+    this.socket = socket;
+    // The process has ended, which is told elsewhere.
+    socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
-      reader.push(chunk);
-      if (reader.pendingBytes > READ_AHEAD_MAX_BYTES) {
+      this.reader.push(chunk);
+      if (this.reader.pendingBytes > READ_AHEAD_MAX_BYTES) {
         socket.pause();
       }
       const { wake } = this;
       this.wake = undefined;
       wake?.();
     });
+    for (const bytes of this.#early.splice(0)) {
+      socket.write(bytes);
+    }
   }
 
   flush(): void {
     if (!this.isClosed) {
       this.writer.flush();
+    }
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (this.socket === undefined) {
+      this.#early.push(bytes);
+    } else {
+      this.socket.write(bytes);
     }
   }
 
@@ -57,7 +78,7 @@ class PipeEnd {
 
   protected read(): Frame | undefined {
     const frame = this.reader.next();
-    if (this.socket.isPaused() && this.reader.pendingBytes < READ_AHEAD_MAX_BYTES / 2) {
+    if (this.socket?.isPaused() && this.reader.pendingBytes < READ_AHEAD_MAX_BYTES / 2) {
       this.socket.resume();
     }
     return frame;
@@ -65,19 +86,20 @@ class PipeEnd {
 }
 
 export class HostPipe extends PipeEnd implements HostChannel {
+  readonly interrupt: () => void;
   readonly #onReady: () => void;
   readonly #onBroken: (message: string) => void;
 
   /**
-   * @param onReady   the process serves its end
-   * @param onBroken  what came cannot be read; nothing more will be
+   * @param interrupt  see `HostChannel`
+   * @param onReady    the process serves its end
+   * @param onBroken   what came cannot be read; nothing more will be
    */
-  constructor(socket: Socket, bodyMaxBytes: number, onReady: () => void, onBroken: (message: string) => void) {
-    super(socket, new FrameReader(bodyMaxBytes, false));
+  constructor(bodyMaxBytes: number, interrupt: () => void, onReady: () => void, onBroken: (message: string) => void) {
+    super(new FrameReader(bodyMaxBytes, false));
+    this.interrupt = interrupt;
     this.#onReady = onReady;
     this.#onBroken = onBroken;
-    // The process has ended, which is told elsewhere.
-    socket.on("error", () => {});
   }
 
   send(frame: OutgoingFrame): void {
@@ -120,12 +142,10 @@ export class HostPipe extends PipeEnd implements HostChannel {
     return true;
   }
 
-  interrupt(): void {}
-
   close(): void {
     this.isClosed = true;
     this.wake = undefined;
-    this.socket.destroy();
+    this.socket?.destroy();
   }
 }
 
@@ -136,13 +156,14 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
   #turnMs = 0;
 
   constructor(socket: Socket, now: () => number) {
-    super(socket, new FrameReader(2 ** 32 - 1, true));
+    super(new FrameReader(2 ** 32 - 1, true));
     this.#now = now;
+    this.connect(socket);
   }
 
   send(frame: OutgoingFrame): void {
     this.writer.add(frame);
-    if (this.#now() - this.#turnMs > GATHER_MAX_MS) {
+    if (isPosted(frame) || this.#now() - this.#turnMs > GATHER_MAX_MS) {
       this.flush();
     } else {
       this.sent();
@@ -159,4 +180,9 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
     this.wake = wake;
     return true;
   }
+}
+
+/** Its guest goes on, perhaps for long, and this thread has no turn before that suspends or ends (H5). */
+function isPosted({ type, a }: OutgoingFrame): boolean {
+  return type === FrameType.log || (type === FrameType.operation && a === 0);
 }

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../../state/ports.ts";
 import type { MemoryBudget } from "../memory-budget.ts";
-import { MODULES_MAX_BYTES, QUEUE_MAX, unlimitedMemory, WorkerPool } from "../pool.ts";
+import { BACKGROUND_ATTEMPTS_MAX, MODULES_MAX_BYTES, QUEUE_MAX, unlimitedMemory, WorkerPool } from "../pool.ts";
 import type { ProcessReserve } from "./process-reserve.ts";
 
 export interface ProcessPoolOptions {
@@ -27,11 +27,10 @@ export function processPool(reserve: ProcessReserve, options: ProcessPoolOptions
     lanesMax: options.longSlicesMax ?? Math.max(1, availableParallelism() - 1),
     spares: 0,
     attemptsPerWorker: options.sandboxesMax,
-    backgroundAttempts: 0,
+    backgroundAttempts: Math.min(BACKGROUND_ATTEMPTS_MAX, options.sandboxesMax),
     queueMax: options.queueMax ?? QUEUE_MAX,
     modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
     memory: options.memory ?? unlimitedMemory(),
-    interrupts: false,
     compiles: false,
     startCarrier: () => reserve.take(),
   });

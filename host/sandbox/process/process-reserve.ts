@@ -3,12 +3,10 @@
  * was taken never comes back.
  */
 import { Worker } from "node:worker_threads";
-import { InvariantBroken } from "../../../state/errors.ts";
+import type { ProcessStarter } from "../../processes/index.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
 import type { SliceView } from "../slice-marks.ts";
-import { type Confinement, type ConfinementDefences, confinements } from "./confinement.ts";
-import { ControlGroups, type GroupLimits } from "./control-groups.ts";
-import { ProcessCarrier } from "./process-carrier.ts";
+import { neverStarted, ProcessCarrier } from "./process-carrier.ts";
 import type { ProcessData } from "./process-worker.ts";
 import type { SourceRequest } from "./source-thread.ts";
 import { withData } from "./worker-source.ts";
@@ -31,10 +29,8 @@ const FLAGS = [
 /** After one could not be started. */
 const FAILED_START_PAUSE_MS = 1_000;
 
-/** What is active on this machine. */
-export type Defences = ConfinementDefences & GroupLimits;
-
 export interface ReserveOptions extends ProcessData {
+  readonly starter: ProcessStarter;
   /** Its export `createImports` makes the imports of each sandbox. */
   readonly importsUrl: URL;
   /** Processes that lie ready. */
@@ -42,35 +38,19 @@ export interface ReserveOptions extends ProcessData {
   readonly heapMaxMegabytes: number;
   readonly rssMaxBytes: number;
   readonly bodyMaxBytes: number;
-  /** How to start processes. Default: the strongest way that works here. */
-  readonly confinement?: Confinement;
 }
 
 export class ProcessReserve {
   readonly #options: ReserveOptions;
-  #source: Promise<string> | undefined;
-  readonly #program: readonly string[];
-  readonly #confinement: Confinement;
-  readonly #groups = ControlGroups.find();
+  #source: Promise<Uint8Array> | undefined;
   readonly #ready: ProcessCarrier[] = [];
   readonly #taken = new Set<ProcessCarrier>();
   #count = 0;
   #isClosed = false;
 
-  private constructor(options: ReserveOptions, program: readonly string[], confinement: Confinement) {
+  /** No process is started before `fill` or `take`. */
+  constructor(options: ReserveOptions) {
     this.#options = options;
-    this.#program = program;
-    this.#confinement = confinement;
-  }
-
-  /** Resolves when it is known how processes are started here. None is, before `fill` or `take`. */
-  static async open(options: ReserveOptions): Promise<ProcessReserve> {
-    const node = [process.execPath, ...FLAGS, `--max-old-space-size=${options.heapMaxMegabytes}`];
-    return new ProcessReserve(options, [...node, "-"], options.confinement ?? (await strongest([...node, "--version"])));
-  }
-
-  get defences(): Defences {
-    return { ...this.#confinement.defences, ...this.#groups.limits };
   }
 
   /** Processes in use, those that lie ready included. */
@@ -117,13 +97,12 @@ export class ProcessReserve {
 
   #start(): ProcessCarrier {
     this.#count += 1;
-    const { rssMaxBytes, bodyMaxBytes, importsUrl, sandboxesMax, idleMaxBytes } = this.#options;
-    this.#source ??= sourceOf(importsUrl).then((source) => withData(source, { sandboxesMax, idleMaxBytes }));
+    const { starter, heapMaxMegabytes, rssMaxBytes, bodyMaxBytes, importsUrl, sandboxesMax, idleMaxBytes } = this.#options;
+    this.#source ??= sourceOf(importsUrl).then((source) => Buffer.from(withData(source, { sandboxesMax, idleMaxBytes })));
     return new ProcessCarrier({
-      program: this.#program,
+      starter,
+      arguments: [...FLAGS, `--max-old-space-size=${heapMaxMegabytes}`, "-"],
       source: this.#source,
-      confinement: this.#confinement,
-      groups: this.#groups,
       number: this.#count,
       rssMaxBytes,
       bodyMaxBytes,
@@ -141,13 +120,6 @@ export class ProcessReserve {
   #fillLater(): void {
     setTimeout(() => this.fill(), FAILED_START_PAUSE_MS).unref();
   }
-}
-
-async function strongest(program: readonly string[]): Promise<Confinement> {
-  for await (const confinement of confinements(program)) {
-    return confinement;
-  }
-  throw new InvariantBroken("one way always works");
 }
 
 function sourceOf(importsUrl: URL): Promise<string> {
@@ -176,8 +148,7 @@ class NoProcess implements Carrier {
   };
 
   constructor(cause: unknown) {
-    const message = `no worker process could be started: ${cause instanceof Error ? cause.message : cause}`;
-    this.ended = Promise.resolve({ message, isKilled: false, cause });
+    this.ended = Promise.resolve(neverStarted(cause));
   }
 
   cpuMs(): undefined {}

@@ -5,12 +5,14 @@ import type { CreateImports } from "../guest.ts";
 import { endGuestsSoon } from "../limits.ts";
 import { FrameType } from "../protocol.ts";
 import { threadClock } from "../thread-clock.ts";
+import { hearInterrupts } from "./interrupts.ts";
 import { ExecutorPipe } from "./pipe-channel.ts";
 import { SliceFileMarker } from "./slice-file.ts";
 
 /** Descriptors that the process is born with. */
 export const PIPE_DESCRIPTOR = 3;
-export const SLICES_DESCRIPTOR = 4;
+export const INTERRUPTS_DESCRIPTOR = 4;
+export const SLICES_DESCRIPTOR = 5;
 
 export interface ProcessData {
   readonly sandboxesMax: number;
@@ -26,6 +28,7 @@ export function serve(createImports: CreateImports, { sandboxesMax, idleMaxBytes
   socket.once("end", end);
   socket.once("error", end);
   const channel = new ExecutorPipe(socket, () => clock.now());
+  hearInterrupts(INTERRUPTS_DESCRIPTOR, channel.control);
   const marker = new SliceFileMarker(SLICES_DESCRIPTOR);
   const executor = new Executor({ channel, marker, createImports, clock, sandboxesMax, idleMaxBytes });
   channel.send({ type: FrameType.ready });

@@ -1,8 +1,8 @@
 /**
- * The slice marks of a process (`slice-marks.ts`), in a file without a name that both sides have open: there is no memory that two
+ * The slice marks of a process (`slice-marks.ts`), in a file that only the two sides have open: there is no memory that two
  * processes share, and a process that is in a long slice answers nobody. One write into the page cache per slice, 1.5 µs.
  */
-import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NO_CALL, type SliceMark, type SliceMarks, type SliceView } from "../slice-marks.ts";
@@ -41,10 +41,10 @@ export class SliceFileMarker implements SliceMarks {
     this.#write();
   }
 
-  /** Shown at the end of the turn: another slice has often begun by then. */
+  /** Shown at once: what the process does before its next slice, a collection of garbage above all, is no call's. */
   markIdle(): void {
     this.#set(NO_CALL, 0, 0);
-    this.#showLater();
+    this.#write();
   }
 
   get idleSandboxes(): number {
@@ -92,8 +92,9 @@ export class SliceFileMarker implements SliceMarks {
 
 /** The main thread's side, which makes the file. */
 export class SliceFile implements SliceView {
-  /** To be given to the process. */
-  readonly descriptor: number;
+  /** To be opened for the process, and to be taken away then. */
+  readonly path: string;
+  readonly #descriptor: number;
   readonly #bytes = Buffer.alloc(SIZE_BYTES);
   readonly #idleMaxBytes: number;
   #isClosed = false;
@@ -104,9 +105,9 @@ export class SliceFile implements SliceView {
    */
   constructor(name: string, idleMaxBytes: number) {
     this.#idleMaxBytes = idleMaxBytes;
-    this.descriptor = openUnnamed(name);
+    [this.path, this.#descriptor] = openIn(FOLDERS, name);
     this.#bytes.writeInt32LE(NO_CALL, 4);
-    writeSync(this.descriptor, this.#bytes, 0, SIZE_BYTES, 0);
+    writeSync(this.#descriptor, this.#bytes, 0, SIZE_BYTES, 0);
   }
 
   read(): SliceMark {
@@ -130,20 +131,21 @@ export class SliceFile implements SliceView {
   }
 
   get isOvergrown(): boolean {
-    return !this.#isClosed && fstatSync(this.descriptor).blocks * 512 > FILE_MAX_BYTES;
+    return !this.#isClosed && fstatSync(this.#descriptor).blocks * 512 > FILE_MAX_BYTES;
   }
 
   close(): void {
     if (!this.#isClosed) {
       this.#read();
       this.#isClosed = true;
-      closeSync(this.descriptor);
+      closeSync(this.#descriptor);
+      rmSync(this.path, { force: true });
     }
   }
 
   #read(): void {
     if (!this.#isClosed) {
-      readSync(this.descriptor, this.#bytes, 0, SIZE_BYTES, 0);
+      readSync(this.#descriptor, this.#bytes, 0, SIZE_BYTES, 0);
     }
   }
 }
@@ -153,14 +155,12 @@ function finite(value: number): number {
   return Number.isFinite(value) && value >= 0 ? value : 0;
 }
 
-function openUnnamed(name: string): number {
+function openIn(folders: readonly string[], name: string): [path: string, descriptor: number] {
   let failure: unknown;
-  for (const folder of FOLDERS) {
+  for (const folder of folders) {
     const path = join(folder, name);
     try {
-      const file = openSync(path, "wx+", 0o600);
-      unlinkSync(path);
-      return file;
+      return [path, openSync(path, "wx+", 0o600)];
     } catch (error) {
       failure = error;
     }

@@ -3,6 +3,7 @@ import type { BenchCase } from "../bench-case.ts";
 import { append } from "./append.ts";
 import { cold } from "./cold.ts";
 import { counter } from "./counter.ts";
+import { dataMoves } from "./data-moves.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
@@ -35,6 +36,7 @@ export const cases: readonly BenchCase[] = [
   isolation,
   regions,
   migration,
+  dataMoves,
   wordcount,
   loops,
   rewriting,

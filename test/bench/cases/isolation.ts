@@ -1,4 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { importsUrl } from "../../../host/abi/index.ts";
+import { ProcessStarter } from "../../../host/processes/index.ts";
 import { ProcessReserve, processPool } from "../../../host/sandbox/process/index.ts";
 import type { Bench, BenchCase, Row } from "../bench-case.ts";
 import { BenchHost, callBody } from "../support/bench-host.ts";
@@ -8,6 +12,7 @@ import { alternate, clients, type Measurement, median, nth } from "../support/me
 const CONNECTIONS = [1, 64];
 const STARTS = 15;
 const MIB = 1024 * 1024;
+const RESIDENT_BYTES = 256 * MIB;
 /** Calls hardly ever meet, as in the case `steps`. */
 const PREFIXES = 10_000;
 
@@ -66,7 +71,9 @@ function rowsOf(what: string, { perSecond, p50Ms }: Measurement): Row[] {
 /** From nothing until a process serves, with its program made; and what it holds then. */
 async function starts({ size, cleanup }: Bench): Promise<Row[]> {
   const clock = { now: () => Date.now(), monotonic: () => performance.now() };
-  const reserve = await ProcessReserve.open({
+  const starter = await ProcessStarter.open();
+  const reserve = new ProcessReserve({
+    starter,
     importsUrl,
     size: 0,
     sandboxesMax: 4_000,
@@ -75,21 +82,46 @@ async function starts({ size, cleanup }: Bench): Promise<Row[]> {
     rssMaxBytes: 1024 * MIB,
     bodyMaxBytes: 256 * MIB,
   });
-  cleanup.defer(() => reserve.close());
+  cleanup.defer(() => starter.close());
   const times: number[] = [];
   const memories: number[] = [];
+  const resident = Buffer.alloc(RESIDENT_BYTES, 1);
+  const delay = monitorEventLoopDelay({ resolution: 1 });
   // The first one waits for the program.
   for (let start = 0; start <= size(STARTS, 1); start++) {
     const beforeMs = performance.now();
+    if (start === 1) {
+      delay.enable();
+    }
     const pool = processPool(reserve, { clock, workers: 1, sandboxesMax: 1 });
     await pool.ready();
     times.push(performance.now() - beforeMs);
     memories.push(reserve.rssBytes);
     await pool.close();
   }
+  delay.disable();
+  const ownMs = await startedByItself(size(STARTS, 1));
   return [
     { what: "start of a process, median", value: median(times.slice(1)), unit: "ms" },
     { what: "start of the first one, its program included", value: times[0] ?? Number.NaN, unit: "ms" },
+    {
+      what: `longest stop of the main thread meanwhile, ${resident.byteLength / MIB} MiB resident`,
+      value: delay.max / 1e6,
+      unit: "ms",
+    },
+    { what: "the same where it starts a process itself, median", value: ownMs, unit: "ms" },
     { what: "resident memory of a process without a module, median", value: median(memories.slice(1)) / 1024, unit: "KB" },
   ];
+}
+
+/** How long the main thread stands still for a process that it starts itself. */
+async function startedByItself(count: number): Promise<number> {
+  const times: number[] = [];
+  for (let start = 0; start < count; start++) {
+    const beforeMs = performance.now();
+    const child = spawn(process.execPath, ["--version"], { env: {}, stdio: "ignore" });
+    times.push(performance.now() - beforeMs);
+    await once(child, "exit");
+  }
+  return median(times);
 }

@@ -32,7 +32,7 @@ test("limits.md has one row for each limit, an option for each, and an error tha
 
 test("host-abi.md has a row for each import of Faasm, with a test that names it", () => {
   const rows = Array.from(
-    pageNamed("host-abi.md").matchAll(/^\| `(\w+)` \| `\(.*\[\w+\]\(..\/..\/(\S+)\) \|$/gm),
+    pageNamed("host-abi.md").matchAll(/^\| `(\w+)` \| `\(.*\[[\w-]+\]\(..\/..\/(\S+)\) \|$/gm),
     ([, name, file]) => ({ name, file }),
   );
   expect(rows.map(({ name }) => name)).toEqual(abi.imports.filter(({ group }) => group === "faasm").map(({ name }) => name));

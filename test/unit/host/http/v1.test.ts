@@ -324,7 +324,7 @@ describe("instances and the node", () => {
       role: "all",
       nodeName: "node-1",
       epoch: 7,
-      load: { workers: 1, active: 2, queued: 3, idle: 4 },
+      load: { workers: 1, active: 2, computing: 1, queued: 3, idle: 4 },
     });
     expect(await http.send("GET", "/healthz")).toMatchObject({ status: 200, text: "ok\n" });
     const metrics = await http.send("GET", "/metrics");

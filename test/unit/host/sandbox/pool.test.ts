@@ -198,6 +198,20 @@ test("a pool whose imports cannot be loaded does not open", async () => {
 });
 
 describe("H5: posted operations", () => {
+  test("and what was printed are heard of while their guest computes on, however fast it came to that", async () => {
+    const computes = resident(`(call $post (i32.const 64) (i32.const 4)) (call $log (i32.const 64) (i32.const 4))
+      (if (call $input (i32.const 1024)) (then (loop $forever (br $forever)))) (i32.const 0)`);
+    const own = await openPool();
+    // Whatever is slow the first time is not any more.
+    for (let call = 0; call < 200; call++) {
+      await run(own, computes);
+    }
+    const call = begin(own, computes, { input: Buffer.from("on"), limits: { wallTimeMs: 60_000 } });
+    await call.heard(1);
+    await eventually("it has been printed", () => call.logs.length === 1);
+    await own.close();
+  });
+
   const posts = (times: number, bytes: number) =>
     resident(`(local $left i32) (local.set $left (i32.const ${times}))
       (loop $again (call $post (i32.const 0) (i32.const ${bytes}))

@@ -8,7 +8,7 @@
  */
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { hasCode } from "../../../state/errors.ts";
+import { hasCode } from "../../state/errors.ts";
 
 /** What the kernel bounds for each process; part of `GET /v1/security`. */
 export interface GroupLimits {

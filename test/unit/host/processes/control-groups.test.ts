@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ControlGroups } from "../../../../../host/sandbox/process/control-groups.ts";
+import { ControlGroups } from "../../../../host/processes/control-groups.ts";
 
 /** A folder that stands for the root of a system. The kernel is not in it: what is written stays. */
 let root: string;

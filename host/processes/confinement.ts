@@ -16,7 +16,7 @@ export interface ConfinementDefences {
   readonly ownNetwork: boolean;
   /** No capabilities, and no way to get any by running a program. */
   readonly noPrivileges: boolean;
-  /** The kernel ends it with the host, even when the host is killed while a guest loops. */
+  /** The kernel ends it with what has started it, even when that is killed while a guest loops. */
   readonly diesWithHost: boolean;
 }
 
@@ -61,16 +61,21 @@ const UNCONFINED: Confinement = {
   userOf: () => undefined,
 };
 
-/** All ways that work here, the strongest first, with `program` at the end of the command line. */
-export async function* confinements(program: readonly string[]): AsyncIterable<Confinement> {
+/**
+ * The strongest way that works here with `program` at the end of the command line. The weakest, which always does, is not confined.
+ *
+ * @param leftOut  of the strongest ones; for tests of the others
+ */
+export async function strongest(program: readonly string[], leftOut: number): Promise<Confinement> {
   const isRoot = process.getuid?.() === 0;
   const known = process.platform === "win32" ? [] : isRoot ? USER_BASES.flatMap(asRoot) : WITHOUT_ROOT;
+  let left = leftOut;
   for (const confinement of known) {
-    if (await works(confinement, program)) {
-      yield confinement;
+    if ((await works(confinement, program)) && left-- === 0) {
+      return confinement;
     }
   }
-  yield UNCONFINED;
+  return UNCONFINED;
 }
 
 function asRoot(base: number): Confinement[] {
