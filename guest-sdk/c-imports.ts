@@ -7,6 +7,8 @@ const C_TYPES: Readonly<Record<string, string>> = { i32: "int32_t", i64: "int64_
 /** What names of a module begin with in C. */
 const PREFIXES: Readonly<Record<string, string>> = { neap: "neap_host_", region: "neap_region_", env: "" };
 const FAASM = "__faasm";
+/** Texts that end with a NUL, where no length is given. */
+const TEXTS = new Set(["name", "key", "maskKey", "path"]);
 
 /** neap/imports.h */
 export function neapImportsHeader(): string {
@@ -54,7 +56,7 @@ function declaration(one: Import): string {
   const names = namesOf(one);
   const given = params.map((type, at) => {
     const param = names[at] ?? "";
-    const isGiven = param === "name" || names.includes(`${param}Len`);
+    const isGiven = TEXTS.has(param) || names.includes(`${param}Len`);
     const isRoom = /^(ptr|buf)$|Ptr$/.test(param);
     return isGiven ? `const void *${param}` : isRoom ? `void *${param}` : `${C_TYPES[type]} ${param}`;
   });

@@ -66,6 +66,82 @@ int32_t __faasmndp_storageCallAndAwait1(const void *key, int32_t keyLen, int32_t
 __attribute__((import_module("env"), import_name("__faasmndp_storageCallAndAwait2")))
 int32_t __faasmndp_storageCallAndAwait2(const void *key, int32_t keyLen, int32_t tableIndex, int32_t a, int32_t b);
 
+/* (key, buf, len) → size of the value, 0 for none; copies min(size, len) bytes of it. Every read refreshes the copy: it is what the object is, but for what the call has changed. */
+__attribute__((import_module("env"), import_name("__faasm_read_state")))
+int32_t __faasm_read_state(const void *key, void *buf, int32_t len);
+
+/* (key, total) → address of the copy in the guest's memory, total bytes; zeros where the object has none. The same address for the same range. */
+__attribute__((import_module("env"), import_name("__faasm_read_state_ptr")))
+int32_t __faasm_read_state_ptr(const void *key, int32_t total);
+
+/* (key, total, offset, buf, len) Copies a chunk of the value. */
+__attribute__((import_module("env"), import_name("__faasm_read_state_offset")))
+void __faasm_read_state_offset(const void *key, int32_t total, int32_t offset, void *buf, int32_t len);
+
+/* (key, total, offset, len) → address of a chunk of the copy. */
+__attribute__((import_module("env"), import_name("__faasm_read_state_offset_ptr")))
+int32_t __faasm_read_state_offset_ptr(const void *key, int32_t total, int32_t offset, int32_t len);
+
+/* (key, ptr, len) The copy becomes these bytes. */
+__attribute__((import_module("env"), import_name("__faasm_write_state")))
+void __faasm_write_state(const void *key, void *ptr, int32_t len);
+
+/* (key, total, offset, ptr, len) Writes a chunk of the copy, which has total bytes at least. */
+__attribute__((import_module("env"), import_name("__faasm_write_state_offset")))
+void __faasm_write_state_offset(const void *key, int32_t total, int32_t offset, void *ptr, int32_t len);
+
+/* (key, ptr, len) Adds an element to the list of that key, which is a stream of the LogBook, at once for all. */
+__attribute__((import_module("env"), import_name("__faasm_append_state")))
+void __faasm_append_state(const void *key, void *ptr, int32_t len);
+
+/* (key, buf, len, count) Copies the first count elements of the list, one behind the other, as far as there is room. */
+__attribute__((import_module("env"), import_name("__faasm_read_appended_state")))
+void __faasm_read_appended_state(const void *key, void *buf, int32_t len, int32_t count);
+
+/* (key) Empties the list. */
+__attribute__((import_module("env"), import_name("__faasm_clear_appended_state")))
+void __faasm_clear_appended_state(const void *key);
+
+/* (key, total) Takes over what was written through pointers: the bytes that differ. */
+__attribute__((import_module("env"), import_name("__faasm_flag_state_dirty")))
+void __faasm_flag_state_dirty(const void *key, int32_t total);
+
+/* (key, total, offset, len) The same. */
+__attribute__((import_module("env"), import_name("__faasm_flag_state_offset_dirty")))
+void __faasm_flag_state_offset_dirty(const void *key, int32_t total, int32_t offset, int32_t len);
+
+/* (key) Merges what the call has changed, through pointers too, into the object; nothing happens when that is nothing. Bytes that it has not changed stay as they are there. */
+__attribute__((import_module("env"), import_name("__faasm_push_state")))
+void __faasm_push_state(const void *key);
+
+/* (key) The same. */
+__attribute__((import_module("env"), import_name("__faasm_push_state_partial")))
+void __faasm_push_state_partial(const void *key);
+
+/* (key, maskKey) Merges, with what the call has changed, the bytes at which the other value is not 0. */
+__attribute__((import_module("env"), import_name("__faasm_push_state_partial_mask")))
+void __faasm_push_state_partial_mask(const void *key, const void *maskKey);
+
+/* (key, total) The copy becomes the newest object; what the call has changed and not pushed is lost. Inside of a storage part: the object as the part sees it. */
+__attribute__((import_module("env"), import_name("__faasm_pull_state")))
+void __faasm_pull_state(const void *key, int32_t total);
+
+/* (key) Waits for the lock of that name, of all nodes, and refreshes the copy. */
+__attribute__((import_module("env"), import_name("__faasm_lock_state_write")))
+void __faasm_lock_state_write(const void *key);
+
+/* (key) Pushes the value and gives the lock back. */
+__attribute__((import_module("env"), import_name("__faasm_unlock_state_write")))
+void __faasm_unlock_state_write(const void *key);
+
+/* (key) Waits until nobody else holds the write lock, and refreshes the copy: what the call reads from then on is of that moment, whoever writes meanwhile. */
+__attribute__((import_module("env"), import_name("__faasm_lock_state_read")))
+void __faasm_lock_state_read(const void *key);
+
+/* (key) Does nothing: readers keep nobody out. */
+__attribute__((import_module("env"), import_name("__faasm_unlock_state_read")))
+void __faasm_unlock_state_read(const void *key);
+
 #ifdef __cplusplus
 }
 #endif
