@@ -21,6 +21,7 @@ import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
+import { threads } from "./threads.ts";
 import { wordcount } from "./wordcount.ts";
 
 export const cases: readonly BenchCase[] = [
@@ -38,6 +39,7 @@ export const cases: readonly BenchCase[] = [
   kill,
   isolation,
   regions,
+  threads,
   migration,
   dataMoves,
   wordcount,
