@@ -201,7 +201,8 @@ __attribute__((import_module("neap"), import_name("unlock")))
 int32_t neap_host_unlock(const void *name, int32_t nameLen);
 
 /* () → threads that the call may have at once, its main thread included, but not more than the machine can run at once. */
-NEAP_IMPORT("neap", "threads_max") int32_t neap_host_threads_max(void);
+__attribute__((import_module("neap"), import_name("threads_max")))
+int32_t neap_host_threads_max(void);
 
 /* (name, nameLen, size, max) → handle, above 0, the same for every function of the tenant on this node. Makes the region, size bytes of zeros that may grow up to max, unless it is there; a shorter one grows. With size 0 it is only opened. It stays open until the call ends. */
 __attribute__((import_module("region"), import_name("open")))
