@@ -3,7 +3,8 @@
  *
  * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and so is
  * each .c and .cpp file of src/. Shared code lies in folders below. The result is <folder>/build/<name>.wasm, beside a stamp with a hash
- * of all that went in. compiler-options.json, where there is one, has further options for AssemblyScript. C and C++ need a clang: with --clang it is installed where that is possible, and without one they are left out.
+ * of all that went in. <folder>/compiler-options.json, where there is one, lists further options of the compiler. C and C++ need a clang:
+ * with --clang it is installed where that is possible, and without one they are left out.
  */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
@@ -91,10 +92,8 @@ async function buildFunction(sample: SampleFunction, clang: Clang | null, force:
   if (rebuilt) {
     mkdirSync(dirname(wasmPath), { recursive: true });
     const usesClang = clang !== null && sample.language !== "AssemblyScript";
-    writeWhole(
-      wasmPath,
-      await (usesClang ? compileWithClang(clang, sourcePath) : compileFunction(sourcePath, ownOptions(sample))),
-    );
+    const options = ownOptions(sample);
+    writeWhole(wasmPath, await (usesClang ? compileWithClang(clang, sourcePath, options) : compileFunction(sourcePath, options)));
     writeWhole(stampPath, stamp);
   }
   return { ...sample, rebuilt, sizeBytes: readFileSync(wasmPath).byteLength };
@@ -131,8 +130,8 @@ function ownOptions({ folder }: SampleFunction): readonly string[] {
 function hashInputs(sample: SampleFunction, clang: Clang | null): string {
   const { language, sourcePath } = sample;
   const isAssembly = language === "AssemblyScript";
-  const tools = isAssembly ? [...COMPILER_OPTIONS, ...ownOptions(sample)] : [clang?.version, ...clangOptionsOf(sourcePath)];
-  const hash = createHash("sha256").update(tools.join(" "));
+  const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptionsOf(sourcePath)];
+  const hash = createHash("sha256").update([...tools, ...ownOptions(sample)].join(" "));
   const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json")] : [];
   const own = dirname(sourcePath);
   const shared: readonly [folder: string, pattern: string][] = isAssembly
