@@ -91,9 +91,12 @@ async function buildFunction(sample: SampleFunction, clang: Clang | null, force:
   const rebuilt = force || !current;
   if (rebuilt) {
     mkdirSync(dirname(wasmPath), { recursive: true });
-    const usesClang = clang !== null && sample.language !== "AssemblyScript";
     const options = ownOptions(sample);
-    writeWhole(wasmPath, await (usesClang ? compileWithClang(clang, sourcePath, options) : compileFunction(sourcePath, options)));
+    const isAssembly = sample.language === "AssemblyScript";
+    writeWhole(
+      wasmPath,
+      await (isAssembly ? compileFunction(sourcePath, options) : compileWithClang(clang, sourcePath, options)),
+    );
     writeWhole(stampPath, stamp);
   }
   return { ...sample, rebuilt, sizeBytes: readFileSync(wasmPath).byteLength };

@@ -80,20 +80,23 @@ export function clangOptionsOf(sourcePath: string): readonly string[] {
  * In two steps: a clang that links with -O hands the module to any wasm-opt it finds, and that one takes functions which only the host
  * calls, through the table, for dead.
  *
- * @throws Error with the compiler's messages
+ * @throws Error with the compiler's messages, or with what to do when there is none
  */
 export async function compileWithClang(
-  { path }: Clang,
+  clang: Clang | null,
   sourcePath: string,
   extraOptions: readonly string[] = [],
 ): Promise<Uint8Array> {
+  if (clang === null) {
+    throw new Error(clangAdvice());
+  }
   const folder = await mkdtemp(join(tmpdir(), "neap-clang-"));
   const [objectPath, wasmPath] = [join(folder, "out.o"), join(folder, "out.wasm")];
   try {
     const options = [...clangOptionsOf(sourcePath), ...extraOptions];
     const isOfLinker = (option: string) => option.startsWith("-Wl,");
-    await run(path, [...options.filter((option) => !isOfLinker(option)), "-c", sourcePath, "-o", objectPath]);
-    await run(path, [TARGET, "--driver-mode=g++", ...options.filter(isOfLinker), objectPath, "-o", wasmPath]);
+    await run(clang.path, [...options.filter((option) => !isOfLinker(option)), "-c", sourcePath, "-o", objectPath]);
+    await run(clang.path, [TARGET, "--driver-mode=g++", ...options.filter(isOfLinker), objectPath, "-o", wasmPath]);
     return await readFile(wasmPath);
   } catch (error) {
     throw new Error(`${relative(ROOT, sourcePath)} does not compile:\n${error instanceof Error ? error.message : error}`);

@@ -1,14 +1,14 @@
 /** Migratable artefacts of guests, and pools in which they run. */
 import { extname } from "node:path";
 import { compileFunction } from "../../functions/build.ts";
-import { clangAdvice, compileWithClang, findClang } from "../../functions/clang.ts";
+import { compileWithClang, findClang } from "../../functions/clang.ts";
 import { abiTable } from "../../host/abi/abi-table.ts";
 import { importsUrl } from "../../host/abi/imports-url.ts";
 import type { Artefact } from "../../host/modules/artefact.ts";
 import { decodeArtefact } from "../../host/modules/artefact-codec.ts";
 import type { RewritingOptions } from "../../host/modules/index.ts";
-import { prepareInThread } from "../../host/modules/upload-thread.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
+import { prepareOnce } from "../support/upload-once.ts";
 
 const LIMITS = { moduleMaxBytes: 16 << 20, memoryMaxPages: 4096, tableMaxElements: 65_536, uploadTimeoutMs: 120_000 };
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -22,19 +22,9 @@ export async function uploadedGuest(
   rewriting: RewritingOptions = { preemptible: false, migratable: true },
 ): Promise<Artefact> {
   const isAssembly = extname(sourcePath) === ".ts";
-  const wasm = Uint8Array.from(
-    await (isAssembly ? compileFunction(sourcePath, ["--runtime", runtime]) : clangModule(sourcePath)),
-  );
-  const { hash, artefact } = await prepareInThread(wasm.buffer, abiTable, LIMITS, rewriting);
+  const compiled = isAssembly ? compileFunction(sourcePath, ["--runtime", runtime]) : compileWithClang(findClang(), sourcePath);
+  const { hash, artefact } = await prepareOnce(Uint8Array.from(await compiled).buffer, abiTable, LIMITS, rewriting);
   return decodeArtefact(artefact, hash);
-}
-
-function clangModule(sourcePath: string): Promise<Uint8Array> {
-  const clang = findClang();
-  if (clang === null) {
-    throw new Error(clangAdvice());
-  }
-  return compileWithClang(clang, sourcePath);
 }
 
 export function openPool(name: string): Promise<SandboxPool> {

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { buildFunctions, compileFunction } from "../../../functions/build.ts";
-import { clangAdvice, compileWithClang, findClang } from "../../../functions/clang.ts";
+import { compileWithClang, findClang } from "../../../functions/clang.ts";
 import { ROOT, sampleModule } from "../../support/host-process.ts";
 
 const ASSEMBLY = join(import.meta.dirname, "..", "assembly");
@@ -45,16 +45,12 @@ export async function largeHello(folder: string, sizeBytes: number): Promise<Uin
 
 /** The same in C++. @throws when there is no clang */
 export async function largeCppHello(folder: string, sizeBytes: number): Promise<Uint8Array> {
-  const clang = findClang();
-  if (clang === null) {
-    throw new Error(clangAdvice());
-  }
   const count = Math.ceil(sizeBytes / BYTES_PER_FUNCTION);
   const functions = Array.from({ length: count }, (_, i) => `static double work${i}(double x) { ${workOf(i)} return x; }`);
   const table = `extern "C" { double (*volatile works[])(double) = {${functions.map((_, i) => `work${i}`).join(", ")}}; }`;
   const path = join(folder, "large-hello.cpp");
   writeFileSync(path, [`#include "${join(ROOT, "functions", "cpp", "src", "hello.cpp")}"`, ...functions, table].join("\n"));
-  return compileWithClang(clang, path);
+  return compileWithClang(findClang(), path);
 }
 
 const BYTES_PER_FUNCTION = 196;

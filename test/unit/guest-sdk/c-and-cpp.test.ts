@@ -1,7 +1,7 @@
 /** Functions that use all of neap.h and of neap.hpp get what these say: uploaded, in real sandboxes, pushed down and not. */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Clang, compileWithClang, findClang } from "../../../functions/clang.ts";
+import { compileWithClang, findClang } from "../../../functions/clang.ts";
 import type { SandboxPool } from "../../../host/sandbox/index.ts";
 import { logBookId } from "../../../state/ids.ts";
 import { readAll } from "../../support/call-bytes.ts";
@@ -64,7 +64,7 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
 
   it.each(["c", "cpp"] as const)("%s, which compiles without a warning", { timeout: 200_000 }, async (language) => {
     const source = join(import.meta.dirname, "src", `everything.${language}`);
-    const module = await compileWithClang(clang as Clang, source, ["-Wpedantic", "-Werror"]);
+    const module = await compileWithClang(clang, source, ["-Wpedantic", "-Werror"]);
     for (const forbid of [false, true]) {
       const tenant = logBookId(`${language}-${forbid}`);
       await world.upload(tenant, "everything", module);
