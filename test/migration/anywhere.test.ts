@@ -1,12 +1,14 @@
 /** Preemptible and migratable calls are stopped wherever they compute, and end as if nothing had been (F22). */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { findClang } from "../../functions/clang.ts";
 import type { Artefact } from "../../host/modules/index.ts";
 import type { SandboxEnd, SandboxPool } from "../../host/sandbox/index.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { openPool, uploadedGuest } from "./migratable.ts";
 
 const SPINNER = fileURLToPath(new URL("assembly/spinner.ts", import.meta.url));
+const CPP_SPINNER = fileURLToPath(new URL("src/spinner.cpp", import.meta.url));
 const MOVES = 5;
 /** Far more work than there is before the first move. */
 const ROUNDS = "1500";
@@ -21,12 +23,7 @@ test.each(["stub", "incremental"] as const)(
   "F22: a call that computes is stopped in the middle of its loops and goes on in another pool, with the runtime %s",
   { timeout: 300_000 },
   async (runtime) => {
-    const artefact = await uploadedGuest(SPINNER, runtime, { preemptible: true, migratable: true });
-    const unmoved = await run(artefact, 0);
-    const moved = await run(artefact, MOVES);
-    expect(unmoved).toMatchObject({ moves: 0, kind: "returned" });
-    expect(moved).toEqual({ ...unmoved, moves: expect.any(Number) });
-    expect(moved.moves).toBeGreaterThan(0);
+    await goesOnElsewhere(await uploadedGuest(SPINNER, runtime, { preemptible: true, migratable: true }));
   },
 );
 
@@ -51,6 +48,18 @@ test("one that computes for long is stopped and goes on in the background, where
     await Promise.all([pool.close(), other.close()]);
   }
 });
+
+test.skipIf(findClang() === null)("F22: so is one in C++", { timeout: 300_000 }, async () => {
+  await goesOnElsewhere(await uploadedGuest(CPP_SPINNER, "stub", { preemptible: true, migratable: true }));
+});
+
+async function goesOnElsewhere(artefact: Artefact): Promise<void> {
+  const unmoved = await run(artefact, 0);
+  const moved = await run(artefact, MOVES);
+  expect(unmoved).toMatchObject({ moves: 0, kind: "returned" });
+  expect(moved).toEqual({ ...unmoved, moves: expect.any(Number) });
+  expect(moved.moves).toBeGreaterThan(0);
+}
 
 /** Asks the call to stop as soon as it has begun, so many times, each time to go on in the other pool. */
 async function run(artefact: Artefact, movesMax: number): Promise<{ kind: string; output: string; moves: number }> {

@@ -1,6 +1,7 @@
-/** Migratable artefacts of guests in AssemblyScript and C, and pools in which they run. */
+/** Migratable artefacts of guests, and pools in which they run. */
+import { extname } from "node:path";
 import { compileFunction } from "../../functions/build.ts";
-import { type Clang, compileWithClang } from "../../functions/clang.ts";
+import { compileWithClang, findClang } from "../../functions/clang.ts";
 import { abiTable } from "../../host/abi/abi-table.ts";
 import { importsUrl } from "../../host/abi/imports-url.ts";
 import type { Artefact } from "../../host/modules/artefact.ts";
@@ -14,23 +15,15 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 export const RUNTIMES = ["stub", "minimal", "incremental"] as const;
 
-/** The guest as an upload makes it. */
+/** The guest as an upload makes it; `runtime` is that of AssemblyScript. */
 export async function uploadedGuest(
   sourcePath: string,
   runtime: (typeof RUNTIMES)[number] = "stub",
   rewriting: RewritingOptions = { preemptible: false, migratable: true },
 ): Promise<Artefact> {
-  return uploaded(await compileFunction(sourcePath, ["--runtime", runtime]), rewriting);
-}
-
-/** The same of one in C. */
-export async function uploadedProgram(clang: Clang, sourcePath: string): Promise<Artefact> {
-  return uploaded(await compileWithClang(clang, sourcePath), { preemptible: false, migratable: true });
-}
-
-async function uploaded(module: Uint8Array, rewriting: RewritingOptions): Promise<Artefact> {
-  const wasm = Uint8Array.from(module);
-  const { hash, artefact } = await prepareOnce(wasm.buffer, abiTable, LIMITS, rewriting);
+  const isAssembly = extname(sourcePath) === ".ts";
+  const compiled = isAssembly ? compileFunction(sourcePath, ["--runtime", runtime]) : compileWithClang(findClang(), sourcePath);
+  const { hash, artefact } = await prepareOnce(Uint8Array.from(await compiled).buffer, abiTable, LIMITS, rewriting);
   return decodeArtefact(artefact, hash);
 }
 

@@ -1,8 +1,11 @@
 /** All benchmarks, in the order in which they run. */
+import { findClang } from "../../../functions/clang.ts";
 import type { BenchCase } from "../bench-case.ts";
 import { append } from "./append.ts";
 import { cold } from "./cold.ts";
 import { counter } from "./counter.ts";
+import { cppParts } from "./cpp-parts.ts";
+import { cppStart } from "./cpp-start.ts";
 import { dataMoves } from "./data-moves.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
@@ -40,6 +43,7 @@ export const cases: readonly BenchCase[] = [
   migration,
   dataMoves,
   wordcount,
+  ...(findClang() === null ? [] : [cppParts, cppStart]),
   loops,
   rewriting,
 ];
