@@ -38,6 +38,7 @@ describe("the benchmark", () => {
         "restart",
         "hello",
         "imports",
+        "wasi",
         "steps",
         "counter",
         "cold",

@@ -18,6 +18,7 @@ import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
+import { wasi } from "./wasi.ts";
 import { wordcount } from "./wordcount.ts";
 
 export const cases: readonly BenchCase[] = [
@@ -27,6 +28,7 @@ export const cases: readonly BenchCase[] = [
   restart,
   hello,
   imports,
+  wasi,
   steps,
   counter,
   cold,
