@@ -3,7 +3,7 @@
  *
  * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and so is
  * each .c and .cpp file of src/. Shared code lies in folders below. The result is <folder>/build/<name>.wasm, beside a stamp with a hash
- * of all that went in. C and C++ need a clang: with --clang it is installed where that is possible, and without one they are left out.
+ * of all that went in. compiler-options.json, where there is one, has further options for AssemblyScript. C and C++ need a clang: with --clang it is installed where that is possible, and without one they are left out.
  */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -91,7 +91,10 @@ async function buildFunction(sample: SampleFunction, clang: Clang | null, force:
   if (rebuilt) {
     mkdirSync(dirname(wasmPath), { recursive: true });
     const usesClang = clang !== null && sample.language !== "AssemblyScript";
-    writeWhole(wasmPath, await (usesClang ? compileWithClang(clang, sourcePath) : compileFunction(sourcePath)));
+    writeWhole(
+      wasmPath,
+      await (usesClang ? compileWithClang(clang, sourcePath) : compileFunction(sourcePath, ownOptions(sample))),
+    );
     writeWhole(stampPath, stamp);
   }
   return { ...sample, rebuilt, sizeBytes: readFileSync(wasmPath).byteLength };
@@ -119,9 +122,16 @@ export async function compileFunction(sourcePath: string, extraOptions: readonly
   return wasm;
 }
 
-function hashInputs({ language, sourcePath }: SampleFunction, clang: Clang | null): string {
+/** What the sample's compiler-options.json lists. */
+function ownOptions({ folder }: SampleFunction): readonly string[] {
+  const path = join(FUNCTIONS, folder, "compiler-options.json");
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : [];
+}
+
+function hashInputs(sample: SampleFunction, clang: Clang | null): string {
+  const { language, sourcePath } = sample;
   const isAssembly = language === "AssemblyScript";
-  const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptionsOf(sourcePath)];
+  const tools = isAssembly ? [...COMPILER_OPTIONS, ...ownOptions(sample)] : [clang?.version, ...clangOptionsOf(sourcePath)];
   const hash = createHash("sha256").update(tools.join(" "));
   const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json")] : [];
   const sources = [isAssembly ? SDK : C_HEADERS, dirname(sourcePath)].flatMap((folder) =>

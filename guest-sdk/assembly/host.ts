@@ -104,3 +104,8 @@ export declare function httpRead(part: i32, offset: i64, pointer: usize, capacit
 export declare function clockNow(): i64;
 @external("neap", "random_fill")
 export declare function randomFill(pointer: usize, length: i32): void;
+
+@external("neap", "threads_max")
+export declare function threadsMax(): i32;
+@external("wasi", "thread-spawn")
+export declare function threadSpawn(argument: usize): i32;

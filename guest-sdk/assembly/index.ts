@@ -9,5 +9,6 @@ export { objects, Version } from "./objects";
 export { storage } from "./storage";
 export { F32View, F64View, I32View, I64View, MemoryRegion, RegionView, U8View, Waited } from "./region";
 export { fence, sync } from "./sync";
+export { parallelFor, wasi_thread_start } from "./threads";
 export { now, random, randomBytes } from "./time-random";
 export { Isolation, transaction } from "./transaction";

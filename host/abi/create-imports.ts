@@ -5,7 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
-import { faasm, isFaasm } from "./faasm/index.ts";
+import { FAASM_IN_THREADS, faasm, isFaasm } from "./faasm/index.ts";
 import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
@@ -13,8 +13,14 @@ import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
+import { threads } from "./threads.ts";
 import { transactions } from "./transactions.ts";
-import { isWasi, neverWaits, wasi } from "./wasi/index.ts";
+import { isWasi, neverWaits, neverWaitsInThreads, wasi } from "./wasi/index.ts";
+
+/** Where that does not follow from whether it suspends: Faasm's local state is the main thread's. */
+function inThreads(name: string): { readonly inThreads?: boolean } {
+  return neverWaitsInThreads(name) ? { inThreads: true } : isFaasm(name) ? { inThreads: FAASM_IN_THREADS.has(name) } : {};
+}
 
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
@@ -31,6 +37,7 @@ const hostFunctions = (guest: Guest): Functions => ({
   ...locks(guest),
   ...regions(guest),
   ...http(guest),
+  ...threads(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
 });
@@ -46,7 +53,7 @@ export const createImports: CreateImports = (guest, names = abiTable.keys()) => 
       const run = functions[name];
       invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
       const suspends = listed.suspends && !neverWaits(name, wanted);
-      imports[name] = { suspends, results: listed.results, run };
+      imports[name] = { suspends, ...inThreads(name), results: listed.results, run };
     }
   }
   return imports;

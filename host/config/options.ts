@@ -122,6 +122,8 @@ export const OPTIONS = {
   callMaxDepth: limit("callMaxDepth"),
   tenantMaxCalls: limit("tenantMaxCalls"),
   tenantMaxSandboxes: limit("tenantMaxSandboxes"),
+  callMaxThreads: limit("callMaxThreads"),
+  tenantMaxThreads: limit("tenantMaxThreads"),
   objectMaxBytes: option("Limits", whole(1024, 1024 * 1024 * MIB), `${1024 * MIB}`, "size of an object"),
   queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
   activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),

@@ -213,6 +213,8 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       callMaxDepth: values.callMaxDepth,
       tenantMaxCalls: values.tenantMaxCalls,
       tenantMaxSandboxes: values.tenantMaxSandboxes,
+      callMaxThreads: values.callMaxThreads,
+      tenantMaxThreads: values.tenantMaxThreads,
       objectMaxBytes: values.objectMaxBytes,
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,

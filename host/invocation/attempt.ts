@@ -86,6 +86,8 @@ export interface AttemptOptions {
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly sandboxesMax: number;
+  /** Of a call whose threads share its memory. */
+  readonly threads?: SandboxStart["threads"];
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
@@ -156,14 +158,15 @@ export class Attempt implements SandboxHandler {
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
-    const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits, part, arena, frozen } =
-      options;
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits } = options;
+    const { threads, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
     this.#departs = options.departs ?? (() => null);
     this.#start = {
       ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
+      ...(threads !== undefined && { threads }),
       ...(tableIndex !== undefined && { tableIndex }),
       ...(part !== undefined && { part }),
       ...(arena !== undefined && { arena }),

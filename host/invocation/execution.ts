@@ -3,8 +3,10 @@ import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced, type StepStream, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
+
 import { Operation } from "../abi/operations.ts";
-import { usesRegions } from "../modules/artefact.ts";
+import { usesRegions, usesThreads } from "../modules/artefact.ts";
+
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
@@ -67,6 +69,10 @@ export async function execute(execution: Execution): Promise<Executed> {
     const text = `tenant ${tenant} is isolated in processes, which can share no memory regions`;
     throw new NeapError("REGIONS_ISOLATED", `${text}; the operator can set "isolation": "threads" for it in --tenants-file`);
   }
+  if (usesThreads(artefact) && !pool.sharesMemory(tenant)) {
+    const text = `tenant ${tenant} is isolated in processes of its own, which may start no threads`;
+    throw new NeapError("THREADS_ISOLATED", text);
+  }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
     steps.leaveOutValues();
@@ -103,6 +109,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   };
   const perform = artefact.migratable ? movable : plain;
   trace.executedAt.add(nodeName);
+  const { limits } = tenancy.of(tenant);
   const attempt = new Attempt({
     pool,
     tenant,
@@ -113,7 +120,8 @@ export async function execute(execution: Execution): Promise<Executed> {
     pins: steps.pins,
     depth: init.depth,
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },
-    sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
+    sandboxesMax: limits.tenantMaxSandboxes,
+    threads: { callMax: limits.callMaxThreads, tenantMax: limits.tenantMaxThreads },
     // What is in memory regions stays here, and locks of them end with the guest.
     ...(artefact.migratable &&
       regions === null && {

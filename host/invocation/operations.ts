@@ -6,7 +6,7 @@ import type { Drafts } from "../../state/objects/index.ts";
 import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import type { RegionSession } from "../../state/regions/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
-import type { Artefact } from "../modules/artefact.ts";
+import { type Artefact, usesThreads } from "../modules/artefact.ts";
 import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { AttemptWait, type Parker } from "./attempt-wait.ts";
@@ -71,8 +71,9 @@ export class Operations {
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    // Run again, a guest that uses regions would do to them again what it has done.
-    const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
+    // Run again, a guest that uses regions would do to them again what it has done, and threads would go through another order.
+    const runsOnce = regions !== null || usesThreads(artefact);
+    const waitMaxMs = runsOnce ? init.wallTimeMs : Math.min(init.wallTimeMs / 2, limits.suspendAfterMs);
     const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     const meter = new StateMeter(init.stateMaxBytes);

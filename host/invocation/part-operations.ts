@@ -4,7 +4,7 @@ import { decodeObjectValue, objectSize } from "../../state/objects/object-record
 import type { StepStream } from "../../state/protocols/index.ts";
 import type { Transactions } from "../../state/txn/index.ts";
 import { Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
-import { type Artefact, usesRegions } from "../modules/artefact.ts";
+import { type Artefact, usesRegions, usesThreads } from "../modules/artefact.ts";
 import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
 import { guestStateBytes } from "../sandbox/protocol.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -93,6 +93,11 @@ export class PartOperations {
     if (usesRegions(this.#artefact)) {
       // The regions are here, and so is what the part may do to them; a lock on one is held here, too (H20).
       this.#ranHere("uses memory regions");
+      return plainReply(Placement.local);
+    }
+    if (usesThreads(this.#artefact)) {
+      // Threads of the call may write into its memory meanwhile (H20).
+      this.#ranHere("has threads");
       return plainReply(Placement.local);
     }
     const decision = await this.#offload.decide({

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { NeapError } from "../../state/errors.ts";
 import { encodeArtefact } from "./artefact-codec.ts";
-import { checkModule, makeArtefact, rewritable } from "./preparation.ts";
+import { checkModule, checkRewriting, makeArtefact, rewritable } from "./preparation.ts";
 import { rewriteRequest } from "./rewriting/index.ts";
 import type { UploadJob, UploadMessage } from "./upload-messages.ts";
 
@@ -22,6 +22,7 @@ try {
   const module = new Uint8Array(job.module.resizable ? job.module.transferToFixedLength() : job.module);
   const abi = new Map(job.abi);
   const checked = checkModule(module, abi, job.limits);
+  checkRewriting(checked, job.rewriting);
   const { imports } = checked.valid;
   const suspending = imports.filter((name) => abi.get(name)?.suspends);
   const inline = imports.filter((name) => abi.get(name)?.inline);

@@ -20,6 +20,10 @@ export function cpuTimeText(cpuTimeMs: number): string {
   return `the call took more than ${cpuTimeMs} ms of CPU time`;
 }
 
+export function outputTooLarge(sizeBytes: number, maxBytes: number): GuestKill {
+  return new GuestKill("outputTooLarge", `output is ${sizeBytes} bytes, at most ${maxBytes} are allowed`);
+}
+
 export interface CallPins {
   readonly input: Uint8Array;
   readonly commandLine: Uint8Array;
@@ -93,7 +97,7 @@ export class CallState implements GuestCall {
 
   #checkOutput(sizeBytes: number): void {
     if (sizeBytes > this.outputMaxBytes) {
-      throw new GuestKill("outputTooLarge", `output is ${sizeBytes} bytes, at most ${this.outputMaxBytes} are allowed`);
+      throw outputTooLarge(sizeBytes, this.outputMaxBytes);
     }
   }
 

@@ -11,6 +11,8 @@ export type GuestImports = Readonly<Record<string, GuestImport>>;
 export interface GuestImport {
   /** Wrapped in WebAssembly.Suspending: the function may return a promise, and the guest waits for it. */
   readonly suspends: boolean;
+  /** Whether threads may use it that are not the main one, which it does not suspend. Left out: if it never suspends. */
+  readonly inThreads?: boolean;
   /** Value types by their names in the text format. May be left out by one that does not suspend, or returns no i64. */
   readonly results?: readonly string[];
   readonly run: (...args: never[]) => unknown;
@@ -25,6 +27,8 @@ export interface Guest {
   memory(): Uint8Array;
   /** Whether it shares memory regions with other sandboxes. */
   readonly reachesRegions: boolean;
+  /** The threads of the call; null: its module's memory is not shared. */
+  readonly team: GuestTeam | null;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
@@ -48,6 +52,21 @@ export interface Guest {
   grow(pages: number): number;
   /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
   runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
+}
+
+/** The threads of a call, as one of them sees them. */
+export interface GuestTeam {
+  /** Its number; 0: the main thread, which alone may have the host do something. */
+  readonly thread: number;
+  /** So many there may be at once, the main thread included. */
+  readonly threadsMax: number;
+  /** Starts a thread. Returns its number, or 0 when there are as many as there may be. */
+  start(start: ThreadStart): number;
+}
+
+/** What a thread runs: the export `wasi_thread_start`, with its number and this argument. */
+export interface ThreadStart {
+  readonly argument: number;
 }
 
 /** State that a group of imports keeps for a call, and that is encoded when it travels. */

@@ -9,19 +9,28 @@
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
 import { invariant } from "../../state/errors.ts";
-import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, TABLE_EXPORT } from "../modules/artefact.ts";
+import {
+  CONTROL_IMPORT,
+  INTERRUPT_IMPORT,
+  REWRITING_MODULE,
+  SHARED_MEMORY_IMPORT,
+  TABLE_EXPORT,
+  usesThreads,
+} from "../modules/artefact.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
 import { ImportGate, type MessageLoop } from "./import-gate.ts";
 import { InstanceState } from "./instance-state.ts";
+import { logWithin } from "./log-within.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { OperationWindow } from "./operation-window.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import type { FrozenStart, GuestState, OperationReply } from "./sandbox.ts";
 import { SliceClock } from "./slice-clock.ts";
 import type { SliceMarks } from "./slice-marks.ts";
+import { type SendBirth, Team, TeamCallState } from "./threads/team.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
 import { UnwindableStack } from "./unwindable-stack.ts";
 import type { WorkerModule } from "./worker-module.ts";
@@ -46,6 +55,8 @@ export interface SandboxHost extends MessageLoop {
   readonly control: WebAssembly.Memory;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
+  /** A thread of the sandbox's call shall begin. */
+  sendBirth(sandbox: SandboxInstance, ...birth: Parameters<SendBirth>): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
   ended(sandbox: SandboxInstance, outcome: Outcome, reusable: boolean, state?: GuestState): void;
 }
@@ -70,6 +81,9 @@ export class SandboxInstance implements Guest {
   readonly #exports: WebAssembly.Exports;
   readonly #state: InstanceState;
   readonly #suspends: boolean;
+  /** Of a module whose calls have threads. */
+  readonly #sharedMemory: WebAssembly.Memory | undefined;
+  #team: Team | null = null;
   #window = new OperationWindow();
   #running = false;
   /** The call runs on a stack of its own, not on the resident one. */
@@ -97,6 +111,11 @@ export class SandboxInstance implements Guest {
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
     };
+    if (usesThreads(module.loaded)) {
+      const { memoryMaxPages: maximum, snapshot } = module.loaded;
+      this.#sharedMemory = new WebAssembly.Memory({ initial: snapshot.pages, maximum, shared: true });
+      imports[REWRITING_MODULE] = { [SHARED_MEMORY_IMPORT]: this.#sharedMemory };
+    }
     let suspends = module.loaded.preemptible;
     for (const { module: group, name, kind } of module.imports) {
       if (imports[group]?.[name] !== undefined) {
@@ -136,6 +155,11 @@ export class SandboxInstance implements Guest {
     return this.#clock.cpuMs;
   }
 
+  /** Threads of the call that ended, which had not ended with it: they may still write into the memory. */
+  get threadsLeft(): number {
+    return this.#team === null ? 0 : this.#team.words.live - 1;
+  }
+
   /** Has the stack on which calls run, if they can be suspended. */
   enter(): void {
     if (this.#suspends && this.#wake === undefined) {
@@ -144,9 +168,9 @@ export class SandboxInstance implements Guest {
   }
 
   /** Starts a call. Without suspending imports it has ended when this returns. */
-  start(slot: number, attempt: number, pins: CallPins): void {
+  start(slot: number, attempt: number, pins: CallPins, threadsMax = 1): void {
     this.enter();
-    this.#begin(slot, attempt, pins);
+    this.#begin(slot, attempt, pins, threadsMax);
     if (!this.#suspends) {
       this.#clock.start();
       try {
@@ -162,8 +186,8 @@ export class SandboxInstance implements Guest {
   }
 
   /** Starts a call whose entry is the table's function at `tableIndex`. It cannot be stopped in the middle. */
-  startAt(slot: number, attempt: number, pins: CallPins, tableIndex: number): void {
-    this.#begin(slot, attempt, pins);
+  startAt(slot: number, attempt: number, pins: CallPins, tableIndex: number, threadsMax = 1): void {
+    this.#begin(slot, attempt, pins, threadsMax);
     this.#onOwnStack = true;
     this.#clock.start();
     const run = async () => {
@@ -228,6 +252,7 @@ export class SandboxInstance implements Guest {
   /** False when it shall be dropped instead of running another call. */
   reset(): boolean {
     this.call = NO_CALL;
+    this.#team = null;
     return this.#state.reset();
   }
 
@@ -284,6 +309,10 @@ export class SandboxInstance implements Guest {
     return this.module.loaded.arena !== undefined;
   }
 
+  get team(): Team | null {
+    return this.#team;
+  }
+
   memory(): Uint8Array {
     return this.#state.view();
   }
@@ -296,7 +325,7 @@ export class SandboxInstance implements Guest {
       this.#answer = undefined;
       return Promise.resolve(answer);
     }
-    this.#host.sendOperation(this, operation, args, true);
+    this.#host.sendOperation(this, operation, this.#own(args), true);
     this.#clock.stop();
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
@@ -305,7 +334,7 @@ export class SandboxInstance implements Guest {
 
   post(operation: number, args: Uint8Array): Promise<void> | undefined {
     this.#gate.operations += 1;
-    this.#host.sendOperation(this, operation, args, false);
+    this.#host.sendOperation(this, operation, this.#own(args), false);
     this.#window.add(args.byteLength);
     if (!this.#window.full) {
       return undefined;
@@ -318,21 +347,12 @@ export class SandboxInstance implements Guest {
 
   log(text: string): void {
     const { call } = this;
-    const room = call.logMaxBytes - call.logBytes;
-    if (room < 0) {
-      return;
-    }
-    const bytes = Buffer.from(text);
-    if (bytes.byteLength > 0) {
-      call.logBytes += bytes.byteLength;
-      this.#host.sendLog(this, bytes.subarray(0, room));
-      if (bytes.byteLength > room) {
-        this.#host.sendLog(
-          this,
-          Buffer.from(`LOG_LIMIT: the call has printed more than ${call.logMaxBytes} bytes, the rest is left out`),
-        );
-      }
-    }
+    const add = (sizeBytes: number): number => {
+      const before = this.#team?.words.addLog(sizeBytes, call.logMaxBytes) ?? call.logBytes;
+      call.logBytes = Math.max(call.logBytes, before) + sizeBytes;
+      return before;
+    };
+    logWithin(text, call.logMaxBytes, add, (bytes) => this.#host.sendLog(this, bytes));
   }
 
   beforeEnd(settle: () => Promise<void> | undefined): void {
@@ -387,10 +407,14 @@ export class SandboxInstance implements Guest {
     return f;
   }
 
-  #begin(slot: number, attempt: number, pins: CallPins): void {
+  #begin(slot: number, attempt: number, pins: CallPins, threadsMax = 1): void {
     this.slot = slot;
     this.attempt = attempt;
-    this.call = new CallState(pins);
+    this.#team =
+      this.#sharedMemory === undefined
+        ? null
+        : Team.begin(this.#sharedMemory, pins, threadsMax, (...birth) => this.#host.sendBirth(this, ...birth));
+    this.call = this.#team === null ? new CallState(pins) : new TeamCallState(pins, this.#team.words);
     this.#clock.reset(slot, attempt);
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
@@ -401,6 +425,11 @@ export class SandboxInstance implements Guest {
     this.#answer = undefined;
     this.#value = 0;
     this.#window = new OperationWindow();
+  }
+
+  /** What no other thread changes: bytes in shared memory are sent as they are. */
+  #own(args: Uint8Array): Uint8Array {
+    return args.buffer === this.#sharedMemory?.buffer ? Uint8Array.from(args) : args;
   }
 
   #enterStack(): void {
@@ -493,7 +522,7 @@ export class SandboxInstance implements Guest {
       partBase === undefined || outcome.kind !== "returned"
         ? undefined
         : { delta: this.#state.capture(partBase), hostState: this.call.encode() };
-    this.#host.ended(this, outcome, !this.#trapped, state);
+    this.#host.ended(this, outcome, !this.#trapped && this.threadsLeft === 0, state);
   }
 
   #outcome(): Outcome {

@@ -1,4 +1,6 @@
 /** A worker, thread or process, as the main thread sees it. */
+
+import type { MessagePort } from "node:worker_threads";
 import { ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { Clock } from "../../state/ports.ts";
@@ -106,6 +108,7 @@ export class SandboxWorker {
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
+      code: start.threads?.callMax ?? 1,
       call: slot,
       attempt: use,
       a: module.id,
@@ -137,6 +140,18 @@ export class SandboxWorker {
     if (attempt.freezeAsked) {
       attempt.freeze();
     }
+  }
+
+  /** The worker becomes a thread of the attempt. @param birth  of the thread that has started it */
+  startThread({ module, slot, attempt: use }: Attempt, thread: number, birth: MessagePort): void {
+    this.#load(module);
+    const frame = { type: FrameType.thread, call: slot, attempt: use, a: module.id, b: thread };
+    this.channel.sendAttached(frame, birth, [birth]);
+  }
+
+  /** Takes whatever it has said so far. */
+  hear(): void {
+    while (!this.#closed && !this.#takeFrames()) {}
   }
 
   /** Sends a module that the worker does not know ahead of its first call, for which the worker makes a sandbox ready. */

@@ -44,6 +44,8 @@ export interface SandboxStart {
   readonly limits: SandboxLimits;
   /** So many sandboxes of the pool attempts of the tenant may be in at once. */
   readonly sandboxesMax: number;
+  /** Threads of the call, and of all calls of the tenant, at once; for a module whose calls have threads. Left out: one. */
+  readonly threads?: { readonly callMax: number; readonly tenantMax: number };
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
   readonly depth: number;
   /** Run the table's function at this index instead of the entry: () → i32, or i32 → i32, which gets the input as a decimal number. */

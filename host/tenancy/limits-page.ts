@@ -56,6 +56,9 @@ What happens at each:
 - **tenantMaxCalls**: a call is answered OVERLOADED; a call that would start one more ends its attempt and is run again a little later.
 - **tenantMaxSandboxes**: calls wait in the order in which they came, called ones before others, and their time runs. Of the calls that others
   wait for one more for each depth is let in, so that callers cannot keep out what they wait for.
+- **callMaxThreads**: \`thread-spawn\` answers -6, the errno \`again\`.
+- **tenantMaxThreads**: calls of functions whose memory is shared by threads wait, as for a sandbox. What a call may start is set aside for it when it
+  begins: 16 threads are enough for two calls that may have 8 each.
 
 Besides, a process holds at most \`--active-max-calls\` calls in sandboxes and \`--queued-max-calls\` that wait for a worker, whosever they are. What a
 module may have of sections, locals, nesting and so on is fixed ([module-caps.ts](../../host/modules/module-caps.ts)). Inputs and objects are

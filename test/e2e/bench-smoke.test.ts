@@ -47,6 +47,7 @@ describe("the benchmark", () => {
         "kill",
         "isolation",
         "regions",
+        "threads",
         "migration",
         "data-moves",
         "wordcount",

@@ -30,6 +30,7 @@ describe("functions/build.ts", () => {
       "ndp/grep",
       "ndp/put",
       "ndp/wordcount",
+      "parallel-sum/parallel-sum",
       "sgd/sgd",
       "transfer/transfer",
     ]);

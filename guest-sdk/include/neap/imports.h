@@ -162,6 +162,9 @@ NEAP_IMPORT("neap", "lock_try") int64_t neap_host_lock_try(const void *name, int
 /* (name, nameLen) → 0. Gives the lock back once. */
 NEAP_IMPORT("neap", "unlock") int32_t neap_host_unlock(const void *name, int32_t nameLen);
 
+/* () → threads that the call may have at once, its main thread included, but not more than the machine can run at once. */
+NEAP_IMPORT("neap", "threads_max") int32_t neap_host_threads_max(void);
+
 /* (name, nameLen, size, max) → handle, above 0, the same for every function of the tenant on this node. Makes the region, size bytes of zeros that may grow up to max, unless it is there; a shorter one grows. With size 0 it is only opened. It stays open until the call ends. */
 NEAP_IMPORT("region", "open") int32_t neap_region_open(const void *name, int32_t nameLen, int32_t size, int32_t max);
 

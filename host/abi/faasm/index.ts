@@ -10,6 +10,13 @@ import { state } from "./state.ts";
 /** @param name  "module.name" */
 export const isFaasm = (name: string): boolean => abiTable.get(name)?.group === "faasm";
 
+/** What all threads of a call may use. */
+export const FAASM_IN_THREADS: ReadonlySet<string> = new Set([
+  "env.__faasm_read_input",
+  "env.__faasm_conf_flag",
+  "env.__faasm_backtrace",
+]);
+
 export const faasm = (guest: Guest): Record<string, GuestImport["run"]> => ({
   ...io(guest),
   ...chain(guest),

@@ -6,6 +6,7 @@ import { Operation, sleepArgs } from "../operations.ts";
 import { request } from "../requests.ts";
 import type { Asks } from "./asks.ts";
 import { CallFiles } from "./call-files.ts";
+import { firstDescriptors } from "./descriptors.ts";
 import { fail } from "./errno.ts";
 import { SharedFiles } from "./shared-files.ts";
 import { FileType } from "./types.ts";
@@ -13,6 +14,7 @@ import type { World } from "./world.ts";
 
 /** As of `neap.sleep`. */
 const SLEEP_MAX_MS = 366 * 24 * 60 * 60 * 1000;
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
 
 /** A call as a World, and what is to be done when its program has ended. */
 export interface CallWorld extends World {
@@ -32,9 +34,13 @@ export function callWorld(guest: Guest, asks: Asks): CallWorld {
     return call.files as CallFiles;
   };
 
+  /** Files are the main thread's, as what is done to them has one order. */
+  const streams = firstDescriptors([]);
+  const isMain = () => guest.team === null || guest.team.thread === 0;
+
   return {
     memory: () => guest.memory(),
-    descriptors: () => files().descriptors,
+    descriptors: () => (isMain() ? files().descriptors : streams),
     args: () => programOf(guest.call.commandLine).args,
     environment: () => programOf(guest.call.commandLine).environment,
     nowNs: now,
@@ -50,6 +56,13 @@ export function callWorld(guest: Guest, asks: Asks): CallWorld {
     write: (stream, bytes) => (stream === "output" ? guest.call.appendOutput(bytes) : logBytes(guest, bytes)),
     // Not a character device: a C library would take it for a terminal, and write it line by line.
     streamType: () => FileType.unknown,
+    block: (durationMs) => {
+      const blocks = !isMain();
+      if (blocks) {
+        Atomics.wait(NEVER_WOKEN, 0, 0, durationMs);
+      }
+      return blocks;
+    },
     sleep: async (durationMs) => {
       if (guest.call.inPart) {
         fail("notsup");

@@ -54,6 +54,10 @@ const ON_OPENED: ReadonlySet<string> = new Set(
 /** Whether an import that may wait never does in a module with these imports: most that only print need no stack of their own (H1). */
 export const neverWaits = (name: string, imported: ReadonlySet<string>): boolean => ON_OPENED.has(name) && !imported.has(OPEN);
 
+/** A thread other than the main one has the streams alone, and may block for a clock. */
+export const neverWaitsInThreads = (name: string): boolean =>
+  ON_OPENED.has(name) || WAITING_FUNCTIONS.has(name.slice(PREFIX.length));
+
 /** By their names without the module. */
 export const wasiFunctions = (world: World): Readonly<Record<string, GuestImport["run"]>> => ({
   ...process(world),

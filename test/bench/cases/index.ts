@@ -18,6 +18,7 @@ import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
+import { threads } from "./threads.ts";
 import { wasi } from "./wasi.ts";
 import { wordcount } from "./wordcount.ts";
 
@@ -37,6 +38,7 @@ export const cases: readonly BenchCase[] = [
   kill,
   isolation,
   regions,
+  threads,
   migration,
   dataMoves,
   wordcount,

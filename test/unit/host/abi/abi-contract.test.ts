@@ -122,9 +122,13 @@ describe("the engine links what the compiler makes with the types of abi.json", 
   for (const runtime of ["stub", "minimal", "incremental"]) {
     it(`for a function that uses all of the SDK, with --runtime ${runtime}`, async () => {
       const imported = new Set<string>();
-      for (const file of ["everything.ts", "regions.ts"]) {
+      for (const [file, options] of [
+        ["everything.ts", []],
+        ["regions.ts", []],
+        ["threads.ts", ["--enable", "threads", "--sharedMemory", "--maximumMemory", "16"]],
+      ] as const) {
         const source = join(import.meta.dirname, "../../guest-sdk/assembly", file);
-        const module = new WebAssembly.Module(await compileFunction(source, ["--runtime", runtime]));
+        const module = new WebAssembly.Module(await compileFunction(source, ["--runtime", runtime, ...options]));
         for (const { module: from, name } of WebAssembly.Module.imports(module)) {
           imported.add(`${from}.${name}`);
         }

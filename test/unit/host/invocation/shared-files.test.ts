@@ -77,3 +77,23 @@ it.each(MODES)("F14: under %s of two programs that add to one file at once, one 
   expect(told.toSorted()).toEqual(["0 stale", "0 success"]);
   expect(await host.object("files/log")).toBe(told[0] === "0 success" ? "0a" : "0b");
 });
+
+it.each([0, 4])("F21: a storage part reads and stores shared files, here and beside the data (%i slots)", async (partSlots) => {
+  const host = await ScriptedHost.open({ partSlots });
+  await host.put("files/d/in", "x");
+  const where: boolean[] = [];
+  await host.define("program", {
+    main: (guest) => guest.part("n", 0),
+    parts: [
+      async (guest) => {
+        where.push(guest.start.part === undefined);
+        const wasi = wasiOf(guest);
+        const listed = await wasi.list(await wasi.folder("faasm://d"));
+        await wasi.store("faasm://out", [await wasi.text("d/in"), ...listed].join());
+        return 0;
+      },
+    ],
+  });
+  expect(await host.told({ functionName: "program" })).toBe("0 ");
+  expect([where, await host.object("files/out")]).toEqual([[partSlots === 0], "x,.,..,in"]);
+});

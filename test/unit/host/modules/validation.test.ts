@@ -48,7 +48,6 @@ describe("imports", () => {
 describe("memory, table, globals, locals", () => {
   test.each([
     ["no memory", `(func (export "main"))`, "the module has no memory, it must have one of its own"],
-    ["a shared memory", `(memory 1 2 shared) (func (export "main"))`, "the memory is shared, which is not allowed"],
     ["a 64-bit memory", `(memory i64 1) (func (export "main"))`, "the memory is 64-bit, which is not allowed"],
     ["too much memory", `(memory 65) (func (export "main"))`, "begins with 65 pages of 64 KiB, at most 64 are allowed"],
     ["too large a table", `(table 101 funcref) ${MAIN}`, "the table begins with 101 elements, at most 100 are allowed"],
