@@ -644,6 +644,13 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: [`${WASI}/shared.test.ts`, "one version"],
   },
   {
+    name: "F21: a storage part elsewhere cannot look for shared files",
+    file: "host/invocation/part-host.ts",
+    find: "        files.perform(operation, args) ??\n",
+    replace: "",
+    caughtBy: [`${INVOCATION}/shared-files.test.ts`, "F21"],
+  },
+  {
     name: "F14: a shared file is overwritten with a part of the version before",
     file: "host/abi/wasi/shared-folder.ts",
     find: "    this.madeFrom = base?.version ?? this.madeFrom;",
