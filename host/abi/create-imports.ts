@@ -5,7 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
-import { FAASM_IN_THREADS, faasm, isFaasm } from "./faasm/index.ts";
+import { faasm, isFaasm, isFaasmInThreads } from "./faasm/index.ts";
 import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
@@ -21,7 +21,7 @@ const POLL = `${WASI_MODULE}.poll_oneoff`;
 
 /** Where that does not follow from whether it suspends: waiting for a clock may block a thread, and Faasm's local state is the main thread's. */
 function inThreads(name: string): { readonly inThreads?: boolean } {
-  return name === POLL ? { inThreads: true } : isFaasm(name) ? { inThreads: FAASM_IN_THREADS.has(name) } : {};
+  return name === POLL ? { inThreads: true } : isFaasm(name) ? { inThreads: isFaasmInThreads(name) } : {};
 }
 
 type Functions = Readonly<Record<string, GuestImport["run"]>>;

@@ -6,16 +6,15 @@ import { chain } from "./chain.ts";
 import { io } from "./io.ts";
 import { ndp } from "./ndp.ts";
 import { state } from "./state.ts";
+import { threads } from "./threads.ts";
 
 /** @param name  "module.name" */
 export const isFaasm = (name: string): boolean => abiTable.get(name)?.group === "faasm";
 
-/** What all threads of a call may use. */
-export const FAASM_IN_THREADS: ReadonlySet<string> = new Set([
-  "env.__faasm_read_input",
-  "env.__faasm_conf_flag",
-  "env.__faasm_backtrace",
-]);
+const IN_THREADS: ReadonlySet<string> = new Set(["env.__faasm_read_input", "env.__faasm_conf_flag", "env.__faasm_backtrace"]);
+
+/** Whether all threads of a call may use it. */
+export const isFaasmInThreads = (name: string): boolean => IN_THREADS.has(name) || abiTable.get(name)?.threads === true;
 
 export const faasm = (guest: Guest): Record<string, GuestImport["run"]> => ({
   ...io(guest),
@@ -23,4 +22,5 @@ export const faasm = (guest: Guest): Record<string, GuestImport["run"]> => ({
   ...ndp(guest),
   ...state(guest),
   ...appendedState(guest),
+  ...threads(guest),
 });
