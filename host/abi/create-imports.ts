@@ -15,13 +15,11 @@ import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
 import { threads } from "./threads.ts";
 import { transactions } from "./transactions.ts";
-import { isWasi, WASI_MODULE, wasi } from "./wasi/index.ts";
+import { isWasi, neverWaits, neverWaitsInThreads, wasi } from "./wasi/index.ts";
 
-const POLL = `${WASI_MODULE}.poll_oneoff`;
-
-/** Where that does not follow from whether it suspends: waiting for a clock may block a thread, and Faasm's local state is the main thread's. */
+/** Where that does not follow from whether it suspends: Faasm's local state is the main thread's. */
 function inThreads(name: string): { readonly inThreads?: boolean } {
-  return name === POLL ? { inThreads: true } : isFaasm(name) ? { inThreads: isFaasmInThreads(name) } : {};
+  return neverWaitsInThreads(name) ? { inThreads: true } : isFaasm(name) ? { inThreads: isFaasmInThreads(name) } : {};
 }
 
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
@@ -45,16 +43,17 @@ const hostFunctions = (guest: Guest): Functions => ({
 });
 
 export const createImports: CreateImports = (guest, names = abiTable.keys()) => {
-  const wanted = [...names];
+  const wanted = new Set(names);
   // Half of all imports, and most modules have none of them: a new sandbox shall not wait for that.
-  const functions = wanted.some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
+  const functions = [...wanted].some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
   const imports: Record<string, GuestImport> = { "$host.region_fault": { suspends: false, run: regionFault } };
   for (const name of wanted) {
     const listed = abiTable.get(name);
     if (listed !== undefined && !listed.inline) {
       const run = functions[name];
       invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-      imports[name] = { suspends: listed.suspends, ...inThreads(name), results: listed.results, run };
+      const suspends = listed.suspends && !neverWaits(name, wanted);
+      imports[name] = { suspends, ...inThreads(name), results: listed.results, run };
     }
   }
   return imports;

@@ -66,6 +66,10 @@ export const Operation = {
   httpRequest: 60,
   /** A slice of what the last httpRequest got. */
   httpRead: 61,
+  /** Looks for a shared file or folder; the reply's code is a FileKind. */
+  fileFind: 90,
+  /** What is in a folder of shared files. */
+  fileList: 91,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];

@@ -5,6 +5,7 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
+import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { InvocationContext } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
@@ -70,6 +71,7 @@ export class Callees {
       functionName: version.name,
       module: version.hash,
       tableIndex: null,
+      environment: environmentText(version.environment),
       ...own,
       callMaxDepth: Math.min(this.#caller.callMaxDepth, own.callMaxDepth),
       retry: version.retry ?? limits.retry,

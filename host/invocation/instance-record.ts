@@ -29,6 +29,8 @@ export interface InstanceInit extends CallLimits {
   readonly commandLine: string;
   /** What runs in place of the module's entry: the function of its table at this index; null: the entry. */
   readonly tableIndex: number | null;
+  /** What it sees as its environment, as `environmentText` has it. Not for logs. */
+  readonly environment: string;
   readonly forbidPushDown: boolean;
   readonly objectMaxBytes: number;
   readonly retry: RetryPolicy;
@@ -73,7 +75,9 @@ export const CANCELLED: InstanceDone = {
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
-/** 2: with the limits of wall time and output only, and without a command line; 3: without a table index. */
+/**
+ * 2: with the limits of wall time and output only, and without a command line; 3: without a table index and an environment.
+ */
 const FORMATS = { oldest: 2, newest: 4 };
 const NO_TABLE_INDEX = 2 ** 32 - 1;
 const NO_LIMIT = Number.POSITIVE_INFINITY;
@@ -84,10 +88,11 @@ const WORD_END = /[\s\0]+/;
 const FORBID_PUSH_DOWN = 1;
 const BOUND = 2;
 
-/** As a sandbox takes it: the function's name comes first. */
-export function commandLineBytes({ functionName, commandLine }: Pick<InstanceInit, "functionName" | "commandLine">): Uint8Array {
-  const words = commandLine.split(WORD_END).filter((word) => word !== "");
-  return Buffer.from([functionName, ...words].join("\0"));
+/** As a sandbox takes it: the function's name comes first, and behind an empty word the environment. */
+export function commandLineBytes(init: Pick<InstanceInit, "functionName" | "commandLine" | "environment">): Uint8Array {
+  const words = init.commandLine.split(WORD_END).filter((word) => word !== "");
+  const environment = init.environment === "" ? [] : ["", init.environment];
+  return Buffer.from([init.functionName, ...words, ...environment].join("\0"));
 }
 
 /** The data of a call that begins later, and the payload of a spawn: the owner reads the time in front. */
@@ -109,6 +114,7 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   return w
     .text(init.commandLine)
     .u32(init.tableIndex ?? NO_TABLE_INDEX)
+    .text(init.environment)
     .take();
 }
 
@@ -149,6 +155,7 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         callMaxDepth: LEGACY_MAX_DEPTH,
         commandLine: "",
         tableIndex: null,
+        environment: "",
       }
     : {
         ...common,
@@ -158,6 +165,7 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         callMaxDepth: r.u8(),
         commandLine: r.text(),
         tableIndex: format === 3 ? null : readTableIndex(r),
+        environment: format === 3 ? "" : r.text(),
       };
 }
 

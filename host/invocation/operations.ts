@@ -13,6 +13,7 @@ import { AttemptWait, type Parker } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
+import { FileOperations } from "./file-operations.ts";
 import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
@@ -49,6 +50,7 @@ export interface OperationParts {
 export class Operations {
   readonly #transactions: Transactions;
   readonly #objects: ObjectOperations;
+  readonly #files: FileOperations;
   readonly #transacting: TransactionOperations;
   readonly #logs: LogOperations;
   readonly #wait: AttemptWait;
@@ -79,6 +81,7 @@ export class Operations {
     this.#wait = wait;
     this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
+    this.#files = new FileOperations(transactions);
     this.#transacting = new TransactionOperations(steps, transactions);
     this.#logs = new LogOperations(steps, init.wallTimeMs, meter);
     this.#locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
@@ -144,6 +147,7 @@ export class Operations {
   perform(operation: number, args: Uint8Array): Promise<OperationReply> {
     return (
       this.#objects.perform(operation, args) ??
+      this.#files.perform(operation, args) ??
       this.#logs.perform(operation, args) ??
       this.#children.perform(operation, args) ??
       this.#spawns.perform(operation, args) ??

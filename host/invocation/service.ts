@@ -21,6 +21,7 @@ import {
 import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { type CallTaker, type MovedCall, type MoveReply, NO_OTHER_NODES, type OtherNodes, Spread } from "../offload/index.ts";
 import { awaitDone } from "./await-done.ts";
@@ -311,6 +312,7 @@ class Service implements InvocationService {
       input,
       commandLine: request.commandLine ?? "",
       tableIndex: null,
+      environment: environmentText(version.environment),
       forbidPushDown: request.forbidPushDown,
       ...tenancy.of(request.tenant).callLimits(version.limits),
       objectMaxBytes: limits.objectMaxBytes,

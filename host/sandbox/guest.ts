@@ -39,8 +39,11 @@ export interface Guest {
    */
   post(operation: number, args: Uint8Array): Promise<void> | undefined;
   log(text: string): void;
-  /** From now on `settle` is called before each call, or part of one that began elsewhere, ends with a value. */
-  beforeEnd(settle: () => Promise<void>): void;
+  /**
+   * From now on `settle` is called before each call, or part of one that began elsewhere, ends with a value or by an exit: it does what
+   * is still to be done for it, and returns undefined when that is nothing. When it rejects the call fails with what it says.
+   */
+  beforeEnd(settle: () => Promise<void> | undefined): void;
   /** The call's memory delta, globals and host state (H15). */
   capture(): { delta: Uint8Array; hostState: Uint8Array };
   /** Makes the captured state of a part that ran elsewhere the state of this call. */
@@ -104,7 +107,7 @@ export interface TravellingState {
 /** Host state of one call: what travels with a part, and is reset between calls. */
 export interface GuestCall {
   readonly input: Uint8Array;
-  /** The program's name and arguments, a NUL between two of them. */
+  /** The program's name and arguments, then an empty text and its environment, if it has one: a NUL between two of them. */
   readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;

@@ -84,7 +84,7 @@ export class SandboxInstance implements Guest {
   #onOwnStack = false;
   /** The guest has returned. */
   #isSettling = false;
-  #beforeEnd: (() => Promise<void>) | undefined;
+  readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];
   #value = 0;
   #trapped = false;
   #dropped = false;
@@ -258,7 +258,7 @@ export class SandboxInstance implements Guest {
 
   /** Stops the call in the middle as soon as it can be. */
   freeze(): void {
-    if (this.#freezer === null || !this.#running) {
+    if (this.#freezer === null || !this.#running || this.#isSettling) {
       return;
     }
     this.#freezer.ask();
@@ -349,8 +349,8 @@ export class SandboxInstance implements Guest {
     logWithin(text, call.logMaxBytes, add, (bytes) => this.#host.sendLog(this, bytes));
   }
 
-  beforeEnd(settle: () => Promise<void>): void {
-    this.#beforeEnd = settle;
+  beforeEnd(settle: () => Promise<void> | undefined): void {
+    this.#beforeEnd.push(settle);
   }
 
   capture(): GuestState {
@@ -425,7 +425,11 @@ export class SandboxInstance implements Guest {
     const stack = enterResidentStack(
       {
         run: entryOf(this.#exports, entry),
-        next: () => (this.#running && this.call.state !== null ? this.#settleAndPark() : this.#park()),
+        next: () => {
+          const settling = this.#running ? this.#settle() : undefined;
+          // The gate has a failure of it: that is the outcome.
+          return settling === undefined ? this.#park() : settling.catch(() => {}).then(() => this.#park());
+        },
         returned: (value) => {
           this.#value = value;
         },
@@ -454,33 +458,35 @@ export class SandboxInstance implements Guest {
     });
   }
 
-  async #settleAndPark(): Promise<number> {
-    try {
-      await this.#settle();
-    } catch {
-      // The gate has it: it is the outcome.
+  /** Does what is to be done before a call ends that has not failed; undefined for nothing. Its failure is the call's. */
+  #settle(): Promise<void> | undefined {
+    const { ending } = this.#gate;
+    if (this.#freezer?.isUnwinding === true || !(ending === undefined || ending instanceof GuestExit)) {
+      return undefined;
     }
-    return this.#park();
+    for (const [at, settle] of this.#beforeEnd.entries()) {
+      const settling = settle();
+      if (settling !== undefined) {
+        return this.#settled(settling, at + 1, ending);
+      }
+    }
+    return undefined;
   }
 
-  /** What is to be done before a call ends that has not failed. Its own failure is the call's. */
-  async #settle(): Promise<void> {
-    const { ending } = this.#gate;
-    if (
-      this.#beforeEnd === undefined ||
-      this.#freezer?.isUnwinding === true ||
-      (ending !== undefined && !(ending instanceof GuestExit))
-    ) {
-      return;
-    }
+  /** One after the other, as an operation waits for the one before. */
+  async #settled(first: Promise<void>, next: number, ending: unknown): Promise<void> {
     this.#isSettling = true;
     try {
-      await this.#beforeEnd();
+      await first;
+      for (const settle of this.#beforeEnd.slice(next)) {
+        await settle();
+      }
     } catch (error) {
       if (this.#gate.ending === ending) {
         this.#gate.ending = undefined;
       }
-      throw this.#gate.end(error);
+      // An operation rejects with what has ended the guest, also when that was the guest itself.
+      throw this.#gate.end(error instanceof GuestExit ? new GuestKill("cancelled", "the attempt was cancelled") : error);
     }
   }
 

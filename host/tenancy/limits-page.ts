@@ -63,4 +63,8 @@ What happens at each:
 Besides, a process holds at most \`--active-max-calls\` calls in sandboxes and \`--queued-max-calls\` that wait for a worker, whosever they are. What a
 module may have of sections, locals, nesting and so on is fixed ([module-caps.ts](../../host/modules/module-caps.ts)). Inputs and objects are
 bounded for all alike: \`--input-max-bytes\`, \`--object-max-bytes\`.
+
+Files of a [WASI program](../guides/wasi.md#files): a call has 32 MiB and 4096 names of its own (\`ENOSPC\`) and 1024 open descriptors (\`EMFILE\`). A shared file
+is an object: \`--object-max-bytes\` (\`EFBIG\`, and 413 over HTTP), and what a call stores counts for stateMaxBytes. Its path is at most 1018 bytes, a
+name in it 255 (\`ENAMETOOLONG\`).
 `;

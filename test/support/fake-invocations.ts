@@ -247,6 +247,7 @@ function version(name: string, bytes: Uint8Array): FunctionVersion {
     seqnum: seqNum(1),
     retry: null,
     limits: null,
+    environment: null,
     protocol: null,
     ...NO_REWRITING,
   };

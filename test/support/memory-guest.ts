@@ -35,10 +35,12 @@ import {
   regionRangeArgs,
   sleepArgs,
 } from "../../host/abi/operations.ts";
+import { FileOperations } from "../../host/invocation/file-operations.ts";
 import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
 import { CallState } from "../../host/sandbox/guest-call.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
 import { MemoryLog } from "./memory-log.ts";
+import { memoryObjects } from "./memory-objects.ts";
 
 export interface StoredObject {
   /** null: deleted. */
@@ -136,7 +138,7 @@ export class MemoryGuest implements Guest {
   reachesRegions = false;
   readonly team = null;
   readonly call: CallState;
-  settle: () => Promise<void> = async () => {};
+  readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];
   readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
   readonly #host: MemoryHost;
   readonly #children: (Promise<Ended> | null)[] = [];
@@ -198,8 +200,14 @@ export class MemoryGuest implements Guest {
     this.#host.logs.push(text);
   }
 
-  beforeEnd(settle: () => Promise<void>): void {
-    this.settle = settle;
+  beforeEnd(settle: () => Promise<void> | undefined): void {
+    this.#beforeEnd.push(settle);
+  }
+
+  async settle(): Promise<void> {
+    for (const settle of this.#beforeEnd) {
+      await settle();
+    }
   }
 
   capture(): { delta: Uint8Array; hostState: Uint8Array } {
@@ -316,6 +324,9 @@ export class MemoryGuest implements Guest {
         return reply(0);
       case Operation.objectList:
         return this.#list(args);
+      case Operation.fileFind:
+      case Operation.fileList:
+        return new FileOperations(memoryObjects(host)).perform(operation, args) ?? reply(0);
       case Operation.callStart:
       case Operation.callStartBound: {
         const { functionName, input } = callStartArgs.decode(args);

@@ -256,9 +256,10 @@ export class ScriptedHost {
     {
       retry = null,
       limits = null,
+      environment = null,
       protocol = null,
       regions = null,
-    }: Partial<Pick<FunctionData, "retry" | "limits" | "protocol">> & { regions?: "safe" | "used" | null } = {},
+    }: Partial<Pick<FunctionData, "retry" | "limits" | "environment" | "protocol">> & { regions?: "safe" | "used" | null } = {},
   ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
@@ -268,7 +269,17 @@ export class ScriptedHost {
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, limits, protocol, ...NO_REWRITING }),
+      data: encodeFunctionData({
+        name,
+        hash,
+        artefact,
+        original: artefact,
+        retry,
+        limits,
+        environment,
+        protocol,
+        ...NO_REWRITING,
+      }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });

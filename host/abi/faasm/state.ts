@@ -14,7 +14,7 @@ import { stateKey } from "./text.ts";
 const NOTHING = new Uint8Array(0);
 
 export const state = (guest: Guest) => {
-  guest.beforeEnd(() => settleState(guest));
+  guest.beforeEnd(() => (guest.call.state === null ? undefined : settleState(guest)));
 
   /** @throws GuestFault unless the chunk lies inside of the value */
   function checkChunk(name: string, total: number, offset: number, length: number): void {

@@ -30,6 +30,7 @@ export const Errno = {
   rofs: 69,
   spipe: 70,
   srch: 71,
+  stale: 72,
   timedout: 73,
   xdev: 75,
   notcapable: 76,

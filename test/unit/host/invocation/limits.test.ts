@@ -45,6 +45,7 @@ describe("a call's limits", () => {
       input: { kind: "inline", bytes: Uint8Array.of(1, 2) },
       commandLine: "",
       tableIndex: null,
+      environment: "",
       forbidPushDown: false,
       wallTimeMs: 1,
       cpuTimeMs: 2,
@@ -72,6 +73,9 @@ describe("a call's limits", () => {
     const none = Number.POSITIVE_INFINITY;
     const before = { cpuTimeMs: none, stateMaxBytes: none, logMaxBytes: 65_536, callMaxDepth: 32 };
     expect(decodeInit(old)).toEqual({ ...init, ...before });
+    const recent = bytes.slice(0, -4);
+    recent[0] = 3;
+    expect(decodeInit(recent)).toEqual(init);
     expect(childPins({ seqnum: NO_SEQNUM, timeMs: 3 }, decodeInit(old)).timeMs).toBe(9);
   });
 });
