@@ -79,6 +79,8 @@ export class GuestThread implements Guest {
     }
     const { ending } = this.#gate;
     const isEnd = ending !== undefined && !(ending instanceof ThreadExit);
+    // Who joins it may start another one in its place.
+    this.team.words.end();
     if (inTable !== undefined && !isEnd) {
       this.team.words.slots.end(inTable.slot, ending instanceof ThreadExit ? ending.value : value);
     }

@@ -10,6 +10,39 @@ const LIMITS = { moduleMaxBytes: 1 << 20, memoryMaxPages: 400, tableMaxElements:
 const [AGAIN, BUSY, DEADLK, INVAL, PERM, SRCH, TIMEDOUT] = [6, 10, 16, 28, 63, 71, 73];
 const PTHREADS = [...abiTable].filter(([name]) => name.startsWith("env.pthread_"));
 
+/** Each is tested here. */
+const NAMES = [
+  "pthread_create",
+  "pthread_join",
+  "pthread_detach",
+  "pthread_exit",
+  "pthread_self",
+  "pthread_equal",
+  "pthread_attr_init",
+  "pthread_attr_destroy",
+  "pthread_attr_setstacksize",
+  "pthread_attr_setdetachstate",
+  "pthread_mutexattr_init",
+  "pthread_mutexattr_destroy",
+  "pthread_mutexattr_settype",
+  "pthread_mutex_init",
+  "pthread_mutex_destroy",
+  "pthread_mutex_lock",
+  "pthread_mutex_trylock",
+  "pthread_mutex_unlock",
+  "pthread_cond_init",
+  "pthread_cond_destroy",
+  "pthread_cond_wait",
+  "pthread_cond_timedwait",
+  "pthread_cond_signal",
+  "pthread_cond_broadcast",
+  "pthread_once",
+  "pthread_key_create",
+  "pthread_key_delete",
+  "pthread_getspecific",
+  "pthread_setspecific",
+];
+
 let pool: SandboxPool;
 beforeAll(async () => {
   pool = await openPool({ importsUrl });
@@ -277,6 +310,32 @@ describe("hostile arguments end the call with their name", () => {
       ]);
     }
   });
+});
+
+test("these are all of them, and with those of attributes and destruction that do nothing they answer 0", async () => {
+  expect(PTHREADS.map(([name]) => name.slice("env.".length))).toEqual(NAMES);
+  const idle = ["attr_destroy", "mutexattr_destroy", "cond_destroy", "mutexattr_init", "attr_init", "key_delete"];
+  const calls = [
+    ...idle.map((name) => `(call $${name} (i32.const 900))`),
+    "(call $attr_setstacksize (i32.const 900) (i32.const 1))",
+  ];
+  const all = [
+    ...calls,
+    "(call $attr_setdetachstate (i32.const 900) (i32.const 1))",
+    "(call $cond_init (i32.const 900) (i32.const 0))",
+  ];
+  expect(await value(pthreads(all.join(" ") + " i32.or".repeat(all.length - 1)))).toBe(0);
+  expect(await value(pthreads("(call $attr_setdetachstate (i32.const 900) (i32.const 2))"))).toBe(INVAL);
+});
+
+test("a thread that is made detached cannot be joined", async () => {
+  const module = pthreads(
+    `(drop (call $attr_init (i32.const 900))) (drop (call $attr_setdetachstate (i32.const 900) (i32.const 1)))
+     (if (call $create (i32.const 128) (i32.const 900) (i32.const 1) (i32.const 0)) (then unreachable))
+     (call $join (i32.load (i32.const 128)) (i32.const 0))`,
+    ["(func (param i32) (result i32) (i32.const 0))"],
+  );
+  expect(await value(module)).toBe(SRCH);
 });
 
 test("H23: without a shared memory they are refused with the flags to use", () => {
