@@ -18,6 +18,8 @@ import { ALL_OTHERS } from "./tenancy/index.ts";
 export interface TenantProcesses {
   /** The tenant is known from now on. */
   note(tenant: string): void;
+  /** Whether the tenant, known from now on, has processes of its own. */
+  isIsolated(tenant: string): boolean;
   /** A pool that uses `threads` for tenants that are not isolated, and closes it with itself. */
   around(threads: SandboxPool): SandboxPool;
   security(): SecurityStatus;
@@ -69,6 +71,10 @@ export async function openIsolation(
   }
   return {
     note: (tenant) => known.note(tenant),
+    isIsolated: (tenant) => {
+      known.note(tenant);
+      return known.isIsolated(tenant);
+    },
     around: (threads) =>
       new IsolatingPool({
         threads,

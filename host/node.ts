@@ -122,6 +122,7 @@ class NodeBuilder {
   readonly #parts: NodeParts;
   readonly #closes: Close[];
   readonly #tenancy: Tenancy;
+  #starter: ProcessStarter | undefined;
   #isolation: TenantProcesses | undefined;
   /** Where this process listens. */
   readonly #ownPorts: number[];
@@ -145,6 +146,7 @@ class NodeBuilder {
   async build(): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const starter = await ProcessStarter.open();
+    this.#starter = starter;
     this.#closes.push(() => starter.close());
     this.#isolation = await openIsolation(config, importsUrl, { ...parts, starter }, this.#memory);
     this.#closes.push(() => this.#isolation?.close());
@@ -340,6 +342,8 @@ class NodeBuilder {
       abi: abiTable,
       tenancy: this.#tenancy,
       cacheMaxBytes: ARTEFACT_CACHE_BYTES,
+      ...(this.#starter !== undefined && { starter: this.#starter }),
+      isIsolated: (tenant) => this.#isolation?.isIsolated(tenant) ?? false,
       onUpload: (artefact, tenant) => pool.prepare(artefact, tenant),
     });
   }

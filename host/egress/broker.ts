@@ -32,6 +32,8 @@ export interface BrokerParts {
   readonly timers: Timers;
   /** Where this process listens, at the moment. */
   readonly ownPorts: () => readonly number[];
+  /** Certificates that vouch for servers, PEM. Default: those that Node comes with. */
+  readonly authorities?: readonly string[];
 }
 
 const REDIRECTS_MAX = 5;
@@ -101,7 +103,8 @@ export class Broker implements Egress {
     for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects += 1) {
       const addresses = await this.#addresses(request.tenant, leg.url, signal);
       const { answerMaxBytes } = this.#options;
-      const reached = await exchangeHop({ ...leg, addresses, answerMaxBytes, atMostMs }, signal, (response) =>
+      const { authorities } = this.#parts;
+      const reached = await exchangeHop({ ...leg, addresses, authorities, answerMaxBytes, atMostMs }, signal, (response) =>
         reach(response, use),
       );
       if (reached.kind === "answered") {

@@ -14,6 +14,8 @@ export interface Hop extends Pick<EgressRequest, "method" | "headers" | "body"> 
   readonly url: URL;
   /** Where the connection goes, whatever the name is by then. */
   readonly addresses: readonly string[];
+  /** Certificates that vouch for servers, PEM; undefined: those that Node comes with. */
+  readonly authorities: readonly string[] | undefined;
   readonly answerMaxBytes: number;
   readonly atMostMs: number;
 }
@@ -23,7 +25,7 @@ export interface Hop extends Pick<EgressRequest, "method" | "headers" | "body"> 
  * @throws EGRESS_FAILED, EGRESS_TOO_LARGE; what `signal` was aborted with, or `use` has thrown
  */
 export async function exchangeHop<T>(
-  { url, addresses, method, headers, body, answerMaxBytes, atMostMs }: Hop,
+  { url, addresses, authorities, method, headers, body, answerMaxBytes, atMostMs }: Hop,
   signal: AbortSignal,
   use: (response: EgressResponse) => Promise<T>,
 ): Promise<T> {
@@ -34,7 +36,7 @@ export async function exchangeHop<T>(
     // The signal ends what takes too long.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { lookup: lookupIn(addresses) },
+    connect: { lookup: lookupIn(addresses), ...(authorities !== undefined && { ca: [...authorities] }) },
   });
   // Also while it connects, when a request does not listen to a signal yet.
   const abort = () => {

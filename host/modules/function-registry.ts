@@ -14,6 +14,7 @@ import { RecordKind } from "../../state/logbook/kinds.ts";
 import type { LogRecord, Shard, ShardSource } from "../../state/logbook/logbook.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { functionTag } from "../../state/tags.ts";
+import type { ProcessStarter } from "../processes/index.ts";
 import type { FunctionLimits, Tenancy } from "../tenancy/index.ts";
 import type { AbiTable } from "./abi-table.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
@@ -30,7 +31,7 @@ import {
 } from "./registry-entry.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
 import { receiveUpload } from "./upload-body.ts";
-import { UploadThreads } from "./upload-thread.ts";
+import { Uploads } from "./uploads.ts";
 
 export interface FunctionRegistryOptions {
   readonly shards: ShardSource;
@@ -38,6 +39,10 @@ export interface FunctionRegistryOptions {
   readonly tenancy: Tenancy;
   /** Bytes of artefacts kept in memory. */
   readonly cacheMaxBytes: number;
+  /** Of processes that rewrite modules and prepare those of isolated tenants. Without it there are neither. */
+  readonly starter?: ProcessStarter;
+  /** Whether what a tenant's modules say must not reach this process. Default: no tenant's. */
+  readonly isIsolated?: (tenant: LogBookId) => boolean;
   /** Told of each module that was uploaded here, before the upload is acknowledged. */
   readonly onUpload?: (artefact: Artefact, tenant: LogBookId) => void;
 }
@@ -53,14 +58,14 @@ type MadeModule = Pick<FunctionData, "hash" | "artefact" | "original">;
 
 export class FunctionRegistry implements Functions {
   readonly #options: FunctionRegistryOptions;
-  readonly #threads: UploadThreads;
+  readonly #modules: Uploads;
   readonly #artefacts: ArtefactCache;
   readonly #entries = new WeakMap<Shard, Map<SeqNum, RegistryEntry>>();
   #uploads = 0;
 
   constructor(options: FunctionRegistryOptions) {
     this.#options = options;
-    this.#threads = new UploadThreads(options.abi);
+    this.#modules = new Uploads(options.abi, options.starter ?? null);
     this.#artefacts = new ArtefactCache(options.cacheMaxBytes);
   }
 
@@ -148,8 +153,9 @@ export class FunctionRegistry implements Functions {
     own: FunctionLimits | null,
     rewriting: RewritingOptions,
   ): Promise<MadeModule> {
-    const { tenancy, shards, onUpload } = this.#options;
-    const prepared = await this.#threads.prepare(module, tenancy.of(tenant).uploadLimits(own), rewriting);
+    const { tenancy, shards, isIsolated, onUpload } = this.#options;
+    const limits = tenancy.of(tenant).uploadLimits(own);
+    const prepared = await this.#modules.prepare(module, limits, rewriting, isIsolated?.(tenant));
     const { hash, uploadHash, artefact: bytes } = prepared;
     const shard = await shards.available(OWNER_WAIT_MS);
     const original = await putBlob(shard.blobs, originalBlobName(uploadHash), prepared.module);

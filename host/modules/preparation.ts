@@ -1,5 +1,5 @@
 /** The upload pipeline from bytes to artefact. Runs the guest's start function: only in a thread that may be killed. */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { ByteWriter } from "../../state/bytes.ts";
 import { invariant, NeapError } from "../../state/errors.ts";
 import type { AbiTable } from "./abi-table.ts";
@@ -33,11 +33,16 @@ const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
 
 /** What was uploaded, and what it is made into: equal bytes under other limits are another module. */
 export function moduleHash(bytes: Uint8Array, limits: ModuleLimits, rewriting: RewritingOptions = NO_REWRITING): ModuleHash {
+  return hashModule(limits, rewriting).update(bytes).digest("hex") as ModuleHash;
+}
+
+/** The beginning of `moduleHash`, before the bytes. */
+export function hashModule(limits: ModuleLimits, rewriting: RewritingOptions): Hash {
   const builtIn = new ByteWriter(32).u32(PIPELINE_VERSION).u32(limits.memoryMaxPages).u32(limits.tableMaxElements);
   for (const asked of [rewriting.preemptible, rewriting.migratable]) {
     builtIn.u8(asked ? 1 : 0);
   }
-  return createHash("sha256").update(builtIn.take()).update(bytes).digest("hex") as ModuleHash;
+  return createHash("sha256").update(builtIn.take());
 }
 
 /** An upload that may become an artefact. */

@@ -1,24 +1,6 @@
-/** What the upload's thread and its starter tell each other. */
-import type { AbiFunction } from "./abi-table.ts";
-import type { ModuleHash, ModuleLimits } from "./artefact.ts";
-import type { RewritingOptions } from "./rewriting/index.ts";
-
-export interface UploadJob {
-  /** Handed over, and back with the answer. May have been grown while it was received. */
-  readonly module: ArrayBuffer;
-  readonly abi: readonly (readonly [string, AbiFunction])[];
-  readonly limits: ModuleLimits;
-  readonly rewriting: RewritingOptions;
-}
-
-export type UploadMessage =
-  /** A process rewrites the module; the thread sees to its time itself. */
-  | { readonly kind: "rewriting" }
-  | { readonly kind: "rewritten" }
-  /** The module's own code is about to run. */
-  | { readonly kind: "starting" }
-  | { readonly kind: "prepared"; readonly prepared: PreparedModule }
-  | { readonly kind: "refused"; readonly code: string; readonly message: string };
+/** What the upload's thread or process tells its starter. */
+import type { ModuleHash } from "./artefact.ts";
+import type { RewriteRequest } from "./rewriting/index.ts";
 
 export interface PreparedModule {
   readonly hash: ModuleHash;
@@ -27,3 +9,14 @@ export interface PreparedModule {
   readonly module: Uint8Array;
   readonly artefact: Uint8Array;
 }
+
+export type UploadMessage =
+  /** To be rewritten elsewhere; the rewritten module is the only answer there is to any message. */
+  | { readonly kind: "rewriting"; readonly module: Uint8Array<ArrayBuffer>; readonly request: RewriteRequest }
+  /** The module's own code is about to run. */
+  | { readonly kind: "starting" }
+  | { readonly kind: "prepared"; readonly prepared: PreparedModule }
+  | { readonly kind: "refused"; readonly code: string; readonly message: string };
+
+/** As the byte that begins it in a pipe. */
+export const UPLOAD_KINDS = ["rewriting", "starting", "prepared", "refused"] as const satisfies readonly UploadMessage["kind"][];

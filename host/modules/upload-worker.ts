@@ -1,45 +1,37 @@
 /** The throw-away thread of one upload: nothing of the guest's outlives it. */
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { parentPort, workerData } from "node:worker_threads";
-import { NeapError } from "../../state/errors.ts";
-import { encodeArtefact } from "./artefact-codec.ts";
-import { checkModule, checkRewriting, makeArtefact, rewritable } from "./preparation.ts";
-import { rewriteRequest } from "./rewriting/index.ts";
-import type { UploadJob, UploadMessage } from "./upload-messages.ts";
+import { invariant, NeapError } from "../../state/errors.ts";
+import { moduleHash } from "./preparation.ts";
+import type { UploadMessage } from "./upload-messages.ts";
+import { runPipeline, type UploadJob } from "./upload-pipeline.ts";
 
-/** The clock of a thread began with the process. */
-const startMs = performance.now();
-const job: UploadJob = workerData;
+invariant(parentPort !== null, "upload-worker.ts runs as a worker");
+const host = parentPort;
+const { buffer, job } = workerData as { readonly buffer: ArrayBuffer; readonly job: UploadJob };
 
-function send(message: UploadMessage, transfer: readonly ArrayBufferLike[] = []): void {
-  parentPort?.postMessage(
+function send(message: UploadMessage, ...transfer: readonly ArrayBufferLike[]): void {
+  host.postMessage(
     message,
-    [...transfer].filter((buffer) => buffer instanceof ArrayBuffer),
+    transfer.filter((buffer) => buffer instanceof ArrayBuffer),
   );
 }
 
 try {
-  const module = new Uint8Array(job.module.resizable ? job.module.transferToFixedLength() : job.module);
-  const abi = new Map(job.abi);
-  const checked = checkModule(module, abi, job.limits);
-  checkRewriting(checked, job.rewriting);
-  const { imports } = checked.valid;
-  const suspending = imports.filter((name) => abi.get(name)?.suspends);
-  const inline = imports.filter((name) => abi.get(name)?.inline);
-  const request = rewriteRequest(job.rewriting, { suspending, inline }, module.byteLength);
-  let wasm = module;
-  if (request !== undefined) {
-    send({ kind: "rewriting" });
-    const { rewriteInProcess } = await import("./rewriting/rewrite-process.ts");
-    const leftMs = startMs + job.limits.uploadTimeoutMs - performance.now();
-    wasm = await rewriteInProcess(rewritable(checked, job.limits), request, leftMs);
-    send({ kind: "rewritten" });
-  }
-  const prepared = makeArtefact(checked, wasm, job, () => send({ kind: "starting" }));
-  const artefact = encodeArtefact(prepared);
+  // It may have been grown while it was received.
+  const module = new Uint8Array(buffer.resizable ? buffer.transferToFixedLength() : buffer);
+  const artefact = await runPipeline(module, job, {
+    rewritten: async (wasm, request) => {
+      send({ kind: "rewriting", module: wasm, request });
+      const [rewritten] = await once(host, "message");
+      return rewritten;
+    },
+    starting: () => send({ kind: "starting" }),
+  });
+  const hash = moduleHash(module, job.limits, job.rewriting);
   const uploadHash = createHash("sha256").update(module).digest("hex");
-  const answer = { hash: prepared.hash, uploadHash, module, artefact };
-  send({ kind: "prepared", prepared: answer }, [module.buffer, artefact.buffer]);
+  send({ kind: "prepared", prepared: { hash, uploadHash, module, artefact } }, module.buffer, artefact.buffer);
 } catch (error) {
   if (!(error instanceof NeapError)) {
     throw error;

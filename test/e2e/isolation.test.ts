@@ -10,6 +10,10 @@ import { call, type RunningHost, sampleModule, upload } from "../support/host-pr
 import { isAlive, workerProcesses } from "../support/worker-processes.ts";
 
 const LOOP = wat(`(module (memory 1) (func (export "main") (loop (br 0))))`);
+const START_LOOPS = wat(`(module (memory 1) (func $s (loop (br 0))) (start $s) (func (export "main")))`);
+/** Takes some seconds to be made migratable. */
+const LONG_TO_REWRITE = wat(`(module (import "neap" "sleep" (func $sleep (param i64))) (memory 1)
+  (func (export "main") (local i32) ${"(if (local.get 0) (then (call $sleep (i64.const 1)) (local.set 0 (i32.load (local.get 0)))))".repeat(4_000)}))`);
 const PROCESSES = ["--isolation", "process"];
 const KILLS = 3;
 const CLIENTS = 8;
@@ -158,6 +162,23 @@ describe("no worker process outlives the host", () => {
     await pause(100);
     await end(host);
     await looping;
+    await eventually("all processes have ended", () => !found.some(isAlive));
+  });
+
+  test.each([
+    ["of an isolated tenant's module, which loops in its start function", START_LOOPS, PROCESSES, ""],
+    ["that rewrites a module", LONG_TO_REWRITE, ["--isolation", "threads"], "migratable=true"],
+  ])("that is killed during an upload, nor the process %s", async (_, module, isolation, query) => {
+    const host = await home.start({ flags: [...isolation, "--process-reserve", "0"] });
+    const uploading = upload(host.url, "acme", "long", module, query).catch(() => undefined);
+    const found = await eventually("a process has the module", () => {
+      const processes = workers(host);
+      return processes.length > 0 && processes;
+    });
+    await pause(500);
+    expect(found.every(isAlive)).toBe(true);
+    await host.kill();
+    await uploading;
     await eventually("all processes have ended", () => !found.some(isAlive));
   });
 });

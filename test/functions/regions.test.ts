@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../functions/build.ts";
 import { importsUrl } from "../../host/abi/index.ts";
+import { ProcessStarter } from "../../host/processes/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { type LogBookId, logBookId } from "../../state/ids.ts";
 import { textOf } from "../support/call-bytes.ts";
@@ -17,18 +18,21 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 let everything: Uint8Array;
 let worker: Uint8Array;
+let starter: ProcessStarter;
 let pool: SandboxPool;
 let world: World;
 
 beforeAll(async () => {
+  starter = await ProcessStarter.open();
   everything = await compileFunction(join(import.meta.dirname, "../unit/guest-sdk/assembly/regions.ts"));
   worker = await compileFunction(join(import.meta.dirname, "assembly/region-worker.ts"));
 }, 120_000);
+afterAll(() => starter.close());
 
 async function open(workers: number, tenants: readonly LogBookId[]): Promise<void> {
   pool = await createSandboxPool({ name: "test", workers, longSlicesMax: 2, importsUrl, clock, sandboxesMax: 200 });
   const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-  world = await World.open(pool, remains, () => null);
+  world = await World.open(pool, remains, () => null, undefined, { starter });
   for (const tenant of tenants) {
     await world.upload(tenant, "worker", worker);
   }

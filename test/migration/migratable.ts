@@ -5,8 +5,8 @@ import { importsUrl } from "../../host/abi/imports-url.ts";
 import type { Artefact } from "../../host/modules/artefact.ts";
 import { decodeArtefact } from "../../host/modules/artefact-codec.ts";
 import type { RewritingOptions } from "../../host/modules/index.ts";
-import { prepareInThread } from "../../host/modules/upload-thread.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
+import { prepareOnce } from "../support/upload-once.ts";
 
 const LIMITS = { moduleMaxBytes: 16 << 20, memoryMaxPages: 4096, tableMaxElements: 65_536, uploadTimeoutMs: 120_000 };
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -20,7 +20,7 @@ export async function uploadedGuest(
   rewriting: RewritingOptions = { preemptible: false, migratable: true },
 ): Promise<Artefact> {
   const wasm = Uint8Array.from(await compileFunction(sourcePath, ["--runtime", runtime]));
-  const { hash, artefact } = await prepareInThread(wasm.buffer, abiTable, LIMITS, rewriting);
+  const { hash, artefact } = await prepareOnce(wasm.buffer, abiTable, LIMITS, rewriting);
   return decodeArtefact(artefact, hash);
 }
 

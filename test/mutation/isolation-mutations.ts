@@ -30,7 +30,7 @@ export const isolationMutations: readonly Mutation[] = [
   },
   {
     name: "H24: processes may open databases",
-    file: "host/sandbox/process/process-reserve.ts",
+    file: "host/processes/program.ts",
     find: '  "--no-experimental-sqlite",\n',
     replace: "",
     caughtBy: [CONFINEMENT, "H24"],

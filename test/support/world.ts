@@ -9,6 +9,7 @@ import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } fro
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Admission, Offload } from "../../host/offload/index.ts";
+import type { ProcessStarter } from "../../host/processes/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { type Log, silentLog } from "../../host/telemetry/index.ts";
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
@@ -71,6 +72,7 @@ export class World {
   }
 
   /**
+   * @param starter  for modules that have to be rewritten
    * @param onFault  called at each fault point: an answer other than null crashes the world right there
    */
   static async open(
@@ -78,7 +80,7 @@ export class World {
     remains: Remains,
     onFault: (point: FaultPoint) => Crash | null,
     egress: Egress = new ScriptedEgress(),
-    { log = silentLog, ...limits }: Partial<InvocationLimits> & { log?: Log } = {},
+    { log = silentLog, starter, ...limits }: Partial<InvocationLimits> & { log?: Log; starter?: ProcessStarter } = {},
   ): Promise<World> {
     const { promise: crashed, resolve } = Promise.withResolvers<Remains>();
     let gone = false;
@@ -108,7 +110,8 @@ export class World {
       }),
       options: { checkpointBytes: CHECKPOINT_BYTES },
     });
-    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 26 });
+    const rewriting = starter !== undefined && { starter };
+    const functions = new FunctionRegistry({ shards: shard, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 26, ...rewriting });
     const partHost = new PartHost({
       name: "storage",
       shard,

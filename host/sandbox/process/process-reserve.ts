@@ -2,30 +2,13 @@
  * Processes that are started and nobody's yet: a tenant's first call, and a call whose process has died, wait for none to start. One that
  * was taken never comes back.
  */
-import { Worker } from "node:worker_threads";
-import type { ProcessStarter } from "../../processes/index.ts";
+import { CONFINED_ARGUMENTS, makeProgram, type ProcessStarter } from "../../processes/index.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
 import type { SliceView } from "../slice-marks.ts";
 import { neverStarted, ProcessCarrier } from "./process-carrier.ts";
 import type { ProcessData } from "./process-worker.ts";
-import type { SourceRequest } from "./source-thread.ts";
-import { withData } from "./worker-source.ts";
 
-/**
- * No files, network, processes, threads, add-ons or inspector for JavaScript. SQLite and FFI are built-in modules that open files and
- * load code beside the permission model: they are switched off.
- */
-const FLAGS = [
-  "--permission",
-  "--no-addons",
-  "--no-experimental-sqlite",
-  "--no-experimental-ffi",
-  "--no-experimental-webstorage",
-  "--no-experimental-websocket",
-  "--disallow-code-generation-from-strings",
-  "--disable-sigusr1",
-  "--no-warnings",
-];
+const ENTRY = new URL("./process-worker.ts", import.meta.url);
 /** After one could not be started. */
 const FAILED_START_PAUSE_MS = 1_000;
 
@@ -98,10 +81,11 @@ export class ProcessReserve {
   #start(): ProcessCarrier {
     this.#count += 1;
     const { starter, heapMaxMegabytes, rssMaxBytes, bodyMaxBytes, importsUrl, sandboxesMax, idleMaxBytes } = this.#options;
-    this.#source ??= sourceOf(importsUrl).then((source) => Buffer.from(withData(source, { sandboxesMax, idleMaxBytes })));
+    const data = JSON.stringify({ sandboxesMax, idleMaxBytes } satisfies ProcessData);
+    this.#source ??= makeProgram([ENTRY, importsUrl], `(worker, imports) => worker.serve(imports.createImports, ${data})`);
     return new ProcessCarrier({
       starter,
-      arguments: [...FLAGS, `--max-old-space-size=${heapMaxMegabytes}`, "-"],
+      arguments: [...CONFINED_ARGUMENTS, `--max-old-space-size=${heapMaxMegabytes}`, "-"],
       source: this.#source,
       number: this.#count,
       rssMaxBytes,
@@ -120,16 +104,6 @@ export class ProcessReserve {
   #fillLater(): void {
     setTimeout(() => this.fill(), FAILED_START_PAUSE_MS).unref();
   }
-}
-
-function sourceOf(importsUrl: URL): Promise<string> {
-  const request: SourceRequest = { importsUrl: importsUrl.href };
-  const thread = new Worker(new URL("./source-thread.ts", import.meta.url), { workerData: request, env: {} });
-  return new Promise((resolve, reject) => {
-    thread.once("message", resolve);
-    thread.once("error", reject);
-    thread.unref();
-  });
 }
 
 /** Where the system has no process to give. */

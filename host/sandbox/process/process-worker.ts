@@ -1,4 +1,4 @@
-/** Entry of an executor in a process of its own. What it is started with is in `worker-source.ts`. */
+/** Entry of an executor in a process of its own. What it is started with is in `process-reserve.ts`. */
 import { Socket } from "node:net";
 import { Executor } from "../executor.ts";
 import type { CreateImports } from "../guest.ts";

@@ -4,7 +4,6 @@ import { abiTable } from "../../../host/abi/abi-table.ts";
 import { importsUrl } from "../../../host/abi/imports-url.ts";
 import type { Artefact } from "../../../host/modules/artefact.ts";
 import { decodeArtefact } from "../../../host/modules/artefact-codec.ts";
-import { prepareInThread } from "../../../host/modules/upload-thread.ts";
 import { HeldStates, type MovedCall, remoteTaker, serveMoves } from "../../../host/offload/index.ts";
 import {
   createSandboxPool,
@@ -20,6 +19,7 @@ import { NONCE_BYTES, SEED_BYTES } from "../../../state/logbook/step-record.ts";
 import { DEFAULT_PEER_LIMITS, Peer } from "../../../state/remote/peer.ts";
 import { wat } from "../../support/guest-modules.ts";
 import { systemTimers } from "../../support/system-timers.ts";
+import { prepareOnce } from "../../support/upload-once.ts";
 import { atMost, type Bar, type Bench, type BenchCase, type Row } from "../bench-case.ts";
 import { median, nth } from "../support/measurement.ts";
 
@@ -89,7 +89,7 @@ async function guest(): Promise<Artefact> {
         (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4))) (local.get $end))))
       (loop $forever (call $sleep (i64.const 1)) (br $forever))
       (i32.const 0)))`);
-  const { hash, artefact } = await prepareInThread(wasm.buffer, abiTable, LIMITS, { preemptible: false, migratable: true });
+  const { hash, artefact } = await prepareOnce(wasm.buffer, abiTable, LIMITS, { preemptible: false, migratable: true });
   return decodeArtefact(artefact, hash);
 }
 

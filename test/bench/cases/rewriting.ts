@@ -1,5 +1,5 @@
 import { rewriteRequest } from "../../../host/modules/rewriting/index.ts";
-import { rewriteInProcess } from "../../../host/modules/rewriting/rewrite-process.ts";
+import { rewriteOnce } from "../../support/upload-once.ts";
 import type { BenchCase, Row } from "../bench-case.ts";
 import { benchGuest } from "../support/guests.ts";
 
@@ -35,7 +35,7 @@ export const rewriting: BenchCase = {
         throw new Error(`${name} asks for no rewriting`);
       }
       const startMs = performance.now();
-      const rewritten = await rewriteInProcess(module, request, TIMEOUT_MS);
+      const rewritten = await rewriteOnce(module, request, TIMEOUT_MS);
       rows.push(
         { what: `${name}, rewriting of ${module.byteLength} bytes`, value: performance.now() - startMs, unit: "ms" },
         { what: `${name}, size`, value: rewritten.byteLength / module.byteLength, unit: "×" },

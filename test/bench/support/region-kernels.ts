@@ -1,6 +1,7 @@
 /** Loops over elements in a memory region, and the same over the module's own memory, in this process. */
-import { rewriteInProcess } from "../../../host/modules/rewriting/rewrite-process.ts";
+
 import { wat } from "../../support/guest-modules.ts";
+import { rewriteOnce } from "../../support/upload-once.ts";
 
 const ELEMENTS = 1 << 17;
 const REGION_PAGES = (ELEMENTS * 8) / 65_536;
@@ -23,7 +24,7 @@ export interface RegionKernels {
 export async function regionKernels(): Promise<RegionKernels> {
   const arena = new WebAssembly.Memory({ initial: 1 + REGION_PAGES, maximum: 1 + REGION_PAGES, shared: true });
   new BigInt64Array(arena.buffer)[HANDLE] = (BigInt(ELEMENTS * 8) << 32n) | 65_536n;
-  const rewritten = await rewriteInProcess(wat(text("region")), { passes: ["regions"], options: { suspending: [] } }, TIMEOUT_MS);
+  const rewritten = await rewriteOnce(wat(text("region")), { passes: ["regions"], options: { suspending: [] } }, TIMEOUT_MS);
   const fault = () => {
     throw new Error("a kernel left its region");
   };

@@ -1,5 +1,11 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, test } from "vitest";
 import { allowEntry } from "../../../../host/egress/allow-list.ts";
@@ -58,9 +64,10 @@ function brokerOf(
   options: Partial<EgressOptions> = {},
   network: Network = everywhere,
   own: number[] = [],
+  authorities?: readonly string[],
 ) {
   const allow = ports.flatMap((port) => allowEntry(`*:${port}`) ?? []);
-  const parts = { allow: () => allow, network, timers: systemTimers, ownPorts: () => own };
+  const parts = { allow: () => allow, network, timers: systemTimers, ownPorts: () => own, ...(authorities && { authorities }) };
   return new Broker({ ...OPTIONS, ...options }, parts);
 }
 
@@ -91,6 +98,38 @@ const echo = (request: IncomingMessage, response: ServerResponse): void => {
     response.end(JSON.stringify({ method, url, headers, body: Buffer.concat(chunks).toString() }));
   });
 };
+
+describe("a request by TLS", () => {
+  /** A certificate that vouches for itself, for one name. */
+  function certificateOf(name: string): { key: string; cert: string } {
+    const folder = mkdtempSync(join(tmpdir(), "neap-tls-"));
+    try {
+      const [keyFile, certFile] = [join(folder, "key"), join(folder, "cert")];
+      const kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+      const what = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`, "-keyout", keyFile, "-out", certFile];
+      execFileSync("openssl", [...kind, ...what], { stdio: "ignore" });
+      return { key: readFileSync(keyFile, "utf8"), cert: readFileSync(certFile, "utf8") };
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  it("asks for the name it was sent to, at the address that was checked, and takes a certificate of that name only", async () => {
+    const { key, cert } = certificateOf("a.example");
+    const asked: string[] = [];
+    const server = createTlsServer({ key, cert }, (request, response) => {
+      const { servername } = request.socket as TLSSocket;
+      response.end(`${servername} ${request.headers.host}`);
+    });
+    server.on("connection", () => asked.push("connection"));
+    const port = await listening(server);
+    const broker = brokerOf([port], {}, everywhere, [], [cert]);
+    expect(await told(broker, requestOf(`https://a.example:${port}/`))).toBe(`200 a.example a.example:${port}`);
+    expect(await told(broker, requestOf(`https://b.example:${port}/`))).toBe("EGRESS_FAILED");
+    expect(await told(brokerOf([port]), requestOf(`https://a.example:${port}/`))).toBe("EGRESS_FAILED");
+    expect(asked.length).toBe(3);
+  });
+});
 
 describe("a request", () => {
   it("arrives with what the guest gave, the key, and the name it was sent to", async () => {

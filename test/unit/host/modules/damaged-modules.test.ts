@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { decodeArtefact } from "../../../../host/modules/artefact-codec.ts";
 import { type Artefact, prepareModule } from "../../../../host/modules/index.ts";
-import { prepareInThread } from "../../../../host/modules/upload-thread.ts";
+import { Uploads } from "../../../../host/modules/uploads.ts";
 import { NeapError } from "../../../../state/errors.ts";
 import { assemblyScript, wat } from "../../../support/guest-modules.ts";
 import { ABI, LIMITS } from "./fixtures.ts";
@@ -99,8 +99,9 @@ describe("damaged modules", () => {
 
   test("damaged modules with a start function end in time, in a thread of their own", async () => {
     const limits = { ...LIMITS, uploadTimeoutMs: 3_000 };
+    const uploads = new Uploads(ABI, null);
     const property = fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (list) => {
-      const outcome = await prepareInThread(damaged(started, list).buffer, ABI, limits).then(
+      const outcome = await uploads.prepare(damaged(started, list).buffer, limits).then(
         ({ artefact, hash }) =>
           () =>
             decodeArtefact(artefact, hash),

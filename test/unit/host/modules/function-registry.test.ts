@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { FunctionRegistry, type FunctionVersion, type ModuleHash, prepareModule } from "../../../../host/modules/index.ts";
 import { decodeFunctionData, encodeFunctionData } from "../../../../host/modules/registry-entry.ts";
 import { NO_REWRITING } from "../../../../host/modules/rewriting/index.ts";
+import { ProcessStarter } from "../../../../host/processes/index.ts";
 import type { BlobName, LogBookId, SeqNum } from "../../../../state/ids.ts";
 import type { Shard, ShardSource } from "../../../../state/logbook/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
@@ -34,11 +35,17 @@ class Owner implements ShardSource {
   async close(): Promise<void> {}
 }
 
+let starter: ProcessStarter;
+beforeAll(async () => {
+  starter = await ProcessStarter.open();
+});
+afterAll(() => starter.close());
+
 async function open(state?: TestShard) {
   const opened = state ?? (await openTestShard());
   const owner = new Owner(opened.shard);
   const tenancy = testTenancy({ ...LIMITS, uploadTimeoutMs: 60_000 });
-  const registry = new FunctionRegistry({ shards: owner, abi: ABI, tenancy, cacheMaxBytes: 1_000_000 });
+  const registry = new FunctionRegistry({ shards: owner, abi: ABI, tenancy, cacheMaxBytes: 1_000_000, starter });
   const upload = (name: string, bytes: Uint8Array, tenant: LogBookId = BOOK) => registry.upload(tenant, name, stream(bytes));
   const resolve = (name: string, tenant: LogBookId = BOOK) => registry.resolve(owner.shard, tenant, name);
   return { state: opened, owner, registry, upload, resolve };
@@ -94,6 +101,24 @@ describe("the function registry", () => {
     ]);
     expect(Buffer.from(await registry.download(BOOK, "giving-way")).equals(bytes)).toBe(true);
     expect((await registry.upload(BOOK, "giving-way", stream(bytes))).hash).toBe(plain.hash);
+  });
+
+  test("H24: an isolated tenant's module is read and started in a process, and found like any other", async () => {
+    const { shard } = await openTestShard();
+    const registry = new FunctionRegistry({
+      shards: new Owner(shard),
+      abi: ABI,
+      tenancy: testTenancy({ ...LIMITS, uploadTimeoutMs: 60_000 }),
+      cacheMaxBytes: 1_000_000,
+      starter,
+      isIsolated: (tenant) => tenant === BOOK,
+    });
+    const start = vi.spyOn(starter, "start");
+    const { hash } = await registry.upload(BOOK, "hello", stream(module(1)));
+    expect(start).toHaveBeenCalledTimes(1);
+    expect((await registry.upload("other" as LogBookId, "hello", stream(module(1)))).hash).toBe(hash);
+    expect(start).toHaveBeenCalledTimes(1);
+    expect(Buffer.from(await registry.download(BOOK, "hello")).equals(module(1))).toBe(true);
   });
 
   test("whoever asked for it hears of each module before its upload is acknowledged", async () => {

@@ -1,6 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RewriteRequest } from "../../../../../host/modules/rewriting/index.ts";
-import { rewriteInProcess } from "../../../../../host/modules/rewriting/rewrite-process.ts";
+import { Rewriter } from "../../../../../host/modules/rewriting/rewriter.ts";
+import { ProcessStarter } from "../../../../../host/processes/index.ts";
 import { assemblyScript, moduleOf, wat } from "../../../../support/guest-modules.ts";
 import { asyncRefusal } from "../fixtures.ts";
 
@@ -15,21 +16,29 @@ const SUM = wat(`(module (memory (export "memory") 1)
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $sum)))`);
 
+let starter: ProcessStarter;
+let rewriter: Rewriter;
+beforeAll(async () => {
+  starter = await ProcessStarter.open();
+  rewriter = new Rewriter(starter);
+});
+afterAll(() => starter.close());
+
 describe("rewriting in a process of its own", () => {
   test.each([POLLS, OPTIMIZED])("the module does what it did, $passes", async (request) => {
-    const { sum, interrupts } = instance(await rewriteInProcess(SUM, request, TIMEOUT_MS));
+    const { sum, interrupts } = instance(await rewriter.rewrite(SUM, request, TIMEOUT_MS));
     expect(sum(100)).toBe(5050);
     expect(interrupts()).toBe(0);
   });
 
   test("what is no module is refused with what the pass says, and the next rewriting goes well", async () => {
     const broken = moduleOf([10, 200, 1]);
-    expect(await asyncRefusal(rewriteInProcess(broken, POLLS, TIMEOUT_MS))).toMatch(/^MODULE_REWRITE_FAILED: polls: .+/);
-    expect((await rewriteInProcess(SUM, POLLS, TIMEOUT_MS)).byteLength).toBeGreaterThan(SUM.byteLength);
+    expect(await asyncRefusal(rewriter.rewrite(broken, POLLS, TIMEOUT_MS))).toMatch(/^MODULE_REWRITE_FAILED: polls: .+/);
+    expect((await rewriter.rewrite(SUM, POLLS, TIMEOUT_MS)).byteLength).toBeGreaterThan(SUM.byteLength);
   });
 
   test("a rewriting that takes too long is stopped", async () => {
-    expect(await asyncRefusal(rewriteInProcess(SUM, OPTIMIZED, 1))).toBe(
+    expect(await asyncRefusal(rewriter.rewrite(SUM, OPTIMIZED, 1))).toBe(
       "MODULE_REWRITE_FAILED: polls, optimize: not done in 1 ms",
     );
   });
@@ -46,7 +55,7 @@ describe("rewriting in a process of its own", () => {
       }`,
       ["-O2", "--runtime", "stub", "--use", "abort="],
     );
-    const { exports } = instance(await rewriteInProcess(guest, OPTIMIZED, TIMEOUT_MS));
+    const { exports } = instance(await rewriter.rewrite(guest, OPTIMIZED, TIMEOUT_MS));
     expect((exports.run as (n: number) => number)(10)).toBe(285);
   });
 });
