@@ -5,7 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
-import { FAASM_IN_THREADS, faasm, isFaasm } from "./faasm/index.ts";
+import { faasm, isFaasm, isFaasmInThreads } from "./faasm/index.ts";
 import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
@@ -19,7 +19,7 @@ import { callFileSystem, isWasi, neverWaits, neverWaitsInThreads, wasi } from ".
 
 /** Where that does not follow from whether it suspends: Faasm's local state is the main thread's. */
 function inThreads(name: string): { readonly inThreads?: boolean } {
-  return neverWaitsInThreads(name) ? { inThreads: true } : isFaasm(name) ? { inThreads: FAASM_IN_THREADS.has(name) } : {};
+  return neverWaitsInThreads(name) ? { inThreads: true } : isFaasm(name) ? { inThreads: isFaasmInThreads(name) } : {};
 }
 
 type Functions = Readonly<Record<string, GuestImport["run"]>>;

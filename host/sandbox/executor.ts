@@ -319,9 +319,9 @@ export class Executor implements SandboxHost {
       });
       outcome = guest.run();
     } catch (error) {
+      words.end();
       outcome = withoutInstance(error);
     }
-    words.end();
     const x = this.clock.cpuSince(beginMs);
     if (outcome === null) {
       this.#channel.send({ ...end, x });

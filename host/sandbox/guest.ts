@@ -50,6 +50,8 @@ export interface Guest {
   restore(state: { delta: Uint8Array; hostState: Uint8Array }): void;
   /** Makes the memory longer. @returns its pages before; -1: there is no room, or its maximum is reached */
   grow(pages: number): number;
+  /** Calls the table's function () → () right here; it cannot wait for the host. */
+  callTableFunction(tableIndex: number): void;
   /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
   runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
 }
@@ -58,15 +60,43 @@ export interface Guest {
 export interface GuestTeam {
   /** Its number; 0: the main thread, which alone may have the host do something. */
   readonly thread: number;
+  /** By which it is joined; 1: the main thread, 0: it cannot be. */
+  readonly handle: number;
   /** So many there may be at once, the main thread included. */
   readonly threadsMax: number;
   /** Starts a thread. Returns its number, or 0 when there are as many as there may be. */
   start(start: ThreadStart): number;
+  /** Starts a thread that can be joined. Returns its handle, or 0 when there is no room for it or its stack. */
+  startJoinable(start: JoinableStart, grow: (pages: number) => number): number;
+  /** Blocks until the thread has ended. Returns its value; null when there is no such thread, or nobody may join it. */
+  join(handle: number): number | null;
+  /** Nobody will join the thread. False when there is none. */
+  detach(handle: number): boolean;
+  /** A number that no one else gets in this call, from 1 on. */
+  nextKey(): number;
 }
 
-/** What a thread runs: the export `wasi_thread_start`, with its number and this argument. */
+/** What a thread runs: the export `wasi_thread_start`, with its number and the argument; or a function of the table, on a stack of its own. */
 export interface ThreadStart {
   readonly argument: number;
+  readonly function?: { readonly tableIndex: number; readonly stackTop: number; readonly slot: number; readonly handle: number };
+}
+
+export interface JoinableStart {
+  /** (i32) → i32 */
+  readonly tableIndex: number;
+  readonly argument: number;
+  readonly isDetached: boolean;
+}
+
+/** Thrown by an import to end the thread that is not the main one. */
+export class ThreadExit extends Error {
+  override name = "ThreadExit";
+  readonly value: number;
+  constructor(value: number) {
+    super(`thread exit ${value}`);
+    this.value = value;
+  }
 }
 
 /** State that a group of imports keeps for a call, and that is encoded when it travels. */

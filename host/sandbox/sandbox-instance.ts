@@ -9,14 +9,7 @@
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
 import { invariant } from "../../state/errors.ts";
-import {
-  CONTROL_IMPORT,
-  INTERRUPT_IMPORT,
-  REWRITING_MODULE,
-  SHARED_MEMORY_IMPORT,
-  TABLE_EXPORT,
-  usesThreads,
-} from "../modules/artefact.ts";
+import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, SHARED_MEMORY_IMPORT, usesThreads } from "../modules/artefact.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
@@ -30,6 +23,7 @@ import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import type { FrozenStart, GuestState, OperationReply } from "./sandbox.ts";
 import { SliceClock } from "./slice-clock.ts";
 import type { SliceMarks } from "./slice-marks.ts";
+import { tableFunction } from "./table-function.ts";
 import { type SendBirth, Team, TeamCallState } from "./threads/team.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
 import { UnwindableStack } from "./unwindable-stack.ts";
@@ -372,8 +366,12 @@ export class SandboxInstance implements Guest {
     return this.#state.grow(pages);
   }
 
+  callTableFunction(tableIndex: number): void {
+    tableFunction(this.#exports, tableIndex)();
+  }
+
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
-    const f = this.#tableFunction(tableIndex);
+    const f = tableFunction(this.#exports, tableIndex);
     try {
       return await runOnOwnStack(f, args);
     } catch (error) {
@@ -393,19 +391,9 @@ export class SandboxInstance implements Guest {
   // calls
 
   async #runEntry(tableIndex: number): Promise<number> {
-    const { length } = this.#tableFunction(tableIndex);
+    const { length } = tableFunction(this.#exports, tableIndex);
     const input = Buffer.from(this.call.input.subarray(0, NUMBER_MAX_BYTES)).toString("latin1");
     return this.runTableFunction(tableIndex, length === 0 ? [] : [Number.parseInt(input, 10) | 0]);
-  }
-
-  /** @throws GuestFault */
-  #tableFunction(tableIndex: number): WebAssembly.ExportValue & { readonly length: number } {
-    const table = this.#exports[TABLE_EXPORT];
-    const f = table instanceof WebAssembly.Table && tableIndex < table.length ? table.get(tableIndex) : null;
-    if (typeof f !== "function") {
-      throw new GuestFault(`the table has no function at ${tableIndex}`);
-    }
-    return f;
   }
 
   #begin(slot: number, attempt: number, pins: CallPins, threadsMax = 1): void {

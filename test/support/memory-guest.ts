@@ -220,6 +220,10 @@ export class MemoryGuest implements Guest {
     this.call.restore(state.hostState);
   }
 
+  callTableFunction(): void {
+    throw new GuestFault("the table has no function");
+  }
+
   grow(pages: number): number {
     try {
       return this.#growMemory(pages);

@@ -11,12 +11,12 @@ import { ndp } from "./ndp.ts";
 import { sharedMemory } from "./shared-memory.ts";
 import { state } from "./state.ts";
 import { system } from "./system.ts";
+import { threads } from "./threads.ts";
 
 /** @param name  "module.name" */
 export const isFaasm = (name: string): boolean => abiTable.get(name)?.group === "faasm";
 
-/** What all threads of a call may use. */
-export const FAASM_IN_THREADS: ReadonlySet<string> = new Set([
+const IN_THREADS: ReadonlySet<string> = new Set([
   "env.__faasm_read_input",
   "env.__faasm_conf_flag",
   "env.__faasm_backtrace",
@@ -39,6 +39,9 @@ export const FAASM_IN_THREADS: ReadonlySet<string> = new Set([
   "env.ioctl",
 ]);
 
+/** Whether all threads of a call may use it. */
+export const isFaasmInThreads = (name: string): boolean => IN_THREADS.has(name) || abiTable.get(name)?.threads === true;
+
 export const faasm = (guest: Guest, files: CallFileSystem): Record<string, GuestImport["run"]> => ({
   ...io(guest),
   ...chain(guest),
@@ -49,4 +52,5 @@ export const faasm = (guest: Guest, files: CallFileSystem): Record<string, Guest
   ...exceptions(guest),
   ...sharedMemory(guest),
   ...system(guest),
+  ...threads(guest),
 });

@@ -7,6 +7,7 @@ export const Errno = {
   again: 6,
   badf: 8,
   busy: 10,
+  deadlk: 16,
   exist: 20,
   fault: 21,
   fbig: 22,
@@ -28,7 +29,9 @@ export const Errno = {
   pipe: 64,
   rofs: 69,
   spipe: 70,
+  srch: 71,
   stale: 72,
+  timedout: 73,
   xdev: 75,
   notcapable: 76,
 } as const;

@@ -5,8 +5,8 @@
  * 1. It does nothing that has an order in the log: imports that wait for the host end the call.
  * 2. It blocks its worker, which serves nothing else meanwhile.
  */
-import { REWRITING_MODULE, SHARED_MEMORY_IMPORT, THREAD_START_EXPORT } from "../../modules/artefact.ts";
-import { type CreateImports, type Guest, GuestFault, type GuestImport } from "../guest.ts";
+import { GLOBAL_EXPORT_PREFIX, REWRITING_MODULE, SHARED_MEMORY_IMPORT, THREAD_START_EXPORT } from "../../modules/artefact.ts";
+import { type CreateImports, type Guest, GuestFault, type GuestImport, ThreadExit } from "../guest.ts";
 import { ImportGate, type MessageLoop } from "../import-gate.ts";
 import { globalsOf, setGlobals } from "../instance-state.ts";
 import { logWithin } from "../log-within.ts";
@@ -15,6 +15,7 @@ import type { OperationReply } from "../sandbox.ts";
 import { SharedView } from "../shared-view.ts";
 import { SliceClock } from "../slice-clock.ts";
 import type { SliceMarks } from "../slice-marks.ts";
+import { tableFunction } from "../table-function.ts";
 import type { WorkerModule } from "../worker-module.ts";
 import { pinsOfThread, type SendBirth, Team, TeamCallState, type ThreadBirth } from "./team.ts";
 
@@ -42,7 +43,7 @@ export class GuestThread implements Guest {
     this.#host = host;
     this.#birth = birth;
     this.#view = new SharedView(birth.memory);
-    this.team = new Team(thread, birth, host.sendBirth);
+    this.team = new Team(thread, birth.start.function?.handle ?? 0, birth, host.sendBirth);
     this.call = new TeamCallState(pinsOfThread(birth.pins, thread), this.team.words);
     this.#gate = new ImportGate(host, new SliceClock(host.marker, host.clock), () => false);
     this.#gate.cpuTimeMs = Number.POSITIVE_INFINITY;
@@ -64,17 +65,43 @@ export class GuestThread implements Guest {
 
   /** Runs the thread to its end. Null: it has returned. */
   run(): Outcome | null {
-    const start = this.#exports[THREAD_START_EXPORT];
+    const { argument, function: inTable } = this.#birth.start;
+    let value = 0;
     try {
-      if (typeof start !== "function") {
-        throw new GuestFault(`the module exports no function ${THREAD_START_EXPORT}`);
+      if (inTable === undefined) {
+        this.#exported(THREAD_START_EXPORT)(this.team.thread, argument);
+      } else {
+        this.#stackPointer().value = inTable.stackTop;
+        value = Number(tableFunction(this.#exports, inTable.tableIndex)(argument)) | 0;
       }
-      start(this.team.thread, this.#birth.start.argument);
     } catch (error) {
       this.#gate.end(error);
     }
     const { ending } = this.#gate;
-    return ending === undefined ? null : outcomeOf(ending);
+    const isEnd = ending !== undefined && !(ending instanceof ThreadExit);
+    // Who joins it may start another one in its place.
+    this.team.words.end();
+    if (inTable !== undefined && !isEnd) {
+      this.team.words.slots.end(inTable.slot, ending instanceof ThreadExit ? ending.value : value);
+    }
+    return isEnd ? outcomeOf(ending) : null;
+  }
+
+  #exported(name: string) {
+    const found = this.#exports[name];
+    if (typeof found !== "function") {
+      throw new GuestFault(`the module exports no function ${name}`);
+    }
+    return found;
+  }
+
+  /** Linkers make it the first global. */
+  #stackPointer(): WebAssembly.Global {
+    const found = this.#exports[`${GLOBAL_EXPORT_PREFIX}0`];
+    if (!(found instanceof WebAssembly.Global) || typeof found.value !== "number") {
+      throw new GuestFault("the module has no stack pointer: its first global is no mutable i32");
+    }
+    return found;
   }
 
   // Guest
@@ -110,6 +137,10 @@ export class GuestThread implements Guest {
 
   /** What groups of imports keep for a call is in the main thread. */
   beforeEnd(): void {}
+
+  callTableFunction(tableIndex: number): void {
+    tableFunction(this.#exports, tableIndex)();
+  }
 
   capture(): never {
     throw new GuestFault(MAIN_ONLY);

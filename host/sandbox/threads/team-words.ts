@@ -2,12 +2,16 @@
  * What the threads of a call share beside the guest's memory. Each word is changed by one atomic operation at a time: nobody waits for
  * anybody (H10).
  */
+import { SLOT_WORDS, ThreadSlots } from "./thread-slots.ts";
 
 const LIVE = 0;
 const STARTED = 1;
 const LOG_BYTES = 2;
 const OUTPUT_BYTES = 3;
-const WORDS = 4;
+const KEYS = 4;
+const HANDLES = 5;
+const FIRST_SLOT = 8;
+const WORDS = FIRST_SLOT + SLOT_WORDS;
 const OUTPUT_FIRST_BYTES = 64 * 1024;
 
 export interface TeamMemory {
@@ -27,9 +31,11 @@ export function createTeamMemory(outputMaxBytes: number): TeamMemory {
 export class TeamWords {
   readonly #words: Int32Array;
   readonly #output: SharedArrayBuffer;
+  readonly slots: ThreadSlots;
 
   constructor({ words, output }: TeamMemory) {
     this.#words = new Int32Array(words);
+    this.slots = new ThreadSlots(this.#words.subarray(FIRST_SLOT));
     this.#output = output;
   }
 
@@ -46,6 +52,16 @@ export class TeamWords {
       }
     }
     return 0;
+  }
+
+  /** Numbers that each are given out once, from 1 on. */
+  nextKey(): number {
+    return Atomics.add(this.#words, KEYS, 1) + 1;
+  }
+
+  /** As `nextKey`, for threads. */
+  nextHandle(): number {
+    return Atomics.add(this.#words, HANDLES, 1) + 1;
   }
 
   /** A thread touches the guest's memory no more. */

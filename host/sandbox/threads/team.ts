@@ -1,10 +1,15 @@
 /** The threads of one call, as one of them has them: how a further one is started, and the state of the call that they share. */
 import { createHash } from "node:crypto";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
-import type { GuestTeam, ThreadStart } from "../guest.ts";
+import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import type { GuestTeam, JoinableStart, ThreadStart } from "../guest.ts";
 import { type CallPins, CallState, outputTooLarge } from "../guest-call.ts";
 import { isShared, shared } from "../shared-bytes.ts";
 import { createTeamMemory, type TeamMemory, TeamWords } from "./team-words.ts";
+
+const MAIN_HANDLE = 1;
+/** Of a thread that the host gives one: 1 MiB. */
+const STACK_PAGES = 16;
 
 /** What a new thread is told. It goes from thread to thread: the main thread of the host passes the port on, and holds no guest's memory. */
 export interface ThreadBirth {
@@ -20,13 +25,16 @@ export type SendBirth = (thread: number, birth: MessagePort) => void;
 
 export class Team implements GuestTeam {
   readonly thread: number;
+  readonly handle: number;
   readonly threadsMax: number;
   readonly words: TeamWords;
   readonly #birth: Omit<ThreadBirth, "start">;
   readonly #send: SendBirth;
 
-  constructor(thread: number, birth: Omit<ThreadBirth, "start">, send: SendBirth) {
+  /** @param handle  0: it was not started by `startJoinable` */
+  constructor(thread: number, handle: number, birth: Omit<ThreadBirth, "start">, send: SendBirth) {
     this.thread = thread;
+    this.handle = handle;
     this.threadsMax = birth.threadsMax;
     this.words = new TeamWords(birth.team);
     this.#birth = birth;
@@ -39,7 +47,7 @@ export class Team implements GuestTeam {
     const commandLine = Uint8Array.from(pins.commandLine);
     const seed = Uint8Array.from(pins.seed);
     const team = createTeamMemory(pins.outputMaxBytes);
-    return new Team(0, { memory, team, pins: { ...pins, input, commandLine, seed }, threadsMax }, send);
+    return new Team(0, MAIN_HANDLE, { memory, team, pins: { ...pins, input, commandLine, seed }, threadsMax }, send);
   }
 
   start(start: ThreadStart): number {
@@ -50,6 +58,35 @@ export class Team implements GuestTeam {
       this.#send(thread, port2);
     }
     return thread;
+  }
+
+  startJoinable({ tableIndex, argument, isDetached }: JoinableStart, grow: (pages: number) => number): number {
+    const { slots } = this.words;
+    const slot = slots.claim();
+    if (slot < 0) {
+      return 0;
+    }
+    const page = slots.stackPage(slot, STACK_PAGES, grow);
+    const stackTop = (page + STACK_PAGES) * WASM_PAGE_BYTES;
+    const handle = this.words.nextHandle() + MAIN_HANDLE;
+    slots.begin(slot, handle, isDetached);
+    if (page < 0 || this.start({ argument, function: { tableIndex, stackTop, slot, handle } }) === 0) {
+      slots.giveBack(slot);
+      return 0;
+    }
+    return handle;
+  }
+
+  join(handle: number): number | null {
+    return handle === this.handle ? null : this.words.slots.join(handle);
+  }
+
+  detach(handle: number): boolean {
+    return this.words.slots.detach(handle);
+  }
+
+  nextKey(): number {
+    return this.words.nextKey();
   }
 }
 
