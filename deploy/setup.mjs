@@ -1,6 +1,7 @@
 /**
  * Makes a checkout ready to run, and does only what is missing: installs the packages of package-lock.json, and with `--functions`
- * builds the sample functions. Plain JavaScript without packages: it runs before there are any, under Node 20 and later.
+ * builds the sample functions. Those in C and C++ need a clang: with `--clang`, too, it is installed where that is possible.
+ * Plain JavaScript without packages: it runs before there are any, under Node 20 and later.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -13,17 +14,18 @@ const modules = join(root, "node_modules");
 /** Holds the hash of the lock file that was installed. Inside node_modules, so that it goes when they go. */
 const stampPath = join(modules, ".neap-setup");
 const MIN_MAJOR = 26;
+const ARGUMENTS = ["--functions", "--clang"];
 
 class SetupError extends Error {}
 
 async function main(argv) {
-  const unknown = argv.find((argument) => argument !== "--functions");
+  const unknown = argv.find((argument) => !ARGUMENTS.includes(argument));
   if (unknown !== undefined) {
-    throw new SetupError(`unknown argument ${unknown}; the only one is --functions`);
+    throw new SetupError(`unknown argument ${unknown}; there are ${ARGUMENTS.join(" and ")}`);
   }
   await installPackages();
   if (argv.includes("--functions")) {
-    buildFunctions();
+    buildFunctions(argv.filter((argument) => argument === "--clang"));
   }
 }
 
@@ -131,8 +133,8 @@ function machinePath() {
     .join(delimiter);
 }
 
-function buildFunctions() {
-  const built = spawnSync(pinnedNode(), [join(root, "functions", "build.ts")], { cwd: root, stdio: "inherit" });
+function buildFunctions(args) {
+  const built = spawnSync(pinnedNode(), [join(root, "functions", "build.ts"), ...args], { cwd: root, stdio: "inherit" });
   if (built.status !== 0) {
     throw new SetupError(`the sample functions could not be built (${built.error?.message ?? built.status ?? built.signal})`);
   }

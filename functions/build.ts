@@ -1,13 +1,16 @@
 /**
- * Builds the sample functions: `node functions/build.ts [--force]`.
+ * Builds the sample functions: `node functions/build.ts [--force] [--clang]`.
  *
- * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and
- * shared code lies in folders below. The result is <folder>/build/<name>.wasm, beside a stamp with a hash of all that went in.
+ * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and so is
+ * each .c and .cpp file of src/. Shared code lies in folders below. The result is <folder>/build/<name>.wasm, beside a stamp with a hash
+ * of all that went in. compiler-options.json, where there is one, has further options for AssemblyScript. C and C++ need a clang: with --clang it is installed where that is possible, and without one they are left out.
  */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { availableParallelism } from "node:os";
+import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { C_HEADERS, type Clang, clangAdvice, clangOptionsOf, compileWithClang, findClang, installedClang } from "./clang.ts";
 
 const FUNCTIONS = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(FUNCTIONS);
@@ -17,6 +20,7 @@ const COMPILER_OPTIONS = ["--optimizeLevel", "3", "--shrinkLevel", "1", "--runti
 
 export interface SampleFunction {
   readonly name: string;
+  readonly language: "AssemblyScript" | "C" | "C++";
   /** Folder below functions/; also the tenant that the guides upload it to, for "ndp". */
   readonly folder: string;
   readonly sourcePath: string;
@@ -31,40 +35,69 @@ export interface BuiltFunction extends SampleFunction {
 
 /** All sample functions, by folder and name. */
 export function sampleFunctions(): readonly SampleFunction[] {
-  return globSync("*/assembly/*.ts", { cwd: FUNCTIONS })
+  return globSync(["*/assembly/*.ts", "*/src/*.{c,cpp}"], { cwd: FUNCTIONS })
     .sort()
     .flatMap((source) => {
       const folder = dirname(dirname(source));
-      const file = basename(source, ".ts");
+      const file = basename(source, extname(source));
       const hasIndex = existsSync(join(FUNCTIONS, folder, "assembly", "index.ts"));
       if (hasIndex && file !== "index") {
         return [];
       }
       const name = hasIndex ? folder : file;
-      return [{ name, folder, sourcePath: join(FUNCTIONS, source), wasmPath: join(FUNCTIONS, folder, "build", `${name}.wasm`) }];
+      const language = LANGUAGES[extname(source)] ?? "AssemblyScript";
+      const wasmPath = join(FUNCTIONS, folder, "build", `${name}.wasm`);
+      return [{ name, language, folder, sourcePath: join(FUNCTIONS, source), wasmPath }];
     });
 }
 
+const LANGUAGES: Readonly<Record<string, SampleFunction["language"]>> = { ".c": "C", ".cpp": "C++" };
+
 /**
- * Builds what has changed. Two builds at once do no harm: files appear whole.
+ * Builds what has changed, in the order of `sampleFunctions`; without `clang` what is in C or C++ is left out. Two builds at once do
+ * no harm: files appear whole.
  *
  * @throws Error with the compiler's messages
  */
-export async function buildFunctions(options: { readonly force: boolean }): Promise<readonly BuiltFunction[]> {
+export async function buildFunctions({
+  force,
+  clang = findClang(),
+}: {
+  readonly force: boolean;
+  readonly clang?: Clang | null;
+}): Promise<readonly BuiltFunction[]> {
+  const samples = sampleFunctions().filter(({ language }) => language === "AssemblyScript" || clang !== null);
   const built: BuiltFunction[] = [];
-  for (const sample of sampleFunctions()) {
-    const stampPath = `${sample.wasmPath}.stamp`;
-    const stamp = hashInputs(sample);
-    const current = existsSync(sample.wasmPath) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp;
-    const rebuilt = options.force || !current;
-    if (rebuilt) {
-      mkdirSync(dirname(sample.wasmPath), { recursive: true });
-      writeWhole(sample.wasmPath, await compileFunction(sample.sourcePath));
-      writeWhole(stampPath, stamp);
+  const lane = async (next: IterableIterator<[number, SampleFunction]>) => {
+    for (const [at, sample] of next) {
+      built[at] = await buildFunction(sample, clang, force);
     }
-    built.push({ ...sample, rebuilt, sizeBytes: readFileSync(sample.wasmPath).byteLength });
-  }
+  };
+  const [own = [], ofClang = []] = [true, false].map((isOwn) =>
+    [...samples.entries()].filter(([, { language }]) => (language === "AssemblyScript") === isOwn),
+  );
+  // AssemblyScript's compiler runs in this thread, clang in processes.
+  const next = ofClang.values();
+  await Promise.all([lane(own.values()), ...Array.from({ length: availableParallelism() }, () => lane(next))]);
   return built;
+}
+
+async function buildFunction(sample: SampleFunction, clang: Clang | null, force: boolean): Promise<BuiltFunction> {
+  const { sourcePath, wasmPath } = sample;
+  const stampPath = `${wasmPath}.stamp`;
+  const stamp = hashInputs(sample, clang);
+  const current = existsSync(wasmPath) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp;
+  const rebuilt = force || !current;
+  if (rebuilt) {
+    mkdirSync(dirname(wasmPath), { recursive: true });
+    const usesClang = clang !== null && sample.language !== "AssemblyScript";
+    writeWhole(
+      wasmPath,
+      await (usesClang ? compileWithClang(clang, sourcePath) : compileFunction(sourcePath, ownOptions(sample))),
+    );
+    writeWhole(stampPath, stamp);
+  }
+  return { ...sample, rebuilt, sizeBytes: readFileSync(wasmPath).byteLength };
 }
 
 /** Compiles one AssemblyScript file. `extraOptions` come last and win. @throws Error with the compiler's messages */
@@ -89,15 +122,24 @@ export async function compileFunction(sourcePath: string, extraOptions: readonly
   return wasm;
 }
 
-function hashInputs(sample: SampleFunction): string {
-  const hash = createHash("sha256").update(COMPILER_OPTIONS.join(" "));
-  const compiler = join(ROOT, "node_modules", "assemblyscript", "package.json");
-  const sources = [SDK, join(FUNCTIONS, sample.folder, "assembly")].flatMap((folder) =>
-    globSync("**/*.ts", { cwd: folder })
+/** What the sample's compiler-options.json lists. */
+function ownOptions({ folder }: SampleFunction): readonly string[] {
+  const path = join(FUNCTIONS, folder, "compiler-options.json");
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : [];
+}
+
+function hashInputs(sample: SampleFunction, clang: Clang | null): string {
+  const { language, sourcePath } = sample;
+  const isAssembly = language === "AssemblyScript";
+  const tools = isAssembly ? [...COMPILER_OPTIONS, ...ownOptions(sample)] : [clang?.version, ...clangOptionsOf(sourcePath)];
+  const hash = createHash("sha256").update(tools.join(" "));
+  const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json")] : [];
+  const sources = [isAssembly ? SDK : C_HEADERS, dirname(sourcePath)].flatMap((folder) =>
+    globSync("**/*.{ts,c,cpp,h,hpp}", { cwd: folder })
       .sort()
       .map((path) => join(folder, path)),
   );
-  for (const path of [compiler, ...sources]) {
+  for (const path of [...compiler, ...sources]) {
     hash.update(`\n${path.slice(ROOT.length)}\n`).update(readFileSync(path));
   }
   return hash.digest("hex");
@@ -111,8 +153,12 @@ function writeWhole(path: string, contents: Uint8Array | string): void {
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
-    for (const { name, folder, sizeBytes, rebuilt } of await buildFunctions({ force: process.argv.includes("--force") })) {
+    const clang = process.argv.includes("--clang") ? installedClang(console.log) : findClang();
+    for (const { name, folder, sizeBytes, rebuilt } of await buildFunctions({ force: process.argv.includes("--force"), clang })) {
       console.log(`${rebuilt ? "built" : "kept "}  ${folder}/build/${name}.wasm  ${sizeBytes} bytes`);
+    }
+    if (clang === null) {
+      console.log(`left out: the samples in C and C++, as ${clangAdvice()}`);
     }
   } catch (error) {
     // A mistake in a function is the author's, and the stack is ours.

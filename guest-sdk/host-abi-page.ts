@@ -28,7 +28,8 @@ const MODULE_RULES = `A module
 
 function index(): string {
   const rows = abi.imports.map(
-    (one) => `| [${code(nameOf(one))}](#${anchor(one)}) | ${one.class} | ${one.suspends ? "may wait" : ""} |`,
+    (one) =>
+      `| ${one.answers === undefined ? `[${code(nameOf(one))}](#${anchor(one)})` : code(nameOf(one))} | ${one.class} | ${one.suspends ? "may wait" : ""} |`,
   );
   return ["## All imports", "", "| import | class | |", "|---|---|---|", ...rows].join("\n");
 }
@@ -44,9 +45,38 @@ function errors(): string {
 }
 
 function section(module: string): string {
-  const entries = abi.imports.filter((one) => one.module === module).map(entry);
+  const imports = abi.imports.filter((one) => one.module === module);
+  const tabled = imports.filter((one) => one.answers !== undefined);
+  const entries = imports.filter((one) => one.answers === undefined).map(entry);
   const note = notes.get(module);
-  return [`## Module ${code(module)}`, ...(note === undefined ? [] : [note]), ...entries].join("\n\n");
+  return [
+    `## Module ${code(module)}`,
+    ...(note === undefined ? [] : [note]),
+    ...entries,
+    ...(tabled.length === 0 ? [] : [table(tabled), refused(module)]),
+  ].join("\n\n");
+}
+
+function table(imports: readonly Import[]): string {
+  const rows = imports.map((one) =>
+    ["", code(one.name), code(typeOf(one)), one.summary, one.answers, testLink(one.test), ""].join(" | ").trim(),
+  );
+  return ["| import | type | what it does | supported, or the error | test |", "|---|---|---|---|---|", ...rows].join("\n");
+}
+
+function refused(module: string): string {
+  const rows = abi.refused.map(({ names, reason }) => `| ${names.map(code).join(", ")} | ${reason} |`);
+  return [
+    `These of module ${code(module)}, where ${code("*")} stands for any ending, and all that are not listed above, are refused at the upload by their names.`,
+    "",
+    "| import | why |",
+    "|---|---|",
+    ...rows,
+  ].join("\n");
+}
+
+function testLink(test = ""): string {
+  return `[${test.split("/").at(-1)?.replace(".test.ts", "")}](../../${test})`;
 }
 
 function entry(one: Import): string {

@@ -86,6 +86,12 @@ export const HOST_ERRORS = {
     status: 501,
     meaning: "The function uses memory regions, and its tenant is isolated in processes of its own.",
   },
+  THREADS_ISOLATED: {
+    fault: "caller",
+    retry: "never",
+    status: 501,
+    meaning: "The function's memory is shared by threads, and its tenant is isolated in processes of its own.",
+  },
   OVERLOADED: {
     fault: "platform",
     retry: "after-backoff",

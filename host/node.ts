@@ -16,7 +16,7 @@ import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../st
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
 import { ScopeChoices } from "../state/protocols/index.ts";
 import { Regions } from "../state/regions/index.ts";
-import { ClusterServer, connectToOwner, type OwnerConnection } from "../state/remote/index.ts";
+import { ClusterServer, connectToOwner, type OwnerConnection, type Peer } from "../state/remote/index.ts";
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
 import { Broker, type Network } from "./egress/index.ts";
@@ -28,12 +28,23 @@ import {
   Admission,
   boundedPool,
   type CallTaker,
+  DataMoves,
+  Evacuation,
   HeldStates,
   type MachineLoad,
+  Moves,
+  NO_OTHER_NODES,
+  NodeDirectory,
+  type NodeLoad,
+  nodesBehind,
   Offload,
+  type OtherNodes,
+  type OwnNode,
   remoteStoragePool,
   remoteTaker,
+  STORAGE_NODE,
   type StoragePool,
+  serveLoad,
   serveMoves,
   serveParts,
 } from "./offload/index.ts";
@@ -102,8 +113,8 @@ async function closeAll(closes: Close[]): Promise<void> {
 interface Placement {
   readonly clusterUrl: string | null;
   readonly epoch: () => number;
-  /** Goes on with calls that this node cannot bring to their end; null: nobody does. */
-  readonly taker: () => CallTaker | null;
+  /** Where calls may go on that this node does not bring to their end. */
+  readonly others: OtherNodes;
 }
 
 class NodeBuilder {
@@ -163,15 +174,14 @@ class NodeBuilder {
         tenancy,
         runAhead: config.protocols.runAhead,
       });
-    let invocations: InvocationService | null = null;
-    const taker: CallTaker = {
-      name: config.nodeName,
-      take: async (call) => invocations?.take(call) ?? { kind: "refused", reason: "the host is starting" },
-    };
-    const clusterUrl = await this.#cluster(shard, journalId, partHost, taker);
+    const own = this.#ownNode(pool);
+    const directory = new NodeDirectory(own, parts.timers);
+    const clusterUrl = await this.#cluster(shard, journalId, partHost, directory);
     const beside = config.role === "all" ? this.#bounded(partHost(shard)) : null;
-    invocations = this.#invocations(shard, functions, pool, () => beside);
-    return this.#serve(shard, functions, invocations, pool, { clusterUrl, epoch: () => shard.epoch, taker: () => null });
+    const invocations = this.#invocations(shard, functions, pool, { parts: () => beside, moves: () => null });
+    own.begin(invocations);
+    const others = directory.nodes;
+    return this.#serve(shard, functions, invocations, pool, { clusterUrl, epoch: () => shard.epoch, others });
   }
 
   /** Role `compute`: the journal is behind a socket, and nothing that matters is here. */
@@ -185,22 +195,53 @@ class NodeBuilder {
     this.#closes.push(() => owner.close());
     await owner.available(OWNER_TIMEOUT_MS);
     const pool = await this.#pool("compute", workers.compute);
+    const own = this.#ownNode(pool);
+    const serve = (peer: Peer) => {
+      serveMoves(peer, () => own.taker, HeldStates.serve(peer));
+      serveLoad(peer, own);
+    };
+    owner.onPeer(serve);
+    const connected = owner.peer();
+    if (connected !== undefined) {
+      serve(connected);
+    }
     await this.#noteTenants(await owner.available(OWNER_TIMEOUT_MS));
     const functions = this.#functions(owner, pool);
     const storage = () => {
       const peer = owner.peer();
       return peer === undefined ? null : this.#bounded(remoteStoragePool(peer));
     };
-    const taker = () => {
+    const storageTaker = () => {
       const peer = owner.peer();
-      return peer === undefined ? null : remoteTaker(peer);
+      return peer === undefined ? null : remoteTaker(peer, STORAGE_NODE, `storage@${peer.name}`);
     };
-    const invocations = this.#invocations(owner, functions, pool, storage);
+    const invocations = this.#invocations(owner, functions, pool, { parts: storage, moves: storageTaker });
+    own.begin(invocations);
     return this.#serve(owner, functions, invocations, pool, {
       clusterUrl: null,
       epoch: () => owner.current()?.epoch ?? 0,
-      taker,
+      others: nodesBehind(() => owner.peer()),
     });
+  }
+
+  /** This node as one to which calls of others may come, from `begin` on. */
+  #ownNode(pool: SandboxPool): OwnNode & { begin(invocations: InvocationService): void } {
+    let begun: InvocationService | null = null;
+    return {
+      begin(invocations) {
+        begun = invocations;
+      },
+      taker: {
+        name: this.#name,
+        take: async (call) => begun?.take(call) ?? { kind: "refused", reason: "the host is starting" },
+      },
+      load: () => (begun?.takesCalls === true ? nodeLoad(pool) : null),
+    };
+  }
+
+  /** For traces. */
+  get #name(): string {
+    return `${this.#config.role === "storage" ? "storage" : "compute"}@${this.#config.nodeName}`;
   }
 
   #bounded(pool: StoragePool): StoragePool {
@@ -274,7 +315,7 @@ class NodeBuilder {
     shard: LocalShard,
     journalId: string,
     partHost: (session: Shard) => StoragePool,
-    taker: CallTaker,
+    directory: NodeDirectory,
   ): Promise<string | null> {
     const { cluster, nodeName } = this.#config;
     const { random, timers, log } = this.#parts;
@@ -289,7 +330,8 @@ class NodeBuilder {
     server.onPeer((peer, session) => {
       const states = HeldStates.serve(peer);
       serveParts(peer, partHost(session), states);
-      serveMoves(peer, taker, states);
+      serveMoves(peer, (node) => directory.taker(node), states);
+      directory.join(peer);
     });
     return `ws://${listenHost}:${server.port}`;
   }
@@ -334,7 +376,7 @@ class NodeBuilder {
     source: ShardSource,
     functions: FunctionRegistry,
     pool: SandboxPool,
-    storage: () => StoragePool | null,
+    storage: { readonly parts: () => StoragePool | null; readonly moves: () => CallTaker | null },
   ): InvocationService {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const { suspendAfterMs, parkedMaxBytes, objectMaxBytes } = config.limits;
@@ -355,7 +397,21 @@ class NodeBuilder {
       tenancy: this.#tenancy,
       pool,
       regions,
-      offload: new Offload(config.offload.policy, storage),
+      offload: new Offload(config.offload.policy, storage.parts),
+      moves: new Moves({
+        data: new DataMoves({ isOn: config.moves.toData, minBytes: config.moves.dataMinBytes, storage: storage.moves }),
+        besideData: config.role === "storage",
+        load: () => nodeLoad(pool),
+        machineLoad: parts.machineLoad,
+        limits: config.offload,
+        count: (cause, outcome) =>
+          parts.metrics
+            .counter("neap_moved_calls_total", "Calls stopped in the middle to go on at another node, by cause.", {
+              cause,
+              outcome,
+            })
+            .add(),
+      }),
       egress: new Broker(config.egress, {
         allow: (tenant) => allowOf.get(tenant) ?? allowOf.get(ALL_OTHERS) ?? allow,
         network: parts.network,
@@ -367,7 +423,7 @@ class NodeBuilder {
       random: parts.random,
       log: parts.log,
       faults: parts.faults,
-      nodeName: `${config.role === "storage" ? "storage" : "compute"}@${config.nodeName}`,
+      nodeName: this.#name,
       runAhead: config.protocols.runAhead,
       limits: {
         suspendAfterMs,
@@ -391,7 +447,7 @@ class NodeBuilder {
     functions: FunctionRegistry,
     invocations: InvocationService,
     pool: SandboxPool,
-    { clusterUrl, epoch, taker }: Placement,
+    { clusterUrl, epoch, others }: Placement,
   ): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
     const security = () => this.#isolation?.security() ?? ONLY_THREADS;
@@ -411,9 +467,20 @@ class NodeBuilder {
     });
     const { url } = await http.listen();
     this.#ownPorts.push(Number(new URL(url).port));
+    const evacuation = new Evacuation({
+      queueMax: config.moves.evacuateQueue,
+      afterMs: config.moves.evacuateAfterMs,
+      timers: parts.timers,
+      clock: parts.clock,
+      load: () => nodeLoad(pool),
+      others,
+      leave: (count, takers) => invocations.evacuate(count, takers),
+    });
     const stop = async () => {
+      evacuation.stop();
       const answered = http.close(config.graceMs + ANSWERS_MS);
-      await invocations.drain(config.graceMs, taker());
+      // Without the storage node no other one gets on, either.
+      await invocations.drain(config.graceMs, config.role === "compute" ? others : NO_OTHER_NODES);
       // Ends the calls that still run, so that each is answered before its connection ends.
       await pool.close();
       await answered;
@@ -436,6 +503,11 @@ class NodeBuilder {
       cancel();
     });
   }
+}
+
+function nodeLoad({ load }: SandboxPool): NodeLoad {
+  const { computing, queued, workers } = load;
+  return { queue: computing + queued, workers };
 }
 
 /** No tenant may get processes. */

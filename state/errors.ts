@@ -27,7 +27,12 @@ export const STATE_ERRORS = {
     status: 400,
     meaning: "A record to append has an unknown kind, no content or too many parts.",
   },
-  RECORD_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "A record is larger than a frame may be." },
+  RECORD_TOO_LARGE: {
+    fault: "caller",
+    retry: "never",
+    status: 413,
+    meaning: "A record, or an append as a whole, is larger than it may be.",
+  },
   OBJECT_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "An object is larger than the configured limit." },
   BLOB_MISSING: {
     fault: "platform",

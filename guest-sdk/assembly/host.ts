@@ -28,6 +28,8 @@ export declare function inputRead(pointer: usize, offset: i32, length: i32): i32
 export declare function outputWrite(pointer: usize, length: i32): void;
 @external("neap", "log_write")
 export declare function logWrite(pointer: usize, length: i32): void;
+@external("neap", "fail")
+export declare function fail(pointer: usize, length: i32): void;
 
 @external("neap", "object_read")
 export declare function objectRead(key: usize, keyLength: i32, offset: i64, pointer: usize, capacity: i32, version: usize): i64;
@@ -102,3 +104,8 @@ export declare function httpRead(part: i32, offset: i64, pointer: usize, capacit
 export declare function clockNow(): i64;
 @external("neap", "random_fill")
 export declare function randomFill(pointer: usize, length: i32): void;
+
+@external("neap", "threads_max")
+export declare function threadsMax(): i32;
+@external("wasi", "thread-spawn")
+export declare function threadSpawn(argument: usize): i32;

@@ -29,3 +29,9 @@ export function log(text: string): void {
   const bytes = toBytes(text);
   host.logWrite(bytes.dataStart, bytes.byteLength);
 }
+
+/** Ends the call: it failed, and `reason` is what the caller gets. What it wrote before stays written, as with an error thrown. */
+export function fail(reason: string): void {
+  const bytes = toBytes(reason);
+  host.fail(bytes.dataStart, bytes.byteLength);
+}

@@ -9,12 +9,16 @@ export interface AbiImport {
   readonly suspends: boolean;
   /** Rewriting puts it into the module at its upload: a sandbox is not asked for it. */
   readonly inline: boolean;
+  /** It is about threads: for modules whose memory is shared. */
+  readonly threads: boolean;
+  /** Of imports that share their module with others. */
+  readonly group: string | undefined;
 }
 
 /** By "module.name". */
 export const abiTable: ReadonlyMap<string, AbiImport> = new Map(
-  abi.imports.map(({ module, name, params, results, suspends, inline = false }) => [
+  abi.imports.map(({ module, name, class: kind, params, results, suspends, inline = false, group }) => [
     `${module}.${name}`,
-    { params, results, suspends, inline },
+    { params, results, suspends, inline, group, threads: kind === "thread" },
   ]),
 );

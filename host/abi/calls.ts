@@ -17,7 +17,7 @@ import {
 import { post, request } from "./requests.ts";
 
 /** A larger input travels as an object whose key is the input. */
-const CALL_INPUT_MAX_BYTES = 1024 * 1024;
+export const CALL_INPUT_MAX_BYTES = 1024 * 1024;
 /** Of sleeps and of delays before a call. */
 const WAIT_MAX_MS = 366 * 24 * 60 * 60 * 1000;
 /** Room for the id of a call. */
@@ -26,19 +26,6 @@ const ID_MAX_BYTES = 64;
 const SELECT_MAX = 64;
 
 export const calls = (guest: Guest) => {
-  async function answerOf(handle: number): Promise<KeptAnswer | number> {
-    const { keptAnswer } = guest.call;
-    if (keptAnswer?.handle === handle) {
-      return keptAnswer;
-    }
-    const reply = await request(guest, Operation.callAwait, callAwaitArgs.encode(handle));
-    return reply.code < 0 ? reply.code : { handle, ...callAwaitReply.decode(reply.bytes) };
-  }
-
-  async function sliceOf(handle: number, offset: number): Promise<Uint8Array> {
-    return (await request(guest, Operation.callOutput, callOutputArgs.encode({ handle, offset }))).bytes;
-  }
-
   /** What is called with what, or the code that the import answers. `name`: the import's. */
   function callee(
     name: string,
@@ -67,8 +54,6 @@ export const calls = (guest: Guest) => {
       call.callCount += 1;
       return post(guest, operation, callStartArgs.encode(called), handle);
     };
-
-  const isHandle = (handle: number): boolean => handle >= 0 && handle < guest.call.callCount;
 
   return {
     "neap.call_start": start("call_start", Operation.callStart),
@@ -118,7 +103,7 @@ export const calls = (guest: Guest) => {
         return GuestError.invalid;
       }
       const { handles } = callSelectArgs.decode(bytes);
-      if (!handles.every(isHandle)) {
+      if (!handles.every((handle) => isHandle(guest, handle))) {
         return GuestError.invalid;
       }
       return (await request(guest, Operation.callSelect, callSelectArgs.encode(handles))).code;
@@ -128,7 +113,7 @@ export const calls = (guest: Guest) => {
       if (guest.call.inPart) {
         return GuestError.notInPart;
       }
-      if (!isHandle(handle)) {
+      if (!isHandle(guest, handle)) {
         return GuestError.invalid;
       }
       return (await request(guest, Operation.callCancel, callCancelArgs.encode(handle))).code;
@@ -140,26 +125,12 @@ export const calls = (guest: Guest) => {
       if (guest.call.inPart) {
         return BigInt(GuestError.notInPart);
       }
-      if (!isHandle(handle)) {
-        return BigInt(GuestError.invalid);
-      }
-      const answer = await answerOf(handle);
+      const answer = await awaitCall(guest, handle, pointer, capacity);
       if (typeof answer === "number") {
         return BigInt(answer);
       }
-      const { sizeBytes, returnValue } = answer;
-      const wantedBytes = Math.min(sizeBytes, capacity >>> 0);
-      for (let slice = answer.slice, copiedBytes = 0; ; slice = await sliceOf(handle, copiedBytes)) {
-        const room = guestBytes(guest, "call_await: buffer", pointer, capacity).subarray(copiedBytes);
-        room.set(slice.subarray(0, room.byteLength));
-        copiedBytes += slice.byteLength;
-        if (copiedBytes >= wantedBytes) {
-          break;
-        }
-      }
-      storeI32(guest, "call_await: return value", returnValuePointer, returnValue);
-      guest.call.keptAnswer = sizeBytes > wantedBytes ? answer : null;
-      return BigInt(sizeBytes);
+      storeI32(guest, "call_await: return value", returnValuePointer, answer.returnValue);
+      return BigInt(answer.sizeBytes);
     },
 
     "neap.sleep": async (durationMs: bigint): Promise<void> => {
@@ -171,6 +142,49 @@ export const calls = (guest: Guest) => {
     },
   };
 };
+
+function isHandle(guest: Guest, handle: number): boolean {
+  return handle >= 0 && handle < guest.call.callCount;
+}
+
+/** Waits for the end of a started call and copies the beginning of its output. @returns its answer, or a code when there is none */
+export async function awaitCall(
+  guest: Guest,
+  handle: number,
+  pointer: number,
+  capacity: number,
+): Promise<Omit<KeptAnswer, "slice"> | number> {
+  if (!isHandle(guest, handle)) {
+    return GuestError.invalid;
+  }
+  const answer = await answerOf(guest, handle);
+  if (typeof answer === "number") {
+    return answer;
+  }
+  const { sizeBytes } = answer;
+  const wantedBytes = Math.min(sizeBytes, capacity >>> 0);
+  for (let slice = answer.slice, copiedBytes = 0; ; ) {
+    const room = guestBytes(guest, "call_await: buffer", pointer, capacity).subarray(copiedBytes);
+    room.set(slice.subarray(0, room.byteLength));
+    copiedBytes += slice.byteLength;
+    if (copiedBytes >= wantedBytes) {
+      break;
+    }
+    const more = await request(guest, Operation.callOutput, callOutputArgs.encode({ handle, offset: copiedBytes }));
+    slice = more.bytes;
+  }
+  guest.call.keptAnswer = sizeBytes > wantedBytes ? answer : null;
+  return answer;
+}
+
+async function answerOf(guest: Guest, handle: number): Promise<KeptAnswer | number> {
+  const { keptAnswer } = guest.call;
+  if (keptAnswer?.handle === handle) {
+    return keptAnswer;
+  }
+  const reply = await request(guest, Operation.callAwait, callAwaitArgs.encode(handle));
+  return reply.code < 0 ? reply.code : { handle, ...callAwaitReply.decode(reply.bytes) };
+}
 
 /** @throws GuestFault */
 function checkWait(what: string, durationMs: bigint): void {

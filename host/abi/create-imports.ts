@@ -5,6 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
+import { FAASM_IN_THREADS, faasm, isFaasm } from "./faasm/index.ts";
 import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
@@ -12,13 +13,19 @@ import { log } from "./log.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
+import { threads } from "./threads.ts";
 import { transactions } from "./transactions.ts";
-import { isWasi, wasi } from "./wasi/index.ts";
+import { isWasi, neverWaits, neverWaitsInThreads, wasi } from "./wasi/index.ts";
+
+/** Where that does not follow from whether it suspends: Faasm's local state is the main thread's. */
+function inThreads(name: string): { readonly inThreads?: boolean } {
+  return neverWaitsInThreads(name) ? { inThreads: true } : isFaasm(name) ? { inThreads: FAASM_IN_THREADS.has(name) } : {};
+}
 
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
 /** All imports of all groups, by "module.name", without those that rewriting puts into modules. */
-export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest) });
+export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest), ...faasm(guest) });
 
 const hostFunctions = (guest: Guest): Functions => ({
   ...io(guest),
@@ -30,21 +37,23 @@ const hostFunctions = (guest: Guest): Functions => ({
   ...locks(guest),
   ...regions(guest),
   ...http(guest),
+  ...threads(guest),
   ...clockRandom(guest),
   ...assemblyScript(guest),
 });
 
 export const createImports: CreateImports = (guest, names = abiTable.keys()) => {
-  const wanted = [...names];
+  const wanted = new Set(names);
   // Half of all imports, and most modules have none of them: a new sandbox shall not wait for that.
-  const functions = wanted.some(isWasi) ? importFunctions(guest) : hostFunctions(guest);
+  const functions = [...wanted].some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
   const imports: Record<string, GuestImport> = { "$host.region_fault": { suspends: false, run: regionFault } };
   for (const name of wanted) {
     const listed = abiTable.get(name);
     if (listed !== undefined && !listed.inline) {
       const run = functions[name];
       invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-      imports[name] = { suspends: listed.suspends, results: listed.results, run };
+      const suspends = listed.suspends && !neverWaits(name, wanted);
+      imports[name] = { suspends, ...inThreads(name), results: listed.results, run };
     }
   }
   return imports;

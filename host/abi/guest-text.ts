@@ -38,10 +38,15 @@ export function guestText(guest: Guest, what: string, pointer: number, length: n
   return shortText(guestBytes(guest, what, pointer, length), maxBytes);
 }
 
-/** Writes to the host's log; of what is above the call's limit a few bytes are decoded, to show it, and what is not UTF-8 shows as U+FFFD. */
+/** Writes to the host's log; of what is above the call's limit a few bytes are decoded, to show it. */
 export function logBytes(guest: Guest, text: Uint8Array): void {
   const { call } = guest;
-  guest.log(lossyUtf8.decode(text.subarray(0, Math.max(0, call.logMaxBytes - call.logBytes) + 4)));
+  guest.log(lossyText(text.subarray(0, Math.max(0, call.logMaxBytes - call.logBytes) + 4)));
+}
+
+/** What is not UTF-8 shows as U+FFFD. */
+export function lossyText(bytes: Uint8Array): string {
+  return lossyUtf8.decode(bytes);
 }
 
 function shortText(bytes: Uint8Array, maxBytes: number): string | null {

@@ -1,2 +1,3 @@
 export { abiTable } from "./abi-table.ts";
+export { FILES_PREFIX } from "./file-messages.ts";
 export { importsUrl } from "./imports-url.ts";

@@ -1,7 +1,9 @@
 /** Imports: the call's input, output and log. */
-import type { Guest } from "../sandbox/guest.ts";
+import { type Guest, GuestFault } from "../sandbox/guest.ts";
 import { guestBytes } from "./guest-memory.ts";
-import { logBytes } from "./guest-text.ts";
+import { logBytes, lossyText } from "./guest-text.ts";
+
+const REASON_MAX_BYTES = 4096;
 
 export const io = (guest: Guest) => ({
   "neap.input_size": (): number => guest.call.input.byteLength,
@@ -21,5 +23,10 @@ export const io = (guest: Guest) => ({
 
   "neap.log_write": (pointer: number, length: number): void => {
     logBytes(guest, guestBytes(guest, "log_write: text", pointer, length));
+  },
+
+  "neap.fail": (pointer: number, length: number): never => {
+    const text = guestBytes(guest, "fail: text", pointer, length);
+    throw new GuestFault(lossyText(text.subarray(0, REASON_MAX_BYTES)) || "the function failed");
   },
 });

@@ -16,7 +16,7 @@ import {
 import { GuestError, Operation } from "./operations.ts";
 import { post, request } from "./requests.ts";
 
-const LOG_RECORD_MAX_BYTES = 256 * 1024;
+export const LOG_RECORD_MAX_BYTES = 256 * 1024;
 const LOG_TAGS_MAX = 16;
 const LOG_CONDITIONS_MAX = 16;
 /** What a timer can wait for. */

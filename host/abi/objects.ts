@@ -18,7 +18,7 @@ import {
 import { post, request } from "./requests.ts";
 
 /** What one read asks of the host at most: a larger one is several requests, and no message keeps the main thread for long. */
-const READ_SLICE_BYTES = 1024 * 1024;
+export const READ_SLICE_BYTES = 1024 * 1024;
 const LIST_ENTRIES_MAX = 1000;
 /** Length, one byte of key, size. */
 const LIST_ENTRY_MIN_BYTES = 2 + 1 + 8;
@@ -65,12 +65,7 @@ export const objects = (guest: Guest) => ({
     if (key === null) {
       return GuestError.invalid;
     }
-    if (value.byteLength <= STAGE_CHUNK_BYTES) {
-      return post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: false, value }), 0);
-    }
-    return stage(guest, pointer, value.byteLength).then((code) =>
-      code < 0 ? code : post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: NOTHING }), 0),
-    );
+    return writeObject(guest, key, pointer, value);
   },
 
   "neap.object_update": async (
@@ -88,7 +83,7 @@ export const objects = (guest: Guest) => ({
     const staged = value.byteLength > STAGE_CHUNK_BYTES;
     const args = objectUpdateArgs.encode({ key, version: Number(version), staged, value: staged ? NOTHING : value });
     if (staged) {
-      const code = await stage(guest, pointer, value.byteLength);
+      const code = await stage(guest, value.byteLength, ofGuest(guest, pointer));
       if (code < 0) {
         return code;
       }
@@ -124,6 +119,16 @@ export const objects = (guest: Guest) => ({
     return writeEntries(guestBytes(guest, "object_list: buffer", pointer, capacity), objectListReply.decode(reply.bytes));
   },
 });
+
+/** @param value  at `pointer` in the guest's memory. @returns 0, or the code of the refusal */
+export function writeObject(guest: Guest, key: string, pointer: number, value: Uint8Array): number | Promise<number> {
+  if (value.byteLength <= STAGE_CHUNK_BYTES) {
+    return post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: false, value }), 0);
+  }
+  return stage(guest, value.byteLength, ofGuest(guest, pointer)).then((code) =>
+    code < 0 ? code : post(guest, Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: NOTHING }), 0),
+  );
+}
 
 interface Copy {
   readonly key: string;
@@ -161,11 +166,18 @@ async function copyObject(guest: Guest, operation: Operation, copy: Copy): Promi
   }
 }
 
+/** A piece of a value. */
+type Piece = (offset: number, length: number) => Uint8Array;
+
+const ofGuest =
+  (guest: Guest, pointer: number): Piece =>
+  (offset, length) =>
+    guestBytes(guest, "value", (pointer >>> 0) + offset, length);
+
 /** Sends a large value ahead of the operation that names it. @returns 0, or the code of the refusal */
-async function stage(guest: Guest, pointer: number, sizeBytes: number): Promise<number> {
-  const start = pointer >>> 0;
+export async function stage(guest: Guest, sizeBytes: number, piece: Piece): Promise<number> {
   for (let offset = 0; offset < sizeBytes; offset += STAGE_CHUNK_BYTES) {
-    const chunk = guestBytes(guest, "value", start + offset, Math.min(STAGE_CHUNK_BYTES, sizeBytes - offset));
+    const chunk = piece(offset, Math.min(STAGE_CHUNK_BYTES, sizeBytes - offset));
     const { code } = await request(guest, Operation.stageChunk, chunk);
     if (code < 0) {
       return code;

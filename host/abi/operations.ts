@@ -47,6 +47,8 @@ export const Operation = {
   callSelect: 52,
   /** Reply code 1: cancelled; 0: it had ended. */
   callCancel: 53,
+  /** Like callStart: the caller's own module, at a function of its table. */
+  callStartAt: 55,
   /** A further slice of the output that a callAwait has told the beginning of. */
   callOutput: 54,
   regionOpen: 80,
@@ -64,6 +66,10 @@ export const Operation = {
   httpRequest: 60,
   /** A slice of what the last httpRequest got. */
   httpRead: 61,
+  /** Looks for a shared file or folder; the reply's code is a FileKind. */
+  fileFind: 90,
+  /** What is in a folder of shared files. */
+  fileList: 91,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];
@@ -207,6 +213,15 @@ export const callStartArgs = {
   decode: (bytes: Uint8Array) => {
     const r = new ByteReader(bytes);
     return { functionName: r.text(), input: r.raw(r.remaining) };
+  },
+};
+
+export const callStartAtArgs = {
+  encode: (a: { tableIndex: number; input: Uint8Array }) =>
+    new ByteWriter(8 + a.input.byteLength).u32(a.tableIndex).raw(a.input).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { tableIndex: r.u32(), input: r.raw(r.remaining) };
   },
 };
 

@@ -7,6 +7,7 @@
  */
 import { type Guest, GuestFault } from "../sandbox/guest.ts";
 import { guestStateBytes } from "../sandbox/protocol.ts";
+import { settleState } from "./faasm/local-state.ts";
 import { guestKey } from "./guest-text.ts";
 import { GuestError, Operation, Placement, partAnswer, partOfferArgs } from "./operations.ts";
 import { post, request } from "./requests.ts";
@@ -15,67 +16,70 @@ import { post, request } from "./requests.ts";
 const PART_DEPTH_MAX = 8;
 const NOTHING = new Uint8Array(0);
 
-export const parts = (guest: Guest) => {
-  /** Parts that run inside another one. The outermost is not counted, as elsewhere it does not begin here. */
-  let innerParts = 0;
+export const parts = (guest: Guest) => ({
+  "neap.storage_call": async (keyPointer: number, keyLength: number, index: number): Promise<number> => {
+    const key = guestKey(guest, "storage_call: key", keyPointer, keyLength);
+    return key === null ? GuestError.invalid : runPart(guest, key, index >>> 0);
+  },
+});
 
-  async function runInner(tableIndex: number): Promise<number> {
-    if (innerParts === PART_DEPTH_MAX - 1) {
-      throw new GuestFault(`storage_call: parts are nested deeper than ${PART_DEPTH_MAX}`);
-    }
-    innerParts += 1;
-    try {
-      return await guest.runTableFunction(tableIndex);
-    } finally {
-      innerParts -= 1;
+/** Runs the table's function (i32, …) → i32 as a part that works on the object. @returns its value */
+export async function runPart(guest: Guest, key: string, tableIndex: number, args: readonly number[] = []): Promise<number> {
+  if (guest.call.inPart) {
+    return runInner(guest, tableIndex, args);
+  }
+  await settleState(guest);
+  const offer = await request(guest, Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
+  if (offer.code === Placement.ship) {
+    const value = await ship(guest, args);
+    if (value !== null) {
+      return value;
     }
   }
+  const value = await runOutermost(guest, tableIndex, args);
+  return post(guest, Operation.partEnd, NOTHING, value);
+}
 
-  async function runOutermost(tableIndex: number): Promise<number> {
-    const { call } = guest;
-    call.inPart = true;
-    try {
-      return await guest.runTableFunction(tableIndex);
-    } finally {
-      call.inPart = false;
-    }
+/** The outermost part is not counted, as elsewhere it does not begin here. */
+async function runInner(guest: Guest, tableIndex: number, args: readonly number[]): Promise<number> {
+  const { call } = guest;
+  if (call.innerParts === PART_DEPTH_MAX - 1) {
+    throw new GuestFault(`storage_call: parts are nested deeper than ${PART_DEPTH_MAX}`);
   }
-
-  /** @returns the part's value, or null when it shall run here after all and nothing has happened */
-  async function ship(): Promise<number | null> {
-    const reply = await request(guest, Operation.partShip, guestStateBytes.encode(guest.capture()));
-    const answer = partAnswer.decode(reply);
-    switch (answer.kind) {
-      case "done":
-        guest.restore(answer.state);
-        guest.call.inPart = false;
-        return answer.value;
-      case "local":
-        return null;
-      case "trapped":
-        throw new GuestFault(answer.message);
-    }
+  call.innerParts += 1;
+  try {
+    return await guest.runTableFunction(tableIndex, args);
+  } finally {
+    call.innerParts -= 1;
   }
+}
 
-  return {
-    "neap.storage_call": async (keyPointer: number, keyLength: number, index: number): Promise<number> => {
-      const key = guestKey(guest, "storage_call: key", keyPointer, keyLength);
-      if (key === null) {
-        return GuestError.invalid;
-      }
-      const tableIndex = index >>> 0;
-      if (guest.call.inPart) {
-        return runInner(tableIndex);
-      }
-      const offer = await request(guest, Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
-      if (offer.code === Placement.ship) {
-        const value = await ship();
-        if (value !== null) {
-          return value;
-        }
-      }
-      const value = await runOutermost(tableIndex);
-      return post(guest, Operation.partEnd, NOTHING, value);
-    },
-  };
-};
+async function runOutermost(guest: Guest, tableIndex: number, args: readonly number[]): Promise<number> {
+  const { call } = guest;
+  call.inPart = true;
+  try {
+    const value = await guest.runTableFunction(tableIndex, args);
+    await settleState(guest);
+    call.mappings.endPart(guest.memory());
+    return value;
+  } finally {
+    call.inPart = false;
+  }
+}
+
+/** @returns the part's value, or null when it shall run here after all and nothing has happened */
+async function ship(guest: Guest, args: readonly number[]): Promise<number | null> {
+  guest.call.partArguments = args;
+  const reply = await request(guest, Operation.partShip, guestStateBytes.encode(guest.capture()));
+  const answer = partAnswer.decode(reply);
+  switch (answer.kind) {
+    case "done":
+      guest.restore(answer.state);
+      guest.call.inPart = false;
+      return answer.value;
+    case "local":
+      return null;
+    case "trapped":
+      throw new GuestFault(answer.message);
+  }
+}

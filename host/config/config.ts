@@ -42,6 +42,12 @@ export interface ResolvedConfig {
     readonly memoryThreshold: number;
     readonly partTimeoutMs: number;
   };
+  readonly moves: {
+    readonly toData: boolean;
+    readonly dataMinBytes: number;
+    readonly evacuateQueue: number;
+    readonly evacuateAfterMs: number;
+  };
   readonly protocols: {
     readonly choice: "on" | "off";
     readonly dwellMs: number;

@@ -122,6 +122,8 @@ export const OPTIONS = {
   callMaxDepth: limit("callMaxDepth"),
   tenantMaxCalls: limit("tenantMaxCalls"),
   tenantMaxSandboxes: limit("tenantMaxSandboxes"),
+  callMaxThreads: limit("callMaxThreads"),
+  tenantMaxThreads: limit("tenantMaxThreads"),
   objectMaxBytes: option("Limits", whole(1024, 1024 * 1024 * MIB), `${1024 * MIB}`, "size of an object"),
   queuedMaxCalls: option("Limits", whole(0, 1_000_000), "10000", "calls that may wait for a sandbox; more are answered 503"),
   activeMaxCalls: option("Limits", whole(1, 8000), "4000", "calls that may be in a sandbox at once, suspended ones included"),
@@ -227,6 +229,26 @@ export const OPTIONS = {
     "30000",
     "time after which a part is given up and run at the caller",
   ),
+
+  moveToData: option(
+    "Moving calls",
+    flag,
+    "true",
+    "migratable calls of a compute node move to the storage node when they read more there than would go with them",
+  ),
+  moveToDataMinBytes: option(
+    "Moving calls",
+    whole(1, 1024 * 1024 * MIB),
+    `${MIB}`,
+    "what a call must have read from the storage node before it is moved there",
+  ),
+  evacuateQueue: option(
+    "Moving calls",
+    whole(0, 10_000),
+    "8",
+    "calls for each worker that compute or wait for one, above which migratable ones move to an idle node; 0 is never",
+  ),
+  evacuateAfterMs: option("Moving calls", whole(10, DAY_MS), "2000", "how long there must be so many before some are moved"),
 
   protocolChoice: option(
     "Protocols",

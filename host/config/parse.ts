@@ -213,6 +213,8 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       callMaxDepth: values.callMaxDepth,
       tenantMaxCalls: values.tenantMaxCalls,
       tenantMaxSandboxes: values.tenantMaxSandboxes,
+      callMaxThreads: values.callMaxThreads,
+      tenantMaxThreads: values.tenantMaxThreads,
       objectMaxBytes: values.objectMaxBytes,
       queuedMaxCalls: values.queuedMaxCalls,
       activeMaxCalls: values.activeMaxCalls,
@@ -247,6 +249,12 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       cpuThreshold: values.offloadCpuThreshold,
       memoryThreshold: values.offloadMemoryThreshold,
       partTimeoutMs: values.offloadPartTimeoutMs,
+    },
+    moves: {
+      toData: values.moveToData,
+      dataMinBytes: values.moveToDataMinBytes,
+      evacuateQueue: values.evacuateQueue,
+      evacuateAfterMs: values.evacuateAfterMs,
     },
     protocols: {
       choice: values.protocolChoice,

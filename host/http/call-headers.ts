@@ -1,5 +1,5 @@
 /** The `Neap-*` headers of a call's answer: where it ran and what it moved. */
-import type { CallTrace, OperationTrace, PartTrace } from "../invocation/invocation.ts";
+import type { CallTrace, MoveTrace, OperationTrace, PartTrace } from "../invocation/invocation.ts";
 
 /** Flat: name, value, name, value … */
 export function callHeaders(instance: string, trace: CallTrace): string[] {
@@ -16,6 +16,9 @@ export function callHeaders(instance: string, trace: CallTrace): string[] {
   if (trace.parts.length > 0) {
     headers.push("Neap-Parts", formatParts(trace.parts));
   }
+  if (trace.moves.length > 0) {
+    headers.push("Neap-Moves", formatMoves(trace.moves));
+  }
   if (trace.operations !== undefined) {
     headers.push("Neap-Operations", formatOperations(trace.operations));
   }
@@ -23,6 +26,7 @@ export function callHeaders(instance: string, trace: CallTrace): string[] {
 }
 
 const PARTS_MAX = 32;
+const MOVES_MAX = 32;
 const OPERATIONS_MAX = 64;
 
 /**
@@ -37,6 +41,17 @@ export function formatParts(parts: readonly PartTrace[]): string {
         `${quotedText(part.executedAt)};reason=${quotedText(part.reason)};out=${part.deltaOutBytes};back=${part.deltaBackBytes}`,
     );
   return [...members, ...(parts.length > PARTS_MAX ? ['"..."'] : [])].join(", ");
+}
+
+/** A list as of RFC 9651: `"storage@a";from="compute@b";reason="its node stops";bytes=70123`. Of more than MOVES_MAX the first are shown, then `"..."`. */
+export function formatMoves(moves: readonly MoveTrace[]): string {
+  const members = moves
+    .slice(0, MOVES_MAX)
+    .map(
+      ({ from, to, reason, sizeBytes }) =>
+        `${quotedText(to)};from=${quotedText(from)};reason=${quotedText(reason)};bytes=${sizeBytes}`,
+    );
+  return [...members, ...(moves.length > MOVES_MAX ? ['"..."'] : [])].join(", ");
 }
 
 /** A list as of RFC 9651, in whole microseconds: `objectRead;us=12, objectWrite;us=340`. Of more than OPERATIONS_MAX the first are shown, then `"..."`. */

@@ -89,9 +89,6 @@ export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, 
     throw new NeapError("NOT_SUPPORTED", what);
   };
   app.put("/p/:user/:function", unoffered("Python functions are not offered by this host; upload a WebAssembly module to /f/"));
-  const file = "shared files are not offered by this host; objects are at /v1/tenants/<tenant>/objects/<key>";
-  app.put("/file", unoffered(file));
-  app.get("/file", unoffered(file));
 }
 
 /** What Faasm says of a path it does not know. */

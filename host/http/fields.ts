@@ -1,7 +1,17 @@
 /** Checks of what routes take from paths, queries and headers. Each error is BAD_REQUEST or what is named, with field and value. */
 import type { IncomingMessage } from "node:http";
 import { NeapError } from "../../state/errors.ts";
-import { type InstanceId, isName, type LogBookId, logBookId, NAME_RULE, OBJECT_KEY_MAX_BYTES, quote } from "../../state/ids.ts";
+import {
+  type InstanceId,
+  isName,
+  type LogBookId,
+  logBookId,
+  NAME_RULE,
+  OBJECT_KEY_MAX_BYTES,
+  objectKey,
+  quote,
+} from "../../state/ids.ts";
+import { FILES_PREFIX } from "../abi/index.ts";
 
 /** @throws BAD_NAME */
 export function tenantField(field: string, value: string): LogBookId {
@@ -14,6 +24,21 @@ export function nameField(field: string, value: string): string {
     throw new NeapError("BAD_NAME", `${field} is ${quote(value)}, must be ${NAME_RULE}`);
   }
   return value;
+}
+
+const FILE_NAME_MAX_BYTES = 255;
+
+/** The object that is the shared file. @throws BAD_KEY for what a program could not open as a file */
+export function sharedFileKey(path: string): string {
+  for (const name of path.split("/")) {
+    if (name === "" || name === "." || name === ".." || Buffer.byteLength(name) > FILE_NAME_MAX_BYTES) {
+      throw new NeapError(
+        "BAD_KEY",
+        `file path ${quote(path)} must be names of 1 to ${FILE_NAME_MAX_BYTES} bytes with "/" between them, and none of them "." or ".."`,
+      );
+    }
+  }
+  return objectKey(FILES_PREFIX + path);
 }
 
 /** For prefixes and the like: may be empty. @throws BAD_REQUEST */

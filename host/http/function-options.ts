@@ -1,6 +1,7 @@
-/** A function's options as JSON: `{"retry": {"attemptsMax": 5, "backoffMs": 200, "backoffMaxMs": 60000}, "limits": {"wallTimeMs": 1000}}`. */
+/** A function's options as JSON: `{"retry": {"attemptsMax": 5, "backoffMs": 200, "backoffMaxMs": 60000}, "limits": {"wallTimeMs": 1000}, "environment": {"LEVEL": "debug"}}`. */
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
+import { checkedEnvironment, type Environment } from "../modules/environment.ts";
 import type { FunctionOptions } from "../modules/functions.ts";
 import { ATTEMPTS_MAX, BACKOFF_MAX_MS, RETRY_CAUSES, type RetryCause, type RetryPolicy } from "../modules/retry-policy.ts";
 import { FUNCTION_LIMITS, type FunctionLimits, LIMITS } from "../tenancy/index.ts";
@@ -11,14 +12,15 @@ export const OPTIONS_MAX_BYTES = 16 * 1024;
 
 /** @throws MALFORMED_JSON, BAD_REQUEST  with field and value */
 export function functionOptions(body: Uint8Array): FunctionOptions {
-  const { retry, limits, ...rest } = record("the body", parse(Buffer.from(body).toString()));
+  const { retry, limits, environment, ...rest } = record("the body", parse(Buffer.from(body).toString()));
   noOthers("the body", rest);
-  if (retry === undefined && limits === undefined) {
-    throw new NeapError("BAD_REQUEST", "the body has neither retry nor limits");
+  if (retry === undefined && limits === undefined && environment === undefined) {
+    throw new NeapError("BAD_REQUEST", "the body has neither retry nor limits nor environment");
   }
   return {
     ...(retry !== undefined && { retry: retry === null ? null : retryPolicy(record("retry", retry)) }),
     ...(limits !== undefined && { limits: limits === null ? null : functionLimits(record("limits", limits)) }),
+    ...(environment !== undefined && { environment: environment === null ? null : variables(environment) }),
   };
 }
 
@@ -32,6 +34,13 @@ function functionLimits(given: Record<string, unknown>): FunctionLimits | null {
     limits[name] = whole(`limits.${name}`, value, minimum, maximum);
   }
   return Object.keys(limits).length === 0 ? null : limits;
+}
+
+function variables(given: unknown): Environment | null {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new NeapError("BAD_REQUEST", "environment must be an object");
+  }
+  return checkedEnvironment("environment", { ...given });
 }
 
 function retryPolicy({ attemptsMax, backoffMs, backoffMaxMs, causes, ...rest }: Record<string, unknown>): RetryPolicy {

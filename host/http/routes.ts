@@ -8,6 +8,7 @@ import type { HttpContext } from "./context.ts";
 import type { FaasmCall } from "./faasm-call.ts";
 import { registerFaasmRoutes, unknownFaasmPath } from "./faasm-routes.ts";
 import { failureHeaders, problem, toFailure } from "./failure.ts";
+import { registerFileRoutes } from "./file-routes.ts";
 import { registerCallRoutes } from "./v1-calls.ts";
 import { registerFunctionRoutes } from "./v1-functions.ts";
 import { registerNodeRoutes } from "./v1-node.ts";
@@ -49,6 +50,7 @@ export function createRoutes(context: HttpContext, call: FaasmCall, createServer
   registerCallRoutes(app, context);
   registerFunctionRoutes(app, context);
   registerObjectRoutes(app, context);
+  registerFileRoutes(app, context);
   registerProtocolRoutes(app, context);
   registerNodeRoutes(app, context);
   return { app, list };

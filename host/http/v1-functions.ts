@@ -55,6 +55,7 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
   });
 }
 
-function versionJson({ seqnum: _, ...version }: FunctionVersion): object {
-  return version;
+/** The names of variables, not their values. */
+function versionJson({ seqnum: _, environment, ...version }: FunctionVersion): object {
+  return { ...version, environment: Object.keys(environment ?? {}) };
 }

@@ -27,12 +27,18 @@ export class AttemptWait {
   readonly #maxMs: number;
   readonly #parker: Parker;
   #isClosed = false;
+  #waits = 0;
   #stop: (reason: unknown) => void = () => {};
 
   constructor(timers: Timers, maxMs: number, parker: Parker) {
     this.#timers = timers;
     this.#maxMs = maxMs;
     this.#parker = parker;
+  }
+
+  /** Somebody is waited for: a time, a call, a lock. */
+  get isWaiting(): boolean {
+    return this.#waits > 0;
   }
 
   /** The attempt was stopped. */
@@ -71,6 +77,7 @@ export class AttemptWait {
     } else {
       cancel = this.#timers.after(this.#maxMs, outstay);
     }
+    this.#waits += 1;
     try {
       const value = await Promise.race([awaited, stopped]);
       if (parked !== null && (await parked)) {
@@ -78,6 +85,7 @@ export class AttemptWait {
       }
       return value;
     } finally {
+      this.#waits -= 1;
       cancel();
       // Whoever goes on with the attempt shall find what it has logged.
       await parked;

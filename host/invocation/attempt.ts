@@ -12,11 +12,13 @@
  *     its answer takes the guest to a sandbox again (F22). Nobody else notices.
  * A5. It ends `moved` with the guest stopped and no operation under way. One that was under way has been carried out, and its answer is
  *     there; or it is to be asked for again, and what it has logged is found then.
+ * A6. A guest that was stopped, and neither leaves nor waits for long, goes on here where it was.
  */
 import { invariant, type NeapError } from "../../state/errors.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
+import type { Departure } from "../offload/index.ts";
 import type {
   FrozenStart,
   GuestState,
@@ -51,7 +53,13 @@ export type AttemptEnd =
   | { readonly kind: "suspended"; readonly until: Promise<unknown> }
   | { readonly kind: "fenced"; readonly fenced: Fenced }
   /** `answer`: of the operation that the guest waits for. `isUndone`: one was broken off. */
-  | { readonly kind: "moved"; readonly guest: Uint8Array; readonly answer: OperationReply | null; readonly isUndone: boolean }
+  | {
+      readonly kind: "moved";
+      readonly departure: Departure;
+      readonly guest: Uint8Array;
+      readonly answer: OperationReply | null;
+      readonly isUndone: boolean;
+    }
   /** The owner of the state is gone, or an operation failed for a reason that is not the guest's. */
   | { readonly kind: "failed"; readonly error: NeapError };
 
@@ -71,11 +79,15 @@ export interface AttemptOptions {
   readonly artefact: Artefact;
   readonly input: Uint8Array;
   readonly commandLine: Uint8Array;
+  /** Left out: the module's entry runs. */
+  readonly tableIndex?: number;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly sandboxesMax: number;
+  /** Of a call whose threads share its memory. */
+  readonly threads?: SandboxStart["threads"];
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
@@ -83,6 +95,8 @@ export interface AttemptOptions {
   readonly frozen?: FrozenStart;
   /** Whether what the attempt has beside its guest can be at another node. */
   readonly mayMove?: () => boolean;
+  /** Asked whenever the guest has got an answer: why it shall leave, or null. */
+  readonly departs?: () => Departure | null;
   /** The attempt leaves: an operation under way that only waits shall end soon, as it is asked for again. */
   readonly onMove?: () => void;
   /** What a guest reaches that uses memory regions. */
@@ -108,6 +122,7 @@ export class Attempt implements SandboxHandler {
   readonly #start: SandboxStart;
   readonly #parking: Parking | null;
   readonly #mayMove: () => boolean;
+  readonly #departs: () => Departure | null;
   readonly #perform: PerformOperation;
   readonly #onStop: () => void;
   readonly #onMove: () => void;
@@ -121,9 +136,9 @@ export class Attempt implements SandboxHandler {
   /** The guest shall be parked until that has settled. */
   #until: Promise<unknown> | null = null;
   /** The call shall go on at another node. */
-  #isMoving = false;
+  #departure: Departure | null = null;
   /** The guest that leaves, when the operation is settled that is under way. */
-  #leaving: { readonly guest: Uint8Array; readonly awaits: boolean } | null = null;
+  #leaving: { readonly departure: Departure; readonly guest: Uint8Array; readonly awaits: boolean } | null = null;
   /** The guest waits for the operation that is under way. */
   #isAwaited = false;
   /** To the operation that the guest waits for, when it may have been stopped before it got that. */
@@ -143,16 +158,26 @@ export class Attempt implements SandboxHandler {
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
-    const { pool, tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits, part, arena, frozen } = options;
+    const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits } = options;
+    const { threads, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
+    this.#departs = options.departs ?? (() => null);
     this.#start = {
       ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
+      ...(threads !== undefined && { threads }),
+      ...(tableIndex !== undefined && { tableIndex }),
       ...(part !== undefined && { part }),
       ...(arena !== undefined && { arena }),
+      ...(this.#parking !== null && { mayFreeze: true }),
     };
     this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
+  }
+
+  /** Its guest has a sandbox, or waits for one, and can be stopped in the middle. */
+  get mayLeave(): boolean {
+    return this.#parked === null && this.#mayDepart && this.#departure === null;
   }
 
   /** CPU time of its guest, ms; once it has ended. */
@@ -195,17 +220,24 @@ export class Attempt implements SandboxHandler {
     return true;
   }
 
-  /** The call goes on at another node: the attempt ends `moved` as soon as it can, unless it ends otherwise before. */
-  move(): void {
-    if (this.#parking === null || this.#isStopped || this.#isReported || !this.#mayMove()) {
+  /**
+   * The call goes on at another node: the attempt ends `moved` as soon as it can, unless it ends otherwise before, or finds then that it
+   * had better stay. The last departure counts.
+   */
+  move(departure: Departure): void {
+    if (!this.#mayDepart) {
       return;
     }
-    this.#isMoving = true;
+    this.#departure = departure;
     if (this.#parked === null) {
       this.#call.freeze();
     } else {
-      this.#leave({ guest: this.#leaveParking(), awaits: true });
+      this.#leave({ departure, guest: this.#leaveParking(), awaits: true });
     }
+  }
+
+  get #mayDepart(): boolean {
+    return this.#parking !== null && !this.#isStopped && !this.#isReported && this.#leaving === null && this.#mayMove();
   }
 
   onOperation(operation: number, args: Uint8Array, waits: boolean): void {
@@ -256,8 +288,9 @@ export class Attempt implements SandboxHandler {
         } else if (this.#parked !== null) {
           this.#goOn(this.#leaveParking(), reply);
         } else {
-          this.#answer = this.#until === null && !this.#isMoving ? null : reply;
+          this.#answer = this.#until === null && this.#departure === null ? null : reply;
           next.call.reply(reply);
+          this.#departNow();
         }
       } catch (error) {
         if (next.waits && this.#leaving !== null) {
@@ -279,8 +312,8 @@ export class Attempt implements SandboxHandler {
     if (this.#isStopped) {
       this.#sandboxEnd = PARKED_AND_STOPPED;
       this.#report();
-    } else if (this.#isMoving) {
-      this.#leave({ guest: bytes, awaits });
+    } else if (this.#departure !== null && this.#mayMove() && this.#departure.accepts(bytes.byteLength)) {
+      this.#leave({ departure: this.#departure, guest: bytes, awaits });
     } else if (!awaits || this.#answer !== null) {
       this.#goOn(bytes, awaits ? this.#answer : null);
     } else if (this.#parking?.take(bytes.byteLength) === true) {
@@ -291,8 +324,17 @@ export class Attempt implements SandboxHandler {
     }
   }
 
+  /** Behind the answer: with that the guest stops, and need not be told it elsewhere. */
+  #departNow(): void {
+    const departure = this.#departure === null ? this.#departs() : null;
+    if (departure !== null) {
+      this.move(departure);
+    }
+  }
+
   #goOn(bytes: Uint8Array, answer: OperationReply | null): void {
     this.#until = null;
+    this.#departure = null;
     this.#answer = null;
     const { limits } = this.#start;
     const left = { ...limits, cpuTimeMs: limits.cpuTimeMs - this.#cpuMs };
@@ -301,7 +343,7 @@ export class Attempt implements SandboxHandler {
   }
 
   /** Operations are carried out first; one that waits is broken off. */
-  #leave(leaving: { readonly guest: Uint8Array; readonly awaits: boolean }): void {
+  #leave(leaving: { readonly departure: Departure; readonly guest: Uint8Array; readonly awaits: boolean }): void {
     this.#leaving = leaving;
     if (!this.#performing) {
       this.#moved(leaving.awaits ? this.#answer : null, false);
@@ -312,10 +354,11 @@ export class Attempt implements SandboxHandler {
   }
 
   #moved(answer: OperationReply | null, isUndone: boolean): void {
-    const { guest } = this.#leaving ?? {};
+    const leaving = this.#leaving;
     this.#leaving = null;
-    if (guest !== undefined && this.#verdict === null) {
-      this.#verdict = { kind: "moved", guest, answer, isUndone };
+    if (leaving !== null && this.#verdict === null) {
+      const { departure, guest } = leaving;
+      this.#verdict = { kind: "moved", departure, guest, answer, isUndone };
       this.#interrupt();
     }
     this.#sandboxEnd ??= PARKED_AND_STOPPED;

@@ -5,10 +5,14 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
+import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { InvocationContext } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
 import { toPayload } from "./payloads.ts";
+
+/** Where a call is among others, and when it begins. */
+export type Place = Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">;
 
 export class Callees {
   readonly #context: InvocationContext;
@@ -59,26 +63,34 @@ export class Callees {
     this.#context.tenancy.of(this.#tenant).checkMayBegin();
   }
 
-  async init(
-    version: FunctionVersion,
-    input: Uint8Array,
-    place: Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">,
-  ): Promise<InstanceInit> {
-    const { random, clock, limits, tenancy } = this.#context;
-    const { commandLine, forbidPushDown, objectMaxBytes, callMaxDepth } = this.#caller;
+  async init(version: FunctionVersion, input: Uint8Array, place: Place): Promise<InstanceInit> {
+    const { limits, tenancy } = this.#context;
     const own = tenancy.of(this.#tenant).callLimits(version.limits);
     return {
+      ...(await this.#own(input)),
       functionName: version.name,
       module: version.hash,
-      input: await toPayload(this.#drafts, input),
-      commandLine,
-      forbidPushDown,
+      tableIndex: null,
+      environment: environmentText(version.environment),
       ...own,
-      callMaxDepth: Math.min(callMaxDepth, own.callMaxDepth),
-      objectMaxBytes,
+      callMaxDepth: Math.min(this.#caller.callMaxDepth, own.callMaxDepth),
       retry: version.retry ?? limits.retry,
       protocol: version.protocol,
       ...place,
+    };
+  }
+
+  /** Of a call of the caller's own module, as it is pinned, at a function of its table. */
+  async initAt(tableIndex: number, input: Uint8Array, place: Place): Promise<InstanceInit> {
+    return { ...(await this.#own(input)), tableIndex, ...place };
+  }
+
+  /** The caller's, with what each call has of its own. */
+  async #own(input: Uint8Array): Promise<InstanceInit> {
+    const { random, clock } = this.#context;
+    return {
+      ...this.#caller,
+      input: await toPayload(this.#drafts, input),
       callId: 0,
       startedMs: Math.max(clock.now(), this.#steps.pins.timeMs),
       childSeed: random.bytes(SEED_BYTES),

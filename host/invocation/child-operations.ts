@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
 import { endsInstance, RecordKind, type Shard } from "../../state/logbook/index.ts";
-import { fingerprint } from "../../state/logbook/step-record.ts";
+import { type Fingerprint, fingerprint } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import { stepTag } from "../../state/tags.ts";
@@ -15,15 +15,15 @@ import {
   callOutputArgs,
   callSelectArgs,
   callStartArgs,
+  callStartAtArgs,
   GuestError,
   Operation,
   OUTPUT_SLICE_BYTES,
 } from "../abi/operations.ts";
-import type { FunctionVersion } from "../modules/functions.ts";
 import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
-import type { Callees } from "./callee.ts";
+import type { Callees, Place } from "./callee.ts";
 import { cancelInstance, childOf } from "./cancellation.ts";
 import {
   type InstanceOutcome,
@@ -38,6 +38,8 @@ import { plainReply } from "./object-operations.ts";
 import { fromPayload, payloadSize, payloadSlice, toPayload } from "./payloads.ts";
 import { type Contender, selectFirst } from "./select-step.ts";
 import { completedOutcome } from "./stored-outcome.ts";
+
+type MakeInit = (place: Place) => Promise<InstanceInit>;
 
 /** A started call: its outcome to come, or the code its await answers. */
 export type Child =
@@ -122,6 +124,8 @@ export class ChildOperations {
         return this.#start(args, false);
       case Operation.callStartBound:
         return this.#start(args, true);
+      case Operation.callStartAt:
+        return this.#startAt(args);
       case Operation.callAwait:
         return this.#await(args);
       case Operation.callOutput:
@@ -137,15 +141,40 @@ export class ChildOperations {
 
   async #start(args: Uint8Array, bound: boolean): Promise<OperationReply> {
     const { functionName, input } = callStartArgs.decode(args);
-    const isTooDeep = this.#caller.depth >= this.#caller.callMaxDepth;
-    const version = isTooDeep ? null : await this.#callees.resolve(functionName);
-    if (version === null) {
-      this.#children.push({ kind: "refused", code: isTooDeep ? GuestError.tooDeep : GuestError.unknownFunction });
+    if (this.#isTooDeep()) {
       return plainReply(0);
     }
+    const version = await this.#callees.resolve(functionName);
+    if (version === null) {
+      this.#children.push({ kind: "refused", code: GuestError.unknownFunction });
+      return plainReply(0);
+    }
+    return this.#begin(bound ? `bound ${version.name}` : version.name, input, bound, (place) =>
+      this.#callees.init(version, input, place),
+    );
+  }
+
+  async #startAt(args: Uint8Array): Promise<OperationReply> {
+    const { tableIndex, input } = callStartAtArgs.decode(args);
+    return this.#isTooDeep()
+      ? plainReply(0)
+      : this.#begin(`at ${tableIndex}`, input, false, (place) => this.#callees.initAt(tableIndex, input, place));
+  }
+
+  /** Whether the caller may call nobody; the call it asks for is refused then. */
+  #isTooDeep(): boolean {
+    const isTooDeep = this.#caller.depth >= this.#caller.callMaxDepth;
+    if (isTooDeep) {
+      this.#children.push({ kind: "refused", code: GuestError.tooDeep });
+    }
+    return isTooDeep;
+  }
+
+  /** @param callee  what is called, for the fingerprint */
+  async #begin(callee: string, input: Uint8Array, bound: boolean, init: MakeInit): Promise<OperationReply> {
     this.#callees.checkMayBegin();
     const transaction = this.#transactions.give();
-    const spec = await this.#invoke(version, input, bound, transaction);
+    const spec = await this.#invoke(fingerprint(callee, crc32(input)), bound, transaction, init);
     this.#context.faults.at("dispatch:before");
     const outcome = this.#runner.run(spec, this.#trace);
     this.#context.faults.at("dispatch:after");
@@ -177,21 +206,20 @@ export class ChildOperations {
   }
 
   async #invoke(
-    version: FunctionVersion,
-    input: Uint8Array,
+    called: Fingerprint,
     bound: boolean,
     inherited: InheritedTransaction | null,
+    makeInit: MakeInit,
   ): Promise<InstanceSpec> {
     const child = mintInstance(this.#shard, this.#context.random);
     const depth = this.#caller.depth + 1;
     const root = this.#caller.root === "" ? this.#steps.instance : this.#caller.root;
     const transaction = inherited === null ? null : await toPayload(this.#drafts, encodeInherited(inherited));
     const modeCursor = this.#caller.modeCursor === NO_SEQNUM ? this.#steps.pins.initialCursor : this.#caller.modeCursor;
-    const own = { bound, notBeforeMs: 0, depth, root, transaction, modeCursor };
-    const init = await this.#callees.init(version, input, own);
+    const init = await makeInit({ bound, notBeforeMs: 0, depth, root, transaction, modeCursor });
     const { record, theirs } = await this.#steps.step({
       kind: RecordKind.invoke,
-      fingerprint: fingerprint(bound ? `bound ${version.name}` : version.name, crc32(input)),
+      fingerprint: called,
       payload: encodeInit(init),
       tags: [stepTag(child)],
       when: [{ tag: stepTag(child), length: 0 }],

@@ -8,7 +8,7 @@ import type { Regions } from "../../state/regions/index.ts";
 import type { Egress } from "../egress/index.ts";
 import type { Functions } from "../modules/functions.ts";
 import type { RetryPolicy } from "../modules/retry-policy.ts";
-import type { MovedCall, Offload } from "../offload/index.ts";
+import type { MovedCall, MovedTrace, Moves, MoveTrace, Offload } from "../offload/index.ts";
 import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
 import type { Tenancy } from "../tenancy/index.ts";
@@ -21,6 +21,7 @@ export interface InvocationContext {
   readonly tenancy: Tenancy;
   readonly pool: SandboxPool;
   readonly offload: Offload;
+  readonly moves: Moves;
   readonly regions: Regions<WebAssembly.Memory>;
   readonly egress: Egress;
   readonly clock: Clock;
@@ -100,7 +101,10 @@ export interface InstanceRunner {
 export class Trace {
   readonly executedAt = new Set<string>();
   readonly parts: CallTrace["parts"][number][] = [];
+  readonly moves: MoveTrace[] = [];
   movedBytes = 0;
+  /** What the call has read of objects and of the log. */
+  readBytes = 0;
   cpuMs = 0;
   /** Null: they are not measured. */
   readonly operations: OperationTrace[] | null;
@@ -113,10 +117,21 @@ export class Trace {
     this.movedBytes += sizeBytes;
   };
 
+  /** What the call did at another node, where it has moved to. */
+  add({ executedAt, moves, movedBytes, readBytes, cpuMs }: MovedTrace): void {
+    for (const name of executedAt) {
+      this.executedAt.add(name);
+    }
+    this.moves.push(...moves);
+    this.movedBytes += movedBytes;
+    this.readBytes += readBytes;
+    this.cpuMs += cpuMs;
+  }
+
   view(): CallTrace {
-    const { parts, movedBytes, cpuMs, operations } = this;
+    const { parts, moves, movedBytes, cpuMs, operations } = this;
     const executedAt = this.executedAt.size === 0 ? ["stored"] : [...this.executedAt];
-    return { executedAt, parts, movedBytes, cpuMs, ...(operations !== null && operations.length > 0 && { operations }) };
+    return { executedAt, parts, moves, movedBytes, cpuMs, ...(operations !== null && operations.length > 0 && { operations }) };
   }
 }
 

@@ -3,7 +3,10 @@ import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced, type StepStream, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
-import { usesRegions } from "../modules/artefact.ts";
+
+import { Operation } from "../abi/operations.ts";
+import { usesRegions, usesThreads } from "../modules/artefact.ts";
+
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
@@ -18,6 +21,14 @@ import { fromPayload, guestInput } from "./payloads.ts";
 import type { RunRegions } from "./run-regions.ts";
 
 const NO_CHILDREN: readonly InstanceId[] = [];
+/** What they answer comes from the storage node. */
+const READS: ReadonlySet<number> = new Set([
+  Operation.objectRead,
+  Operation.objectReadForUpdate,
+  Operation.objectList,
+  Operation.logReadPrev,
+  Operation.logReadNext,
+]);
 
 /** One attempt. */
 export interface Execution extends Omit<OperationParts, "artefact" | "inherited" | "parker" | "started" | "regions"> {
@@ -26,8 +37,8 @@ export interface Execution extends Omit<OperationParts, "artefact" | "inherited"
   readonly history: InstanceHistory;
   /** Of all attempts of the run. */
   readonly runRegions: RunRegions;
-  /** Told the attempt when it has begun. */
-  readonly begun: (attempt: Attempt) => void;
+  /** Told the attempt when it has begun, and what tells whether its guest waits for a time, a call or a lock. */
+  readonly begun: (attempt: Attempt, isWaiting: () => boolean) => void;
   /** The attempt is over, as one that waits for nothing, when it has replayed all there is. */
   readonly replayOnly: boolean;
   /** The attempt goes on where it was stopped at another node. */
@@ -42,13 +53,14 @@ export interface Executed {
   readonly effects: TransactionEffects | null;
   /** The call as another node goes on with it; null unless the attempt has ended so, and in a place where that is possible. */
   readonly moves: MovedCall | null;
+  readonly readBytes: number;
 }
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
   const { begun, moved } = execution;
-  const { functions, pool, tenancy, log, nodeName } = context;
+  const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
@@ -56,6 +68,10 @@ export async function execute(execution: Execution): Promise<Executed> {
   if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {
     const text = `tenant ${tenant} is isolated in processes, which can share no memory regions`;
     throw new NeapError("REGIONS_ISOLATED", `${text}; the operator can set "isolation": "threads" for it in --tenants-file`);
+  }
+  if (usesThreads(artefact) && !pool.sharesMemory(tenant)) {
+    const text = `tenant ${tenant} is isolated in processes of its own, which may start no threads`;
+    throw new NeapError("THREADS_ISOLATED", text);
   }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
@@ -76,25 +92,43 @@ export async function execute(execution: Execution): Promise<Executed> {
   const { replayOnly } = execution;
   /** The steps when the last operation began. */
   let before: StepStreamState | null = null;
-  const perform: PerformOperation = (operation, args) => {
-    before = artefact.migratable ? steps.state() : null;
+  let readBytes = 0;
+  const reads = artefact.migratable && !init.forbidPushDown ? policy.data.watch(artefact.hash, moved?.moves ?? 0) : null;
+  const plain: PerformOperation = (operation, args) => {
     const act = () => asked().perform(operation, args);
     return replayOnly ? replay(steps, act) : act();
   };
+  const movable: PerformOperation = async (operation, args) => {
+    before = steps.state();
+    const reply = await plain(operation, args);
+    if (READS.has(operation)) {
+      readBytes += reply.bytes.byteLength;
+      reads?.read(reply.bytes.byteLength);
+    }
+    return reply;
+  };
+  const perform = artefact.migratable ? movable : plain;
   trace.executedAt.add(nodeName);
+  const { limits } = tenancy.of(tenant);
   const attempt = new Attempt({
     pool,
     tenant,
     artefact,
     input,
     commandLine: commandLineBytes(init),
+    ...(init.tableIndex !== null && { tableIndex: init.tableIndex }),
     pins: steps.pins,
     depth: init.depth,
-    limits: init,
-    sandboxesMax: tenancy.of(tenant).limits.tenantMaxSandboxes,
+    limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },
+    sandboxesMax: limits.tenantMaxSandboxes,
+    threads: { callMax: limits.callMaxThreads, tenantMax: limits.tenantMaxThreads },
     // What is in memory regions stays here, and locks of them end with the guest.
     ...(artefact.migratable &&
-      regions === null && { parking, mayMove: () => inherited === null && (operations?.mayMove ?? true) }),
+      regions === null && {
+        parking,
+        mayMove: () => inherited === null && (operations?.mayMove ?? true),
+        departs: () => reads?.departure() ?? null,
+      }),
     ...(moved !== null && { frozen: { bytes: moved.guest, ...(moved.answer !== null && { answer: moved.answer }) } }),
     perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
     onMove: () => operations?.breakOff(),
@@ -115,12 +149,16 @@ export async function execute(execution: Execution): Promise<Executed> {
     abort();
   }
   attempts.add(shard, attempt);
-  begun(attempt);
+  begun(attempt, () => operations?.isWaiting ?? false);
   const end = await attempt.ended;
   trace.cpuMs += attempt.cpuMs;
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await operations?.close();
+  trace.readBytes += readBytes;
+  if (end.kind === "returned" && moved === null) {
+    policy.data.learn(artefact.hash, readBytes);
+  }
   const effects = inherited === null ? null : effectsOf(end, asked().effects());
   const moves =
     end.kind === "moved" && (operations?.mayMove ?? true)
@@ -128,9 +166,12 @@ export async function execute(execution: Execution): Promise<Executed> {
           ...{ tenant, instance, init: encodeInit(init), guest: end.guest, answer: end.answer },
           steps: end.isUndone && before !== null ? before : steps.state(),
           children: operations?.started ?? moved?.children ?? [],
+          cause: end.departure.cause,
+          moves: (moved?.moves ?? 0) + 1,
+          cpuMs: (moved?.cpuMs ?? 0) + attempt.cpuMs,
         }
       : null;
-  return { end, bound: operations?.bound ?? NO_CHILDREN, effects, moves };
+  return { end, bound: operations?.bound ?? NO_CHILDREN, effects, moves, readBytes };
 }
 
 /** @throws Suspended  the operation was the last one in the log */

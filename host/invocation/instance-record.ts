@@ -27,6 +27,10 @@ export interface InstanceInit extends CallLimits {
   readonly input: Payload;
   /** What a program sees as its arguments, words with spaces between them; "" for none. */
   readonly commandLine: string;
+  /** What runs in place of the module's entry: the function of its table at this index; null: the entry. */
+  readonly tableIndex: number | null;
+  /** What it sees as its environment, as `environmentText` has it. Not for logs. */
+  readonly environment: string;
   readonly forbidPushDown: boolean;
   readonly objectMaxBytes: number;
   readonly retry: RetryPolicy;
@@ -71,8 +75,11 @@ export const CANCELLED: InstanceDone = {
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
-/** 2: with the limits of wall time and output only, and without a command line. */
-const FORMATS = { oldest: 2, newest: 3 };
+/**
+ * 2: with the limits of wall time and output only, and without a command line; 3: without a table index and an environment.
+ */
+const FORMATS = { oldest: 2, newest: 4 };
+const NO_TABLE_INDEX = 2 ** 32 - 1;
 const NO_LIMIT = Number.POSITIVE_INFINITY;
 const LEGACY_MAX_DEPTH = 32;
 const LEGACY_LOG_MAX_BYTES = 65_536;
@@ -81,10 +88,11 @@ const WORD_END = /[\s\0]+/;
 const FORBID_PUSH_DOWN = 1;
 const BOUND = 2;
 
-/** As a sandbox takes it: the function's name comes first. */
-export function commandLineBytes({ functionName, commandLine }: Pick<InstanceInit, "functionName" | "commandLine">): Uint8Array {
-  const words = commandLine.split(WORD_END).filter((word) => word !== "");
-  return Buffer.from([functionName, ...words].join("\0"));
+/** As a sandbox takes it: the function's name comes first, and behind an empty word the environment. */
+export function commandLineBytes(init: Pick<InstanceInit, "functionName" | "commandLine" | "environment">): Uint8Array {
+  const words = init.commandLine.split(WORD_END).filter((word) => word !== "");
+  const environment = init.environment === "" ? [] : ["", init.environment];
+  return Buffer.from([init.functionName, ...words, ...environment].join("\0"));
 }
 
 /** The data of a call that begins later, and the payload of a spawn: the owner reads the time in front. */
@@ -103,7 +111,11 @@ export function encodeInit(init: InstanceInit): Uint8Array {
   writePayload(w, init.input).text(init.root);
   writeOptional(w, init.transaction);
   w.f64(init.cpuTimeMs).f64(init.logMaxBytes).f64(init.stateMaxBytes).u8(init.callMaxDepth);
-  return w.text(init.commandLine).take();
+  return w
+    .text(init.commandLine)
+    .u32(init.tableIndex ?? NO_TABLE_INDEX)
+    .text(init.environment)
+    .take();
 }
 
 export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
@@ -142,6 +154,8 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         stateMaxBytes: NO_LIMIT,
         callMaxDepth: LEGACY_MAX_DEPTH,
         commandLine: "",
+        tableIndex: null,
+        environment: "",
       }
     : {
         ...common,
@@ -150,7 +164,14 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         stateMaxBytes: r.f64(),
         callMaxDepth: r.u8(),
         commandLine: r.text(),
+        tableIndex: format === 3 ? null : readTableIndex(r),
+        environment: format === 3 ? "" : r.text(),
       };
+}
+
+function readTableIndex(r: ByteReader): number | null {
+  const tableIndex = r.u32();
+  return tableIndex === NO_TABLE_INDEX ? null : tableIndex;
 }
 
 /** From the first record of an instance. */

@@ -17,12 +17,12 @@ import { Fenced, StepStream } from "../../state/protocols/index.ts";
 import { blobsOf, encodeEffects, type TransactionEffects } from "../../state/txn/index.ts";
 import { usesRegions } from "../modules/artefact.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
-import type { CallTaker, MovedCall, MoveReply } from "../offload/index.ts";
+import type { CallTaker, Departure, MovedCall, MoveReply } from "../offload/index.ts";
 import type { Attempt, AttemptEnd } from "./attempt.ts";
 import { park, wasResumed } from "./attempt-notes.ts";
 import { cancelInstance, cancelLeft } from "./cancellation.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
-import { type Execution, execute } from "./execution.ts";
+import { type Executed, type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
 import { encodeDone, type InstanceDone, type Payload, payloadBlobs } from "./instance-record.ts";
 import { LockTurns } from "./lock-turns.ts";
@@ -62,6 +62,8 @@ const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "
 /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
 const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT"]);
 const EMPTY = new Uint8Array(0);
+/** A call that has come less than that ago does not leave again for there being too much to do. */
+const STAY_MIN_MS = 1_000;
 
 export class InstanceRun {
   readonly #context: InvocationContext;
@@ -85,17 +87,21 @@ export class InstanceRun {
   /** A record has ended the instance since the log was last asked. */
   #isOver = false;
   #attempt: Attempt | null = null;
+  #isWaiting = () => false;
+  /** When it came here, or was last asked to leave. */
+  #sinceMs: number;
   #endWait: () => void = () => {};
   /** Where the first attempt goes on. */
   #moved: MovedCall | null;
-  /** Goes on with the call if it can be stopped in the middle. */
-  #taker: CallTaker | null = null;
+  /** The host stops: the next attempt shall leave, too. */
+  #departure: Departure | null = null;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#context = parts.context;
     this.#spec = parts.spec;
     this.#moved = parts.spec.moved ?? null;
+    this.#sinceMs = parts.context.clock.monotonic();
     this.#history = new InstanceHistory(parts.context, parts.spec);
     const { begin } = parts.spec;
     this.#pinsFirst = begin.kind === "logged" && begin.pinsFirst === true;
@@ -136,9 +142,31 @@ export class InstanceRun {
   }
 
   /** The host stops: a call that can be stopped in the middle goes on at another node, and its outcome comes from there. */
-  handOver(taker: CallTaker): void {
-    this.#taker = taker;
-    this.#attempt?.move();
+  handOver(departure: Departure): void {
+    this.#departure = departure;
+    this.#depart();
+  }
+
+  /** Whether it computes here, and has for some time, longer with each move. */
+  get mayLeave(): boolean {
+    const moves = this.#spec.moved?.moves ?? 0;
+    const hereMs = this.#context.clock.monotonic() - this.#sinceMs;
+    return this.#attempt?.mayLeave === true && !this.#isWaiting() && hereMs >= STAY_MIN_MS * 2 ** moves;
+  }
+
+  /** As `handOver`, of a call that goes on here if nobody takes it. */
+  leaveFor(departure: Departure): void {
+    this.#sinceMs = this.#context.clock.monotonic();
+    this.#attempt?.move(departure);
+  }
+
+  #depart(): void {
+    if (this.#departure !== null && this.#attempt !== null) {
+      const departure = this.#departure;
+      // Once: where nobody takes it, it stays.
+      this.#departure = null;
+      this.#attempt.move(departure);
+    }
   }
 
   async #next(): Promise<Verdict> {
@@ -189,13 +217,15 @@ export class InstanceRun {
 
   /** One attempt, and the DONE of its result: afterwards nothing comes to name what it has stored. */
   async #attempted(shard: Shard, steps: StepStream, drafts: Drafts, moved: MovedCall | null): Promise<Attempted> {
-    const begun = (attempt: Attempt) => {
+    const begun = (attempt: Attempt, isWaiting: () => boolean) => {
       this.#attempt = attempt;
+      this.#isWaiting = isWaiting;
       if (this.#isOver) {
         this.stop();
       }
+      this.#depart();
     };
-    const { end, bound, effects, moves } = await execute({
+    const executed = await execute({
       ...this.#parts,
       history: this.#history,
       shard,
@@ -208,8 +238,9 @@ export class InstanceRun {
       moved,
     });
     this.#attempt = null;
+    const { end, bound, effects } = executed;
     if (end.kind === "moved") {
-      return this.#goesOnElsewhere(shard, steps, moves);
+      return this.#goesOnElsewhere(shard, steps, executed, end.departure);
     }
     await this.#history.settle(shard, steps);
     switch (end.kind) {
@@ -325,29 +356,69 @@ export class InstanceRun {
   }
 
   /** What is logged over there is found in the log; the rest comes with the reply. Whatever fails, an attempt here is a peer. */
-  async #goesOnElsewhere(shard: Shard, steps: StepStream, moves: MovedCall | null): Promise<Verdict> {
-    const taker = this.#taker;
-    if (taker !== null && moves !== null) {
-      let reply = null as MoveReply | null;
-      const taken = taker.take(moves).then((told) => {
-        reply = told;
-      });
-      await this.#wait(taken);
+  async #goesOnElsewhere(
+    shard: Shard,
+    steps: StepStream,
+    { moves, readBytes }: Executed,
+    departure: Departure,
+  ): Promise<Verdict> {
+    const { trace, context } = this.#parts;
+    if (moves !== null) {
+      const { taker, reply } = await this.#handedOver(moves, departure);
+      const isTaken = reply?.kind !== "refused";
+      context.moves.count(departure.cause, isTaken ? "moved" : "stayed");
+      if (isTaken) {
+        const { reason } = departure;
+        trace.moved(moves.guest.byteLength);
+        trace.moves.push({ from: context.nodeName, to: taker, reason, sizeBytes: moves.guest.byteLength });
+      }
       if (reply === null && this.#isLeft) {
-        return { kind: "pending", parked: false, reason: `the host is stopping; the call goes on at ${taker.name}` };
+        return { kind: "pending", parked: false, reason: `the host is stopping; the call goes on at ${taker}` };
       }
       if (reply?.kind === "ended" || reply?.kind === "logged") {
-        this.#parts.trace.executedAt.add(taker.name);
+        trace.add(reply.trace);
+        context.moves.data.learn(this.#spec.init.module, readBytes + reply.trace.readBytes);
       }
       if (reply?.kind === "ended") {
         return this.#completed(shard, steps, [], { ...reply, effects: null });
       }
-      if (reply?.kind !== "refused") {
+      if (isTaken) {
         steps.doubt();
+      } else {
+        // Nobody has touched it: it goes on here where it was.
+        this.#moved = moves;
       }
     }
     await this.#history.settle(shard, steps);
     return this.#isLeft && this.#history.mayBeLogged ? HOST_STOPS : AGAIN;
+  }
+
+  /** What the first node says that does not refuse; null: the wait was over before. */
+  async #handedOver(moves: MovedCall, { takers }: Departure): Promise<{ taker: string; reply: MoveReply | null }> {
+    const { tenant, instance } = this.#spec;
+    let reply: MoveReply | null = { kind: "refused", reason: "there is no other node" };
+    let taker = "";
+    for (const next of takers) {
+      if (reply?.kind !== "refused") {
+        break;
+      }
+      taker = next.name;
+      reply = await this.#taken(next, moves);
+      if (reply !== null && "reason" in reply) {
+        this.#context.log.warn(`a call that moves: ${reply.kind}`, { tenant, instance, to: taker, reason: reply.reason });
+      }
+    }
+    return { taker, reply };
+  }
+
+  async #taken(taker: CallTaker, moves: MovedCall): Promise<MoveReply | null> {
+    let reply = null as MoveReply | null;
+    await this.#wait(
+      taker.take(moves).then((told) => {
+        reply = told;
+      }),
+    );
+    return reply;
   }
 
   async #afterWait(shard: Shard, until: Promise<unknown>): Promise<Verdict> {

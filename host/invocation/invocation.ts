@@ -1,6 +1,9 @@
 /** The contract of the invocation layer, as the HTTP routes see it. */
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { HeldLock } from "../../state/logbook/index.ts";
+import type { MoveTrace } from "../offload/index.ts";
+
+export type { MoveTrace } from "../offload/index.ts";
 
 /** Bytes in memory; or a stream, which becomes a blob as it comes, is read once at most, and is left unread when the call is refused. */
 export type CallInput = Uint8Array | AsyncIterable<Uint8Array>;
@@ -61,6 +64,8 @@ export interface CallTrace {
   /** Node names, in order of first use, "stored" when the answer came from the log. */
   readonly executedAt: readonly string[];
   readonly parts: readonly PartTrace[];
+  /** The nodes from which it was moved in the middle. */
+  readonly moves: readonly MoveTrace[];
   /** Bytes of objects, deltas and records' values that crossed between pools or nodes for this call. */
   readonly movedBytes: number;
   readonly cpuMs: number;

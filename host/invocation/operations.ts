@@ -6,13 +6,14 @@ import type { Drafts } from "../../state/objects/index.ts";
 import { ScopedObjects, type StepStream } from "../../state/protocols/index.ts";
 import type { RegionSession } from "../../state/regions/index.ts";
 import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transactions } from "../../state/txn/index.ts";
-import type { Artefact } from "../modules/artefact.ts";
+import { type Artefact, usesThreads } from "../modules/artefact.ts";
 import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { AttemptWait, type Parker } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
+import { FileOperations } from "./file-operations.ts";
 import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
@@ -49,6 +50,7 @@ export interface OperationParts {
 export class Operations {
   readonly #transactions: Transactions;
   readonly #objects: ObjectOperations;
+  readonly #files: FileOperations;
   readonly #transacting: TransactionOperations;
   readonly #logs: LogOperations;
   readonly #wait: AttemptWait;
@@ -69,8 +71,9 @@ export class Operations {
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    // Run again, a guest that uses regions would do to them again what it has done.
-    const waitMaxMs = regions === null ? Math.min(init.wallTimeMs / 2, limits.suspendAfterMs) : init.wallTimeMs;
+    // Run again, a guest that uses regions would do to them again what it has done, and threads would go through another order.
+    const runsOnce = regions !== null || usesThreads(artefact);
+    const waitMaxMs = runsOnce ? init.wallTimeMs : Math.min(init.wallTimeMs / 2, limits.suspendAfterMs);
     const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
     const meter = new StateMeter(init.stateMaxBytes);
@@ -78,6 +81,7 @@ export class Operations {
     this.#wait = wait;
     this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
+    this.#files = new FileOperations(transactions);
     this.#transacting = new TransactionOperations(steps, transactions);
     this.#logs = new LogOperations(steps, init.wallTimeMs, meter);
     this.#locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
@@ -130,6 +134,11 @@ export class Operations {
     return this.#transactions.open === null && this.#held.count === 0 && !this.#outside.keepsAnswer;
   }
 
+  /** Whether the guest waits for a time, a call or a lock. */
+  get isWaiting(): boolean {
+    return this.#wait.isWaiting;
+  }
+
   /** What the attempt did in the caller's transaction; null when it was called outside of one. */
   effects(): TransactionEffects | null {
     return this.#transactions.effects();
@@ -138,6 +147,7 @@ export class Operations {
   perform(operation: number, args: Uint8Array): Promise<OperationReply> {
     return (
       this.#objects.perform(operation, args) ??
+      this.#files.perform(operation, args) ??
       this.#logs.perform(operation, args) ??
       this.#children.perform(operation, args) ??
       this.#spawns.perform(operation, args) ??

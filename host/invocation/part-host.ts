@@ -152,14 +152,15 @@ function offerName(request: PartRequest): string {
   return `${request.instance}/${Buffer.from(request.steps.pins.nonce).toString("hex")}/${request.offer}`;
 }
 
-function toReply(end: AttemptEnd, steps: StepStream, { writtenBytes }: StateMeter): PartReply {
+function toReply(end: AttemptEnd, stream: StepStream, { writtenBytes }: StateMeter): PartReply {
+  const left = { steps: stream.state(), reads: stream.reads.made, writtenBytes };
   switch (end.kind) {
     case "returned":
       return end.state === undefined
         ? { kind: "lost", reason: "the part left no state" }
-        : { kind: "done", value: end.value, steps: steps.state(), writtenBytes, state: end.state, cpuMs: end.cpuMs };
+        : { kind: "done", value: end.value, state: end.state, cpuMs: end.cpuMs, ...left };
     case "trapped":
-      return { kind: "trapped", message: end.message, steps: steps.state(), writtenBytes, cpuMs: end.cpuMs };
+      return { kind: "trapped", message: end.message, cpuMs: end.cpuMs, ...left };
     case "killed":
       return { kind: "lost", reason: end.message };
     case "displaced":

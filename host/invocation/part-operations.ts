@@ -4,7 +4,7 @@ import { decodeObjectValue, objectSize } from "../../state/objects/object-record
 import type { StepStream } from "../../state/protocols/index.ts";
 import type { Transactions } from "../../state/txn/index.ts";
 import { Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
-import { type Artefact, usesRegions } from "../modules/artefact.ts";
+import { type Artefact, usesRegions, usesThreads } from "../modules/artefact.ts";
 import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
 import { guestStateBytes } from "../sandbox/protocol.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -95,6 +95,11 @@ export class PartOperations {
       this.#ranHere("uses memory regions");
       return plainReply(Placement.local);
     }
+    if (usesThreads(this.#artefact)) {
+      // Threads of the call may write into its memory meanwhile (H20).
+      this.#ranHere("has threads");
+      return plainReply(Placement.local);
+    }
     const decision = await this.#offload.decide({
       module: this.#artefact.hash,
       forbidden: this.#init.forbidPushDown,
@@ -138,7 +143,6 @@ export class PartOperations {
       },
     };
     this.#shipped = { pool, request };
-    this.#steps.reads.incomplete();
     const reply = await pool.run(request);
     this.#shipped = null;
     this.#trace.moved(args.byteLength);
@@ -154,6 +158,7 @@ export class PartOperations {
       return { kind: "local" };
     }
     this.#steps.adopt(reply.steps);
+    this.#steps.reads.adopt(reply.reads);
     this.#meter.writtenBytes = reply.writtenBytes;
     this.#trace.cpuMs += reply.cpuMs;
     this.#trace.executedAt.add(pool.name);

@@ -8,7 +8,15 @@ import { newerVersion } from "../../state/logbook/cells.ts";
 import { type LogBook, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { type PinHead, readPinHead, writePinHead } from "../../state/logbook/pin-record.ts";
 import { type BlobRef, Drafts } from "../../state/objects/index.ts";
-import { decodeReads, distinct, encodeReads, type MadeRead, type PinnedRead, readVersion } from "../../state/protocols/index.ts";
+import {
+  decodeReads,
+  distinct,
+  encodeReads,
+  lookAt,
+  type MadeRead,
+  type PinnedRead,
+  readVersion,
+} from "../../state/protocols/index.ts";
 import { attemptTag, objectTag, stepTag } from "../../state/tags.ts";
 import { readPayload, writePayload } from "./instance-record.ts";
 import { fromPayload, toPayload } from "./payloads.ts";
@@ -101,5 +109,7 @@ async function answer(book: LogBook, { query, cursor }: MadeRead): Promise<Pinne
       return { ...query, cursor, objects: (await book.listObjects(query.prefix, query.after, cursor, query.limit)).objects };
     case "noFunction":
       return { ...query, cursor };
+    case "look":
+      return { ...query, cursor, sight: await lookAt(book, query.look, cursor) };
   }
 }

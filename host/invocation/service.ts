@@ -21,8 +21,9 @@ import {
 import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
-import type { CallTaker, MovedCall, MoveReply } from "../offload/index.ts";
+import { type CallTaker, type MovedCall, type MoveReply, NO_OTHER_NODES, type OtherNodes, Spread } from "../offload/index.ts";
 import { awaitDone } from "./await-done.ts";
 import { cancelInstance } from "./cancellation.ts";
 import { Chronicle } from "./chronicle.ts";
@@ -56,15 +57,19 @@ import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
 
 export interface InvocationService extends Invocations, InstanceRunner, CallTaker {
+  /** False: it stops, or has stopped. */
+  readonly takesCalls: boolean;
   /** Starts to take over instances that nobody runs, every `intervalMs`. */
   startRecovery(intervalMs: number): void;
   /** Calls that wait without a sandbox and go on where they were. */
   readonly parked: { readonly calls: number; readonly sizeBytes: number };
   /**
-   * Takes no more calls, waits up to `graceMs` for those that run. Calls that can be stopped in the middle go on at `taker`, where there is
-   * one. What is logged and unfinished then is run at the next start, or goes on there.
+   * Takes no more calls, waits up to `graceMs` for those that run. Calls that can be stopped in the middle go on at other nodes, where there
+   * are any. What is logged and unfinished then is run at the next start, or goes on there.
    */
-  drain(graceMs: number, taker?: CallTaker | null): Promise<void>;
+  drain(graceMs: number, nodes?: OtherNodes): Promise<void>;
+  /** Up to `count` calls that compute go on at the first of the nodes that takes them, those first that have been here longest. Returns how many. */
+  evacuate(count: number, takers: readonly CallTaker[]): number;
 }
 
 export function createInvocations(context: InvocationContext): InvocationService {
@@ -193,6 +198,10 @@ class Service implements InvocationService {
     return { calls: this.#parking.calls, sizeBytes: this.#parking.usedBytes };
   }
 
+  get takesCalls(): boolean {
+    return !this.#draining;
+  }
+
   startRecovery(intervalMs: number): void {
     this.#recovery.start(intervalMs);
   }
@@ -202,38 +211,56 @@ class Service implements InvocationService {
   }
 
   async take(call: MovedCall): Promise<MoveReply> {
-    if (this.#draining) {
-      return { kind: "refused", reason: "the host is stopping" };
+    const { moves } = this.#context;
+    const refusal = this.#draining ? "the host is stopping" : moves.refusal(call.cause);
+    moves.count(call.cause, refusal === null ? "taken" : "turned away");
+    if (refusal !== null) {
+      return { kind: "refused", reason: refusal };
     }
     try {
-      return toMoveReply(await this.#goOn(call));
+      const trace = new Trace();
+      const outcome = await this.#goOn(call, trace);
+      if (moves.besideData) {
+        trace.movedBytes = 0;
+      }
+      return toMoveReply(outcome, trace);
     } catch (error) {
       const { code, message } = toNeapError(error);
       return { kind: "refused", reason: `${code}: ${message}` };
     }
   }
 
-  async #goOn(moved: MovedCall): Promise<InstanceOutcome> {
+  async #goOn(moved: MovedCall, trace: Trace): Promise<InstanceOutcome> {
     const shard = await this.#shard();
     const { tenant, instance, steps } = moved;
     const init = decodeInit(moved.init);
-    await this.#context.functions.artefact(shard, init.module);
+    await Promise.all([this.#context.functions.artefact(shard, init.module), shard.hold(tenant, instance)]);
     const { initialCursor } = steps.pins;
     const begin: InstanceSpec["begin"] =
       steps.origin === "unlogged" ? { kind: "unlogged", initialCursor, dependency: steps.dependency } : { kind: "logged" };
-    return this.run({ tenant, instance, init, epoch: shard.epoch, begin, moved }, new Trace());
+    return this.run({ tenant, instance, init, epoch: shard.epoch, begin, moved }, trace);
   }
 
-  async drain(graceMs: number, taker: CallTaker | null = null): Promise<void> {
+  evacuate(count: number, takers: readonly CallTaker[]): number {
+    const leaving = Array.from(this.#running.values(), ({ run }) => run)
+      .filter(({ mayLeave }) => mayLeave)
+      .slice(0, count);
+    for (const run of leaving) {
+      run.leaveFor({ cause: "load", reason: "its node has too much to do", takers, accepts: () => true });
+    }
+    return leaving.length;
+  }
+
+  async drain(graceMs: number, nodes: OtherNodes = NO_OTHER_NODES): Promise<void> {
     this.#draining = true;
     this.#recovery.stop();
     const { promise: grace, resolve } = Promise.withResolvers<void>();
     const cancel = after(this.#context, graceMs, resolve);
     const running = [...this.#running.values()];
-    if (taker !== null) {
-      for (const { run } of running) {
-        run.handOver(taker);
-      }
+    const others = running.length > 0 ? await nodes() : [];
+    const spread = new Spread(others);
+    for (const { run } of others.length > 0 ? running : []) {
+      run.handOver({ cause: "drain", reason: "its node stops", takers: spread.next(), accepts: () => true });
     }
     await Promise.race([Promise.allSettled(running.map(({ outcome }) => outcome)), grace]);
     cancel();
@@ -284,6 +311,8 @@ class Service implements InvocationService {
       module: version.hash,
       input,
       commandLine: request.commandLine ?? "",
+      tableIndex: null,
+      environment: environmentText(version.environment),
       forbidPushDown: request.forbidPushDown,
       ...tenancy.of(request.tenant).callLimits(version.limits),
       objectMaxBytes: limits.objectMaxBytes,
@@ -424,13 +453,14 @@ class Service implements InvocationService {
   }
 }
 
-function toMoveReply(outcome: InstanceOutcome): MoveReply {
+function toMoveReply(outcome: InstanceOutcome, { executedAt, moves, movedBytes, readBytes, cpuMs }: Trace): MoveReply {
+  const trace = { executedAt: [...executedAt], moves, movedBytes, readBytes, cpuMs };
   switch (outcome.kind) {
     case "completed": {
       const { done, output, seqnum } = outcome;
       return seqnum !== NO_SEQNUM || output.kind === "blob"
-        ? { kind: "logged" }
-        : { kind: "ended", returnValue: done.returnValue, trap: done.trap, output: output.bytes };
+        ? { kind: "logged", trace }
+        : { kind: "ended", returnValue: done.returnValue, trap: done.trap, output: output.bytes, trace };
     }
     case "pending":
       return { kind: "lost", reason: outcome.reason };

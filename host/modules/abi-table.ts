@@ -7,6 +7,8 @@ export interface AbiFunction {
   readonly suspends: boolean;
   /** Rewriting makes code of it. */
   readonly inline?: boolean;
+  /** It is about threads: for modules whose memory is shared. */
+  readonly threads?: boolean;
 }
 
 /** By "module.name"; the module's name has no dot. */

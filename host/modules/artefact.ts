@@ -30,7 +30,7 @@ export interface Artefact extends RewritingOptions {
   readonly globals: readonly GlobalExport[];
   readonly hasTable: boolean;
   readonly memoryMaxPages: number;
-  /** Imported functions as "module.name". */
+  /** Imported functions as "module.name", and the memory of `usesThreads`. */
   readonly imports: readonly string[];
   /** It exports REGION_SAFE_EXPORT: whatever memory regions hold, it may be run again from the log (F23). */
   readonly regionSafe: boolean;
@@ -74,10 +74,16 @@ export const ASYNCIFY_EXPORTS = {
 export const REWRITING_MODULE = "$host";
 /** Imports of memory regions are of this module. */
 export const REGION_MODULE = "region";
+/** Faasm's function () → i32 that prepares a module once, for all its calls; 0 is success. */
+export const ZYGOTE = "_faasm_zygote";
 /** An export of this name, of whatever kind, says that the function may be run again when the regions it used are gone. */
 export const REGION_SAFE_EXPORT = "neap_region_safe";
 /** A shared memory; at 0 the word that says whether the guest shall give way (`rewriting/passes/polls.ts`). */
 export const CONTROL_IMPORT = "control";
+/** The memory of a module whose calls have threads: every thread's instance imports the same. */
+export const SHARED_MEMORY_IMPORT = "memory";
+/** (i32, i32) → (): what a thread runs that `wasi.thread-spawn` has started. */
+export const THREAD_START_EXPORT = "wasi_thread_start";
 /** () → i32: gives way; then 0 to go on, 1 to trap. */
 export const INTERRUPT_IMPORT = "interrupt";
 export const WASM_PAGE_BYTES = 65_536;
@@ -85,6 +91,11 @@ export const WASM_PAGE_BYTES = 65_536;
 /** Whether the module reaches memory regions: its sandboxes need the tenant's memory of them. */
 export function usesRegions({ imports }: Artefact): boolean {
   return imports.some((name) => name.startsWith(`${REGION_MODULE}.`));
+}
+
+/** Whether calls of the module can have threads: its memory is shared by those of a call. */
+export function usesThreads({ imports }: Pick<Artefact, "imports">): boolean {
+  return imports.includes(`${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`);
 }
 
 /** What the upload pipeline enforces. Part of the configuration. */

@@ -105,8 +105,8 @@ export class FunctionRegistry implements Functions {
       const version = await this.#name(tenant, name, (before) => {
         limits = before?.version.limits ?? null;
         const isAsMade = this.#isSameModule(tenant, own, limits);
-        const { retry = null } = before?.version ?? {};
-        return isAsMade ? { name, ...made, ...rewriting, retry, limits, protocol: protocol ?? null } : null;
+        const { retry = null, environment = null } = before?.version ?? {};
+        return isAsMade ? { name, ...made, ...rewriting, retry, limits, environment, protocol: protocol ?? null } : null;
       });
       if (version !== null) {
         return version;
@@ -127,12 +127,12 @@ export class FunctionRegistry implements Functions {
         throw unknownFunction(tenant, name);
       }
       const { version, artefact, original } = now;
-      const { retry = version.retry, limits = version.limits } = options;
+      const { retry = version.retry, limits = version.limits, environment = version.environment } = options;
       const { protocol, preemptible, migratable } = version;
       const made = this.#isSameModule(tenant, version.limits, limits)
         ? { hash: version.hash, artefact, original }
         : await this.#make(tenant, await ownBytes(shard.blobs, original), limits, { preemptible, migratable });
-      const data = { name, ...made, retry, limits, protocol, preemptible, migratable };
+      const data = { name, ...made, retry, limits, environment, protocol, preemptible, migratable };
       const changed = await this.#name(tenant, name, (before) => (before?.version.seqnum === version.seqnum ? data : null));
       if (changed !== null) {
         return changed;

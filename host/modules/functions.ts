@@ -4,6 +4,7 @@ import type { Shard } from "../../state/logbook/logbook.ts";
 import type { Mode } from "../../state/logbook/modes.ts";
 import type { FunctionLimits } from "../tenancy/index.ts";
 import type { Artefact, ModuleHash } from "./artefact.ts";
+import type { Environment } from "./environment.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
 
@@ -20,6 +21,8 @@ export interface FunctionVersion extends RewritingOptions {
   readonly retry: RetryPolicy | null;
   /** Of its own; null: none. */
   readonly limits: FunctionLimits | null;
+  /** What its programs see; null: nothing. */
+  readonly environment: Environment | null;
 }
 
 /** What a function has of its own; what is left out stays as it is. */
@@ -28,6 +31,8 @@ export interface FunctionOptions {
   readonly retry?: RetryPolicy | null;
   /** All of its own limits: a limit that is not among them is none of its own any more; null: none is. */
   readonly limits?: FunctionLimits | null;
+  /** All of its variables, as `limits`. */
+  readonly environment?: Environment | null;
 }
 
 /** What is left out is null or false. */

@@ -4,7 +4,7 @@
  * Owns: where each instruction begins and ends, that blocks are closed where their function ends, and the refusal of
  *  - relaxed SIMD, whose results differ between machines, so that a replay could differ (F24);
  *  - instructions that change a table or drop a segment: with them refused, memory and mutable globals are all the state that an
- *    instance has, so that a snapshot, a reset and a delta are complete;
+ *    instance has, so that a snapshot, a reset and a delta are complete. Where `dataDrop` is visited it becomes nothing (preparation.ts);
  *  - garbage-collected objects, and every instruction it does not know, as these could hold such state too.
  * It also finds the bulk instructions that are to be done in pieces (`bulk-memory.ts`).
  * Does not own: types and indices, which the engine checks.
@@ -13,7 +13,7 @@ import { NeapError } from "../../state/errors.ts";
 import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import type { ModuleReader } from "./module-reader.ts";
-import type { FunctionBody } from "./module-shape.ts";
+import type { FunctionBody, Span } from "./module-shape.ts";
 
 /** What follows an opcode. */
 const Operands = {
@@ -76,9 +76,10 @@ const RETURN_CALL_REF = 0x15;
 const REF_NULL_TYPE = 0x63;
 const REF_TYPE = 0x64;
 const FIRST_RELAXED_SIMD = 0x100;
+const DATA_DROP = 9;
 const BULK_KINDS_BY_CODE: Readonly<Record<number, BulkInstruction["kind"]>> = { 8: "init", 10: "copy", 11: "fill" };
 const BULK_NAMES: Readonly<Record<number, string>> = {
-  9: "data.drop",
+  [DATA_DROP]: "data.drop",
   12: "table.init",
   13: "elem.drop",
   14: "table.copy",
@@ -96,6 +97,8 @@ export interface BodyVisitor {
   readonly callReference?: () => void;
   /** A loop's own instructions begin at this offset. */
   readonly loop?: (offset: number) => void;
+  /** Each data.drop, which is refused without it. */
+  readonly dataDrop?: (span: Span) => void;
   /** Each memory.fill and memory.copy that may be of more than SMALL_BYTES. */
   readonly bulk?: (instruction: BulkInstruction) => void;
 }
@@ -229,6 +232,11 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         break;
       case Operands.bulk: {
         const operation = number();
+        if (operation === DATA_DROP && visitor.dataDrop !== undefined) {
+          skipNumber();
+          visitor.dataDrop({ start: opcodeAt, end: at });
+          break;
+        }
         const operands = Array.from({ length: bulkOperands(operation, opcodeAt, what) }, number);
         const kind = BULK_KINDS_BY_CODE[operation];
         if (kind !== undefined && visitor.bulk !== undefined && !isSmallConstant(bytes, previousAt)) {

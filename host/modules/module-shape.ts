@@ -60,8 +60,12 @@ export interface ImportEntry {
   readonly module: string;
   readonly name: string;
   readonly kind: ExternalKind;
+  /** Where it ends. */
+  readonly end: number;
   /** Of a function; else 0. */
   readonly typeIndex: number;
+  /** Of a memory. */
+  readonly limits: Limits | undefined;
 }
 
 /** Size limits of a memory (pages) or table (elements), and where they are written. */
@@ -102,6 +106,17 @@ export interface DataSegment extends Span {
   /** Written into memory by instantiation; else only by memory.init. */
   readonly active: boolean;
   readonly sizeBytes: number;
+}
+
+/** The shared memory of a module whose calls have threads, its own or imported; undefined for any other. */
+export function sharedMemory({ memories, imports }: ModuleShape): Limits | undefined {
+  const [memory = imports.find(({ kind }) => kind === "memory")?.limits] = memories;
+  return memory?.shared === true ? memory : undefined;
+}
+
+/** The index of the memory that is the guest's: its own one, which what rewriting imports comes before, or the one it imports. */
+export function guestMemory(shape: ModuleShape): number {
+  return shape.memories.length > 0 ? importedCount(shape, "memory") : 0;
 }
 
 /** How many of a kind are imported: the module's own ones are numbered behind them. */

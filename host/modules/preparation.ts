@@ -9,13 +9,16 @@ import {
   type ModuleHash,
   type ModuleLimits,
   REGION_SAFE_EXPORT,
+  REWRITING_MODULE,
+  SHARED_MEMORY_IMPORT,
   type Snapshot,
   START_EXPORT,
+  ZYGOTE,
 } from "./artefact.ts";
 import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
-import { importedCount, type ModuleShape } from "./module-shape.ts";
+import { guestMemory, type ModuleShape, sharedMemory } from "./module-shape.ts";
 import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import { capped, editModule, type ModuleEdit } from "./section-editor.ts";
 import { readSections } from "./sections.ts";
@@ -78,6 +81,15 @@ export function rewritable({ bytes, shape }: CheckedModule, limits: ModuleLimits
   return editModule(bytes, shape, { ...editOf(bytes, shape, limits), globals: [], bulk: [] });
 }
 
+/** To be called before the rewriting. @throws MODULE_LIMIT  it cannot be had with a shared memory */
+export function checkRewriting({ shape }: CheckedModule, rewriting: RewritingOptions): void {
+  for (const option of ["preemptible", "migratable"] as const) {
+    if (rewriting[option] && sharedMemory(shape) !== undefined) {
+      throw new NeapError("MODULE_LIMIT", `the memory is shared by threads: the function cannot be ${option}`);
+    }
+  }
+}
+
 /**
  * @param wasm  the module as it shall run: its own bytes, or what the rewriting made of them
  * @param beforeStart  called once, right before the first instruction of the module runs
@@ -94,15 +106,16 @@ export function makeArtefact(
     throw new NeapError("MODULE_REWRITE_FAILED", "the engine refuses the rewritten module");
   }
   const shape = wasm === bytes ? shapeBefore : readSections(wasm, REWRITTEN_CAPS);
-  const edit = editOf(wasm, shape, limits);
+  const whole = sharedMemory(shape) === undefined ? wasm : withoutDrops(wasm, shape);
+  const edit = editOf(whole, shape, limits);
   const globals = mutableGlobals(shape).map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 
-  const startable = new WebAssembly.Module(editModule(wasm, shape, edit));
+  const startable = new WebAssembly.Module(editModule(whole, shape, edit));
   beforeStart();
-  const exports = runStart(startable, valid.initialisers);
+  const exports = runStart(startable, valid.initialisers, edit);
   const snapshot: Snapshot = takeSnapshot(exports, globals);
 
-  const edited = editModule(wasm, shape, { ...edit, memoryMinPages: snapshot.pages, activeData: false });
+  const edited = editModule(whole, shape, { ...edit, memoryMinPages: snapshot.pages, activeData: false });
   invariant(WebAssembly.validate(edited), "the edited module is valid");
   return {
     ...rewriting,
@@ -113,14 +126,26 @@ export function makeArtefact(
     globals,
     hasTable: shape.tables.length > 0,
     memoryMaxPages: edit.memoryMaxPages,
-    imports: valid.imports,
+    imports: sharedMemory(shape) === undefined ? valid.imports : [...valid.imports, SHARED_MEMORY],
     regionSafe: shape.exports.some(({ name }) => name === REGION_SAFE_EXPORT),
     snapshot,
   };
 }
 
+const SHARED_MEMORY = `${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`;
+const NOP = 0x01;
+
+/** The same module, in which no data.drop does anything: instances for threads have all segments, too. */
+function withoutDrops(bytes: Uint8Array<ArrayBuffer>, shape: ModuleShape): Uint8Array<ArrayBuffer> {
+  const copy = bytes.slice();
+  for (const body of shape.bodies) {
+    scanBody(bytes, body, { dataDrop: ({ start, end }) => copy.fill(NOP, start, end) });
+  }
+  return copy;
+}
+
 function editOf(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits): ModuleEdit {
-  const [memory] = shape.memories;
+  const memory = sharedMemory(shape) ?? shape.memories[0];
   invariant(memory !== undefined, "a valid module has a memory");
   return {
     memoryMinPages: memory.min,
@@ -134,7 +159,7 @@ function editOf(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits): Mo
 
 /** Those of the guest's memory: what the rewriting has added uses others, and little of them. */
 export function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkInstruction[] {
-  const memory = importedCount(shape, "memory");
+  const memory = guestMemory(shape);
   const found: BulkInstruction[] = [];
   const bulk = (instruction: BulkInstruction) => {
     const { kind, segment, memories } = instruction;
@@ -163,14 +188,21 @@ function checkWithEngine(bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /** Instantiates the module and runs what prepares it. Host calls fail, as what they answer could differ from upload to upload. */
-function runStart(module: WebAssembly.Module, initialisers: readonly string[]): WebAssembly.Exports {
+function runStart(
+  module: WebAssembly.Module,
+  initialisers: readonly string[],
+  { memoryMinPages: initial, memoryMaxPages: maximum }: ModuleEdit,
+): WebAssembly.Exports {
   let hostCall: string | undefined;
   const imports: Record<string, Record<string, WebAssembly.Memory | (() => never)>> = {};
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     imports[from] ??= {};
     imports[from][name] =
       kind === "memory"
-        ? new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+        ? new WebAssembly.Memory({
+            ...(`${from}.${name}` === SHARED_MEMORY ? { initial, maximum } : { initial: 1, maximum: 1 }),
+            shared: true,
+          })
         : () => {
             hostCall ??= `${from}.${name}`;
             throw new Error(`${hostCall} was called`);
@@ -187,7 +219,10 @@ function runStart(module: WebAssembly.Module, initialisers: readonly string[]): 
       const run = exports[name];
       if (typeof run === "function") {
         running = name === START_EXPORT ? "start function" : name;
-        run();
+        const value: unknown = run();
+        if (name === ZYGOTE && value !== 0) {
+          throw new Error(`it returned ${value}, must be 0`);
+        }
       }
     }
   } catch (error) {

@@ -7,12 +7,13 @@ import { type Mode, modeCode, modeFromCode } from "../../state/logbook/modes.ts"
 import type { BlobRef } from "../../state/objects/blobs.ts";
 import type { FunctionLimits } from "../tenancy/index.ts";
 import type { ModuleHash } from "./artefact.ts";
+import { type Environment, readEnvironment, writeEnvironment } from "./environment.ts";
 import type { FunctionVersion } from "./functions.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "./retry-policy.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
 
-/** 2: neither rewriting nor limits; 3: no limits. */
-const FORMATS = { oldest: 2, newest: 4 };
+/** 2: neither rewriting nor limits; 3: no limits; 4: no environment. */
+const FORMATS = { oldest: 2, newest: 5 };
 
 /** Contents of the record; the record itself says when and where. */
 export interface FunctionData extends RewritingOptions {
@@ -25,6 +26,8 @@ export interface FunctionData extends RewritingOptions {
   readonly retry: RetryPolicy | null;
   /** null: none. */
   readonly limits: FunctionLimits | null;
+  /** null: none. */
+  readonly environment: Environment | null;
   readonly protocol: Mode | null;
 }
 
@@ -45,7 +48,7 @@ export function originalBlobName(uploadHash: string): BlobName {
 }
 
 export function encodeFunctionData(data: FunctionData): Uint8Array {
-  const { name, hash, artefact, original, retry, limits, protocol, preemptible, migratable } = data;
+  const { name, hash, artefact, original, retry, limits, environment, protocol, preemptible, migratable } = data;
   const w = new ByteWriter(512).u8(FORMATS.newest).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
@@ -57,7 +60,7 @@ export function encodeFunctionData(data: FunctionData): Uint8Array {
   w.u8(modeCode(protocol))
     .u8(preemptible ? 1 : 0)
     .u8(migratable ? 1 : 0);
-  return writeLimits(w, limits).take();
+  return writeEnvironment(writeLimits(w, limits), environment).take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
@@ -73,7 +76,9 @@ export function decodeFunctionData(data: Uint8Array): FunctionData {
   const retry = r.u8() === 0 ? null : readRetryPolicy(r);
   const protocol = modeFromCode(r.u8());
   const [preemptible, migratable] = format < 3 ? [false, false] : [r.u8() === 1, r.u8() === 1];
-  return { ...head, retry, protocol, preemptible, migratable, limits: format < 4 ? null : readLimits(r) };
+  const limits = format < 4 ? null : readLimits(r);
+  const environment = format < 5 ? null : readEnvironment(r);
+  return { ...head, retry, protocol, preemptible, migratable, limits, environment };
 }
 
 /** By name, so that a host that has fewer limits can read what one with more has written. */

@@ -1,13 +1,29 @@
 /** Writes a module anew with other limits and more exports; everything else keeps its bytes. */
-import { GLOBAL_EXPORT_PREFIX, MEMORY_EXPORT, START_EXPORT, TABLE_EXPORT } from "./artefact.ts";
+import {
+  GLOBAL_EXPORT_PREFIX,
+  MEMORY_EXPORT,
+  REWRITING_MODULE,
+  SHARED_MEMORY_IMPORT,
+  START_EXPORT,
+  TABLE_EXPORT,
+} from "./artefact.ts";
 import { BULK_TYPE, type BulkInstruction, bulkBody, bulkOperations } from "./bulk-memory.ts";
 import { unsignedLeb } from "./leb.ts";
-import { type FunctionBody, importedCount, type Limits, type ModuleShape, type Section, SectionId } from "./module-shape.ts";
+import {
+  type FunctionBody,
+  guestMemory,
+  importedCount,
+  type Limits,
+  type ModuleShape,
+  type Section,
+  SectionId,
+  sharedMemory,
+} from "./module-shape.ts";
 
 export { unsignedLeb };
 
 export interface ModuleEdit {
-  /** Of the first memory of its own; the others stay as they are. */
+  /** Of the first memory of its own, or the shared one that it imports; the others stay as they are. */
   readonly memoryMinPages: number;
   /** The maximum becomes the smaller one of this and its own. */
   readonly memoryMaxPages: number;
@@ -21,6 +37,8 @@ export interface ModuleEdit {
 }
 
 const CALL = 0x10;
+/** Flags of limits: with a maximum, and shared. */
+const SHARED_LIMITS = 0x03;
 const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
 /** A passive data segment of length 0: what instantiation leaves of an active one. */
 const SPENT_SEGMENT = [0x01, 0x00];
@@ -36,8 +54,8 @@ const AFTER_EXPORTS: readonly number[] = [
 /**
  * The module without start section and without custom sections other than "name", which stack traces need; its memory exported as
  * MEMORY_EXPORT, its table as TABLE_EXPORT, its start function as START_EXPORT: its own ones if it has any, else imported ones, and
- * the first if there are several. A module that was edited before keeps the exports that it got then. The module must have passed the
- * engine's validation.
+ * the first if there are several. A shared memory, its own or imported, becomes an import of `REWRITING_MODULE.SHARED_MEMORY_IMPORT`. A
+ * module that was edited before keeps the exports that it got then. The module must have passed the engine's validation.
  */
 export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [bytes.subarray(0, 8)];
@@ -45,6 +63,14 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
   const write = (id: number, ...contents: Uint8Array[]) => {
     const sizeBytes = contents.reduce((sum, part) => sum + part.byteLength, 0);
     parts.push(Uint8Array.from([id, ...unsignedLeb(sizeBytes)]), ...contents);
+  };
+  const isShared = sharedMemory(shape) !== undefined;
+  let imported = !isShared;
+  const writeImports = () => {
+    if (!imported) {
+      imported = true;
+      write(SectionId.import, ...sharedImports(bytes, shape, edit));
+    }
   };
   let exported = false;
   const writeExports = () => {
@@ -55,6 +81,9 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
   };
 
   for (const section of shape.sections) {
+    if (section.id > SectionId.import) {
+      writeImports();
+    }
     if (AFTER_EXPORTS.includes(section.id)) {
       writeExports();
     }
@@ -64,7 +93,17 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
       case SectionId.table:
         write(section.id, ...tableContents(bytes, shape, edit.tableMaxElements));
         break;
+      case SectionId.import:
+        if (isShared) {
+          writeImports();
+        } else {
+          copy(section);
+        }
+        break;
       case SectionId.memory:
+        if (isShared) {
+          break;
+        }
         write(section.id, memoryContents(bytes, shape, edit));
         break;
       case SectionId.export:
@@ -100,6 +139,19 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
   return joined(parts);
 }
 
+/** The imports with the guest's memory behind all others: no index of a function changes, and there is no second memory. */
+function sharedImports(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit): Uint8Array[] {
+  const own = shape.imports.filter(({ kind }) => kind !== "memory");
+  const max = capped(sharedMemory(shape) ?? { max: undefined }, edit.memoryMaxPages);
+  const names = [REWRITING_MODULE, SHARED_MEMORY_IMPORT].flatMap((name) => [name.length, ...Buffer.from(name)]);
+  const memory = [...names, KIND.memory, SHARED_LIMITS, ...unsignedLeb(edit.memoryMinPages), ...unsignedLeb(max)];
+  return [
+    Uint8Array.from(unsignedLeb(own.length + 1)),
+    ...own.map(({ offset, end }) => bytes.subarray(offset, end)),
+    Uint8Array.from(memory),
+  ];
+}
+
 /** The section with one more type, one function for each operation, and their bodies: behind all others, so that no index changes. */
 function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: readonly BulkInstruction[]): Uint8Array[] {
   const contents = (count: number, own: Uint8Array[], added: readonly number[]) => [
@@ -120,7 +172,7 @@ function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: r
     }
     default: {
       const first = importedCount(shape, "function") + shape.functions.length;
-      const memory = importedCount(shape, "memory");
+      const memory = guestMemory(shape);
       const added = operations.flatMap((operation, at) => {
         const body = bulkBody(operation, unsignedLeb(first + at), memory);
         return [...unsignedLeb(body.length), ...body];
@@ -210,7 +262,7 @@ function memoryContents(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit)
 }
 
 /** The smaller one of the maximum of `limits` and `max`. */
-export function capped(limits: Limits, max: number): number {
+export function capped(limits: Pick<Limits, "max">, max: number): number {
   return Math.min(limits.max ?? max, max);
 }
 

@@ -217,15 +217,18 @@ function importEntry(reader: ModuleReader): ImportEntry {
   const module = reader.name("module name");
   const name = reader.name("import name");
   const kind = externalKind(reader);
+  let typeIndex = 0;
+  let memory: Limits | undefined;
   switch (kind) {
     case "function":
-      return { offset, module, name, kind, typeIndex: reader.u32("type index") };
+      typeIndex = reader.u32("type index");
+      break;
     case "table":
       valueType(reader);
       limits(reader);
       break;
     case "memory":
-      limits(reader);
+      memory = limits(reader);
       break;
     case "global":
       valueType(reader);
@@ -235,7 +238,7 @@ function importEntry(reader: ModuleReader): ImportEntry {
       tagEntry(reader);
       break;
   }
-  return { offset, module, name, kind, typeIndex: 0 };
+  return { offset, end: reader.offset, module, name, kind, typeIndex, limits: memory };
 }
 
 function tagEntry(reader: ModuleReader): number {

@@ -2,7 +2,7 @@
 import type { AbiFunction } from "./abi-table.ts";
 import type { ModuleLimits } from "./artefact.ts";
 import { encodeArtefact } from "./artefact-codec.ts";
-import { checkModule, makeArtefact, rewritable } from "./preparation.ts";
+import { checkModule, checkRewriting, makeArtefact, rewritable } from "./preparation.ts";
 import { type RewriteRequest, type RewritingOptions, rewriteRequest } from "./rewriting/index.ts";
 
 export interface UploadJob {
@@ -18,10 +18,11 @@ export interface UploadHost {
   starting(): void;
 }
 
-/** The artefact, encoded. @throws what `checkModule` and `makeArtefact` throw */
+/** The artefact, encoded. @throws what `checkModule`, `checkRewriting` and `makeArtefact` throw */
 export async function runPipeline(module: Uint8Array<ArrayBuffer>, job: UploadJob, host: UploadHost): Promise<Uint8Array> {
   const abi = new Map(job.abi);
   const checked = checkModule(module, abi, job.limits);
+  checkRewriting(checked, job.rewriting);
   const { imports } = checked.valid;
   const suspending = imports.filter((name) => abi.get(name)?.suspends);
   const inline = imports.filter((name) => abi.get(name)?.inline);

@@ -2,16 +2,31 @@
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
 import type { AbiTable } from "./abi-table.ts";
-import { type GlobalExport, type ModuleLimits, RESERVED_EXPORT_PREFIX } from "./artefact.ts";
-import { scanBody } from "./instructions.ts";
+import {
+  type GlobalExport,
+  type ModuleLimits,
+  REGION_MODULE,
+  RESERVED_EXPORT_PREFIX,
+  THREAD_START_EXPORT,
+  ZYGOTE,
+} from "./artefact.ts";
+import { type BodyVisitor, scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
-import { type FunctionBody, type FunctionType, type ImportEntry, importedCount, type ModuleShape } from "./module-shape.ts";
+import {
+  type FunctionBody,
+  type FunctionType,
+  type ImportEntry,
+  importedCount,
+  type ModuleShape,
+  sharedMemory,
+} from "./module-shape.ts";
+import { whyRefused } from "./refused-imports.ts";
 
 /** What the rest of the pipeline needs to know of a valid module. */
 export interface ValidModule {
   readonly entry: string;
   readonly entryReturns: boolean;
-  /** Exported functions () → () that prepare the module and that neither its start section nor its entry runs, in order. */
+  /** Exported functions that prepare the module and that neither its start section nor its entry runs, in order. */
   readonly initialisers: readonly string[];
   /** Imported functions as "module.name", each once. */
   readonly imports: readonly string[];
@@ -24,9 +39,14 @@ export interface ValidModule {
  * @throws MODULE_INVALID  a reserved export name, an index out of range, broken instructions
  */
 export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTable, limits: ModuleLimits): ValidModule {
-  const imports = [...new Set(shape.imports.map((entry) => checkImport(entry, shape, abi)))];
+  const imports = [...new Set(functionImports(shape).map((entry) => checkImport(entry, shape, abi)))];
   checkCode(bytes, shape, limits);
-  if (shape.memories.length === 0) {
+  if (sharedMemory(shape) === undefined) {
+    checkWithoutThreads(imports, abi);
+  } else {
+    checkThreads(shape, imports);
+  }
+  if (shape.memories.length === 0 && sharedMemory(shape) === undefined) {
     throw new NeapError("MODULE_LIMIT", "the module has no memory, it must have one of its own");
   }
   for (const entry of shape.exports) {
@@ -39,6 +59,36 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
   return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
 }
 
+/** What makes a compiler give the module a memory that threads share. */
+const SHARED_MEMORY_FLAGS =
+  "build it with -pthread -Wl,--import-memory,--shared-memory,--max-memory=<bytes>, or in AssemblyScript with --enable threads --sharedMemory --maximumMemory <pages>";
+const THREAD_SPAWN = "wasi.thread-spawn";
+
+/** H23 @throws MODULE_LIMIT  it imports what only threads need */
+function checkWithoutThreads(imports: readonly string[], abi: AbiTable): void {
+  const ofThreads = imports.find((name) => abi.get(name)?.threads);
+  if (ofThreads !== undefined) {
+    const text = `import ${quote(ofThreads)}: threads need a memory that they share, the module's is not: ${SHARED_MEMORY_FLAGS}`;
+    throw new NeapError("MODULE_LIMIT", text);
+  }
+}
+
+/** @throws MODULE_LIMIT, MODULE_NO_ENTRY */
+function checkThreads(shape: ModuleShape, imports: readonly string[]): void {
+  const region = imports.find((name) => name.startsWith(`${REGION_MODULE}.`));
+  if (region !== undefined) {
+    const text = `import ${quote(region)}: a module whose memory is shared by threads cannot use memory regions`;
+    throw new NeapError("MODULE_LIMIT", text);
+  }
+  const start = exportedFunction(shape, THREAD_START_EXPORT);
+  const isStart = start !== undefined && sameTypes(start.params, ["i32", "i32"]) && start.results.length === 0;
+  if (imports.includes(THREAD_SPAWN) && !isStart) {
+    const found = start === undefined ? "it exports none" : `its has type ${typeText(start)}`;
+    const text = `a module that imports ${quote(THREAD_SPAWN)} must export ${THREAD_START_EXPORT} (i32, i32) -> (); ${found}`;
+    throw new NeapError("MODULE_NO_ENTRY", text);
+  }
+}
+
 /**
  * What a module may consist of, whoever it is for.
  * @throws MODULE_LIMIT, MODULE_INVALID  see `validateModule`
@@ -48,9 +98,20 @@ export function checkCode(bytes: Uint8Array, shape: ModuleShape, limits: ModuleL
   checkTable(shape, limits);
   mutableGlobals(shape);
   checkBodies(shape);
+  const visitor = visitorOf(shape);
   for (const body of shape.bodies) {
-    scanBody(bytes, body);
+    scanBody(bytes, body, visitor);
   }
+}
+
+/** Instances of a module with a shared memory keep all their segments, see preparation.ts. */
+function visitorOf(shape: ModuleShape): BodyVisitor {
+  return sharedMemory(shape) === undefined ? {} : { dataDrop: () => {} };
+}
+
+/** Those that take an index of a function: all but a shared memory, which the section editor makes an import of this host's. */
+function functionImports({ imports }: ModuleShape): ImportEntry[] {
+  return imports.filter(({ kind, limits }) => kind !== "memory" || limits?.shared !== true);
 }
 
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
@@ -59,12 +120,16 @@ function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): str
     throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section at offset ${entry.offset}: ${quote(name)}${text}`);
   };
   if (entry.kind !== "function") {
-    return fail(` is a ${entry.kind}: only functions can be imported, a module brings its own memory, table and globals`);
+    const threads = entry.kind === "memory" ? ", unless it is shared by threads" : "";
+    return fail(
+      ` is a ${entry.kind}: only functions can be imported, a module brings its own memory${threads}, table and globals`,
+    );
   }
   const actual = shape.types[entry.typeIndex] ?? fail(` has type ${entry.typeIndex}, the module has ${shape.types.length} types`);
   const expected = entry.module.includes(".") ? undefined : abi.get(name);
   if (expected === undefined) {
-    return fail(` ${typeText(actual)} is not offered by this host`);
+    const reason = whyRefused(entry.module, entry.name);
+    return fail(` ${typeText(actual)} is not offered by this host${reason === null ? "" : `: ${reason}`}`);
   }
   if (!sameTypes(actual.params, expected.params) || !sameTypes(actual.results, expected.results)) {
     fail(` has type ${typeText(actual)}, this host offers ${typeText(expected)}`);
@@ -83,12 +148,19 @@ function typeText(type: { readonly params: readonly string[]; readonly results: 
 }
 
 function checkMemory(shape: ModuleShape, limits: ModuleLimits): void {
-  const memory = shape.memories[0];
+  const shared = sharedMemory(shape);
+  const memory = shared ?? shape.memories[0];
   if (memory === undefined) {
     return;
   }
-  const where = `memory section at offset ${memory.start}`;
-  const kinds = { shared: memory.shared, "64-bit": memory.is64, "with a page size of its own": memory.customPageSize };
+  const where = `${shape.memories.length > 0 ? "memory" : "import"} section at offset ${memory.start}`;
+  if (shared !== undefined && shape.memories.length + importedCount(shape, "memory") > 1) {
+    throw new NeapError(
+      "MODULE_LIMIT",
+      `${where}: the memory is shared by threads, and there is another one, which is not allowed`,
+    );
+  }
+  const kinds = { "64-bit": memory.is64, "with a page size of its own": memory.customPageSize };
   for (const [kind, is] of Object.entries(kinds)) {
     if (is) {
       throw new NeapError("MODULE_LIMIT", `${where}: the memory is ${kind}, which is not allowed`);
@@ -182,45 +254,66 @@ function isProcedure(type: FunctionType): boolean {
 
 /**
  * `_initialize` of a reactor, which runs the constructors itself, else `__wasm_call_ctors`, unless the entry calls it: a linker that
- * is told to export it leaves it out of `_start`, newer start-up code has it there all the same.
+ * is told to export it leaves it out of `_start`, newer start-up code has it there all the same. Behind them Faasm's `_faasm_zygote`,
+ * which needs them: then they run although the entry calls them, too, as they do in Faasm.
+ * @throws MODULE_INVALID  the linker has put the constructors into each export, so that they would run again and again
  */
 function findInitialisers(bytes: Uint8Array, shape: ModuleShape, entry: string): string[] {
-  for (const name of ["_initialize", "__wasm_call_ctors"]) {
+  const entryCalls = calledBy(bytes, shape, entry);
+  const zygote = zygoteOf(shape);
+  const constructors = ["_initialize", "__wasm_call_ctors"].find((name) => {
     const type = exportedFunction(shape, name);
-    if (type !== undefined && isProcedure(type)) {
-      return bodyCalls(bytes, shape, functionIndex(shape, entry), functionIndex(shape, name)) ? [] : [name];
-    }
+    return type !== undefined && isProcedure(type);
+  });
+  if (constructors !== undefined) {
+    const isCalled = entryCalls.includes(functionIndex(shape, constructors));
+    return [...(isCalled && zygote.length === 0 ? [] : [constructors]), ...zygote];
   }
-  return [];
+  const [first] = zygote.flatMap((name) => calledBy(bytes, shape, name));
+  if (first !== undefined && first === entryCalls[0]) {
+    const text = `${ZYGOTE} and ${entry} both begin with a call of function ${first}: link with --export=__wasm_call_ctors`;
+    throw new NeapError("MODULE_INVALID", text);
+  }
+  return zygote;
 }
 
-function bodyCalls(bytes: Uint8Array, shape: ModuleShape, caller: number, callee: number): boolean {
-  const body: FunctionBody | undefined = shape.bodies[caller - shape.imports.length];
-  let calls = false;
-  if (body !== undefined) {
-    scanBody(bytes, body, {
-      call: (index) => {
-        calls ||= index === callee;
-      },
-    });
+/** @throws MODULE_INVALID */
+function zygoteOf(shape: ModuleShape): string[] {
+  const type = exportedFunction(shape, ZYGOTE);
+  if (type === undefined) {
+    return [];
   }
-  return calls;
+  if (type.params.length > 0 || !sameTypes(type.results, ["i32"])) {
+    throw new NeapError("MODULE_INVALID", `export ${quote(ZYGOTE)} has type ${typeText(type)}, it must be () -> (i32)`);
+  }
+  return [ZYGOTE];
+}
+
+/** What the exported function calls, in order; nothing for an import. */
+function calledBy(bytes: Uint8Array, shape: ModuleShape, name: string): number[] {
+  const body: FunctionBody | undefined = shape.bodies[functionIndex(shape, name) - functionImports(shape).length];
+  const called: number[] = [];
+  if (body !== undefined) {
+    scanBody(bytes, body, { ...visitorOf(shape), call: (index) => called.push(index) });
+  }
+  return called;
 }
 
 function functionIndex(shape: ModuleShape, name: string): number {
   return shape.exports.find((entry) => entry.name === name && entry.kind === "function")?.index ?? -1;
 }
 
-/** The type of the function exported as `name`; undefined when there is none. All imports are functions. */
+/** The type of the function exported as `name`; undefined when there is none. */
 function exportedFunction(shape: ModuleShape, name: string): FunctionType | undefined {
   const index = functionIndex(shape, name);
   if (index < 0) {
     return undefined;
   }
-  const typeIndex = shape.imports[index]?.typeIndex ?? shape.functions[index - shape.imports.length];
+  const imports = functionImports(shape);
+  const typeIndex = imports[index]?.typeIndex ?? shape.functions[index - imports.length];
   const type = typeIndex === undefined ? undefined : shape.types[typeIndex];
   if (type === undefined) {
-    const count = shape.imports.length + shape.functions.length;
+    const count = imports.length + shape.functions.length;
     throw new NeapError("MODULE_INVALID", `export ${quote(name)}: function ${index} or its type is missing, there are ${count}`);
   }
   return type;

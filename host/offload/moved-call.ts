@@ -5,6 +5,10 @@ import type { StepStreamState } from "../../state/protocols/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { readSteps, writeSteps } from "./part.ts";
 
+/** `drain`: its node stops; `data`: it keeps reading what is over there; `load`: its node has too much to do. */
+export const MOVE_CAUSES = ["drain", "data", "load"] as const;
+export type MoveCause = (typeof MOVE_CAUSES)[number];
+
 export interface MovedCall {
   readonly tenant: LogBookId;
   readonly instance: InstanceId;
@@ -16,19 +20,48 @@ export interface MovedCall {
   readonly guest: Uint8Array;
   /** Of the operation that the guest waits for; null: it asks for it again, or waits for none. */
   readonly answer: OperationReply | null;
+  readonly cause: MoveCause;
+  /** How often it has moved, this time included. */
+  readonly moves: number;
+  /** CPU time that it has taken so far. */
+  readonly cpuMs: number;
 }
 
 export type MovedChild = { readonly instance: InstanceId; readonly bound: boolean } | { readonly code: number };
 
 export type MoveReply =
   /** Its DONE is in the log. */
-  | { readonly kind: "logged" }
+  | { readonly kind: "logged"; readonly trace: MovedTrace }
   /** It has ended and logged nothing; all it rests on is durable. */
-  | { readonly kind: "ended"; readonly returnValue: number; readonly trap: string; readonly output: Uint8Array }
+  | {
+      readonly kind: "ended";
+      readonly returnValue: number;
+      readonly trap: string;
+      readonly output: Uint8Array;
+      readonly trace: MovedTrace;
+    }
   /** It did not begin over there. */
   | { readonly kind: "refused"; readonly reason: string }
   /** What became of it is not known; what it logged is in the log. */
   | { readonly kind: "lost"; readonly reason: string };
+
+/** What a run at another node adds to the trace of the call. */
+export interface MovedTrace {
+  readonly executedAt: readonly string[];
+  readonly moves: readonly MoveTrace[];
+  readonly movedBytes: number;
+  readonly readBytes: number;
+  readonly cpuMs: number;
+}
+
+export interface MoveTrace {
+  readonly from: string;
+  readonly to: string;
+  /** Why: "the node stops", "has read …" */
+  readonly reason: string;
+  /** Of the stopped call. */
+  readonly sizeBytes: number;
+}
 
 /** A node that goes on with calls of others. */
 export interface CallTaker {
@@ -36,6 +69,17 @@ export interface CallTaker {
   readonly name: string;
   /** Goes on with the call until it has ended. Never rejects: a lost node is a `lost` reply. */
   take(call: MovedCall): Promise<MoveReply>;
+}
+
+/** Why a call leaves its node, and where it may go. */
+export interface Departure {
+  readonly cause: MoveCause;
+  /** For the trace. */
+  readonly reason: string;
+  /** The first one that does not refuse takes it. */
+  readonly takers: readonly CallTaker[];
+  /** Whether it shall go although so many bytes go with it. */
+  accepts(sizeBytes: number): boolean;
 }
 
 /** Without its guest, which may be large. */
@@ -51,6 +95,7 @@ export function encodeMovedCall(call: MovedCall): Uint8Array {
       w.u8(child.bound ? BOUND : STARTED).text(child.instance);
     }
   }
+  w.u8(MOVE_CAUSES.indexOf(call.cause)).u32(call.moves).f64(call.cpuMs);
   w.u8(answer === null ? 0 : 1);
   if (answer !== null) {
     w.i32(answer.code).f64(answer.timeMs).bytes(answer.bytes);
@@ -70,8 +115,13 @@ export function decodeMovedCall(bytes: Uint8Array, guest: Uint8Array): MovedCall
     const kind = r.u8();
     children.push(kind === REFUSED ? { code: r.i32() } : { instance: r.text() as InstanceId, bound: kind === BOUND });
   }
+  const cause = MOVE_CAUSES[r.u8()];
+  if (cause === undefined) {
+    throw new RangeError("unknown cause of a move");
+  }
+  const [moves, cpuMs] = [r.u32(), r.f64()];
   const answer = r.u8() === 0 ? null : { code: r.i32(), timeMs: r.f64(), bytes: r.bytes() };
-  return { tenant, instance, init, steps, children, answer, guest };
+  return { tenant, instance, init, steps, children, answer, guest, cause, moves, cpuMs };
 }
 
 const STARTED = 0;

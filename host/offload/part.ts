@@ -2,7 +2,7 @@
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { type InstanceId, type LogBookId, logBookId, seqNum } from "../../state/ids.ts";
 import { NONCE_BYTES, SEED_BYTES } from "../../state/logbook/step-record.ts";
-import type { StepStreamState } from "../../state/protocols/index.ts";
+import { type MadeRead, readMade, type StepStreamState, writeMade } from "../../state/protocols/index.ts";
 import type { ModuleHash } from "../modules/artefact.ts";
 import type { GuestState, PartStart } from "../sandbox/sandbox.ts";
 
@@ -25,6 +25,7 @@ export type PartReply =
       readonly kind: "done";
       readonly value: number;
       readonly steps: StepStreamState;
+      readonly reads: readonly MadeRead[] | null;
       /** What the call, with the part, has written. */
       readonly writtenBytes: number;
       readonly state: GuestState;
@@ -35,6 +36,7 @@ export type PartReply =
       readonly kind: "trapped";
       readonly message: string;
       readonly steps: StepStreamState;
+      readonly reads: readonly MadeRead[] | null;
       readonly writtenBytes: number;
       readonly cpuMs: number;
     }
@@ -108,9 +110,11 @@ export function encodePartReply(reply: PartReply): Uint8Array {
   switch (reply.kind) {
     case "done":
       w.u8(1).i32(reply.value).f64(reply.cpuMs).f64(reply.writtenBytes);
-      return writeSteps(w, reply.steps).bytes(reply.state.delta).bytes(reply.state.hostState).view();
+      writeMade(writeSteps(w, reply.steps), reply.reads);
+      return w.bytes(reply.state.delta).bytes(reply.state.hostState).view();
     case "trapped":
-      return writeSteps(w.u8(2).text(reply.message).f64(reply.cpuMs).f64(reply.writtenBytes), reply.steps).view();
+      w.u8(2).text(reply.message).f64(reply.cpuMs).f64(reply.writtenBytes);
+      return writeMade(writeSteps(w, reply.steps), reply.reads).view();
     case "refused":
       return w.u8(3).text(reply.reason).view();
     case "lost":
@@ -125,13 +129,13 @@ export function decodePartReply(bytes: Uint8Array): PartReply {
     case 1: {
       const value = r.i32();
       const [cpuMs, writtenBytes] = [r.f64(), r.f64()];
-      const steps = readSteps(r);
-      return { kind: "done", value, cpuMs, writtenBytes, steps, state: { delta: r.bytes(), hostState: r.bytes() } };
+      const [steps, reads] = [readSteps(r), readMade(r)];
+      return { kind: "done", value, cpuMs, writtenBytes, steps, reads, state: { delta: r.bytes(), hostState: r.bytes() } };
     }
     case 2: {
       const message = r.text();
       const [cpuMs, writtenBytes] = [r.f64(), r.f64()];
-      return { kind: "trapped", message, cpuMs, writtenBytes, steps: readSteps(r) };
+      return { kind: "trapped", message, cpuMs, writtenBytes, steps: readSteps(r), reads: readMade(r) };
     }
     case 3:
       return { kind: "refused", reason: r.text() };

@@ -1,40 +1,62 @@
-/** Calls that move to another node, over the connection between the two. */
-import { Type } from "typebox";
+/** Calls that move to another node, over the connection between the two, or to a third one that only the other knows. */
+import { type Static, Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
 import { Bytes, Count, fields, method, type Peer, Text } from "../../state/remote/index.ts";
-import { type CallTaker, decodeMovedCall, encodeMovedCall, type MovedCall, type MoveReply } from "./moved-call.ts";
+import {
+  type CallTaker,
+  decodeMovedCall,
+  encodeMovedCall,
+  type MovedCall,
+  type MovedTrace,
+  type MoveReply,
+} from "./moved-call.ts";
 import { dropState, type HeldStates, nextRun, sendState, sizeBeside, takeState } from "./remote-state.ts";
 
 const KINDS = ["logged", "ended", "refused", "lost"] as const;
-/** run, call, guest, or nothing if it was sent ahead → kind, return value, trap or reason, output, bytes of an output that is to be taken */
+const Amount = Type.Number({ minimum: 0 });
+const Trace = Type.Object({
+  executedAt: Type.Array(Text),
+  moves: Type.Array(Type.Object({ from: Text, to: Text, reason: Text, sizeBytes: Amount })),
+  movedBytes: Amount,
+  readBytes: Amount,
+  cpuMs: Amount,
+});
+/**
+ * number of the node that shall take it, run, call, guest, or nothing if it was sent ahead → kind, return value, trap or reason, output, bytes
+ * of an output that is to be taken, trace
+ */
 const MOVE_CALL = method(
   "offload.move",
-  Type.Tuple([Count, Bytes, Bytes]),
-  Type.Tuple([Count, Type.Integer(), Text, Bytes, Count]),
+  Type.Tuple([Count, Count, Bytes, Bytes]),
+  Type.Tuple([Count, Type.Integer(), Text, Bytes, Count, Trace]),
 );
 const NOTHING = new Uint8Array(0);
+const NO_TRACE: Static<typeof Trace> = { executedAt: [], moves: [], movedBytes: 0, readBytes: 0, cpuMs: 0 };
 
-/** The storage node at the other end of a connection as one that takes calls. */
-export function remoteTaker(peer: Peer): CallTaker {
+/** @param node  among those that the node at the other end of the connection knows; `name` is its name */
+export function remoteTaker(peer: Peer, node: number, name: string): CallTaker {
   return {
-    name: `storage@${peer.name}`,
+    name,
     async take(call): Promise<MoveReply> {
       const run = nextRun();
       const { guest } = call;
       const state = { delta: guest, hostState: NOTHING };
+      let isSent = false;
       try {
         await sendState(peer, run, state);
-        const [kind, returnValue, text, output, sizeBytes] = await peer.request(MOVE_CALL, [
+        isSent = true;
+        const [kind, returnValue, text, output, sizeBytes, trace] = await peer.request(MOVE_CALL, [
+          node,
           run,
           encodeMovedCall(call),
           sizeBeside(state).sizeBytes > 0 ? NOTHING : guest,
         ]);
         switch (KINDS[kind]) {
           case "logged":
-            return { kind: "logged" };
+            return { kind: "logged", trace };
           case "ended": {
             const taken = sizeBytes === 0 ? output : (await takeState(peer, run, { deltaBytes: sizeBytes, sizeBytes })).delta;
-            return { kind: "ended", returnValue, trap: text, output: Uint8Array.from(taken) };
+            return { kind: "ended", returnValue, trap: text, output: Uint8Array.from(taken), trace };
           }
           case "refused":
             return { kind: "refused", reason: text };
@@ -43,7 +65,7 @@ export function remoteTaker(peer: Peer): CallTaker {
         }
       } catch (error) {
         if (error instanceof NeapError) {
-          return { kind: "lost", reason: error.message };
+          return { kind: isSent ? "lost" : "refused", reason: error.message };
         }
         throw error;
       } finally {
@@ -53,23 +75,34 @@ export function remoteTaker(peer: Peer): CallTaker {
   };
 }
 
-/** From now on `taker` goes on with the calls that this node sends. */
-export function serveMoves(peer: Peer, taker: CallTaker, states: HeldStates): void {
-  peer.handle(MOVE_CALL, async ([run, body, guest]) => {
-    const reply = await taker.take(received(body, states.sent(run, 0)?.hostState ?? own(guest)));
+/** From now on calls that the other node sends go on where it says. @param takerOf  null: there is no such node, or not any more */
+export function serveMoves(peer: Peer, takerOf: (node: number) => CallTaker | null, states: HeldStates): void {
+  peer.handle(MOVE_CALL, async ([node, run, body, guest]) => {
+    const taker = takerOf(node);
+    const call = received(body, states.claim(run) ?? own(guest));
+    const reply = taker === null ? GONE : await taker.take(call);
     const kind = KINDS.indexOf(reply.kind);
     if (reply.kind !== "ended") {
-      return fields(kind, 0, reply.kind === "logged" ? "" : reply.reason, NOTHING, 0);
+      return reply.kind === "logged"
+        ? fields(kind, 0, "", NOTHING, 0, wireTrace(reply.trace))
+        : fields(kind, 0, reply.reason, NOTHING, 0, NO_TRACE);
     }
     const { returnValue, trap, output } = reply;
+    const trace = wireTrace(reply.trace);
     const state = { delta: output, hostState: NOTHING };
     const { sizeBytes } = sizeBeside(state);
     if (sizeBytes === 0) {
-      return fields(kind, returnValue, trap, output, 0);
+      return fields(kind, returnValue, trap, output, 0, trace);
     }
     states.keep(run, state);
-    return fields(kind, returnValue, trap, NOTHING, sizeBytes);
+    return fields(kind, returnValue, trap, NOTHING, sizeBytes, trace);
   });
+}
+
+const GONE: MoveReply = { kind: "refused", reason: "the node is gone" };
+
+function wireTrace({ executedAt, moves, ...amounts }: MovedTrace): Static<typeof Trace> {
+  return { executedAt: [...executedAt], moves: [...moves], ...amounts };
 }
 
 /** @throws BAD_MESSAGE */

@@ -121,6 +121,17 @@ export class HeldStates {
     return bytes === undefined ? null : split(bytes, deltaBytes);
   }
 
+  /** What was sent ahead of a run, and is held no longer; null when nothing was. */
+  claim(run: number): Uint8Array | null {
+    const bytes = this.#sent.get(run);
+    if (bytes === undefined) {
+      return null;
+    }
+    this.#sent.delete(run);
+    this.#heldBytes -= bytes.byteLength;
+    return bytes;
+  }
+
   /** From now on the state can be taken, until it is dropped. @throws BAD_MESSAGE  the node leaves too many */
   keep(run: number, state: GuestState): void {
     this.#count(sizeBeside(state).sizeBytes);
@@ -149,11 +160,11 @@ export class HeldStates {
   }
 }
 
-/** Both parts one after the other; a copy, as what is sent must not be shared. */
-function pieceOf({ delta, hostState }: GuestState, offset: number): Buffer {
+/** Both parts one after the other; a view, which packing copies. */
+function pieceOf({ delta, hostState }: GuestState, offset: number): Uint8Array {
   const isDelta = offset < delta.byteLength;
   const start = isDelta ? offset : offset - delta.byteLength;
-  return Buffer.from((isDelta ? delta : hostState).subarray(start, start + STATE_PIECE_BYTES));
+  return (isDelta ? delta : hostState).subarray(start, start + STATE_PIECE_BYTES);
 }
 
 function split(bytes: Uint8Array, deltaBytes: number): GuestState {

@@ -33,6 +33,8 @@ export class Attempt implements SandboxCall {
   waiting = false;
   /** It shall be stopped in the middle. */
   freezeAsked = false;
+  /** CPU time after which it is no longer waited for that it is. */
+  freezeMaxCpuMs: number | undefined;
   #isGone = false;
   /** CPU time as far as it is known here. */
   cpuMs = 0;

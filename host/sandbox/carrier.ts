@@ -2,6 +2,7 @@
  * What carries frames to an executor and back: a thread with rings in shared memory, or a process with a pipe (H11). The pool and the
  * executor know these interfaces only.
  */
+import type { MessagePort } from "node:worker_threads";
 import type { ControlWord } from "./control-word.ts";
 import type { Frame, FrameType } from "./protocol.ts";
 import type { SliceView } from "./slice-marks.ts";
@@ -11,6 +12,8 @@ export type OutgoingFrame = Partial<Omit<Frame, "type" | "attachment">> & {
   /** Follows the body, and arrives as a part of it. */
   readonly tail?: Uint8Array;
 };
+
+export type Transfer = (ArrayBuffer | MessagePort)[];
 
 /** Both ends. Messages arrive in the order they were sent, whatever their size. */
 interface FrameChannel {
@@ -23,7 +26,7 @@ interface FrameChannel {
 /** The main thread's end: never blocks. */
 export interface HostChannel extends FrameChannel {
   /** Sends a frame with an object beside it, which the receiver finds in `attachment`, or in `body` if it is bytes. */
-  sendAttached(frame: OutgoingFrame, attachment: unknown): void;
+  sendAttached(frame: OutgoingFrame, attachment: unknown, transfer?: Transfer): void;
   /**
    * Calls `wake` once a message may be there; false when one is there already. Only after `receive` has returned undefined. Does not
    * keep the event loop alive.
@@ -39,6 +42,8 @@ export interface HostChannel extends FrameChannel {
 export interface ExecutorChannel extends FrameChannel {
   /** Raised from outside: with each frame where there is memory to share, else when the guest that runs is asked to give way. */
   readonly control: ControlWord;
+  /** Sends a frame with a port beside it. @throws GuestFault  this is a process of its own */
+  sendPort(frame: OutgoingFrame, port: MessagePort): void;
   /**
    * Waits until a message may be there: false when it has blocked for that long, or need not wait; true when it will call `wake`.
    * Only after `receive` has returned undefined.

@@ -11,7 +11,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { invariant } from "../../state/errors.ts";
-import type { ExecutorChannel, HostChannel, OutgoingFrame } from "./carrier.ts";
+import type { ExecutorChannel, HostChannel, OutgoingFrame, Transfer } from "./carrier.ts";
 import { ControlWord } from "./control-word.ts";
 import { blankFrame, EMPTY, type Frame, type FrameType } from "./protocol.ts";
 import { createRing, RingReader, RingWriter } from "./ring.ts";
@@ -106,7 +106,7 @@ export class Channel implements HostChannel, ExecutorChannel {
     }
   }
 
-  sendAttached(frame: OutgoingFrame, attachment: unknown, transfer: ArrayBuffer[] = []): void {
+  sendAttached(frame: OutgoingFrame, attachment: unknown, transfer: Transfer = []): void {
     this.#port.postMessage(attachment, transfer);
     const bare = { ...frame, body: ATTACHMENT, tail: EMPTY };
     if (this.#backlog.length > 0) {
@@ -114,6 +114,10 @@ export class Channel implements HostChannel, ExecutorChannel {
     } else if (!this.#write(bare, 0, ATTACHED)) {
       this.#sendLater(bare);
     }
+  }
+
+  sendPort(frame: OutgoingFrame, port: MessagePort): void {
+    this.sendAttached(frame, port, [port]);
   }
 
   receive(): Frame | undefined {

@@ -7,7 +7,7 @@
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { type GlobalExport, WASM_PAGE_BYTES } from "../modules/artefact.ts";
-import { BLOCK_BYTES, blockOf, type MemoryImage, PIECE_BYTES, type Run } from "./memory-image.ts";
+import { BLOCK_BYTES, type MemoryImage, PIECE_BYTES, type Run } from "./memory-image.ts";
 
 export interface Delta {
   /** Size of the memory now. */
@@ -41,43 +41,75 @@ export function captureDelta(
       writer.f64(value);
     }
   }
-  const words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
+  const runs = new RunWriter(writer, memory);
   for (const index of blocks) {
-    writeRuns(writer, memory, words, index, base.block(index));
+    runs.write(index, base.block(index));
   }
   return writer.view();
 }
 
-function writeRuns(writer: ByteWriter, memory: Uint8Array, words: Int32Array, index: number, was: Uint8Array): void {
-  const block = blockOf(memory, index);
-  const wasWords = new Int32Array(was.buffer, was.byteOffset, BLOCK_BYTES / 4);
-  const firstWord = (index * BLOCK_BYTES) / 4;
-  let start = -1;
-  let end = -1;
-  const flush = () => {
-    if (start >= 0) {
-      const offset = (firstWord + start) * 4;
-      writer.u32(offset).bytes(memory.subarray(offset, (firstWord + end) * 4));
-      start = -1;
-    }
-  };
-  for (let piece = 0; piece < BLOCK_BYTES; piece += PIECE_BYTES) {
-    if (Buffer.compare(block.subarray(piece, piece + PIECE_BYTES), was.subarray(piece, piece + PIECE_BYTES)) === 0) {
-      continue;
-    }
-    for (let at = piece / 4; at < (piece + PIECE_BYTES) / 4; at++) {
-      if (words[firstWord + at] !== wasWords[at]) {
-        if (start >= 0 && at - end > GAP_WORDS) {
-          flush();
-        }
-        if (start < 0) {
-          start = at;
-        }
-        end = at + 1;
-      }
-    }
+/** Writes the runs of memory that differ from what it was, block by block. */
+class RunWriter {
+  readonly #writer: ByteWriter;
+  readonly #memory: Buffer;
+  readonly #words: Int32Array;
+
+  constructor(writer: ByteWriter, memory: Uint8Array) {
+    this.#writer = writer;
+    this.#memory = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
+    this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
   }
-  flush();
+
+  write(index: number, was: Uint8Array): void {
+    const wasWords = new Int32Array(was.buffer, was.byteOffset, BLOCK_BYTES / 4);
+    const firstWord = (index * BLOCK_BYTES) / 4;
+    let written = 0;
+    this.#pieces(index * BLOCK_BYTES, was, 0, BLOCK_BYTES, (piece) => {
+      written = this.#runs(firstWord, wasWords, Math.max(written, piece / 4), (piece + PIECE_BYTES) / 4);
+    });
+  }
+
+  /** Calls `found` for the pieces that differ, in their order. Equal halves are not looked into: what was never touched costs least so. */
+  #pieces(at: number, was: Uint8Array, wasAt: number, sizeBytes: number, found: (wasAt: number) => void): void {
+    if (this.#memory.compare(was, wasAt, wasAt + sizeBytes, at, at + sizeBytes) === 0) {
+      return;
+    }
+    if (sizeBytes <= PIECE_BYTES) {
+      found(wasAt);
+      return;
+    }
+    const half = sizeBytes / 2;
+    this.#pieces(at, was, wasAt, half, found);
+    this.#pieces(at + half, was, wasAt + half, half, found);
+  }
+
+  /** Writes the runs that begin between two words of a block. Returns the word up to which all is written, which may be beyond. */
+  #runs(firstWord: number, was: Int32Array, from: number, to: number): number {
+    const words = this.#words;
+    let at = from;
+    while (at < to) {
+      if (words[firstWord + at] === was[at]) {
+        at += 1;
+        continue;
+      }
+      const start = at;
+      at += 1;
+      for (;;) {
+        // From behind: where all has changed one look for each gap is enough.
+        let last = Math.min(at + GAP_WORDS, was.length - 1);
+        while (last >= at && words[firstWord + last] === was[last]) {
+          last -= 1;
+        }
+        if (last < at) {
+          break;
+        }
+        at = last + 1;
+      }
+      const offset = (firstWord + start) * 4;
+      this.#writer.u32(offset).bytes(this.#memory.subarray(offset, (firstWord + at) * 4));
+    }
+    return at;
+  }
 }
 
 /**

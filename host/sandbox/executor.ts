@@ -7,16 +7,19 @@
  *    gave way before it.
  * 4. A used sandbox is reset when nothing is to be done, or right before its next call, never before its end frame was sent (H9).
  */
+
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { ByteReader } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
-import type { ExecutorChannel } from "./carrier.ts";
+import type { ExecutorChannel, OutgoingFrame } from "./carrier.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import type { CreateImports } from "./guest.ts";
 import type { CallPins } from "./guest-call.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import {
   EMPTY,
+  ENTRY,
   EndKind,
   type Frame,
   FrameType,
@@ -31,6 +34,9 @@ import type { GuestState, OperationReply } from "./sandbox.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { SliceMarks } from "./slice-marks.ts";
 import type { ThreadClock } from "./thread-clock.ts";
+import { GuestThread } from "./threads/guest-thread.ts";
+import type { ThreadBirth } from "./threads/team.ts";
+import { TeamWords } from "./threads/team-words.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */
@@ -154,14 +160,19 @@ export class Executor implements SandboxHost {
     });
   }
 
-  sendLog({ slot, attempt }: SandboxInstance, text: Uint8Array): void {
+  sendLog({ slot, attempt }: AttemptName, text: Uint8Array): void {
     this.#channel.send({ type: FrameType.log, call: slot, attempt, body: text });
+  }
+
+  sendBirth({ slot, attempt }: AttemptName, thread: number, birth: MessagePort): void {
+    this.#channel.sendPort({ type: FrameType.spawn, call: slot, attempt, a: thread }, birth);
   }
 
   ended(sandbox: SandboxInstance, outcome: Outcome, reusable: boolean, state?: GuestState): void {
     const { slot, attempt, call, cpuMs } = sandbox;
     this.#running[slot] = undefined;
-    this.#sendEnd(slot, attempt, outcome, cpuMs, outcome.kind === "returned" ? call.output() : EMPTY, state);
+    const end = { type: FrameType.end, call: slot, attempt, b: sandbox.threadsLeft, x: cpuMs };
+    this.#sendEnd(end, outcome, outcome.kind === "returned" ? call.output() : EMPTY, state);
     if (reusable && !sandbox.module.unloaded) {
       this.#used.add(sandbox);
       this.#keep(sandbox);
@@ -170,8 +181,7 @@ export class Executor implements SandboxHost {
     }
   }
 
-  #sendEnd(call: number, attempt: number, outcome: Outcome, cpuMs: number, output: Uint8Array, state?: GuestState): void {
-    const end = { type: FrameType.end, call, attempt, x: cpuMs };
+  #sendEnd(end: OutgoingFrame, outcome: Outcome, output: Uint8Array, state?: GuestState): void {
     switch (outcome.kind) {
       case "returned": {
         const code = state === undefined ? EndKind.returned : EndKind.returnedWithState;
@@ -211,6 +221,9 @@ export class Executor implements SandboxHost {
       case FrameType.start:
         this.#start(frame);
         break;
+      case FrameType.thread:
+        this.#runThread(frame);
+        break;
       case FrameType.reply:
         current?.reply(replyOf(frame));
         break;
@@ -245,12 +258,12 @@ export class Executor implements SandboxHost {
     const { call, attempt } = frame;
     const broken = this.#broken.get(frame.a);
     if (broken !== undefined) {
-      this.#sendEnd(call, attempt, { kind: "killed", reason: "workerLost", message: broken }, 0, EMPTY);
+      this.#sendEnd({ type: FrameType.end, call, attempt }, { kind: "killed", reason: "workerLost", message: broken }, EMPTY);
       return;
     }
     const module = this.#modules.get(frame.a);
     invariant(module !== undefined, "a module is loaded before calls of it start");
-    const { seed, commandLine, input, part, frozen } = startOf(frame);
+    const { seed, commandLine, tableIndex, input, part, frozen } = startOf(frame);
     const pins: CallPins = {
       seed,
       commandLine,
@@ -264,9 +277,7 @@ export class Executor implements SandboxHost {
     try {
       sandbox = this.#idleSandbox(module) ?? this.#newSandbox(module);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const linked = !(error instanceof WebAssembly.LinkError);
-      this.#sendEnd(call, attempt, linked ? { kind: "killed", reason: "overloaded", message } : outcomeOf(error), 0, EMPTY);
+      this.#sendEnd({ type: FrameType.end, call, attempt }, withoutInstance(error), EMPTY);
       return;
     }
     this.#running[call] = sandbox;
@@ -274,8 +285,48 @@ export class Executor implements SandboxHost {
       sandbox.goOn(call, attempt, pins, frozen);
     } else if (part !== null) {
       sandbox.startPart(call, attempt, pins, part);
+    } else if (tableIndex !== ENTRY) {
+      sandbox.startAt(call, attempt, pins, tableIndex, frame.code);
     } else {
-      sandbox.start(call, attempt, pins);
+      sandbox.start(call, attempt, pins, frame.code);
+    }
+  }
+
+  /** This worker becomes a thread of a call, and serves nothing else until that ends. */
+  #runThread({ call, attempt, a: id, b: thread, attachment }: Frame): void {
+    const port = attachment as MessagePort;
+    const birth = receiveMessageOnPort(port)?.message as ThreadBirth | undefined;
+    port.close();
+    const end = { type: FrameType.threadEnd, call, attempt };
+    if (birth === undefined) {
+      // The thread that has started this one is gone, and so is the call.
+      this.#channel.send(end);
+      return;
+    }
+    const module = this.#modules.get(id);
+    invariant(module !== undefined, "a module is loaded before threads of its calls start");
+    const beginMs = this.clock.now();
+    const words = new TeamWords(birth.team);
+    let outcome: Outcome | null;
+    try {
+      const name = { slot: call, attempt };
+      const guest = new GuestThread(thread, module, birth, this.#createImports, {
+        ...{ marker: this.marker, clock: this.clock, turn: this.turn },
+        onNextTurn: (resume) => this.onNextTurn(resume),
+        onOwnTurn: (resume) => this.onOwnTurn(resume),
+        sendLog: (text) => this.sendLog(name, text),
+        sendBirth: (number, port) => this.sendBirth(name, number, port),
+      });
+      outcome = guest.run();
+    } catch (error) {
+      outcome = withoutInstance(error);
+    }
+    words.end();
+    const x = this.clock.cpuSince(beginMs);
+    if (outcome === null) {
+      this.#channel.send({ ...end, x });
+    } else {
+      this.#sendEnd({ ...end, c: 1, x }, outcome, outcome.kind === "returned" ? words.output() : EMPTY);
     }
   }
 
@@ -416,13 +467,22 @@ export class Executor implements SandboxHost {
   }
 }
 
+/** How one attempt is named to the main thread. */
+type AttemptName = Pick<SandboxInstance, "slot" | "attempt">;
+
+/** Why there is no instance. */
+function withoutInstance(error: unknown): Outcome {
+  const message = error instanceof Error ? error.message : String(error);
+  return error instanceof WebAssembly.LinkError ? outcomeOf(error) : { kind: "killed", reason: "overloaded", message };
+}
+
 function startOf({ attachment, body, z: inputBytes }: Frame): SharedStart {
   if (attachment !== undefined) {
     return attachment as SharedStart;
   }
   const r = new ByteReader(body);
-  const [seed, commandLine, input] = [r.bytes(), r.bytes(), r.raw(inputBytes)];
-  return { seed, commandLine, input, part: r.remaining === 0 ? null : partStart.decode(r.raw(r.remaining)) };
+  const [seed, commandLine, tableIndex, input] = [r.bytes(), r.bytes(), r.u32(), r.raw(inputBytes)];
+  return { seed, commandLine, tableIndex, input, part: r.remaining === 0 ? null : partStart.decode(r.raw(r.remaining)) };
 }
 
 function replyOf({ a, x, body, attachment }: Frame): OperationReply {

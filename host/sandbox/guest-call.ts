@@ -1,6 +1,7 @@
 /** Host state of one call: what a guest could notice of it beside its memory. */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import type { GuestCall, KeptAnswer, TravellingState } from "./guest.ts";
+import { Mappings } from "./mappings.ts";
 import type { KillReason } from "./sandbox.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -17,6 +18,10 @@ export class GuestKill extends Error {
 
 export function cpuTimeText(cpuTimeMs: number): string {
   return `the call took more than ${cpuTimeMs} ms of CPU time`;
+}
+
+export function outputTooLarge(sizeBytes: number, maxBytes: number): GuestKill {
+  return new GuestKill("outputTooLarge", `output is ${sizeBytes} bytes, at most ${maxBytes} are allowed`);
 }
 
 export interface CallPins {
@@ -37,16 +42,21 @@ export class CallState implements GuestCall {
   readonly outputMaxBytes: number;
   readonly logMaxBytes: number;
   inPart = false;
+  innerParts = 0;
+  partArguments: readonly number[] = [];
+  mappings = new Mappings();
   callCount = 0;
   clockCount = 0;
   randomCount = 0;
   lastTimeMs = 0;
   logBytes = 0;
   files: TravellingState | Uint8Array | null = null;
+  state: TravellingState | Uint8Array | null = null;
   keptAnswer: KeptAnswer | null = null;
   conflict: Uint8Array = EMPTY;
-  #output: Uint8Array[] = [];
-  #outputBytes = 0;
+  #appended: Uint8Array[] = [];
+  #appendedBytes = 0;
+  #replaced: Uint8Array = EMPTY;
 
   constructor(pins: CallPins) {
     this.input = pins.input;
@@ -59,41 +69,62 @@ export class CallState implements GuestCall {
 
   /** `bytes` may be a view of the guest's memory. */
   appendOutput(bytes: Uint8Array): void {
-    if (this.#outputBytes + bytes.byteLength > this.outputMaxBytes) {
-      const sizeBytes = this.#outputBytes + bytes.byteLength;
-      throw new GuestKill("outputTooLarge", `output is ${sizeBytes} bytes, at most ${this.outputMaxBytes} are allowed`);
-    }
+    this.#checkOutput(this.#appendedBytes + this.#replaced.byteLength + bytes.byteLength);
     if (bytes.byteLength > 0) {
-      this.#output.push(Buffer.from(bytes));
-      this.#outputBytes += bytes.byteLength;
+      this.#appended.push(Buffer.from(bytes));
+      this.#appendedBytes += bytes.byteLength;
     }
+  }
+
+  /** `bytes` may be a view of the guest's memory. */
+  replaceOutput(bytes: Uint8Array): void {
+    this.#checkOutput(this.#appendedBytes + bytes.byteLength);
+    this.#replaced = Buffer.from(bytes);
   }
 
   /** The output so far. */
   output(): Uint8Array {
-    if (this.#output.length !== 1) {
-      this.#output = [Buffer.concat(this.#output)];
+    const appended = this.#appendedOutput();
+    return this.#replaced.byteLength === 0 ? appended : Buffer.concat([appended, this.#replaced]);
+  }
+
+  #appendedOutput(): Uint8Array {
+    if (this.#appended.length !== 1) {
+      this.#appended = [Buffer.concat(this.#appended)];
     }
-    return this.#output[0] ?? new Uint8Array(0);
+    return this.#appended[0] ?? EMPTY;
+  }
+
+  #checkOutput(sizeBytes: number): void {
+    if (sizeBytes > this.outputMaxBytes) {
+      throw outputTooLarge(sizeBytes, this.outputMaxBytes);
+    }
   }
 
   /** The state as it travels with a part; the pins travel beside it. */
   encode(): Uint8Array {
-    const output = this.output();
-    const files = this.files instanceof Uint8Array ? this.files : (this.files?.encode() ?? EMPTY);
+    const appended = this.#appendedOutput();
+    const files = encoded(this.files);
+    const state = encoded(this.state);
     const kept = this.keptAnswer;
-    const w = new ByteWriter(128 + output.byteLength + files.byteLength)
+    const w = new ByteWriter(256 + appended.byteLength + this.#replaced.byteLength + files.byteLength + state.byteLength)
       .u8(this.inPart ? 1 : 0)
       .u32(this.callCount)
       .u32(this.clockCount)
       .u32(this.randomCount)
       .f64(this.lastTimeMs)
       .f64(this.logBytes)
-      .bytes(output)
+      .bytes(appended)
+      .bytes(this.#replaced)
       .bytes(this.commandLine)
       .bytes(files)
+      .bytes(state)
       .bytes(this.conflict)
-      .u8(kept === null ? 0 : 1);
+      .u8(this.partArguments.length);
+    for (const argument of this.partArguments) {
+      w.i32(argument);
+    }
+    this.mappings.encode(w).u8(kept === null ? 0 : 1);
     return (kept === null ? w : w.u32(kept.handle).i32(kept.returnValue).f64(kept.sizeBytes).bytes(kept.slice)).view();
   }
 
@@ -102,18 +133,28 @@ export class CallState implements GuestCall {
     const r = new ByteReader(bytes);
     const inPart = r.u8() === 1;
     const [callCount, clockCount, randomCount, lastTimeMs, logBytes] = [r.u32(), r.u32(), r.u32(), r.f64(), r.f64()];
-    const output = Buffer.from(r.bytes());
+    const [appended, replaced] = [Buffer.from(r.bytes()), Buffer.from(r.bytes())];
     const commandLine = Uint8Array.from(r.bytes());
-    const files = Uint8Array.from(r.bytes());
+    const [files, state] = [Uint8Array.from(r.bytes()), Uint8Array.from(r.bytes())];
     const conflict = Uint8Array.from(r.bytes());
+    const partArguments = Array.from({ length: r.u8() }, () => r.i32());
+    const mappings = Mappings.decode(r);
     const keptAnswer =
       r.u8() === 0 ? null : { handle: r.u32(), returnValue: r.i32(), sizeBytes: r.f64(), slice: Uint8Array.from(r.bytes()) };
-    if (output.byteLength > this.outputMaxBytes) {
-      throw new RangeError(`the state holds ${output.byteLength} bytes of output, at most ${this.outputMaxBytes} are allowed`);
+    const outputBytes = appended.byteLength + replaced.byteLength;
+    if (outputBytes > this.outputMaxBytes) {
+      throw new RangeError(`the state holds ${outputBytes} bytes of output, at most ${this.outputMaxBytes} are allowed`);
     }
     Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine, conflict, keptAnswer });
+    Object.assign(this, { partArguments, mappings });
     this.files = files.byteLength === 0 ? null : files;
-    this.#output = [output];
-    this.#outputBytes = output.byteLength;
+    this.state = state.byteLength === 0 ? null : state;
+    this.#appended = [appended];
+    this.#appendedBytes = appended.byteLength;
+    this.#replaced = replaced;
   }
+}
+
+function encoded(state: TravellingState | Uint8Array | null): Uint8Array {
+  return state instanceof Uint8Array ? state : (state?.encode() ?? EMPTY);
 }

@@ -2,6 +2,7 @@
  * The contract between the worker of a sandbox and the imports that host/abi makes for it. The worker loads the factory by URL
  * (`SandboxPoolOptions.importsUrl`), so that this folder imports nothing of host/abi.
  */
+import type { Mappings } from "./mappings.ts";
 import type { OperationReply } from "./sandbox.ts";
 
 /** "module.name" → import. */
@@ -10,6 +11,8 @@ export type GuestImports = Readonly<Record<string, GuestImport>>;
 export interface GuestImport {
   /** Wrapped in WebAssembly.Suspending: the function may return a promise, and the guest waits for it. */
   readonly suspends: boolean;
+  /** Whether threads may use it that are not the main one, which it does not suspend. Left out: if it never suspends. */
+  readonly inThreads?: boolean;
   /** Value types by their names in the text format. May be left out by one that does not suspend, or returns no i64. */
   readonly results?: readonly string[];
   readonly run: (...args: never[]) => unknown;
@@ -24,6 +27,8 @@ export interface Guest {
   memory(): Uint8Array;
   /** Whether it shares memory regions with other sandboxes. */
   readonly reachesRegions: boolean;
+  /** The threads of the call; null: its module's memory is not shared. */
+  readonly team: GuestTeam | null;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
@@ -34,12 +39,34 @@ export interface Guest {
    */
   post(operation: number, args: Uint8Array): Promise<void> | undefined;
   log(text: string): void;
+  /**
+   * From now on `settle` is called before each call, or part of one that began elsewhere, ends with a value or by an exit: it does what
+   * is still to be done for it, and returns undefined when that is nothing. When it rejects the call fails with what it says.
+   */
+  beforeEnd(settle: () => Promise<void> | undefined): void;
   /** The call's memory delta, globals and host state (H15). */
   capture(): { delta: Uint8Array; hostState: Uint8Array };
   /** Makes the captured state of a part that ran elsewhere the state of this call. */
   restore(state: { delta: Uint8Array; hostState: Uint8Array }): void;
-  /** Runs the table's function () → i32 on a second stack, while the caller is suspended. */
-  runTableFunction(tableIndex: number): Promise<number>;
+  /** Makes the memory longer. @returns its pages before; -1: there is no room, or its maximum is reached */
+  grow(pages: number): number;
+  /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
+  runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
+}
+
+/** The threads of a call, as one of them sees them. */
+export interface GuestTeam {
+  /** Its number; 0: the main thread, which alone may have the host do something. */
+  readonly thread: number;
+  /** So many there may be at once, the main thread included. */
+  readonly threadsMax: number;
+  /** Starts a thread. Returns its number, or 0 when there are as many as there may be. */
+  start(start: ThreadStart): number;
+}
+
+/** What a thread runs: the export `wasi_thread_start`, with its number and this argument. */
+export interface ThreadStart {
+  readonly argument: number;
 }
 
 /** State that a group of imports keeps for a call, and that is encoded when it travels. */
@@ -50,7 +77,7 @@ export interface TravellingState {
 /** Host state of one call: what travels with a part, and is reset between calls. */
 export interface GuestCall {
   readonly input: Uint8Array;
-  /** The program's name and arguments, a NUL between two of them. */
+  /** The program's name and arguments, then an empty text and its environment, if it has one: a NUL between two of them. */
   readonly commandLine: Uint8Array;
   readonly startTimeMs: number;
   readonly seed: Uint8Array;
@@ -58,6 +85,11 @@ export interface GuestCall {
   readonly logMaxBytes: number;
   /** Whether a storage part is running; calls may not be started then. */
   inPart: boolean;
+  /** Parts that run inside another one, in this place. */
+  innerParts: number;
+  /** What the part is called with that is shipped. */
+  partArguments: readonly number[];
+  readonly mappings: Mappings;
   /** Calls started so far: the next handle. */
   callCount: number;
   clockCount: number;
@@ -67,12 +99,16 @@ export interface GuestCall {
   logBytes: number;
   /** Descriptors and scratch files: null before the first use, bytes as they came from elsewhere until then. */
   files: TravellingState | Uint8Array | null;
+  /** Copies of Faasm's state values; as `files`. */
+  state: TravellingState | Uint8Array | null;
   /** The last output of an awaited call that did not fit: the guest may ask again with more room. */
   keptAnswer: KeptAnswer | null;
   /** What the last commit found changed. */
   conflict: Uint8Array;
   /** @throws GuestExit … `outputTooLarge` kills the attempt */
   appendOutput(bytes: Uint8Array): void;
+  /** Puts `bytes` in place of what the last `replaceOutput` gave, behind all that was appended. @throws as `appendOutput` */
+  replaceOutput(bytes: Uint8Array): void;
 }
 
 /** What a guest was told of an awaited call. */

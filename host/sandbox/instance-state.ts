@@ -1,7 +1,8 @@
 /** Memory and globals of an instance: everything of the guest that a reset puts back and a delta carries. */
-import { MEMORY_EXPORT, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { MEMORY_EXPORT, usesThreads, WASM_PAGE_BYTES } from "../modules/artefact.ts";
 import { captureDelta, type Delta, decodeDelta } from "./delta.ts";
 import type { MemoryImage } from "./memory-image.ts";
+import { SharedView } from "./shared-view.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
 /** A sandbox that has touched more is not worth keeping (H9). */
@@ -14,6 +15,7 @@ export class InstanceState {
   readonly #memory: WebAssembly.Memory;
   readonly #globals: readonly WebAssembly.Global[];
   #view = new Uint8Array(0);
+  readonly #shared: SharedView | null;
   /** Estimate of what the sandbox keeps resident while it is idle. */
   idleBytes = OVERHEAD_BYTES;
 
@@ -21,14 +23,18 @@ export class InstanceState {
   constructor(module: WorkerModule, exports: WebAssembly.Exports) {
     this.#module = module;
     this.#memory = exportOf(exports, MEMORY_EXPORT, WebAssembly.Memory);
-    this.#globals = module.loaded.globals.map(({ name }) => exportOf(exports, name, WebAssembly.Global));
+    this.#shared = usesThreads(module.loaded) ? new SharedView(this.#memory) : null;
+    this.#globals = globalsOf(module, exports);
     this.#growTo(module.image.pages);
     module.initialise(this.view());
-    this.#setGlobals(module.loaded.snapshot.globals);
+    setGlobals(this.#globals, module.loaded.snapshot.globals);
   }
 
   /** The memory now; take it anew whenever the guest may have run. */
   view(): Uint8Array {
+    if (this.#shared !== null) {
+      return this.#shared.bytes();
+    }
     if (this.#view.byteLength === 0) {
       this.#view = new Uint8Array(this.#memory.buffer);
     }
@@ -37,6 +43,15 @@ export class InstanceState {
 
   get pages(): number {
     return this.view().byteLength / WASM_PAGE_BYTES;
+  }
+
+  /** @returns the pages before; -1: there is no room, or the maximum is reached */
+  grow(pages: number): number {
+    try {
+      return this.#memory.grow(pages);
+    } catch {
+      return -1;
+    }
   }
 
   /** Puts the snapshot back. False when the sandbox shall be dropped instead: its memory has grown, or too much of it was touched. */
@@ -51,7 +66,7 @@ export class InstanceState {
       return false;
     }
     this.idleBytes = Math.max(this.idleBytes, OVERHEAD_BYTES + touchedBytes);
-    this.#setGlobals(loaded.snapshot.globals);
+    setGlobals(this.#globals, loaded.snapshot.globals);
     return true;
   }
 
@@ -69,7 +84,7 @@ export class InstanceState {
     for (const run of delta.runs) {
       memory.set(run.bytes, run.offset);
     }
-    this.#setGlobals(delta.globals);
+    setGlobals(this.#globals, delta.globals);
     return delta;
   }
 
@@ -82,13 +97,18 @@ export class InstanceState {
       this.#memory.grow(pages - now);
     }
   }
+}
 
-  #setGlobals(values: readonly (number | bigint)[]): void {
-    for (const [at, value] of values.entries()) {
-      const global = this.#globals[at];
-      if (global !== undefined) {
-        global.value = value;
-      }
+/** The mutable globals of an instance, in the order of `Artefact.globals`. */
+export function globalsOf({ loaded }: WorkerModule, exports: WebAssembly.Exports): WebAssembly.Global[] {
+  return loaded.globals.map(({ name }) => exportOf(exports, name, WebAssembly.Global));
+}
+
+export function setGlobals(globals: readonly WebAssembly.Global[], values: readonly (number | bigint)[]): void {
+  for (const [at, value] of values.entries()) {
+    const global = globals[at];
+    if (global !== undefined) {
+      global.value = value;
     }
   }
 }

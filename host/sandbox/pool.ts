@@ -23,14 +23,16 @@ import { cpuTimeText } from "./guest-call.ts";
 import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
 import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
-import { EMPTY, EndKind, type Frame, FrameType, guestStateBytes, KILL_REASONS } from "./protocol.ts";
+import { type Frame, FrameType } from "./protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
+import { bytesOf, DISPLACED, decodeEnd, lost } from "./sandbox-end.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
 import { TenantGate } from "./tenant-gate.ts";
 import { ThreadCarrier } from "./thread-carrier.ts";
+import { PoolWithTeams, TeamPool } from "./threads/index.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface SandboxPoolOptions {
@@ -47,6 +49,8 @@ export interface SandboxPoolOptions {
   readonly sandboxesMax?: number;
   /** Attempts that wait for a sandbox; more are `killed: overloaded`. Default: 10,000. */
   readonly queueMax?: number;
+  /** Threads that calls of modules with a shared memory have at once, each in a worker of its own. Default: 64. */
+  readonly threadsMax?: number;
   /** What idle sandboxes of one worker keep resident. Default: 128 MiB. */
   readonly idleMaxBytes?: number;
   /** Modules and snapshots kept compiled. Default: 256 MiB. */
@@ -58,11 +62,14 @@ export interface SandboxPoolOptions {
 const MIB = 1024 * 1024;
 /** How long a process may take to say that a cancelled call has ended. */
 const RELEASE_MAX_MS = 3_000;
+/** What a call may compute on that was asked to stop in the middle: it may be in a storage part. */
+const FREEZE_MAX_CPU_MS = 100;
 /** So many lost workers in a minute may be somebody else's doing. */
 const DOUBTS = 3;
 export const QUEUE_MAX = 10_000;
 export const MODULES_MAX_BYTES = 256 * MIB;
 export const IDLE_MAX_BYTES = 128 * MIB;
+const THREADS_MAX = 64;
 
 /** What a pool is made of, whatever carries frames to its workers. */
 export interface WorkerPoolOptions {
@@ -85,7 +92,7 @@ export interface WorkerPoolOptions {
 const BACKGROUND_SHARE = 0.1;
 export const BACKGROUND_ATTEMPTS_MAX = 64;
 
-/** A pool of threads. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
+/** A pool of threads, and of those that calls start. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
   endGuestsSoon();
   const coresForGuests = Math.max(1, availableParallelism() - 1);
@@ -95,25 +102,25 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS_MAX, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
   const attemptsPerWorker = Math.max(1, Math.floor((sandboxesMax - backgroundAttempts) / (workers + lanesMax)));
   let spawned = 0;
+  const { name, importsUrl, clock } = options;
+  const common = {
+    clock,
+    queueMax: options.queueMax ?? QUEUE_MAX,
+    modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
+    memory: options.memory ?? unlimitedMemory(),
+  };
+  const idleMaxBytes = options.idleMaxBytes ?? IDLE_MAX_BYTES;
   const pool = new WorkerPool({
-    clock: options.clock,
+    ...common,
     workers,
     lanesMax,
     spares: 1,
     attemptsPerWorker,
     backgroundAttempts,
-    queueMax: options.queueMax ?? QUEUE_MAX,
-    modulesMaxBytes: options.modulesMaxBytes ?? MODULES_MAX_BYTES,
-    memory: options.memory ?? unlimitedMemory(),
     compiles: true,
     startCarrier: () => {
       spawned += 1;
-      return new ThreadCarrier({
-        name: `${options.name}-${spawned}`,
-        importsUrl: options.importsUrl,
-        sandboxesMax: attemptsPerWorker,
-        idleMaxBytes: options.idleMaxBytes ?? IDLE_MAX_BYTES,
-      });
+      return new ThreadCarrier({ name: `${name}-${spawned}`, importsUrl, sandboxesMax: attemptsPerWorker, idleMaxBytes });
     },
   });
   try {
@@ -122,7 +129,8 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     await pool.close();
     throw error;
   }
-  return pool;
+  const threadsMax = options.threadsMax ?? THREADS_MAX;
+  return new PoolWithTeams(pool, new TeamPool({ ...common, name, importsUrl, threadsMax, idleMaxBytes }));
 }
 
 export function unlimitedMemory(): MemoryBudget {
@@ -186,12 +194,17 @@ export class WorkerPool implements SandboxPool, IdleMemory {
 
   get load(): SandboxLoad {
     let active = 0;
+    let computing = 0;
     let idle = 0;
     for (const worker of this.#scheduler.workers()) {
       active += worker.active;
+      for (const { waiting } of worker.attempts) {
+        computing += waiting ? 0 : 1;
+      }
       idle += worker.marks.idleSandboxes;
     }
-    return { workers: [...this.#scheduler.normalWorkers()].length, active, queued: this.#queued + this.#gate.waiting, idle };
+    const workers = [...this.#scheduler.normalWorkers()].length;
+    return { workers, active, computing, queued: this.#queued + this.#gate.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -455,10 +468,19 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     }
   }
 
-  /** A preemptible call computes for long: it begins anew where it is in nobody's way, and so do those of its function from now on. */
+  /**
+   * A preemptible call computes for long: it goes on where it is in nobody's way, or begins anew there when it cannot be stopped in the
+   * middle, and so do those of its function from now on.
+   */
   #moveToBackground(attempt: Attempt): void {
-    if (!this.#scheduler.isBackground(attempt.worker)) {
-      this.#suspects.add(attempt.module.artefact.hash);
+    if (this.#scheduler.isBackground(attempt.worker)) {
+      return;
+    }
+    this.#suspects.add(attempt.module.artefact.hash);
+    if (attempt.start.mayFreeze === true && attempt.freezeMaxCpuMs === undefined) {
+      attempt.freezeMaxCpuMs = attempt.cpuMs + FREEZE_MAX_CPU_MS;
+      attempt.freeze();
+    } else if (attempt.cpuMs >= (attempt.freezeMaxCpuMs ?? 0)) {
       this.#end(attempt, DISPLACED);
     }
   }
@@ -507,33 +529,8 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   }
 }
 
-function lost(message: string, cpuMs: number): SandboxEnd {
-  return { kind: "killed", reason: "workerLost", message, cpuMs };
-}
-
 function gone(attempts: readonly Attempt[]): void {
   for (const attempt of attempts) {
     attempt.gone();
-  }
-}
-
-const DISPLACED: SandboxEnd = { kind: "displaced" };
-
-function bytesOf({ snapshot }: Artefact): number {
-  return snapshot.pages * WASM_PAGE_BYTES;
-}
-
-function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
-  switch (code) {
-    case EndKind.returned:
-      return { kind: "returned", value: a, output: body, cpuMs };
-    case EndKind.returnedWithState:
-      return { kind: "returned", value: a, output: EMPTY, cpuMs, state: guestStateBytes.decode(body) };
-    case EndKind.frozen:
-      return { kind: "frozen", bytes: body, awaits: a === 1, cpuMs };
-    case EndKind.trapped:
-      return { kind: "trapped", message: Buffer.from(body).toString(), cpuMs };
-    default:
-      return { kind: "killed", reason: KILL_REASONS[a] ?? "workerLost", message: Buffer.from(body).toString(), cpuMs };
   }
 }

@@ -13,7 +13,7 @@ export const FrameType = {
   load: 1,
   /** a: module number. Its idle sandboxes go; running ones go when they end. */
   unload: 2,
-  /** a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, command line, input, part if any; or a SharedStart attached. */
+  /** code: threads that the call may have, a: module number, b: CPU limit, c: log limit, x: time pin, y: output limit, z: input bytes; body: seed, command line, table index, input, part if any; or a SharedStart attached. */
   start: 3,
   /** a: code, x: time; body: bytes; or a SharedReply attached. */
   reply: 4,
@@ -26,16 +26,22 @@ export const FrameType = {
   trim: 8,
   /** The attempt shall be stopped in the middle; it may end otherwise before. */
   freeze: 9,
+  /** To a worker that becomes a thread of the call. a: module number, b: number of the thread; the attachment is a port, see threads/team.ts. */
+  thread: 12,
   // to the main thread
   /** code: operation, a: 1 when the guest waits, b: pages of its memory, x: CPU ms so far; body: arguments. */
   operation: 16,
   /** body: text. */
   log: 17,
   /**
-   * code: an EndKind, a: value, or index of the kill reason, or 1 for a frozen call that awaits an answer, x: CPU ms; body: output,
-   * message, state or frozen call.
+   * code: an EndKind, a: value, or index of the kill reason, or 1 for a frozen call that awaits an answer, b: threads of the call that
+   * go on, x: CPU ms; body: output, message, state or frozen call.
    */
   end: 18,
+  /** A thread of the call starts another one. a: its number; the attachment is a port. */
+  spawn: 24,
+  /** The thread of the call that this worker was has ended. c: 1 when that ends the call, and then code, a and body as of `end`; x: CPU ms. */
+  threadEnd: 25,
   /** From a process: it serves its channel. */
   ready: 19,
 } as const;
@@ -63,6 +69,8 @@ export interface Frame {
 }
 
 export const EMPTY = new Uint8Array(0);
+/** In place of a table index: the module's entry. No table is so long. */
+export const ENTRY = 2 ** 32 - 1;
 
 /** For a reader that fills the same frame again and again. */
 export const blankFrame = (): Frame => ({
@@ -97,6 +105,8 @@ export const KILL_REASONS: readonly KillReason[] = [
 export interface SharedStart {
   readonly seed: Uint8Array;
   readonly commandLine: Uint8Array;
+  /** Or ENTRY. */
+  readonly tableIndex: number;
   readonly input: Uint8Array;
   readonly part: Omit<PartStart, "snapshotHash"> | null;
   readonly frozen?: FrozenStart;

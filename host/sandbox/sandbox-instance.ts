@@ -9,19 +9,28 @@
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
 import { invariant } from "../../state/errors.ts";
-import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, TABLE_EXPORT } from "../modules/artefact.ts";
+import {
+  CONTROL_IMPORT,
+  INTERRUPT_IMPORT,
+  REWRITING_MODULE,
+  SHARED_MEMORY_IMPORT,
+  TABLE_EXPORT,
+  usesThreads,
+} from "../modules/artefact.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
 import { ImportGate, type MessageLoop } from "./import-gate.ts";
 import { InstanceState } from "./instance-state.ts";
+import { logWithin } from "./log-within.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { OperationWindow } from "./operation-window.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import type { FrozenStart, GuestState, OperationReply } from "./sandbox.ts";
 import { SliceClock } from "./slice-clock.ts";
 import type { SliceMarks } from "./slice-marks.ts";
+import { type SendBirth, Team, TeamCallState } from "./threads/team.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
 import { UnwindableStack } from "./unwindable-stack.ts";
 import type { WorkerModule } from "./worker-module.ts";
@@ -36,6 +45,9 @@ const NO_CALL = new CallState({
   cpuTimeMs: 0,
 });
 
+/** Of an input that is a number. */
+const NUMBER_MAX_BYTES = 64;
+
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
   readonly marker: SliceMarks;
@@ -43,6 +55,8 @@ export interface SandboxHost extends MessageLoop {
   readonly control: WebAssembly.Memory;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
+  /** A thread of the sandbox's call shall begin. */
+  sendBirth(sandbox: SandboxInstance, ...birth: Parameters<SendBirth>): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
   ended(sandbox: SandboxInstance, outcome: Outcome, reusable: boolean, state?: GuestState): void;
 }
@@ -67,8 +81,16 @@ export class SandboxInstance implements Guest {
   readonly #exports: WebAssembly.Exports;
   readonly #state: InstanceState;
   readonly #suspends: boolean;
+  /** Of a module whose calls have threads. */
+  readonly #sharedMemory: WebAssembly.Memory | undefined;
+  #team: Team | null = null;
   #window = new OperationWindow();
   #running = false;
+  /** The call runs on a stack of its own, not on the resident one. */
+  #onOwnStack = false;
+  /** The guest has returned. */
+  #isSettling = false;
+  readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];
   #value = 0;
   #trapped = false;
   #dropped = false;
@@ -84,11 +106,16 @@ export class SandboxInstance implements Guest {
     this.module = module;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
-    this.#gate = new ImportGate(host, this.#clock, () => !this.call.inPart);
+    this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
     const offered = createImports(this, module.importNames);
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
     };
+    if (usesThreads(module.loaded)) {
+      const { memoryMaxPages: maximum, snapshot } = module.loaded;
+      this.#sharedMemory = new WebAssembly.Memory({ initial: snapshot.pages, maximum, shared: true });
+      imports[REWRITING_MODULE] = { [SHARED_MEMORY_IMPORT]: this.#sharedMemory };
+    }
     let suspends = module.loaded.preemptible;
     for (const { module: group, name, kind } of module.imports) {
       if (imports[group]?.[name] !== undefined) {
@@ -128,6 +155,11 @@ export class SandboxInstance implements Guest {
     return this.#clock.cpuMs;
   }
 
+  /** Threads of the call that ended, which had not ended with it: they may still write into the memory. */
+  get threadsLeft(): number {
+    return this.#team === null ? 0 : this.#team.words.live - 1;
+  }
+
   /** Has the stack on which calls run, if they can be suspended. */
   enter(): void {
     if (this.#suspends && this.#wake === undefined) {
@@ -136,9 +168,9 @@ export class SandboxInstance implements Guest {
   }
 
   /** Starts a call. Without suspending imports it has ended when this returns. */
-  start(slot: number, attempt: number, pins: CallPins): void {
+  start(slot: number, attempt: number, pins: CallPins, threadsMax = 1): void {
     this.enter();
-    this.#begin(slot, attempt, pins);
+    this.#begin(slot, attempt, pins, threadsMax);
     if (!this.#suspends) {
       this.#clock.start();
       try {
@@ -151,6 +183,20 @@ export class SandboxInstance implements Guest {
     }
     this.#gate.markNext();
     this.#wake?.(1);
+  }
+
+  /** Starts a call whose entry is the table's function at `tableIndex`. It cannot be stopped in the middle. */
+  startAt(slot: number, attempt: number, pins: CallPins, tableIndex: number, threadsMax = 1): void {
+    this.#begin(slot, attempt, pins, threadsMax);
+    this.#onOwnStack = true;
+    this.#clock.start();
+    const run = async () => {
+      this.#value = await this.#runEntry(tableIndex).finally(() => this.#settle());
+    };
+    run().then(
+      () => this.#end(),
+      (error) => this.#endThrown(error),
+    );
   }
 
   /** Runs a part of a call that began elsewhere, from its state (H15). It ends with the state it leaves behind. */
@@ -171,11 +217,13 @@ export class SandboxInstance implements Guest {
     }
     this.call.inPart = true;
     this.#clock.start();
-    this.runTableFunction(part.tableIndex).then(
-      (value) => {
-        this.#value = value;
-        this.#end(base);
-      },
+    const run = async () => {
+      this.#value = await this.runTableFunction(part.tableIndex, this.call.partArguments);
+      await this.#settle();
+      this.call.mappings.endPart(this.memory());
+    };
+    run().then(
+      () => this.#end(base),
       (error) => this.#endThrown(error),
     );
   }
@@ -204,6 +252,7 @@ export class SandboxInstance implements Guest {
   /** False when it shall be dropped instead of running another call. */
   reset(): boolean {
     this.call = NO_CALL;
+    this.#team = null;
     return this.#state.reset();
   }
 
@@ -215,11 +264,11 @@ export class SandboxInstance implements Guest {
 
   /** Stops the call in the middle as soon as it can be. */
   freeze(): void {
-    if (this.#freezer === null || !this.#running) {
+    if (this.#freezer === null || !this.#running || this.#isSettling) {
       return;
     }
     this.#freezer.ask();
-    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && !this.call.inPart) {
+    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && this.#isOnResidentStack) {
       this.#pending = undefined;
       this.#gate.leave();
     }
@@ -260,6 +309,10 @@ export class SandboxInstance implements Guest {
     return this.module.loaded.arena !== undefined;
   }
 
+  get team(): Team | null {
+    return this.#team;
+  }
+
   memory(): Uint8Array {
     return this.#state.view();
   }
@@ -272,7 +325,7 @@ export class SandboxInstance implements Guest {
       this.#answer = undefined;
       return Promise.resolve(answer);
     }
-    this.#host.sendOperation(this, operation, args, true);
+    this.#host.sendOperation(this, operation, this.#own(args), true);
     this.#clock.stop();
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
@@ -281,7 +334,7 @@ export class SandboxInstance implements Guest {
 
   post(operation: number, args: Uint8Array): Promise<void> | undefined {
     this.#gate.operations += 1;
-    this.#host.sendOperation(this, operation, args, false);
+    this.#host.sendOperation(this, operation, this.#own(args), false);
     this.#window.add(args.byteLength);
     if (!this.#window.full) {
       return undefined;
@@ -294,21 +347,16 @@ export class SandboxInstance implements Guest {
 
   log(text: string): void {
     const { call } = this;
-    const room = call.logMaxBytes - call.logBytes;
-    if (room < 0) {
-      return;
-    }
-    const bytes = Buffer.from(text);
-    if (bytes.byteLength > 0) {
-      call.logBytes += bytes.byteLength;
-      this.#host.sendLog(this, bytes.subarray(0, room));
-      if (bytes.byteLength > room) {
-        this.#host.sendLog(
-          this,
-          Buffer.from(`LOG_LIMIT: the call has printed more than ${call.logMaxBytes} bytes, the rest is left out`),
-        );
-      }
-    }
+    const add = (sizeBytes: number): number => {
+      const before = this.#team?.words.addLog(sizeBytes, call.logMaxBytes) ?? call.logBytes;
+      call.logBytes = Math.max(call.logBytes, before) + sizeBytes;
+      return before;
+    };
+    logWithin(text, call.logMaxBytes, add, (bytes) => this.#host.sendLog(this, bytes));
+  }
+
+  beforeEnd(settle: () => Promise<void> | undefined): void {
+    this.#beforeEnd.push(settle);
   }
 
   capture(): GuestState {
@@ -319,19 +367,20 @@ export class SandboxInstance implements Guest {
     this.#restore(state);
   }
 
-  async runTableFunction(tableIndex: number): Promise<number> {
-    const table = this.#exports[TABLE_EXPORT];
-    const f = table instanceof WebAssembly.Table && tableIndex < table.length ? table.get(tableIndex) : null;
-    if (typeof f !== "function") {
-      throw new GuestFault(`the table has no function at ${tableIndex}`);
-    }
+  grow(pages: number): number {
+    return this.#state.grow(pages);
+  }
+
+  async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
+    const f = this.#tableFunction(tableIndex);
     try {
-      return await runOnOwnStack(f);
+      return await runOnOwnStack(f, args);
     } catch (error) {
       if (error instanceof WebAssembly.LinkError) {
-        throw new GuestFault(`the function at ${tableIndex} of the table does not take nothing and return an i32`);
+        const taken = args.length === 0 ? "nothing" : `${args.length} i32`;
+        throw new GuestFault(`the function at ${tableIndex} of the table does not take ${taken} and return an i32`);
       }
-      if (error instanceof GuestExit) {
+      if (error instanceof GuestExit && (this.call.inPart || !this.#onOwnStack)) {
         // A part that is shipped could not say so: only its value travels back.
         this.#gate.ending = new GuestFault("the guest exited inside a storage part");
       }
@@ -342,18 +391,45 @@ export class SandboxInstance implements Guest {
 
   // calls
 
-  #begin(slot: number, attempt: number, pins: CallPins): void {
+  async #runEntry(tableIndex: number): Promise<number> {
+    const { length } = this.#tableFunction(tableIndex);
+    const input = Buffer.from(this.call.input.subarray(0, NUMBER_MAX_BYTES)).toString("latin1");
+    return this.runTableFunction(tableIndex, length === 0 ? [] : [Number.parseInt(input, 10) | 0]);
+  }
+
+  /** @throws GuestFault */
+  #tableFunction(tableIndex: number): WebAssembly.ExportValue & { readonly length: number } {
+    const table = this.#exports[TABLE_EXPORT];
+    const f = table instanceof WebAssembly.Table && tableIndex < table.length ? table.get(tableIndex) : null;
+    if (typeof f !== "function") {
+      throw new GuestFault(`the table has no function at ${tableIndex}`);
+    }
+    return f;
+  }
+
+  #begin(slot: number, attempt: number, pins: CallPins, threadsMax = 1): void {
     this.slot = slot;
     this.attempt = attempt;
-    this.call = new CallState(pins);
+    this.#team =
+      this.#sharedMemory === undefined
+        ? null
+        : Team.begin(this.#sharedMemory, pins, threadsMax, (...birth) => this.#host.sendBirth(this, ...birth));
+    this.call = this.#team === null ? new CallState(pins) : new TeamCallState(pins, this.#team.words);
     this.#clock.reset(slot, attempt);
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
+    this.#onOwnStack = false;
+    this.#isSettling = false;
     this.#gate.ending = undefined;
     this.#freezer?.begin();
     this.#answer = undefined;
     this.#value = 0;
     this.#window = new OperationWindow();
+  }
+
+  /** What no other thread changes: bytes in shared memory are sent as they are. */
+  #own(args: Uint8Array): Uint8Array {
+    return args.buffer === this.#sharedMemory?.buffer ? Uint8Array.from(args) : args;
   }
 
   #enterStack(): void {
@@ -362,15 +438,9 @@ export class SandboxInstance implements Guest {
       {
         run: entryOf(this.#exports, entry),
         next: () => {
-          if (this.#running) {
-            this.#end();
-          }
-          if (this.#dropped) {
-            return Promise.resolve(0);
-          }
-          return new Promise((resolve) => {
-            this.#wake = resolve;
-          });
+          const settling = this.#running ? this.#settle() : undefined;
+          // The gate has a failure of it: that is the outcome.
+          return settling === undefined ? this.#park() : settling.catch(() => {}).then(() => this.#park());
         },
         returned: (value) => {
           this.#value = value;
@@ -385,6 +455,56 @@ export class SandboxInstance implements Guest {
       this.#wake = undefined;
       this.#endThrown(error);
     });
+  }
+
+  /** Ends the call, if one runs, and resolves when the resident stack has something to do. */
+  #park(): Promise<number> {
+    if (this.#running) {
+      this.#end();
+    }
+    if (this.#dropped) {
+      return Promise.resolve(0);
+    }
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** Does what is to be done before a call ends that has not failed; undefined for nothing. Its failure is the call's. */
+  #settle(): Promise<void> | undefined {
+    const { ending } = this.#gate;
+    if (this.#freezer?.isUnwinding === true || !(ending === undefined || ending instanceof GuestExit)) {
+      return undefined;
+    }
+    for (const [at, settle] of this.#beforeEnd.entries()) {
+      const settling = settle();
+      if (settling !== undefined) {
+        return this.#settled(settling, at + 1, ending);
+      }
+    }
+    return undefined;
+  }
+
+  /** One after the other, as an operation waits for the one before. */
+  async #settled(first: Promise<void>, next: number, ending: unknown): Promise<void> {
+    this.#isSettling = true;
+    try {
+      await first;
+      for (const settle of this.#beforeEnd.slice(next)) {
+        await settle();
+      }
+    } catch (error) {
+      if (this.#gate.ending === ending) {
+        this.#gate.ending = undefined;
+      }
+      // An operation rejects with what has ended the guest, also when that was the guest itself.
+      throw this.#gate.end(error instanceof GuestExit ? new GuestKill("cancelled", "the attempt was cancelled") : error);
+    }
+  }
+
+  /** Where a call can be stopped in the middle. */
+  get #isOnResidentStack(): boolean {
+    return !this.call.inPart && !this.#onOwnStack && !this.#isSettling;
   }
 
   #endThrown(error: unknown): void {
@@ -402,7 +522,7 @@ export class SandboxInstance implements Guest {
       partBase === undefined || outcome.kind !== "returned"
         ? undefined
         : { delta: this.#state.capture(partBase), hostState: this.call.encode() };
-    this.#host.ended(this, outcome, !this.#trapped, state);
+    this.#host.ended(this, outcome, !this.#trapped && this.threadsLeft === 0, state);
   }
 
   #outcome(): Outcome {

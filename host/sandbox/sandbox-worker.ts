@@ -1,11 +1,13 @@
 /** A worker, thread or process, as the main thread sees it. */
+
+import type { MessagePort } from "node:worker_threads";
 import { ByteWriter } from "../../state/bytes.ts";
 import { invariant } from "../../state/errors.ts";
 import type { Clock } from "../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "./carrier.ts";
 import type { ModuleEntry } from "./module-cache.ts";
-import { EMPTY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
+import { EMPTY, ENTRY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
 import type { FrozenStart, PartStart } from "./sandbox.ts";
 import { isShared } from "./shared-bytes.ts";
 import type { SliceView } from "./slice-marks.ts";
@@ -102,10 +104,11 @@ export class SandboxWorker {
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, commandLine, part, frozen } = start;
+    const { pins, limits, input, commandLine, tableIndex = ENTRY, part, frozen } = start;
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
+      code: start.threads?.callMax ?? 1,
       call: slot,
       attempt: use,
       a: module.id,
@@ -114,13 +117,18 @@ export class SandboxWorker {
       x: pins.timeMs,
       y: limits.outputMaxBytes,
       z: input.byteLength,
-      body: new ByteWriter(8 + pins.seed.byteLength + commandLine.byteLength).bytes(pins.seed).bytes(commandLine).view(),
+      body: new ByteWriter(16 + pins.seed.byteLength + commandLine.byteLength)
+        .bytes(pins.seed)
+        .bytes(commandLine)
+        .u32(tableIndex)
+        .view(),
       tail: isBeside ? EMPTY : part === undefined ? input : Buffer.concat([input, partStart.encode(part)]),
     };
     if (isBeside) {
       const beside: SharedStart = {
         seed: own(pins.seed),
         commandLine: own(commandLine),
+        tableIndex,
         input: own(input),
         part: part === undefined ? null : ownPart(part),
         ...(frozen !== undefined && { frozen: ownFrozen(frozen) }),
@@ -132,6 +140,18 @@ export class SandboxWorker {
     if (attempt.freezeAsked) {
       attempt.freeze();
     }
+  }
+
+  /** The worker becomes a thread of the attempt. @param birth  of the thread that has started it */
+  startThread({ module, slot, attempt: use }: Attempt, thread: number, birth: MessagePort): void {
+    this.#load(module);
+    const frame = { type: FrameType.thread, call: slot, attempt: use, a: module.id, b: thread };
+    this.channel.sendAttached(frame, birth, [birth]);
+  }
+
+  /** Takes whatever it has said so far. */
+  hear(): void {
+    while (!this.#closed && !this.#takeFrames()) {}
   }
 
   /** Sends a module that the worker does not know ahead of its first call, for which the worker makes a sandbox ready. */

@@ -32,11 +32,12 @@ export function enterResidentStack(imports: TrampolineImports, entryReturns: boo
 /**
  * Runs `f` on a stack of its own.
  *
- * @throws WebAssembly.LinkError, before anything runs, unless `f` is a function () → i32
+ * @param args  at most 2
+ * @throws WebAssembly.LinkError, before anything runs, unless `f` is a function that takes as many i32 and returns one
  */
-export async function runOnOwnStack(f: WebAssembly.ExportValue): Promise<number> {
-  const { exports } = new WebAssembly.Instance(passThrough, { t: { run: f } });
-  return Number(await WebAssembly.promising(exports.run)());
+export async function runOnOwnStack(f: WebAssembly.ExportValue, args: readonly number[]): Promise<number> {
+  const { exports } = new WebAssembly.Instance(passThrough(args.length), { t: { run: f } });
+  return Number(await WebAssembly.promising(exports.run)(...args));
 }
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
@@ -102,12 +103,17 @@ function loopModule(entryReturns: boolean): WebAssembly.Module {
 
 const voidLoop = loopModule(false);
 const returningLoop = loopModule(true);
-/** Imports a function () → i32 and exports it as `run`: linking it checks the type. */
-const passThrough = new WebAssembly.Module(
-  Uint8Array.from([
-    ...MAGIC,
-    ...section(1, [1, 0x60, 0, 1, I32]),
-    ...section(2, [1, ...importedFunction("run", 0)]),
-    ...section(7, [1, ...text("run"), 0, 0]),
-  ]),
-);
+const passThroughs: WebAssembly.Module[] = [];
+
+/** Imports a function (i32, …) → i32 and exports it as `run`: linking it checks the type. */
+function passThrough(params: number): WebAssembly.Module {
+  passThroughs[params] ??= new WebAssembly.Module(
+    Uint8Array.from([
+      ...MAGIC,
+      ...section(1, [1, 0x60, params, ...Array<number>(params).fill(I32), 1, I32]),
+      ...section(2, [1, ...importedFunction("run", 0)]),
+      ...section(7, [1, ...text("run"), 0, 0]),
+    ]),
+  );
+  return passThroughs[params];
+}

@@ -56,8 +56,15 @@ What happens at each:
 - **tenantMaxCalls**: a call is answered OVERLOADED; a call that would start one more ends its attempt and is run again a little later.
 - **tenantMaxSandboxes**: calls wait in the order in which they came, called ones before others, and their time runs. Of the calls that others
   wait for one more for each depth is let in, so that callers cannot keep out what they wait for.
+- **callMaxThreads**: \`thread-spawn\` answers -6, the errno \`again\`.
+- **tenantMaxThreads**: calls of functions whose memory is shared by threads wait, as for a sandbox. What a call may start is set aside for it when it
+  begins: 16 threads are enough for two calls that may have 8 each.
 
 Besides, a process holds at most \`--active-max-calls\` calls in sandboxes and \`--queued-max-calls\` that wait for a worker, whosever they are. What a
 module may have of sections, locals, nesting and so on is fixed ([module-caps.ts](../../host/modules/module-caps.ts)). Inputs and objects are
 bounded for all alike: \`--input-max-bytes\`, \`--object-max-bytes\`.
+
+Files of a [WASI program](../guides/wasi.md#files): a call has 32 MiB and 4096 names of its own (\`ENOSPC\`) and 1024 open descriptors (\`EMFILE\`). A shared file
+is an object: \`--object-max-bytes\` (\`EFBIG\`, and 413 over HTTP), and what a call stores counts for stateMaxBytes. Its path is at most 1018 bytes, a
+name in it 255 (\`ENAMETOOLONG\`).
 `;

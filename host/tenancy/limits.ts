@@ -8,8 +8,8 @@ export interface LimitSpec {
   readonly schema: TInteger & { readonly minimum: number; readonly maximum: number };
   /** Default of the host's option. */
   readonly preset: number;
-  readonly unit: "bytes" | "pages of 64 KiB" | "elements" | "calls" | "sandboxes" | "ms";
-  /** Of the error that an upload or a call over the limit ends with; for LOG_LIMIT a line of the log, for tooDeep what the guest gets. */
+  readonly unit: "bytes" | "pages of 64 KiB" | "elements" | "calls" | "sandboxes" | "threads" | "ms";
+  /** Of the error that an upload or a call over the limit ends with; for LOG_LIMIT a line of the log, for tooDeep and again what the guest gets. */
   readonly code: string;
   /**
    * What it bounds. `upload`: a module; counts from the next upload on, or when it is set as a function's own. `call`: one call, from
@@ -88,6 +88,22 @@ export const LIMITS = {
     1000,
     "OVERLOADED",
     "sandboxes that calls of one tenant hold at once, suspended ones included; further calls wait for one",
+  ),
+  callMaxThreads: limit(
+    "tenant",
+    "threads",
+    [1, 64],
+    8,
+    "again",
+    "threads that one call of the tenant has at once, its main thread included",
+  ),
+  tenantMaxThreads: limit(
+    "tenant",
+    "threads",
+    [1, 1024],
+    16,
+    "OVERLOADED",
+    "threads that calls of one tenant have at once: as many as each of them may start; further calls wait",
   ),
 } as const satisfies Record<string, LimitSpec>;
 

@@ -7,13 +7,15 @@ import { RecordKind } from "./kinds.ts";
 import { lockOf, unlockOf } from "./lock-record.ts";
 import type { AppendRequest, CellWrite, Condition, NewRecord } from "./logbook.ts";
 import { pinHeadOf } from "./pin-record.ts";
-import { FRAME_MAX_RECORDS } from "./record-codec.ts";
 import { checkTrim } from "./trim.ts";
 
 /** The owner may add one (names-tag), and a frame counts them in a byte. */
 const MAX_TAGS = 254;
 const MAX_BLOBS = 255;
-const MAX_CONDITIONS = 4_095;
+/** One request is decided and applied in one go (H27). The greatest of our own is the commit of a transaction of 1,000 objects. */
+export const REQUEST_MAX_RECORDS = 512;
+export const REQUEST_MAX_CONDITIONS = 1_280;
+const REQUEST_MAX_TAGS = 1_280;
 
 /** Kinds that only the shard itself appends. */
 const OWN_KINDS: ReadonlySet<RecordKind> = new Set([RecordKind.epoch, RecordKind.gc, RecordKind.mode, RecordKind.migrated]);
@@ -22,7 +24,7 @@ const APPENDABLE: ReadonlySet<RecordKind> = new Set(Object.values(RecordKind).fi
 
 /**
  * @throws BAD_RECORD  no records, an unknown kind, too many parts
- * @throws RECORD_TOO_LARGE  the data alone, or the number of records, does not fit a frame
+ * @throws RECORD_TOO_LARGE  the data alone does not fit a frame, or there are too many records or tags
  * @throws BAD_TAG  empty, too long, or twice in a record
  * @throws BAD_SEQNUM  an initial cursor or condition is not a whole number in range
  */
@@ -30,13 +32,18 @@ export function checkRequest({ records, when }: AppendRequest): void {
   if (records.length === 0) {
     throw new NeapError("BAD_RECORD", "records is empty, must hold at least 1");
   }
-  if (records.length > FRAME_MAX_RECORDS) {
-    throw new NeapError("RECORD_TOO_LARGE", `records holds ${records.length}, must be at most ${FRAME_MAX_RECORDS}`);
+  if (records.length > REQUEST_MAX_RECORDS) {
+    throw new NeapError("RECORD_TOO_LARGE", `records holds ${records.length}, must be at most ${REQUEST_MAX_RECORDS}`);
   }
   let dataBytes = 0;
+  let tags = 0;
   for (const record of records) {
     checkRecord(record);
     dataBytes += record.data.byteLength;
+    tags += record.tags.length;
+  }
+  if (tags > REQUEST_MAX_TAGS) {
+    throw new NeapError("RECORD_TOO_LARGE", `records have ${tags} tags in all, must be at most ${REQUEST_MAX_TAGS}`);
   }
   if (dataBytes > FRAME_MAX_BYTES) {
     throw tooLarge(dataBytes, FRAME_MAX_BYTES);
@@ -150,8 +157,8 @@ function checkLock(kind: RecordKind, tags: readonly Tag[], data: Uint8Array): vo
 }
 
 function checkConditions(when: readonly Condition[]): void {
-  if (when.length > MAX_CONDITIONS) {
-    throw new NeapError("BAD_RECORD", `when holds ${when.length}, must be at most ${MAX_CONDITIONS}`);
+  if (when.length > REQUEST_MAX_CONDITIONS) {
+    throw new NeapError("BAD_RECORD", `when holds ${when.length}, must be at most ${REQUEST_MAX_CONDITIONS}`);
   }
   for (const condition of when) {
     tag(condition.tag);

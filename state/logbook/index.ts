@@ -1,5 +1,6 @@
 export { AUX_MAX_BYTES } from "./aux-cache.ts";
 export type { CellVersion } from "./cells.ts";
+export { REQUEST_MAX_CONDITIONS, REQUEST_MAX_RECORDS } from "./check-request.ts";
 export {
   type Checkpoint,
   type CheckpointStore,

@@ -120,6 +120,14 @@ export class LocalSession implements Shard, LogBookSession {
     this.check();
   }
 
+  async hold(book: LogBookId, id: InstanceId): Promise<void> {
+    this.check();
+    const instance = this.index.book(book).instances.unfinished.get(id);
+    if (instance !== undefined) {
+      instance.holder = this;
+    }
+  }
+
   async release(book: LogBookId, id: InstanceId): Promise<void> {
     this.check();
     const instance = this.index.book(book).instances.unfinished.get(id);

@@ -170,6 +170,10 @@ export class LocalShard implements Shard, ShardSource {
     return this.#own.claim(limit);
   }
 
+  hold(book: LogBookId, instance: InstanceId): Promise<void> {
+    return this.#own.hold(book, instance);
+  }
+
   release(book: LogBookId, instance: InstanceId): Promise<void> {
     return this.#own.release(book, instance);
   }

@@ -366,6 +366,8 @@ export interface Shard {
    * made it, until DONE or `release`. Leases are a matter of liveness only.
    */
   claim(limit: number): Promise<readonly UnfinishedInstance[]>;
+  /** From now on this session holds an unfinished instance, whoever did: it goes on where another one has stopped it. */
+  hold(book: LogBookId, instance: InstanceId): Promise<void>;
   /** Gives an instance back, so that `claim` hands it out again. */
   release(book: LogBookId, instance: InstanceId): Promise<void>;
   /**

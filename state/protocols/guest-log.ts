@@ -10,12 +10,13 @@
  */
 import { ByteReader, ByteWriter } from "../bytes.ts";
 import { hasCode } from "../errors.ts";
-import { MAX_SEQNUM, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
+import { MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
-import type { Condition, LogRecord, ReadResult, StreamTail } from "../logbook/logbook.ts";
+import type { Condition, LogRecord, ReadResult } from "../logbook/logbook.ts";
 import { decodeStep, type Fingerprint, fingerprint } from "../logbook/step-record.ts";
 import { encodeTrim } from "../logbook/trim.ts";
 import { guestTag } from "../tags.ts";
+import { type GuestLook, type GuestRead, type GuestSight, type GuestTail, lookAt, toRead, toTail } from "./guest-look.ts";
 import type { StepRefusal } from "./step.ts";
 import type { StepStream } from "./step-stream.ts";
 
@@ -52,27 +53,12 @@ export type LogAppendOutcome =
       readonly timeMs: number;
     };
 
-export type GuestRead =
-  | {
-      readonly kind: "found";
-      readonly seqnum: SeqNum;
-      readonly bytes: Uint8Array;
-      /** It is the record that closed the stream. */
-      readonly closes: boolean;
-      readonly timeMs: number;
-    }
-  | { readonly kind: "none"; readonly timeMs: number }
-  /** The records asked for are gone, up to this seqnum. */
-  | { readonly kind: "trimmed"; readonly upTo: SeqNum; readonly timeMs: number };
-
-export type GuestTail = Omit<StreamTail, "tail"> & { readonly timeMs: number };
-
 const EMPTY = new Uint8Array(0);
 const REFUSALS = ["conflict", "closed", "gap"] as const;
 
-/** An answer, and the position of the log that it follows from. */
-interface Looked<T> {
-  readonly answer: T;
+/** What was seen, and at which position of the log it was looked at. */
+interface Looked {
+  readonly sight: GuestSight;
   readonly at: SeqNum;
 }
 
@@ -111,37 +97,33 @@ export class GuestLog {
 
   /** The last record at or before `max`. */
   readPrev(name: string, max: SeqNum): Promise<GuestRead> {
-    const tag = guestTag(name);
-    const readAt = (at: SeqNum) => this.#steps.book.readPrev(tag, max, at);
+    const look: GuestLook = { what: "prev", tag: guestTag(name), bound: max };
     return max <= this.#steps.cursor
-      ? this.#readAt(tag, this.#steps.cursor, readAt)
-      : this.#observe(fingerprint(`prev ${max} ${name}`, 0), tag, () => readAt(MAX_SEQNUM), readAt);
+      ? this.#readAtCursor(look)
+      : this.#observeRecord(fingerprint(`prev ${max} ${name}`, 0), look, () => this.#steps.book.readPrev(look.tag, max));
   }
 
   /** The first record at or after `min`. */
-  async readNext(name: string, min: SeqNum): Promise<GuestRead> {
-    return this.#next(guestTag(name), min, fingerprint(`next ${min} ${name}`, 0), () =>
-      this.#steps.book.readNext(guestTag(name), min),
-    );
+  readNext(name: string, min: SeqNum): Promise<GuestRead> {
+    const tag = guestTag(name);
+    return this.#next(tag, min, fingerprint(`next ${min} ${name}`, 0), () => this.#steps.book.readNext(tag, min));
   }
 
   /** As readNext, and waits for it. @param signal  ends the wait with its reason */
-  async awaitNext(name: string, min: SeqNum, timeoutMs: number, signal: AbortSignal): Promise<GuestRead> {
-    return this.#next(guestTag(name), min, fingerprint(`await ${min} ${name}`, timeoutMs), () =>
-      this.#steps.book.awaitNext(guestTag(name), min, timeoutMs, signal),
+  awaitNext(name: string, min: SeqNum, timeoutMs: number, signal: AbortSignal): Promise<GuestRead> {
+    const tag = guestTag(name);
+    return this.#next(tag, min, fingerprint(`await ${min} ${name}`, timeoutMs), () =>
+      this.#steps.book.awaitNext(tag, min, timeoutMs, signal),
     );
   }
 
   /** As it is now. */
   async tail(name: string): Promise<GuestTail> {
-    const tag = guestTag(name);
-    const look = async (at: SeqNum): Promise<Looked<StreamTail>> => {
-      const answer = await this.#steps.book.tailOf(tag, at);
-      return { answer, at: at < answer.tail ? at : answer.tail };
-    };
-    const { answer, timeMs } = await this.#observed(fingerprint(`tail ${name}`, 0), () => look(MAX_SEQNUM), look);
-    const { length, last, goneUpTo, closed } = answer;
-    return { length, last, goneUpTo, closed, timeMs };
+    const look: GuestLook = { what: "tail", tag: guestTag(name), bound: NO_SEQNUM };
+    return this.#observe(fingerprint(`tail ${name}`, 0), look, async () => {
+      const tail = await this.#steps.book.tailOf(look.tag, MAX_SEQNUM);
+      return { sight: toTail(tail), at: tail.tail };
+    }) as Promise<GuestTail>;
   }
 
   /** Nobody whose cursor is at or behind this step finds records up to `upTo` any more. @param name  null: of all streams of guests */
@@ -155,95 +137,67 @@ export class GuestLog {
   }
 
   async #next(tag: Tag, min: SeqNum, print: Fingerprint, readNow: () => Promise<ReadResult>): Promise<GuestRead> {
-    const readAt = (at: SeqNum) => this.#steps.book.readNext(tag, min, at);
-    const { cursor } = this.#steps;
-    if (min <= cursor) {
-      const answer = await this.#readAt(tag, cursor, readAt);
-      if (answer.kind !== "none") {
-        return answer;
+    const look: GuestLook = { what: "next", tag, bound: min };
+    if (min <= this.#steps.cursor) {
+      const read = await this.#readAtCursor(look);
+      if (read.kind !== "none") {
+        return read;
       }
     }
-    return this.#observe(print, tag, readNow, readAt);
+    return this.#observeRecord(print, look, readNow);
   }
 
-  /** A read at the cursor. */
-  async #readAt(tag: Tag, at: SeqNum, read: (at: SeqNum) => Promise<ReadResult>): Promise<GuestRead> {
+  async #readAtCursor(look: GuestLook): Promise<GuestRead> {
+    const { cursor } = this.#steps;
     this.#steps.touch();
-    this.#steps.reads.incomplete();
-    const answer = await this.#answerAt(tag, at, read);
+    const read = (await this.#lookAt(look, cursor)) as GuestRead;
+    this.#steps.read({ kind: "look", look }, cursor, sizeOf(read));
     // A trim is at or below the cursor; an absence rests on nothing.
-    this.#steps.consulted(answer.kind === "found" ? answer.seqnum : answer.kind === "trimmed" ? at : NO_SEQNUM);
-    return answer;
+    this.#steps.consulted(read.kind === "found" ? read.seqnum : read.kind === "trimmed" ? cursor : NO_SEQNUM);
+    return read;
   }
 
-  /** A read beyond the cursor. */
-  async #observe(
-    print: Fingerprint,
-    tag: Tag,
-    readNow: () => Promise<ReadResult>,
-    read: (at: SeqNum) => Promise<ReadResult>,
-  ): Promise<GuestRead> {
-    const look = async (at: SeqNum): Promise<Looked<GuestRead>> => ({ answer: await this.#answerAt(tag, at, read), at });
-    const { answer, timeMs } = await this.#observed(
-      print,
-      async () => {
-        try {
-          const found = await readNow();
-          return { answer: toRead(found.record), at: found.tail };
-        } catch (error) {
-          if (!hasCode(error, "TRIMMED")) {
-            throw error;
-          }
-          return look(await this.#steps.book.tail());
+  #observeRecord(print: Fingerprint, look: GuestLook, readNow: () => Promise<ReadResult>): Promise<GuestRead> {
+    return this.#observe(print, look, async () => {
+      try {
+        const found = await readNow();
+        return { sight: toRead(found.record), at: found.tail };
+      } catch (error) {
+        if (!hasCode(error, "TRIMMED")) {
+          throw error;
         }
-      },
-      look,
-    );
-    return { ...answer, timeMs };
+        const at = await this.#steps.book.tail();
+        return { sight: await this.#lookAt(look, at), at };
+      }
+    }) as Promise<GuestRead>;
   }
 
-  /** Looks, and logs at which position; a replay looks there again. */
-  async #observed<T>(
-    print: Fingerprint,
-    lookNow: () => Promise<Looked<T>>,
-    lookAt: (at: SeqNum) => Promise<Looked<T>>,
-  ): Promise<{ answer: T; timeMs: number }> {
-    this.#steps.reads.incomplete();
+  /** Looks beyond the cursor, and logs at which position; a replay looks there again. */
+  async #observe(print: Fingerprint, look: GuestLook, lookNow: () => Promise<Looked>): Promise<GuestSight> {
     const looked = this.#steps.replaying ? null : await lookNow();
     const payload = looked === null ? EMPTY : new ByteWriter(8).f64(looked.at).take();
     const { record, theirs } = await this.#steps.step({ kind: RecordKind.observe, fingerprint: print, payload });
-    const { timeMs } = record;
-    if (looked !== null && theirs === null) {
-      return { answer: looked.answer, timeMs };
-    }
-    const at = theirs === null ? NO_SEQNUM : new ByteReader(decodeStep(theirs.data).payload).f64();
-    return { answer: (await lookAt(at as SeqNum)).answer, timeMs };
+    const { sight, at } = theirs === null && looked !== null ? looked : await this.#lookAgain(look, theirs);
+    this.#steps.readByStep({ kind: "look", look }, at, sizeOf(sight));
+    return { ...sight, timeMs: record.timeMs };
   }
 
-  async #answerAt(tag: Tag, at: SeqNum, read: (at: SeqNum) => Promise<ReadResult>): Promise<GuestRead> {
-    try {
-      return toRead((await read(at)).record);
-    } catch (error) {
-      if (!hasCode(error, "TRIMMED")) {
-        throw error;
-      }
-      // Rejects in turn when `at` is below the floor: an attempt that has logged nothing then begins again.
-      const { goneUpTo } = await this.#steps.book.tailOf(tag, at);
-      return { kind: "trimmed", upTo: goneUpTo, timeMs: 0 };
-    }
+  async #lookAgain(look: GuestLook, logged: LogRecord | null): Promise<Looked> {
+    const at = logged === null ? NO_SEQNUM : seqNum(new ByteReader(decodeStep(logged.data).payload).f64());
+    return { sight: await this.#lookAt(look, at), at };
   }
+
+  async #lookAt(look: GuestLook, at: SeqNum): Promise<GuestSight> {
+    return this.#steps.reads.sight(look, at) ?? (await lookAt(this.#steps.book, look, at));
+  }
+}
+
+function sizeOf(sight: GuestSight): number {
+  return sight.kind === "found" ? sight.bytes.byteLength : 0;
 }
 
 function toCondition({ tag, by, value }: LogCondition): Condition {
   return by === "length" ? { tag: guestTag(tag), length: value } : { tag: guestTag(tag), last: value as SeqNum };
-}
-
-function toRead(record: LogRecord | null): GuestRead {
-  if (record === null) {
-    return { kind: "none", timeMs: 0 };
-  }
-  const { seqnum, kind, timeMs, data } = record;
-  return { kind: "found", seqnum, bytes: decodeStep(data).payload, closes: kind === RecordKind.close, timeMs };
 }
 
 /** The payload of the CONFLICT: what it was, index of the condition or tag, seqnum of the winner, length of the stream. */

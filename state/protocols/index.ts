@@ -1,18 +1,21 @@
 export { Fenced, type FenceReason } from "./fenced.ts";
 export { FlushedLogBook } from "./flushed-logbook.ts";
-export {
-  GuestLog,
-  type GuestRead,
-  type GuestTail,
-  type LogAppend,
-  type LogAppendOutcome,
-  type LogCondition,
-} from "./guest-log.ts";
+export { GuestLog, type LogAppend, type LogAppendOutcome, type LogCondition } from "./guest-log.ts";
+export { type GuestRead, type GuestTail, lookAt } from "./guest-look.ts";
 export { entryOf } from "./halfmoon-write.ts";
 export { LoggedReads, lastOfPage, loggedList } from "./logged-reads.ts";
 export { ObjectVersions, readVersion } from "./object-versions.ts";
 export type { ObjectProtocol, ObjectRead, ObjectSlice, PlacedObjects, UpdateOutcome } from "./protocol.ts";
-export { decodeReads, distinct, encodeReads, type MadeRead, type PinnedRead, type ReadQuery } from "./read-log.ts";
+export {
+  decodeReads,
+  distinct,
+  encodeReads,
+  type MadeRead,
+  type PinnedRead,
+  type ReadQuery,
+  readMade,
+  writeMade,
+} from "./read-log.ts";
 export { ScopeChoices } from "./scope-choices.ts";
 export { type ProtocolChoice, ScopedObjects } from "./scoped-objects.ts";
 export { bytesOf } from "./slice.ts";

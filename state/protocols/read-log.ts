@@ -11,6 +11,7 @@ import { ByteReader, ByteWriter } from "../bytes.ts";
 import { type SeqNum, seqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
 import { readValue, writeValue } from "../objects/object-record.ts";
+import { type GuestLook, type GuestSight, readLook, readSight, writeLook, writeSight } from "./guest-look.ts";
 import { readListed, writeListed } from "./listed.ts";
 import type { Found } from "./slice.ts";
 
@@ -19,7 +20,8 @@ export type ReadQuery =
   | { readonly kind: "version"; readonly key: string }
   | { readonly kind: "list"; readonly prefix: string; readonly after: string; readonly limit: number }
   /** A function that was not there; one that was stays for ever. */
-  | { readonly kind: "noFunction"; readonly name: string };
+  | { readonly kind: "noFunction"; readonly name: string }
+  | { readonly kind: "look"; readonly look: GuestLook };
 
 /** A read as a PIN holds it. */
 export type PinnedRead =
@@ -32,7 +34,8 @@ export type PinnedRead =
       readonly limit: number;
       readonly objects: readonly ListedObject[];
     }
-  | { readonly kind: "noFunction"; readonly cursor: SeqNum; readonly name: string };
+  | { readonly kind: "noFunction"; readonly cursor: SeqNum; readonly name: string }
+  | { readonly kind: "look"; readonly cursor: SeqNum; readonly look: GuestLook; readonly sight: GuestSight };
 
 /** A read as an attempt made it. */
 export interface MadeRead {
@@ -40,14 +43,22 @@ export interface MadeRead {
   readonly cursor: SeqNum;
   /** Steps and INIT before it; 0 for a read in a transaction, which is repeated at the same cursor wherever the instance goes on. */
   readonly position: number;
+  /** Of a record of the log that was the answer. */
+  readonly seenBytes: number;
 }
 
 /** An attempt that reads more, one and the same not counted twice, keeps its hold on the watermark when it waits. */
 const READS_MAX = 10_000;
+/** So does one that reads more than this of the tenant's log, as a PIN holds the records. */
+const SEEN_MAX_BYTES = 4 * 1024 * 1024;
+/** A part that has read more often leaves its caller without a list of what it has read. */
+const CARRIED_MAX = 2_000;
+const NOT_CARRIED = 0xffff_ffff;
 
 export class ReadLog {
   readonly #pinned = new Map<string, PinnedRead>();
   #made: MadeRead[] = [];
+  #seenBytes = 0;
   #isComplete = true;
   #isOpen = false;
 
@@ -82,19 +93,34 @@ export class ReadLog {
     return this.#find({ kind: "noFunction", name }, cursor) !== undefined;
   }
 
-  add(query: ReadQuery, cursor: SeqNum, position: number): void {
+  sight(look: GuestLook, cursor: SeqNum): GuestSight | undefined {
+    const read = this.#find({ kind: "look", look }, cursor);
+    return read?.kind === "look" ? read.sight : undefined;
+  }
+
+  add(query: ReadQuery, cursor: SeqNum, position: number, seenBytes = 0): void {
+    this.#seenBytes += seenBytes;
+    this.#isComplete &&= this.#seenBytes <= SEEN_MAX_BYTES;
     if (this.#made.length >= 2 * READS_MAX) {
       this.#made = distinct(this.#made);
       this.#isComplete &&= this.#made.length < READS_MAX;
     }
     if (this.#isComplete) {
-      this.#made.push({ query, cursor, position: this.#isOpen ? 0 : position });
+      this.#made.push({ query, cursor, position: this.#isOpen ? 0 : position, seenBytes });
     }
   }
 
-  /** Reads were made that no PIN can hold: by a storage part elsewhere, or of the tenant's log. */
+  /** Reads were made elsewhere that are not known here. */
   incomplete(): void {
     this.#isComplete = false;
+  }
+
+  /** Reads that the instance has made elsewhere. @param made  null: they are not all known */
+  adopt(made: readonly MadeRead[] | null): void {
+    this.#isComplete &&= made !== null;
+    for (const { query, cursor, position, seenBytes } of made ?? []) {
+      this.add(query, cursor, position, seenBytes);
+    }
   }
 
   #find(query: ReadQuery, cursor: SeqNum): PinnedRead | undefined {
@@ -115,7 +141,7 @@ export function distinct(reads: readonly MadeRead[]): MadeRead[] {
   return [...byName.values()];
 }
 
-/** Keys hold no control characters, so that the parts cannot run into each other. */
+/** Keys and tags hold no control characters, so that the parts cannot run into each other. */
 function nameOf(query: ReadQuery, cursor: SeqNum): string {
   switch (query.kind) {
     case "version":
@@ -124,29 +150,34 @@ function nameOf(query: ReadQuery, cursor: SeqNum): string {
       return `l\n${cursor}\n${query.limit}\n${query.prefix}\n${query.after}`;
     case "noFunction":
       return `f\n${cursor}\n${query.name}`;
+    case "look":
+      return `${query.look.what}\n${cursor}\n${query.look.bound}\n${query.look.tag}`;
   }
 }
 
 const VERSION = 1;
 const LIST = 2;
 const NO_FUNCTION = 3;
+const LOOK = 4;
 
 export function encodeReads(reads: readonly PinnedRead[]): Uint8Array {
   const w = new ByteWriter(1024);
   for (const read of reads) {
+    writeQuery(w, read, read.cursor);
     switch (read.kind) {
       case "version": {
         const { version, timeMs, value } = read.version;
-        w.u8(VERSION).f64(read.cursor).text(read.key).f64(version).f64(timeMs);
-        writeValue(w, value);
+        writeValue(w.f64(version).f64(timeMs), value);
         break;
       }
       case "list":
-        w.u8(LIST).f64(read.cursor).text(read.prefix).text(read.after).u32(read.limit);
         writeListed(w, read.objects);
         break;
+      case "look":
+        writeSight(w, read.sight);
+        break;
       case "noFunction":
-        w.u8(NO_FUNCTION).f64(read.cursor).text(read.name);
+        break;
     }
   }
   return w.take();
@@ -156,26 +187,79 @@ export function decodeReads(bytes: Uint8Array): PinnedRead[] {
   const r = new ByteReader(bytes);
   const reads: PinnedRead[] = [];
   while (r.remaining > 0) {
-    const kind = r.u8();
-    const cursor = seqNum(r.f64());
-    switch (kind) {
-      case VERSION: {
-        const key = r.text();
-        reads.push({ kind: "version", cursor, key, version: { version: seqNum(r.f64()), timeMs: r.f64(), value: readValue(r) } });
+    const { query, cursor } = readQuery(r);
+    switch (query.kind) {
+      case "version":
+        reads.push({ ...query, cursor, version: { version: seqNum(r.f64()), timeMs: r.f64(), value: readValue(r) } });
         break;
-      }
-      case LIST: {
-        const [prefix, after, limit] = [r.text(), r.text(), r.u32()];
+      case "list":
         // A log-free list that met a cell has failed.
-        reads.push({ kind: "list", cursor, prefix, after, limit, objects: readListed(r, "versions") });
+        reads.push({ ...query, cursor, objects: readListed(r, "versions") });
         break;
-      }
-      case NO_FUNCTION:
-        reads.push({ kind: "noFunction", cursor, name: r.text() });
+      case "look":
+        reads.push({ ...query, cursor, sight: readSight(r) });
         break;
-      default:
-        throw new RangeError(`a pinned read of kind ${kind}`);
+      case "noFunction":
+        reads.push({ ...query, cursor });
+        break;
     }
   }
   return reads;
+}
+
+/** Reads that a part has made, for who has sent it; null when they are more than is carried. */
+export function writeMade(w: ByteWriter, made: readonly MadeRead[] | null): ByteWriter {
+  const carried = made !== null && made.length <= CARRIED_MAX ? made : null;
+  w.u32(carried === null ? NOT_CARRIED : carried.length);
+  for (const { query, cursor, position, seenBytes } of carried ?? []) {
+    writeQuery(w, query, cursor);
+    w.u32(position).u32(seenBytes);
+  }
+  return w;
+}
+
+/** @throws RangeError  what `writeMade` never writes */
+export function readMade(r: ByteReader): readonly MadeRead[] | null {
+  const count = r.u32();
+  if (count === NOT_CARRIED) {
+    return null;
+  }
+  if (count > CARRIED_MAX) {
+    throw new RangeError(`${count} reads`);
+  }
+  return Array.from({ length: count }, () => ({ ...readQuery(r), position: r.u32(), seenBytes: r.u32() }));
+}
+
+function writeQuery(w: ByteWriter, query: ReadQuery, cursor: SeqNum): void {
+  switch (query.kind) {
+    case "version":
+      w.u8(VERSION).f64(cursor).text(query.key);
+      break;
+    case "list":
+      w.u8(LIST).f64(cursor).text(query.prefix).text(query.after).u32(query.limit);
+      break;
+    case "noFunction":
+      w.u8(NO_FUNCTION).f64(cursor).text(query.name);
+      break;
+    case "look":
+      writeLook(w.u8(LOOK).f64(cursor), query.look);
+      break;
+  }
+}
+
+function readQuery(r: ByteReader): { query: ReadQuery; cursor: SeqNum } {
+  const kind = r.u8();
+  const cursor = seqNum(r.f64());
+  switch (kind) {
+    case VERSION:
+      return { query: { kind: "version", key: r.text() }, cursor };
+    case LIST:
+      return { query: { kind: "list", prefix: r.text(), after: r.text(), limit: r.u32() }, cursor };
+    case NO_FUNCTION:
+      return { query: { kind: "noFunction", name: r.text() }, cursor };
+    case LOOK:
+      return { query: { kind: "look", look: readLook(r) }, cursor };
+    default:
+      throw new RangeError(`a read of kind ${kind}`);
+  }
 }

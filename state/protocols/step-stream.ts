@@ -181,8 +181,13 @@ export class StepStream {
   }
 
   /** Notes a log-free read, so that it can be pinned. */
-  read(query: ReadQuery, cursor: SeqNum): void {
-    this.reads.add(query, cursor, this.#position);
+  read(query: ReadQuery, cursor: SeqNum, seenBytes = 0): void {
+    this.reads.add(query, cursor, this.#position, seenBytes);
+  }
+
+  /** Notes a read that the step before says the cursor of. */
+  readByStep(query: ReadQuery, cursor: SeqNum, seenBytes: number): void {
+    this.reads.add(query, cursor, this.#position - 1, seenBytes);
   }
 
   /** Whether the next step is in the log already. */

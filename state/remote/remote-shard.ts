@@ -91,6 +91,10 @@ export class RemoteShard implements Shard {
     return (await this.request(methods.claim, limit)).map(unfinishedFromWire);
   }
 
+  async hold(book: LogBookId, instance: InstanceId): Promise<void> {
+    await this.request(methods.hold, [book, instance]);
+  }
+
   async release(book: LogBookId, instance: InstanceId): Promise<void> {
     await this.request(methods.release, [book, instance]);
   }

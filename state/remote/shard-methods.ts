@@ -3,6 +3,7 @@
  * ranges of names, tags and seqnums where they become ids (`record-wire.ts`).
  */
 import Type, { type Static } from "typebox";
+import { REQUEST_MAX_CONDITIONS, REQUEST_MAX_RECORDS } from "../logbook/index.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import { MODES, type Mode } from "../logbook/modes.ts";
 import { Bytes, Count, method, Nothing, Text } from "./method.ts";
@@ -70,7 +71,11 @@ export const PAGE_ENTRIES = 2_000;
 /** book, records, conditions */
 export const append = method(
   "append",
-  Type.Tuple([Book, Type.Array(WireNewRecord, { maxItems: 4_095 }), Type.Array(WireCondition, { maxItems: 4_095 })]),
+  Type.Tuple([
+    Book,
+    Type.Array(WireNewRecord, { maxItems: REQUEST_MAX_RECORDS }),
+    Type.Array(WireCondition, { maxItems: REQUEST_MAX_CONDITIONS }),
+  ]),
   WireAppendResult,
 );
 /** record, tail, last mode record, aux data */
@@ -144,6 +149,7 @@ export const whenDurable = method("whenDurable", Count, Nothing);
 /** limit → at most PAGE_ENTRIES */
 export const claim = method("claim", Count, Type.Array(WireUnfinished));
 /** book, instance */
+export const hold = method("hold", Type.Tuple([Book, Text]), Nothing);
 export const release = method("release", Type.Tuple([Book, Text]), Nothing);
 /** scope, mode, mode it is switched to, automatic, seqnum of BEGIN, instances it waits for, decision, reads, writes */
 const WireScope = Type.Tuple([

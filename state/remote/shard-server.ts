@@ -45,6 +45,10 @@ export function serveShard(peer: Peer, session: Shard): void {
     const claimed = await session.claim(Math.min(limit, methods.PAGE_ENTRIES));
     return claimed.map(unfinishedToWire);
   });
+  peer.handle(methods.hold, async ([book, instance]) => {
+    await session.hold(logBookId(book), instanceId(instance));
+    return null;
+  });
   peer.handle(methods.release, async ([book, instance]) => {
     await session.release(logBookId(book), instanceId(instance));
     return null;

@@ -41,6 +41,18 @@ const PROGRAM = `(module
     (call $check (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
     (call $proc_exit (i32.sub (i32.load (i32.const 20)) (i32.const 1)))))`;
 
+/** Writes its environment, each variable with a NUL behind it. */
+const ENVIRONMENT = `(module
+  (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "environ_get" (func $get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (drop (call $sizes (i32.const 8) (i32.const 4)))
+    (drop (call $get (i32.const 100) (i32.const 1000)))
+    (i32.store (i32.const 0) (i32.const 1000))
+    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
+
 const folder = temporaryFolder("wasi");
 let host: RunningHost;
 
@@ -72,4 +84,14 @@ it("F24: pins the command line: the same id with another one is another call", a
   const first = await program("x", { id: 77, cmdline: "a" });
   expect(await program("x", { id: 77, cmdline: "a" })).toMatchObject({ status: first.status, body: first.body });
   expect(await program("x", { id: 77, cmdline: "b" })).toMatchObject({ status: 409 });
+});
+
+it("gives it the function's environment, and tells nobody else the values", async () => {
+  await upload(host.url, "demo", "environment", wat(ENVIRONMENT));
+  const options = { method: "PUT", body: JSON.stringify({ environment: { LEVEL: "debug", TOKEN: "s3cret-value" } }) };
+  const set = await fetch(`${host.url}/v1/tenants/demo/functions/environment/options`, options);
+  expect(await set.json()).toMatchObject({ environment: ["LEVEL", "TOKEN"] });
+  const answer = await call(host.url, { user: "demo", function: "environment", id: 78 });
+  expect(answer).toMatchObject({ status: 200, body: "LEVEL=debug\0TOKEN=s3cret-value\0" });
+  expect(host.output()).not.toContain("s3cret-value");
 });

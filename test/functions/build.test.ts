@@ -8,11 +8,19 @@ import { buildFunctions, compileFunction, sampleFunctions } from "../../function
 const MAX_BYTES: Readonly<Record<string, number>> = { hello: 3_000, matrix: 14_000, sgd: 14_000 };
 
 describe("functions/build.ts", () => {
-  it("finds one function per folder with an index, one per file in a folder without", () => {
+  it("finds one function per folder with an index, one per file in a folder without, or of src", () => {
     expect(sampleFunctions().map(({ folder, name }) => `${folder}/${name}`)).toEqual([
       "account/account",
       "bank/bank",
+      "c/counter",
+      "c/grep",
+      "c/hello",
+      "c/wordcount",
       "counter/counter",
+      "cpp/counter",
+      "cpp/grep",
+      "cpp/hello",
+      "cpp/wordcount",
       "fanout/fanout",
       "feed/feed",
       "fetch/fetch",
@@ -22,6 +30,7 @@ describe("functions/build.ts", () => {
       "ndp/grep",
       "ndp/put",
       "ndp/wordcount",
+      "parallel-sum/parallel-sum",
       "sgd/sgd",
       "transfer/transfer",
     ]);
@@ -35,9 +44,15 @@ describe("functions/build.ts", () => {
   });
 
   it("keeps the samples small", async () => {
-    for (const { name, sizeBytes } of await buildFunctions({ force: false })) {
-      expect(sizeBytes, name).toBeLessThan(MAX_BYTES[name] ?? 9_000);
+    for (const { name, language, sizeBytes } of await buildFunctions({ force: false })) {
+      expect(sizeBytes, name).toBeLessThan(language === "AssemblyScript" ? (MAX_BYTES[name] ?? 9_000) : 40_000);
     }
+  });
+
+  it("leaves out what is in C and C++ when there is no clang", async () => {
+    const built = await buildFunctions({ force: false, clang: null });
+    expect(built.map(({ language }) => language)).toEqual(built.map(() => "AssemblyScript"));
+    expect(built.length).toBeGreaterThan(10);
   });
 
   it("tells the compiler's messages when a function does not compile", async () => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { abiTable } from "../../host/abi/index.ts";
 import { wat } from "../support/guest-modules.ts";
 
-const TYPES = [...abiTable].filter(([name]) => name !== "neap.sleep");
+const TYPES = [...abiTable].filter(([name, { threads }]) => name !== "neap.sleep" && !threads);
 
 const i32 = fc.oneof(
   fc.constantFrom("0", "1", "3", "8", "64", "65528", "65535", "65536", "0x7fffffff", "0x80000000", "-1"),

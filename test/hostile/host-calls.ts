@@ -8,8 +8,8 @@ const ARGUMENTS: readonly Readonly<Record<string, string>>[] = [
   { i32: "65530", i64: "0", f64: "1e300" },
 ];
 
-/** Without those to memory regions, which a tenant in a process of its own does not get. */
-const IMPORTS = [...abiTable].filter(([name]) => !name.startsWith("region."));
+/** Without those to memory regions, which a tenant in a process of its own does not get, and those of threads, for which it needs another memory. */
+const IMPORTS = [...abiTable].filter(([name, { threads }]) => !name.startsWith("region.") && !threads);
 const CALLS = IMPORTS.flatMap(([name, type]) => ARGUMENTS.map((values) => ({ name, type, values })));
 
 export const HOST_CALLS = CALLS.map(({ name }, index) => ({

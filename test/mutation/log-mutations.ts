@@ -248,9 +248,23 @@ export const logMutations: readonly Mutation[] = [
   {
     name: "F36: a look at the log is answered, and not logged where",
     file: GUEST_LOG,
-    find: "return { answer: (await lookAt(at as SeqNum)).answer, timeMs };",
-    replace: "return { answer: (await lookNow()).answer, timeMs };",
+    find: "looked : await this.#lookAgain(look, theirs);",
+    replace: "looked : await lookNow();",
     caughtBy: SIMULATION,
+  },
+  {
+    name: "F25: what a PIN holds of the tenant's log is looked up again",
+    file: GUEST_LOG,
+    find: "this.#steps.reads.sight(look, at) ?? ",
+    replace: "",
+    caughtBy: ["test/unit/host/invocation/pins.test.ts"],
+  },
+  {
+    name: "F25: what a part has read elsewhere is not pinned",
+    file: "host/invocation/part-operations.ts",
+    find: "this.#steps.reads.adopt(reply.reads);",
+    replace: "",
+    caughtBy: ["test/unit/host/invocation/pins.test.ts"],
   },
   {
     name: "F36: a trim hides what it names from those who read as of before it",

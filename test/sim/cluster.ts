@@ -24,6 +24,7 @@ import { Peer } from "../../state/remote/peer.ts";
 import { serveShard } from "../../state/remote/shard-server.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
+import { noMoves } from "../support/no-moves.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { regionsOf } from "../support/region-memory.ts";
 import { type ScriptedGuest, ScriptedPool } from "../support/scripted-pool.ts";
@@ -220,6 +221,7 @@ export class Cluster {
       tenancy: TENANCY,
       pool,
       regions: regionsOf({ clock: process, timers: process }),
+      moves: noMoves(),
       offload: new Offload("marked", () => {
         const far = storage();
         return far === null || this.options.isCalm ? far : boundedPool(far, process, PART_TIMEOUT_MS);

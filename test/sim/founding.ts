@@ -48,7 +48,7 @@ async function define(shard: LocalShard, blobs: SimBlobs, name: string, protocol
   const writer = await blobs.create(MODULE as string as BlobName);
   await writer.write(encodeArtefact({ ...ARTEFACT, hash: MODULE }));
   const artefact = await writer.commit();
-  const named = { retry: null, limits: null, protocol, ...NO_REWRITING };
+  const named = { retry: null, limits: null, environment: null, protocol, ...NO_REWRITING };
   const data = encodeFunctionData({ name, hash: MODULE, artefact, original: artefact, ...named });
   const record = { kind: RecordKind.function, tags: [functionTag(name), functionTag("")], data, blobs: [artefact] };
   await shard.book(TENANT).append({ records: [record] });

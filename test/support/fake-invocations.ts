@@ -29,7 +29,7 @@ export type FakeFunction = (
   instance: InstanceId,
 ) => Partial<CallResult> | CallAnswer | Promise<Partial<CallResult> | CallAnswer>;
 
-export const FAKE_TRACE: CallTrace = { executedAt: ["node-1"], parts: [], movedBytes: 0, cpuMs: 0.25 };
+export const FAKE_TRACE: CallTrace = { executedAt: ["node-1"], parts: [], moves: [], movedBytes: 0, cpuMs: 0.25 };
 
 interface FakeCall {
   readonly description: CallDescription;
@@ -247,6 +247,7 @@ function version(name: string, bytes: Uint8Array): FunctionVersion {
     seqnum: seqNum(1),
     retry: null,
     limits: null,
+    environment: null,
     protocol: null,
     ...NO_REWRITING,
   };

@@ -65,7 +65,12 @@ export class HttpFixture {
       tenancy: testTenancy({ moduleMaxBytes: 1024 * 1024, ...options.tenancy }),
       objects: this.objects,
       protocols: this.protocols,
-      status: () => ({ role: "all", nodeName: "node-1", epoch: 7, load: { workers: 1, active: 2, queued: 3, idle: 4 } }),
+      status: () => ({
+        role: "all",
+        nodeName: "node-1",
+        epoch: 7,
+        load: { workers: 1, active: 2, computing: 1, queued: 3, idle: 4 },
+      }),
       security: () => ({
         isolation: "auto",
         tenants: 3,

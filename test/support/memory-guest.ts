@@ -12,6 +12,7 @@ import {
   callSelectArgs,
   callSpawnArgs,
   callStartArgs,
+  callStartAtArgs,
   GuestError,
   httpReadArgs,
   httpReadReply,
@@ -34,10 +35,12 @@ import {
   regionRangeArgs,
   sleepArgs,
 } from "../../host/abi/operations.ts";
+import { FileOperations } from "../../host/invocation/file-operations.ts";
 import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
 import { CallState } from "../../host/sandbox/guest-call.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
 import { MemoryLog } from "./memory-log.ts";
+import { memoryObjects } from "./memory-objects.ts";
 
 export interface StoredObject {
   /** null: deleted. */
@@ -68,6 +71,8 @@ export class MemoryHost {
   shipPart: ((state: Uint8Array) => PartAnswer) | null = null;
   /** Called before each update decides: lets a test be the other call. */
   beforeUpdate: () => void = () => {};
+  /** Calls of the caller's own module at a function of its table, in order; they are not run. */
+  readonly startedAt: { readonly tableIndex: number; readonly input: string }[] = [];
   /** Calls that nobody joins, in order; they are not run. */
   readonly spawned: { readonly functionName: string; readonly input: string; readonly delayMs: number }[] = [];
   /** Called before each commit: lets a test be the other call, and say what that changed. */
@@ -118,6 +123,7 @@ export class MemoryHost {
     guest.attach(exports);
     try {
       const value = Number(await WebAssembly.promising(exports.main)());
+      await guest.settle();
       return { value, output: guest.call.output(), trap: null, memory: guest.memory() };
     } catch (error) {
       if (error instanceof GuestFault || error instanceof WebAssembly.RuntimeError) {
@@ -130,7 +136,9 @@ export class MemoryHost {
 
 export class MemoryGuest implements Guest {
   reachesRegions = false;
+  readonly team = null;
   readonly call: CallState;
+  readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];
   readonly restored: { delta: Uint8Array; hostState: Uint8Array }[] = [];
   readonly #host: MemoryHost;
   readonly #children: (Promise<Ended> | null)[] = [];
@@ -140,6 +148,7 @@ export class MemoryGuest implements Guest {
   #answer: readonly [head: Uint8Array, body: Uint8Array] | null = null;
   #beganTransaction = false;
   #memory: () => Uint8Array = () => NOTHING;
+  #growMemory: (pages: number) => number = () => -1;
   #table: WebAssembly.Table | null = null;
 
   constructor(host: MemoryHost, input: Uint8Array, seed: Uint8Array = Buffer.alloc(16, 7)) {
@@ -159,10 +168,12 @@ export class MemoryGuest implements Guest {
     const { memory, table } = exports;
     if (memory instanceof WebAssembly.Memory) {
       this.#memory = () => new Uint8Array(memory.buffer);
+      this.#growMemory = (pages) => memory.grow(pages);
     }
     this.#table = table instanceof WebAssembly.Table ? table : null;
   }
 
+  /** Cannot grow. */
   attachBytes(bytes: Uint8Array): void {
     this.#memory = () => bytes;
   }
@@ -189,6 +200,16 @@ export class MemoryGuest implements Guest {
     this.#host.logs.push(text);
   }
 
+  beforeEnd(settle: () => Promise<void> | undefined): void {
+    this.#beforeEnd.push(settle);
+  }
+
+  async settle(): Promise<void> {
+    for (const settle of this.#beforeEnd) {
+      await settle();
+    }
+  }
+
   capture(): { delta: Uint8Array; hostState: Uint8Array } {
     return { delta: Uint8Array.from(this.memory()), hostState: this.call.encode() };
   }
@@ -199,12 +220,20 @@ export class MemoryGuest implements Guest {
     this.call.restore(state.hostState);
   }
 
-  async runTableFunction(tableIndex: number): Promise<number> {
+  grow(pages: number): number {
+    try {
+      return this.#growMemory(pages);
+    } catch {
+      return -1;
+    }
+  }
+
+  async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
     const table = this.#table;
     if (table === null || tableIndex >= table.length) {
       throw new GuestFault(`there is no table function ${tableIndex}`);
     }
-    return Number(await WebAssembly.promising(table.get(tableIndex))());
+    return Number(await WebAssembly.promising(table.get(tableIndex))(...args));
   }
 
   /** Commits nothing: what a transaction writes is there at once, and taken back when it does not commit. */
@@ -291,11 +320,20 @@ export class MemoryGuest implements Guest {
         return reply(0);
       case Operation.objectList:
         return this.#list(args);
+      case Operation.fileFind:
+      case Operation.fileList:
+        return new FileOperations(memoryObjects(host)).perform(operation, args) ?? reply(0);
       case Operation.callStart:
       case Operation.callStartBound: {
         const { functionName, input } = callStartArgs.decode(args);
         const module = host.functions.get(functionName);
         this.#children.push(module === undefined ? null : host.run(module, Uint8Array.from(input)));
+        return reply(0);
+      }
+      case Operation.callStartAt: {
+        const { tableIndex, input } = callStartAtArgs.decode(args);
+        host.startedAt.push({ tableIndex, input: Buffer.from(input).toString() });
+        this.#children.push(null);
         return reply(0);
       }
       case Operation.callAwait:

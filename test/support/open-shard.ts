@@ -4,7 +4,9 @@ import {
   inlineCheckpoints,
   type LocalShard,
   type LocalShardOptions,
+  type NewRecord,
   openLocalShard,
+  REQUEST_MAX_RECORDS,
 } from "../../state/logbook/index.ts";
 import { decodeObjectValue, objectSize } from "../../state/objects/object-record.ts";
 import { type Faults, noFaults } from "../../state/ports.ts";
@@ -64,4 +66,11 @@ export async function openTestShard(
 
 function failTheTest(error: unknown): void {
   throw error;
+}
+
+/** As many records as there are, in appends of what one may hold. */
+export async function appendAll({ shard }: TestShard, records: readonly NewRecord[]): Promise<void> {
+  for (let from = 0; from < records.length; from += REQUEST_MAX_RECORDS) {
+    await shard.book(BOOK).append({ records: records.slice(from, from + REQUEST_MAX_RECORDS) });
+  }
 }

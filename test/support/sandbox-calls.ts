@@ -87,6 +87,8 @@ export async function openPoolOf(
 export interface RunningCall {
   readonly call: SandboxCall;
   readonly end: Promise<SandboxEnd>;
+  /** Resolves when its guest can run no more. */
+  readonly gone: Promise<void>;
   readonly logs: string[];
   /** Operations heard of so far. */
   readonly operations: { operation: number; args: Uint8Array; waits: boolean }[];
@@ -103,6 +105,7 @@ export interface CallOptions {
   readonly part?: PartStart;
   readonly depth?: number;
   readonly sandboxesMax?: number;
+  readonly threads?: { readonly callMax: number; readonly tenantMax: number };
   /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
   readonly onOperation?: (call: SandboxCall, operation: number, args: Uint8Array, waits: boolean) => void;
 }
@@ -113,6 +116,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
   const waiters: { count: number; resolve: () => void }[] = [];
   const onOperation = options.onOperation ?? answer;
   let ends = 0;
+  const gone = Promise.withResolvers<void>();
   let finish: (end: SandboxEnd) => void = () => {};
   const end = new Promise<SandboxEnd>((resolve) => {
     finish = resolve;
@@ -128,6 +132,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       pins: { timeMs: 1_000, seed: new Uint8Array(32) },
       limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
       ...(options.part && { part: options.part }),
+      ...(options.threads && { threads: options.threads }),
     },
     {
       onOperation: (operation, args, waits) => {
@@ -144,6 +149,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
         ends += 1;
         finish(value);
       },
+      onGone: () => gone.resolve(),
     },
   );
   const heard = (count: number) =>
@@ -154,7 +160,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
         waiters.push({ count, resolve });
       }
     });
-  return { call, end, logs, operations, ends: () => ends, heard };
+  return { call, end, gone: gone.promise, logs, operations, ends: () => ends, heard };
 }
 
 /** The end of a call of which nothing else matters. */

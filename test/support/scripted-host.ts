@@ -26,6 +26,7 @@ import { encodeObjectValue } from "../../state/objects/object-record.ts";
 import { type Clock, type FaultPoint, type Faults, noFaults, type Timers } from "../../state/ports.ts";
 import { functionTag, objectTag, stepTag } from "../../state/tags.ts";
 import { textOf } from "./call-bytes.ts";
+import { noMoves } from "./no-moves.ts";
 import { openTestShard, type TestShard } from "./open-shard.ts";
 import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
@@ -175,6 +176,7 @@ export class ScriptedHost {
       tenancy,
       pool: this.pool,
       regions: regionsOf(time),
+      moves: noMoves(),
       offload: new Offload("marked", storagePool),
       egress: this.egress,
       ...time,
@@ -254,9 +256,10 @@ export class ScriptedHost {
     {
       retry = null,
       limits = null,
+      environment = null,
       protocol = null,
       regions = null,
-    }: Partial<Pick<FunctionData, "retry" | "limits" | "protocol">> & { regions?: "safe" | "used" | null } = {},
+    }: Partial<Pick<FunctionData, "retry" | "limits" | "environment" | "protocol">> & { regions?: "safe" | "used" | null } = {},
   ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
@@ -266,7 +269,17 @@ export class ScriptedHost {
     const record = {
       kind: RecordKind.function,
       tags: [functionTag(name), functionTag("")],
-      data: encodeFunctionData({ name, hash, artefact, original: artefact, retry, limits, protocol, ...NO_REWRITING }),
+      data: encodeFunctionData({
+        name,
+        hash,
+        artefact,
+        original: artefact,
+        retry,
+        limits,
+        environment,
+        protocol,
+        ...NO_REWRITING,
+      }),
       blobs: [artefact],
     };
     await this.book.append({ records: [record] });

@@ -482,7 +482,7 @@ export class ScriptedPool implements SandboxPool {
   readonly #queue: ScriptedGuest[] = [];
 
   get load() {
-    return { workers: 1, active: this.running.size, queued: 0, idle: 0 };
+    return { workers: 1, active: this.running.size, computing: 0, queued: 0, idle: 0 };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {

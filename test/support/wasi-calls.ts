@@ -13,6 +13,8 @@ const RESULT_AT = 0;
 const ROOM_AT = 1024;
 export const ALL_RIGHTS = BigInt(RIGHTS_ALL);
 export const ROOT = 3;
+const CREATE = 1;
+const TRUNCATE = 8;
 
 export interface OpenOptions {
   readonly lookup?: number;
@@ -33,8 +35,8 @@ export class WasiCalls {
   readonly #functions: ReturnType<typeof importFunctions>;
 
   /** @param folder  what the program has as "/", with this process for the rest of its world; the scratch of a call unless given */
-  constructor(input = "", folder?: FolderNode) {
-    this.host = new MemoryHost();
+  constructor(input = "", folder?: FolderNode, host = new MemoryHost()) {
+    this.host = host;
     this.guest = new MemoryGuest(this.host, Buffer.from(input));
     this.guest.attachBytes(this.memory);
     const preopens = folder === undefined ? [] : [{ name: "/", folder }];
@@ -161,6 +163,27 @@ export class WasiCalls {
       }
     }
     return names;
+  }
+
+  /** Writes the file from its beginning, and closes it. */
+  async store(path: string, text: string, how = CREATE | TRUNCATE): Promise<void> {
+    const fd = await this.opened(path, { how });
+    await this.write(fd, text);
+    const errno = await this.call("fd_close", fd);
+    if (errno !== "success") {
+      throw new Error(`close ${path}: ${errno}`);
+    }
+  }
+
+  /** What is in the file, or "!" and the error. */
+  async text(path: string): Promise<string> {
+    const fd = await this.open(path);
+    if (typeof fd === "string") {
+      return `!${fd}`;
+    }
+    const text = await this.read(fd, 8192);
+    await this.call("fd_close", fd);
+    return text;
   }
 
   get output(): string {

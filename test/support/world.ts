@@ -22,6 +22,7 @@ import { sampleModule } from "./host-process.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { MemoryCheckpoints } from "./memory-checkpoints.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { noMoves } from "./no-moves.ts";
 import { regionsOf } from "./region-memory.ts";
 import { ScriptedEgress } from "./scripted-egress.ts";
 import { systemTimers } from "./system-timers.ts";
@@ -127,6 +128,7 @@ export class World {
       tenancy,
       pool,
       regions: regionsOf({ clock, timers: systemTimers }, pool),
+      moves: noMoves(),
       offload: new Offload("marked", () => partHost),
       egress,
       clock,

@@ -1,13 +1,18 @@
-/** Descriptors and scratch files of one call, and how they travel with a storage part (H15). */
+/** Descriptors and files of one call, and how they travel with a storage part (H15). */
 import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
-import type { TravellingState } from "../../sandbox/guest.ts";
+import { GuestFault, type TravellingState } from "../../sandbox/guest.ts";
 import { type Descriptor, Descriptors, firstDescriptors, type Stream } from "./descriptors.ts";
-import { MemoryFile, MemoryFolder, type MemoryFsNode, MemoryLink, Scratch } from "./memory-files.ts";
+import { Errno, WasiError } from "./errno.ts";
+import { type CallNode, readNodes, writeNodes } from "./files-codec.ts";
+import { MemoryFile } from "./memory-file.ts";
+import { MemoryFolder } from "./memory-folder.ts";
+import { Scratch } from "./memory-node.ts";
+import type { SharedFiles } from "./shared-files.ts";
+import { SharedFile, SharedFolder } from "./shared-folder.ts";
 
 const STREAMS: readonly Stream[] = ["input", "output", "log"];
-const NODE_KINDS = ["file", "folder", "link"] as const;
-const NO_NODE = 0;
-/** The name of the scratch's root among the folders that a program is given. */
+const NO_NODE = 0xffff_ffff;
+/** The name of the root among the folders that a program is given. */
 const ROOT = "/";
 
 export class CallFiles implements TravellingState {
@@ -19,43 +24,57 @@ export class CallFiles implements TravellingState {
     this.#scratch = scratch;
   }
 
-  /** As every call begins: input, output, log, and an empty folder "/". @param now  the call's clock, ns */
-  static empty(now: () => bigint): CallFiles {
-    const scratch = new Scratch(now);
-    const root = new MemoryFolder(scratch);
+  /** As every call begins: input, output, log, and a folder "/" over the tenant's shared files. @param now  the call's clock, ns */
+  static empty(now: () => bigint, shared: SharedFiles): CallFiles {
+    const scratch = new Scratch(now, shared);
+    const root = new MemoryFolder(scratch, "");
     root.named(1);
     return new CallFiles(firstDescriptors([{ name: ROOT, folder: root }]), scratch);
   }
 
   /** What `encode` wrote elsewhere. @throws RangeError for bytes that are none */
-  static decode(bytes: Uint8Array, now: () => bigint): CallFiles {
+  static decode(bytes: Uint8Array, now: () => bigint, shared: SharedFiles): CallFiles {
     const r = new ByteReader(bytes);
-    const scratch = new Scratch(now);
+    const scratch = new Scratch(now, shared);
+    const [lastIno, nameCount] = [r.u32(), r.u32()];
+    shared.decodePages(r);
     const nodes = readNodes(r, scratch);
-    const descriptors = readDescriptors(r, nodes);
-    return new CallFiles(descriptors, scratch);
+    Object.assign(scratch, { lastIno, nameCount });
+    for (const node of nodes) {
+      if (node instanceof SharedFile && node.path !== null) {
+        shared.live.set(node.path, node);
+      }
+    }
+    return new CallFiles(readDescriptors(r, nodes), scratch);
   }
 
   encode(): Uint8Array {
-    const w = new ByteWriter(1024 + this.#scratch.usedBytes).u32(this.#scratch.lastIno).u32(this.#scratch.nameCount);
-    const nodes = this.#nodes();
-    w.u32(nodes.size);
-    for (const node of nodes) {
-      writeNode(w, node);
-    }
+    const { usedBytes, lastIno, nameCount, shared } = this.#scratch;
+    const w = new ByteWriter(1024 + usedBytes).u32(lastIno).u32(nameCount);
+    shared.encodePages(w);
+    const indexes = writeNodes(w, this.#nodes());
     const open = [...this.descriptors];
     w.u32(open.length);
     for (const [fd, descriptor] of open) {
-      writeDescriptor(w.u32(fd), descriptor);
+      writeDescriptor(w.u32(fd), descriptor, indexes);
     }
     return w.view();
   }
 
+  /**
+   * Gives the tenant what the call has written below "faasm://" and not closed; undefined when there is nothing.
+   * @throws GuestFault  naming a file that cannot be stored
+   */
+  finish(): Promise<void> | undefined {
+    const dirty = [...this.#scratch.shared.live.values()].filter(({ isDirty }) => isDirty);
+    return dirty.length === 0 ? undefined : finishAll(dirty);
+  }
+
   /** Everything that a descriptor leads to, each once. Without any, nothing can be reached any more. */
-  #nodes(): Set<MemoryFsNode> {
-    const found = new Set<MemoryFsNode>();
+  #nodes(): Set<CallNode> {
+    const found = new Set<CallNode>();
     for (const [, { target }] of this.descriptors) {
-      if (target instanceof MemoryFile) {
+      if (target instanceof MemoryFile || target instanceof SharedFolder) {
         found.add(target);
       } else if (target instanceof MemoryFolder) {
         // From the top: what holds an open folder keeps it from being forgotten.
@@ -64,13 +83,28 @@ export class CallFiles implements TravellingState {
       }
     }
     for (const node of found) {
-      if (node.kind === "folder") {
+      if (node instanceof MemoryFolder) {
         for (const { node: below } of node.names.values()) {
           found.add(below);
         }
       }
     }
     return found;
+  }
+}
+
+const WHY: Readonly<Record<number, string>> = {
+  [Errno.stale]: "another call has replaced it",
+  [Errno.fbig]: "it is larger than this host takes",
+};
+
+async function finishAll(files: readonly SharedFile[]): Promise<void> {
+  for (const file of files) {
+    await file.finish().catch((error: unknown) => {
+      throw error instanceof WasiError
+        ? new GuestFault(`faasm://${file.path} was left open and cannot be stored: ${WHY[error.errno] ?? `errno ${error.errno}`}`)
+        : error;
+    });
   }
 }
 
@@ -82,85 +116,10 @@ function topOf(folder: MemoryFolder): MemoryFolder {
   return top;
 }
 
-function writeNode(w: ByteWriter, node: MemoryFsNode): void {
-  w.u32(node.ino).u8(NODE_KINDS.indexOf(node.kind)).u32(node.linkCount).u32(node.openCount);
-  for (const timeNs of [node.accessNs, node.modificationNs, node.changeNs]) {
-    w.i64(BigInt.asIntN(64, timeNs));
-  }
-  switch (node.kind) {
-    case "file":
-      w.bytes(node.bytes);
-      break;
-    case "link":
-      w.text(node.target);
-      break;
-    case "folder":
-      w.u32(node.lastAt).u32(node.names.size);
-      for (const [name, { node: below, at }] of node.names) {
-        w.text(name).u32(below.ino).u32(at);
-      }
-      break;
-  }
-}
-
-function readNodes(r: ByteReader, scratch: Scratch): ReadonlyMap<number, MemoryFsNode> {
-  const [lastIno, nameCount] = [r.u32(), r.u32()];
-  const nodes = new Map<number, MemoryFsNode>();
-  const named: { folder: MemoryFolder; name: string; ino: number; at: number }[] = [];
-  for (let left = r.u32(); left > 0; left--) {
-    const ino = r.u32();
-    const kind = NODE_KINDS[r.u8()];
-    const counts = { linkCount: r.u32(), openCount: r.u32() };
-    const times = { accessNs: readTime(r), modificationNs: readTime(r), changeNs: readTime(r) };
-    const node = readNode(r, kind, scratch, ino, named);
-    nodes.set(ino, Object.assign(node, counts, times));
-  }
-  for (const { folder, name, ino, at } of named) {
-    const node = nodeOf(nodes, ino);
-    folder.names.set(name, { node, at });
-    if (node.kind === "folder") {
-      node.parent = folder;
-    }
-  }
-  Object.assign(scratch, { lastIno, nameCount });
-  return nodes;
-}
-
-function readTime(r: ByteReader): bigint {
-  return BigInt.asUintN(64, r.i64());
-}
-
-function readNode(
-  r: ByteReader,
-  kind: (typeof NODE_KINDS)[number] | undefined,
-  scratch: Scratch,
-  ino: number,
-  named: { folder: MemoryFolder; name: string; ino: number; at: number }[],
-): MemoryFsNode {
-  switch (kind) {
-    case "file": {
-      const file = new MemoryFile(scratch, ino);
-      file.fill(r.bytes());
-      return file;
-    }
-    case "link":
-      return new MemoryLink(scratch, r.text(), ino);
-    case "folder": {
-      const folder = new MemoryFolder(scratch, ino);
-      folder.lastAt = r.u32();
-      for (let left = r.u32(); left > 0; left--) {
-        named.push({ folder, name: r.text(), ino: r.u32(), at: r.u32() });
-      }
-      return folder;
-    }
-    default:
-      throw new RangeError("unknown kind of scratch file");
-  }
-}
-
-function writeDescriptor(w: ByteWriter, { target, preopen, rights, inheriting, flags, offset }: Descriptor): void {
-  const node = target instanceof MemoryFile || target instanceof MemoryFolder ? target.ino : NO_NODE;
-  w.u32(node).u8(node === NO_NODE ? STREAMS.indexOf(target.kind as Stream) : 0);
+function writeDescriptor(w: ByteWriter, descriptor: Descriptor, indexes: ReadonlyMap<unknown, number>): void {
+  const { target, preopen, rights, inheriting, flags, offset } = descriptor;
+  const index = indexes.get(target) ?? NO_NODE;
+  w.u32(index).u8(index === NO_NODE ? STREAMS.indexOf(target.kind as Stream) : 0);
   w.text(preopen ?? "")
     .u32(rights)
     .u32(inheriting)
@@ -168,27 +127,19 @@ function writeDescriptor(w: ByteWriter, { target, preopen, rights, inheriting, f
     .f64(offset);
 }
 
-function readDescriptors(r: ByteReader, nodes: ReadonlyMap<number, MemoryFsNode>): Descriptors {
+function readDescriptors(r: ByteReader, nodes: readonly CallNode[]): Descriptors {
   const descriptors = new Descriptors();
   for (let left = r.u32(); left > 0; left--) {
     const fd = r.u32();
-    const ino = r.u32();
+    const index = r.u32();
     const stream = STREAMS[r.u8()];
     const preopen = r.text();
     const rest = { rights: r.u32(), inheriting: r.u32(), flags: r.u8(), offset: r.f64() };
-    const node = ino === NO_NODE ? undefined : nodeOf(nodes, ino);
-    if (stream === undefined || node?.kind === "link") {
+    const target = index === NO_NODE ? stream && { kind: stream } : nodes[index];
+    if (target === undefined || target.kind === "link") {
       throw new RangeError("a descriptor leads to nothing that can be open");
     }
-    descriptors.set(fd, { target: node ?? { kind: stream }, preopen: preopen === "" ? null : preopen, ...rest });
+    descriptors.set(fd, { target, preopen: preopen === "" ? null : preopen, ...rest });
   }
   return descriptors;
-}
-
-function nodeOf(nodes: ReadonlyMap<number, MemoryFsNode>, ino: number): MemoryFsNode {
-  const node = nodes.get(ino);
-  if (node === undefined) {
-    throw new RangeError(`there is no scratch file ${ino}`);
-  }
-  return node;
 }

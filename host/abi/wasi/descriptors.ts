@@ -1,5 +1,5 @@
 /** The table of what a program has open. */
-import { fail } from "./errno.ts";
+import { errnoOf, fail, WasiError } from "./errno.ts";
 import type { FileNode, FolderNode } from "./file-system.ts";
 import { RIGHTS_ALL, RIGHTS_OF_FOLDER, RIGHTS_OF_INPUT, RIGHTS_OF_OUTPUT } from "./types.ts";
 
@@ -29,11 +29,16 @@ export class Descriptors {
     return this.#open.get(fd >>> 0) ?? fail("badf");
   }
 
-  /** By the lowest number that is free. @throws WasiError mfile */
-  add(descriptor: Descriptor): number {
+  /** @throws WasiError mfile */
+  mustHaveRoom(): void {
     if (this.#open.size === DESCRIPTORS_MAX) {
       fail("mfile");
     }
+  }
+
+  /** By the lowest number that is free. @throws WasiError mfile */
+  add(descriptor: Descriptor): number {
+    this.mustHaveRoom();
     let fd = 0;
     while (this.#open.has(fd)) {
       fd += 1;
@@ -47,12 +52,13 @@ export class Descriptors {
     this.#open.set(fd, descriptor);
   }
 
-  /** @throws WasiError badf */
+  /** @throws WasiError badf; what else it throws, it is closed */
   close(fd: number): void {
     const { target } = this.get(fd);
+    const errno = target.kind === "file" || target.kind === "folder" ? errnoOf(() => target.close()) : 0;
     this.#open.delete(fd >>> 0);
-    if (target.kind === "file" || target.kind === "folder") {
-      target.close();
+    if (errno !== 0) {
+      throw new WasiError(errno);
     }
   }
 

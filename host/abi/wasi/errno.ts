@@ -28,6 +28,7 @@ export const Errno = {
   pipe: 64,
   rofs: 69,
   spipe: 70,
+  stale: 72,
   xdev: 75,
   notcapable: 76,
 } as const;

@@ -45,7 +45,7 @@ export interface FileAccess {
 /** Bytes under a name, or under none any more. */
 export interface FileNode extends OpenableNode {
   readonly kind: "file";
-  /** Bytes copied: fewer than there is room for only at the end of the file. */
+  /** Bytes copied: fewer than there is room for at the end of the file, and where the rest would be very much. */
   read(room: Uint8Array, offset: number): number;
   /** Writes all, or throws and has written nothing. A gap behind the old end becomes zeros. */
   write(bytes: Uint8Array, offset: number): void;
@@ -69,7 +69,8 @@ export interface FolderNode extends OpenableNode {
   readonly kind: "folder";
   /** Undefined when there is none of that name. Links are not followed. */
   lookup(name: string): FsNode | undefined;
-  createFile(name: string): FileNode;
+  /** Of a name that nothing has. `exclusive`: @throws WasiError exist when somebody else has taken it meanwhile */
+  createFile(name: string, exclusive: boolean): FileNode;
   createFolder(name: string): void;
   createLink(name: string, target: string): void;
   /** Gives what `from` calls `fromName`, which is no folder, a second name here. */

@@ -66,7 +66,7 @@ export function atPath<T>(base: FolderNode, path: string, follow: boolean, use: 
     return use(place);
   } finally {
     last?.release();
-    for (const folder of stack) {
+    for (let folder = stack.pop(); folder !== undefined; folder = stack.pop()) {
       folder.release();
     }
   }

@@ -230,6 +230,7 @@ function mayOpen(descriptors: Descriptors, fd: number, { how, rights, inheriting
 
 /** @returns the new descriptor's number */
 function open(descriptors: Descriptors, place: Place, { how, rights, inheriting, flags }: Opening): number {
+  descriptors.mustHaveRoom();
   const node = place.node ?? created(place, how);
   if (place.node !== undefined && isBoth(how, NEW)) {
     fail("exist");
@@ -262,7 +263,7 @@ function created({ folder, name, namesFolder }: Place, how: number): FileNode {
   if (name === null || (how & OpenFlag.create) === 0) {
     return fail("noent");
   }
-  return namesFolder ? fail("isdir") : folder.createFile(name);
+  return namesFolder ? fail("isdir") : folder.createFile(name, isBoth(how, NEW));
 }
 
 /** A name that nothing has. @throws WasiError exist; noent for one with a slash behind it */

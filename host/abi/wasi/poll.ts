@@ -51,7 +51,10 @@ export const poll = (world: World) => ({
       return 0;
     };
     const restMs = Math.min(...alarms.map((alarm) => alarm.restMs));
-    return ready.length > 0 || restMs <= 0 ? answer(0) : sleep(world, restMs, () => answer(restMs));
+    if (ready.length > 0 || restMs <= 0) {
+      return answer(0);
+    }
+    return world.block?.(restMs) === true ? answer(restMs) : sleep(world, restMs, () => answer(restMs));
   },
 });
 

@@ -6,7 +6,7 @@ import { buffers, fileSize, roomView } from "./memory.ts";
 import { FdFlag, Right, Whence } from "./types.ts";
 import type { World } from "./world.ts";
 
-/** Of several buffers that one write to a file takes. */
+/** Of several buffers that one read or write of a file takes. */
 const JOINED_MAX_BYTES = 16 * 1024 * 1024;
 
 export const readWrite = (world: World) => {
@@ -15,7 +15,7 @@ export const readWrite = (world: World) => {
     for (const into of rooms) {
       const copied = read(into, offset);
       offset += copied;
-      if (copied < into.byteLength) {
+      if (copied < into.byteLength || offset - from >= JOINED_MAX_BYTES) {
         break;
       }
     }

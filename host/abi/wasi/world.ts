@@ -23,6 +23,8 @@ export interface World {
   inputBytes(offset: number): number;
   write(stream: "output" | "log", bytes: Uint8Array): void;
   streamType(stream: Stream): FileType;
+  /** Blocks the thread, where the program may: false where it may not. */
+  block?(durationMs: number): boolean;
   /** @throws WasiError notsup where the program may not wait */
   sleep(durationMs: number): Promise<void>;
   /** Ends the program. */

@@ -51,7 +51,13 @@ export class IsolatingPool implements SandboxPool {
   get load(): SandboxLoad {
     const loads = [this.#options.threads, ...Array.from(this.#pools.values(), ({ pool }) => pool)].map(({ load }) => load);
     const sum = (part: keyof SandboxLoad) => loads.reduce((total, load) => total + load[part], 0);
-    return { workers: sum("workers"), active: sum("active"), queued: sum("queued"), idle: sum("idle") };
+    return {
+      workers: sum("workers"),
+      active: sum("active"),
+      computing: sum("computing"),
+      queued: sum("queued"),
+      idle: sum("idle"),
+    };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { ExecutorChannel, HostChannel, OutgoingFrame } from "../carrier.ts";
 import { ControlWord } from "../control-word.ts";
+import { GuestFault } from "../guest.ts";
 import { type Frame, FrameType } from "../protocol.ts";
 import { BrokenFrame, FrameReader, FrameWriter } from "./frames.ts";
 
@@ -168,6 +169,10 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
     } else {
       this.sent();
     }
+  }
+
+  sendPort(): void {
+    throw new GuestFault("threads: the call runs in a process of its tenant, which has none");
   }
 
   receive(): Frame | undefined {

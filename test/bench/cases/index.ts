@@ -3,6 +3,7 @@ import type { BenchCase } from "../bench-case.ts";
 import { append } from "./append.ts";
 import { cold } from "./cold.ts";
 import { counter } from "./counter.ts";
+import { dataMoves } from "./data-moves.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
 import { imports } from "./imports.ts";
@@ -17,6 +18,7 @@ import { rewriting } from "./rewriting.ts";
 import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
+import { threads } from "./threads.ts";
 import { wordcount } from "./wordcount.ts";
 
 export const cases: readonly BenchCase[] = [
@@ -34,7 +36,9 @@ export const cases: readonly BenchCase[] = [
   kill,
   isolation,
   regions,
+  threads,
   migration,
+  dataMoves,
   wordcount,
   loops,
   rewriting,

@@ -143,9 +143,9 @@ class Moves {
       const call = await this.#untilAsleep(there, { bytes });
       this.#arrived();
       call.cancel();
-      return { kind: "logged" } as const;
+      return { kind: "logged", trace: { executedAt: [], moves: [], movedBytes: 0, readBytes: 0, cpuMs: 0 } } as const;
     };
-    serveMoves(far, { name: "there", take }, HeldStates.serve(far));
+    serveMoves(far, () => ({ name: "there", take }), HeldStates.serve(far));
   }
 
   async move(): Promise<{ downtimeMs: number; sizeBytes: number }> {
@@ -163,7 +163,7 @@ class Moves {
     if (end.kind !== "frozen") {
       throw new Error(`the call that was to be stopped has ended: ${end.kind}`);
     }
-    const told = remoteTaker(this.#near).take(moved(end.bytes));
+    const told = remoteTaker(this.#near, 0, "there").take(moved(end.bytes));
     await arrived;
     const downtimeMs = performance.now() - startMs;
     const { kind } = await told;
@@ -214,5 +214,8 @@ function moved(guest: Uint8Array): MovedCall {
     children: [],
     guest,
     answer: null,
+    cause: "drain",
+    moves: 1,
+    cpuMs: 0,
   };
 }

@@ -298,9 +298,18 @@ export function describeAppends(on: OpenLogBook): void {
     await expect(book.awaitNext(x, NO_SEQNUM, WAIT_MAX_MS + 1)).rejects.toMatchObject({ code: "BAD_TIMEOUT" });
     const malformed = { kind: RecordKind.trim, tags: [], data: bytes("123456789") };
     await expect(book.append({ records: [malformed] })).rejects.toMatchObject({ code: "BAD_RECORD" });
-    const when = Array.from({ length: 4_096 }, () => ({ tag: x, length: 0 }));
+    const when = Array.from({ length: 1_281 }, () => ({ tag: x, length: 0 }));
     await expect(book.append({ records: [record], when })).rejects.toMatchObject({
       code: expect.stringMatching(/^BAD_(RECORD|MESSAGE)$/),
+    });
+    const many = Array.from({ length: 513 }, () => record);
+    await expect(book.append({ records: many })).rejects.toMatchObject({
+      code: expect.stringMatching(/^(RECORD_TOO_LARGE|BAD_MESSAGE)$/),
+    });
+    const tags = Array.from({ length: 254 }, (_, at) => `x${at}` as Tag);
+    await expect(book.append({ records: many.slice(0, 6).map((one) => ({ ...one, tags })) })).rejects.toMatchObject({
+      code: "RECORD_TOO_LARGE",
+      message: expect.stringContaining("1524"),
     });
     expect(await book.tail()).toBe(tail);
   });

@@ -116,6 +116,10 @@ export function describeInstances(on: OpenLogBook): void {
     await on.shard.release(ALICE, child);
     expect(await on.shard.claim(10)).toMatchObject([{ book: ALICE, instance: root, attempts: 0, parked: false }]);
     expect(await on.shard.claim(10)).toEqual([]);
+    await on.shard.release(ALICE, root);
+    await on.shard.hold(ALICE, root);
+    expect(await on.shard.claim(10)).toEqual([]);
+    await on.shard.hold(ALICE, "nobody" as InstanceId);
     await book.append({ records: [{ kind: RecordKind.done, tags: [stepTag(root)], data: bytes("out") }] });
     expect((await on.shard.claim(10)).map((one) => one.instance)).toEqual([child]);
     expect((await on.shard.unfinished(ALICE)).map((one) => one.instance)).toEqual([child]);

@@ -103,6 +103,12 @@ test("--functions builds the functions with the packaged Node, and its failure i
   expect(setup(["--functions"])).toMatchObject({ status: 1, stderr: expect.stringContaining("could not be built (3)") });
 });
 
+test("--clang is for what builds the functions", () => {
+  writeFileSync(join(root, "functions", "build.ts"), "process.stdout.write(process.argv.slice(2).join());");
+  expect(setup(["--functions", "--clang"])).toMatchObject({ status: 0, stdout: "--clang" });
+  expect(setup(["--clang"])).toEqual({ status: 0, stdout: "", stderr: "" });
+});
+
 test("a failed installation is tried again the next time", () => {
   fakeNpm("mkdir -p node_modules; exit 1");
   expect(setup().status).toBe(1);

@@ -71,6 +71,7 @@ describe("a function that uses all of the SDK gets what its documentation says",
         ["later", 5],
         ["posted", 6],
       ]);
+      expect(await host.run(module, "fail")).toMatchObject({ trap: "größer als 😀", value: 1 });
     });
   }
 });

@@ -2,6 +2,7 @@ import {
   Condition,
   MAX_SEQNUM,
   call,
+  fail,
   fence,
   http,
   input,
@@ -40,6 +41,7 @@ export function main(): i32 {
     output("x".repeat(10000));
     return 3;
   }
+  if (input() == "fail") fail("größer als 😀");
   line("input", toText(inputBytes()));
   log("a line");
   trace("traced", 2, 1, 2.5);

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../../../functions/build.ts";
 import abi from "../../../../guest-sdk/abi.json" with { type: "json" };
 import { createImports, importFunctions } from "../../../../host/abi/create-imports.ts";
+import { isFaasm } from "../../../../host/abi/faasm/index.ts";
 import { abiTable, importsUrl } from "../../../../host/abi/index.ts";
 import { GuestError } from "../../../../host/abi/operations.ts";
 import { wat } from "../../../support/guest-modules.ts";
@@ -121,15 +122,21 @@ describe("the engine links what the compiler makes with the types of abi.json", 
   for (const runtime of ["stub", "minimal", "incremental"]) {
     it(`for a function that uses all of the SDK, with --runtime ${runtime}`, async () => {
       const imported = new Set<string>();
-      for (const file of ["everything.ts", "regions.ts"]) {
+      for (const [file, options] of [
+        ["everything.ts", []],
+        ["regions.ts", []],
+        ["threads.ts", ["--enable", "threads", "--sharedMemory", "--maximumMemory", "16"]],
+      ] as const) {
         const source = join(import.meta.dirname, "../../guest-sdk/assembly", file);
-        const module = new WebAssembly.Module(await compileFunction(source, ["--runtime", runtime]));
+        const module = new WebAssembly.Module(await compileFunction(source, ["--runtime", runtime, ...options]));
         for (const { module: from, name } of WebAssembly.Module.imports(module)) {
           imported.add(`${from}.${name}`);
         }
         expect(() => new WebAssembly.Instance(module, typed)).not.toThrow();
       }
-      expect([...imported].sort()).toEqual([...abiTable.keys()].filter((name) => !name.startsWith("wasi_")).sort());
+      expect([...imported].sort()).toEqual(
+        [...abiTable.keys()].filter((name) => !name.startsWith("wasi_") && !isFaasm(name)).sort(),
+      );
     });
   }
 });

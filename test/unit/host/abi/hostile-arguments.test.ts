@@ -73,6 +73,12 @@ const WRITES: Readonly<Record<string, Writes>> = {
   "wasi_snapshot_preview1.path_filestat_get": { always: [[4, 64]] },
   "wasi_snapshot_preview1.path_readlink": { ranges: [[3, 4]], always: [[5, 4]] },
   "region.snapshot": { ranges: [[3, 2]] },
+  "env.__faasm_read_input": { ranges: [[0, 1]] },
+  "env.__faasm_await_call_output": { ranges: [[1, 2]] },
+  "env.__faasmndp_getMmap": { always: [[4, 4]] },
+  "env.__faasm_read_state": { ranges: [[1, 2]] },
+  "env.__faasm_read_state_offset": { ranges: [[3, 4]] },
+  "env.__faasm_read_appended_state": { ranges: [[1, 2]] },
 };
 
 const edge = fc.constantFrom(0, 1, 3, 4, 8, 100, 65_528, 65_532, 65_535, 65_536, 65_537, 2 ** 31 - 1, -(2 ** 31), -1, -10);

@@ -45,6 +45,17 @@ describe("log_write", () => {
   });
 });
 
+describe("fail", () => {
+  it("ends the call with the guest's text, cut where it is too long", async () => {
+    const calls = new GuestCalls(new MemoryHost());
+    await expect(calls.call("fail", "größer als 😀")).rejects.toThrow(new GuestFault("größer als 😀"));
+    await expect(calls.call("fail", "")).rejects.toThrow(new GuestFault("the function failed"));
+    calls.memory.fill(0x78);
+    await expect(calls.call("fail", 0, 60_000)).rejects.toThrow(new GuestFault("x".repeat(4096)));
+    await expect(calls.call("fail", 65_536, 1)).rejects.toThrow("fail: text at 65536 + 1 is outside the memory");
+  });
+});
+
 describe("env.abort", () => {
   const abort = (message: string, file: string) => {
     const guest = new MemoryGuest(new MemoryHost(), new Uint8Array(0));

@@ -103,6 +103,7 @@ describe("headers of an answer", () => {
           { executedAt: "storage-1", reason: "marked by the function", deltaOutBytes: 1024, deltaBackBytes: 96 },
           { executedAt: "node-1", reason: 'refused: "no slot" é\r\nX: y', deltaOutBytes: 0, deltaBackBytes: 0 },
         ],
+        moves: [{ from: "node-1", to: "storage-1", reason: "its node stops", sizeBytes: 70123 }],
         movedBytes: 1120,
         cpuMs: 1.23456,
       },
@@ -115,6 +116,7 @@ describe("headers of an answer", () => {
     expect(headers["neap-parts"]).toBe(
       '"storage-1";reason="marked by the function";out=1024;back=96, "node-1";reason="refused: \\"no slot\\" ???X: y";out=0;back=0',
     );
+    expect(headers["neap-moves"]).toBe('"storage-1";from="node-1";reason="its node stops";bytes=70123');
     expect(headers.x).toBeUndefined();
   });
 });

@@ -102,12 +102,8 @@ describe("the rest of Faasm's upload service", () => {
     const answer = await http.send("GET", "/ping");
     expect([answer.status, answer.text]).toEqual([200, "PONG"]);
   });
-  test.each([
-    ["PUT", "/p/demo/x"],
-    ["PUT", "/file"],
-    ["GET", "/file"],
-  ])("%s %s is not offered and says so with 501", async (method, path) => {
-    const answer = await http.send(method, path, method === "PUT" ? { body: "x", headers: { FilePath: "a" } } : {});
+  test("PUT /p/… is not offered and says so with 501", async () => {
+    const answer = await http.send("PUT", "/p/demo/x", { body: "x" });
     expect([answer.status, answer.headers["neap-error"]]).toEqual([501, "NOT_SUPPORTED"]);
     expect(answer.text).toMatch(/not offered/);
   });

@@ -196,12 +196,28 @@ describe("options of a function", () => {
     expect(http.functions.options.get("demo/hello")).toEqual({ limits: null, retry: null });
   });
 
+  test("PUT sets the environment, of which names alone are shown", async () => {
+    await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: Buffer.from("\0asm\x01\0\0\0") });
+    const environment = Object.fromEntries([
+      ["TOKEN", "a secret"],
+      ["EMPTY", ""],
+      ["__proto__", "x"],
+    ]);
+    const answer = await put({ environment });
+    expect([answer.status, JSON.parse(answer.text).environment]).toEqual([200, ["TOKEN", "EMPTY", "__proto__"]]);
+    expect(http.functions.options.get("demo/hello")).toEqual({ environment });
+    const list = await http.send("GET", "/v1/tenants/demo/functions");
+    expect(answer.text + list.text).not.toContain("a secret");
+    await put({ environment: {} });
+    expect(http.functions.options.get("demo/hello")).toEqual({ environment: null });
+  });
+
   test("what it does not understand is refused with field and value, and changes nothing", async () => {
     await http.send("PUT", "/v1/tenants/demo/functions/hello", { body: Buffer.from("\0asm\x01\0\0\0") });
     await put({ retry: policy });
     const bad: [unknown, string][] = [
       ["{", "the body is not JSON: it ends too early, at position 1"],
-      [{}, "the body has neither retry nor limits"],
+      [{}, "the body has neither retry nor limits nor environment"],
       [{ retry: policy, more: 1 }, 'the body has the field "more", which there is not'],
       [{ retry: { ...policy, tries: 1 } }, 'retry has the field "tries", which there is not'],
       [{ retry: { ...policy, attemptsMax: 0 } }, 'retry.attemptsMax is "0", must be a whole number from 1 to 1000'],
@@ -212,11 +228,22 @@ describe("options of a function", () => {
       [{ limits: 5 }, 'limits is "5", must be an object'],
       [{ limits: { tenantMaxCalls: 5 } }, 'limits has the field "tenantMaxCalls", which is none of moduleMaxBytes, '],
       [{ limits: { wallTimeMs: 0 } }, 'limits.wallTimeMs is "0", must be a whole number from 1 to 86400000'],
+      [{ environment: ["a secret"] }, "environment must be an object"],
+      [{ environment: { A: 5 } }, "environment.A must be a text without NUL"],
+      [{ environment: { A: "a secret\0" } }, "environment.A must be a text without NUL"],
+      [{ environment: { A: "\ud800 a secret" } }, "environment.A must be a text without NUL"],
+      [
+        { environment: { "A=B": "a secret" } },
+        'environment has the variable "A=B": its name must be 1 to 128 letters, digits and _',
+      ],
+      [{ environment: { "1A": "" } }, 'environment has the variable "1A"'],
+      [{ environment: { A: "x".repeat(8191) } }, "environment has 8193 bytes, at most 8192 are allowed"],
       [{ limits: { cpuTimeMs: null } }, 'limits.cpuTimeMs is "null", must be a whole number from 1 to 86400000'],
     ];
     for (const [body, detail] of bad) {
       const answer = await put(body);
       expect([answer.status, JSON.parse(answer.text).detail]).toEqual([400, expect.stringContaining(detail)]);
+      expect(answer.text).not.toContain("a secret");
     }
     expect(http.functions.options.get("demo/hello")).toEqual({ retry: policy });
     expect((await http.send("PUT", path.replace("hello", "nobody"), { body: JSON.stringify({ retry: null }) })).status).toBe(404);
@@ -233,6 +260,7 @@ describe("functions", () => {
       sizeBytes: 8,
       uploadedMs: 1_700_000_000_000,
       retry: null,
+      environment: [],
       limits: null,
       protocol: null,
       preemptible: false,
@@ -324,7 +352,7 @@ describe("instances and the node", () => {
       role: "all",
       nodeName: "node-1",
       epoch: 7,
-      load: { workers: 1, active: 2, queued: 3, idle: 4 },
+      load: { workers: 1, active: 2, computing: 1, queued: 3, idle: 4 },
     });
     expect(await http.send("GET", "/healthz")).toMatchObject({ status: 200, text: "ok\n" });
     const metrics = await http.send("GET", "/metrics");

@@ -36,6 +36,31 @@ it("and so is what it calls, with the name of that", async () => {
   expect(await host.told({ functionName: "caller", commandLine: "a b" })).toBe("0 tell|a|b");
 });
 
+it("F24: the environment of the function is pinned with the call: attempts and called functions have their own, whatever is set since", async () => {
+  const host = await ScriptedHost.open();
+  let mayEnd = false;
+  await host.define("inner", async (guest) => {
+    guest.output(commandLine(guest));
+    return 0;
+  });
+  const tell = async (guest: ScriptedGuest) => {
+    const inner = (await guest.call("inner")).text;
+    await (mayEnd ? Promise.resolve() : FOREVER);
+    guest.output(`${commandLine(guest)};${inner}`);
+    return 0;
+  };
+  await host.define("tell", tell, { environment: { A: "1", B: "" } });
+  void host.call({ functionName: "tell", key: "k", commandLine: "x" });
+  await settled();
+  await host.define("tell", tell, { environment: { A: "2" } });
+  await host.test.shard.whenDurable(await host.book.tail());
+  mayEnd = true;
+  const restarted = await host.crash();
+  restarted.invocations.startRecovery(10_000);
+  expect(await restarted.told({ functionName: "tell", key: "k", commandLine: "x" })).toBe("0 tell|x||A=1|B=;inner|x");
+  expect(await restarted.told({ functionName: "tell", commandLine: "x" })).toBe("0 tell|x||A=2;inner|x");
+});
+
 it("F24: an attempt after a crash is told the same", async () => {
   const host = await ScriptedHost.open();
   let mayEnd = false;

@@ -44,6 +44,8 @@ describe("a call's limits", () => {
       module: "m".repeat(64) as ModuleHash,
       input: { kind: "inline", bytes: Uint8Array.of(1, 2) },
       commandLine: "",
+      tableIndex: null,
+      environment: "",
       forbidPushDown: false,
       wallTimeMs: 1,
       cpuTimeMs: 2,
@@ -66,11 +68,14 @@ describe("a call's limits", () => {
     };
     const bytes = new Uint8Array(encodeInit(init));
     expect(decodeInit(bytes)).toEqual(init);
-    const old = bytes.slice(0, -29);
+    const old = bytes.slice(0, -33);
     old[0] = 2;
     const none = Number.POSITIVE_INFINITY;
     const before = { cpuTimeMs: none, stateMaxBytes: none, logMaxBytes: 65_536, callMaxDepth: 32 };
     expect(decodeInit(old)).toEqual({ ...init, ...before });
+    const recent = bytes.slice(0, -4);
+    recent[0] = 3;
+    expect(decodeInit(recent)).toEqual(init);
     expect(childPins({ seqnum: NO_SEQNUM, timeMs: 3 }, decodeInit(old)).timeMs).toBe(9);
   });
 });

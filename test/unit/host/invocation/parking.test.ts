@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../../../functions/build.ts";
 import { Parking } from "../../../../host/invocation/parking.ts";
+import type { CallTaker, OtherNodes } from "../../../../host/offload/index.ts";
 import type { SandboxPool } from "../../../../host/sandbox/index.ts";
 import { type Log, silentLog } from "../../../../host/telemetry/index.ts";
 import type { InstanceId, LogBookId } from "../../../../state/ids.ts";
@@ -50,6 +51,10 @@ const call = async (world: World, functionName: string, input: string) => {
   const text = answer.kind === "completed" && answer.result.output instanceof Uint8Array ? Buffer.from(answer.result.output) : "";
   return { kind: answer.kind, text: text.toString(), answer };
 };
+
+const onlyTo =
+  (taker: CallTaker): OtherNodes =>
+  async () => [{ taker, queue: 0, workers: 1 }];
 
 const parked = (world: World, calls = 1) => eventually(`${calls} parked`, () => world.invocations.parked.calls === calls);
 
@@ -168,7 +173,7 @@ describe("a migratable function whose host stops while another one is there", ()
   /** Tells the first to stop once the call is parked there. */
   async function drained(world: World): Promise<void> {
     await parked(world);
-    void world.invocations.drain(60_000, world.elsewhere);
+    void world.invocations.drain(60_000, onlyTo(world.elsewhere));
     await eventually("it waits elsewhere", () => world.elsewhere.parked.calls > 0 && world.invocations.parked.calls === 0);
   }
 
@@ -201,11 +206,51 @@ describe("a migratable function whose host stops while another one is there", ()
     await world.close();
   });
 
+  it("is not run again when no other node takes it", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    const asked: string[] = [];
+    const refuses = (name: string): CallTaker => ({
+      name,
+      take: async () => {
+        asked.push(name);
+        return { kind: "refused", reason: "no room" };
+      },
+    });
+    const nodes: OtherNodes = async () =>
+      ["full", "idle"].map((name) => ({ taker: refuses(name), queue: name.length, workers: 1 }));
+    const drained = world.invocations.drain(60_000, nodes);
+    const { text, answer: told } = await answer;
+    expect(text).toBe("count 1 signal none ");
+    expect(told).toMatchObject({ trace: { executedAt: ["compute"], moves: [] } });
+    expect(asked.sort()).toEqual(["full", "idle"]);
+    expect(began()).toBe(1);
+    await drained;
+    await world.close();
+  });
+
+  it("goes on at the next node when the first one refuses", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    const refuses: CallTaker = { name: "full", take: async () => ({ kind: "refused", reason: "no room" }) };
+    const nodes: OtherNodes = async () => [
+      { taker: world.elsewhere, queue: 1, workers: 1 },
+      { taker: refuses, queue: 0, workers: 1 },
+    ];
+    const drained = world.invocations.drain(60_000, nodes);
+    expect((await answer).answer).toMatchObject({ kind: "completed", trace: { moves: [{ from: "compute", to: "elsewhere" }] } });
+    expect(began()).toBe(1);
+    await drained;
+    await world.close();
+  });
+
   it("stays while it holds a lock, and is left to the next start", async () => {
     const { world } = await openWorld();
     const answer = call(world, "moves", `hold ${FAR_MS}`);
     await parked(world);
-    await world.invocations.drain(200, world.elsewhere);
+    await world.invocations.drain(200, onlyTo(world.elsewhere));
     expect((await answer).kind).toBe("pending");
     expect(world.elsewhere.parked.calls).toBe(0);
     await world.close();
@@ -219,7 +264,7 @@ describe("a migratable function whose host stops while another one is there", ()
       if (!takes) {
         await world.elsewhere.drain(0);
       }
-      await world.invocations.drain(takes ? 1_000 : 200, world.elsewhere);
+      await world.invocations.drain(takes ? 1_000 : 200, onlyTo(world.elsewhere));
       const { kind, answer: told } = await answer;
       expect(kind).toBe("pending");
       expect(told).toMatchObject({ reason: expect.stringContaining(takes ? "goes on at elsewhere" : "at its next start") });

@@ -7,7 +7,7 @@ import { writePinHead } from "../../../../state/logbook/pin-record.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { decodeObjectValue, encodeObjectValue } from "../../../../state/objects/object-record.ts";
 import { encodeReads, entryOf } from "../../../../state/protocols/index.ts";
-import { attemptTag, objectTag, stepTag } from "../../../../state/tags.ts";
+import { attemptTag, guestTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
 import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
@@ -399,26 +399,82 @@ describe("F25: an instance that sleeps", () => {
     expect(sums).toEqual([`${LARGE}`, `${LARGE}`]);
   });
 
-  it("with a part that read elsewhere goes on holding versions back, as nobody here knows which", async () => {
+  it("[51]: after reads of the tenant's log holds nothing back, and sees the same records when they are trimmed and gone", async () => {
+    const host = await openHost();
+    const saw: string[] = [];
+    await host.define("add", async (guest) => {
+      await guest.append("feed", guest.input);
+      return 0;
+    });
+    await host.define("follower", async (guest) => {
+      // The first one logs its position, as do the second and the tail; the third is at the cursor that these have left.
+      const first = await guest.logNext("feed", 1);
+      const last = await guest.logPrev("feed", MAX_SEQNUM);
+      const { length } = await guest.logTail("feed");
+      const again = await guest.logPrev("feed", Number(last.split(" ")[0]));
+      const none = await guest.logNext("other", 1);
+      saw.push([first, last, length, again, none].join(", "));
+      guest.put("seen", "");
+      await guest.sleep(30 * DAY_MS);
+      saw.push((await guest.logTail("feed")).length.toString());
+      return 0;
+    });
+    for (const text of ["one", "two", "three"]) {
+      await host.told({ functionName: "add", input: text });
+    }
+    const asked = host.told({ functionName: "follower", key: "k" });
+    await settled();
+    expect(await attemptKinds(host, await theUnfinished(host))).toEqual([RecordKind.pin]);
+    await host.define("trim", async (guest) => {
+      guest.trim("feed", MAX_SEQNUM);
+      return 0;
+    });
+    await host.told({ functionName: "trim" });
+    await host.told({ functionName: "add", input: "four" });
+    expect(await load(host, "x", 40)).toBeLessThanOrEqual(2);
+    await expect(host.book.readStream(guestTag("feed"), 0)).rejects.toMatchObject({ code: "TRIMMED" });
+    host.test.time.advance(30 * DAY_MS);
+    await settled();
+    expect(await asked).toBe("0 ");
+    expect(saw[0]).toMatch(/one.*three.*3/);
+    expect(saw).toEqual([saw[0], saw[0], "4"]);
+  });
+
+  it("[51]: with parts that read elsewhere holds nothing back, and they read the same when it goes on", async () => {
     const test = await openTestShard({ options: { garbageMin: 1 } });
     const host = await ScriptedHost.open({ test, timers: test.time, partSlots: 1 });
+    const seen: string[] = [];
     await host.define("parts", {
       main: async (guest) => {
         await guest.part("x", 0);
+        guest.put("between", "");
         await guest.sleep(DAY_MS);
-        guest.put("seen", `${await guest.part("x", 0)}`);
+        await guest.part("x", 0);
         return 0;
       },
-      parts: [async (guest) => ((await guest.get("x")) === "old" ? 1 : 2)],
+      parts: [
+        async (guest) => {
+          const last = await guest.logPrev("feed", MAX_SEQNUM);
+          seen.push(`${await guest.get("x")}, ${last.split(" ").at(-1)}`);
+          return 0;
+        },
+      ],
+    });
+    await host.define("add", async (guest) => {
+      await guest.append("feed", guest.input);
+      return 0;
     });
     await host.put("x", "old");
+    await host.told({ functionName: "add", input: "one" });
     const asked = host.told({ functionName: "parts", key: "k" });
     await settled();
-    expect(await attemptKinds(host, await theUnfinished(host))).toEqual([]);
-    expect(await load(host, "x", 20)).toBeGreaterThan(20);
+    expect(await attemptKinds(host, await theUnfinished(host))).toEqual([RecordKind.pin]);
+    await host.told({ functionName: "add", input: "two" });
+    expect(await load(host, "x", 20)).toBeLessThanOrEqual(2);
     host.test.time.advance(DAY_MS);
     await settled();
     expect(await asked).toBe("0 ");
+    expect(seen).toEqual(["old, one", "old, one", "x 20, two"]);
   });
 });
 

@@ -171,6 +171,18 @@ describe("the function registry", () => {
     expect((await resolve("hello")).version.limits).toEqual(limits);
   });
 
+  test("the environment is kept by uploads until it is taken away", async () => {
+    const { registry, upload, state } = await open();
+    expect((await upload("hello", module(1))).environment).toBeNull();
+    const environment = { LEVEL: "debug", URL: "a=b\n\u{1F600}", EMPTY: "" };
+    expect((await registry.setOptions(BOOK, "hello", { environment })).environment).toEqual(environment);
+    await registry.setOptions(BOOK, "hello", { retry: null });
+    await upload("hello", module(2));
+    const again = await open(await state.crash());
+    expect((await again.resolve("hello")).version.environment).toEqual(environment);
+    expect((await again.registry.setOptions(BOOK, "hello", { environment: null })).environment).toBeNull();
+  });
+
   test("limits that the module does not fit are refused and change nothing", async () => {
     const { registry, upload, resolve } = await open();
     const version = await upload("hello", wat(`(module (memory 5) (func (export "main")))`));
@@ -181,7 +193,7 @@ describe("the function registry", () => {
     expect((await resolve("hello")).version).toEqual(version);
   });
 
-  test("a function's record from before functions had limits is read", () => {
+  test("a function's record from before functions had limits and an environment is read", () => {
     const blob = { name: "b".repeat(64) as BlobName, sizeBytes: 9 };
     const data = {
       name: "f",
@@ -190,13 +202,15 @@ describe("the function registry", () => {
       original: blob,
       retry: null,
       limits: null,
+      environment: null,
       protocol: null,
       ...NO_REWRITING,
     };
     const now = encodeFunctionData(data);
     for (const [format, fewer] of [
-      [3, 1],
-      [2, 3],
+      [4, 4],
+      [3, 5],
+      [2, 7],
     ] as const) {
       const before = now.slice(0, -fewer);
       before[0] = format;

@@ -94,7 +94,20 @@ describe("before the first call", () => {
     expect(snapshot.globals).toEqual([123]);
   });
 
+  test("Faasm's zygote runs once, behind the constructors, and the snapshot has what it leaves", () => {
+    const { snapshot } = prepareText(`(memory 1) (global (mut i32) (i32.const 1))
+      (func $add (param i32) (global.set 0 (i32.add (i32.mul (global.get 0) (i32.const 10)) (local.get 0))))
+      (func (export "_faasm_zygote") (result i32) (call $add (i32.const 3)) (i32.const 0))
+      (func (export "__wasm_call_ctors") (call $add (i32.const 2))) (func (export "_start") (call $add (i32.const 4)))`);
+    expect(snapshot.globals).toEqual([123]);
+  });
+
   test.each([
+    [
+      "a zygote that fails",
+      `(func (export "_faasm_zygote") (result i32) (i32.const 7))`,
+      "_faasm_zygote: it returned 7, must be 0",
+    ],
     ["a trap", `(func $s unreachable) (start $s)`, "start function: unreachable"],
     ["a trap in a constructor", `(func (export "__wasm_call_ctors") unreachable)`, "__wasm_call_ctors: unreachable"],
     ["endless recursion", `(func $s (call $s)) (start $s)`, "start function: Maximum call stack size exceeded"],

@@ -17,6 +17,8 @@ describe("imports", () => {
 
   test.each([
     [`(import "env" "getpid" (func (result i32)))`, `"env.getpid" () -> (i32) is not offered by this host`],
+    [`(import "env" "MPI_Send" (func))`, `"env.MPI_Send" () -> () is not offered by this host: MPI is not offered`],
+    [`(import "env" "dlopen" (func))`, `"env.dlopen" () -> () is not offered by this host: side modules are not offered`],
     [`(import "" "" (func))`, `"." () -> () is not offered by this host`],
     [`(import "env.x" "abort" (func))`, `"env.x.abort" () -> () is not offered`],
     [`(import "constructor" "name" (func))`, `"constructor.name" () -> () is not offered`],
@@ -46,13 +48,17 @@ describe("imports", () => {
 describe("memory, table, globals, locals", () => {
   test.each([
     ["no memory", `(func (export "main"))`, "the module has no memory, it must have one of its own"],
-    ["a shared memory", `(memory 1 2 shared) (func (export "main"))`, "the memory is shared, which is not allowed"],
     ["a 64-bit memory", `(memory i64 1) (func (export "main"))`, "the memory is 64-bit, which is not allowed"],
     ["too much memory", `(memory 65) (func (export "main"))`, "begins with 65 pages of 64 KiB, at most 64 are allowed"],
     ["too large a table", `(table 101 funcref) ${MAIN}`, "the table begins with 101 elements, at most 100 are allowed"],
     ["a mutable reference", `(global (mut funcref) (ref.null func)) ${MAIN}`, "global 0 at offset 26 is a mutable funcref"],
     ["a mutable vector", `(global (mut v128) (v128.const i32x4 0 0 0 0)) ${MAIN}`, "is a mutable v128; mutable globals must be"],
     ["too many locals in a function", `(func ${"(local i32)".repeat(10_001)}) ${MAIN}`, "has 10001 locals, at most 10000"],
+    [
+      "too many locals in groups of a function",
+      `(func ${"(local i32 i32 i64 i64)".repeat(2_501)}) ${MAIN}`,
+      "has 10004 locals, at most 10000",
+    ],
     [
       "too many locals in all",
       `${`(func ${"(local i32)".repeat(10_000)})`.repeat(201)} ${MAIN}`,
@@ -140,8 +146,39 @@ describe("exports", () => {
       `(func (export "_start") (call $c)) (func $c (export "__wasm_call_ctors"))`,
       [],
     ],
+    [
+      "Faasm's zygote runs behind the constructors",
+      `(func (export "_start")) (func (export "__wasm_call_ctors")) (func (export "_faasm_zygote") (result i32) (i32.const 0))`,
+      ["__wasm_call_ctors", "_faasm_zygote"],
+    ],
+    [
+      "and has them before it, although the entry calls them, too",
+      `(func (export "_start") (call $c)) (func $c (export "__wasm_call_ctors"))
+       (func (export "_faasm_zygote") (result i32) (i32.const 0))`,
+      ["__wasm_call_ctors", "_faasm_zygote"],
+    ],
+    [
+      "a zygote of a module without constructors runs",
+      `(func $a) (func $b) (func (export "_start") (call $a)) (func (export "_faasm_zygote") (result i32) (call $b) (i32.const 0))`,
+      ["_faasm_zygote"],
+    ],
     ["a function of another type is no constructor", `(func (export "main")) (func (export "_initialize") (param i32))`, []],
   ])("%s", (_what, text, initialisers) => {
     expect(validateText(`(memory 1) ${text}`).initialisers).toEqual(initialisers);
+  });
+
+  test("a zygote into which the linker has put the constructors is refused, and told how to link", () => {
+    const text = `(func $constructors) (func (export "_start") (call $constructors))
+      (func (export "_faasm_zygote") (result i32) (call $constructors) (i32.const 0))`;
+    expect(refusal(() => validateText(`(memory 1) ${text}`))).toBe(
+      "MODULE_INVALID: _faasm_zygote and _start both begin with a call of function 0: link with --export=__wasm_call_ctors",
+    );
+  });
+
+  test("a zygote of another type is refused", () => {
+    const text = `(memory 1) (func (export "_start")) (func (export "_faasm_zygote"))`;
+    expect(refusal(() => validateText(text))).toBe(
+      'MODULE_INVALID: export "_faasm_zygote" has type () -> (), it must be () -> (i32)',
+    );
   });
 });

@@ -9,8 +9,9 @@ import {
   type PartReply,
   type PartRequest,
 } from "../../../../host/offload/index.ts";
-import type { InstanceId, SeqNum } from "../../../../state/ids.ts";
+import type { InstanceId, SeqNum, Tag } from "../../../../state/ids.ts";
 import { logBookId } from "../../../../state/ids.ts";
+import type { ReadQuery } from "../../../../state/protocols/index.ts";
 
 const seqnum = fc.maxSafeNat() as fc.Arbitrary<SeqNum>;
 const bytes = (sizeBytes: number) => fc.uint8Array({ minLength: sizeBytes, maxLength: sizeBytes });
@@ -37,9 +38,22 @@ const request: fc.Arbitrary<PartRequest> = fc.record({
   writtenBytes: fc.nat(),
   part: fc.record({ snapshotHash: fc.string(), tableIndex: fc.nat(), state }),
 });
+const look = fc.record({
+  what: fc.constantFrom("prev" as const, "next" as const, "tail" as const),
+  tag: fc.string({ minLength: 1, maxLength: 9, unit: "grapheme-ascii" }) as unknown as fc.Arbitrary<Tag>,
+  bound: seqnum,
+});
+const query: fc.Arbitrary<ReadQuery> = fc.oneof(
+  fc.record({ kind: fc.constant("version" as const), key: fc.string() }),
+  fc.record({ kind: fc.constant("list" as const), prefix: fc.string(), after: fc.string(), limit: fc.nat() }),
+  fc.record({ kind: fc.constant("noFunction" as const), name: fc.string() }),
+  fc.record({ kind: fc.constant("look" as const), look }),
+);
+const reads = fc.option(fc.array(fc.record({ query, cursor: seqnum, position: fc.nat(), seenBytes: fc.nat() })));
+const left = { steps, reads, writtenBytes: fc.nat(), cpuMs: fc.nat() };
 const reply: fc.Arbitrary<PartReply> = fc.oneof(
-  fc.record({ kind: fc.constant("done" as const), value: fc.integer(), steps, writtenBytes: fc.nat(), state, cpuMs: fc.nat() }),
-  fc.record({ kind: fc.constant("trapped" as const), message: fc.string(), steps, writtenBytes: fc.nat(), cpuMs: fc.nat() }),
+  fc.record({ kind: fc.constant("done" as const), value: fc.integer(), state, ...left }),
+  fc.record({ kind: fc.constant("trapped" as const), message: fc.string(), ...left }),
   fc.record({ kind: fc.constant("refused" as const), reason: fc.string() }),
   fc.record({ kind: fc.constant("lost" as const), reason: fc.string() }),
 );

@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { HeldStates, type MovedCall, type MoveReply, remoteTaker, serveMoves } from "../../../../host/offload/index.ts";
+import {
+  HeldStates,
+  type MovedCall,
+  type MovedTrace,
+  type MoveReply,
+  remoteTaker,
+  serveMoves,
+} from "../../../../host/offload/index.ts";
 import { encodeMovedCall } from "../../../../host/offload/moved-call.ts";
 import { STATE_PIECE_BYTES } from "../../../../host/offload/remote-state.ts";
 import { type InstanceId, logBookId, type SeqNum } from "../../../../state/ids.ts";
@@ -27,14 +34,26 @@ const callWith = (guest: Uint8Array): MovedCall => ({
   },
   children: [{ instance: "child" as InstanceId, bound: true }, { code: -4 }, { instance: "other" as InstanceId, bound: false }],
   guest,
+  cause: "data",
+  moves: 3,
+  cpuMs: 12.5,
   answer: { code: -1, timeMs: 11, bytes: new Uint8Array([5, 6]) },
 });
+
+const FAR = 4;
+const TRACE: MovedTrace = {
+  executedAt: ["far", "farther"],
+  moves: [{ from: "far", to: "farther", reason: "its node stops", sizeBytes: 12 }],
+  movedBytes: 13,
+  readBytes: 14,
+  cpuMs: 15.5,
+};
 
 /** Two nodes, of which the far one takes calls; no message between them may be longer than a piece and what is around it. */
 async function nodes(take: (call: MovedCall) => Promise<MoveReply>) {
   const { near, far } = await peerPair(cleanup, { limits: { messageMaxBytes: STATE_PIECE_BYTES + 1_024 } });
-  serveMoves(far, { name: "far", take }, HeldStates.serve(far));
-  return { taker: remoteTaker(near), near };
+  serveMoves(far, (node) => (node === FAR ? { name: "far", take } : null), HeldStates.serve(far));
+  return { taker: remoteTaker(near, FAR, "far"), near };
 }
 
 describe("a call that moves to another node", () => {
@@ -46,10 +65,10 @@ describe("a call that moves to another node", () => {
       let got: MovedCall | null = null;
       const { taker } = await nodes(async (call) => {
         got = call;
-        return { kind: "ended", returnValue: -3, trap: "oh", output };
+        return { kind: "ended", returnValue: -3, trap: "oh", output, trace: TRACE };
       });
       const reply = await taker.take(sent);
-      expect(reply).toMatchObject({ kind: "ended", returnValue: -3, trap: "oh" });
+      expect(reply).toMatchObject({ kind: "ended", returnValue: -3, trap: "oh", trace: TRACE });
       expect(reply.kind === "ended" && Buffer.compare(reply.output, output)).toBe(0);
       const arrived = got ?? callWith(new Uint8Array(1));
       expect(Buffer.compare(arrived.guest, sent.guest)).toBe(0);
@@ -59,7 +78,7 @@ describe("a call that moves to another node", () => {
   );
 
   test.each(["logged", "refused", "lost"] as const)("is told that it was %s", async (kind) => {
-    const told: MoveReply = kind === "logged" ? { kind } : { kind, reason: "because" };
+    const told: MoveReply = kind === "logged" ? { kind, trace: TRACE } : { kind, reason: "because" };
     const { taker } = await nodes(async () => told);
     expect(await taker.take(callWith(new Uint8Array(3)))).toEqual(told);
   });

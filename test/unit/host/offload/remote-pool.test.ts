@@ -72,7 +72,7 @@ describe("a part on another node", () => {
       let got: GuestState | null = null;
       const { pool } = await nodes(async ({ part }) => {
         got = part.state;
-        return { kind: "done", value: 7, steps, writtenBytes: 6, state: back, cpuMs: 1 };
+        return { kind: "done", value: 7, steps, reads: [], writtenBytes: 6, state: back, cpuMs: 1 };
       });
       const reply = await pool.run(requestWith(there));
       expect(reply).toMatchObject({ kind: "done", value: 7 });
@@ -85,7 +85,15 @@ describe("a part on another node", () => {
 
   test("goes on again and again: nothing of a run is kept after it", async () => {
     const large = stateOf(30 * 1024 * 1024, 0, 1);
-    const { pool } = await nodes(async () => ({ kind: "done", value: 7, steps, writtenBytes: 6, state: large, cpuMs: 1 }));
+    const { pool } = await nodes(async () => ({
+      kind: "done",
+      value: 7,
+      steps,
+      reads: [],
+      writtenBytes: 6,
+      state: large,
+      cpuMs: 1,
+    }));
     for (let runs = 0; runs < 5; runs += 1) {
       expect((await pool.run(requestWith(large))).kind).toBe("done");
     }

@@ -4,7 +4,7 @@ import { type NewRecord, RecordKind, type StreamRead } from "../../../../state/l
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { encodeObjectValue } from "../../../../state/objects/object-record.ts";
 import { objectTag, stepTag } from "../../../../state/tags.ts";
-import { BOOK, bytes, openTestShard, type TestShard, tagOf } from "../../../support/open-shard.ts";
+import { appendAll, BOOK, bytes, openTestShard, type TestShard, tagOf } from "../../../support/open-shard.ts";
 
 const data = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, encodeObjectValue({ kind: "inline", bytes: bytes("v") }));
 const OBJECTS = 3_000;
@@ -18,7 +18,7 @@ const cell: Write = (kind, key) => ({ kind, tags: [], cell: { key, version: null
 async function openWith(write: Write): Promise<TestShard> {
   const opened = await openTestShard({ options: { garbageMin: 1 } });
   const records = Array.from({ length: OBJECTS }, (_, i) => write(RecordKind.write, nameOf(i)));
-  await opened.shard.book(BOOK).append({ records });
+  await appendAll(opened, records);
   return opened;
 }
 
@@ -112,8 +112,11 @@ describe("H27: a long stream is read in slices, between which others have their 
     return reading;
   }
 
-  const append = ({ shard }: TestShard, count: number) =>
-    shard.book(BOOK).append({ records: Array.from({ length: count }, () => ({ kind: RecordKind.write, tags: [tag], data })) });
+  const append = (opened: TestShard, count: number) =>
+    appendAll(
+      opened,
+      Array.from({ length: count }, () => ({ kind: RecordKind.write, tags: [tag], data })),
+    );
 
   test("and has every record up to its length, also those that came meanwhile", async () => {
     const opened = await openTestShard();
@@ -135,7 +138,7 @@ describe("H27: a long stream is read in slices, between which others have their 
     const book = opened.shard.book(BOOK);
     const instance = stepTag("i" as InstanceId);
     const steps = (count: number) => Array.from({ length: count }, () => ({ kind: RecordKind.sync, tags: [instance], data }));
-    await book.append({ records: [{ kind: RecordKind.init, tags: [instance], data }, ...steps(RECORDS)] });
+    await appendAll(opened, [{ kind: RecordKind.init, tags: [instance], data }, ...steps(RECORDS)]);
     await book.append({ records: [{ kind: RecordKind.done, tags: [instance], data }] });
     await opened.shard.whenDurable(await book.tail());
     await book.append({ records: [version(RecordKind.write, "later")] });
@@ -154,7 +157,10 @@ describe("H27: many unfinished calls are looked at in slices", () => {
     const opened = await openTestShard();
     for (let from = 0; from < CALLS; from += 2_500) {
       const tags = Array.from({ length: 2_500 }, (_, i) => [stepTag(`i${from + i}` as InstanceId)]);
-      await opened.shard.book(BOOK).append({ records: tags.map((one) => ({ kind: RecordKind.init, tags: one, data })) });
+      await appendAll(
+        opened,
+        tags.map((one) => ({ kind: RecordKind.init, tags: one, data })),
+      );
     }
     return opened;
   }

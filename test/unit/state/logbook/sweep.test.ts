@@ -6,7 +6,7 @@ import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-recor
 import { PIECE_NAMES, PIECE_RECORDS } from "../../../../state/logbook/sweep.ts";
 import { encodeObjectValue } from "../../../../state/objects/object-record.ts";
 import { keyTag, NAMES_TAG, objectTag, stepTag } from "../../../../state/tags.ts";
-import { BOOK, bytes, none, openTestShard, type TestShard } from "../../../support/open-shard.ts";
+import { appendAll, BOOK, bytes, none, openTestShard, type TestShard } from "../../../support/open-shard.ts";
 
 const OBJECTS = 3 * PIECE_NAMES;
 const VERSIONS = 3 * PIECE_RECORDS;
@@ -22,12 +22,10 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 const open = () => openTestShard({ options: { garbageMin: 1, retentionMs: 1_000 } });
 
-async function append({ shard }: TestShard, records: readonly NewRecord[]): Promise<void> {
-  const book = shard.book(BOOK);
-  for (let from = 0; from < records.length; from += 1_000) {
-    await book.append({ records: records.slice(from, from + 1_000) });
-  }
-  await shard.whenDurable(await book.tail());
+async function append(opened: TestShard, records: readonly NewRecord[]): Promise<void> {
+  const { shard } = opened;
+  await appendAll(opened, records);
+  await shard.whenDurable(await shard.book(BOOK).tail());
 }
 
 /** Everything that a collection has to let go of at once, in all the sets there are. */

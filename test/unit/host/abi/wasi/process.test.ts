@@ -49,6 +49,17 @@ describe("arguments and environment", () => {
     expect(await wasi.call("environ_get", END, END)).toBe("success");
   });
 
+  it("the environment is the function's, each variable a text with its name", async () => {
+    const wasi = new WasiCalls();
+    wasi.guest.call.commandLine = Buffer.from("hello\0x\0\0LEVEL=debug\0EMPTY=\0URL=a=b");
+    await wasi.call("args_sizes_get", 0, 4);
+    expect([wasi.u32(0), wasi.u32(4)]).toEqual([2, 6 + 2]);
+    await wasi.call("environ_sizes_get", 0, 4);
+    expect([wasi.u32(0), wasi.u32(4)]).toEqual([3, 12 + 7 + 8]);
+    expect(await wasi.call("environ_get", 0, 100)).toBe("success");
+    expect(wasi.memory.toString("utf8", 100, 127)).toBe("LEVEL=debug\0EMPTY=\0URL=a=b\0");
+  });
+
   it("write nothing when a pointer is outside", async () => {
     const wasi = new WasiCalls();
     expect(await wasi.call("args_sizes_get", 0, END - 3)).toBe(FAULT);

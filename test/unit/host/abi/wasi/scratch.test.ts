@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { Asks } from "../../../../../host/abi/wasi/asks.ts";
 import { CallFiles } from "../../../../../host/abi/wasi/call-files.ts";
-import { SCRATCH_MAX_BYTES, SCRATCH_MAX_NAMES } from "../../../../../host/abi/wasi/memory-files.ts";
+import { SCRATCH_MAX_BYTES, SCRATCH_MAX_NAMES } from "../../../../../host/abi/wasi/memory-node.ts";
+import { SharedFiles } from "../../../../../host/abi/wasi/shared-files.ts";
 import { CallState } from "../../../../../host/sandbox/guest-call.ts";
 import { ROOT, WasiCalls } from "../../../../support/wasi-calls.ts";
 
@@ -161,12 +163,14 @@ describe("H15: what a call has open travels with a storage part", () => {
 
   it("refuses bytes that are none", () => {
     const now = () => 0n;
-    const bytes = CallFiles.empty(now).encode();
+    const { guest } = new WasiCalls();
+    const shared = () => new SharedFiles(guest, new Asks(guest));
+    const bytes = CallFiles.empty(now, shared()).encode();
     for (let length = 0; length < bytes.byteLength; length++) {
-      expect(() => CallFiles.decode(bytes.subarray(0, length), now)).toThrow(RangeError);
+      expect(() => CallFiles.decode(bytes.subarray(0, length), now, shared())).toThrow(RangeError);
     }
     const unknown = Buffer.from(bytes);
     unknown.writeUInt8(9, 16);
-    expect(() => CallFiles.decode(unknown, now)).toThrow("unknown kind of scratch file");
+    expect(() => CallFiles.decode(unknown, now, shared())).toThrow("unknown kind of scratch file");
   });
 });

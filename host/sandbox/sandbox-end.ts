@@ -1,0 +1,30 @@
+/** Ends of attempts, as frames of workers tell them and as pools give them. */
+import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { EMPTY, EndKind, type Frame, guestStateBytes, KILL_REASONS } from "./protocol.ts";
+import type { SandboxEnd } from "./sandbox.ts";
+
+export const DISPLACED: SandboxEnd = { kind: "displaced" };
+
+export function lost(message: string, cpuMs: number): SandboxEnd {
+  return { kind: "killed", reason: "workerLost", message, cpuMs };
+}
+
+/** What a sandbox of the module begins with. */
+export function bytesOf({ snapshot }: Artefact): number {
+  return snapshot.pages * WASM_PAGE_BYTES;
+}
+
+export function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
+  switch (code) {
+    case EndKind.returned:
+      return { kind: "returned", value: a, output: body, cpuMs };
+    case EndKind.returnedWithState:
+      return { kind: "returned", value: a, output: EMPTY, cpuMs, state: guestStateBytes.decode(body) };
+    case EndKind.frozen:
+      return { kind: "frozen", bytes: body, awaits: a === 1, cpuMs };
+    case EndKind.trapped:
+      return { kind: "trapped", message: Buffer.from(body).toString(), cpuMs };
+    default:
+      return { kind: "killed", reason: KILL_REASONS[a] ?? "workerLost", message: Buffer.from(body).toString(), cpuMs };
+  }
+}

@@ -1,0 +1,50 @@
+/** Two pools as one: calls of modules whose memory is shared go to the one that has workers for their threads. */
+import { type Artefact, usesThreads } from "../../modules/artefact.ts";
+import type { IdleMemory } from "../memory-budget.ts";
+import type { SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
+
+export class PoolWithTeams implements SandboxPool {
+  readonly #pool: SandboxPool & IdleMemory;
+  readonly #teams: SandboxPool & IdleMemory;
+
+  constructor(pool: SandboxPool & IdleMemory, teams: SandboxPool & IdleMemory) {
+    this.#pool = pool;
+    this.#teams = teams;
+  }
+
+  get load(): SandboxLoad {
+    const [pool, teams] = [this.#pool.load, this.#teams.load];
+    const sum = (part: "active" | "queued" | "idle") => pool[part] + teams[part];
+    // Calls with threads wait for each other, and keep no worker of the others busy.
+    const { workers, computing } = pool;
+    return { workers, computing, active: sum("active"), queued: sum("queued"), idle: sum("idle") };
+  }
+
+  get idleBytes(): number {
+    return this.#pool.idleBytes + this.#teams.idleBytes;
+  }
+
+  start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
+    return this.#of(start.artefact).start(start, handler);
+  }
+
+  prepare(artefact: Artefact, tenant: string): void {
+    this.#of(artefact).prepare(artefact, tenant);
+  }
+
+  sharesMemory(tenant: string): boolean {
+    return this.#pool.sharesMemory(tenant);
+  }
+
+  forget(arena: WebAssembly.Memory): void {
+    this.#pool.forget(arena);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.#teams.close()]);
+  }
+
+  #of(artefact: Artefact): SandboxPool {
+    return usesThreads(artefact) ? this.#teams : this.#pool;
+  }
+}

@@ -1,0 +1,383 @@
+/**
+ * Runs calls of modules whose memory is shared: each has a worker to itself, and one for each thread that it starts.
+ *
+ * Owns: attempts from `start` to `onEnd`, which workers are whose. Does not own: what operations mean, the workers (TeamWorkers).
+ *
+ * 1. Every attempt ends exactly once (`Attempt`).
+ * 2. A worker serves one call at a time: what blocks or loops there keeps no other call waiting.
+ * 3. Room for all threads that a call may have is taken when it begins: out of its tenant's, and out of this pool's. Beyond that one nested
+ *    call for each depth begins, and a deeper one only: callers cannot keep out what they wait for.
+ * 4. The call ends with its main thread, or with the first thread that traps, exits, or is lost. Workers in which a thread of it still
+ *    runs then end, at once and with nothing asked of the guest; what they say is heard no more (H6).
+ */
+import type { MessagePort } from "node:worker_threads";
+import type { Clock } from "../../../state/ports.ts";
+import { type Artefact, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import { Attempt } from "../attempt.ts";
+import { DepthQueues } from "../attempt-queue.ts";
+import { AttemptTable } from "../attempt-table.ts";
+import type { CarrierEnd } from "../carrier.ts";
+import { cpuTimeText } from "../guest-call.ts";
+import type { IdleMemory, MemoryBudget } from "../memory-budget.ts";
+import { ModuleCache } from "../module-cache.ts";
+import { type Frame, FrameType } from "../protocol.ts";
+import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
+import { bytesOf, decodeEnd, lost } from "../sandbox-end.ts";
+import type { SandboxWorker } from "../sandbox-worker.ts";
+import { TenantGate } from "../tenant-gate.ts";
+import { TeamCall } from "./team-call.ts";
+import { TeamWorkers } from "./team-workers.ts";
+
+export interface TeamPoolOptions {
+  readonly name: string;
+  readonly importsUrl: URL;
+  readonly clock: Clock;
+  /** Threads of all calls together. */
+  readonly threadsMax: number;
+  readonly queueMax: number;
+  readonly modulesMaxBytes: number;
+  readonly idleMaxBytes: number;
+  readonly memory: MemoryBudget;
+}
+
+const LOOK_EVERY_MS = 10;
+
+export class TeamPool implements SandboxPool, IdleMemory {
+  readonly #options: TeamPoolOptions;
+  readonly #table = new AttemptTable();
+  readonly #gate = new TenantGate();
+  readonly #modules: ModuleCache;
+  readonly #workers: TeamWorkers;
+  /** By each of their workers, also those that are about to say that their thread has ended with the call. */
+  readonly #callOf = new Map<SandboxWorker, TeamCall>();
+  readonly #calls = new Map<Attempt, TeamCall>();
+  readonly #waiting = new DepthQueues();
+  /** Began although there was no room for their threads, each deeper than the one before. */
+  readonly #beyond: TeamCall[] = [];
+  readonly #leaveMemory: () => void;
+  #threads = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: TeamPoolOptions) {
+    this.#options = options;
+    const { name, importsUrl, clock, idleMaxBytes } = options;
+    this.#workers = new TeamWorkers({
+      ...{ name, importsUrl, clock, idleMaxBytes },
+      onFrame: (worker, frame) => this.#hear(worker, frame),
+      onExit: (worker, end) => this.#lost(worker, end),
+    });
+    this.#modules = new ModuleCache(options.modulesMaxBytes, true, (entry) => {
+      for (const worker of this.#workers.all()) {
+        worker.unload(entry);
+      }
+    });
+    this.#leaveMemory = options.memory.join(this);
+  }
+
+  get load(): SandboxLoad {
+    let idle = 0;
+    for (const { marks } of this.#workers.all()) {
+      idle += marks.idleSandboxes;
+    }
+    const active = this.#calls.size;
+    const computing = Array.from(this.#calls.keys()).filter(({ waiting }) => !waiting).length;
+    return { workers: this.#workers.size, active, computing, queued: this.#table.size - active, idle };
+  }
+
+  start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
+    const module = this.#modules.get(start.artefact);
+    module.users += 1;
+    const deadlineMs = this.#options.clock.monotonic() + start.limits.wallTimeMs;
+    const own = this.#withRoom(start);
+    const attempt = this.#table.add((place) => new Attempt(place, module, own, handler, deadlineMs, this.#cancel));
+    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
+    const refused = this.#refusal(start);
+    if (refused !== undefined) {
+      queueMicrotask(() => this.#kill(attempt, ...refused));
+    } else {
+      module.compiled().then(
+        () => this.#enqueue(attempt),
+        (error) => this.#kill(attempt, "workerLost", `the module does not compile: ${error}`),
+      );
+    }
+    return attempt;
+  }
+
+  prepare(artefact: Artefact): void {
+    const module = this.#modules.get(artefact);
+    module.compiled().then(
+      () => this.#closed || this.#workers.prepare(module),
+      () => {},
+    );
+  }
+
+  sharesMemory(): boolean {
+    return true;
+  }
+
+  forget(): void {}
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#leaveMemory();
+    for (const attempt of Array.from(this.#table.all())) {
+      this.#kill(attempt, "closed", "the host is stopping");
+    }
+    clearInterval(this.#timer);
+    await this.#workers.close();
+  }
+
+  // IdleMemory
+
+  get idleBytes(): number {
+    let idleBytes = 0;
+    for (const { marks } of this.#workers.all()) {
+      idleBytes += marks.idleBytes;
+    }
+    return idleBytes;
+  }
+
+  trim(idleForMs: number, bytes: number): void {
+    const { idleBytes } = this;
+    for (const { marks, channel } of this.#workers.all()) {
+      if (marks.idleBytes > 0) {
+        channel.send({ type: FrameType.trim, x: idleForMs, y: Math.ceil((bytes * marks.idleBytes) / idleBytes) });
+      }
+    }
+  }
+
+  // until a call begins
+
+  /** With the threads that it is given, and so many such calls of its tenant at once as there is room for. */
+  #withRoom(start: SandboxStart): SandboxStart {
+    const { callMax, tenantMax } = start.threads ?? { callMax: 1, tenantMax: 1 };
+    const threads = Math.max(1, Math.min(callMax, tenantMax, this.#options.threadsMax));
+    return { ...start, threads: { callMax: threads, tenantMax }, sandboxesMax: Math.max(1, Math.floor(tenantMax / threads)) };
+  }
+
+  #refusal({ artefact, depth }: SandboxStart): [KillReason, string] | undefined {
+    const { queued } = this.load;
+    if (this.#closed) {
+      return ["closed", "the host is stopping"];
+    }
+    // The one that asks is in the table.
+    if (depth === 0 && queued > this.#options.queueMax) {
+      return ["overloaded", `${queued} calls wait for threads, at most ${this.#options.queueMax} may`];
+    }
+    const bytes = bytesOf(artefact);
+    if (bytes > this.#options.memory.maxBytes) {
+      return [
+        "overloaded",
+        `the function begins with ${bytes} bytes, all sandboxes together may have ${this.#options.memory.maxBytes}`,
+      ];
+    }
+    return undefined;
+  }
+
+  #enqueue(attempt: Attempt): void {
+    if (!attempt.ended && this.#gate.enter(attempt)) {
+      this.#askForMemory(attempt);
+    }
+  }
+
+  #askForMemory(attempt: Attempt): void {
+    const { tenant, artefact, depth } = attempt.start;
+    attempt.memory = {
+      group: tenant,
+      depth,
+      bytes: bytesOf(artefact),
+      admit: () => {
+        this.#waiting.push(attempt);
+        this.#dispatch();
+      },
+      end: (message) => this.#kill(attempt, "overloaded", message),
+    };
+    if (this.#options.memory.enter(attempt.memory)) {
+      attempt.memory.admit();
+    }
+  }
+
+  #dispatch(): void {
+    while (this.#waiting.size > 0 && !this.#closed) {
+      const { depth } = this.#waiting;
+      const isFull = this.#threads >= this.#options.threadsMax;
+      if (isFull && depth <= (this.#beyond.at(-1)?.attempt.start.depth ?? 0)) {
+        return;
+      }
+      const attempt = this.#waiting.shift();
+      if (attempt === undefined) {
+        return;
+      }
+      const call = this.#begin(attempt);
+      if (isFull) {
+        this.#beyond.push(call);
+      }
+    }
+  }
+
+  #begin(attempt: Attempt): TeamCall {
+    const worker = this.#workers.take(attempt.module.artefact.hash);
+    const call = new TeamCall(attempt, worker, this.#options.clock.monotonic());
+    this.#threads += call.threads;
+    this.#calls.set(attempt, call);
+    this.#callOf.set(worker, call);
+    worker.begin(attempt);
+    return call;
+  }
+
+  // while it runs
+
+  #hear(worker: SandboxWorker, frame: Frame): void {
+    const call = this.#callOf.get(worker);
+    const attempt = call?.attempt;
+    if (call === undefined || attempt?.slot !== frame.call || attempt.attempt !== frame.attempt) {
+      return;
+    }
+    switch (frame.type) {
+      case FrameType.spawn:
+        this.#startThread(call, frame.a, frame.attachment as MessagePort);
+        break;
+      case FrameType.threadEnd:
+        this.#threadEnded(worker, call, frame);
+        break;
+      case FrameType.end:
+        this.#mainEnded(call, frame);
+        break;
+      case FrameType.operation:
+        if (attempt.memory !== undefined) {
+          this.#options.memory.resized(attempt.memory, Math.max(0, frame.b) * WASM_PAGE_BYTES);
+        }
+        if (!attempt.ended) {
+          attempt.onOperation(frame.code, frame.body, frame.a === 1, Math.max(attempt.cpuMs, frame.x));
+        }
+        break;
+      case FrameType.log:
+        if (!attempt.ended) {
+          attempt.handler.onLog(Buffer.from(frame.body).toString());
+        }
+        break;
+    }
+  }
+
+  #startThread(call: TeamCall, thread: number, birth: MessagePort): void {
+    if (call.attempt.ended) {
+      birth.close();
+      return;
+    }
+    const worker = this.#workers.take();
+    call.join(worker, this.#options.clock.monotonic());
+    this.#callOf.set(worker, call);
+    worker.startThread(call.attempt, thread, birth);
+  }
+
+  #threadEnded(worker: SandboxWorker, call: TeamCall, frame: Frame): void {
+    this.#callOf.delete(worker);
+    call.leave(worker, frame.x);
+    this.#workers.rest(worker);
+    if (frame.c === 1 && !call.attempt.ended) {
+      const { body } = frame;
+      const end = decodeEnd({ ...frame, body });
+      // What the main thread has posted before counts, and comes first.
+      call.main.hear();
+      this.#end(call.attempt, end.kind === "trapped" ? { ...end, message: `in a thread: ${end.message}` } : end);
+    }
+  }
+
+  #mainEnded(call: TeamCall, frame: Frame): void {
+    const { attempt, main } = call;
+    const end = decodeEnd(frame);
+    call.leave(main, frame.x);
+    this.#callOf.delete(main);
+    const others = call.workers();
+    const cpuMs = call.cpuMs(this.#options.clock.monotonic());
+    const ended = frame.b > 0 ? this.#endWorkers(others) : Promise.resolve();
+    this.#release(attempt);
+    this.#workers.rest(main, attempt.module.artefact.hash);
+    attempt.end("cpuMs" in end ? { ...end, cpuMs } : end);
+    ended.then(() => attempt.gone());
+  }
+
+  #look(): void {
+    if (this.#table.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    const nowMs = this.#options.clock.monotonic();
+    for (const attempt of Array.from(this.#table.all())) {
+      const { wallTimeMs, cpuTimeMs } = attempt.start.limits;
+      const call = this.#calls.get(attempt);
+      attempt.cpuMs = Math.max(attempt.cpuMs, call?.cpuMs(nowMs) ?? 0);
+      if (attempt.cpuMs > cpuTimeMs) {
+        this.#kill(attempt, "cpuTime", cpuTimeText(cpuTimeMs));
+      } else if (nowMs >= attempt.deadlineMs) {
+        this.#kill(attempt, "wallTime", `the call ran longer than ${wallTimeMs} ms`);
+      }
+    }
+  }
+
+  // the end
+
+  readonly #cancel = (attempt: Attempt): void => this.#kill(attempt, "cancelled", "the attempt was cancelled");
+
+  #kill(attempt: Attempt, reason: KillReason, message: string): void {
+    this.#end(attempt, { kind: "killed", reason, message, cpuMs: attempt.cpuMs });
+  }
+
+  /** Ends an attempt from this side. */
+  #end(attempt: Attempt, end: SandboxEnd): void {
+    if (attempt.ended) {
+      return;
+    }
+    const call = this.#calls.get(attempt);
+    const cpuMs = call?.cpuMs(this.#options.clock.monotonic()) ?? 0;
+    const ended = this.#endWorkers(call?.workers() ?? []);
+    if (call === undefined) {
+      attempt.queue?.withdraw(attempt);
+    }
+    this.#release(attempt);
+    attempt.end("cpuMs" in end ? { ...end, cpuMs: Math.max(end.cpuMs, cpuMs) } : end);
+    ended.then(() => attempt.gone());
+  }
+
+  readonly #lost = (worker: SandboxWorker, { message }: CarrierEnd): void => {
+    const call = this.#callOf.get(worker);
+    this.#workers.forget(worker);
+    this.#callOf.delete(worker);
+    if (call !== undefined) {
+      this.#end(call.attempt, lost(message, call.attempt.cpuMs));
+    }
+  };
+
+  async #endWorkers(workers: readonly SandboxWorker[]): Promise<void> {
+    for (const worker of workers) {
+      this.#callOf.delete(worker);
+    }
+    await Promise.all(workers.map((worker) => this.#workers.end(worker)));
+  }
+
+  /** The attempt has no room any more. */
+  #release(attempt: Attempt): void {
+    if (!this.#table.remove(attempt)) {
+      return;
+    }
+    attempt.module.users -= 1;
+    const call = this.#calls.get(attempt);
+    if (call !== undefined) {
+      this.#calls.delete(attempt);
+      this.#threads -= call.threads;
+      const index = this.#beyond.indexOf(call);
+      if (index >= 0) {
+        this.#beyond.splice(index, 1);
+      }
+    }
+    if (attempt.memory !== undefined) {
+      this.#options.memory.leave(attempt.memory);
+    }
+    for (const next of this.#gate.leave(attempt)) {
+      this.#askForMemory(next);
+    }
+    this.#dispatch();
+  }
+}

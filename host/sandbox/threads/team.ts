@@ -1,0 +1,88 @@
+/** The threads of one call, as one of them has them: how a further one is started, and the state of the call that they share. */
+import { createHash } from "node:crypto";
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import type { GuestTeam, ThreadStart } from "../guest.ts";
+import { type CallPins, CallState, outputTooLarge } from "../guest-call.ts";
+import { isShared, shared } from "../shared-bytes.ts";
+import { createTeamMemory, type TeamMemory, TeamWords } from "./team-words.ts";
+
+/** What a new thread is told. It goes from thread to thread: the main thread of the host passes the port on, and holds no guest's memory. */
+export interface ThreadBirth {
+  readonly memory: WebAssembly.Memory;
+  readonly team: TeamMemory;
+  readonly pins: CallPins;
+  readonly threadsMax: number;
+  readonly start: ThreadStart;
+}
+
+/** Hands a port to the host, in which a ThreadBirth waits for the worker that becomes the thread. */
+export type SendBirth = (thread: number, birth: MessagePort) => void;
+
+export class Team implements GuestTeam {
+  readonly thread: number;
+  readonly threadsMax: number;
+  readonly words: TeamWords;
+  readonly #birth: Omit<ThreadBirth, "start">;
+  readonly #send: SendBirth;
+
+  constructor(thread: number, birth: Omit<ThreadBirth, "start">, send: SendBirth) {
+    this.thread = thread;
+    this.threadsMax = birth.threadsMax;
+    this.words = new TeamWords(birth.team);
+    this.#birth = birth;
+    this.#send = send;
+  }
+
+  /** Of a call that begins with its main thread. */
+  static begin(memory: WebAssembly.Memory, pins: CallPins, threadsMax: number, send: SendBirth): Team {
+    const input = isShared(pins.input) ? pins.input : shared(Uint8Array.from(pins.input));
+    const commandLine = Uint8Array.from(pins.commandLine);
+    const seed = Uint8Array.from(pins.seed);
+    const team = createTeamMemory(pins.outputMaxBytes);
+    return new Team(0, { memory, team, pins: { ...pins, input, commandLine, seed }, threadsMax }, send);
+  }
+
+  start(start: ThreadStart): number {
+    const thread = this.words.start(this.threadsMax);
+    if (thread > 0) {
+      const { port1, port2 } = new MessageChannel();
+      port1.postMessage({ ...this.#birth, start } satisfies ThreadBirth);
+      this.#send(thread, port2);
+    }
+    return thread;
+  }
+}
+
+/** Output of all threads is one, in the order in which they write it. */
+export class TeamCallState extends CallState {
+  readonly #words: TeamWords;
+
+  constructor(pins: CallPins, words: TeamWords) {
+    super(pins);
+    this.#words = words;
+  }
+
+  override appendOutput(bytes: Uint8Array): void {
+    const sizeBytes = this.#words.append(bytes);
+    if (sizeBytes > this.outputMaxBytes) {
+      throw outputTooLarge(sizeBytes, this.outputMaxBytes);
+    }
+  }
+
+  override replaceOutput(bytes: Uint8Array): void {
+    const sizeBytes = this.#words.outputBytes + bytes.byteLength;
+    if (sizeBytes > this.outputMaxBytes) {
+      throw outputTooLarge(sizeBytes, this.outputMaxBytes);
+    }
+    super.replaceOutput(bytes);
+  }
+
+  override output(): Uint8Array {
+    return Buffer.concat([this.#words.output(), super.output()]);
+  }
+}
+
+/** Clock and randomness of a thread are its own: they follow from the call's pins and its number. */
+export function pinsOfThread(pins: CallPins, thread: number): CallPins {
+  return { ...pins, seed: createHash("sha256").update(pins.seed).update(`thread ${thread}`).digest() };
+}
