@@ -7,6 +7,7 @@
 import { callMutations } from "./call-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
+import { moveMutations } from "./move-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
 import { sandboxMutations } from "./sandbox-mutations.ts";
 
@@ -26,4 +27,5 @@ export const mutations: readonly Mutation[] = [
   ...isolationMutations,
   ...regionMutations,
   ...sandboxMutations,
+  ...moveMutations,
 ];
