@@ -55,6 +55,11 @@ describe("memory, table, globals, locals", () => {
     ["a mutable vector", `(global (mut v128) (v128.const i32x4 0 0 0 0)) ${MAIN}`, "is a mutable v128; mutable globals must be"],
     ["too many locals in a function", `(func ${"(local i32)".repeat(10_001)}) ${MAIN}`, "has 10001 locals, at most 10000"],
     [
+      "too many locals in groups of a function",
+      `(func ${"(local i32 i32 i64 i64)".repeat(2_501)}) ${MAIN}`,
+      "has 10004 locals, at most 10000",
+    ],
+    [
       "too many locals in all",
       `${`(func ${"(local i32)".repeat(10_000)})`.repeat(201)} ${MAIN}`,
       "2010000 locals, at most 2000000",
