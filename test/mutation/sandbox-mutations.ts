@@ -95,8 +95,8 @@ export const sandboxMutations: readonly Mutation[] = [
   {
     name: "freezing: bytes that a call has set to zero do not travel",
     file: "host/sandbox/delta.ts",
-    find: "      if (words[firstWord + at] !== wasWords[at]) {",
-    replace: "      if (words[firstWord + at] !== wasWords[at] && words[firstWord + at] !== 0) {",
+    find: "      if (words[firstWord + at] === was[at]) {",
+    replace: "      if (words[firstWord + at] === was[at] || words[firstWord + at] === 0) {",
     caughtBy: [DELTA],
   },
   {
