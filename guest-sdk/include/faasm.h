@@ -142,6 +142,14 @@ void __faasm_lock_state_read(const void *key);
 __attribute__((import_module("env"), import_name("__faasm_unlock_state_read")))
 void __faasm_unlock_state_read(const void *key);
 
+/* (ptr, type, op, currentBatch) Declares a merge region. All threads of a call have one memory: there is nothing to merge. */
+__attribute__((import_module("env"), import_name("__faasm_sm_reduce")))
+void __faasm_sm_reduce(void *ptr, int32_t type, int32_t op, int32_t currentBatch);
+
+/* (tableIndex, arg) A call of a migratable function that shall move is stopped here, and goes on here; the function of the table is not called. */
+__attribute__((import_module("env"), import_name("__faasm_migrate_point")))
+void __faasm_migrate_point(int32_t tableIndex, int32_t arg);
+
 #ifdef __cplusplus
 }
 #endif
