@@ -39,6 +39,7 @@ describe("the benchmark", () => {
         "restart",
         "hello",
         "imports",
+        "wasi",
         "steps",
         "counter",
         "cold",

@@ -7,7 +7,9 @@
 import { callMutations } from "./call-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
+import { moveMutations } from "./move-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
+import { sandboxMutations } from "./sandbox-mutations.ts";
 
 export interface Mutation {
   readonly name: string;
@@ -19,4 +21,11 @@ export interface Mutation {
   readonly caughtBy: readonly [path: string, name?: string];
 }
 
-export const mutations: readonly Mutation[] = [...logMutations, ...callMutations, ...isolationMutations, ...regionMutations];
+export const mutations: readonly Mutation[] = [
+  ...logMutations,
+  ...callMutations,
+  ...isolationMutations,
+  ...regionMutations,
+  ...sandboxMutations,
+  ...moveMutations,
+];

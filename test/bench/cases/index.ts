@@ -22,6 +22,7 @@ import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
 import { threads } from "./threads.ts";
+import { wasi } from "./wasi.ts";
 import { wordcount } from "./wordcount.ts";
 
 export const cases: readonly BenchCase[] = [
@@ -31,6 +32,7 @@ export const cases: readonly BenchCase[] = [
   restart,
   hello,
   imports,
+  wasi,
   steps,
   counter,
   cold,

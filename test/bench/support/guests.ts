@@ -7,7 +7,18 @@ import { ROOT, sampleModule } from "../../support/host-process.ts";
 
 const ASSEMBLY = join(import.meta.dirname, "..", "assembly");
 
-type BenchGuest = "steps" | "sleeper" | "rw" | "singleop" | "noop" | "imports" | "endless" | "kernels" | "region-sum";
+type BenchGuest =
+  | "steps"
+  | "sleeper"
+  | "rw"
+  | "singleop"
+  | "noop"
+  | "imports"
+  | "endless"
+  | "kernels"
+  | "region-sum"
+  | "wasi-files"
+  | "wasi-streams";
 
 const compiled = new Map<BenchGuest, Promise<Uint8Array>>();
 
