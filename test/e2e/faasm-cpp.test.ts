@@ -40,6 +40,7 @@ interface Sample {
 
 const OBJECTS: Readonly<Record<string, string | Buffer>> = {
   text: TEXT,
+  numbers: "17 25\n1000000000",
   json: JSON.stringify(DOCUMENT, null, 2),
   picture: Buffer.concat([Buffer.from(`P6\n${WIDTH} ${HEIGHT}\n255\n`), PICTURE]),
   matrix: Buffer.concat([Buffer.from(Uint32Array.of(N).buffer), Buffer.from(MATRIX.buffer)]),
@@ -152,7 +153,7 @@ function utf8(bytes: string): string {
 }
 
 async function prepare(url: string): Promise<void> {
-  for (const { name } of [...SAMPLES, { name: "replace" }]) {
+  for (const { name } of [...SAMPLES, { name: "replace" }, { name: "throws" }]) {
     await upload(url, USER, name, sampleModule(`faasm/${name}`));
   }
   for (const [key, value] of Object.entries(OBJECTS)) {
@@ -182,6 +183,16 @@ function answersTheSame(urlOf: () => string, place: string): void {
       expect(await replace("changed an ANNA")).toMatchObject({ status: 200, body: `OK ${TEXT.split("an").length - 1}` });
       const hash = await call(urlOf(), { user: USER, function: "sha256sum", input_data: "changed", forbid_ndp });
       expect(hash.body).toBe(createHash("sha256").update(TEXT.replaceAll("an", "ANNA")).digest("hex"));
+    }
+  });
+
+  it("throws, whose exception is the end of the call, wherever the part is", async () => {
+    for (const forbid_ndp of [false, true]) {
+      const throws = (input: string) => call(urlOf(), { user: USER, function: "throws", input_data: input, forbid_ndp });
+      expect(await throws("numbers")).toMatchObject({ status: 200, body: "1000000042" });
+      const { status, body } = await throws("text");
+      expect(status).toBe(500);
+      expect(body).toContain("not a whole number: ");
     }
   });
 

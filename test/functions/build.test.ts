@@ -8,7 +8,7 @@ import { buildFunctions, compileFunction, sampleFunctions } from "../../function
 const MAX_BYTES: Readonly<Record<string, number>> = { hello: 3_000, matrix: 14_000, sgd: 14_000 };
 
 const FAASM_SAMPLES =
-  "grep grow json letters matmul replace sha256sum sort substr thumbnail-decode thumbnail-shrink wordcount".split(" ");
+  "grep grow json letters matmul replace sha256sum sort substr throws thumbnail-decode thumbnail-shrink wordcount".split(" ");
 
 describe("functions/build.ts", () => {
   it("finds one function per folder with an index, one per file in a folder without, or of src", () => {
