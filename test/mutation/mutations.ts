@@ -8,6 +8,7 @@ import { callMutations } from "./call-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
+import { threadMutations } from "./thread-mutations.ts";
 
 export interface Mutation {
   readonly name: string;
@@ -19,4 +20,10 @@ export interface Mutation {
   readonly caughtBy: readonly [path: string, name?: string];
 }
 
-export const mutations: readonly Mutation[] = [...logMutations, ...callMutations, ...isolationMutations, ...regionMutations];
+export const mutations: readonly Mutation[] = [
+  ...logMutations,
+  ...callMutations,
+  ...isolationMutations,
+  ...regionMutations,
+  ...threadMutations,
+];
