@@ -1,7 +1,7 @@
-/** `npm run docs`: writes the pages, and the header, that are made from other files. */
+/** `npm run docs`: writes the pages and headers that are made from other files. */
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { cImportsHeader } from "../guest-sdk/c-imports.ts";
+import { faasmHeader, neapImportsHeader } from "../guest-sdk/c-imports.ts";
 import { hostAbiPage } from "../guest-sdk/host-abi-page.ts";
 import { configurationPage } from "../host/config/configuration-page.ts";
 import { limitsPage } from "../host/tenancy/limits-page.ts";
@@ -15,7 +15,8 @@ export const GENERATED_PAGES: readonly GeneratedPage[] = [
   { url: new URL("reference/host-abi.md", import.meta.url), text: hostAbiPage },
   { url: new URL("reference/configuration.md", import.meta.url), text: configurationPage },
   { url: new URL("reference/limits.md", import.meta.url), text: limitsPage },
-  { url: new URL("../guest-sdk/include/neap/imports.h", import.meta.url), text: cImportsHeader },
+  { url: new URL("../guest-sdk/include/neap/imports.h", import.meta.url), text: neapImportsHeader },
+  { url: new URL("../guest-sdk/include/faasm.h", import.meta.url), text: faasmHeader },
 ];
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -3,10 +3,11 @@
  *
  * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and so is
  * each .c and .cpp file of src/. Shared code lies in folders below. The result is <folder>/build/<name>.wasm, beside a stamp with a hash
- * of all that went in. compiler-options.json, where there is one, has further options for AssemblyScript. C and C++ need a clang: with --clang it is installed where that is possible, and without one they are left out.
+ * of all that went in. <folder>/compiler-options.json, where there is one, lists further options of the compiler. C and C++ need a clang:
+ * with --clang it is installed where that is possible, and without one they are left out.
  */
 import { createHash } from "node:crypto";
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -90,10 +91,11 @@ async function buildFunction(sample: SampleFunction, clang: Clang | null, force:
   const rebuilt = force || !current;
   if (rebuilt) {
     mkdirSync(dirname(wasmPath), { recursive: true });
-    const usesClang = clang !== null && sample.language !== "AssemblyScript";
+    const options = ownOptions(sample);
+    const isAssembly = sample.language === "AssemblyScript";
     writeWhole(
       wasmPath,
-      await (usesClang ? compileWithClang(clang, sourcePath) : compileFunction(sourcePath, ownOptions(sample))),
+      await (isAssembly ? compileFunction(sourcePath, options) : compileWithClang(clang, sourcePath, options)),
     );
     writeWhole(stampPath, stamp);
   }
@@ -131,15 +133,26 @@ function ownOptions({ folder }: SampleFunction): readonly string[] {
 function hashInputs(sample: SampleFunction, clang: Clang | null): string {
   const { language, sourcePath } = sample;
   const isAssembly = language === "AssemblyScript";
-  const tools = isAssembly ? [...COMPILER_OPTIONS, ...ownOptions(sample)] : [clang?.version, ...clangOptionsOf(sourcePath)];
-  const hash = createHash("sha256").update(tools.join(" "));
+  const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptionsOf(sourcePath)];
+  const hash = createHash("sha256").update([...tools, ...ownOptions(sample)].join(" "));
   const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json")] : [];
-  const sources = [isAssembly ? SDK : C_HEADERS, dirname(sourcePath)].flatMap((folder) =>
-    globSync("**/*.{ts,c,cpp,h,hpp}", { cwd: folder })
+  const own = dirname(sourcePath);
+  const shared: readonly [folder: string, pattern: string][] = isAssembly
+    ? [
+        [SDK, "**/*.ts"],
+        [own, "**/*.ts"],
+      ]
+    : [
+        [C_HEADERS, "**/*"],
+        [own, "*/**/*"],
+      ];
+  const sources = shared.flatMap(([folder, pattern]) =>
+    globSync(pattern, { cwd: folder })
       .sort()
-      .map((path) => join(folder, path)),
+      .map((path) => join(folder, path))
+      .filter((path) => statSync(path).isFile()),
   );
-  for (const path of [...compiler, ...sources]) {
+  for (const path of [...compiler, sourcePath, ...sources]) {
     hash.update(`\n${path.slice(ROOT.length)}\n`).update(readFileSync(path));
   }
   return hash.digest("hex");

@@ -3,7 +3,7 @@
  * the host is whole, and the samples in these languages are left out.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, extname, join, relative } from "node:path";
@@ -20,8 +20,6 @@ const COMPILER_OPTIONS = ["-O2", "-Wall", "-Wextra", `-I${C_HEADERS}`];
 const C_OPTIONS = ["-std=c11"];
 /** There is no unwinder for WASI. With -fexceptions what throws ends the call, by imports of the module env. */
 const CPP_OPTIONS = ["--driver-mode=g++", "-std=c++17", "-fno-exceptions"];
-/** In the folder of a source: options of its own, one per line. Editors know the file by this name, too. */
-const FLAGS_FILE = "compile_flags.txt";
 /** The stack lies below the data: one that overflows traps, and overwrites nothing. */
 const LINKER_OPTIONS = [
   "-Wl,--stack-first,-z,stack-size=4194304",
@@ -73,40 +71,32 @@ export function clangAdvice(): string {
 
 /** Everything but sources and headers that the compiled module depends on. */
 export function clangOptionsOf(sourcePath: string): readonly string[] {
-  const { compiler, linker } = optionsOf(sourcePath);
-  return [...compiler, ...linker];
-}
-
-function optionsOf(sourcePath: string): { readonly compiler: readonly string[]; readonly linker: readonly string[] } {
-  const flagsPath = join(dirname(sourcePath), FLAGS_FILE);
-  const flags = existsSync(flagsPath) ? readFileSync(flagsPath, "utf8").split("\n").filter(Boolean) : [];
-  const language = extname(sourcePath) === ".c" ? C_OPTIONS : CPP_OPTIONS;
-  const isOfLinker = (flag: string) => flag.startsWith("-Wl,");
-  return {
-    compiler: [TARGET, ...language, ...COMPILER_OPTIONS, ...flags.filter((flag) => !isOfLinker(flag))],
-    linker: [TARGET, "--driver-mode=g++", ...LINKER_OPTIONS, ...flags.filter(isOfLinker)],
-  };
+  return [TARGET, ...(extname(sourcePath) === ".c" ? C_OPTIONS : CPP_OPTIONS), ...COMPILER_OPTIONS, ...LINKER_OPTIONS];
 }
 
 /**
- * Compiles one C or C++ file with what it includes. `extraOptions` of the compiler come last and win.
+ * Compiles one C or C++ file with what it includes. `extraOptions` come last and win; those that begin with -Wl, are the linker's.
  *
  * In two steps: a clang that links with -O hands the module to any wasm-opt it finds, and that one takes functions which only the host
  * calls, through the table, for dead.
  *
- * @throws Error with the compiler's messages
+ * @throws Error with the compiler's messages, or with what to do when there is none
  */
 export async function compileWithClang(
-  { path }: Clang,
+  clang: Clang | null,
   sourcePath: string,
   extraOptions: readonly string[] = [],
 ): Promise<Uint8Array> {
+  if (clang === null) {
+    throw new Error(clangAdvice());
+  }
   const folder = await mkdtemp(join(tmpdir(), "neap-clang-"));
   const [objectPath, wasmPath] = [join(folder, "out.o"), join(folder, "out.wasm")];
   try {
-    const { compiler, linker } = optionsOf(sourcePath);
-    await run(path, [...compiler, ...extraOptions, "-c", sourcePath, "-o", objectPath]);
-    await run(path, [...linker, objectPath, "-o", wasmPath]);
+    const options = [...clangOptionsOf(sourcePath), ...extraOptions];
+    const isOfLinker = (option: string) => option.startsWith("-Wl,");
+    await run(clang.path, [...options.filter((option) => !isOfLinker(option)), "-c", sourcePath, "-o", objectPath]);
+    await run(clang.path, [TARGET, "--driver-mode=g++", ...options.filter(isOfLinker), objectPath, "-o", wasmPath]);
     return await readFile(wasmPath);
   } catch (error) {
     throw new Error(`${relative(ROOT, sourcePath)} does not compile:\n${error instanceof Error ? error.message : error}`);

@@ -1,35 +1,46 @@
-/** The header guest-sdk/include/neap/imports.h, made from abi.json. `npm run docs` writes it. */
+/** The headers with declarations of imports in guest-sdk/include, made from abi.json. `npm run docs` writes them. */
 import abi from "./abi.json" with { type: "json" };
 
 type Import = (typeof abi.imports)[number];
 
 const C_TYPES: Readonly<Record<string, string>> = { i32: "int32_t", i64: "int64_t", f32: "float", f64: "double" };
-/** What modules are called in C. */
-const PREFIXES: Readonly<Record<string, string>> = { neap: "neap_host_", region: "neap_region_" };
+/** What names of a module begin with in C. */
+const PREFIXES: Readonly<Record<string, string>> = { neap: "neap_host_", region: "neap_region_", env: "" };
+const FAASM = "__faasm";
+/** Texts that end with a NUL, where no length is given. */
+const TEXTS = new Set(["name", "key", "maskKey", "path"]);
 
-export function cImportsHeader(): string {
-  const offered = abi.imports.filter(({ module }) => module in PREFIXES);
-  return `${[HEAD, errors(), OPEN, ...offered.map(declaration), CLOSE].join("\n\n")}\n`;
+/** neap/imports.h */
+export function neapImportsHeader(): string {
+  const about = "The host's imports as they are. neap.h and neap.hpp have what most functions need, in the ways of C and C++.";
+  const imports = abi.imports.filter(({ module }) => module === "neap" || module === "region");
+  return header("NEAP_IMPORTS_H", about, [errors()], imports);
 }
 
-const HEAD = `/* Made from guest-sdk/abi.json by \`npm run docs\`. Change that file, not this one. */
-/* The host's imports as they are. neap.h and neap.hpp have what most functions need, in the ways of C and C++. */
-#ifndef NEAP_IMPORTS_H
-#define NEAP_IMPORTS_H
-
-#include <stdint.h>`;
-
-const OPEN = `#ifdef __cplusplus
-extern "C" {
-#endif
-
-#define NEAP_IMPORT(module, name) __attribute__((import_module(module), import_name(name))) extern`;
-
-const CLOSE = `#ifdef __cplusplus
+/** faasm.h */
+export function faasmHeader(): string {
+  const about = "What modules for Faasm and AutoNDP import: docs/guides/faasm.md. New functions use neap.h.";
+  return header(
+    "NEAP_FAASM_H",
+    about,
+    [],
+    abi.imports.filter(({ name }) => name.startsWith(FAASM)),
+  );
 }
-#endif
 
-#endif`;
+function header(guard: string, about: string, before: readonly string[], imports: readonly Import[]): string {
+  const parts = [
+    "/* Made from guest-sdk/abi.json by `npm run docs`. Change that file, not this one. */",
+    `/* ${about} */\n#ifndef ${guard}\n#define ${guard}`,
+    "#include <stdint.h>",
+    ...before,
+    '#ifdef __cplusplus\nextern "C" {\n#endif',
+    ...imports.map(declaration),
+    "#ifdef __cplusplus\n}\n#endif",
+    "#endif",
+  ];
+  return `${parts.join("\n\n")}\n`;
+}
 
 /** "notFound: …" becomes NEAP_NOT_FOUND. */
 function errors(): string {
@@ -45,13 +56,14 @@ function declaration(one: Import): string {
   const names = namesOf(one);
   const given = params.map((type, at) => {
     const param = names[at] ?? "";
-    return isPointer(param, names)
-      ? `${names.includes(`${param}Len`) ? "const " : ""}void *${param}`
-      : `${C_TYPES[type]} ${param}`;
+    const isGiven = TEXTS.has(param) || names.includes(`${param}Len`);
+    const isRoom = /^(ptr|buf)$|Ptr$/.test(param);
+    return isGiven ? `const void *${param}` : isRoom ? `void *${param}` : `${C_TYPES[type]} ${param}`;
   });
   const result = results[0] === undefined ? "void" : C_TYPES[results[0]];
-  const declared = `${result} ${PREFIXES[module]}${name}(${given.join(", ") || "void"});`;
-  return `/* ${summary} */\nNEAP_IMPORT("${module}", "${name}") ${declared}`;
+  return `/* ${summary} */
+__attribute__((import_module("${module}"), import_name("${name}")))
+${result} ${PREFIXES[module]}${name}(${given.join(", ") || "void"});`;
 }
 
 /** A summary begins with the names: "(key, keyLen) → …". */
@@ -61,8 +73,4 @@ function namesOf({ module, name, params, summary }: Import): readonly string[] {
     throw new Error(`${module}.${name} has ${params.length} parameters, and its summary in abi.json names ${names.length}`);
   }
   return names;
-}
-
-function isPointer(name: string, names: readonly string[]): boolean {
-  return /^ptr$|Ptr$/.test(name) || names.includes(`${name}Len`);
 }

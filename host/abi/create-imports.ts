@@ -15,7 +15,7 @@ import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
 import { threads } from "./threads.ts";
 import { transactions } from "./transactions.ts";
-import { isWasi, neverWaits, neverWaitsInThreads, wasi } from "./wasi/index.ts";
+import { callFileSystem, isWasi, neverWaits, neverWaitsInThreads, wasi } from "./wasi/index.ts";
 
 /** Where that does not follow from whether it suspends: Faasm's local state is the main thread's. */
 function inThreads(name: string): { readonly inThreads?: boolean } {
@@ -25,7 +25,10 @@ function inThreads(name: string): { readonly inThreads?: boolean } {
 type Functions = Readonly<Record<string, GuestImport["run"]>>;
 
 /** All imports of all groups, by "module.name", without those that rewriting puts into modules. */
-export const importFunctions = (guest: Guest): Functions => ({ ...hostFunctions(guest), ...wasi(guest), ...faasm(guest) });
+export function importFunctions(guest: Guest): Functions {
+  const files = callFileSystem(guest);
+  return { ...hostFunctions(guest), ...wasi(guest, files), ...faasm(guest, files) };
+}
 
 const hostFunctions = (guest: Guest): Functions => ({
   ...io(guest),

@@ -55,10 +55,7 @@ export const fileListReply = {
   },
 };
 
-/** Behind everything in a folder, and before whatever else begins with its name. */
-const LAST_CHARACTER = "\u{10FFFF}";
-
-/** Where a list goes on behind an entry, in the order of keys. */
+/** Where a list goes on behind an entry: of a folder, behind all that is in it. */
 export function positionOf({ name, isFolder }: ListedFile): string {
-  return isFolder ? `${name}/${LAST_CHARACTER}` : name;
+  return isFolder ? `${name}/` : name;
 }

@@ -1,4 +1,5 @@
 /** Shared files as a guest looks for them: a file is an object, a folder is what keys have in common up to a slash. */
+import { OBJECT_KEY_MAX_BYTES } from "../../state/ids.ts";
 import type { ObjectProtocol } from "../../state/protocols/index.ts";
 import {
   FILES_PREFIX,
@@ -15,6 +16,8 @@ import type { OperationReply } from "../sandbox/sandbox.ts";
 import { plainReply, refuseOverflown } from "./object-operations.ts";
 
 const ENTRIES_MAX = 256;
+/** No key that begins like this one without it is greater: it is longer than any key, and no character is. */
+const LAST = "\u{10FFFF}".repeat(OBJECT_KEY_MAX_BYTES / 4);
 
 export class FileOperations {
   readonly #objects: ObjectProtocol;
@@ -49,7 +52,7 @@ export class FileOperations {
     const prefix = FILES_PREFIX + folder;
     const wanted = Math.min(limit, ENTRIES_MAX);
     const entries: ListedFile[] = [];
-    let from = after === "" ? "" : prefix + after;
+    let from = after === "" ? "" : keyBehind(prefix + after);
     while (entries.length < wanted) {
       const objects = await this.#objects.list(prefix, from, wanted);
       if (objects.length === 0) {
@@ -64,6 +67,11 @@ export class FileOperations {
     }
     return { code: entries.length, timeMs: 0, bytes: fileListReply.encode(entries) };
   }
+}
+
+/** A key, or what stands for the last one in a folder. */
+function keyBehind(position: string): string {
+  return position.endsWith("/") ? position + LAST : position;
 }
 
 /** Adds what `keys` show of the folder, each folder below it once. @returns where the list goes on */
@@ -85,7 +93,7 @@ function addEntries(entries: ListedFile[], prefix: string, keys: readonly string
       const entry = { name: rest.slice(0, slash), isFolder: true };
       entries.push(entry);
       inside = `${prefix}${entry.name}/`;
-      from = prefix + positionOf(entry);
+      from = keyBehind(prefix + positionOf(entry));
     } else if (rest !== "") {
       // The folder's own object, which keeps it when it is empty, is no entry.
       entries.push({ name: rest, isFolder: false });

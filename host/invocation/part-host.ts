@@ -10,6 +10,7 @@ import type { Log } from "../telemetry/index.ts";
 import type { Tenancy } from "../tenancy/index.ts";
 import { Attempt, type AttemptEnd } from "./attempt.ts";
 import { toNeapError } from "./context.ts";
+import { FileOperations } from "./file-operations.ts";
 import { decodeInit } from "./instance-record.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
@@ -108,6 +109,7 @@ export class PartHost implements StoragePool {
     const drafts = new Drafts(shard.blobs);
     const meter = new StateMeter(init.stateMaxBytes, request.writtenBytes);
     const objects = new ObjectOperations(protocol, drafts, init.objectMaxBytes, meter, () => {});
+    const files = new FileOperations(protocol);
     const logs = new LogOperations(steps, init.wallTimeMs, meter);
     const { tenant, instance } = request;
     part.attempt = new Attempt({
@@ -123,6 +125,7 @@ export class PartHost implements StoragePool {
       part: request.part,
       perform: (operation, args) =>
         objects.perform(operation, args) ??
+        files.perform(operation, args) ??
         logs.perform(operation, args) ??
         Promise.reject(new NeapError("INTERNAL", `operation ${operation} is not allowed in a storage part`)),
       onStop: () => {

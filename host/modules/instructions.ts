@@ -10,7 +10,7 @@
  * Does not own: types and indices, which the engine checks.
  */
 import { NeapError } from "../../state/errors.ts";
-import { type BulkInstruction, type BulkKind, SMALL_BYTES } from "./bulk-memory.ts";
+import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import type { ModuleReader } from "./module-reader.ts";
 import type { FunctionBody, Span } from "./module-shape.ts";
@@ -77,7 +77,7 @@ const REF_NULL_TYPE = 0x63;
 const REF_TYPE = 0x64;
 const FIRST_RELAXED_SIMD = 0x100;
 const DATA_DROP = 9;
-const BULK_KINDS_BY_CODE: Readonly<Record<number, BulkKind>> = { 10: "copy", 11: "fill" };
+const BULK_KINDS_BY_CODE: Readonly<Record<number, BulkInstruction["kind"]>> = { 8: "init", 10: "copy", 11: "fill" };
 const BULK_NAMES: Readonly<Record<number, string>> = {
   [DATA_DROP]: "data.drop",
   12: "table.init",
@@ -240,7 +240,8 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         const operands = Array.from({ length: bulkOperands(operation, opcodeAt, what) }, number);
         const kind = BULK_KINDS_BY_CODE[operation];
         if (kind !== undefined && visitor.bulk !== undefined && !isSmallConstant(bytes, previousAt)) {
-          visitor.bulk({ kind, memories: operands, start: opcodeAt, end: at });
+          const [segment = 0, ...memories] = kind === "init" ? operands : [0, ...operands];
+          visitor.bulk({ kind, segment, memories, start: opcodeAt, end: at });
         }
         break;
       }

@@ -105,6 +105,7 @@ export interface FunctionBody extends Span {
 export interface DataSegment extends Span {
   /** Written into memory by instantiation; else only by memory.init. */
   readonly active: boolean;
+  readonly sizeBytes: number;
 }
 
 /** The shared memory of a module whose calls have threads, its own or imported; undefined for any other. */

@@ -15,7 +15,7 @@ import {
   START_EXPORT,
   ZYGOTE,
 } from "./artefact.ts";
-import type { BulkInstruction } from "./bulk-memory.ts";
+import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import { guestMemory, type ModuleShape, sharedMemory } from "./module-shape.ts";
@@ -162,7 +162,9 @@ export function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkIns
   const memory = guestMemory(shape);
   const found: BulkInstruction[] = [];
   const bulk = (instruction: BulkInstruction) => {
-    if (instruction.memories.every((index) => index === memory)) {
+    const { kind, segment, memories } = instruction;
+    const isSmall = kind === "init" && (shape.dataSegments[segment]?.sizeBytes ?? 0) <= SMALL_BYTES;
+    if (!isSmall && memories.every((index) => index === memory)) {
       found.push(instruction);
     }
   };

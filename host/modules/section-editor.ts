@@ -7,7 +7,8 @@ import {
   START_EXPORT,
   TABLE_EXPORT,
 } from "./artefact.ts";
-import { BULK_KINDS, BULK_TYPE, type BulkInstruction, bulkBody } from "./bulk-memory.ts";
+import { BULK_TYPE, type BulkInstruction, bulkBody, bulkOperations } from "./bulk-memory.ts";
+import { unsignedLeb } from "./leb.ts";
 import {
   type FunctionBody,
   guestMemory,
@@ -18,6 +19,8 @@ import {
   SectionId,
   sharedMemory,
 } from "./module-shape.ts";
+
+export { unsignedLeb };
 
 export interface ModuleEdit {
   /** Of the first memory of its own, or the shared one that it imports; the others stay as they are. */
@@ -149,7 +152,7 @@ function sharedImports(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEdit):
   ];
 }
 
-/** The section with one more type, one function for each kind, and their bodies: behind all others, so that no index changes. */
+/** The section with one more type, one function for each operation, and their bodies: behind all others, so that no index changes. */
 function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: readonly BulkInstruction[]): Uint8Array[] {
   const contents = (count: number, own: Uint8Array[], added: readonly number[]) => [
     Uint8Array.from(unsignedLeb(count)),
@@ -159,21 +162,24 @@ function bulkContents(id: number, bytes: Uint8Array, shape: ModuleShape, bulk: r
   const section = shape.sections.find((each) => each.id === id);
   const entries =
     section === undefined ? [] : [bytes.subarray(section.contents + lebBytes(bytes, section.contents), section.end)];
+  const operations = bulkOperations(bulk, shape.dataSegments);
   switch (id) {
     case SectionId.type:
       return contents(shape.types.length + 1, entries, BULK_TYPE);
     case SectionId.function: {
-      const added = BULK_KINDS.flatMap(() => unsignedLeb(shape.types.length));
-      return contents(shape.functions.length + BULK_KINDS.length, entries, added);
+      const added = operations.flatMap(() => unsignedLeb(shape.types.length));
+      return contents(shape.functions.length + operations.length, entries, added);
     }
     default: {
       const first = importedCount(shape, "function") + shape.functions.length;
       const memory = guestMemory(shape);
-      const added = BULK_KINDS.flatMap((kind, at) => {
-        const body = bulkBody(kind, unsignedLeb(first + at), memory);
+      const added = operations.flatMap((operation, at) => {
+        const body = bulkBody(operation, unsignedLeb(first + at), memory);
         return [...unsignedLeb(body.length), ...body];
       });
-      return contents(shape.bodies.length + BULK_KINDS.length, bodiesWithCalls(bytes, shape.bodies, bulk, first), added);
+      const indexOf = ({ kind, segment }: BulkInstruction) =>
+        first + operations.findIndex((one) => one.kind === kind && (one.kind !== "init" || one.segment === segment));
+      return contents(shape.bodies.length + operations.length, bodiesWithCalls(bytes, shape.bodies, bulk, indexOf), added);
     }
   }
 }
@@ -182,7 +188,7 @@ function bodiesWithCalls(
   bytes: Uint8Array,
   bodies: readonly FunctionBody[],
   bulk: readonly BulkInstruction[],
-  firstIndex: number,
+  indexOf: (instruction: BulkInstruction) => number,
 ): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let next = 0;
@@ -190,8 +196,7 @@ function bodiesWithCalls(
     const pieces: Uint8Array[] = [];
     let at = body.declarations;
     for (let found = bulk[next]; found !== undefined && found.start < body.end; found = bulk[next]) {
-      const index = firstIndex + BULK_KINDS.indexOf(found.kind);
-      pieces.push(bytes.subarray(at, found.start), Uint8Array.from([CALL, ...unsignedLeb(index)]));
+      pieces.push(bytes.subarray(at, found.start), Uint8Array.from([CALL, ...unsignedLeb(indexOf(found))]));
       at = found.end;
       next += 1;
     }
@@ -269,17 +274,6 @@ function spentDataContents(bytes: Uint8Array, shape: ModuleShape): Uint8Array[] 
   const spent = Uint8Array.from(SPENT_SEGMENT);
   const segments = shape.dataSegments.map((segment) => (segment.active ? spent : bytes.subarray(segment.start, segment.end)));
   return [Uint8Array.from(unsignedLeb(segments.length)), ...segments];
-}
-
-export function unsignedLeb(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest & 0x7f) | 0x80);
-    rest >>>= 7;
-  }
-  bytes.push(rest);
-  return bytes;
 }
 
 export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

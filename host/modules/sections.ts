@@ -358,6 +358,7 @@ function dataSegment(reader: ModuleReader): DataSegment {
   if (flags !== 1) {
     skipConstantExpression(reader);
   }
-  reader.skip(reader.u32("size of a data segment"), "data segment");
-  return { start, end: reader.offset, active: flags !== 1 };
+  const sizeBytes = reader.u32("size of a data segment");
+  reader.skip(sizeBytes, "data segment");
+  return { start, end: reader.offset, active: flags !== 1, sizeBytes };
 }

@@ -19,18 +19,23 @@ export interface Delta {
 
 /** Equal words between two changed ones that stay inside the run: a run of its own costs 8 bytes, and a look at each end. */
 const GAP_WORDS = 8;
-/** What is set aside for a delta at once: growing by doubling copies as much again. */
-const ROOM_MAX_BYTES = 4 * 1024 * 1024;
+/** Deltas are written in one place that is kept: new pages cost more than what is written to them. A longer one is not. */
+const KEPT_MAX_BYTES = 8 * 1024 * 1024;
+let room = new ByteWriter(64 * 1024);
 const TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];
 
-/** `memory` and `globals` as bytes, relative to `base`. */
+/** `memory` and `globals` as bytes, relative to `base`: a view that the next capture overwrites. */
 export function captureDelta(
   memory: Uint8Array,
   base: MemoryImage,
   globals: readonly { readonly type: GlobalExport["type"]; readonly value: number | bigint }[],
 ): Uint8Array {
   const blocks = base.differingBlocks(memory);
-  const writer = new ByteWriter(4096 + Math.min(blocks.length * BLOCK_BYTES, ROOM_MAX_BYTES))
+  if (room.length > KEPT_MAX_BYTES) {
+    room = new ByteWriter(64 * 1024);
+  }
+  const writer = room
+    .reset()
     .u32(memory.byteLength / WASM_PAGE_BYTES)
     .u16(globals.length);
   for (const { type, value } of globals) {

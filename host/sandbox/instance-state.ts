@@ -70,7 +70,7 @@ export class InstanceState {
     return true;
   }
 
-  /** What differs from `base`, with all globals. */
+  /** What differs from `base`, with all globals: a view that the next capture overwrites. */
   capture(base: MemoryImage): Uint8Array {
     const globals = this.#module.loaded.globals.map((declared, at) => ({ ...declared, value: this.#globals[at]?.value ?? 0 }));
     return captureDelta(this.view(), base, globals);

@@ -353,6 +353,7 @@ export class SandboxInstance implements Guest {
     this.#beforeEnd.push(settle);
   }
 
+  /** Its delta is overwritten by the next capture in this thread. */
   capture(): GuestState {
     return { delta: this.#state.capture(this.module.image), hostState: this.call.encode() };
   }

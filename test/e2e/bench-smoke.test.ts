@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findClang } from "../../functions/clang.ts";
 import { ROOT, removeFolder, temporaryFolder } from "../support/host-process.ts";
 
 interface Report {
@@ -25,7 +26,7 @@ describe("the benchmark", () => {
       cwd: ROOT,
     }).catch(() => {});
     report = JSON.parse(readFileSync(output, "utf8")) as Report;
-  }, 300_000);
+  }, 400_000);
 
   afterAll(() => removeFolder(folder));
 
@@ -38,6 +39,7 @@ describe("the benchmark", () => {
         "restart",
         "hello",
         "imports",
+        "wasi",
         "steps",
         "counter",
         "cold",
@@ -50,6 +52,7 @@ describe("the benchmark", () => {
         "migration",
         "data-moves",
         "wordcount",
+        ...(findClang() === null ? [] : ["cpp-parts", "cpp-start"]),
         "loops",
         "rewriting",
       ].map((name) => ({

@@ -1,12 +1,14 @@
 /** Preemptible and migratable calls are stopped wherever they compute, and end as if nothing had been (F22). */
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { findClang } from "../../functions/clang.ts";
 import type { Artefact } from "../../host/modules/index.ts";
 import type { SandboxEnd, SandboxPool } from "../../host/sandbox/index.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { openPool, uploadedGuest } from "./migratable.ts";
 
 const SPINNER = fileURLToPath(new URL("assembly/spinner.ts", import.meta.url));
+const CPP_SPINNER = fileURLToPath(new URL("src/spinner.cpp", import.meta.url));
 const MOVES = 5;
 /** Far more work than there is before the first move. */
 const ROUNDS = "1500";
@@ -21,21 +23,50 @@ test.each(["stub", "incremental"] as const)(
   "F22: a call that computes is stopped in the middle of its loops and goes on in another pool, with the runtime %s",
   { timeout: 300_000 },
   async (runtime) => {
-    const artefact = await uploadedGuest(SPINNER, runtime, { preemptible: true, migratable: true });
-    const unmoved = await run(artefact, 0);
-    const moved = await run(artefact, MOVES);
-    expect(unmoved).toMatchObject({ moves: 0, kind: "returned" });
-    expect(moved).toEqual({ ...unmoved, moves: expect.any(Number) });
-    expect(moved.moves).toBeGreaterThan(0);
+    await goesOnElsewhere(await uploadedGuest(SPINNER, runtime, { preemptible: true, migratable: true }));
   },
 );
+
+test("one that computes for long is stopped and goes on in the background, where it is not begun anew", {
+  timeout: 300_000,
+}, async () => {
+  const artefact = await uploadedGuest(SPINNER, "stub", { preemptible: true, migratable: true });
+  const [pool, other] = [await openPool("alone"), await openPool("other")];
+  try {
+    let frozen: Uint8Array | null = null;
+    const ends: string[] = [];
+    let end: SandboxEnd;
+    do {
+      end = await attempt([pool], artefact, 0, frozen, "when it must");
+      ends.push(end.kind);
+      frozen = end.kind === "frozen" ? Uint8Array.from(end.bytes) : frozen;
+    } while (end.kind === "frozen");
+    expect(ends).toEqual(["frozen", "returned"]);
+    const whole = await attempt([other], artefact, 0, null, "never");
+    expect(whole.kind).toBe("displaced");
+  } finally {
+    await Promise.all([pool.close(), other.close()]);
+  }
+});
+
+test.skipIf(findClang() === null)("F22: so is one in C++", { timeout: 300_000 }, async () => {
+  await goesOnElsewhere(await uploadedGuest(CPP_SPINNER, "stub", { preemptible: true, migratable: true }));
+});
+
+async function goesOnElsewhere(artefact: Artefact): Promise<void> {
+  const unmoved = await run(artefact, 0);
+  const moved = await run(artefact, MOVES);
+  expect(unmoved).toMatchObject({ moves: 0, kind: "returned" });
+  expect(moved).toEqual({ ...unmoved, moves: expect.any(Number) });
+  expect(moved.moves).toBeGreaterThan(0);
+}
 
 /** Asks the call to stop as soon as it has begun, so many times, each time to go on in the other pool. */
 async function run(artefact: Artefact, movesMax: number): Promise<{ kind: string; output: string; moves: number }> {
   let moves = 0;
   let frozen: Uint8Array | null = null;
   for (;;) {
-    const end = await attempt(artefact, moves, frozen, moves < movesMax);
+    const end = await attempt(pools, artefact, moves, frozen, moves < movesMax ? "at once" : "never");
     if (end.kind === "frozen") {
       moves += 1;
       frozen = Uint8Array.from(end.bytes);
@@ -46,9 +77,15 @@ async function run(artefact: Artefact, movesMax: number): Promise<{ kind: string
   }
 }
 
-function attempt(artefact: Artefact, place: number, frozen: Uint8Array | null, freezes: boolean): Promise<SandboxEnd> {
+function attempt(
+  among: readonly SandboxPool[],
+  artefact: Artefact,
+  place: number,
+  frozen: Uint8Array | null,
+  freezes: "at once" | "when it must" | "never",
+): Promise<SandboxEnd> {
   return new Promise((resolve, reject) => {
-    const call = pools[place % pools.length]?.start(
+    const call = among[place % among.length]?.start(
       {
         tenant: "demo" as LogBookId,
         artefact,
@@ -59,10 +96,11 @@ function attempt(artefact: Artefact, place: number, frozen: Uint8Array | null, f
         pins: { timeMs: 1_000, seed: new Uint8Array(32).fill(3) },
         limits: { wallTimeMs: 250_000, cpuTimeMs: 250_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16 },
         ...(frozen !== null && { frozen: { bytes: frozen } }),
+        ...(freezes === "when it must" && { mayFreeze: true }),
       },
       { onOperation: () => reject(new Error("the guest asks nobody")), onLog: () => {}, onEnd: resolve },
     );
-    if (freezes) {
+    if (freezes === "at once") {
       call?.freeze();
     }
   });

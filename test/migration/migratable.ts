@@ -1,5 +1,7 @@
-/** Migratable artefacts of AssemblyScript guests, and pools in which they run. */
+/** Migratable artefacts of guests, and pools in which they run. */
+import { extname } from "node:path";
 import { compileFunction } from "../../functions/build.ts";
+import { compileWithClang, findClang } from "../../functions/clang.ts";
 import { abiTable } from "../../host/abi/abi-table.ts";
 import { importsUrl } from "../../host/abi/imports-url.ts";
 import type { Artefact } from "../../host/modules/artefact.ts";
@@ -13,14 +15,15 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 export const RUNTIMES = ["stub", "minimal", "incremental"] as const;
 
-/** The guest as an upload makes it. */
+/** The guest as an upload makes it; `runtime` is that of AssemblyScript. */
 export async function uploadedGuest(
   sourcePath: string,
   runtime: (typeof RUNTIMES)[number] = "stub",
   rewriting: RewritingOptions = { preemptible: false, migratable: true },
 ): Promise<Artefact> {
-  const wasm = Uint8Array.from(await compileFunction(sourcePath, ["--runtime", runtime]));
-  const { hash, artefact } = await prepareOnce(wasm.buffer, abiTable, LIMITS, rewriting);
+  const isAssembly = extname(sourcePath) === ".ts";
+  const compiled = isAssembly ? compileFunction(sourcePath, ["--runtime", runtime]) : compileWithClang(findClang(), sourcePath);
+  const { hash, artefact } = await prepareOnce(Uint8Array.from(await compiled).buffer, abiTable, LIMITS, rewriting);
   return decodeArtefact(artefact, hash);
 }
 

@@ -14,6 +14,7 @@ const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
 const BROKER = "test/unit/host/egress/broker.test.ts";
 const MEMORY = "test/unit/host/sandbox/memory.test.ts";
 const WASI = "test/unit/host/abi/wasi";
+const FAASM = "test/unit/host/abi/faasm";
 const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
@@ -643,6 +644,13 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: [`${WASI}/shared.test.ts`, "one version"],
   },
   {
+    name: "F21: a storage part elsewhere cannot look for shared files",
+    file: "host/invocation/part-host.ts",
+    find: "        files.perform(operation, args) ??\n",
+    replace: "",
+    caughtBy: [`${INVOCATION}/shared-files.test.ts`, "F21"],
+  },
+  {
     name: "F14: a shared file is overwritten with a part of the version before",
     file: "host/abi/wasi/shared-folder.ts",
     find: "    this.madeFrom = base?.version ?? this.madeFrom;",
@@ -662,5 +670,26 @@ export const callMutations: readonly Mutation[] = [
     find: ' && theirs.commandLine === (request.commandLine ?? "")',
     replace: "",
     caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
+  },
+  {
+    name: "H19: an object that a part has mapped stays behind it",
+    file: "host/sandbox/mappings.ts",
+    find: "    this.#release(memory, ofPart);",
+    replace: "",
+    caughtBy: [`${FAASM}/ndp.test.ts`, "H19"],
+  },
+  {
+    name: "H22: a push of state writes the whole copy over what others have written",
+    file: "host/abi/faasm/local-state.ts",
+    find: "      return value.mergedInto(bytes);",
+    replace: "      return value.bytes;",
+    caughtBy: [`${FAASM}/state.test.ts`, "H22"],
+  },
+  {
+    name: "H22: what was written through a pointer is lost when it was not flagged",
+    file: "host/abi/faasm/local-state.ts",
+    find: "    value.collect(guest.memory());\n    if (!value.isDirty) {",
+    replace: "    if (!value.isDirty) {",
+    caughtBy: [`${FAASM}/state.test.ts`, "H22"],
   },
 ];

@@ -36,6 +36,13 @@ export const isolationMutations: readonly Mutation[] = [
     caughtBy: [CONFINEMENT, "H24"],
   },
   {
+    name: "H24: an isolated tenant's modules are read in the host",
+    file: "host/modules/function-registry.ts",
+    find: "isIsolated?.(tenant));",
+    replace: "false);",
+    caughtBy: ["test/unit/host/modules/function-registry.test.ts", "H24"],
+  },
+  {
     name: "H24: what a process says is not checked",
     file: POOL,
     find: "worker.sharesMemory || attempt.ended ? undefined : wrongIn(frame, attempt)",

@@ -7,7 +7,9 @@
 import { callMutations } from "./call-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
+import { moveMutations } from "./move-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
+import { sandboxMutations } from "./sandbox-mutations.ts";
 import { threadMutations } from "./thread-mutations.ts";
 
 export interface Mutation {
@@ -26,4 +28,6 @@ export const mutations: readonly Mutation[] = [
   ...isolationMutations,
   ...regionMutations,
   ...threadMutations,
+  ...sandboxMutations,
+  ...moveMutations,
 ];

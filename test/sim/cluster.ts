@@ -8,6 +8,7 @@ import { createInvocations, type InvocationService, PartHost } from "../../host/
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Admission, boundedPool, Offload, type StoragePool, serveParts } from "../../host/offload/index.ts";
 import { silentLog } from "../../host/telemetry/index.ts";
+import type { Tenancy } from "../../host/tenancy/index.ts";
 import { hasCode } from "../../state/errors.ts";
 import { openFileJournal } from "../../state/journal/index.ts";
 import {
@@ -44,7 +45,8 @@ import { runProgram } from "./program.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { BlobMedium, SimBlobs } from "./sim-blobs.ts";
 
-const TENANCY = testTenancy({ wallTimeMs: 20_000, outputMaxBytes: 2 ** 20, logMaxBytes: 1024 });
+/** Each host counts its tenants' calls for itself, and forgets them with its process. */
+const newTenancy = () => testTenancy({ wallTimeMs: 20_000, outputMaxBytes: 2 ** 20, logMaxBytes: 1024 });
 const PEER_LIMITS = { messageMaxBytes: 2 ** 22, heartbeatMs: 1_000 };
 export const RETENTION_MS = 30 * 60_000;
 const SCAN_MS = 300;
@@ -214,11 +216,12 @@ export class Cluster {
     const pool = new ScriptedPool();
     const main = (guest: ScriptedGuest) => this.#main(guest, process);
     pool.scripts.set(MODULE, { main, parts: [(guest) => this.#part(guest, process)] });
-    const functions = functionsOf(source);
+    const tenancy = newTenancy();
+    const functions = functionsOf(source, tenancy);
     const invocations = createInvocations({
       source,
       functions,
-      tenancy: TENANCY,
+      tenancy,
       pool,
       regions: regionsOf({ clock: process, timers: process }),
       moves: noMoves(),
@@ -252,15 +255,15 @@ export class Cluster {
   #partHost(pool: ScriptedPool, source: ShardSource, shard: Shard): PartHost {
     const load = { cpuShare: 0, memoryShare: 0 };
     const admission = new Admission({ slots: PART_SLOTS, cpuThreshold: 1, memoryThreshold: 1 }, () => load);
-    const functions = functionsOf(source);
+    const tenancy = newTenancy();
     return new PartHost({
       name: "storage",
       shard,
-      functions,
+      functions: functionsOf(source, tenancy),
       pool,
       admission,
       log: silentLog,
-      tenancy: TENANCY,
+      tenancy,
       runAhead: true,
     });
   }
@@ -374,6 +377,6 @@ export class Cluster {
   }
 }
 
-function functionsOf(shards: ShardSource): FunctionRegistry {
-  return new FunctionRegistry({ shards, abi: abiTable, tenancy: TENANCY, cacheMaxBytes: 2 ** 20 });
+function functionsOf(shards: ShardSource, tenancy: Tenancy): FunctionRegistry {
+  return new FunctionRegistry({ shards, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 20 });
 }

@@ -31,11 +31,20 @@ export class FaasmCalls {
       }
       return arg instanceof Uint8Array ? [this.#put(arg), arg.byteLength] : [arg];
     });
-    const run = this.#functions[`env.${name}`] as ((...flat: unknown[]) => unknown) | undefined;
+    return this.#run(`env.${name}`, flat);
+  }
+
+  /** Calls a function of WASI. */
+  wasi(name: string, ...args: readonly (number | bigint)[]): Promise<unknown> {
+    return this.#run(`wasi_snapshot_preview1.${name}`, args);
+  }
+
+  async #run(name: string, args: readonly (number | bigint)[]): Promise<unknown> {
+    const run = this.#functions[name] as ((...flat: unknown[]) => unknown) | undefined;
     if (run === undefined) {
-      throw new Error(`there is no env.${name}`);
+      throw new Error(`there is no ${name}`);
     }
-    return run(...flat);
+    return run(...args);
   }
 
   /** As `call`, for an import that answers an i32: an address, as the guest sees it. */

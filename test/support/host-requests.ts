@@ -12,8 +12,8 @@ export async function readObject(url: string, tenant: string, key: string): Prom
 }
 
 /** @throws unless it is written */
-export async function writeObject(url: string, tenant: string, key: string, text: string): Promise<void> {
-  const response = await fetch(objectUrl(url, tenant, key), { method: "PUT", body: text });
+export async function writeObject(url: string, tenant: string, key: string, value: string | Buffer): Promise<void> {
+  const response = await fetch(objectUrl(url, tenant, key), { method: "PUT", body: value });
   const answer = await response.text();
   if (!response.ok) {
     throw new Error(`writing ${key} was answered ${response.status}: ${answer}`);

@@ -150,7 +150,7 @@ export class ScriptedGuest implements SandboxCall {
 
   /** A piece of an object, as text. */
   async slice(key: string, offset: number, maxBytes: number): Promise<string> {
-    const { bytes } = await this.#request(Operation.objectRead, objectReadArgs.encode({ key, offset, maxBytes }));
+    const { bytes } = await this.request(Operation.objectRead, objectReadArgs.encode({ key, offset, maxBytes }));
     return Buffer.from(objectReadReply.decode(bytes).slice).toString();
   }
 
@@ -164,7 +164,7 @@ export class ScriptedGuest implements SandboxCall {
 
   /** Writes what was staged. */
   async putStaged(key: string): Promise<void> {
-    await this.#request(Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: EMPTY }));
+    await this.request(Operation.objectWrite, objectWriteArgs.encode({ key, staged: true, value: EMPTY }));
   }
 
   delete(key: string): void {
@@ -174,7 +174,7 @@ export class ScriptedGuest implements SandboxCall {
   /** Whether it was applied. */
   async compareAndSet(key: string, version: number, text: string): Promise<boolean> {
     const args = objectUpdateArgs.encode({ key, version, staged: false, value: Buffer.from(text) });
-    return (await this.#request(Operation.objectUpdate, args)).code === 1;
+    return (await this.request(Operation.objectUpdate, args)).code === 1;
   }
 
   async update(key: string, change: (old: string | null) => string): Promise<string> {
@@ -188,12 +188,12 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   async list(prefix: string): Promise<string[]> {
-    const { bytes } = await this.#request(Operation.objectList, objectListArgs.encode({ prefix, after: "", limit: 100 }));
+    const { bytes } = await this.request(Operation.objectList, objectListArgs.encode({ prefix, after: "", limit: 100 }));
     return objectListReply.decode(bytes).map(({ key }) => key);
   }
 
   async stage(bytes: Uint8Array): Promise<number> {
-    return (await this.#request(Operation.stageChunk, bytes)).code;
+    return (await this.request(Operation.stageChunk, bytes)).code;
   }
 
   callStart(functionName: string, input: string): number {
@@ -212,27 +212,27 @@ export class ScriptedGuest implements SandboxCall {
   /** The id of the call, or a code below 0. */
   async spawn(functionName: string, input = "", delayMs = 0): Promise<string | number> {
     const args = callSpawnArgs.encode({ functionName, delayMs, input: Buffer.from(input) });
-    const { code, bytes } = await this.#request(Operation.callSpawn, args);
+    const { code, bytes } = await this.request(Operation.callSpawn, args);
     return code < 0 ? code : Buffer.from(bytes).toString();
   }
 
   async select(...handles: number[]): Promise<number> {
-    return (await this.#request(Operation.callSelect, callSelectArgs.encode(handles))).code;
+    return (await this.request(Operation.callSelect, callSelectArgs.encode(handles))).code;
   }
 
   async cancelCall(handle: number): Promise<number> {
-    return (await this.#request(Operation.callCancel, callCancelArgs.encode(handle))).code;
+    return (await this.request(Operation.callCancel, callCancelArgs.encode(handle))).code;
   }
 
   async callAwait(handle: number): Promise<{ returnValue: number; text: string }> {
-    const { code, bytes } = await this.#request(Operation.callAwait, callAwaitArgs.encode(handle));
+    const { code, bytes } = await this.request(Operation.callAwait, callAwaitArgs.encode(handle));
     if (code < 0) {
       return { returnValue: code, text: "" };
     }
     const { returnValue, sizeBytes, slice } = callAwaitReply.decode(bytes);
     const slices = [slice];
     for (let offset = slice.byteLength; offset < sizeBytes; offset += slices.at(-1)?.byteLength ?? 0) {
-      slices.push((await this.#request(Operation.callOutput, callOutputArgs.encode({ handle, offset }))).bytes);
+      slices.push((await this.request(Operation.callOutput, callOutputArgs.encode({ handle, offset }))).bytes);
     }
     return { returnValue, text: Buffer.concat(slices).toString() };
   }
@@ -242,13 +242,13 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   async sleep(durationMs: number): Promise<void> {
-    await this.#request(Operation.sleep, sleepArgs.encode(durationMs));
+    await this.request(Operation.sleep, sleepArgs.encode(durationMs));
   }
 
   /** Appends to streams of the log; what came of it in one line. */
   async append(tags: string, text: string, when: readonly LogCondition[] = [], closes = false): Promise<string> {
     const args = logAppendArgs.encode({ tags: tags.split(" "), when, closes, bytes: Buffer.from(text) });
-    const { code, bytes } = await this.#request(Operation.logAppend, args);
+    const { code, bytes } = await this.request(Operation.logAppend, args);
     const { seqnum, length, index } = logAppendReply.decode(bytes);
     const winner = async () => (seqnum === 0 ? "gone" : this.logPrev(tags.split(" ")[0] ?? "", seqnum));
     switch (code) {
@@ -284,12 +284,12 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   async logTail(tag: string): Promise<{ length: number; last: number; goneUpTo: number; closed: boolean }> {
-    return logTailReply.decode((await this.#request(Operation.logTail, logTailArgs.encode(tag))).bytes);
+    return logTailReply.decode((await this.request(Operation.logTail, logTailArgs.encode(tag))).bytes);
   }
 
   /** "<seqnum> <text>", "none", or "trimmed <seqnum>". */
   async #readLog(operation: Operation, tag: string, seqnum: number, timeoutMs: number): Promise<string> {
-    const { code, bytes } = await this.#request(operation, logReadArgs.encode({ tag, seqnum, timeoutMs }));
+    const { code, bytes } = await this.request(operation, logReadArgs.encode({ tag, seqnum, timeoutMs }));
     if (code === GuestError.notFound) {
       return "none";
     }
@@ -307,17 +307,17 @@ export class ScriptedGuest implements SandboxCall {
 
   /** The code of the answer. */
   async transaction(isolation: Isolation = "serializable"): Promise<number> {
-    return (await this.#request(Operation.transactionBegin, beginArgs.encode(ISOLATIONS.indexOf(isolation) & 0xff))).code;
+    return (await this.request(Operation.transactionBegin, beginArgs.encode(ISOLATIONS.indexOf(isolation) & 0xff))).code;
   }
 
   /** "committed", what conflicted, or the code of the answer. */
   async commit(): Promise<string> {
-    const { code, bytes } = await this.#request(Operation.transactionCommit, EMPTY);
+    const { code, bytes } = await this.request(Operation.transactionCommit, EMPTY);
     return code === 1 ? "committed" : code === GuestError.conflict ? Buffer.from(bytes).toString() : `${code}`;
   }
 
   async abort(): Promise<number> {
-    return (await this.#request(Operation.transactionAbort, EMPTY)).code;
+    return (await this.request(Operation.transactionAbort, EMPTY)).code;
   }
 
   /** The token, or the code of the answer. */
@@ -332,23 +332,23 @@ export class ScriptedGuest implements SandboxCall {
 
   /** The code of the answer. */
   async unlock(name: string): Promise<number> {
-    return (await this.#request(Operation.unlock, lockArgs.encode(name))).code;
+    return (await this.request(Operation.unlock, lockArgs.encode(name))).code;
   }
 
   async #lock(operation: Operation, name: string): Promise<number> {
-    const { code, bytes } = await this.#request(operation, lockArgs.encode(name));
+    const { code, bytes } = await this.request(operation, lockArgs.encode(name));
     return code < 0 ? code : lockReply.decode(bytes).token;
   }
 
   /** The answer to an operation. */
   ask(operation: Operation, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
-    return this.#request(operation, args);
+    return this.request(operation, args);
   }
 
   /** "<status> <body>" of the answer, "<code> <why>" without one, or the code of a refusal. */
   async http(method: string, url: string, { headers = "", body = "", once = false } = {}): Promise<string> {
     const args = httpRequestArgs.encode({ method, url, headers, once, body: Buffer.from(body) });
-    const { code } = await this.#request(Operation.httpRequest, args);
+    const { code } = await this.request(Operation.httpRequest, args);
     if (code < 0 && code !== GuestError.noAnswer) {
       return `${code}`;
     }
@@ -357,14 +357,14 @@ export class ScriptedGuest implements SandboxCall {
 
   /** The code of reading what the last request got. */
   async httpCode(part: number): Promise<number> {
-    return (await this.#request(Operation.httpRead, httpReadArgs.encode({ part, offset: 0 }))).code;
+    return (await this.request(Operation.httpRead, httpReadArgs.encode({ part, offset: 0 }))).code;
   }
 
   /** What the last request got: 0 the head, 1 the body. */
   async httpPart(part: number): Promise<string> {
     const slices: Uint8Array[] = [];
     for (let offset = 0; ; offset += slices.at(-1)?.byteLength ?? 0) {
-      const { bytes } = await this.#request(Operation.httpRead, httpReadArgs.encode({ part, offset }));
+      const { bytes } = await this.request(Operation.httpRead, httpReadArgs.encode({ part, offset }));
       const { sizeBytes, slice } = httpReadReply.decode(bytes);
       slices.push(slice);
       if (offset + slice.byteLength >= sizeBytes) {
@@ -375,9 +375,9 @@ export class ScriptedGuest implements SandboxCall {
 
   /** A storage part, as host/abi runs it. */
   async part(key: string, tableIndex: number): Promise<number> {
-    const offer = await this.#request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
+    const offer = await this.request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
     if (offer.code === Placement.ship) {
-      const reply = await this.#request(Operation.partShip, guestStateBytes.encode(this.#state()));
+      const reply = await this.request(Operation.partShip, guestStateBytes.encode(this.#state()));
       const answer = partAnswer.decode(reply);
       if (answer.kind === "trapped") {
         throw new Trap(answer.message);
@@ -420,7 +420,7 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   async #read(operation: Operation, key: string): Promise<{ text: string | null; version: number }> {
-    const { code, bytes } = await this.#request(operation, objectReadArgs.encode({ key, offset: 0, maxBytes: 2 ** 20 }));
+    const { code, bytes } = await this.request(operation, objectReadArgs.encode({ key, offset: 0, maxBytes: 2 ** 20 }));
     if (code === GuestError.tooLarge) {
       return { text: "too large", version: 0 };
     }
@@ -428,7 +428,8 @@ export class ScriptedGuest implements SandboxCall {
     return { text: code === GuestError.notFound ? null : Buffer.from(slice).toString(), version };
   }
 
-  #request(operation: Operation, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
+  /** Any operation, as imports ask it. */
+  request(operation: number, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
     const { promise, resolve } = Promise.withResolvers<{ code: number; timeMs: number; bytes: Uint8Array }>();
     if (!this.#ended) {
       this.#answer = (reply) => {

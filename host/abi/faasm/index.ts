@@ -1,26 +1,56 @@
 /** Faasm's host interface, module "env". See docs/guides/faasm.md and docs/decisions/0032-faasm.md. */
 import type { Guest, GuestImport } from "../../sandbox/guest.ts";
 import { abiTable } from "../abi-table.ts";
+import type { CallFileSystem } from "../wasi/index.ts";
 import { appendedState } from "./appended-state.ts";
 import { chain } from "./chain.ts";
+import { exceptions } from "./exceptions.ts";
 import { io } from "./io.ts";
+import { memory } from "./memory.ts";
 import { ndp } from "./ndp.ts";
+import { sharedMemory } from "./shared-memory.ts";
 import { state } from "./state.ts";
+import { system } from "./system.ts";
 import { threads } from "./threads.ts";
 
 /** @param name  "module.name" */
 export const isFaasm = (name: string): boolean => abiTable.get(name)?.group === "faasm";
 
-const IN_THREADS: ReadonlySet<string> = new Set(["env.__faasm_read_input", "env.__faasm_conf_flag", "env.__faasm_backtrace"]);
+const IN_THREADS: ReadonlySet<string> = new Set([
+  "env.__faasm_read_input",
+  "env.__faasm_conf_flag",
+  "env.__faasm_backtrace",
+  "env.__faasm_sm_reduce",
+  "env.__cxa_throw",
+  "env.__cxa_rethrow",
+  "env.__cxa_begin_catch",
+  "env.__cxa_end_catch",
+  "env.__cxa_get_exception_ptr",
+  "env._Unwind_RaiseException",
+  "env._Unwind_Resume",
+  "env._Unwind_Resume_or_Rethrow",
+  "env._Unwind_DeleteException",
+  "env.bzero",
+  "env.getcwd",
+  "env.uname",
+  "env.getpwuid",
+  "env.dup",
+  "env.__wasi_fd_dup",
+  "env.ioctl",
+]);
 
 /** Whether all threads of a call may use it. */
 export const isFaasmInThreads = (name: string): boolean => IN_THREADS.has(name) || abiTable.get(name)?.threads === true;
 
-export const faasm = (guest: Guest): Record<string, GuestImport["run"]> => ({
+export const faasm = (guest: Guest, files: CallFileSystem): Record<string, GuestImport["run"]> => ({
   ...io(guest),
   ...chain(guest),
   ...ndp(guest),
   ...state(guest),
   ...appendedState(guest),
+  ...memory(guest, files),
+  ...exceptions(guest),
+  ...sharedMemory(guest),
+  ...system(guest),
   ...threads(guest),
 });

@@ -58,7 +58,7 @@ function writeNode(w: ByteWriter, node: CallNode, indexes: ReadonlyMap<CallNode,
     return;
   }
   if (node instanceof SharedFile) {
-    writeVersion(w.u8(Kind.sharedFile), node.stored);
+    writeVersion(w.u8(Kind.sharedFile).f64(node.ino), node.stored);
     writeOptionalText(w, node.path);
     w.f64(node.madeFrom ?? -1).u8(node.isDirty ? 1 : 0);
   } else {
@@ -114,7 +114,8 @@ function readHead(r: ByteReader, kind: number, scratch: Scratch): MemoryFsNode |
       return new MemoryLink(scratch, r.text(), { ino });
     }
     case Kind.sharedFile: {
-      const file = new SharedFile(scratch, readVersion(r));
+      const ino = r.f64();
+      const file = new SharedFile(scratch, readVersion(r), ino);
       file.path = readOptionalText(r);
       const madeFrom = r.f64();
       file.madeFrom = madeFrom < 0 ? null : madeFrom;

@@ -9,7 +9,7 @@ import { FileType } from "./types.ts";
 /** Entries of shared folders go on from here; those of the call's own are counted below it. */
 const FIRST = 2 ** 32;
 /** Entries that a list can go on behind. */
-const KEPT_MAX = 1024;
+const KEPT_MAX = 128;
 const NAME_MAX_BYTES = 255;
 
 interface Kept {

@@ -2,7 +2,7 @@
 import type { Guest, GuestImport } from "../../sandbox/guest.ts";
 import { abiTable } from "../abi-table.ts";
 import { Asks } from "./asks.ts";
-import { callWorld } from "./call-world.ts";
+import { type CallWorld, callWorld } from "./call-world.ts";
 import { fileState } from "./file-state.ts";
 import { paths } from "./paths.ts";
 import { poll } from "./poll.ts";
@@ -68,9 +68,18 @@ export const wasiFunctions = (world: World): Readonly<Record<string, GuestImport
   ...sockets(world),
 });
 
-export const wasi = (guest: Guest): Record<string, GuestImport["run"]> => {
+/** A call's world, and how imports on it wait: one of each, as the files of a call ask by it. */
+export interface CallFileSystem {
+  readonly world: CallWorld;
+  readonly asks: Asks;
+}
+
+export function callFileSystem(guest: Guest): CallFileSystem {
   const asks = new Asks(guest);
-  const world = callWorld(guest, asks);
+  return { world: callWorld(guest, asks), asks };
+}
+
+export const wasi = (guest: Guest, { world, asks }: CallFileSystem): Record<string, GuestImport["run"]> => {
   guest.beforeEnd(world.finish);
   return Object.fromEntries(
     Object.entries(wasiFunctions(world)).map(([short, run]) => {

@@ -8,7 +8,6 @@
  * Names are changed by the guest alone, whose imports run to their end one after the other: between looking up a name and using what
  * was found nothing can happen, so no walk along a path can be raced.
  */
-import { invariant } from "../../../state/errors.ts";
 import { Errno, fail, WasiError } from "./errno.ts";
 import type { FolderEntry, FolderNode, FsNode } from "./file-system.ts";
 import { FolderListing } from "./folder-listing.ts";
@@ -166,11 +165,10 @@ export class MemoryFolder extends MemoryNode implements FolderNode {
 
   /** A name becomes the call's own. @throws WasiError nospc */
   keep(name: string): void {
-    const entry = this.names.get(name);
-    invariant(entry !== undefined, "a file that the call changes has been found");
+    const { node } = this.names.get(name) ?? fail("stale");
     this.scratch.takeName();
     this.lastAt += 1;
-    this.names.set(name, { ...entry, at: this.lastAt });
+    this.names.set(name, { node, at: this.lastAt, hides: true });
   }
 
   protected override get hasNames(): boolean {

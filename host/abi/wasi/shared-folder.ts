@@ -21,8 +21,9 @@ export class SharedFile extends MemoryFile {
   /** Its bytes are not the tenant's yet. */
   isDirty = false;
 
-  constructor(scratch: Scratch, stored: FileVersion) {
-    super(scratch, { ino: inoOf(stored.path), timeMs: stored.timeMs });
+  /** @param ino  that it has had from the first name on under which the call has opened it */
+  constructor(scratch: Scratch, stored: FileVersion, ino = inoOf(stored.path)) {
+    super(scratch, { ino, timeMs: stored.timeMs });
     this.stored = stored;
     this.path = stored.path;
     this.base = stored;

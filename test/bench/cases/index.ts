@@ -1,8 +1,11 @@
 /** All benchmarks, in the order in which they run. */
+import { findClang } from "../../../functions/clang.ts";
 import type { BenchCase } from "../bench-case.ts";
 import { append } from "./append.ts";
 import { cold } from "./cold.ts";
 import { counter } from "./counter.ts";
+import { cppParts } from "./cpp-parts.ts";
+import { cppStart } from "./cpp-start.ts";
 import { dataMoves } from "./data-moves.ts";
 import { flush } from "./flush.ts";
 import { hello } from "./hello.ts";
@@ -19,6 +22,7 @@ import { sandboxes } from "./sandboxes.ts";
 import { snapshot } from "./snapshot.ts";
 import { steps } from "./steps.ts";
 import { threads } from "./threads.ts";
+import { wasi } from "./wasi.ts";
 import { wordcount } from "./wordcount.ts";
 
 export const cases: readonly BenchCase[] = [
@@ -28,6 +32,7 @@ export const cases: readonly BenchCase[] = [
   restart,
   hello,
   imports,
+  wasi,
   steps,
   counter,
   cold,
@@ -40,6 +45,7 @@ export const cases: readonly BenchCase[] = [
   migration,
   dataMoves,
   wordcount,
+  ...(findClang() === null ? [] : [cppParts, cppStart]),
   loops,
   rewriting,
 ];

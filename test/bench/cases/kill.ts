@@ -12,6 +12,7 @@ const BAR = atMost(50, "issue: any kill");
 const PAGES = LIMITS.memoryMaxPages.preset;
 const MEMORY_BYTES = PAGES * 65_536;
 const FUNCTION_BYTES = 255 * 1024;
+const SEGMENT_BYTES = 8 * 1024 * 1024;
 
 const looping = (body: string) =>
   wat(`(module (memory 1) (func (export "main") (local $at i32) ${GROW} (loop $l ${body} (br $l))))`);
@@ -26,6 +27,9 @@ const GUESTS: Readonly<Record<string, () => Uint8Array<ArrayBuffer>>> = {
       (local.set $at (i32.and (i32.add (local.get $at) (i32.const 4096)) (i32.const ${MEMORY_BYTES - 1})))`),
   "fills all its memory": () => looping(`(memory.fill (i32.const 0) (i32.const 1) (i32.const ${MEMORY_BYTES}))`),
   "copies half of its memory": () => looping(`(memory.copy (i32.const 0) ${half} ${half})`),
+  "copies a data segment of 8 MiB": () =>
+    wat(`(module (memory 256) (data $bytes "${"0123456789abcdef".repeat(SEGMENT_BYTES / 16)}") (func (export "main")
+      (loop $l (memory.init $bytes (i32.const 0) (i32.const 0) (i32.const ${SEGMENT_BYTES})) (br $l))))`),
   "calls the largest functions for the first time": largestFunctions,
 };
 

@@ -58,13 +58,16 @@ export const migration: BenchCase = {
       const moves = new Moves(artefact, size, here, there, near, far);
       const taken: number[] = [];
       const bytes: number[] = [];
+      const cpu: number[] = [];
       for (let i = -2; i < bench.size(20, 1); i++) {
-        const { downtimeMs, sizeBytes } = await moves.move();
+        const { downtimeMs, cpuMs, sizeBytes } = await moves.move();
         taken.push(downtimeMs);
+        cpu.push(cpuMs);
         bytes.push(sizeBytes);
       }
       const { what, bar } = size;
       rows.push({ what: `downtime, ${what}`, value: median(taken.slice(2)), unit: "ms", ...(bar !== undefined && { bar }) });
+      rows.push({ what: `CPU time of all threads, ${what}`, value: median(cpu.slice(2)), unit: "ms" });
       rows.push({ what: `bytes, ${what}`, value: nth(bytes, bytes.length - 1), unit: "bytes" });
     }
     return rows;
@@ -148,7 +151,7 @@ class Moves {
     serveMoves(far, () => ({ name: "there", take }), HeldStates.serve(far));
   }
 
-  async move(): Promise<{ downtimeMs: number; sizeBytes: number }> {
+  async move(): Promise<{ downtimeMs: number; cpuMs: number; sizeBytes: number }> {
     const arrived = new Promise<void>((resolve) => {
       this.#arrived = resolve;
     });
@@ -158,6 +161,7 @@ class Moves {
     });
     const call = await this.#untilAsleep(this.#here, undefined, (end) => stop(end));
     const startMs = performance.now();
+    const before = process.cpuUsage();
     call.freeze();
     const end = await stopped;
     if (end.kind !== "frozen") {
@@ -166,11 +170,12 @@ class Moves {
     const told = remoteTaker(this.#near, 0, "there").take(moved(end.bytes));
     await arrived;
     const downtimeMs = performance.now() - startMs;
+    const { user, system } = process.cpuUsage(before);
     const { kind } = await told;
     if (kind !== "logged") {
       throw new Error(`the call did not arrive: ${kind}`);
     }
-    return { downtimeMs, sizeBytes: end.bytes.byteLength };
+    return { downtimeMs, cpuMs: (user + system) / 1000, sizeBytes: end.bytes.byteLength };
   }
 
   /** The call when its guest waits for its sleep to end. */

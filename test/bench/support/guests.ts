@@ -2,11 +2,23 @@
 import { writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { buildFunctions, compileFunction } from "../../../functions/build.ts";
+import { compileWithClang, findClang } from "../../../functions/clang.ts";
 import { ROOT, sampleModule } from "../../support/host-process.ts";
 
 const ASSEMBLY = join(import.meta.dirname, "..", "assembly");
 
-type BenchGuest = "steps" | "sleeper" | "rw" | "singleop" | "noop" | "imports" | "endless" | "kernels" | "region-sum";
+type BenchGuest =
+  | "steps"
+  | "sleeper"
+  | "rw"
+  | "singleop"
+  | "noop"
+  | "imports"
+  | "endless"
+  | "kernels"
+  | "region-sum"
+  | "wasi-files"
+  | "wasi-streams";
 
 const compiled = new Map<BenchGuest, Promise<Uint8Array>>();
 
@@ -42,6 +54,16 @@ export async function largeHello(folder: string, sizeBytes: number): Promise<Uin
   return compileFunction(path);
 }
 
+/** The same in C++. @throws when there is no clang */
+export async function largeCppHello(folder: string, sizeBytes: number): Promise<Uint8Array> {
+  const count = Math.ceil(sizeBytes / BYTES_PER_FUNCTION);
+  const functions = Array.from({ length: count }, (_, i) => `static double work${i}(double x) { ${workOf(i)} return x; }`);
+  const table = `extern "C" { double (*volatile works[])(double) = {${functions.map((_, i) => `work${i}`).join(", ")}}; }`;
+  const path = join(folder, "large-hello.cpp");
+  writeFileSync(path, [`#include "${join(ROOT, "functions", "cpp", "src", "hello.cpp")}"`, ...functions, table].join("\n"));
+  return compileWithClang(findClang(), path);
+}
+
 const BYTES_PER_FUNCTION = 196;
 
 function workOf(seed: number): string {
@@ -54,12 +76,12 @@ function workOf(seed: number): string {
  *
  * @param word  5 ASCII characters
  */
-export function helloGreeting(module: Uint8Array, word: string): Uint8Array {
+export function helloGreeting(module: Uint8Array, word: string, encoding: "utf16le" | "utf8" = "utf16le"): Uint8Array {
   const copy = Buffer.from(module);
-  const at = copy.indexOf(Buffer.from("world", "utf16le"));
+  const at = copy.indexOf(Buffer.from("world", encoding));
   if (at < 0 || word.length !== 5) {
     throw new Error(`the module has no "world" to replace by ${JSON.stringify(word)}`);
   }
-  copy.write(word, at, "utf16le");
+  copy.write(word, at, encoding);
   return copy;
 }

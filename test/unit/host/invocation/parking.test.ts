@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../../../functions/build.ts";
 import { Parking } from "../../../../host/invocation/parking.ts";
 import type { CallTaker, OtherNodes } from "../../../../host/offload/index.ts";
+import { ProcessStarter } from "../../../../host/processes/index.ts";
 import type { SandboxPool } from "../../../../host/sandbox/index.ts";
 import { type Log, silentLog } from "../../../../host/telemetry/index.ts";
 import type { InstanceId, LogBookId } from "../../../../state/ids.ts";
@@ -27,10 +28,12 @@ beforeAll(async () => {
   pool = await testPool();
   const wasm = await compileFunction(NAPPER, ["--runtime", "minimal"]);
   prepared = await World.prepare(pool, TENANT, []);
-  const world = await World.open(pool, prepared, () => null);
+  const starter = await ProcessStarter.open();
+  const world = await World.open(pool, prepared, () => null, undefined, { starter });
   await world.functions.upload(TENANT, "moves", oneChunk(wasm), { migratable: true });
   await world.functions.upload(TENANT, "stays", oneChunk(wasm));
   await world.close();
+  await starter.close();
 }, 120_000);
 afterAll(() => pool.close());
 
@@ -226,6 +229,27 @@ describe("a migratable function whose host stops while another one is there", ()
     expect(told).toMatchObject({ trace: { executedAt: ["compute"], moves: [] } });
     expect(asked.sort()).toEqual(["full", "idle"]);
     expect(began()).toBe(1);
+    await drained;
+    await world.close();
+  });
+
+  it("has no more CPU time there than it had left", async () => {
+    const { world, began } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    let tookMs = 0;
+    const taker: CallTaker = {
+      name: "elsewhere",
+      take: (moved) => {
+        tookMs = moved.cpuMs;
+        return world.elsewhere.take({ ...moved, cpuMs: 1e9 });
+      },
+    };
+    const drained = world.invocations.drain(60_000, onlyTo(taker));
+    expect((await answer).kind).toBe("completed");
+    expect(tookMs).toBeGreaterThan(0);
+    // Its attempt there was ended at once, and the next one begins anew, with all the time that an attempt has.
+    expect(began()).toBe(2);
     await drained;
     await world.close();
   });

@@ -60,6 +60,14 @@ describe("a node that has too much to do", () => {
     expect(loaded.left).toEqual(["2 to idle"]);
   });
 
+  test("lets no more go than half of what it has more than the idle node", async () => {
+    const loaded = new Loaded();
+    loaded.queue = 9;
+    loaded.others = [node("large", 0, 8)];
+    await loaded.pass(AFTER_MS + LOOK_MS);
+    expect(loaded.left).toEqual(["4 to large"]);
+  });
+
   test("lets none go when it had less to do in between", async () => {
     const loaded = new Loaded();
     loaded.others = [node("idle", 0)];

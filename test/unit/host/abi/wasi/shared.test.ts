@@ -174,6 +174,12 @@ describe("lists", () => {
     expect(await wasi.call("fd_readdir", ROOT, 1024, 400, cookie + 1_000_000n, 0)).toBe("inval");
   });
 
+  it("end, whatever the names are", async () => {
+    const wasi = tenantWith({ "x/a": "", "x/\u{10FFFF}a": "", [`x/${"\u{10FFFF}".repeat(60)}`]: "", x0: "", y: "" });
+    expect(await names(wasi, ROOT)).toEqual(["x", "x0", "y"]);
+    expect(await names(wasi, await wasi.folder("faasm://"))).toEqual(["x", "x0", "y"]);
+  });
+
   it("leave out names that no path can hold, and never show faasm:", async () => {
     const wasi = tenantWith({ ok: "", "/a": "", "./b": "", "../c": "", ["x".repeat(300)]: "", "d//e": "", "d/": "" });
     expect(await names(wasi, ROOT)).toEqual(["d", "ok"]);
@@ -415,6 +421,11 @@ describe("H15: shared files travel with a storage part", () => {
     expect(await wasi.text("d/c")).toBe("!noent");
     await wasi.call("fd_readdir", folder, 1024, 25, cookie, 0);
     expect(wasi.memory.toString("utf8", 1048, 1049)).toBe("s");
+    await wasi.call("path_rename", ROOT, "faasm://s", ROOT, "faasm://moved");
+    const moved = await wasi.fdStat(dirty);
+    expect(await travelled(wasi).fdStat(dirty)).toEqual(moved);
+    await wasi.call("path_rename", ROOT, "faasm://moved", ROOT, "faasm://s");
+    await wasi.write(dirty, "");
     await travelled(wasi).guest.settle();
     expect(host.text("files/s")).toBe("Shared");
   });

@@ -1,0 +1,52 @@
+/** Defects of calls that move. */
+import type { Mutation } from "./mutations.ts";
+
+const RUN = "host/invocation/instance-run.ts";
+const PARKING = "test/unit/host/invocation/parking.test.ts";
+const EVACUATION = "test/unit/host/offload/evacuation.test.ts";
+const NODES = "test/unit/host/offload/remote-nodes.test.ts";
+
+export const moveMutations: readonly Mutation[] = [
+  {
+    name: "F22: a call that nobody takes is begun anew",
+    file: RUN,
+    find: "        this.#moved = moves;",
+    replace: "",
+    caughtBy: [PARKING, "is not run again when no other node takes it"],
+  },
+  {
+    name: "F22: a call that the first node refuses is asked of no other",
+    file: RUN,
+    find: '      if (reply?.kind !== "refused") {\n        break;',
+    replace: '      if (taker !== "") {\n        break;',
+    caughtBy: [PARKING, "goes on at the next node"],
+  },
+  {
+    name: "a call that moves has all its CPU time again",
+    file: "host/invocation/execution.ts",
+    find: "Math.max(1, init.cpuTimeMs - moved.cpuMs)",
+    replace: "init.cpuTimeMs",
+    caughtBy: [PARKING, "has no more CPU time there"],
+  },
+  {
+    name: "a node gives away more than half of what it has more",
+    file: "host/offload/evacuation.ts",
+    find: "Math.floor((own - queue) / 2)",
+    replace: "own - queue",
+    caughtBy: [EVACUATION, "lets no more go than half"],
+  },
+  {
+    name: "a node that had too much to do some time ago gives calls away",
+    file: "host/offload/evacuation.ts",
+    find: "      this.#sinceMs = null;\n      return;",
+    replace: "      return;",
+    caughtBy: [EVACUATION, "lets none go when it had less to do in between"],
+  },
+  {
+    name: "a node is offered to itself",
+    file: "host/offload/remote-nodes.ts",
+    find: ".filter(([id]) => id !== asking)",
+    replace: "",
+    caughtBy: [NODES, "a node is told of all others"],
+  },
+];
