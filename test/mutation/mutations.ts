@@ -10,6 +10,7 @@ import { logMutations } from "./log-mutations.ts";
 import { moveMutations } from "./move-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
 import { sandboxMutations } from "./sandbox-mutations.ts";
+import { threadMutations } from "./thread-mutations.ts";
 
 export interface Mutation {
   readonly name: string;
@@ -26,6 +27,7 @@ export const mutations: readonly Mutation[] = [
   ...callMutations,
   ...isolationMutations,
   ...regionMutations,
+  ...threadMutations,
   ...sandboxMutations,
   ...moveMutations,
 ];

@@ -5,7 +5,7 @@ import type { SandboxWorker } from "../sandbox-worker.ts";
 interface Member {
   /** Monotonic, ms: since when it is the call's. */
   readonly sinceMs: number;
-  /** CPU time of its thread then; undefined until it is known. */
+  /** CPU time of its thread then; of one that has just been started, when it is first known. */
   sinceCpuMs: number | undefined;
 }
 

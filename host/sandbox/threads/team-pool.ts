@@ -289,6 +289,14 @@ export class TeamPool implements SandboxPool, IdleMemory {
     const end = decodeEnd(frame);
     call.leave(main, frame.x);
     this.#callOf.delete(main);
+    // What they have printed, and what they have cost.
+    for (const worker of call.workers()) {
+      worker.hear();
+    }
+    if (attempt.ended) {
+      this.#workers.rest(main);
+      return;
+    }
     const others = call.workers();
     const cpuMs = call.cpuMs(this.#options.clock.monotonic());
     const ended = frame.b > 0 ? this.#endWorkers(others) : Promise.resolve();
