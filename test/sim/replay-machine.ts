@@ -163,8 +163,12 @@ export class ReplayMachine implements Machine {
   #endOf(handle: number): HistoryRecord {
     const tag = this.#children[handle]?.tags[1] as Tag;
     const end = this.#log.stream(tag).at(-1);
+    const next = this.#stream.peek;
+    if (next?.kind === RecordKind.cancel && end !== undefined && end.seqnum > next.seqnum) {
+      // Whether an attempt still heard of it shows nowhere.
+      throw new StreamEnded();
+    }
     if (end === undefined || !endsInstance(end.kind)) {
-      const next = this.#stream.peek;
       if (next !== undefined && endsInstance(next.kind)) {
         throw new StreamEnded();
       }
