@@ -1,4 +1,5 @@
 /** What is known of a module after its sections were read. All offsets are in the module's bytes. */
+import { REWRITING_MODULE, SHARED_MEMORY_IMPORT } from "./artefact.ts";
 
 export interface ModuleShape {
   readonly sections: readonly Section[];
@@ -110,8 +111,13 @@ export interface DataSegment extends Span {
 
 /** The shared memory of a module whose calls have threads, its own or imported; undefined for any other. */
 export function sharedMemory({ memories, imports }: ModuleShape): Limits | undefined {
-  const [memory = imports.find(({ kind }) => kind === "memory")?.limits] = memories;
+  const [memory = imports.find(isGuestMemory)?.limits] = memories;
   return memory?.shared === true ? memory : undefined;
+}
+
+/** Not one that rewriting has added. */
+function isGuestMemory({ kind, module, name }: ImportEntry): boolean {
+  return kind === "memory" && (module !== REWRITING_MODULE || name === SHARED_MEMORY_IMPORT);
 }
 
 /** The index of the memory that is the guest's: its own one, which what rewriting imports comes before, or the one it imports. */

@@ -83,7 +83,6 @@ export class UploadProcess implements UploadPlace {
     const memoryMaxBytes = job.limits.memoryMaxPages * WASM_PAGE_BYTES + 2 * HEAP_MAX_MEGABYTES * MIB;
     this.#process = starter.start({ arguments: ARGUMENTS, input: program, limits: { memoryMaxBytes, tasksMax: TASKS_MAX } });
     this.#converse(hear).catch(async (error) => fail(isTold(error) ? error : failureOf(await this.#process.ended, error)));
-    void this.#process.ended.then((end) => fail(failureOf(end)));
   }
 
   rewritten(module: Uint8Array): void {
@@ -178,7 +177,7 @@ function isTold(error: unknown): boolean {
   return error instanceof NeapError && error.code !== "BLOB_MISSING";
 }
 
-function failureOf({ failure, complaint, code, signal }: ProcessEnd, cause?: unknown): Error {
+function failureOf({ failure, complaint, code, signal }: ProcessEnd, cause: unknown): Error {
   if (failure !== undefined) {
     return new NeapError("OVERLOADED", `the upload's process could not be started: ${failure}`);
   }

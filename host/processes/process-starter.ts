@@ -30,7 +30,10 @@ export interface StarterOptions {
 
 /** It was asked for, and may not be there yet. */
 export interface StartedProcess {
-  /** Its descriptor 3. Never resolves when it ends before it is connected. */
+  /**
+   * Its descriptor 3; it rejects when there is none. What it has said on it may be there to be read after its end is told, so the end of
+   * an answer is that of the connection.
+   */
   readonly socket: Promise<Socket>;
   readonly ended: Promise<ProcessEnd>;
   /** To be called once it is known to run what it shall. The kernel's id of it; undefined when it has ended. */
@@ -44,6 +47,7 @@ export interface StartedProcess {
 interface Expected {
   readonly token: string;
   connected(socket: Socket): void;
+  unreachable(): void;
   known(processId: number | undefined): void;
   gone(end: ProcessEnd): void;
 }
@@ -88,9 +92,11 @@ export class ProcessStarter {
     const socket = Promise.withResolvers<Socket>();
     const ended = Promise.withResolvers<ProcessEnd>();
     const id = Promise.withResolvers<number | undefined>();
+    socket.promise.catch(() => {});
     this.#expect(number, {
       token: token.toString("hex"),
       connected: socket.resolve,
+      unreachable: () => socket.reject(new Error("the process has ended without a connection")),
       known: id.resolve,
       gone: (end) => {
         id.resolve(undefined);
@@ -170,9 +176,15 @@ export class ProcessStarter {
     const expected = this.#expected.get(number);
     if (expected !== undefined) {
       this.#expected.delete(number);
-      this.#byToken.delete(expected.token);
       expected.gone(end);
+      // Its connection was made before it was started, and may be heard of after its end.
+      setTimeout(() => this.#forget(expected), end.failure === undefined ? TOKEN_TIMEOUT_MS : 0).unref();
     }
+  }
+
+  #forget(expected: Expected): void {
+    this.#byToken.delete(expected.token);
+    expected.unreachable();
   }
 
   #lost(end: ProcessEnd): void {

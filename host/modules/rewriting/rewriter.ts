@@ -46,7 +46,7 @@ export class Rewriter {
       return new SocketBytes(socket).takeSized(maxBytes);
     });
     try {
-      return await Promise.race([answered, child.ended.then((end) => Promise.reject(failed(textOf(end))))]);
+      return await answered;
     } catch (error) {
       if (performance.now() >= endMs) {
         throw failed(`not done in ${Math.floor(timeoutMs)} ms`);
@@ -59,7 +59,6 @@ export class Rewriter {
     } finally {
       clearTimeout(timer);
       child.kill();
-      answered.then(undefined, () => {});
     }
   }
 }

@@ -101,7 +101,10 @@ export class ProcessCarrier implements Carrier {
       }
       const limits = { memoryMaxBytes: rssMaxBytes + BEYOND_RSS_BYTES, tasksMax: TASKS_MAX };
       this.#started = starter.start({ arguments: this.#options.arguments, input, limits, file: this.marks.path });
-      void this.#started.socket.then((socket) => this.channel.connect(socket));
+      this.#started.socket.then(
+        (socket) => this.channel.connect(socket),
+        () => {},
+      );
       return this.#endOf(await this.#started.ended);
     } catch (cause) {
       return neverStarted(cause);

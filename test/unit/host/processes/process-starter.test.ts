@@ -45,11 +45,11 @@ test("each process has a connection of its own, and its end is told with its cod
   expect(await Promise.all(started.map(({ ended }) => ended))).toMatchObject(started.map(() => ({ code: 7, signal: null })));
 });
 
-test("a process has no environment, and its descriptor 4 is the file, which is gone from its folder", async () => {
+test("a process has no environment, and its descriptor 5 is the file, which is gone from its folder", async () => {
   const folder = mkdtempSync(join(tmpdir(), "neap-starter-"));
   const file = join(folder, "marks");
   writeFileSync(file, "tide");
-  const started = start("socket.write(JSON.stringify([require('node:fs').readFileSync(4, 'utf8'), process.env]));", { file });
+  const started = start("socket.write(JSON.stringify([require('node:fs').readFileSync(5, 'utf8'), process.env]));", { file });
   expect(JSON.parse(await heard(await started.socket))).toEqual(["tide", {}]);
   expect(existsSync(file)).toBe(false);
   rmSync(folder, { recursive: true });

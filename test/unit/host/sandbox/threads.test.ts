@@ -198,23 +198,20 @@ describe("a call ends with all its threads", () => {
   });
 });
 
-test("CPU time of a call is that of all its threads", async () => {
-  const computes = `(local $left i32) (local.set $left (i32.const 60000000))
+test("CPU time of a call is that of all its threads, also when its main thread only waits", async () => {
+  // At one turn in a nanosecond it takes a tenth of a second, whatever else the machine does.
+  const computes = `(local $left i32) (local.set $left (i32.const 100000000))
     (loop $again (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))`;
-  // What a thread computes right after its worker was started may not be seen.
-  await run(pool, threaded(`${spawnsThree} ${joinsThree} (i32.const 0)`, ends), FOUR);
-  const alone = await run(pool, threaded(`(call $compute) (i32.const 0)`, "", `(func $compute ${computes})`), FOUR);
-  const both = await run(
+  const end = await run(
     pool,
     threaded(
-      `(drop (call $spawn (i32.const 0))) (call $compute) (call $wait_until (i32.const 0) (i32.const 1)) (i32.const 0)`,
+      `(drop (call $spawn (i32.const 0))) (call $wait_until (i32.const 0) (i32.const 1)) (i32.const 0)`,
       `(call $compute) ${ends}`,
       `(func $compute ${computes})`,
     ),
     FOUR,
   );
-  const cpuMs = (end: SandboxEnd) => (end.kind === "returned" ? end.cpuMs : 0);
-  expect(cpuMs(both)).toBeGreaterThan(1.3 * cpuMs(alone));
+  expect(end.kind === "returned" ? end.cpuMs : 0).toBeGreaterThan(15);
 });
 
 test("the main thread asks the host while others run", async () => {
