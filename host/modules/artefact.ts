@@ -82,6 +82,7 @@ export const REGION_SAFE_EXPORT = "neap_region_safe";
 export const CONTROL_IMPORT = "control";
 /** The memory of a module whose calls have threads: every thread's instance imports the same. */
 export const SHARED_MEMORY_IMPORT = "memory";
+export const SHARED_MEMORY = `${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`;
 /** (i32, i32) → (): what a thread runs that `wasi.thread-spawn` has started. */
 export const THREAD_START_EXPORT = "wasi_thread_start";
 /** () → i32: gives way; then 0 to go on, 1 to trap. */
@@ -95,7 +96,7 @@ export function usesRegions({ imports }: Artefact): boolean {
 
 /** Whether calls of the module can have threads: its memory is shared by those of a call. */
 export function usesThreads({ imports }: Pick<Artefact, "imports">): boolean {
-  return imports.includes(`${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`);
+  return imports.includes(SHARED_MEMORY);
 }
 
 /** What the upload pipeline enforces. Part of the configuration. */

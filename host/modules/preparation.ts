@@ -9,8 +9,7 @@ import {
   type ModuleHash,
   type ModuleLimits,
   REGION_SAFE_EXPORT,
-  REWRITING_MODULE,
-  SHARED_MEMORY_IMPORT,
+  SHARED_MEMORY,
   type Snapshot,
   START_EXPORT,
   ZYGOTE,
@@ -132,7 +131,6 @@ export function makeArtefact(
   };
 }
 
-const SHARED_MEMORY = `${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`;
 const NOP = 0x01;
 
 /** The same module, in which no data.drop does anything: instances for threads have all segments, too. */

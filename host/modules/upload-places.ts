@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { hasCode, NeapError } from "../../state/errors.ts";
 import { CONFINED_ARGUMENTS, type ProcessEnd, type ProcessStarter, type StartedProcess } from "../processes/index.ts";
-import { type Artefact, WASM_PAGE_BYTES } from "./artefact.ts";
+import { type Artefact, SHARED_MEMORY, WASM_PAGE_BYTES } from "./artefact.ts";
 import { decodeArtefact } from "./artefact-codec.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import { hashModule } from "./preparation.ts";
@@ -167,7 +167,7 @@ function check(
     snapshot.pages <= memoryMaxPages &&
     isAscending &&
     end <= snapshot.pages * WASM_PAGE_BYTES &&
-    imports.every((name) => offered.has(name));
+    imports.every((name) => offered.has(name) || name === SHARED_MEMORY);
   if (!isAsAsked) {
     throw new NeapError("MODULE_INVALID", "the upload's process made something else of the module than was asked for");
   }
