@@ -38,9 +38,12 @@ test("one that computes for long is stopped and goes on in the background, where
     let end: SandboxEnd;
     do {
       end = await attempt([pool], artefact, 0, frozen, "when it must");
-      ends.push(end.kind);
       frozen = end.kind === "frozen" ? Uint8Array.from(end.bytes) : frozen;
-    } while (end.kind === "frozen");
+      // On a busy machine the time in which it has to stop may be over before it is let run: it has got nowhere then.
+      if (end.kind !== "displaced" || frozen !== null) {
+        ends.push(end.kind);
+      }
+    } while (end.kind === "frozen" || ends.length === 0);
     expect(ends).toEqual(["frozen", "returned"]);
     const whole = await attempt([other], artefact, 0, null, "never");
     expect(whole.kind).toBe("displaced");
