@@ -21,7 +21,7 @@ function folder(): string {
   }
 }
 
-/** Tests run as real Node 26 processes, three at a time: many of them wait for hosts that they have started. */
+/** Tests run as real Node 26 processes, two at a time: several of them start hosts of their own. */
 export default defineConfig({
   plugins: mutation === undefined ? [] : [mutationPlugin(mutation)],
   test: {
@@ -32,7 +32,7 @@ export default defineConfig({
     pool: "forks",
     // A file with a defect must never be taken for the file.
     fsModuleCache: mutation === undefined,
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

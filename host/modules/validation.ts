@@ -110,8 +110,10 @@ function visitorOf(shape: ModuleShape): BodyVisitor {
 }
 
 /** Those that take an index of a function: all but a shared memory, which the section editor makes an import of this host's. */
-function functionImports({ imports }: ModuleShape): ImportEntry[] {
-  return imports.filter(({ kind, limits }) => kind !== "memory" || limits?.shared !== true);
+function functionImports(shape: ModuleShape): ImportEntry[] {
+  const isGuests = ({ kind, limits }: ImportEntry) =>
+    kind === "memory" && limits?.shared === true && sharedMemory(shape) !== undefined;
+  return shape.imports.filter((entry) => !isGuests(entry));
 }
 
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {

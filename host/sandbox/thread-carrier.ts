@@ -18,6 +18,10 @@ export interface ThreadOptions {
   readonly idleMaxBytes: number;
 }
 
+/** Of the host's environment a thread gets only where compiled sources are kept: loading them takes a fifth of the time then. */
+const { NODE_COMPILE_CACHE } = process.env;
+const SOURCES = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+
 export class ThreadCarrier implements Carrier {
   readonly channel: Channel;
   readonly marks: SliceReader;
@@ -38,7 +42,7 @@ export class ThreadCarrier implements Carrier {
       name,
       workerData: data,
       transferList: [workerEnd.port],
-      env: {},
+      env: SOURCES,
       resourceLimits: RESOURCE_LIMITS,
     });
     let cause: unknown;

@@ -137,7 +137,13 @@ describe("modules that are refused", () => {
       "MODULE_LIMIT",
       /memory section at offset \d+: the memory begins with 5000 pages of 64 KiB, at most 4096 are allowed/,
     ],
-    ["a shared memory", () => wat(`(module (memory 1 2 shared) ${main})`), 400, "MODULE_LIMIT", /memory section .* shared/],
+    [
+      "a shared memory beside one of its own",
+      () => wat(`(module (import "env" "memory" (memory 1 2 shared)) (memory 1) ${main})`),
+      400,
+      "MODULE_IMPORT_UNKNOWN",
+      /import section at offset \d+: "env.memory" is a memory/,
+    ],
     ["no memory", () => wat(`(module ${main})`), 400, "MODULE_LIMIT", "has no memory"],
     [
       "two memories",

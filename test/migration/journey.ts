@@ -30,8 +30,19 @@ const FIRST_READ_BYTES = 4096;
 /** Operations between two moves, at most. */
 const STRIDE_MAX = 40;
 
-export function travel(pools: readonly SandboxPool[], artefact: Artefact, input: string, random: Prng | null): Promise<Journey> {
-  return new Traveller(pools, artefact, input, random).ended;
+/** One that is displaced, as may happen on a busy machine, begins anew, as its owner would have it. */
+export async function travel(
+  pools: readonly SandboxPool[],
+  artefact: Artefact,
+  input: string,
+  random: () => Prng | null,
+): Promise<Journey> {
+  for (;;) {
+    const journey = await new Traveller(pools, artefact, input, random()).ended;
+    if (journey.end.kind !== "displaced") {
+      return journey;
+    }
+  }
 }
 
 /**

@@ -37,8 +37,8 @@ describe("F22: a call that is stopped at random places and goes on in another po
     // Some seeds have few of the one sort or the other.
     for (let seed = FIRST_SEED; moves < MOVES || (!isShown() && moves < 20 * MOVES); seed++) {
       const input = String(seed % 1000);
-      const { moves: none, ...unmoved } = await travel(pools, artefact, input, null);
-      const { moves: some, ...moved } = await travel(pools, artefact, input, prng(seed));
+      const { moves: none, ...unmoved } = await travel(pools, artefact, input, () => null);
+      const { moves: some, ...moved } = await travel(pools, artefact, input, () => prng(seed));
       expect(none).toBe(0);
       expect(moved.end, `seed ${seed}, ${some} moves`).toEqual({ ...unmoved.end, cpuMs: expect.any(Number) });
       expect([moved.logs, moved.done], `seed ${seed}`).toEqual([unmoved.logs, unmoved.done]);

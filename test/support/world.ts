@@ -9,7 +9,7 @@ import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } fro
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
 import { Admission, Offload } from "../../host/offload/index.ts";
-import type { ProcessStarter } from "../../host/processes/index.ts";
+import { ProcessStarter } from "../../host/processes/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { type Log, silentLog } from "../../host/telemetry/index.ts";
 import { type LogBookId, MAX_SEQNUM } from "../../state/ids.ts";
@@ -158,11 +158,13 @@ export class World {
   /** A world with these samples uploaded, and nothing else, on a disk that was stopped cleanly. */
   static async prepare(pool: SandboxPool, tenant: LogBookId, samples: readonly string[]): Promise<Remains> {
     const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-    const world = await World.open(pool, remains, () => null);
+    const starter = await ProcessStarter.open();
+    const world = await World.open(pool, remains, () => null, undefined, { starter });
     for (const sample of samples) {
       await world.upload(tenant, sample.split("/").at(-1) ?? sample, sampleModule(sample));
     }
     await world.close();
+    await starter.close();
     return remains;
   }
 

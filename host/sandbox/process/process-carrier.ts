@@ -7,6 +7,7 @@
  * 2. It ends when this process does, in whatever way: its pipe closes, and its starter kills it.
  * 3. Nothing it says is believed before it is checked (`frames.ts`, `distrust.ts`).
  */
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { ProcessEnd, ProcessStarter, StartedProcess } from "../../processes/index.ts";
 import type { Carrier, CarrierEnd } from "../carrier.ts";
@@ -27,8 +28,6 @@ export interface ProcessOptions {
   /** Flags for Node, which reads `source` from its standard input. */
   readonly arguments: readonly string[];
   readonly source: Promise<Uint8Array>;
-  /** Distinct for each process of this host. */
-  readonly number: number;
   readonly rssMaxBytes: number;
   readonly bodyMaxBytes: number;
 }
@@ -50,8 +49,8 @@ export class ProcessCarrier implements Carrier {
   /** @throws when the system has no file to give */
   constructor(options: ProcessOptions) {
     this.#options = options;
-    const { number, rssMaxBytes, bodyMaxBytes } = options;
-    this.marks = new SliceFile(`neap-${process.pid}-${number}`, rssMaxBytes);
+    const { rssMaxBytes, bodyMaxBytes } = options;
+    this.marks = new SliceFile(`neap-${randomUUID()}`, rssMaxBytes);
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
     this.channel = new HostPipe(

@@ -28,7 +28,6 @@ export class ProcessReserve {
   #source: Promise<Uint8Array> | undefined;
   readonly #ready: ProcessCarrier[] = [];
   readonly #taken = new Set<ProcessCarrier>();
-  #count = 0;
   #isClosed = false;
 
   /** No process is started before `fill` or `take`. */
@@ -79,7 +78,6 @@ export class ProcessReserve {
   }
 
   #start(): ProcessCarrier {
-    this.#count += 1;
     const { starter, heapMaxMegabytes, rssMaxBytes, bodyMaxBytes, importsUrl, sandboxesMax, idleMaxBytes } = this.#options;
     const data = JSON.stringify({ sandboxesMax, idleMaxBytes } satisfies ProcessData);
     this.#source ??= makeProgram([ENTRY, importsUrl], `(worker, imports) => worker.serve(imports.createImports, ${data})`);
@@ -87,7 +85,6 @@ export class ProcessReserve {
       starter,
       arguments: [...CONFINED_ARGUMENTS, `--max-old-space-size=${heapMaxMegabytes}`, "-"],
       source: this.#source,
-      number: this.#count,
       rssMaxBytes,
       bodyMaxBytes,
     });

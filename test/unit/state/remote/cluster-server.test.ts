@@ -234,6 +234,7 @@ const shaped: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   whenDurable: count,
   claim: count,
   release: fc.tuple(text, text),
+  hold: fc.tuple(text, text),
   unfinished: fc.tuple(text, count),
   "blob.create": fc.tuple(fc.nat(3), text),
   "blob.write": fc.tuple(fc.nat(3), data),
