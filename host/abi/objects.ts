@@ -167,7 +167,7 @@ async function copyObject(guest: Guest, operation: Operation, copy: Copy): Promi
 }
 
 /** A piece of a value. */
-type Piece = (offset: number, length: number) => Uint8Array;
+type Piece = (offset: number, length: number) => Uint8Array | Promise<Uint8Array>;
 
 const ofGuest =
   (guest: Guest, pointer: number): Piece =>
@@ -177,7 +177,7 @@ const ofGuest =
 /** Sends a large value ahead of the operation that names it. @returns 0, or the code of the refusal */
 export async function stage(guest: Guest, sizeBytes: number, piece: Piece): Promise<number> {
   for (let offset = 0; offset < sizeBytes; offset += STAGE_CHUNK_BYTES) {
-    const chunk = piece(offset, Math.min(STAGE_CHUNK_BYTES, sizeBytes - offset));
+    const chunk = await piece(offset, Math.min(STAGE_CHUNK_BYTES, sizeBytes - offset));
     const { code } = await request(guest, Operation.stageChunk, chunk);
     if (code < 0) {
       return code;

@@ -20,8 +20,9 @@ import { AttemptTable } from "./attempt-table.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { wrongIn } from "./distrust.ts";
 import { cpuTimeText } from "./guest-call.ts";
+import { IdleWorkers } from "./idle-workers.ts";
 import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
-import { type IdleMemory, MemoryBudget } from "./memory-budget.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { type Frame, FrameType } from "./protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
@@ -138,7 +139,7 @@ export function unlimitedMemory(): MemoryBudget {
   return new MemoryBudget({ maxBytes: infinite, keepAliveMs: infinite, isShort: () => false });
 }
 
-export class WorkerPool implements SandboxPool, IdleMemory {
+export class WorkerPool implements SandboxPool {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
@@ -148,6 +149,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
   readonly #scheduler: Scheduler;
   readonly #watchdog: Watchdog;
   readonly #memory: MemoryBudget;
+  readonly #idle = new IdleWorkers(() => this.#scheduler.workers());
   readonly #leaveMemory: () => void;
   /** Attempts that wait for room for their memory. */
   readonly #withoutRoom = new Set<Attempt>();
@@ -159,7 +161,7 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
-    this.#leaveMemory = options.memory.join(this);
+    this.#leaveMemory = options.memory.join(this.#idle);
     this.#suspects = new SuspectList(options.clock);
     this.#modules = new ModuleCache(options.modulesMaxBytes, options.compiles, (entry) => {
       for (const worker of this.#scheduler.workers()) {
@@ -248,6 +250,10 @@ export class WorkerPool implements SandboxPool, IdleMemory {
     this.#modules.forget(arena);
   }
 
+  get idleBytes(): number {
+    return this.#idle.idleBytes;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#leaveMemory();
@@ -264,26 +270,6 @@ export class WorkerPool implements SandboxPool, IdleMemory {
 
   get #queued(): number {
     return this.#scheduler.queued + this.#compiling + this.#withoutRoom.size;
-  }
-
-  // IdleMemory
-
-  get idleBytes(): number {
-    let idleBytes = 0;
-    for (const { marks } of this.#scheduler.workers()) {
-      idleBytes += marks.idleBytes;
-    }
-    return idleBytes;
-  }
-
-  trim(idleForMs: number, bytes: number): void {
-    const { idleBytes } = this;
-    for (const worker of this.#scheduler.workers()) {
-      const own = worker.marks.idleBytes;
-      if (own > 0) {
-        worker.channel.send({ type: FrameType.trim, x: idleForMs, y: Math.ceil((bytes * own) / idleBytes) });
-      }
-    }
   }
 
   /** Its tenant may have one more sandbox, then there is room for its memory, then it waits for a worker. */

@@ -21,6 +21,7 @@ import type { MemoryImage } from "./memory-image.ts";
 import { OperationWindow } from "./operation-window.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import type { FrozenStart, GuestState, OperationReply } from "./sandbox.ts";
+import { Settling } from "./settling.ts";
 import { SliceClock } from "./slice-clock.ts";
 import type { SliceMarks } from "./slice-marks.ts";
 import { tableFunction } from "./table-function.ts";
@@ -82,9 +83,7 @@ export class SandboxInstance implements Guest {
   #running = false;
   /** The call runs on a stack of its own, not on the resident one. */
   #onOwnStack = false;
-  /** The guest has returned. */
-  #isSettling = false;
-  readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];
+  readonly #settling: Settling;
   #value = 0;
   #trapped = false;
   #dropped = false;
@@ -101,6 +100,7 @@ export class SandboxInstance implements Guest {
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
+    this.#settling = new Settling(this.#gate);
     const offered = createImports(this, module.importNames);
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
@@ -258,7 +258,7 @@ export class SandboxInstance implements Guest {
 
   /** Stops the call in the middle as soon as it can be. */
   freeze(): void {
-    if (this.#freezer === null || !this.#running || this.#isSettling) {
+    if (this.#freezer === null || !this.#running || this.#settling.isUnderWay) {
       return;
     }
     this.#freezer.ask();
@@ -350,7 +350,7 @@ export class SandboxInstance implements Guest {
   }
 
   beforeEnd(settle: () => Promise<void> | undefined): void {
-    this.#beforeEnd.push(settle);
+    this.#settling.add(settle);
   }
 
   /** Its delta is overwritten by the next capture in this thread. */
@@ -408,7 +408,7 @@ export class SandboxInstance implements Guest {
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#onOwnStack = false;
-    this.#isSettling = false;
+    this.#settling.isUnderWay = false;
     this.#gate.ending = undefined;
     this.#freezer?.begin();
     this.#answer = undefined;
@@ -459,41 +459,13 @@ export class SandboxInstance implements Guest {
     });
   }
 
-  /** Does what is to be done before a call ends that has not failed; undefined for nothing. Its failure is the call's. */
   #settle(): Promise<void> | undefined {
-    const { ending } = this.#gate;
-    if (this.#freezer?.isUnwinding === true || !(ending === undefined || ending instanceof GuestExit)) {
-      return undefined;
-    }
-    for (const [at, settle] of this.#beforeEnd.entries()) {
-      const settling = settle();
-      if (settling !== undefined) {
-        return this.#settled(settling, at + 1, ending);
-      }
-    }
-    return undefined;
-  }
-
-  /** One after the other, as an operation waits for the one before. */
-  async #settled(first: Promise<void>, next: number, ending: unknown): Promise<void> {
-    this.#isSettling = true;
-    try {
-      await first;
-      for (const settle of this.#beforeEnd.slice(next)) {
-        await settle();
-      }
-    } catch (error) {
-      if (this.#gate.ending === ending) {
-        this.#gate.ending = undefined;
-      }
-      // An operation rejects with what has ended the guest, also when that was the guest itself.
-      throw this.#gate.end(error instanceof GuestExit ? new GuestKill("cancelled", "the attempt was cancelled") : error);
-    }
+    return this.#freezer?.isUnwinding === true ? undefined : this.#settling.run();
   }
 
   /** Where a call can be stopped in the middle. */
   get #isOnResidentStack(): boolean {
-    return !this.call.inPart && !this.#onOwnStack && !this.#isSettling;
+    return !this.call.inPart && !this.#onOwnStack && !this.#settling.isUnderWay;
   }
 
   #endThrown(error: unknown): void {

@@ -20,6 +20,7 @@ import {
   fileListReply,
   type ListedFile,
 } from "../file-messages.ts";
+import { READ_SLICE_BYTES, stage } from "../objects.ts";
 import {
   GuestError,
   Operation,
@@ -39,7 +40,6 @@ const PAGE_BYTES = 64 * 1024;
 const PAGES_MAX = 16;
 /** Of one read. */
 const READ_MAX_BYTES = 16 * 1024 * 1024;
-const READ_SLICE_BYTES = 1024 * 1024;
 const LIST_ENTRIES_MAX = 128;
 const NOTHING = new Uint8Array(0);
 
@@ -230,8 +230,8 @@ export class SharedFiles {
     version: number | null,
   ): Promise<void> {
     const staged = sizeBytes > STAGE_CHUNK_BYTES;
-    for (let at = 0; staged && at < sizeBytes; at += STAGE_CHUNK_BYTES) {
-      await this.#request(Operation.stageChunk, await slice(at, Math.min(STAGE_CHUNK_BYTES, sizeBytes - at)));
+    if (staged) {
+      checkCode(await stage(this.#guest, sizeBytes, slice));
     }
     const value = staged ? NOTHING : await slice(0, sizeBytes);
     await (version === null
@@ -255,13 +255,14 @@ export function inoOf(path: string): number {
 
 /** @throws WasiError for a code that refuses */
 function checked(reply: OperationReply): OperationReply {
-  switch (reply.code) {
-    case GuestError.conflict:
-      return fail("stale");
-    case GuestError.tooLarge:
-      return fail("fbig");
-    default:
-      return reply.code < 0 ? fail("io") : reply;
+  checkCode(reply.code);
+  return reply;
+}
+
+/** @throws WasiError for one that refuses */
+function checkCode(code: number): void {
+  if (code < 0) {
+    fail(code === GuestError.conflict ? "stale" : code === GuestError.tooLarge ? "fbig" : "io");
   }
 }
 

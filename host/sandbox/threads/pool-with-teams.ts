@@ -4,10 +4,10 @@ import type { IdleMemory } from "../memory-budget.ts";
 import type { SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
 
 export class PoolWithTeams implements SandboxPool {
-  readonly #pool: SandboxPool & IdleMemory;
-  readonly #teams: SandboxPool & IdleMemory;
+  readonly #pool: SandboxPool & Pick<IdleMemory, "idleBytes">;
+  readonly #teams: SandboxPool & Pick<IdleMemory, "idleBytes">;
 
-  constructor(pool: SandboxPool & IdleMemory, teams: SandboxPool & IdleMemory) {
+  constructor(pool: SandboxPool & Pick<IdleMemory, "idleBytes">, teams: SandboxPool & Pick<IdleMemory, "idleBytes">) {
     this.#pool = pool;
     this.#teams = teams;
   }

@@ -18,7 +18,8 @@ import { DepthQueues } from "../attempt-queue.ts";
 import { AttemptTable } from "../attempt-table.ts";
 import type { CarrierEnd } from "../carrier.ts";
 import { cpuTimeText } from "../guest-call.ts";
-import type { IdleMemory, MemoryBudget } from "../memory-budget.ts";
+import { IdleWorkers } from "../idle-workers.ts";
+import type { MemoryBudget } from "../memory-budget.ts";
 import { ModuleCache } from "../module-cache.ts";
 import { type Frame, FrameType } from "../protocol.ts";
 import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
@@ -42,7 +43,7 @@ export interface TeamPoolOptions {
 
 const LOOK_EVERY_MS = 10;
 
-export class TeamPool implements SandboxPool, IdleMemory {
+export class TeamPool implements SandboxPool {
   readonly #options: TeamPoolOptions;
   readonly #table = new AttemptTable();
   readonly #gate = new TenantGate();
@@ -54,6 +55,7 @@ export class TeamPool implements SandboxPool, IdleMemory {
   readonly #waiting = new DepthQueues();
   /** Began although there was no room for their threads, each deeper than the one before. */
   readonly #beyond: TeamCall[] = [];
+  readonly #idle = new IdleWorkers(() => this.#workers.all());
   readonly #leaveMemory: () => void;
   #threads = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -72,7 +74,7 @@ export class TeamPool implements SandboxPool, IdleMemory {
         worker.unload(entry);
       }
     });
-    this.#leaveMemory = options.memory.join(this);
+    this.#leaveMemory = options.memory.join(this.#idle);
   }
 
   get load(): SandboxLoad {
@@ -118,6 +120,10 @@ export class TeamPool implements SandboxPool, IdleMemory {
 
   forget(): void {}
 
+  get idleBytes(): number {
+    return this.#idle.idleBytes;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#leaveMemory();
@@ -126,25 +132,6 @@ export class TeamPool implements SandboxPool, IdleMemory {
     }
     clearInterval(this.#timer);
     await this.#workers.close();
-  }
-
-  // IdleMemory
-
-  get idleBytes(): number {
-    let idleBytes = 0;
-    for (const { marks } of this.#workers.all()) {
-      idleBytes += marks.idleBytes;
-    }
-    return idleBytes;
-  }
-
-  trim(idleForMs: number, bytes: number): void {
-    const { idleBytes } = this;
-    for (const { marks, channel } of this.#workers.all()) {
-      if (marks.idleBytes > 0) {
-        channel.send({ type: FrameType.trim, x: idleForMs, y: Math.ceil((bytes * marks.idleBytes) / idleBytes) });
-      }
-    }
   }
 
   // until a call begins
