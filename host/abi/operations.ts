@@ -3,9 +3,9 @@
  * sides of host/abi share: `guest/` encodes in the worker, `host/invocation` decodes.
  */
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import { guestStateBytes } from "../sandbox/protocol.ts";
+import { guestStateBytes } from "../sandbox/frames/protocol.ts";
+import { isShared } from "../sandbox/frames/shared-bytes.ts";
 import type { GuestState, OperationReply } from "../sandbox/sandbox.ts";
-import { isShared } from "../sandbox/shared-bytes.ts";
 
 export const Operation = {
   objectRead: 1,

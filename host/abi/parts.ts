@@ -5,8 +5,9 @@
  *     only then (F21).
  * P2. A part that calls storage_call again runs the inner part in the same place: only the outermost one is offered.
  */
+
+import { guestStateBytes } from "../sandbox/frames/protocol.ts";
 import { type Guest, GuestFault } from "../sandbox/guest.ts";
-import { guestStateBytes } from "../sandbox/protocol.ts";
 import { settleState } from "./faasm/local-state.ts";
 import { guestKey } from "./guest-text.ts";
 import { GuestError, Operation, Placement, partAnswer, partOfferArgs } from "./operations.ts";

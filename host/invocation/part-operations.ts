@@ -6,7 +6,7 @@ import type { Transactions } from "../../state/txn/index.ts";
 import { Operation, type PartAnswer, Placement, partAnswer, partOfferArgs } from "../abi/operations.ts";
 import { type Artefact, usesRegions, usesThreads } from "../modules/artefact.ts";
 import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } from "../offload/index.ts";
-import { guestStateBytes } from "../sandbox/protocol.ts";
+import { guestStateBytes } from "../sandbox/frames/protocol.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { Trace } from "./context.ts";
 import { encodeInit, type InstanceInit } from "./instance-record.ts";

@@ -6,8 +6,8 @@
 import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
 import { Bytes, Count, method, Nothing, type Peer } from "../../state/remote/index.ts";
+import { SHARED_MIN_BYTES } from "../sandbox/frames/shared-bytes.ts";
 import type { GuestState } from "../sandbox/sandbox.ts";
-import { SHARED_MIN_BYTES } from "../sandbox/shared-bytes.ts";
 
 /** Packing, joining and masking it takes half a millisecond. */
 export const STATE_PIECE_BYTES = 128 * 1024;

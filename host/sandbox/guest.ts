@@ -2,7 +2,7 @@
  * The contract between the worker of a sandbox and the imports that host/abi makes for it. The worker loads the factory by URL
  * (`SandboxPoolOptions.importsUrl`), so that this folder imports nothing of host/abi.
  */
-import type { Mappings } from "./mappings.ts";
+import type { Mappings } from "./executor/mappings.ts";
 import type { OperationReply } from "./sandbox.ts";
 
 /** "module.name" → import. */

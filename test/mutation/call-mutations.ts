@@ -573,14 +573,14 @@ export const callMutations: readonly Mutation[] = [
   // Memory of sandboxes
   {
     name: "what a memory has grown to is not counted",
-    file: "host/sandbox/pool.ts",
+    file: "host/sandbox/pool/pool.ts",
     find: "    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {",
     replace: "    if (memory !== undefined && pages < 0) {",
     caughtBy: [MEMORY, "many that grow"],
   },
   {
     name: "a tenant whose sandboxes hold everything keeps it",
-    file: "host/sandbox/memory-budget.ts",
+    file: "host/sandbox/pool/memory-budget.ts",
     find: "    this.#makeRoomFor(claim);\n",
     replace: "",
     caughtBy: ["test/unit/host/sandbox/memory-budget.test.ts", "loses its largest attempts to one"],
@@ -617,7 +617,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "H15: descriptors and files stay behind when a part is shipped",
-    file: "host/sandbox/guest-call.ts",
+    file: "host/sandbox/executor/guest-call.ts",
     find: "    this.files = files.byteLength === 0 ? null : files;",
     replace: "    this.files = null;",
     caughtBy: [`${WASI}/scratch.test.ts`, "H15"],
@@ -673,7 +673,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "H19: an object that a part has mapped stays behind it",
-    file: "host/sandbox/mappings.ts",
+    file: "host/sandbox/executor/mappings.ts",
     find: "    this.#release(memory, ofPart);",
     replace: "",
     caughtBy: [`${FAASM}/ndp.test.ts`, "H19"],

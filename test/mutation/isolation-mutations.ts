@@ -1,7 +1,7 @@
 /** Defects of the isolation of tenants. What runs inside a process is not mutated: its sources go there as they are on disk. */
 import type { Mutation } from "./mutations.ts";
 
-const POOL = "host/sandbox/pool.ts";
+const POOL = "host/sandbox/pool/pool.ts";
 const ISOLATING_POOL = "host/sandbox/process/isolating-pool.ts";
 const ISOLATION = "test/unit/host/sandbox/process/isolating-pool.test.ts";
 const CONFINEMENT = "test/hostile/confinement.test.ts";

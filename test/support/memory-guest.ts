@@ -36,8 +36,8 @@ import {
   sleepArgs,
 } from "../../host/abi/operations.ts";
 import { FileOperations } from "../../host/invocation/file-operations.ts";
+import { CallState } from "../../host/sandbox/executor/guest-call.ts";
 import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
-import { CallState } from "../../host/sandbox/guest-call.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { memoryObjects } from "./memory-objects.ts";

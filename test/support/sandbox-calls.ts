@@ -10,7 +10,7 @@ import {
   type SandboxPool,
   type SandboxPoolOptions,
 } from "../../host/sandbox/index.ts";
-import { WorkerPool } from "../../host/sandbox/pool.ts";
+import { WorkerPool } from "../../host/sandbox/pool/pool.ts";
 import { type ProcessPoolOptions, ProcessReserve, processPool, type ReserveOptions } from "../../host/sandbox/process/index.ts";
 import { ASK, POST } from "./test-imports.ts";
 

@@ -37,6 +37,7 @@ import {
   partOfferArgs,
   sleepArgs,
 } from "../../host/abi/operations.ts";
+import { guestStateBytes } from "../../host/sandbox/frames/protocol.ts";
 import type {
   KillReason,
   SandboxCall,
@@ -46,7 +47,6 @@ import type {
   SandboxPool,
   SandboxStart,
 } from "../../host/sandbox/index.ts";
-import { guestStateBytes } from "../../host/sandbox/protocol.ts";
 import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
 type LogCondition = Parameters<typeof logAppendArgs.encode>[0]["when"][number];

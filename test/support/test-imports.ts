@@ -1,7 +1,8 @@
 /** Imports of the sandbox's own tests: module "t". Operation 1 asks and waits, operation 2 is posted. */
+
+import { guestStateBytes } from "../../host/sandbox/frames/protocol.ts";
+import { shared } from "../../host/sandbox/frames/shared-bytes.ts";
 import { type CreateImports, GuestExit, GuestFault } from "../../host/sandbox/guest.ts";
-import { guestStateBytes } from "../../host/sandbox/protocol.ts";
-import { shared } from "../../host/sandbox/shared-bytes.ts";
 import { ByteWriter } from "../../state/bytes.ts";
 
 export const ASK = 1;

@@ -7,9 +7,9 @@
  * 1. What the reader is given may be anything: it throws a BrokenFrame, or returns frames.
  * 2. A large body is not gathered in pieces first: room for it is made when its header is there, which costs nothing until it is filled.
  */
-import type { OutgoingFrame } from "../carrier.ts";
-import { blankFrame, EMPTY, type Frame, FrameType } from "../protocol.ts";
-import { isShared } from "../shared-bytes.ts";
+import type { OutgoingFrame } from "../frames/carrier.ts";
+import { blankFrame, EMPTY, type Frame, FrameType } from "../frames/protocol.ts";
+import { isShared } from "../frames/shared-bytes.ts";
 import { decodeBeside, encodeBeside } from "./beside.ts";
 
 const HEADER_BYTES = 56;

@@ -6,7 +6,7 @@
  * A process that ends waits for these reads: it says so in the same pipe, whose other end is closed then.
  */
 import { read, writeSync } from "node:fs";
-import type { ControlWord } from "../control-word.ts";
+import type { ControlWord } from "../frames/control-word.ts";
 
 const ANY = Buffer.of(1);
 /** Of the pool's four threads; nothing else in such a process needs one. */

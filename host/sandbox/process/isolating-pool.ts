@@ -9,7 +9,7 @@
  */
 import type { Clock } from "../../../state/ports.ts";
 import type { Artefact } from "../../modules/artefact.ts";
-import type { WorkerPool } from "../pool.ts";
+import type { WorkerPool } from "../pool/pool.ts";
 import type { SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
 import { type ProcessPoolOptions, processPool } from "./process-pool.ts";
 import type { ProcessReserve } from "./process-reserve.ts";

@@ -1,9 +1,9 @@
 /** The two ends of a pipe between the main thread and an executor in a process (H11). */
 import type { Socket } from "node:net";
-import type { ExecutorChannel, HostChannel, OutgoingFrame } from "../carrier.ts";
-import { ControlWord } from "../control-word.ts";
+import type { ExecutorChannel, HostChannel, OutgoingFrame } from "../frames/carrier.ts";
+import { ControlWord } from "../frames/control-word.ts";
+import { type Frame, FrameType } from "../frames/protocol.ts";
 import { GuestFault } from "../guest.ts";
-import { type Frame, FrameType } from "../protocol.ts";
 import { BrokenFrame, FrameReader, FrameWriter } from "./frames.ts";
 
 /** So many bytes wait for the next turn of the event loop, not more. */

@@ -10,8 +10,8 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { ProcessEnd, ProcessStarter, StartedProcess } from "../../processes/index.ts";
-import type { Carrier, CarrierEnd } from "../carrier.ts";
-import { lowerPriority, scheduledMs } from "../thread-carrier.ts";
+import type { Carrier, CarrierEnd } from "../frames/carrier.ts";
+import { lowerPriority, scheduledMs } from "../frames/thread-carrier.ts";
 import { HostPipe } from "./pipe-channel.ts";
 import { SliceFile } from "./slice-file.ts";
 

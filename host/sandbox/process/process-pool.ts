@@ -1,8 +1,8 @@
 /** A pool whose workers are processes, for the calls of one tenant. */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../../state/ports.ts";
-import type { MemoryBudget } from "../memory-budget.ts";
-import { BACKGROUND_ATTEMPTS_MAX, MODULES_MAX_BYTES, QUEUE_MAX, unlimitedMemory, WorkerPool } from "../pool.ts";
+import type { MemoryBudget } from "../pool/memory-budget.ts";
+import { BACKGROUND_ATTEMPTS_MAX, MODULES_MAX_BYTES, QUEUE_MAX, unlimitedMemory, WorkerPool } from "../pool/pool.ts";
 import type { ProcessReserve } from "./process-reserve.ts";
 
 export interface ProcessPoolOptions {

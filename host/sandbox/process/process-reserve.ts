@@ -3,8 +3,8 @@
  * was taken never comes back.
  */
 import { CONFINED_ARGUMENTS, makeProgram, type ProcessStarter } from "../../processes/index.ts";
-import type { Carrier, CarrierEnd, HostChannel } from "../carrier.ts";
-import type { SliceView } from "../slice-marks.ts";
+import type { Carrier, CarrierEnd, HostChannel } from "../frames/carrier.ts";
+import type { SliceView } from "../frames/slice-marks.ts";
 import { neverStarted, ProcessCarrier } from "./process-carrier.ts";
 import type { ProcessData } from "./process-worker.ts";
 

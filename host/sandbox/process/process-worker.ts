@@ -1,10 +1,10 @@
 /** Entry of an executor in a process of its own. What it is started with is in `process-reserve.ts`. */
 import { Socket } from "node:net";
-import { Executor } from "../executor.ts";
+import { Executor } from "../executor/executor.ts";
+import { threadClock } from "../executor/thread-clock.ts";
+import { FrameType } from "../frames/protocol.ts";
 import type { CreateImports } from "../guest.ts";
 import { endGuestsSoon } from "../limits.ts";
-import { FrameType } from "../protocol.ts";
-import { threadClock } from "../thread-clock.ts";
 import { hearInterrupts } from "./interrupts.ts";
 import { ExecutorPipe } from "./pipe-channel.ts";
 import { SliceFileMarker } from "./slice-file.ts";

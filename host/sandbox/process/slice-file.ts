@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { NO_CALL, type SliceMark, type SliceMarks, type SliceView } from "../slice-marks.ts";
+import { NO_CALL, type SliceMark, type SliceMarks, type SliceView } from "../frames/slice-marks.ts";
 
 /** slice, call, attempt, idle sandboxes (i32), CPU ms (f64), slice again (i32), KiB of idle sandboxes (i32) */
 const SIZE_BYTES = 32;

@@ -6,17 +6,17 @@
  * 2. It blocks its worker, which serves nothing else meanwhile.
  */
 import { GLOBAL_EXPORT_PREFIX, REWRITING_MODULE, SHARED_MEMORY_IMPORT, THREAD_START_EXPORT } from "../../modules/artefact.ts";
+import { ImportGate, type MessageLoop } from "../executor/import-gate.ts";
+import { globalsOf, setGlobals } from "../executor/instance-state.ts";
+import { logWithin } from "../executor/log-within.ts";
+import { type Outcome, outcomeOf } from "../executor/outcome.ts";
+import { SharedView } from "../executor/shared-view.ts";
+import { SliceClock } from "../executor/slice-clock.ts";
+import { tableFunction } from "../executor/table-function.ts";
+import type { WorkerModule } from "../executor/worker-module.ts";
+import type { SliceMarks } from "../frames/slice-marks.ts";
 import { type CreateImports, type Guest, GuestFault, type GuestImport, ThreadExit } from "../guest.ts";
-import { ImportGate, type MessageLoop } from "../import-gate.ts";
-import { globalsOf, setGlobals } from "../instance-state.ts";
-import { logWithin } from "../log-within.ts";
-import { type Outcome, outcomeOf } from "../outcome.ts";
 import type { OperationReply } from "../sandbox.ts";
-import { SharedView } from "../shared-view.ts";
-import { SliceClock } from "../slice-clock.ts";
-import type { SliceMarks } from "../slice-marks.ts";
-import { tableFunction } from "../table-function.ts";
-import type { WorkerModule } from "../worker-module.ts";
 import { pinsOfThread, type SendBirth, Team, TeamCallState, type ThreadBirth } from "./team.ts";
 
 /** What a thread needs of the worker it runs in. */

@@ -1,6 +1,6 @@
 /** Two pools as one: calls of modules whose memory is shared go to the one that has workers for their threads. */
 import { type Artefact, usesThreads } from "../../modules/artefact.ts";
-import type { IdleMemory } from "../memory-budget.ts";
+import type { IdleMemory } from "../pool/memory-budget.ts";
 import type { SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
 
 export class PoolWithTeams implements SandboxPool {

@@ -1,6 +1,6 @@
 /** A call with threads as the main thread of the host knows it: which workers are its, and what they have cost. */
-import type { Attempt } from "../attempt.ts";
-import type { SandboxWorker } from "../sandbox-worker.ts";
+import type { Attempt } from "../pool/attempt.ts";
+import type { SandboxWorker } from "../pool/sandbox-worker.ts";
 
 interface Member {
   /** Monotonic, ms: since when it is the call's. */

@@ -2,11 +2,11 @@
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../../state/ports.ts";
 import type { ModuleHash } from "../../modules/artefact.ts";
-import type { CarrierEnd } from "../carrier.ts";
-import type { ModuleEntry } from "../module-cache.ts";
-import type { Frame } from "../protocol.ts";
-import { SandboxWorker } from "../sandbox-worker.ts";
-import { ThreadCarrier } from "../thread-carrier.ts";
+import type { CarrierEnd } from "../frames/carrier.ts";
+import type { Frame } from "../frames/protocol.ts";
+import { ThreadCarrier } from "../frames/thread-carrier.ts";
+import type { ModuleEntry } from "../pool/module-cache.ts";
+import { SandboxWorker } from "../pool/sandbox-worker.ts";
 
 /** Its calls' sandboxes, and others that lie ready from calls before. */
 const SANDBOXES_MAX = 8;

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import { type CallPins, CallState, outputTooLarge } from "../executor/guest-call.ts";
+import { isShared, shared } from "../frames/shared-bytes.ts";
 import type { GuestTeam, JoinableStart, ThreadStart } from "../guest.ts";
-import { type CallPins, CallState, outputTooLarge } from "../guest-call.ts";
-import { isShared, shared } from "../shared-bytes.ts";
 import { createTeamMemory, type TeamMemory, TeamWords } from "./team-words.ts";
 
 const MAIN_HANDLE = 1;

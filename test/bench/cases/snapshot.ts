@@ -1,8 +1,8 @@
 import { abiTable } from "../../../host/abi/abi-table.ts";
 import { prepareModule } from "../../../host/modules/preparation.ts";
-import { InstanceState } from "../../../host/sandbox/instance-state.ts";
+import { InstanceState } from "../../../host/sandbox/executor/instance-state.ts";
+import { WorkerModule } from "../../../host/sandbox/executor/worker-module.ts";
 import { sandboxCeiling } from "../../../host/sandbox/limits.ts";
-import { WorkerModule } from "../../../host/sandbox/worker-module.ts";
 import { wat } from "../../support/guest-modules.ts";
 import type { Bench, BenchCase, Row } from "../bench-case.ts";
 import { median } from "../support/measurement.ts";

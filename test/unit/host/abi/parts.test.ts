@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from "vitest";
 import { Operation, partAnswer } from "../../../../host/abi/operations.ts";
+import { guestStateBytes } from "../../../../host/sandbox/frames/protocol.ts";
 import { GuestFault } from "../../../../host/sandbox/guest.ts";
-import { guestStateBytes } from "../../../../host/sandbox/protocol.ts";
 import { GuestCalls } from "../../../support/guest-calls.ts";
 import { wat } from "../../../support/guest-modules.ts";
 import { MemoryHost } from "../../../support/memory-guest.ts";

@@ -8,8 +8,8 @@ import {
   serveParts,
 } from "../../../../host/offload/index.ts";
 import { STATE_PIECE_BYTES } from "../../../../host/offload/remote-state.ts";
+import { isShared } from "../../../../host/sandbox/frames/shared-bytes.ts";
 import type { GuestState } from "../../../../host/sandbox/sandbox.ts";
-import { isShared } from "../../../../host/sandbox/shared-bytes.ts";
 import { type InstanceId, logBookId, type SeqNum } from "../../../../state/ids.ts";
 import { Cleanup } from "../../../support/cluster.ts";
 import { peerPair } from "../../../support/peer-pair.ts";

@@ -1,9 +1,9 @@
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createChannel, openWorkerEnd } from "../../../../host/sandbox/channel.ts";
-import { FrameType } from "../../../../host/sandbox/protocol.ts";
-import { createRing, RingReader, RingWriter } from "../../../../host/sandbox/ring.ts";
+import { createChannel, openWorkerEnd } from "../../../../host/sandbox/frames/channel.ts";
+import { FrameType } from "../../../../host/sandbox/frames/protocol.ts";
+import { createRing, RingReader, RingWriter } from "../../../../host/sandbox/frames/ring.ts";
 
 describe("a ring", () => {
   test("hands over every frame once, in order and unbroken, whatever their sizes", () => {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type GlobalExport, WASM_PAGE_BYTES } from "../../../../host/modules/artefact.ts";
-import { captureDelta, decodeDelta } from "../../../../host/sandbox/delta.ts";
-import { MemoryImage } from "../../../../host/sandbox/memory-image.ts";
+import { captureDelta, decodeDelta } from "../../../../host/sandbox/executor/delta.ts";
+import { MemoryImage } from "../../../../host/sandbox/executor/memory-image.ts";
 
 const snapshot = (pages: number, ...runs: [number, string][]) => ({
   hash: "",

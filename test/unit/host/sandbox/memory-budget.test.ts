@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { MemoryBudget, type MemoryClaim } from "../../../../host/sandbox/memory-budget.ts";
+import { MemoryBudget, type MemoryClaim } from "../../../../host/sandbox/pool/memory-budget.ts";
 
 const MAX = 100;
 

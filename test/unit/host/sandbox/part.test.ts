@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { guestStateBytes } from "../../../../host/sandbox/frames/protocol.ts";
+import { isShared } from "../../../../host/sandbox/frames/shared-bytes.ts";
 import type { SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
-import { guestStateBytes } from "../../../../host/sandbox/protocol.ts";
 import type { GuestState } from "../../../../host/sandbox/sandbox.ts";
-import { isShared } from "../../../../host/sandbox/shared-bytes.ts";
 import { ByteReader } from "../../../../state/bytes.ts";
 import { begin, openPool, run } from "../../../support/sandbox-calls.ts";
 import { SHIP } from "../../../support/test-imports.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRing, RingReader, RingWriter } from "../../../../host/sandbox/ring.ts";
+import { createRing, RingReader, RingWriter } from "../../../../host/sandbox/frames/ring.ts";
 
 const RING_BYTES = 1024;
 /** The control word by which the reader says that it goes to sleep. */

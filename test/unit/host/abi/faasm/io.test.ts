@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { CallState, GuestKill } from "../../../../../host/sandbox/executor/guest-call.ts";
 import { GuestFault } from "../../../../../host/sandbox/guest.ts";
-import { CallState, GuestKill } from "../../../../../host/sandbox/guest-call.ts";
 import { FaasmCalls, RESULT } from "../../../../support/faasm-calls.ts";
 import { wat } from "../../../../support/guest-modules.ts";
 import { MemoryHost } from "../../../../support/memory-guest.ts";

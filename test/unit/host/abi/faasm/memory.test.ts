@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { CallState } from "../../../../../host/sandbox/executor/guest-call.ts";
 import { GuestFault } from "../../../../../host/sandbox/guest.ts";
-import { CallState } from "../../../../../host/sandbox/guest-call.ts";
 import { FaasmCalls, RESULT } from "../../../../support/faasm-calls.ts";
 
 const PAGE = 65_536;

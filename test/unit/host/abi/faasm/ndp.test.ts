@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Operation } from "../../../../../host/abi/operations.ts";
+import { CallState } from "../../../../../host/sandbox/executor/guest-call.ts";
+import { guestStateBytes } from "../../../../../host/sandbox/frames/protocol.ts";
 import { GuestFault } from "../../../../../host/sandbox/guest.ts";
-import { CallState } from "../../../../../host/sandbox/guest-call.ts";
-import { guestStateBytes } from "../../../../../host/sandbox/protocol.ts";
 import { FaasmCalls, RESULT } from "../../../../support/faasm-calls.ts";
 import { wat } from "../../../../support/guest-modules.ts";
 import { MemoryHost } from "../../../../support/memory-guest.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Operation } from "../../../../../host/abi/operations.ts";
+import { CallState } from "../../../../../host/sandbox/executor/guest-call.ts";
 import { GuestFault } from "../../../../../host/sandbox/guest.ts";
-import { CallState } from "../../../../../host/sandbox/guest-call.ts";
 import { FaasmCalls, RESULT } from "../../../../support/faasm-calls.ts";
 import { MemoryHost } from "../../../../support/memory-guest.ts";
 

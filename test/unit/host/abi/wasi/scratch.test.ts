@@ -3,7 +3,7 @@ import { Asks } from "../../../../../host/abi/wasi/asks.ts";
 import { CallFiles } from "../../../../../host/abi/wasi/call-files.ts";
 import { SCRATCH_MAX_BYTES, SCRATCH_MAX_NAMES } from "../../../../../host/abi/wasi/memory-node.ts";
 import { SharedFiles } from "../../../../../host/abi/wasi/shared-files.ts";
-import { CallState } from "../../../../../host/sandbox/guest-call.ts";
+import { CallState } from "../../../../../host/sandbox/executor/guest-call.ts";
 import { ROOT, WasiCalls } from "../../../../support/wasi-calls.ts";
 
 const CREATE = 1;

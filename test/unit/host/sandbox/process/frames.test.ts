@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { FrameType } from "../../../../../host/sandbox/frames/protocol.ts";
+import { isShared } from "../../../../../host/sandbox/frames/shared-bytes.ts";
 import { BrokenFrame, FrameReader, FrameWriter } from "../../../../../host/sandbox/process/frames.ts";
-import { FrameType } from "../../../../../host/sandbox/protocol.ts";
-import { isShared } from "../../../../../host/sandbox/shared-bytes.ts";
 
 const BODY_MAX_BYTES = 1024 * 1024;
 

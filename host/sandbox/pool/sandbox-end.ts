@@ -1,7 +1,7 @@
 /** Ends of attempts, as frames of workers tell them and as pools give them. */
-import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
-import { EMPTY, EndKind, type Frame, guestStateBytes, KILL_REASONS } from "./protocol.ts";
-import type { SandboxEnd } from "./sandbox.ts";
+import { type Artefact, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import { EMPTY, EndKind, type Frame, guestStateBytes, KILL_REASONS } from "../frames/protocol.ts";
+import type { SandboxEnd } from "../sandbox.ts";
 
 export const DISPLACED: SandboxEnd = { kind: "displaced" };
 

@@ -2,7 +2,7 @@
  * Compiled modules of a pool, by content hash; the least recently used go when they are too many bytes. A module that reaches memory
  * regions is there once for each of their memories, as its sandboxes are bound to one.
  */
-import type { Artefact } from "../modules/artefact.ts";
+import type { Artefact } from "../../modules/artefact.ts";
 
 /** Compiled on the main thread, in at most 0.3 ms: handing the work over and back takes as long. */
 const COMPILE_AT_ONCE_MAX_BYTES = 64 * 1024;

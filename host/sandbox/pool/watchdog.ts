@@ -1,5 +1,5 @@
 /** Looks every 5 ms, while attempts exist, for those that are over their wall or CPU time and for workers in long slices (H3, H7). */
-import type { Clock } from "../../state/ports.ts";
+import type { Clock } from "../../../state/ports.ts";
 import type { Attempt } from "./attempt.ts";
 import type { AttemptTable } from "./attempt-table.ts";
 import type { SandboxWorker } from "./sandbox-worker.ts";

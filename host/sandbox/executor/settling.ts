@@ -1,5 +1,5 @@
 /** What groups of imports still have to do for a call whose guest has returned or exited (`Guest.beforeEnd`). */
-import { GuestExit } from "./guest.ts";
+import { GuestExit } from "../guest.ts";
 import { GuestKill } from "./guest-call.ts";
 import type { ImportGate } from "./import-gate.ts";
 

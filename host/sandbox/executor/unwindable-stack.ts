@@ -1,5 +1,5 @@
 /** The stack of an instance of a migratable module: taken apart into bytes, and put together from them (Asyncify). */
-import { ASYNCIFY_EXPORTS, STACK_EXPORT } from "../modules/artefact.ts";
+import { ASYNCIFY_EXPORTS, STACK_EXPORT } from "../../modules/artefact.ts";
 
 /** Where in the stack's memory the frames begin: behind the two words that say where the next one goes and where there is no more room. */
 const FRAMES = 8;

@@ -1,8 +1,8 @@
 /** Host state of one call: what a guest could notice of it beside its memory. */
-import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import type { GuestCall, KeptAnswer, TravellingState } from "./guest.ts";
+import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
+import type { GuestCall, KeptAnswer, TravellingState } from "../guest.ts";
+import type { KillReason } from "../sandbox.ts";
 import { Mappings } from "./mappings.ts";
-import type { KillReason } from "./sandbox.ts";
 
 const EMPTY = new Uint8Array(0);
 

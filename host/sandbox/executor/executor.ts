@@ -9,14 +9,10 @@
  */
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { ByteReader } from "../../state/bytes.ts";
-import { invariant } from "../../state/errors.ts";
-import { type Artefact, WASM_PAGE_BYTES } from "../modules/artefact.ts";
-import type { ExecutorChannel, OutgoingFrame } from "./carrier.ts";
-import { collectGarbage } from "./collect-garbage.ts";
-import type { CreateImports } from "./guest.ts";
-import type { CallPins } from "./guest-call.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { ByteReader } from "../../../state/bytes.ts";
+import { invariant } from "../../../state/errors.ts";
+import { type Artefact, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import type { ExecutorChannel, OutgoingFrame } from "../frames/carrier.ts";
 import {
   EMPTY,
   ENTRY,
@@ -29,14 +25,18 @@ import {
   partStart,
   type SharedReply,
   type SharedStart,
-} from "./protocol.ts";
-import type { GuestState, OperationReply } from "./sandbox.ts";
+} from "../frames/protocol.ts";
+import type { SliceMarks } from "../frames/slice-marks.ts";
+import type { CreateImports } from "../guest.ts";
+import type { GuestState, OperationReply } from "../sandbox.ts";
+import { GuestThread } from "../threads/guest-thread.ts";
+import type { ThreadBirth } from "../threads/team.ts";
+import { TeamWords } from "../threads/team-words.ts";
+import { collectGarbage } from "./collect-garbage.ts";
+import type { CallPins } from "./guest-call.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
-import type { SliceMarks } from "./slice-marks.ts";
 import type { ThreadClock } from "./thread-clock.ts";
-import { GuestThread } from "./threads/guest-thread.ts";
-import type { ThreadBirth } from "./threads/team.ts";
-import { TeamWords } from "./threads/team-words.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */

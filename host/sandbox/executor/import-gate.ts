@@ -9,9 +9,9 @@
  *    what no guest can catch.
  * 6. A guest whose imports are answered at once passes through the message loop every 64 imports, or 1 ms (H4).
  */
-import { InvariantBroken, invariant } from "../../state/errors.ts";
+import { InvariantBroken, invariant } from "../../../state/errors.ts";
+import type { GuestImport } from "../guest.ts";
 import type { Freezer } from "./freezer.ts";
-import type { GuestImport } from "./guest.ts";
 import { cpuTimeText, GuestKill } from "./guest-call.ts";
 import type { SliceClock } from "./slice-clock.ts";
 import type { ThreadClock } from "./thread-clock.ts";

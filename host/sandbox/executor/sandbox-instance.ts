@@ -8,24 +8,24 @@
  * 2. What an import has thrown is the call's outcome, whatever the guest makes of it (H3).
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
-import { invariant } from "../../state/errors.ts";
-import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, SHARED_MEMORY_IMPORT, usesThreads } from "../modules/artefact.ts";
+import { invariant } from "../../../state/errors.ts";
+import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, SHARED_MEMORY_IMPORT, usesThreads } from "../../modules/artefact.ts";
+import { OperationWindow } from "../frames/operation-window.ts";
+import type { SliceMarks } from "../frames/slice-marks.ts";
+import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "../guest.ts";
+import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
+import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
-import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "./guest.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
 import { ImportGate, type MessageLoop } from "./import-gate.ts";
 import { InstanceState } from "./instance-state.ts";
 import { logWithin } from "./log-within.ts";
 import type { MemoryImage } from "./memory-image.ts";
-import { OperationWindow } from "./operation-window.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
-import type { FrozenStart, GuestState, OperationReply } from "./sandbox.ts";
 import { Settling } from "./settling.ts";
 import { SliceClock } from "./slice-clock.ts";
-import type { SliceMarks } from "./slice-marks.ts";
 import { tableFunction } from "./table-function.ts";
-import { type SendBirth, Team, TeamCallState } from "./threads/team.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
 import { UnwindableStack } from "./unwindable-stack.ts";
 import type { WorkerModule } from "./worker-module.ts";

@@ -1,6 +1,7 @@
 /** A module in a worker: what its sandboxes have in common, and those that wait for a call. */
+
+import type { LoadedModule } from "../frames/protocol.ts";
 import { MemoryImage } from "./memory-image.ts";
-import type { LoadedModule } from "./protocol.ts";
 import type { SandboxInstance } from "./sandbox-instance.ts";
 
 export class WorkerModule {

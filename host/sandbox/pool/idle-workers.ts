@@ -1,7 +1,7 @@
 /** What lies ready in the workers of a pool, as one. */
-import type { Carrier } from "./carrier.ts";
+import type { Carrier } from "../frames/carrier.ts";
+import { FrameType } from "../frames/protocol.ts";
 import type { IdleMemory } from "./memory-budget.ts";
-import { FrameType } from "./protocol.ts";
 
 export class IdleWorkers implements IdleMemory {
   readonly #workers: () => Iterable<Pick<Carrier, "marks" | "channel">>;

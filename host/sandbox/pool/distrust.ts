@@ -2,8 +2,9 @@
  * Checks what a process says: whoever has broken out of the engine there says what he likes. Of his own tenant's calls he can make
  * anything, as they run in his hands; the host's memory and time he must not get.
  */
+
+import { EndKind, type Frame, FrameType, guestStateBytes } from "../frames/protocol.ts";
 import type { Attempt } from "./attempt.ts";
-import { EndKind, type Frame, FrameType, guestStateBytes } from "./protocol.ts";
 
 /** Messages of ends, and what surrounds an output. */
 const TEXT_MAX_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 /**
  * Functions that have lately run too long in one go, or were in a worker that was lost: their calls run one at a time (H7).
  */
-import type { Clock } from "../../state/ports.ts";
+import type { Clock } from "../../../state/ports.ts";
 
 const SUSPECT_FOR_MS = 60_000;
 

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { Worker } from "node:worker_threads";
+import type { WorkerData, WorkerReady } from "../executor/worker.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import { createSliceMarks, SliceReader } from "./slice-marks.ts";
-import type { WorkerData, WorkerReady } from "./worker.ts";
 
 /** JavaScript heap of a worker: wrappers of some thousand sandboxes; guests' memories do not count. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 };
@@ -38,7 +38,7 @@ export class ThreadCarrier implements Carrier {
     const data: WorkerData = { channel: workerEnd, marks, importsUrl: importsUrl.href, sandboxesMax, idleMaxBytes };
     this.channel = main;
     this.marks = new SliceReader(marks);
-    this.#thread = new Worker(new URL("./worker.ts", import.meta.url), {
+    this.#thread = new Worker(new URL("../executor/worker.ts", import.meta.url), {
       name,
       workerData: data,
       transferList: [workerEnd.port],

@@ -1,5 +1,5 @@
-import { TABLE_EXPORT } from "../modules/artefact.ts";
-import { GuestFault } from "./guest.ts";
+import { TABLE_EXPORT } from "../../modules/artefact.ts";
+import { GuestFault } from "../guest.ts";
 
 /** @throws GuestFault  the table has no function there */
 export function tableFunction(

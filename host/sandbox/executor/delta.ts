@@ -5,8 +5,8 @@
  *
  * A NaN in a float global loses its payload: the engine hands out one NaN only.
  */
-import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import { type GlobalExport, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
+import { type GlobalExport, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { BLOCK_BYTES, type MemoryImage, PIECE_BYTES, type Run } from "./memory-image.ts";
 
 export interface Delta {

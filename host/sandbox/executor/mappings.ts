@@ -3,8 +3,8 @@
  *
  * What was taken is zero. The guest's own allocator sees a memory that somebody else has grown.
  */
-import type { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import { WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import type { ByteReader, ByteWriter } from "../../../state/bytes.ts";
+import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 
 /** How long what was taken stays: until it is given back, until the storage part ends that took it, or until the call ends. */
 const KEEPS = ["plain", "part", "call"] as const;

@@ -10,7 +10,7 @@
  *    points into a ring.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { invariant } from "../../state/errors.ts";
+import { invariant } from "../../../state/errors.ts";
 import type { ExecutorChannel, HostChannel, OutgoingFrame, Transfer } from "./carrier.ts";
 import { ControlWord } from "./control-word.ts";
 import { blankFrame, EMPTY, type Frame, type FrameType } from "./protocol.ts";

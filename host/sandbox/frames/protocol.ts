@@ -2,9 +2,9 @@
  * What the main thread and a worker say to each other. Every frame of an attempt carries (call, attempt): `call` is a slot of the
  * pool's table of calls, `attempt` counts the uses of that slot, so together they name one `SandboxPool.start` for ever (H6).
  */
-import { ByteReader, ByteWriter } from "../../state/bytes.ts";
-import type { Artefact } from "../modules/artefact.ts";
-import type { FrozenStart, GuestState, KillReason, OperationReply, PartStart } from "./sandbox.ts";
+import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
+import type { Artefact } from "../../modules/artefact.ts";
+import type { FrozenStart, GuestState, KillReason, OperationReply, PartStart } from "../sandbox.ts";
 import { shared } from "./shared-bytes.ts";
 
 export const FrameType = {

@@ -1,8 +1,8 @@
 /** How a call ended, as the worker sees it. */
 
-import { GuestExit, GuestFault } from "./guest.ts";
+import { GuestExit, GuestFault } from "../guest.ts";
+import type { KillReason } from "../sandbox.ts";
 import { GuestKill } from "./guest-call.ts";
-import type { KillReason } from "./sandbox.ts";
 
 export type Outcome =
   | { readonly kind: "returned"; readonly value: number }

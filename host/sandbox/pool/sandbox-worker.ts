@@ -1,16 +1,16 @@
 /** A worker, thread or process, as the main thread sees it. */
 
 import type { MessagePort } from "node:worker_threads";
-import { ByteWriter } from "../../state/bytes.ts";
-import { invariant } from "../../state/errors.ts";
-import type { Clock } from "../../state/ports.ts";
+import { ByteWriter } from "../../../state/bytes.ts";
+import { invariant } from "../../../state/errors.ts";
+import type { Clock } from "../../../state/ports.ts";
+import type { Carrier, CarrierEnd, HostChannel } from "../frames/carrier.ts";
+import { EMPTY, ENTRY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "../frames/protocol.ts";
+import { isShared } from "../frames/shared-bytes.ts";
+import type { SliceView } from "../frames/slice-marks.ts";
+import type { FrozenStart, PartStart } from "../sandbox.ts";
 import type { Attempt } from "./attempt.ts";
-import type { Carrier, CarrierEnd, HostChannel } from "./carrier.ts";
 import type { ModuleEntry } from "./module-cache.ts";
-import { EMPTY, ENTRY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "./protocol.ts";
-import type { FrozenStart, PartStart } from "./sandbox.ts";
-import { isShared } from "./shared-bytes.ts";
-import type { SliceView } from "./slice-marks.ts";
 
 /** The main thread goes back to its event loop after so much work on messages. */
 const DRAIN_MAX_MS = 1;

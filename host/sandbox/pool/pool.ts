@@ -13,27 +13,27 @@
  *    displaced for ever.
  */
 import { availableParallelism } from "node:os";
-import type { Clock } from "../../state/ports.ts";
-import { type Artefact, usesRegions, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import type { Clock } from "../../../state/ports.ts";
+import { type Artefact, usesRegions, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import { cpuTimeText } from "../executor/guest-call.ts";
+import type { Carrier, CarrierEnd } from "../frames/carrier.ts";
+import { type Frame, FrameType } from "../frames/protocol.ts";
+import { ThreadCarrier } from "../frames/thread-carrier.ts";
+import { endGuestsSoon, sandboxCeiling } from "../limits.ts";
+import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
+import { PoolWithTeams, TeamPool } from "../threads/index.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
-import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { wrongIn } from "./distrust.ts";
-import { cpuTimeText } from "./guest-call.ts";
 import { IdleWorkers } from "./idle-workers.ts";
-import { endGuestsSoon, sandboxCeiling } from "./limits.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
-import { type Frame, FrameType } from "./protocol.ts";
-import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "./sandbox.ts";
 import { bytesOf, DISPLACED, decodeEnd, lost } from "./sandbox-end.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
 import { TenantGate } from "./tenant-gate.ts";
-import { ThreadCarrier } from "./thread-carrier.ts";
-import { PoolWithTeams, TeamPool } from "./threads/index.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface SandboxPoolOptions {

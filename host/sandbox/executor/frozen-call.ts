@@ -3,10 +3,10 @@
  *
  * Layout: snapshot hash | result of the import (type u8, bits u64) | stack | host state | delta to the end.
  */
-import { ByteReader, ByteWriter } from "../../state/bytes.ts";
+import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
+import { shared } from "../frames/shared-bytes.ts";
+import type { GuestState } from "../sandbox.ts";
 import type { ImportResult } from "./freezer.ts";
-import type { GuestState } from "./sandbox.ts";
-import { shared } from "./shared-bytes.ts";
 
 export interface FrozenCall {
   readonly snapshotHash: string;

@@ -1,10 +1,11 @@
 /** One attempt as the main thread knows it, from `start` to its only `onEnd`. */
+
+import { AcknowledgementBatch } from "../frames/operation-window.ts";
+import { EMPTY, FrameType, type SharedReply } from "../frames/protocol.ts";
+import type { OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "../sandbox.ts";
 import type { AttemptQueue } from "./attempt-queue.ts";
 import type { MemoryClaim } from "./memory-budget.ts";
 import type { ModuleEntry } from "./module-cache.ts";
-import { AcknowledgementBatch } from "./operation-window.ts";
-import { EMPTY, FrameType, type SharedReply } from "./protocol.ts";
-import type { OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "./sandbox.ts";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
 /**

@@ -1,5 +1,5 @@
 /** What a memory shall look like: a snapshot, or a snapshot with a delta on top, in blocks that share their zeros. */
-import { type Snapshot, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { type Snapshot, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 
 /** Unit of comparing; equal to a wasm page, so that a memory is always whole blocks. */
 export const BLOCK_BYTES = WASM_PAGE_BYTES;

@@ -1,5 +1,5 @@
 /** Memory and globals of an instance: everything of the guest that a reset puts back and a delta carries. */
-import { MEMORY_EXPORT, usesThreads, WASM_PAGE_BYTES } from "../modules/artefact.ts";
+import { MEMORY_EXPORT, usesThreads, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { captureDelta, type Delta, decodeDelta } from "./delta.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { SharedView } from "./shared-view.ts";

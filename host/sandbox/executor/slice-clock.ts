@@ -1,5 +1,5 @@
 /** CPU time of one call, summed over its slices (H4), and the marks by which the watchdog sees a slice (H7). */
-import type { SliceMarks } from "./slice-marks.ts";
+import type { SliceMarks } from "../frames/slice-marks.ts";
 import type { ThreadClock } from "./thread-clock.ts";
 
 export class SliceClock {

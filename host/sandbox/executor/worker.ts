@@ -1,11 +1,11 @@
 /** Entry of a sandbox worker's thread. */
 import { readlinkSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { invariant } from "../../state/errors.ts";
-import { type ChannelEnd, openWorkerEnd } from "./channel.ts";
+import { invariant } from "../../../state/errors.ts";
+import { type ChannelEnd, openWorkerEnd } from "../frames/channel.ts";
+import { SliceMarker } from "../frames/slice-marks.ts";
+import type { CreateImports } from "../guest.ts";
 import { Executor } from "./executor.ts";
-import type { CreateImports } from "./guest.ts";
-import { SliceMarker } from "./slice-marks.ts";
 import { threadClock } from "./thread-clock.ts";
 
 export interface WorkerData {
