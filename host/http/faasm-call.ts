@@ -7,7 +7,7 @@ import { type BodyLimit, discardRest, readBody } from "./body.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { faasmAnswer, faasmGraph, faasmStatus, type TextAnswer } from "./faasm-answers.ts";
-import { checkCallId, type FaasmMessage, parseFaasmMessage, refuseUnoffered } from "./faasm-message.ts";
+import { checkCallId, type FaasmMessage, parseFaasmMessage, refuseUnoffered, worldSizeOf } from "./faasm-message.ts";
 import { sendFailure, sendText, toFailure } from "./failure.ts";
 import { idempotencyKey, nameField, tenantField, tracesOperations } from "./fields.ts";
 import { MessageThread } from "./message-thread.ts";
@@ -79,11 +79,13 @@ export class FaasmCall {
     if (input.length > inputMaxBytes) {
       throw new NeapError("BODY_TOO_LARGE", `input_data is ${input.length} bytes, the limit is ${inputMaxBytes}`);
     }
+    const worldSize = worldSizeOf(message);
     return {
       tenant: mustAct(caller, tenantField("user", message.user)),
       functionName: nameField("function", message.function),
       input,
       ...(message.cmdline !== "" && { commandLine: message.cmdline }),
+      ...(worldSize !== null && { worldSize }),
       ...callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
       forbidPushDown: message.forbid_ndp,

@@ -55,6 +55,7 @@ import { after } from "./pause.ts";
 import { samePayload, toCallBytes, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
+import { Worlds } from "./world.ts";
 
 export interface InvocationService extends Invocations, InstanceRunner, CallTaker {
   /** False: it stops, or has stopped. */
@@ -84,6 +85,7 @@ class Service implements InvocationService {
   readonly #context: InvocationContext;
   readonly #attempts = new LiveAttempts();
   readonly #parking: Parking;
+  readonly #worlds = new Worlds();
   readonly #running = new Map<InstanceId, { readonly run: InstanceRun; readonly outcome: Promise<InstanceOutcome> }>();
   readonly #chronicle: Chronicle;
   readonly #recovery: Recovery;
@@ -118,8 +120,8 @@ class Service implements InvocationService {
     if (running !== undefined) {
       return running.outcome;
     }
-    const parts = { context: this.#context, runner: this, attempts: this.#attempts, parking: this.#parking };
-    const run = new InstanceRun({ ...parts, spec, trace });
+    const own = { attempts: this.#attempts, parking: this.#parking, worlds: this.#worlds };
+    const run = new InstanceRun({ context: this.#context, runner: this, ...own, spec, trace });
     const outcome = this.#ran(run, spec);
     this.#running.set(spec.instance, { run, outcome });
     return outcome;
@@ -279,6 +281,7 @@ class Service implements InvocationService {
     const shard = source.current() ?? (await this.#shard());
     const { version, tail } = await functions.resolve(shard, request.tenant, request.functionName);
     tenancy.of(request.tenant).checkMayBegin();
+    checkWorld(request, tenancy.of(request.tenant).limits.tenantMaxThreads);
     const instance = mintInstance(shard, random);
     const drafts = new Drafts(shard.blobs);
     try {
@@ -325,6 +328,8 @@ class Service implements InvocationService {
       root: "",
       transaction: null,
       childSeed: NO_SEED,
+      worldSize: request.worldSize ?? 0,
+      rank: 0,
       modeCursor: NO_SEQNUM,
       protocol: version.protocol,
     };
@@ -422,7 +427,8 @@ class Service implements InvocationService {
   }
 
   async #checkSame(shard: Shard, request: CallRequest, input: Payload, theirs: InstanceInit): Promise<void> {
-    const isSame = theirs.functionName === request.functionName && theirs.commandLine === (request.commandLine ?? "");
+    const { functionName, commandLine = "", worldSize = 0 } = request;
+    const isSame = theirs.functionName === functionName && theirs.commandLine === commandLine && theirs.worldSize === worldSize;
     if (isSame && (await samePayload(shard.blobs, input, theirs.input))) {
       return;
     }
@@ -450,6 +456,14 @@ class Service implements InvocationService {
       case "failed":
         return { kind: "failed", instance, code: outcome.code, message: outcome.message };
     }
+  }
+}
+
+/** @throws BAD_REQUEST  the call would have more ranks than its tenant may have threads */
+function checkWorld({ tenant, worldSize = 0 }: CallRequest, tenantMaxThreads: number): void {
+  if (worldSize > tenantMaxThreads) {
+    const text = `the call is to have ${worldSize} ranks, tenant ${tenant} may have ${tenantMaxThreads} (tenantMaxThreads)`;
+    throw new NeapError("BAD_REQUEST", text);
   }
 }
 

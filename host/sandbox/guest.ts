@@ -50,8 +50,8 @@ export interface Guest {
   restore(state: { delta: Uint8Array; hostState: Uint8Array }): void;
   /** Makes the memory longer. @returns its pages before; -1: there is no room, or its maximum is reached */
   grow(pages: number): number;
-  /** Calls the table's function () → () right here; it cannot wait for the host. */
-  callTableFunction(tableIndex: number): void;
+  /** Calls the table's function (i32, …) → () right here; it cannot wait for the host. */
+  callTableFunction(tableIndex: number, args?: readonly number[]): void;
   /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
   runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
 }

@@ -667,7 +667,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F24: the same id with another command line is the same call",
     file: "host/invocation/service.ts",
-    find: ' && theirs.commandLine === (request.commandLine ?? "")',
+    find: " && theirs.commandLine === commandLine",
     replace: "",
     caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },

@@ -19,6 +19,7 @@ import {
   httpRequestArgs,
   lockArgs,
   lockReply,
+  mpiJoinReply,
   Operation,
   OUTPUT_SLICE_BYTES,
   objectDeleteArgs,
@@ -220,7 +221,7 @@ export class MemoryGuest implements Guest {
     this.call.restore(state.hostState);
   }
 
-  callTableFunction(): void {
+  callTableFunction(_tableIndex: number, _args?: readonly number[]): void {
     throw new GuestFault("the table has no function");
   }
 
@@ -324,6 +325,8 @@ export class MemoryGuest implements Guest {
         return reply(0);
       case Operation.objectList:
         return this.#list(args);
+      case Operation.mpiJoin:
+        return reply(0, mpiJoinReply.encode(0, 1));
       case Operation.fileFind:
       case Operation.fileList:
         return new FileOperations(memoryObjects(host)).perform(operation, args) ?? reply(0);

@@ -366,8 +366,8 @@ export class SandboxInstance implements Guest {
     return this.#state.grow(pages);
   }
 
-  callTableFunction(tableIndex: number): void {
-    tableFunction(this.#exports, tableIndex)();
+  callTableFunction(tableIndex: number, args: readonly number[] = []): void {
+    tableFunction(this.#exports, tableIndex)(...args);
   }
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {

@@ -138,8 +138,8 @@ export class GuestThread implements Guest {
   /** What groups of imports keep for a call is in the main thread. */
   beforeEnd(): void {}
 
-  callTableFunction(tableIndex: number): void {
-    tableFunction(this.#exports, tableIndex)();
+  callTableFunction(tableIndex: number, args: readonly number[] = []): void {
+    tableFunction(this.#exports, tableIndex)(...args);
   }
 
   capture(): never {

@@ -49,6 +49,21 @@ const WRITES: Readonly<Record<string, Writes>> = {
   "env.pthread_cond_signal": { always: [[0, 48]] },
   "env.pthread_cond_broadcast": { always: [[0, 48]] },
   "env.pthread_key_create": { always: [[0, 4]] },
+  "env.MPI_Init_thread": { always: [[3, 4]] },
+  "env.MPI_Initialized": { always: [[0, 4]] },
+  "env.MPI_Finalized": { always: [[0, 4]] },
+  "env.MPI_Get_processor_name": {
+    always: [
+      [0, 5],
+      [1, 4],
+    ],
+  },
+  "env.MPI_Get_version": {
+    always: [
+      [0, 4],
+      [1, 4],
+    ],
+  },
   "wasi_snapshot_preview1.args_sizes_get": {
     always: [
       [0, 4],
