@@ -79,14 +79,13 @@ export class FaasmCall {
     if (input.length > inputMaxBytes) {
       throw new NeapError("BODY_TOO_LARGE", `input_data is ${input.length} bytes, the limit is ${inputMaxBytes}`);
     }
-    const worldSize = worldSizeOf(message);
     return {
       tenant: mustAct(caller, tenantField("user", message.user)),
       functionName: nameField("function", message.function),
       input,
-      ...(message.cmdline !== "" && { commandLine: message.cmdline }),
-      ...(worldSize !== null && { worldSize }),
-      ...callKey(message.id, idempotencyKey(request)),
+      commandLine: message.cmdline,
+      worldSize: worldSizeOf(message),
+      key: callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
       forbidPushDown: message.forbid_ndp,
       traceOperations: tracesOperations(request),
@@ -95,14 +94,14 @@ export class FaasmCall {
   }
 }
 
-function callKey(id: number, idempotency: string | undefined): Pick<CallRequest, "key"> {
+function callKey(id: number, idempotency: string | undefined): CallRequest["key"] {
   if (id === 0) {
-    return idempotency === undefined ? {} : { key: { kind: "idempotency", value: idempotency } };
+    return idempotency === undefined ? undefined : { kind: "idempotency", value: idempotency };
   }
   if (idempotency !== undefined) {
     throw new NeapError("BAD_REQUEST", "id and Idempotency-Key are both given, must be one");
   }
-  return { key: { kind: "callId", value: checkCallId(id) } };
+  return { kind: "callId", value: checkCallId(id) };
 }
 
 /** A poll finds the token's tenant only; in open mode the `user` it names, or an id that only one tenant uses (H26). */

@@ -168,10 +168,10 @@ export function refuseUnoffered(message: FaasmMessage, admin: boolean): void {
 
 export const WORLD_SIZE_MAX = 1024;
 
-/** Of a call with MPI; null of any other one. @throws BAD_REQUEST */
-export function worldSizeOf({ mpi, mpi_world_size: size }: FaasmMessage): number | null {
+/** Of a call with MPI; 0 of any other one. @throws BAD_REQUEST */
+export function worldSizeOf({ mpi, mpi_world_size: size }: FaasmMessage): number {
   if (!mpi) {
-    return null;
+    return 0;
   }
   if (size < 1 || size > WORLD_SIZE_MAX) {
     throw new NeapError("BAD_REQUEST", `mpi_world_size must be a whole number from 1 to ${WORLD_SIZE_MAX}, is ${size}`);

@@ -96,9 +96,24 @@ export async function execute(execution: Execution): Promise<Executed> {
   };
   const asked = () => {
     const started = moved?.children ?? [];
-    const common = { context, runner, spec, shard, steps, drafts, trace, lockTurns, worlds };
     const fail = (error: NeapError) => attempt.stop({ kind: "failed", error });
-    operations ??= new Operations({ ...common, parker, artefact, inherited, started, regions, fail });
+    operations ??= new Operations({
+      context,
+      runner,
+      spec,
+      shard,
+      steps,
+      drafts,
+      trace,
+      lockTurns,
+      parker,
+      artefact,
+      inherited,
+      started,
+      regions,
+      worlds,
+      fail,
+    });
     return operations;
   };
   const { replayOnly } = execution;
@@ -128,7 +143,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     artefact,
     input,
     commandLine: commandLineBytes(init),
-    ...(init.tableIndex !== null && { tableIndex: init.tableIndex }),
+    tableIndex: init.tableIndex ?? undefined,
     pins: steps.pins,
     depth: init.depth,
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },

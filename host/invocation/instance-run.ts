@@ -225,8 +225,15 @@ export class InstanceRun {
       }
       this.#depart();
     };
+    const { context, runner, attempts, parking, worlds, spec, trace } = this.#parts;
     const executed = await execute({
-      ...this.#parts,
+      context,
+      runner,
+      attempts,
+      parking,
+      worlds,
+      spec,
+      trace,
       history: this.#history,
       shard,
       steps,
