@@ -16,7 +16,7 @@ const USER = "mpi";
 const heat = (url: string, input: string, more: object = {}) =>
   call(url, { user: USER, function: "heat", input_data: input, mpi: true, mpi_world_size: 4, ...more });
 
-describe.skipIf(findClang() === null).each(["threads", "processes"])("a call with MPI, in %s", (isolation) => {
+describe.skipIf(findClang() === null).each(["threads", "process"])("a call with MPI, with isolation %s", (isolation) => {
   const folder = temporaryFolder("mpi");
   let host: RunningHost;
   const start = () => startHost({ dataDirectory: folder, flags: ["--isolation", isolation] });
@@ -24,6 +24,7 @@ describe.skipIf(findClang() === null).each(["threads", "processes"])("a call wit
   beforeAll(async () => {
     host = await start();
     await upload(host.url, USER, "heat", sampleModule("mpi/heat"));
+    await upload(host.url, USER, "sum", sampleModule("mpi/sum"));
   }, 240_000);
   afterAll(async () => {
     await host.kill();
@@ -33,6 +34,13 @@ describe.skipIf(findClang() === null).each(["threads", "processes"])("a call wit
   it("answers what a sequential one does", { timeout: 60_000 }, async () => {
     expect(await heat(host.url, "50 100")).toMatchObject({ status: 200, body: heatOf(50, 100) });
     expect(await heat(host.url, "50 100", { mpi: false })).toMatchObject({ status: 200, body: heatOf(50, 100) });
+  });
+
+  it("H7: is not begun anew for ranks that compute for long in one go", { timeout: 60_000 }, async () => {
+    const count = 400_000_000n;
+    const sum = BigInt.asUintN(64, (count * (count - 1n) * (2n * count - 1n)) / 6n);
+    const request = { user: USER, function: "sum", input_data: `${count}`, mpi: true, mpi_world_size: 4 };
+    expect(await call(host.url, request)).toMatchObject({ status: 200, body: `${sum}` });
   });
 
   it("fails with one reason when a rank does: a plate with fewer rows than ranks", { timeout: 60_000 }, async () => {
