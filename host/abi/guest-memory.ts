@@ -17,6 +17,15 @@ export function guestBytes(guest: Guest, what: string, pointer: number, length: 
   return memory.subarray(start, start + sizeBytes);
 }
 
+/** The same as words of 32 bits. @throws GuestFault  also when they are not aligned */
+export function guestWords(guest: Guest, what: string, pointer: number, sizeBytes: number): Int32Array {
+  const bytes = guestBytes(guest, what, pointer, sizeBytes);
+  if (bytes.byteOffset % 4 !== 0) {
+    throw new GuestFault(`${what} at ${pointer >>> 0} is not a multiple of 4`);
+  }
+  return new Int32Array(bytes.buffer, bytes.byteOffset, sizeBytes / 4);
+}
+
 /** Room for a number that the guest may refuse with pointer 0. Checked before the operation, as its effect cannot be taken back. */
 export function checkRoom(guest: Guest, what: string, pointer: number, sizeBytes: number): void {
   if (pointer !== 0) {

@@ -220,8 +220,14 @@ export class MemoryGuest implements Guest {
     this.call.restore(state.hostState);
   }
 
+  beforeThreadEnd(): void {}
+
   callTableFunction(): void {
     throw new GuestFault("the table has no function");
+  }
+
+  runRegion(): never {
+    throw new GuestFault("there are no threads");
   }
 
   grow(pages: number): number {

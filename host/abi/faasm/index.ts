@@ -8,6 +8,9 @@ import { exceptions } from "./exceptions.ts";
 import { io } from "./io.ts";
 import { memory } from "./memory.ts";
 import { ndp } from "./ndp.ts";
+import { omp } from "./omp.ts";
+import { openmp } from "./openmp.ts";
+import { openmpLoops } from "./openmp-loops.ts";
 import { sharedMemory } from "./shared-memory.ts";
 import { state } from "./state.ts";
 import { system } from "./system.ts";
@@ -37,6 +40,8 @@ const IN_THREADS: ReadonlySet<string> = new Set([
   "env.dup",
   "env.__wasi_fd_dup",
   "env.ioctl",
+  "env.omp_get_wtime",
+  "env.omp_get_wtick",
 ]);
 
 /** Whether all threads of a call may use it. */
@@ -53,4 +58,7 @@ export const faasm = (guest: Guest, files: CallFileSystem): Record<string, Guest
   ...sharedMemory(guest),
   ...system(guest),
   ...threads(guest),
+  ...openmp(guest),
+  ...openmpLoops(guest),
+  ...omp(guest),
 });

@@ -12,7 +12,7 @@ import { invariant } from "../../../state/errors.ts";
 import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, SHARED_MEMORY_IMPORT, usesThreads } from "../../modules/artefact.ts";
 import { OperationWindow } from "../frames/operation-window.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
-import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "../guest.ts";
+import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport, type ParallelRegion } from "../guest.ts";
 import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
 import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
 import { Freezer } from "./freezer.ts";
@@ -23,6 +23,7 @@ import { InstanceState } from "./instance-state.ts";
 import { logWithin } from "./log-within.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
+import { shareOf } from "./region-share.ts";
 import { Settling } from "./settling.ts";
 import { SliceClock } from "./slice-clock.ts";
 import { tableFunction } from "./table-function.ts";
@@ -366,8 +367,22 @@ export class SandboxInstance implements Guest {
     return this.#state.grow(pages);
   }
 
-  callTableFunction(tableIndex: number): void {
-    tableFunction(this.#exports, tableIndex)();
+  /** The call ends with it. */
+  beforeThreadEnd(): void {}
+
+  callTableFunction(tableIndex: number, ...args: number[]): void {
+    tableFunction(this.#exports, tableIndex)(...args);
+  }
+
+  async runRegion(region: ParallelRegion): Promise<void> {
+    const share = shareOf(this.#exports, this.memory(), region, 0);
+    try {
+      await WebAssembly.promising(share.run)(...share.args);
+      share.end();
+    } catch (error) {
+      this.#trapped ||= isTrap(error);
+      throw this.#gate.end(error);
+    }
   }
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
