@@ -27,6 +27,8 @@ export interface Guest {
   memory(): Uint8Array;
   /** Whether it shares memory regions with other sandboxes. */
   readonly reachesRegions: boolean;
+  /** Addresses of its that are those of memory regions; null: none are. */
+  readonly aliases: GuestAliases | null;
   /** The threads of the call; null: its module's memory is not shared. */
   readonly team: GuestTeam | null;
   /** The call that runs in the sandbox. */
@@ -61,6 +63,18 @@ export interface Guest {
   runRegion(region: ParallelRegion): Promise<void> | undefined;
   /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
   runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
+}
+
+/** The tenant's memory regions as a guest reaches them whose state is aliased. */
+export interface GuestAliases {
+  /** From here on its addresses are those of the shared memory, less this. */
+  readonly base: number;
+  /** The shared memory now: it may grow. */
+  memory(): Uint8Array;
+  /** Where an open region begins in it. */
+  regionBase(handle: number): number;
+  /** Its size now. */
+  regionBytes(handle: number): number;
 }
 
 /** The threads of a call, as one of them sees them. */

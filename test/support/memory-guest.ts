@@ -136,6 +136,7 @@ export class MemoryHost {
 
 export class MemoryGuest implements Guest {
   reachesRegions = false;
+  readonly aliases = null;
   readonly team = null;
   readonly call: CallState;
   readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];

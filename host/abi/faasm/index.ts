@@ -2,6 +2,7 @@
 import type { Guest, GuestImport } from "../../sandbox/guest.ts";
 import { abiTable } from "../abi-table.ts";
 import type { CallFileSystem } from "../wasi/index.ts";
+import { aliasedState, WAITING_WHEN_ALIASED } from "./aliased-state.ts";
 import { appendedState } from "./appended-state.ts";
 import { chain } from "./chain.ts";
 import { exceptions } from "./exceptions.ts";
@@ -47,11 +48,14 @@ const IN_THREADS: ReadonlySet<string> = new Set([
 /** Whether all threads of a call may use it. */
 export const isFaasmInThreads = (name: string): boolean => IN_THREADS.has(name) || abiTable.get(name)?.threads === true;
 
+/** Whether it waits for the host, other than the table says: where state is aliased. */
+export const waitsWhenAliased = ({ aliases }: Guest, name: string): boolean => aliases !== null && WAITING_WHEN_ALIASED.has(name);
+
 export const faasm = (guest: Guest, files: CallFileSystem): Record<string, GuestImport["run"]> => ({
   ...io(guest),
   ...chain(guest),
   ...ndp(guest),
-  ...state(guest),
+  ...(guest.aliases === null ? state(guest) : aliasedState(guest, guest.aliases)),
   ...appendedState(guest),
   ...memory(guest, files),
   ...exceptions(guest),

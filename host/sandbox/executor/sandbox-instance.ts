@@ -15,6 +15,7 @@ import type { SliceMarks } from "../frames/slice-marks.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport, type ParallelRegion } from "../guest.ts";
 import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
 import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
+import { ArenaAliases } from "./arena-aliases.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
@@ -70,6 +71,7 @@ export class SandboxInstance implements Guest {
   call: CallState = NO_CALL;
   /** When it was last used. */
   idleSinceMs = 0;
+  readonly aliases: ArenaAliases | null;
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
@@ -98,6 +100,8 @@ export class SandboxInstance implements Guest {
   /** @throws WebAssembly.LinkError for a module whose imports are not offered, RangeError when there is no memory for it */
   constructor(module: WorkerModule, createImports: CreateImports, host: SandboxHost) {
     this.module = module;
+    const { aliasState, arena } = module.loaded;
+    this.aliases = aliasState && arena !== undefined ? new ArenaAliases(arena) : null;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
@@ -433,7 +437,8 @@ export class SandboxInstance implements Guest {
 
   /** What no other thread changes: bytes in shared memory are sent as they are. */
   #own(args: Uint8Array): Uint8Array {
-    return args.buffer === this.#sharedMemory?.buffer ? Uint8Array.from(args) : args;
+    const isChanging = args.buffer === this.#sharedMemory?.buffer || args.buffer === this.module.loaded.arena?.buffer;
+    return isChanging ? Uint8Array.from(args) : args;
   }
 
   #enterStack(): void {
