@@ -2,7 +2,7 @@
 import type { MemoryAccess } from "../../instructions.ts";
 import { unsignedLeb } from "../../leb.ts";
 
-const [I32, I64, F32, F64, V128] = [0x7f, 0x7e, 0x7d, 0x7c, 0x7b];
+const [i32, i64, f32, f64, v128] = [0x7f, 0x7e, 0x7d, 0x7c, 0x7b];
 const [SIMD, ATOMIC] = [0xfd, 0xfe];
 
 export interface AccessType {
@@ -18,11 +18,11 @@ export interface AccessType {
 }
 
 const FIRST_LOAD = 0x28;
-const LOADS = [I32, I64, F32, F64, I32, I32, I32, I32, I64, I64, I64, I64, I64, I64];
+const LOADS = [i32, i64, f32, f64, i32, i32, i32, i32, i64, i64, i64, i64, i64, i64];
 const FIRST_STORE = FIRST_LOAD + LOADS.length;
-const STORES = [I32, I64, F32, F64, I32, I32, I64, I64, I64];
+const STORES = [i32, i64, f32, f64, i32, i32, i64, i64, i64];
 /** Types and alignments of atomics, in the order of each operation's variants. */
-const ATOMIC_TYPES = [I32, I64, I32, I32, I64, I64, I64];
+const ATOMIC_TYPES = [i32, i64, i32, i32, i64, i64, i64];
 const ATOMIC_ALIGNS = [2, 3, 0, 1, 0, 1, 2];
 const [FIRST_ATOMIC_LOAD, FIRST_ATOMIC_STORE, FIRST_ATOMIC_CHANGE, FIRST_COMPARE, BEHIND_ATOMICS] = [
   0x10, 0x17, 0x1e, 0x48, 0x4f,
@@ -41,18 +41,18 @@ export function accessType({ opcode, sub, lane }: Pick<MemoryAccess, "opcode" | 
   });
   if (opcode === SIMD) {
     if (sub >= FIRST_LOAD_LANE && sub < FIRST_STORE_LANE) {
-      return of([V128], V128);
+      return of([v128], v128);
     }
-    return (sub >= FIRST_STORE_LANE && sub < BEHIND_STORE_LANE) || sub === SIMD_STORE ? of([V128], undefined) : of([], V128);
+    return (sub >= FIRST_STORE_LANE && sub < BEHIND_STORE_LANE) || sub === SIMD_STORE ? of([v128], undefined) : of([], v128);
   }
   if (opcode === ATOMIC) {
     switch (sub) {
       case 0: // memory.atomic.notify
-        return of([I32], I32, 2);
+        return of([i32], i32, 2);
       case 1: // memory.atomic.wait32
-        return of([I32, I64], I32, 2, true);
+        return of([i32, i64], i32, 2, true);
       case 2: // memory.atomic.wait64
-        return of([I64, I64], I32, 3, true);
+        return of([i64, i64], i32, 3, true);
     }
     const variant = (sub - FIRST_ATOMIC_LOAD) % ATOMIC_TYPES.length;
     const [type, align] = [ATOMIC_TYPES[variant], ATOMIC_ALIGNS[variant]];

@@ -11,6 +11,69 @@ const LIMITS = { moduleMaxBytes: 1 << 20, memoryMaxPages: 400, tableMaxElements:
 const OPENMP = [...abiTable].filter(([name]) => /^env\.(__kmpc|omp)_/.test(name));
 const THREADS = [1, 2, 4];
 
+/** Each is tested here, where it is called without `__kmpc_`. */
+const NAMES = [
+  "__kmpc_fork_call",
+  "__kmpc_push_num_threads",
+  "__kmpc_serialized_parallel",
+  "__kmpc_end_serialized_parallel",
+  "__kmpc_global_thread_num",
+  "__kmpc_barrier",
+  "__kmpc_flush",
+  "__kmpc_critical",
+  "__kmpc_critical_with_hint",
+  "__kmpc_end_critical",
+  "__kmpc_master",
+  "__kmpc_end_master",
+  "__kmpc_single",
+  "__kmpc_end_single",
+  "__kmpc_reduce",
+  "__kmpc_reduce_nowait",
+  "__kmpc_end_reduce",
+  "__kmpc_end_reduce_nowait",
+  "__kmpc_for_static_init_4",
+  "__kmpc_for_static_init_4u",
+  "__kmpc_for_static_init_8",
+  "__kmpc_for_static_init_8u",
+  "__kmpc_for_static_fini",
+  "__kmpc_dispatch_init_4",
+  "__kmpc_dispatch_init_4u",
+  "__kmpc_dispatch_init_8",
+  "__kmpc_dispatch_init_8u",
+  "__kmpc_dispatch_next_4",
+  "__kmpc_dispatch_next_4u",
+  "__kmpc_dispatch_next_8",
+  "__kmpc_dispatch_next_8u",
+  "__kmpc_dispatch_deinit",
+  "omp_get_num_threads",
+  "omp_get_max_threads",
+  "omp_get_thread_num",
+  "omp_get_num_procs",
+  "omp_get_thread_limit",
+  "omp_in_parallel",
+  "omp_get_level",
+  "omp_get_active_level",
+  "omp_get_max_active_levels",
+  "omp_set_max_active_levels",
+  "omp_get_nested",
+  "omp_set_nested",
+  "omp_get_dynamic",
+  "omp_set_dynamic",
+  "omp_set_num_threads",
+  "omp_get_wtime",
+  "omp_get_wtick",
+  "omp_init_lock",
+  "omp_destroy_lock",
+  "omp_set_lock",
+  "omp_unset_lock",
+  "omp_test_lock",
+  "omp_init_nest_lock",
+  "omp_destroy_nest_lock",
+  "omp_set_nest_lock",
+  "omp_unset_nest_lock",
+  "omp_test_nest_lock",
+];
+
 let pool: SandboxPool;
 beforeAll(async () => {
   pool = await openPool({ importsUrl });
@@ -474,6 +537,10 @@ describe("hostile arguments end the call with their name", () => {
       ]);
     }
   });
+});
+
+test("these are all of them", () => {
+  expect(OPENMP.map(([name]) => name.slice("env.".length))).toEqual(NAMES);
 });
 
 test("H23: without a shared memory they are refused with the flags to use, and what there is not, by name", () => {
