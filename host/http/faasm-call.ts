@@ -83,8 +83,8 @@ export class FaasmCall {
       tenant: mustAct(caller, tenantField("user", message.user)),
       functionName: nameField("function", message.function),
       input,
-      ...(message.cmdline !== "" && { commandLine: message.cmdline }),
-      ...callKey(message.id, idempotencyKey(request)),
+      commandLine: message.cmdline,
+      key: callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
       forbidPushDown: message.forbid_ndp,
       traceOperations: tracesOperations(request),
@@ -93,14 +93,14 @@ export class FaasmCall {
   }
 }
 
-function callKey(id: number, idempotency: string | undefined): Pick<CallRequest, "key"> {
+function callKey(id: number, idempotency: string | undefined): CallRequest["key"] {
   if (id === 0) {
-    return idempotency === undefined ? {} : { key: { kind: "idempotency", value: idempotency } };
+    return idempotency === undefined ? undefined : { kind: "idempotency", value: idempotency };
   }
   if (idempotency !== undefined) {
     throw new NeapError("BAD_REQUEST", "id and Idempotency-Key are both given, must be one");
   }
-  return { key: { kind: "callId", value: checkCallId(id) } };
+  return { kind: "callId", value: checkCallId(id) };
 }
 
 /** A poll finds the token's tenant only; in open mode the `user` it names, or an id that only one tenant uses (H26). */

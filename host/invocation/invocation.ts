@@ -27,7 +27,10 @@ export interface CallRequest {
    * Makes the request idempotent. `idempotency`: scope (tenant, function, value); another input is IDEMPOTENCY_MISMATCH (422).
    * `callId`: scope (tenant, value), 1 … 2^31−1; another function or input is CALL_ID_TAKEN (409).
    */
-  readonly key?: { readonly kind: "idempotency"; readonly value: string } | { readonly kind: "callId"; readonly value: number };
+  readonly key?:
+    | { readonly kind: "idempotency"; readonly value: string }
+    | { readonly kind: "callId"; readonly value: number }
+    | undefined;
   /** `accepted`: answer with a call id as soon as the call is durable. */
   readonly answer: "result" | "accepted";
   /** The call begins so much later; only with `accepted`. 0: at once. */
