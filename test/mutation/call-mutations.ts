@@ -16,6 +16,7 @@ const MEMORY = "test/unit/host/sandbox/memory.test.ts";
 const WASI = "test/unit/host/abi/wasi";
 const FAASM = "test/unit/host/abi/faasm";
 const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
+const TYPED = "test/e2e/typed.test.ts";
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const callMutations: readonly Mutation[] = [
@@ -667,7 +668,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F24: the same id with another command line is the same call",
     file: "host/invocation/service.ts",
-    find: ' && theirs.commandLine === (request.commandLine ?? "")',
+    find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',
     replace: "",
     caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },
@@ -691,5 +692,41 @@ export const callMutations: readonly Mutation[] = [
     find: "    value.collect(guest.memory());\n    if (!value.isDirty) {",
     replace: "    if (!value.isDirty) {",
     caughtBy: [`${FAASM}/state.test.ts`, "H22"],
+  },
+  {
+    name: "F24: the same id with another func_ptr is the same call",
+    file: "host/invocation/service.ts",
+    find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
+    replace: "",
+    caughtBy: ["test/e2e/func-ptr.test.ts", "F20"],
+  },
+  // Typed entry points
+  {
+    name: "0039: arguments are not checked before the call begins",
+    file: "host/invocation/service.ts",
+    find: "      await check(artefact);",
+    replace: "      void check;",
+    caughtBy: [TYPED, "log nothing and change nothing"],
+  },
+  {
+    name: "0039: a duplicate is refused for what the function takes now",
+    file: "host/invocation/service.ts",
+    find: "      const tag = keyTagOf(request);",
+    replace: "      const tag = [request].length === 0 ? keyTagOf(request) : null;",
+    caughtBy: [TYPED, "a duplicate is answered"],
+  },
+  {
+    name: "0039: the arguments of a call that goes on in the middle are made again",
+    file: "host/sandbox/executor/sandbox-instance.ts",
+    find: "      this.#typed?.goOn();",
+    replace: "",
+    caughtBy: [TYPED, "a typed call goes on at another node"],
+  },
+  {
+    name: "0039: the rewriting drops what a module says of its entry points",
+    file: "host/modules/preparation.ts",
+    find: "    added: entryPoints === undefined ? [] :",
+    replace: "    added: entryPoints === undefined || rewriting.preemptible ? [] :",
+    caughtBy: [TYPED, "with the runtime of giving"],
   },
 ];
