@@ -43,9 +43,9 @@ export function entryPointField(value: string): string {
 }
 
 /** What refuses a call of an entry point whose arguments are not what it takes; none for a call of a function's own entry. */
-export function argumentsCheck(target: string, input: Uint8Array, thread: MessageThread): Pick<CallRequest, "check"> {
+export function argumentsCheck(target: string, input: Uint8Array, thread: MessageThread): CallRequest["check"] {
   if (!target.includes("/")) {
-    return {};
+    return undefined;
   }
   if (input.byteLength > ARGUMENTS_MAX_BYTES) {
     throw new NeapError(
@@ -53,14 +53,12 @@ export function argumentsCheck(target: string, input: Uint8Array, thread: Messag
       `the arguments are ${input.byteLength} bytes, at most ${ARGUMENTS_MAX_BYTES} are allowed`,
     );
   }
-  return {
-    check: (artefact) => {
-      const entryPoint = calledEntryPoint(artefact, target);
-      if (entryPoint === null) {
-        return;
-      }
-      return input.byteLength > CHECK_HERE_MAX_BYTES ? thread.check(entryPoint, input) : checkInput(entryPoint, input);
-    },
+  return (artefact) => {
+    const entryPoint = calledEntryPoint(artefact, target);
+    if (entryPoint === null) {
+      return;
+    }
+    return input.byteLength > CHECK_HERE_MAX_BYTES ? thread.check(entryPoint, input) : checkInput(entryPoint, input);
   };
 }
 

@@ -85,11 +85,13 @@ export class FaasmCall {
       tenant: mustAct(caller, tenantField("user", message.user)),
       functionName,
       input,
-      ...(message.func_ptr === 0
-        ? argumentsCheck(functionName, input, this.#context.thread)
-        : tableCall(functionName, message.func_ptr)),
-      ...(message.cmdline !== "" && { commandLine: message.cmdline }),
-      ...callKey(message.id, idempotencyKey(request)),
+      check:
+        message.func_ptr === 0
+          ? argumentsCheck(functionName, input, this.#context.thread)
+          : tableCheck(functionName, message.func_ptr),
+      tableIndex: message.func_ptr === 0 ? undefined : message.func_ptr,
+      commandLine: message.cmdline,
+      key: callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
       forbidPushDown: message.forbid_ndp,
       traceOperations: tracesOperations(request),
@@ -98,35 +100,29 @@ export class FaasmCall {
   }
 }
 
-/** The function of the module's table at `index` runs instead of its entry, as Faasm's chaining by pointer does. */
-function tableCall(functionName: string, index: number): Pick<CallRequest, "tableIndex" | "check"> {
+/** What refuses a call of the function of a module's table at `index`. @throws BAD_REQUEST */
+function tableCheck(functionName: string, index: number): CallRequest["check"] {
   if (index < 0 || index > TABLE_INDEX_MAX) {
     throw new NeapError("BAD_REQUEST", `func_ptr must be a whole number from 0 to ${TABLE_INDEX_MAX}, is ${index}`);
   }
   if (functionName.includes("/")) {
     throw new NeapError("BAD_REQUEST", `func_ptr is ${index} and function names an entry point, must be one of both`);
   }
-  return {
-    tableIndex: index,
-    check: ({ hasTable }) => {
-      if (!hasTable) {
-        throw new NeapError(
-          "BAD_REQUEST",
-          `func_ptr is ${index}, but the module of function ${quote(functionName)} has no table`,
-        );
-      }
-    },
+  return ({ hasTable }) => {
+    if (!hasTable) {
+      throw new NeapError("BAD_REQUEST", `func_ptr is ${index}, but the module of function ${quote(functionName)} has no table`);
+    }
   };
 }
 
-function callKey(id: number, idempotency: string | undefined): Pick<CallRequest, "key"> {
+function callKey(id: number, idempotency: string | undefined): CallRequest["key"] {
   if (id === 0) {
-    return idempotency === undefined ? {} : { key: { kind: "idempotency", value: idempotency } };
+    return idempotency === undefined ? undefined : { kind: "idempotency", value: idempotency };
   }
   if (idempotency !== undefined) {
     throw new NeapError("BAD_REQUEST", "id and Idempotency-Key are both given, must be one");
   }
-  return { key: { kind: "callId", value: checkCallId(id) } };
+  return { kind: "callId", value: checkCallId(id) };
 }
 
 /** A poll finds the token's tenant only; in open mode the `user` it names, or an id that only one tenant uses (H26). */

@@ -62,7 +62,7 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
       context,
     );
     const check = argumentsCheck(functionName, input, context.thread);
-    const native = nativeAnswer(await invocations.call({ ...options, functionName, input, ...check }), options.tenant, JSON_TEXT);
+    const native = nativeAnswer(await invocations.call({ ...options, functionName, input, check }), options.tenant, JSON_TEXT);
     meter.answer(startMs, native.status, () => send(reply, native));
     return reply;
   });
@@ -109,7 +109,7 @@ function callOptions(
   const delayMs = delay(request);
   return {
     tenant,
-    ...(key === undefined ? {} : { key: { kind: "idempotency", value: key } }),
+    key: key === undefined ? undefined : { kind: "idempotency", value: key },
     answer: delayMs > 0 || prefersAsync(request) ? "accepted" : "result",
     delayMs,
     forbidPushDown: pushDownForbidden(request),

@@ -89,8 +89,21 @@ export async function execute(execution: Execution): Promise<Executed> {
   };
   const asked = () => {
     const started = moved?.children ?? [];
-    const common = { context, runner, spec, shard, steps, drafts, trace, lockTurns };
-    operations ??= new Operations({ ...common, parker, artefact, inherited, started, regions });
+    operations ??= new Operations({
+      context,
+      runner,
+      spec,
+      shard,
+      steps,
+      drafts,
+      trace,
+      lockTurns,
+      parker,
+      artefact,
+      inherited,
+      started,
+      regions,
+    });
     return operations;
   };
   const { replayOnly } = execution;
@@ -120,7 +133,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     artefact,
     input,
     commandLine: commandLineBytes(init),
-    ...(init.tableIndex !== null && { tableIndex: init.tableIndex }),
+    tableIndex: init.tableIndex ?? undefined,
     pins: steps.pins,
     depth: init.depth,
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },

@@ -91,6 +91,9 @@ const BOUND = 2;
 
 /** As a sandbox takes it: the function's name comes first, and behind an empty word the environment. */
 export function commandLineBytes(init: Pick<InstanceInit, "functionName" | "commandLine" | "environment">): Uint8Array {
+  if (init.commandLine === "" && init.environment === "") {
+    return Buffer.from(init.functionName);
+  }
   const words = init.commandLine.split(WORD_END).filter((word) => word !== "");
   const environment = init.environment === "" ? [] : ["", init.environment];
   return Buffer.from([init.functionName, ...words, ...environment].join("\0"));

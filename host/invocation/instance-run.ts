@@ -225,8 +225,14 @@ export class InstanceRun {
       }
       this.#depart();
     };
+    const { context, runner, attempts, parking, spec, trace } = this.#parts;
     const executed = await execute({
-      ...this.#parts,
+      context,
+      runner,
+      attempts,
+      parking,
+      spec,
+      trace,
       history: this.#history,
       shard,
       steps,

@@ -24,16 +24,19 @@ export interface CallRequest {
   readonly functionName: string;
   readonly input: CallInput;
   /** Given the module that the call would run, before anything of it is logged. What it throws refuses the call. */
-  readonly check?: (artefact: Artefact) => void | Promise<void>;
+  readonly check?: ((artefact: Artefact) => void | Promise<void>) | undefined;
   /** What runs instead of the module's entry: the function of its table at this index. Left out: the entry. */
-  readonly tableIndex?: number;
+  readonly tableIndex?: number | undefined;
   /** What a program sees as its arguments behind the function's name, words with spaces between them. Called functions get the same. */
   readonly commandLine?: string;
   /**
    * Makes the request idempotent. `idempotency`: scope (tenant, function, value); another input is IDEMPOTENCY_MISMATCH (422).
    * `callId`: scope (tenant, value), 1 … 2^31−1; another function or input is CALL_ID_TAKEN (409).
    */
-  readonly key?: { readonly kind: "idempotency"; readonly value: string } | { readonly kind: "callId"; readonly value: number };
+  readonly key?:
+    | { readonly kind: "idempotency"; readonly value: string }
+    | { readonly kind: "callId"; readonly value: number }
+    | undefined;
   /** `accepted`: answer with a call id as soon as the call is durable. */
   readonly answer: "result" | "accepted";
   /** The call begins so much later; only with `accepted`. 0: at once. */

@@ -111,8 +111,14 @@ class Service implements InvocationService {
     if (running !== undefined) {
       return running.outcome;
     }
-    const parts = { context: this.#context, runner: this, attempts: this.#attempts, parking: this.#parking };
-    const run = new InstanceRun({ ...parts, spec, trace });
+    const run = new InstanceRun({
+      context: this.#context,
+      runner: this,
+      attempts: this.#attempts,
+      parking: this.#parking,
+      spec,
+      trace,
+    });
     const outcome = this.#ran(run, spec);
     this.#running.set(spec.instance, { run, outcome });
     return outcome;
@@ -316,6 +322,8 @@ class Service implements InvocationService {
     const { limits, tenancy, clock } = this.#context;
     const nowMs = clock.now();
     const { delayMs = 0 } = request;
+    const bounds = tenancy.of(request.tenant).callLimits(version.limits);
+    // Field by field: spread into the middle of an object they take 1 µs and more.
     return {
       functionName: request.functionName,
       module: version.hash,
@@ -324,7 +332,12 @@ class Service implements InvocationService {
       tableIndex: request.tableIndex ?? null,
       environment: environmentText(version.environment),
       forbidPushDown: request.forbidPushDown,
-      ...tenancy.of(request.tenant).callLimits(version.limits),
+      wallTimeMs: bounds.wallTimeMs,
+      cpuTimeMs: bounds.cpuTimeMs,
+      outputMaxBytes: bounds.outputMaxBytes,
+      logMaxBytes: bounds.logMaxBytes,
+      stateMaxBytes: bounds.stateMaxBytes,
+      callMaxDepth: bounds.callMaxDepth,
       objectMaxBytes: limits.objectMaxBytes,
       retry: version.retry ?? limits.retry,
       bound: false,

@@ -91,12 +91,27 @@ export const WASM_PAGE_BYTES = 65_536;
 
 /** Whether the module reaches memory regions: its sandboxes need the tenant's memory of them. */
 export function usesRegions({ imports }: Artefact): boolean {
-  return imports.some((name) => name.startsWith(`${REGION_MODULE}.`));
+  return traitsOf(imports).usesRegions;
 }
 
 /** Whether calls of the module can have threads: its memory is shared by those of a call. */
 export function usesThreads({ imports }: Pick<Artefact, "imports">): boolean {
-  return imports.includes(SHARED_MEMORY);
+  return traitsOf(imports).usesThreads;
+}
+
+/** Asked several times for each call. */
+const traits = new WeakMap<readonly string[], { readonly usesRegions: boolean; readonly usesThreads: boolean }>();
+
+function traitsOf(imports: readonly string[]) {
+  let found = traits.get(imports);
+  if (found === undefined) {
+    found = {
+      usesRegions: imports.some((name) => name.startsWith(`${REGION_MODULE}.`)),
+      usesThreads: imports.includes(SHARED_MEMORY),
+    };
+    traits.set(imports, found);
+  }
+  return found;
 }
 
 /** What the upload pipeline enforces. Part of the configuration. */
