@@ -16,7 +16,7 @@ const MEMORY = "test/unit/host/sandbox/memory.test.ts";
 const WASI = "test/unit/host/abi/wasi";
 const FAASM = "test/unit/host/abi/faasm";
 const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
-const TYPED = "test/e2e/typed.test.ts";
+const CHECKED = `${INVOCATION}/checked-calls.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const callMutations: readonly Mutation[] = [
@@ -698,7 +698,7 @@ export const callMutations: readonly Mutation[] = [
     file: "host/invocation/service.ts",
     find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
     replace: "",
-    caughtBy: ["test/e2e/func-ptr.test.ts", "F20"],
+    caughtBy: [CHECKED, "F24"],
   },
   // Typed entry points
   {
@@ -706,27 +706,27 @@ export const callMutations: readonly Mutation[] = [
     file: "host/invocation/service.ts",
     find: "      await check(artefact);",
     replace: "      void check;",
-    caughtBy: [TYPED, "log nothing and change nothing"],
+    caughtBy: [CHECKED, "nothing in the log"],
   },
   {
     name: "0039: a duplicate is refused for what the function takes now",
     file: "host/invocation/service.ts",
     find: "      const tag = keyTagOf(request);",
     replace: "      const tag = [request].length === 0 ? keyTagOf(request) : null;",
-    caughtBy: [TYPED, "a duplicate is answered"],
+    caughtBy: [CHECKED, "F20"],
   },
   {
-    name: "0039: the arguments of a call that goes on in the middle are made again",
-    file: "host/sandbox/executor/sandbox-instance.ts",
-    find: "      this.#typed?.goOn();",
-    replace: "",
-    caughtBy: [TYPED, "a typed call goes on at another node"],
-  },
-  {
-    name: "0039: the rewriting drops what a module says of its entry points",
+    name: "0039: an artefact says of its entry points what the rewriting has left",
     file: "host/modules/preparation.ts",
-    find: "    added: entryPoints === undefined ? [] :",
-    replace: "    added: entryPoints === undefined || rewriting.preemptible ? [] :",
-    caughtBy: [TYPED, "with the runtime of giving"],
+    find: "  const entryPoints = entryPointsSection(shapeBefore);",
+    replace: "  const entryPoints = entryPointsSection(shape);",
+    caughtBy: ["test/unit/host/modules/entry-points/check-module.test.ts", "keeps what it says"],
+  },
+  {
+    name: "0039: the key of an entry point may be one of its function",
+    file: "state/tags.ts",
+    find: '.replace("/", ":")',
+    replace: "",
+    caughtBy: [CHECKED, "F30"],
   },
 ];

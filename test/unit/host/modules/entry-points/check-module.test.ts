@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { entryPointsOf, signatureText } from "../../../../../host/modules/entry-points/index.ts";
-import { prepareModule } from "../../../../../host/modules/preparation.ts";
-import { entryPoints, runtimeWat, typedModule, withSection } from "../../../../support/entry-points.ts";
+import { checkModule, makeArtefact, prepareModule, rewritable } from "../../../../../host/modules/preparation.ts";
+import { NO_REWRITING } from "../../../../../host/modules/rewriting/index.ts";
+import { readSections } from "../../../../../host/modules/sections.ts";
+import { entryPoints, runtimeWat, SECTION, typedModule, withSection } from "../../../../support/entry-points.ts";
 import { wat } from "../../../../support/guest-modules.ts";
 import { ABI, LIMITS, refusal } from "../fixtures.ts";
 
@@ -26,6 +28,14 @@ describe("a module with typed entry points", () => {
   it("needs no main, and keeps what it says of them", () => {
     const artefact = prepareModule(typedModule(ADD, SAID), ABI, LIMITS);
     expect(artefact).toMatchObject({ entry: "", entryReturns: false });
+    expect(entryPointsOf(artefact).map(signatureText)).toEqual(["add(a: u8, b: i64): f64"]);
+  });
+
+  it("keeps what it says of them when the rewriting has dropped it", () => {
+    const checked = checkModule(typedModule(ADD, SAID), ABI, LIMITS);
+    const rewritten = rewritable(checked, LIMITS);
+    expect(readSections(rewritten).sections.some(({ name }) => name === SECTION)).toBe(false);
+    const artefact = makeArtefact(checked, rewritten, { limits: LIMITS, rewriting: NO_REWRITING }, () => {});
     expect(entryPointsOf(artefact).map(signatureText)).toEqual(["add(a: u8, b: i64): f64"]);
   });
 
