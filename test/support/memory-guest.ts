@@ -137,6 +137,7 @@ export class MemoryHost {
 
 export class MemoryGuest implements Guest {
   reachesRegions = false;
+  readonly aliases = null;
   readonly team = null;
   readonly call: CallState;
   readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];
@@ -221,8 +222,14 @@ export class MemoryGuest implements Guest {
     this.call.restore(state.hostState);
   }
 
-  callTableFunction(_tableIndex: number, _args?: readonly number[]): void {
+  beforeThreadEnd(): void {}
+
+  callTableFunction(_tableIndex: number, ..._args: number[]): void {
     throw new GuestFault("the table has no function");
+  }
+
+  runRegion(): never {
+    throw new GuestFault("there are no threads");
   }
 
   grow(pages: number): number {
