@@ -1,11 +1,10 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
-import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced, type StepStream, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
 
 import { Operation } from "../abi/operations.ts";
-import { usesRegions, usesThreads } from "../modules/artefact.ts";
+import { usesRegions } from "../modules/artefact.ts";
 
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -65,17 +64,11 @@ export async function execute(execution: Execution): Promise<Executed> {
   const artefact = await functions.artefact(shard, init.module);
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
-  if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {
-    const text = `tenant ${tenant} is isolated in processes, which can share no memory regions`;
-    throw new NeapError("REGIONS_ISOLATED", `${text}; the operator can set "isolation": "threads" for it in --tenants-file`);
-  }
-  if (usesThreads(artefact) && !pool.sharesMemory(tenant)) {
-    const text = `tenant ${tenant} is isolated in processes of its own, which may start no threads`;
-    throw new NeapError("THREADS_ISOLATED", text);
-  }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
     steps.leaveOutValues();
+  } else if (usesRegions(artefact)) {
+    return { end: { kind: "displaced" }, bound: NO_CHILDREN, effects: null, moves: null, readBytes: 0 };
   }
   let operations = null as Operations | null;
   const parker: Parker = {
