@@ -81,7 +81,7 @@ export interface AttemptOptions {
   readonly input: Uint8Array;
   readonly commandLine: Uint8Array;
   /** Left out: the module's entry runs. */
-  readonly tableIndex?: number;
+  readonly tableIndex?: number | undefined;
   /** Calls above this one. */
   readonly depth: number;
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
@@ -166,14 +166,21 @@ export class Attempt implements SandboxHandler {
     this.#mayMove = options.mayMove ?? (() => false);
     this.#departs = options.departs ?? (() => null);
     this.#start = {
-      ...{ tenant, sandboxesMax, artefact, input, commandLine, depth, pins, limits },
-      ...(threads !== undefined && { threads }),
-      ...(tableIndex !== undefined && { tableIndex }),
-      ...(part !== undefined && { part }),
-      ...(arena !== undefined && { arena }),
-      ...(this.#parking !== null && { mayFreeze: true }),
+      tenant,
+      sandboxesMax,
+      artefact,
+      input,
+      commandLine,
+      depth,
+      pins,
+      limits,
+      threads,
+      tableIndex,
+      part,
+      arena,
+      mayFreeze: this.#parking !== null,
     };
-    this.#call = pool.start({ ...this.#start, ...(frozen !== undefined && { frozen }) }, this);
+    this.#call = pool.start(frozen === undefined ? this.#start : { ...this.#start, frozen }, this);
   }
 
   /** Its guest has a sandbox, or waits for one, and can be stopped in the middle. */
@@ -261,7 +268,7 @@ export class Attempt implements SandboxHandler {
       this.#frozen(end);
       return;
     }
-    this.#sandboxEnd = "cpuMs" in end ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
+    this.#sandboxEnd = this.#cpuMs > 0 && "cpuMs" in end ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
     if (end.kind === "displaced" || (end.kind === "killed" && end.reason !== "outputTooLarge")) {
       this.#interrupt();
     }

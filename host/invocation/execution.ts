@@ -5,6 +5,7 @@ import { decodeInherited, type TransactionEffects } from "../../state/txn/index.
 
 import { Operation } from "../abi/operations.ts";
 import { usesRegions } from "../modules/artefact.ts";
+import { calledEntryPoint } from "../modules/entry-points/index.ts";
 
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -62,6 +63,9 @@ export async function execute(execution: Execution): Promise<Executed> {
   const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
+  if (init.tableIndex === null) {
+    calledEntryPoint(artefact, init.functionName);
+  }
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
@@ -78,8 +82,21 @@ export async function execute(execution: Execution): Promise<Executed> {
   };
   const asked = () => {
     const started = moved?.children ?? [];
-    const common = { context, runner, spec, shard, steps, drafts, trace, lockTurns };
-    operations ??= new Operations({ ...common, parker, artefact, inherited, started, regions });
+    operations ??= new Operations({
+      context,
+      runner,
+      spec,
+      shard,
+      steps,
+      drafts,
+      trace,
+      lockTurns,
+      parker,
+      artefact,
+      inherited,
+      started,
+      regions,
+    });
     return operations;
   };
   const { replayOnly } = execution;
@@ -109,7 +126,7 @@ export async function execute(execution: Execution): Promise<Executed> {
     artefact,
     input,
     commandLine: commandLineBytes(init),
-    ...(init.tableIndex !== null && { tableIndex: init.tableIndex }),
+    tableIndex: init.tableIndex ?? undefined,
     pins: steps.pins,
     depth: init.depth,
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },

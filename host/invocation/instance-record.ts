@@ -22,6 +22,7 @@ export const PAYLOAD_INLINE_MAX_BYTES = 64 * 1024;
 
 /** What an instance runs, pinned for ever (F24): every attempt, on any node, has the same. */
 export interface InstanceInit extends CallLimits {
+  /** Or `<function>/<entry point>`. */
   readonly functionName: string;
   readonly module: ModuleHash;
   readonly input: Payload;
@@ -90,6 +91,9 @@ const BOUND = 2;
 
 /** As a sandbox takes it: the function's name comes first, and behind an empty word the environment. */
 export function commandLineBytes(init: Pick<InstanceInit, "functionName" | "commandLine" | "environment">): Uint8Array {
+  if (init.commandLine === "" && init.environment === "") {
+    return Buffer.from(init.functionName);
+  }
   const words = init.commandLine.split(WORD_END).filter((word) => word !== "");
   const environment = init.environment === "" ? [] : ["", init.environment];
   return Buffer.from([init.functionName, ...words, ...environment].join("\0"));

@@ -227,8 +227,14 @@ export class InstanceRun {
       }
       this.#depart();
     };
+    const { context, runner, attempts, parking, spec, trace } = this.#parts;
     const executed = await execute({
-      ...this.#parts,
+      context,
+      runner,
+      attempts,
+      parking,
+      spec,
+      trace,
       history: this.#history,
       shard,
       steps,
@@ -463,7 +469,7 @@ export class InstanceRun {
     if (isOver && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
       return { kind: "again", afterMs: SHORTAGE_BACKOFF_MS };
     }
-    if (OWN_DOING.has(code)) {
+    if (OWN_DOING.has(code) || (code === "UNKNOWN_ENTRY_POINT" && this.#history.mayBeLogged)) {
       this.#refused = error;
       return AGAIN;
     }

@@ -22,7 +22,7 @@ export type ModuleHash = Brand<string, "ModuleHash">;
 export interface Artefact extends RewritingOptions {
   readonly hash: ModuleHash;
   readonly wasm: Uint8Array;
-  /** The exported function a call runs. */
+  /** The exported function a call runs that names no other; "": it has only typed entry points, in a custom section of `wasm`. */
   readonly entry: string;
   /** Whether the entry returns an i32, the return value of the call (else 0). */
   readonly entryReturns: boolean;
@@ -85,18 +85,37 @@ export const SHARED_MEMORY_IMPORT = "memory";
 export const SHARED_MEMORY = `${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`;
 /** (i32, i32) → (): what a thread runs that `wasi.thread-spawn` has started. */
 export const THREAD_START_EXPORT = "wasi_thread_start";
+/** The shared memory of the tenant's memory regions. */
+export const ARENA_IMPORT = "arena";
+/** Where the addresses of the tenant's memory regions begin, for modules whose state is aliased; their own memory ends there. */
+export const ALIAS_BASE = 2 ** 30;
 /** () → i32: gives way; then 0 to go on, 1 to trap. */
 export const INTERRUPT_IMPORT = "interrupt";
 export const WASM_PAGE_BYTES = 65_536;
 
 /** Whether the module reaches memory regions: its sandboxes need the tenant's memory of them. */
-export function usesRegions({ imports }: Artefact): boolean {
-  return imports.some((name) => name.startsWith(`${REGION_MODULE}.`));
+export function usesRegions({ aliasState, imports }: Artefact): boolean {
+  return aliasState || traitsOf(imports).usesRegions;
 }
 
 /** Whether calls of the module can have threads: its memory is shared by those of a call. */
 export function usesThreads({ imports }: Pick<Artefact, "imports">): boolean {
-  return imports.includes(SHARED_MEMORY);
+  return traitsOf(imports).usesThreads;
+}
+
+/** Asked several times for each call. */
+const traits = new WeakMap<readonly string[], { readonly usesRegions: boolean; readonly usesThreads: boolean }>();
+
+function traitsOf(imports: readonly string[]) {
+  let found = traits.get(imports);
+  if (found === undefined) {
+    found = {
+      usesRegions: imports.some((name) => name.startsWith(`${REGION_MODULE}.`)),
+      usesThreads: imports.includes(SHARED_MEMORY),
+    };
+    traits.set(imports, found);
+  }
+  return found;
 }
 
 /** What the upload pipeline enforces. Part of the configuration. */

@@ -43,11 +43,12 @@ export type ToStarter =
       readonly request: ProcessRequest;
     }
   | { readonly kind: "serves"; readonly number: number }
-  | { readonly kind: "interrupt"; readonly number: number }
   | { readonly kind: "kill"; readonly number: number };
 
 export type FromStarter =
   | { readonly kind: "open"; readonly defences: Defences }
+  /** It has been started. With the host's end of the pipe that is its descriptor 4. */
+  | { readonly kind: "started"; readonly number: number }
   /** Answers `serves`; without an id when it has ended. */
   | { readonly kind: "known"; readonly number: number; readonly processId: number | undefined }
   | { readonly kind: "ended"; readonly number: number; readonly end: ProcessEnd };

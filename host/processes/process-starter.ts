@@ -18,6 +18,7 @@ import type { Defences, FromStarter, ProcessEnd, ProcessRequest, ToStarter } fro
 const STARTER = fileURLToPath(new URL("./starter.ts", import.meta.url));
 const HEAP_MAX_MEGABYTES = 64;
 const TOKEN_BYTES = 16;
+const ANY = Buffer.of(1);
 /** Between a connection and its token. */
 const TOKEN_TIMEOUT_MS = 10_000;
 const NEVER_STARTED: ProcessEnd = { code: null, signal: null, complaint: "" };
@@ -44,7 +45,31 @@ export interface StartedProcess {
   kill(): void;
 }
 
+/** Sends interrupts to a process, without a detour through its starter: on a busy machine that would cost two turns more. */
+class Interrupts {
+  #pipe: Socket | undefined;
+
+  connect(pipe: Socket): void {
+    this.#pipe = pipe.unref();
+    pipe.on("error", () => {});
+    // It ends, and reads of this pipe keep it from that.
+    pipe.once("data", () => pipe.destroy());
+  }
+
+  /** Nothing while an earlier one has not got through: a process that does not listen costs nothing here. */
+  send(): void {
+    if (this.#pipe?.writable && this.#pipe.writableLength === 0) {
+      this.#pipe.write(ANY);
+    }
+  }
+
+  close(): void {
+    this.#pipe?.destroy();
+  }
+}
+
 interface Expected {
+  readonly interrupts: Interrupts;
   readonly token: string;
   connected(socket: Socket): void;
   unreachable(): void;
@@ -93,12 +118,15 @@ export class ProcessStarter {
     const ended = Promise.withResolvers<ProcessEnd>();
     const id = Promise.withResolvers<number | undefined>();
     socket.promise.catch(() => {});
+    const interrupts = new Interrupts();
     this.#expect(number, {
+      interrupts,
       token: token.toString("hex"),
       connected: socket.resolve,
       unreachable: () => socket.reject(new Error("the process has ended without a connection")),
       known: id.resolve,
       gone: (end) => {
+        interrupts.close();
         id.resolve(undefined);
         ended.resolve(end);
       },
@@ -112,7 +140,7 @@ export class ProcessStarter {
         this.#tell({ kind: "serves", number });
         return id.promise;
       },
-      interrupt: () => this.#tell({ kind: "interrupt", number }),
+      interrupt: () => interrupts.send(),
       kill: () => this.#tell({ kind: "kill", number }),
     };
   }
@@ -142,7 +170,7 @@ export class ProcessStarter {
     starter.channel?.unref();
     starter.once("error", (error) => this.#lost({ ...NEVER_STARTED, failure: error.message }));
     starter.once("exit", () => this.#lost(KILLED));
-    starter.on("message", (message: FromStarter) => this.#hear(message));
+    starter.on("message", (message: FromStarter, pipe) => this.#hear(message, pipe as Socket | undefined));
     return starter;
   }
 
@@ -153,10 +181,15 @@ export class ProcessStarter {
     }
   }
 
-  #hear(message: FromStarter): void {
+  #hear(message: FromStarter, pipe: Socket | undefined): void {
     switch (message.kind) {
       case "open":
         this.#opened.resolve(message.defences);
+        break;
+      case "started":
+        if (pipe !== undefined) {
+          this.#expected.get(message.number)?.interrupts.connect(pipe);
+        }
         break;
       case "known":
         this.#expected.get(message.number)?.known(message.processId);

@@ -16,7 +16,6 @@ import { type ControlGroup, ControlGroups } from "./control-groups.ts";
 import type { FromStarter, ProcessEnd, ToStarter } from "./messages.ts";
 
 const COMPLAINT_MAX_CHARACTERS = 2_000;
-const ANY = Buffer.of(1);
 
 /** Between two looks at what processes hold. */
 const WEIGH_EVERY_MS = 100;
@@ -54,9 +53,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 const confinement = await strongest([process.execPath, "--version"], Number(process.argv[2]));
 
-function tell(message: FromStarter): void {
+function tell(message: FromStarter, handle?: Socket): void {
   // The host may have gone, which is heard elsewhere.
-  process.send?.(message, undefined, undefined, () => {});
+  process.send?.(message, handle, undefined, () => {});
 }
 
 async function start({ number, address, token, request }: ToStarter & { kind: "start" }): Promise<void> {
@@ -117,10 +116,7 @@ function hear(number: number, one: Running): void {
   limit(one, child.pid);
   let complaint = "";
   child.stdin?.on("error", () => {});
-  const interrupts = interruptsOf(one);
-  // It ends, and reads of this pipe keep it from that.
-  interrupts.once("data", () => interrupts.destroy());
-  interrupts.on("error", () => {});
+  tell({ kind: "started", number }, child.stdio[4] as Socket);
   child.stderr?.on("data", (chunk: Buffer) => {
     complaint += chunk.toString();
     if (complaint.length >= COMPLAINT_MAX_CHARACTERS) {
@@ -183,19 +179,6 @@ function residentBytes(processId: number | undefined): number {
   }
 }
 
-/** Says nothing while an earlier word has not got through: a process that does not listen costs nothing here. */
-function interrupt(number: number): void {
-  const one = running.get(number);
-  const interrupts = one && interruptsOf(one);
-  if (interrupts?.writable && interrupts.writableLength === 0) {
-    interrupts.write(ANY);
-  }
-}
-
-function interruptsOf({ child }: Running): Socket {
-  return child.stdio[4] as Socket;
-}
-
 function kill(number: number): void {
   const one = running.get(number);
   if (one === undefined) {
@@ -229,9 +212,6 @@ process.on("message", (message: ToStarter) => {
       break;
     case "serves":
       serves(message.number);
-      break;
-    case "interrupt":
-      interrupt(message.number);
       break;
     case "kill":
       kill(message.number);

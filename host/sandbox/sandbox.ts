@@ -69,7 +69,10 @@ export interface SandboxStart {
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
   readonly input: Uint8Array;
-  /** The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. */
+  /**
+   * The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. The name is the
+   * function's, or `<function>/<entry point>`: then that runs.
+   */
   readonly commandLine: Uint8Array;
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
@@ -77,13 +80,13 @@ export interface SandboxStart {
   /** So many sandboxes of the pool attempts of the tenant may be in at once. */
   readonly sandboxesMax: number;
   /** Threads of the call, and of all calls of the tenant, at once; for a module whose calls have threads. Left out: one. */
-  readonly threads?: { readonly callMax: number; readonly tenantMax: number };
+  readonly threads?: { readonly callMax: number; readonly tenantMax: number } | undefined;
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
   readonly depth: number;
   /** Run the table's function at this index instead of the entry: () → i32, or i32 → i32, which gets the input as a decimal number. */
-  readonly tableIndex?: number;
+  readonly tableIndex?: number | undefined;
   /** Run this part instead of the entry (push-down). */
-  readonly part?: PartStart;
+  readonly part?: PartStart | undefined;
   /** Go on where a call was stopped. The artefact is the one it was stopped with, input, pins and limits are those of the call. */
   readonly frozen?: FrozenStart;
   /** The attempt may end `frozen` although nobody has asked for it: it is to go on, then. */
@@ -92,7 +95,7 @@ export interface SandboxStart {
    * What the module's accesses to memory regions go to; for a module that has them. Not with `part`. Of a memory that is gone with its
    * process the attempt ends `displaced`.
    */
-  readonly arena?: ArenaMemory;
+  readonly arena?: ArenaMemory | undefined;
 }
 
 /** A call that was stopped in the middle. */

@@ -150,7 +150,7 @@ describe("a tenant's process that is killed", () => {
   });
 });
 
-describe("no worker process outlives the host", () => {
+describe("F38: no worker process outlives the host", () => {
   test.each([
     ["stopped by SIGTERM", (host: RunningHost) => host.stop()],
     ["killed", (host: RunningHost) => host.kill()],

@@ -12,9 +12,11 @@ import { invariant } from "../../../state/errors.ts";
 import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, SHARED_MEMORY_IMPORT, usesThreads } from "../../modules/artefact.ts";
 import { OperationWindow } from "../frames/operation-window.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
-import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "../guest.ts";
+import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport, type ParallelRegion } from "../guest.ts";
 import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
 import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
+import { ArenaAliases } from "./arena-aliases.ts";
+import { TypedCalls, type TypedHost } from "./entry-points/index.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
@@ -23,6 +25,7 @@ import { InstanceState } from "./instance-state.ts";
 import { logWithin } from "./log-within.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
+import { shareOf } from "./region-share.ts";
 import { Settling } from "./settling.ts";
 import { SliceClock } from "./slice-clock.ts";
 import { tableFunction } from "./table-function.ts";
@@ -69,12 +72,15 @@ export class SandboxInstance implements Guest {
   call: CallState = NO_CALL;
   /** When it was last used. */
   idleSinceMs = 0;
+  readonly aliases: ArenaAliases | null;
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
   readonly #freezer: Freezer | null;
   readonly #exports: WebAssembly.Exports;
   readonly #state: InstanceState;
+  /** Null: the module has no typed entry points. */
+  readonly #typed: TypedCalls | null;
   readonly #suspends: boolean;
   /** Of a module whose calls have threads. */
   readonly #sharedMemory: WebAssembly.Memory | undefined;
@@ -97,6 +103,8 @@ export class SandboxInstance implements Guest {
   /** @throws WebAssembly.LinkError for a module whose imports are not offered, RangeError when there is no memory for it */
   constructor(module: WorkerModule, createImports: CreateImports, host: SandboxHost) {
     this.module = module;
+    const { aliasState, arena } = module.loaded;
+    this.aliases = aliasState && arena !== undefined ? new ArenaAliases(arena) : null;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
@@ -133,6 +141,12 @@ export class SandboxInstance implements Guest {
     const stack = UnwindableStack.of(this.#exports);
     this.#freezer = stack && new Freezer(stack);
     this.#gate.freezer = this.#freezer;
+    const typedHost: TypedHost = {
+      call: () => this.call,
+      isUnwinding: () => this.#freezer?.isUnwinding === true,
+      immediate: (run) => this.#gate.immediate(run),
+    };
+    this.#typed = module.typed && new TypedCalls(module.typed, this.#exports, typedHost);
   }
 
   /** Of its memory. */
@@ -168,7 +182,7 @@ export class SandboxInstance implements Guest {
     if (!this.#suspends) {
       this.#clock.start();
       try {
-        this.#value = Number(entryOf(this.#exports, this.module.loaded.entry)()) | 0;
+        this.#value = Number(this.#entry()()) | 0;
         this.#end();
       } catch (error) {
         this.#endThrown(error);
@@ -234,6 +248,7 @@ export class SandboxInstance implements Guest {
       this.#state.apply(state.delta);
       this.call.restore(state.hostState);
       this.#freezer.rewind(stack, result);
+      this.#typed?.goOn();
     } catch (error) {
       this.#endThrown(new GuestKill("cancelled", `a frozen call is damaged: ${error instanceof Error ? error.message : error}`));
       return;
@@ -366,8 +381,22 @@ export class SandboxInstance implements Guest {
     return this.#state.grow(pages);
   }
 
-  callTableFunction(tableIndex: number): void {
-    tableFunction(this.#exports, tableIndex)();
+  /** The call ends with it. */
+  beforeThreadEnd(): void {}
+
+  callTableFunction(tableIndex: number, ...args: number[]): void {
+    tableFunction(this.#exports, tableIndex)(...args);
+  }
+
+  async runRegion(region: ParallelRegion): Promise<void> {
+    const share = shareOf(this.#exports, this.memory(), region, 0);
+    try {
+      await WebAssembly.promising(share.run)(...share.args);
+      share.end();
+    } catch (error) {
+      this.#trapped ||= isTrap(error);
+      throw this.#gate.end(error);
+    }
   }
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
@@ -414,18 +443,28 @@ export class SandboxInstance implements Guest {
     this.#answer = undefined;
     this.#value = 0;
     this.#window = new OperationWindow();
+    this.#typed?.begin(pins.commandLine);
+  }
+
+  /** What a call runs. */
+  #entry() {
+    const run = this.#typed?.run ?? this.#exports[this.module.loaded.entry];
+    if (typeof run !== "function") {
+      throw new WebAssembly.LinkError(`the module exports no function ${this.module.loaded.entry}`);
+    }
+    return run;
   }
 
   /** What no other thread changes: bytes in shared memory are sent as they are. */
   #own(args: Uint8Array): Uint8Array {
-    return args.buffer === this.#sharedMemory?.buffer ? Uint8Array.from(args) : args;
+    const isChanging = args.buffer === this.#sharedMemory?.buffer || args.buffer === this.module.loaded.arena?.buffer;
+    return isChanging ? Uint8Array.from(args) : args;
   }
 
   #enterStack(): void {
-    const { entry, entryReturns } = this.module.loaded;
     const stack = enterResidentStack(
       {
-        run: entryOf(this.#exports, entry),
+        run: this.#entry(),
         next: () => {
           const settling = this.#running ? this.#settle() : undefined;
           // The gate has a failure of it: that is the outcome.
@@ -438,7 +477,7 @@ export class SandboxInstance implements Guest {
           this.#gate.end(new GuestFault("the guest threw an exception of its own and did not catch it"));
         },
       },
-      entryReturns,
+      this.#typed !== null || this.module.loaded.entryReturns,
     );
     stack.catch((error: unknown) => {
       this.#wake = undefined;
@@ -465,7 +504,7 @@ export class SandboxInstance implements Guest {
 
   /** Where a call can be stopped in the middle. */
   get #isOnResidentStack(): boolean {
-    return !this.call.inPart && !this.#onOwnStack && !this.#settling.isUnderWay;
+    return !this.call.inPart && !this.#onOwnStack && !this.#settling.isUnderWay && this.#typed?.isMaking !== true;
   }
 
   #endThrown(error: unknown): void {
@@ -519,12 +558,4 @@ export class SandboxInstance implements Guest {
       );
     }
   }
-}
-
-function entryOf(exports: WebAssembly.Exports, name: string) {
-  const entry = exports[name];
-  if (typeof entry !== "function") {
-    throw new WebAssembly.LinkError(`the module exports no function ${name}`);
-  }
-  return entry;
 }

@@ -49,7 +49,11 @@ export class DepthQueues {
   readonly #byDepth: AttemptQueue[] = [];
 
   get size(): number {
-    return this.#byDepth.reduce((sum, queue) => sum + queue.size, 0);
+    let size = 0;
+    for (const queue of this.#byDepth) {
+      size += queue.size;
+    }
+    return size;
   }
 
   /** Of the attempt that `shift` would give; -1 when none waits. */

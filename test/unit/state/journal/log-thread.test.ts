@@ -174,9 +174,10 @@ test("J2: kill -9 while frames are written loses no acknowledged one and leaves 
   }
 });
 
-test("one process has a folder at a time: another is refused with folder and pid, until kill -9 frees it", async () => {
+test("F9: one process has a folder at a time, also one that stands still: another is refused with folder and pid, until kill -9 frees it", async () => {
   const { process: writer, lines } = start(folder, 1);
   expect(await lines.next()).toMatchObject({ value: "open" });
+  writer.kill("SIGSTOP");
   const refused = await open(folder, false).catch((error: unknown) => error);
   expect(refused).toMatchObject({ code: "JOURNAL_LOCKED" });
   expect(String(refused)).toContain(folder);

@@ -91,7 +91,7 @@ test("F19: a value written long ago is read after its segments are gone, also by
   expect(current.checkpoints.records).toBeLessThanOrEqual(3);
 });
 
-test("F19: the checkpoint before the last one, with the journal as it is released, still gives all", async () => {
+test("F5, F19: the checkpoint before the last one, with the journal as it is released, still gives all", async () => {
   const { shard, journal, checkpoints } = await openTestShard({ options: { garbageMin: 1 } });
   const book = shard.book(BOOK);
   let before = checkpoints.copy();
