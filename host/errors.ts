@@ -92,18 +92,6 @@ export const HOST_ERRORS = {
     status: 500,
     meaning: "The function returned a value other than 0, or trapped.",
   },
-  REGIONS_ISOLATED: {
-    fault: "caller",
-    retry: "never",
-    status: 501,
-    meaning: "The function uses memory regions, and its tenant is isolated in processes of its own.",
-  },
-  THREADS_ISOLATED: {
-    fault: "caller",
-    retry: "never",
-    status: 501,
-    meaning: "The function's memory is shared by threads, and its tenant is isolated in processes of its own.",
-  },
   WORLD_LOST: {
     fault: "guest",
     retry: "never",
