@@ -21,6 +21,14 @@ function folder(): string {
   }
 }
 
+const EVERYTHING = ["test/**/*.test.ts", "functions/**/*.test.ts"];
+/** Files that set nothing up for the others of their process: what they import is evaluated once for all of them. */
+const TOGETHER = [
+  "test/contract/**/*.test.ts",
+  "test/unit/state/**/*.test.ts",
+  "test/unit/host/{config,egress,http,invocation,offload,telemetry,tenancy}/**/*.test.ts",
+];
+
 /** Tests run as real Node 26 processes, two at a time: several of them start hosts of their own. */
 export default defineConfig({
   plugins: mutation === undefined ? [] : [mutationPlugin(mutation)],
@@ -28,7 +36,10 @@ export default defineConfig({
     root: ROOT,
     // Hosts that tests start have compiled sources at hand, as a host that was started before has.
     env: { TMPDIR: folder(), NODE_COMPILE_CACHE: `${ROOT}node_modules/.cache/sources` },
-    include: ["test/**/*.test.ts", "functions/**/*.test.ts"],
+    projects: [
+      { extends: true, test: { name: "together", include: TOGETHER, isolate: false } },
+      { extends: true, test: { name: "alone", include: EVERYTHING, exclude: [...TOGETHER, "**/node_modules/**"] } },
+    ],
     pool: "forks",
     // A file with a defect must never be taken for the file.
     fsModuleCache: mutation === undefined,

@@ -1,6 +1,6 @@
 /*
  * What a function in C uses of the host: input and output, objects, calls, parts that run where the data is, time and randomness.
- * For transactions, locks, the log, memory regions and requests to other systems there are the imports themselves: neap/imports.h.
+ * Transactions, locks, the log, memory regions and requests to other systems are in neap/transaction.h, lock.h, logbook.h, region.h, http.h.
  *
  * Keys, names and texts are UTF-8 and end with a NUL. A mistake of the program, such as a key that may not be, ends the call with a
  * message; what the program must look at is a result. Bytes that a function gives are the caller's to free; a call's memory is dropped

@@ -5,7 +5,7 @@ import { abiTable } from "./abi-table.ts";
 import { assemblyScript } from "./assembly-script.ts";
 import { calls } from "./calls.ts";
 import { clockRandom } from "./clock-random.ts";
-import { faasm, isFaasm, isFaasmInThreads } from "./faasm/index.ts";
+import { faasm, isFaasm, isFaasmInThreads, waitsWhenAliased } from "./faasm/index.ts";
 import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
@@ -55,7 +55,7 @@ export const createImports: CreateImports = (guest, names = abiTable.keys()) => 
     if (listed !== undefined && !listed.inline) {
       const run = functions[name];
       invariant(run !== undefined, `guest-sdk/abi.json lists ${name}, which host/abi does not implement`);
-      const suspends = listed.suspends && !neverWaits(name, wanted);
+      const suspends = (listed.suspends && !neverWaits(name, wanted)) || waitsWhenAliased(guest, name);
       imports[name] = { suspends, ...inThreads(name), results: listed.results, run };
     }
   }

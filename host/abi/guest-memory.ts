@@ -6,15 +6,41 @@
  */
 import { type Guest, GuestFault } from "../sandbox/guest.ts";
 
+/** No address is in it. */
+const HANDLE_TABLE_BYTES = 65_536;
+
 /** A view of the guest's bytes, valid until the guest runs again. @throws GuestFault when it is not all inside the memory */
 export function guestBytes(guest: Guest, what: string, pointer: number, length: number): Uint8Array {
   const memory = guest.memory();
   const start = pointer >>> 0;
   const sizeBytes = length >>> 0;
+  const aliased = aliasedBytes(guest, start, sizeBytes);
+  if (aliased !== null) {
+    return aliased;
+  }
   if (start + sizeBytes > memory.byteLength) {
     throw new GuestFault(`${what} at ${start} + ${sizeBytes} is outside the memory of ${memory.byteLength} bytes`);
   }
   return memory.subarray(start, start + sizeBytes);
+}
+
+/** The bytes, when they are those of memory regions; null when they are not all inside of these. */
+export function aliasedBytes({ aliases }: Guest, start: number, sizeBytes: number): Uint8Array | null {
+  if (aliases === null || start < aliases.base + HANDLE_TABLE_BYTES) {
+    return null;
+  }
+  const regions = aliases.memory();
+  const at = start - aliases.base;
+  return at + sizeBytes > regions.byteLength ? null : regions.subarray(at, at + sizeBytes);
+}
+
+/** The same as words of 32 bits. @throws GuestFault  also when they are not aligned */
+export function guestWords(guest: Guest, what: string, pointer: number, sizeBytes: number): Int32Array {
+  const bytes = guestBytes(guest, what, pointer, sizeBytes);
+  if (bytes.byteOffset % 4 !== 0) {
+    throw new GuestFault(`${what} at ${pointer >>> 0} is not a multiple of 4`);
+  }
+  return new Int32Array(bytes.buffer, bytes.byteOffset, sizeBytes / 4);
 }
 
 /** Room for a number that the guest may refuse with pointer 0. Checked before the operation, as its effect cannot be taken back. */

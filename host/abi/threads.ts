@@ -3,10 +3,10 @@ import { availableParallelism } from "node:os";
 import type { Guest } from "../sandbox/guest.ts";
 import { Errno } from "./wasi/index.ts";
 
-const processors = availableParallelism();
+export const processors = availableParallelism();
 
 export const threads = (guest: Guest) => ({
   "neap.threads_max": (): number => Math.min(guest.team?.threadsMax ?? 1, processors),
 
-  "wasi.thread-spawn": (argument: number): number => guest.team?.start({ argument }) || -Errno.again,
+  "wasi.thread-spawn": (argument: number): number => guest.team?.start({ kind: "export", argument }) || -Errno.again,
 });

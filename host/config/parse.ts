@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { Command, CommanderError } from "commander";
 import { Value } from "typebox/value";
+import manifest from "../../package.json" with { type: "json" };
 import { NeapError } from "../../state/errors.ts";
 import { isName, NAME_RULE, quote } from "../../state/ids.ts";
 import { ALLOW_ENTRY_RULE, type AllowList, allowEntry } from "../egress/index.ts";
@@ -19,7 +20,7 @@ import {
   variableName,
 } from "./options.ts";
 
-/** Thrown for `--help`: `text` is to be printed and the process to end with 0. */
+/** Thrown for `--help` and `--version`: `text` is to be printed and the process to end with 0. */
 export class HelpAsked extends Error {
   override name = "HelpAsked";
   readonly text: string;
@@ -42,7 +43,7 @@ const thisMachine: Machine = {
  *
  * @param argv  without the interpreter and the script
  * @throws BAD_OPTION  unknown flag or NEAP_ variable, value out of range, options that contradict each other, unreadable file
- * @throws HelpAsked  for `--help`
+ * @throws HelpAsked  for `--help` and `--version`
  */
 export function parseConfig(
   argv: readonly string[],
@@ -76,6 +77,7 @@ function command(machine: Machine): Command {
     .usage("[options]")
     .description("Hosts stateful WebAssembly functions: what a call did to its state happened exactly once.")
     .helpOption("-h, --help", "show this text")
+    .version(manifest.version, "-v, --version", "show the version")
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeOut() {}, writeErr() {} })
@@ -116,6 +118,9 @@ function readFlags(argv: readonly string[], machine: Machine): Partial<Record<Op
     }
     if (error.code === "commander.helpDisplayed") {
       throw new HelpAsked(helpText(machine));
+    }
+    if (error.code === "commander.version") {
+      throw new HelpAsked(`${manifest.version}\n`);
     }
     throw new NeapError("BAD_OPTION", `${error.message.replace(/^error: /, "").replace(/\n/g, " ")}; --help lists the options`);
   }

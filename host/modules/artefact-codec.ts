@@ -4,15 +4,17 @@ import { NeapError } from "../../state/errors.ts";
 import type { Artefact, GlobalExport, ModuleHash } from "./artefact.ts";
 
 const MAGIC = 0x5041_454e; // "NEAP"
-const FORMAT = 3;
+/** Those before have no `aliasState`. */
+const ALIAS_FORMAT = 4;
+const FORMATS = { oldest: 3, newest: ALIAS_FORMAT };
 const GLOBAL_TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];
 
 export function encodeArtefact(artefact: Artefact): Uint8Array {
   const { globals, snapshot } = artefact;
   const runBytes = snapshot.runs.reduce((sum, run) => sum + run.bytes.byteLength + 8, 0);
   const w = new ByteWriter(artefact.wasm.byteLength + runBytes + 4096);
-  w.u32(MAGIC).u32(FORMAT).text(artefact.hash).text(artefact.entry);
-  const { entryReturns, hasTable, preemptible, migratable, regionSafe } = artefact;
+  w.u32(MAGIC).u32(FORMATS.newest).text(artefact.hash).text(artefact.entry);
+  const { entryReturns, hasTable, preemptible, migratable, regionSafe, aliasState } = artefact;
   for (const flag of [entryReturns, hasTable, preemptible, migratable, regionSafe]) {
     w.u8(flag ? 1 : 0);
   }
@@ -34,7 +36,10 @@ export function encodeArtefact(artefact: Artefact): Uint8Array {
   for (const run of snapshot.runs) {
     w.u32(run.offset).bytes(run.bytes);
   }
-  return w.bytes(artefact.wasm).take();
+  return w
+    .bytes(artefact.wasm)
+    .u8(aliasState ? 1 : 0)
+    .take();
 }
 
 /**
@@ -51,7 +56,8 @@ export function decodeArtefact(bytes: Uint8Array, hash: ModuleHash): Artefact {
 
 function decode(bytes: Uint8Array, hash: ModuleHash): Artefact {
   const r = new ByteReader(bytes);
-  if (r.u32() !== MAGIC || r.u32() !== FORMAT || r.text() !== hash) {
+  const [magic, format] = [r.u32(), r.u32()];
+  if (magic !== MAGIC || format < FORMATS.oldest || format > FORMATS.newest || r.text() !== hash) {
     throw new TypeError("another format or another module");
   }
   const entry = r.text();
@@ -74,11 +80,12 @@ function decode(bytes: Uint8Array, hash: ModuleHash): Artefact {
     runs: list(r, () => ({ offset: r.u32(), bytes: r.bytes() })),
   };
   const wasm = r.bytes();
+  const aliasState = format >= ALIAS_FORMAT && r.u8() === 1;
   if (r.remaining > 0) {
     throw new RangeError(`${r.remaining} bytes too many`);
   }
   const globals = valued.map(({ name, type }) => ({ name, type }));
-  return { hash, wasm, entry, ...flags, globals, memoryMaxPages, imports, snapshot };
+  return { hash, wasm, entry, ...flags, aliasState, globals, memoryMaxPages, imports, snapshot };
 }
 
 function list<T>(r: ByteReader, entry: () => T): T[] {

@@ -85,13 +85,17 @@ export const SHARED_MEMORY_IMPORT = "memory";
 export const SHARED_MEMORY = `${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`;
 /** (i32, i32) → (): what a thread runs that `wasi.thread-spawn` has started. */
 export const THREAD_START_EXPORT = "wasi_thread_start";
+/** The shared memory of the tenant's memory regions. */
+export const ARENA_IMPORT = "arena";
+/** Where the addresses of the tenant's memory regions begin, for modules whose state is aliased; their own memory ends there. */
+export const ALIAS_BASE = 2 ** 30;
 /** () → i32: gives way; then 0 to go on, 1 to trap. */
 export const INTERRUPT_IMPORT = "interrupt";
 export const WASM_PAGE_BYTES = 65_536;
 
 /** Whether the module reaches memory regions: its sandboxes need the tenant's memory of them. */
-export function usesRegions({ imports }: Artefact): boolean {
-  return traitsOf(imports).usesRegions;
+export function usesRegions({ aliasState, imports }: Artefact): boolean {
+  return aliasState || traitsOf(imports).usesRegions;
 }
 
 /** Whether calls of the module can have threads: its memory is shared by those of a call. */

@@ -93,9 +93,9 @@ export class FunctionRegistry implements Functions {
     tenant: LogBookId,
     name: string,
     body: AsyncIterable<Uint8Array>,
-    { protocol, preemptible = false, migratable = false }: UploadOptions,
+    { protocol, preemptible = false, migratable = false, aliasState = false }: UploadOptions,
   ): Promise<FunctionVersion> {
-    const rewriting = { preemptible, migratable };
+    const rewriting = { preemptible, migratable, aliasState };
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
     let own = (await this.#newest(shard, tenant, name))?.version.limits ?? null;
     let module = await receiveUpload(body, this.#options.tenancy.of(tenant).uploadLimits(own).moduleMaxBytes);
@@ -128,11 +128,12 @@ export class FunctionRegistry implements Functions {
       }
       const { version, artefact, original } = now;
       const { retry = version.retry, limits = version.limits, environment = version.environment } = options;
-      const { protocol, preemptible, migratable } = version;
+      const { protocol, preemptible, migratable, aliasState } = version;
+      const rewriting = { preemptible, migratable, aliasState };
       const made = this.#isSameModule(tenant, version.limits, limits)
         ? { hash: version.hash, artefact, original }
-        : await this.#make(tenant, await ownBytes(shard.blobs, original), limits, { preemptible, migratable });
-      const data = { name, ...made, retry, limits, environment, protocol, preemptible, migratable };
+        : await this.#make(tenant, await ownBytes(shard.blobs, original), limits, rewriting);
+      const data = { name, ...made, retry, limits, environment, protocol, ...rewriting };
       const changed = await this.#name(tenant, name, (before) => (before?.version.seqnum === version.seqnum ? data : null));
       if (changed !== null) {
         return changed;

@@ -87,6 +87,18 @@ const BULK_NAMES: Readonly<Record<number, string>> = {
   17: "table.fill",
 };
 
+/** An instruction that reads or writes at an address on the stack. */
+export interface MemoryAccess extends Span {
+  readonly opcode: number;
+  /** Behind the opcodes of SIMD and atomics; else 0. */
+  readonly sub: number;
+  /** Of the SIMD instructions for one lane; else undefined. */
+  readonly lane: number | undefined;
+  readonly memory: number;
+  /** Added to the address. */
+  readonly offset: number;
+}
+
 /** Told of what a body does, in order. */
 export interface BodyVisitor {
   /** Calls the function of this index, perhaps instead of returning. */
@@ -101,6 +113,9 @@ export interface BodyVisitor {
   readonly dataDrop?: (span: Span) => void;
   /** Each memory.fill and memory.copy that may be of more than SMALL_BYTES. */
   readonly bulk?: (instruction: BulkInstruction) => void;
+  /** Each of the bulk instructions, whatever its length. */
+  readonly anyBulk?: (instruction: BulkInstruction) => void;
+  readonly access?: (access: MemoryAccess) => void;
 }
 
 /**
@@ -144,6 +159,18 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
     }
     skipNumber();
   };
+  /** With a visitor for it, tells of the access whose address follows. */
+  const address = (opcodeAt: number, opcode: number, sub: number, hasLane = false) => {
+    if (visitor.access === undefined) {
+      skipAddress();
+      at += hasLane ? 1 : 0;
+      return;
+    }
+    const memory = (number() & 0x40) !== 0 ? number() : 0;
+    const offset = number();
+    const lane = hasLane ? bytes[at++] : undefined;
+    visitor.access({ opcode, sub, lane, memory, offset, start: opcodeAt, end: at });
+  };
   const skipType = () => {
     const type = bytes[at] ?? 0;
     if (type === REF_NULL_TYPE || type === REF_TYPE) {
@@ -184,7 +211,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         break;
       }
       case Operands.address:
-        skipAddress();
+        address(opcodeAt, opcode, 0);
         break;
       case Operands.blockType:
         skipType();
@@ -239,9 +266,13 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         }
         const operands = Array.from({ length: bulkOperands(operation, opcodeAt, what) }, number);
         const kind = BULK_KINDS_BY_CODE[operation];
-        if (kind !== undefined && visitor.bulk !== undefined && !isSmallConstant(bytes, previousAt)) {
+        if (kind !== undefined && (visitor.bulk !== undefined || visitor.anyBulk !== undefined)) {
           const [segment = 0, ...memories] = kind === "init" ? operands : [0, ...operands];
-          visitor.bulk({ kind, segment, memories, start: opcodeAt, end: at });
+          const found = { kind, segment, memories, start: opcodeAt, end: at };
+          visitor.anyBulk?.(found);
+          if (!isSmallConstant(bytes, previousAt)) {
+            visitor.bulk?.(found);
+          }
         }
         break;
       }
@@ -251,10 +282,9 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
           throw refused(what, opcodeAt, "relaxed SIMD, whose results differ between machines, is not allowed");
         }
         if (sub <= 11 || sub === 92 || sub === 93) {
-          skipAddress();
+          address(opcodeAt, opcode, sub);
         } else if (sub >= 84 && sub <= 91) {
-          skipAddress();
-          at += 1;
+          address(opcodeAt, opcode, sub, true);
         } else if (sub === 12 || sub === 13) {
           at += 16;
         } else if (sub >= 21 && sub <= 34) {
@@ -262,14 +292,16 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         }
         break;
       }
-      case Operands.atomic:
+      case Operands.atomic: {
         // atomic.fence has one byte, all others an address
-        if (number() === 3) {
+        const sub = number();
+        if (sub === 3) {
           at += 1;
         } else {
-          skipAddress();
+          address(opcodeAt, opcode, sub);
         }
         break;
+      }
       case Operands.tableChange:
         throw tableChange(what, opcodeAt, "table.set");
       default:

@@ -11,6 +11,19 @@ export function unsignedLeb(value: number): number[] {
   return bytes;
 }
 
+/** An i32, whatever the sign of `value` is. */
+export function i32Leb(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value | 0; ; ) {
+    const low = rest & 0x7f;
+    rest >>= 7;
+    if (rest === ((low & 0x40) === 0 ? 0 : -1)) {
+      return [...bytes, low];
+    }
+    bytes.push(low | 0x80);
+  }
+}
+
 /** A number that is not negative, where a signed one is read. */
 export function signedLeb(value: number): number[] {
   const bytes = unsignedLeb(value);

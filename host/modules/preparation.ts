@@ -4,6 +4,7 @@ import { ByteWriter } from "../../state/bytes.ts";
 import { invariant, NeapError } from "../../state/errors.ts";
 import type { AbiTable } from "./abi-table.ts";
 import {
+  ALIAS_BASE,
   type Artefact,
   GLOBAL_EXPORT_PREFIX,
   type ModuleHash,
@@ -12,6 +13,7 @@ import {
   SHARED_MEMORY,
   type Snapshot,
   START_EXPORT,
+  WASM_PAGE_BYTES,
   ZYGOTE,
 } from "./artefact.ts";
 import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
@@ -28,6 +30,7 @@ import { mutableGlobals, type ValidModule, validateModule } from "./validation.t
 /** Counts the changes of the pipeline that make another artefact of the same bytes. */
 const PIPELINE_VERSION = 4;
 const ENGINE_MESSAGE_MAX = 400;
+const ALIAS_MAX_PAGES = ALIAS_BASE / WASM_PAGE_BYTES;
 /** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
 const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
 
@@ -41,6 +44,9 @@ export function hashModule(limits: ModuleLimits, rewriting: RewritingOptions): H
   const builtIn = new ByteWriter(32).u32(PIPELINE_VERSION).u32(limits.memoryMaxPages).u32(limits.tableMaxElements);
   for (const asked of [rewriting.preemptible, rewriting.migratable]) {
     builtIn.u8(asked ? 1 : 0);
+  }
+  if (rewriting.aliasState) {
+    builtIn.u8(1);
   }
   return createHash("sha256").update(builtIn.take());
 }
@@ -77,16 +83,31 @@ export function prepareModule(
 }
 
 /** The module as it is given to the rewriting: whatever is state of a sandbox is exported, and so is not optimized away. */
-export function rewritable({ bytes, shape }: CheckedModule, limits: ModuleLimits): Uint8Array<ArrayBuffer> {
-  return editModule(bytes, shape, { ...editOf(bytes, shape, limits), globals: [], bulk: [] });
+export function rewritable(
+  { bytes, shape }: CheckedModule,
+  limits: ModuleLimits,
+  rewriting: RewritingOptions,
+): Uint8Array<ArrayBuffer> {
+  return editModule(bytes, shape, { ...editOf(bytes, shape, limits, rewriting), globals: [], bulk: [] });
 }
 
-/** To be called before the rewriting. @throws MODULE_LIMIT  it cannot be had with a shared memory */
+/** To be called before the rewriting. @throws MODULE_LIMIT  it cannot be had with a shared memory, or one so large */
 export function checkRewriting({ shape }: CheckedModule, rewriting: RewritingOptions): void {
-  for (const option of ["preemptible", "migratable"] as const) {
+  for (const option of ["preemptible", "migratable", "aliasState"] as const) {
     if (rewriting[option] && sharedMemory(shape) !== undefined) {
       throw new NeapError("MODULE_LIMIT", `the memory is shared by threads: the function cannot be ${option}`);
     }
+  }
+  if (rewriting.aliasState && rewriting.migratable) {
+    throw new NeapError(
+      "MODULE_LIMIT",
+      "aliasState: pointers into memory of this node go nowhere else: the function cannot be migratable",
+    );
+  }
+  const { min = 0 } = shape.memories[0] ?? {};
+  if (rewriting.aliasState && min > ALIAS_MAX_PAGES) {
+    const text = `the memory has ${min} pages, at most ${ALIAS_MAX_PAGES} are possible with aliasState: state lies behind them`;
+    throw new NeapError("MODULE_LIMIT", text);
   }
 }
 
@@ -107,7 +128,7 @@ export function makeArtefact(
   }
   const shape = wasm === bytes ? shapeBefore : readSections(wasm, REWRITTEN_CAPS);
   const whole = sharedMemory(shape) === undefined ? wasm : withoutDrops(wasm, shape);
-  const edit = editOf(whole, shape, limits);
+  const edit = editOf(whole, shape, limits, rewriting);
   const globals = mutableGlobals(shape).map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 
   const startable = new WebAssembly.Module(editModule(whole, shape, edit));
@@ -150,12 +171,12 @@ function withoutDrops(bytes: Uint8Array<ArrayBuffer>, shape: ModuleShape): Uint8
   return copy;
 }
 
-function editOf(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits): ModuleEdit {
+function editOf(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits, { aliasState }: RewritingOptions): ModuleEdit {
   const memory = sharedMemory(shape) ?? shape.memories[0];
   invariant(memory !== undefined, "a valid module has a memory");
   return {
     memoryMinPages: memory.min,
-    memoryMaxPages: capped(memory, limits.memoryMaxPages),
+    memoryMaxPages: capped(memory, Math.min(limits.memoryMaxPages, aliasState ? ALIAS_MAX_PAGES : Number.POSITIVE_INFINITY)),
     tableMaxElements: limits.tableMaxElements,
     globals: mutableGlobals(shape).map(({ index }) => index),
     activeData: true,

@@ -12,8 +12,8 @@ import type { FunctionVersion } from "./functions.ts";
 import { type RetryPolicy, readRetryPolicy, writeRetryPolicy } from "./retry-policy.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
 
-/** 2: neither rewriting nor limits; 3: no limits; 4: no environment. */
-const FORMATS = { oldest: 2, newest: 5 };
+/** 2: neither rewriting nor limits; 3: no limits; 4: no environment; 5: no aliasState. */
+const FORMATS = { oldest: 2, newest: 6 };
 
 /** Contents of the record; the record itself says when and where. */
 export interface FunctionData extends RewritingOptions {
@@ -48,7 +48,7 @@ export function originalBlobName(uploadHash: string): BlobName {
 }
 
 export function encodeFunctionData(data: FunctionData): Uint8Array {
-  const { name, hash, artefact, original, retry, limits, environment, protocol, preemptible, migratable } = data;
+  const { name, hash, artefact, original, retry, limits, environment, protocol, preemptible, migratable, aliasState } = data;
   const w = new ByteWriter(512).u8(FORMATS.newest).text(name).text(hash);
   for (const blob of [artefact, original]) {
     w.text(blob.name).f64(blob.sizeBytes);
@@ -60,7 +60,9 @@ export function encodeFunctionData(data: FunctionData): Uint8Array {
   w.u8(modeCode(protocol))
     .u8(preemptible ? 1 : 0)
     .u8(migratable ? 1 : 0);
-  return writeEnvironment(writeLimits(w, limits), environment).take();
+  return writeEnvironment(writeLimits(w, limits), environment)
+    .u8(aliasState ? 1 : 0)
+    .take();
 }
 
 export function decodeFunctionData(data: Uint8Array): FunctionData {
@@ -78,7 +80,8 @@ export function decodeFunctionData(data: Uint8Array): FunctionData {
   const [preemptible, migratable] = format < 3 ? [false, false] : [r.u8() === 1, r.u8() === 1];
   const limits = format < 4 ? null : readLimits(r);
   const environment = format < 5 ? null : readEnvironment(r);
-  return { ...head, retry, protocol, preemptible, migratable, limits, environment };
+  const aliasState = format >= 6 && r.u8() === 1;
+  return { ...head, retry, protocol, preemptible, migratable, aliasState, limits, environment };
 }
 
 /** By name, so that a host that has fewer limits can read what one with more has written. */

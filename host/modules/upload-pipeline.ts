@@ -27,6 +27,6 @@ export async function runPipeline(module: Uint8Array<ArrayBuffer>, job: UploadJo
   const suspending = imports.filter((name) => abi.get(name)?.suspends);
   const inline = imports.filter((name) => abi.get(name)?.inline);
   const request = rewriteRequest(job.rewriting, { suspending, inline }, module.byteLength);
-  const wasm = request === undefined ? module : await host.rewritten(rewritable(checked, job.limits), request);
+  const wasm = request === undefined ? module : await host.rewritten(rewritable(checked, job.limits, job.rewriting), request);
   return encodeArtefact(makeArtefact(checked, wasm, job, () => host.starting()));
 }

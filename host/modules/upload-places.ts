@@ -150,7 +150,7 @@ async function hashInSlices(bytes: Uint8Array, hashes: readonly Hash[]): Promise
 
 /** What the host relies on whoever made the artefact; all else costs its tenant's calls only. */
 function check(
-  { snapshot, memoryMaxPages, imports, preemptible, migratable }: Artefact,
+  { snapshot, memoryMaxPages, imports, preemptible, migratable, aliasState }: Artefact,
   { abi, limits, rewriting }: UploadJob,
 ): void {
   const offered = new Set(abi.map(([name]) => name));
@@ -163,6 +163,7 @@ function check(
   const isAsAsked =
     preemptible === rewriting.preemptible &&
     migratable === rewriting.migratable &&
+    aliasState === rewriting.aliasState &&
     memoryMaxPages <= limits.memoryMaxPages &&
     snapshot.pages <= memoryMaxPages &&
     isAscending &&

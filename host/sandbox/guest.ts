@@ -27,6 +27,8 @@ export interface Guest {
   memory(): Uint8Array;
   /** Whether it shares memory regions with other sandboxes. */
   readonly reachesRegions: boolean;
+  /** Addresses of its that are those of memory regions; null: none are. */
+  readonly aliases: GuestAliases | null;
   /** The threads of the call; null: its module's memory is not shared. */
   readonly team: GuestTeam | null;
   /** The call that runs in the sandbox. */
@@ -50,10 +52,29 @@ export interface Guest {
   restore(state: { delta: Uint8Array; hostState: Uint8Array }): void;
   /** Makes the memory longer. @returns its pages before; -1: there is no room, or its maximum is reached */
   grow(pages: number): number;
-  /** Calls the table's function () → () right here; it cannot wait for the host. */
-  callTableFunction(tableIndex: number): void;
+  /** Does something at the end of the thread, unless that ends the call. The main thread, whose end is the call's, does not. */
+  beforeThreadEnd(run: () => void): void;
+  /** Calls the table's function (i32, …) → () right here; it cannot wait for the host. */
+  callTableFunction(tableIndex: number, ...args: number[]): void;
+  /**
+   * Runs this thread's share of a parallel region. In the main thread it does so on a second stack, where it may wait for the host, and
+   * the promise resolves when the function returns; in others it returns undefined when it has.
+   */
+  runRegion(region: ParallelRegion): Promise<void> | undefined;
   /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
   runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
+}
+
+/** The tenant's memory regions as a guest reaches them whose state is aliased. */
+export interface GuestAliases {
+  /** From here on its addresses are those of the shared memory, less this. */
+  readonly base: number;
+  /** The shared memory now: it may grow. */
+  memory(): Uint8Array;
+  /** Where an open region begins in it. */
+  regionBase(handle: number): number;
+  /** Its size now. */
+  regionBytes(handle: number): number;
 }
 
 /** The threads of a call, as one of them sees them. */
@@ -72,15 +93,80 @@ export interface GuestTeam {
   join(handle: number): number | null;
   /** Nobody will join the thread. False when there is none. */
   detach(handle: number): boolean;
-  /** A number that no one else gets in this call, from 1 on. */
-  nextKey(): number;
+  /** A key for values of threads, from 1 to THREAD_KEYS_MAX; 0 when there is none left. @param destructor  0: none */
+  createKey(destructor: number): number;
+  /** Index of its function in the table; 0: none. */
+  destructorOf(key: number): number;
+  /** No destructor of it is run any more. */
+  deleteKey(key: number): void;
+  readonly crew: GuestCrew;
 }
 
-/** What a thread runs: the export `wasi_thread_start`, with its number and the argument; or a function of the table, on a stack of its own. */
-export interface ThreadStart {
-  readonly argument: number;
-  readonly function?: { readonly tableIndex: number; readonly stackTop: number; readonly slot: number; readonly handle: number };
+/** Keys of one call. */
+export const THREAD_KEYS_MAX = 128;
+
+/** What all threads of a region run, as compilers for OpenMP have it: (i32 rank, i32 bound rank, i32 …) → (), where the first two point to numbers. */
+export interface ParallelRegion {
+  readonly tableIndex: number;
+  /** Of the other arguments, one after the other. */
+  readonly argumentsPointer: number;
+  readonly argumentCount: number;
 }
+
+/** The threads of a call that run parallel regions together, as one of them sees them. Outside of a region, and in one inside of another, each is alone. */
+export interface GuestCrew {
+  /** Of this thread, for its life: the main thread is 0. */
+  readonly rank: number;
+  /** In the region that runs. */
+  readonly index: number;
+  readonly size: number;
+  /** Regions that this thread is in. */
+  readonly level: number;
+  /** Whether one of them has several threads. */
+  readonly isShared: boolean;
+  /** As many threads shall be in the next region that this thread begins, unless that says otherwise. 0: as many as there are processors. */
+  wanted: number;
+  /**
+   * Begins a region. Others begin to run it when the main thread begins it outside of any other, and there is room for them; else this
+   * thread is alone in it.
+   */
+  fork(size: number, region: ParallelRegion, grow: (pages: number) => number): void;
+  /** Ends the region that this thread has begun last: waits for the others. */
+  join(): void;
+  /** Begins a region in which this thread is alone. */
+  enter(): void;
+  /** Ends it. False when there is none. */
+  leave(): boolean;
+  /** Waits until all threads of the region are here. */
+  barrier(): void;
+  /** Whether this thread is the first one of the region that comes here. */
+  once(): boolean;
+  /** Waits until all threads before this one have passed on their turn. */
+  awaitTurn(): void;
+  passTurn(): void;
+  /** Begins a loop of `total` turns that the threads share. */
+  beginLoop(total: bigint): void;
+  /** Takes turns of the loop: as many as `want` says of what is left, 1 at least, or the last ones. @returns null: there are none left, and the loop ends */
+  takeTurns(want: (left: bigint) => bigint): { readonly from: bigint; readonly count: bigint } | null;
+  /** Ends the threads that wait for the next region. */
+  dismiss(): void;
+}
+
+/** Room that the host has given a thread. */
+export interface ThreadStack {
+  readonly top: number;
+  readonly slot: number;
+  readonly handle: number;
+}
+
+/** What a thread runs. */
+export type ThreadStart =
+  /** The export `wasi_thread_start`, with its number and the argument. */
+  | { readonly kind: "export"; readonly argument: number }
+  /** A function of the table. */
+  | { readonly kind: "function"; readonly argument: number; readonly tableIndex: number; readonly stack: ThreadStack }
+  /** Parallel regions, from the one behind `seen` on. */
+  | { readonly kind: "crew"; readonly rank: number; readonly seen: number; readonly stack: ThreadStack };
 
 export interface JoinableStart {
   /** (i32) → i32 */

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findClang } from "../../functions/clang.ts";
-import type { Artefact } from "../../host/modules/index.ts";
+import { type Artefact, NO_REWRITING } from "../../host/modules/index.ts";
 import type { SandboxEnd, SandboxPool } from "../../host/sandbox/index.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { openPool, uploadedGuest } from "./migratable.ts";
@@ -23,14 +23,14 @@ test.each(["stub", "incremental"] as const)(
   "F22: a call that computes is stopped in the middle of its loops and goes on in another pool, with the runtime %s",
   { timeout: 300_000 },
   async (runtime) => {
-    await goesOnElsewhere(await uploadedGuest(SPINNER, runtime, { preemptible: true, migratable: true }));
+    await goesOnElsewhere(await uploadedGuest(SPINNER, runtime, { ...NO_REWRITING, preemptible: true, migratable: true }));
   },
 );
 
 test("one that computes for long is stopped and goes on in the background, where it is not begun anew", {
   timeout: 300_000,
 }, async () => {
-  const artefact = await uploadedGuest(SPINNER, "stub", { preemptible: true, migratable: true });
+  const artefact = await uploadedGuest(SPINNER, "stub", { ...NO_REWRITING, preemptible: true, migratable: true });
   const [pool, other] = [await openPool("alone"), await openPool("other")];
   try {
     let frozen: Uint8Array | null = null;
@@ -53,7 +53,7 @@ test("one that computes for long is stopped and goes on in the background, where
 });
 
 test.skipIf(findClang() === null)("F22: so is one in C++", { timeout: 300_000 }, async () => {
-  await goesOnElsewhere(await uploadedGuest(CPP_SPINNER, "stub", { preemptible: true, migratable: true }));
+  await goesOnElsewhere(await uploadedGuest(CPP_SPINNER, "stub", { ...NO_REWRITING, preemptible: true, migratable: true }));
 });
 
 async function goesOnElsewhere(artefact: Artefact): Promise<void> {

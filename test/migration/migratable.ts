@@ -6,7 +6,7 @@ import { abiTable } from "../../host/abi/abi-table.ts";
 import { importsUrl } from "../../host/abi/imports-url.ts";
 import type { Artefact } from "../../host/modules/artefact.ts";
 import { decodeArtefact } from "../../host/modules/artefact-codec.ts";
-import type { RewritingOptions } from "../../host/modules/index.ts";
+import { NO_REWRITING, type RewritingOptions } from "../../host/modules/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { prepareOnce } from "../support/upload-once.ts";
 
@@ -19,7 +19,7 @@ export const RUNTIMES = ["stub", "minimal", "incremental"] as const;
 export async function uploadedGuest(
   sourcePath: string,
   runtime: (typeof RUNTIMES)[number] = "stub",
-  rewriting: RewritingOptions = { preemptible: false, migratable: true },
+  rewriting: RewritingOptions = { ...NO_REWRITING, migratable: true },
 ): Promise<Artefact> {
   const isAssembly = extname(sourcePath) === ".ts";
   const compiled = isAssembly ? compileFunction(sourcePath, ["--runtime", runtime]) : compileWithClang(findClang(), sourcePath);

@@ -136,6 +136,7 @@ export class MemoryHost {
 
 export class MemoryGuest implements Guest {
   reachesRegions = false;
+  readonly aliases = null;
   readonly team = null;
   readonly call: CallState;
   readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];
@@ -220,8 +221,14 @@ export class MemoryGuest implements Guest {
     this.call.restore(state.hostState);
   }
 
+  beforeThreadEnd(): void {}
+
   callTableFunction(): void {
     throw new GuestFault("the table has no function");
+  }
+
+  runRegion(): never {
+    throw new GuestFault("there are no threads");
   }
 
   grow(pages: number): number {

@@ -38,7 +38,7 @@ export const createImports: CreateImports = (guest) => {
       },
     },
     "t.end_thread": { suspends: false, run: () => process.exit(3) },
-    "wasi.thread-spawn": { suspends: false, run: (argument: number) => guest.team?.start({ argument }) || -6 },
+    "wasi.thread-spawn": { suspends: false, run: (argument: number) => guest.team?.start({ kind: "export", argument }) || -6 },
     // suspending
     "t.ask": {
       suspends: true,

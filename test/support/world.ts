@@ -7,7 +7,7 @@ import { abiTable, importsUrl } from "../../host/abi/index.ts";
 import type { Egress } from "../../host/egress/index.ts";
 import type { CallAnswer, CallRequest, InvocationContext, InvocationLimits } from "../../host/invocation/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "../../host/invocation/index.ts";
-import { FunctionRegistry, RETRY_CAUSES } from "../../host/modules/index.ts";
+import { FunctionRegistry, RETRY_CAUSES, type UploadOptions } from "../../host/modules/index.ts";
 import { Admission, Offload } from "../../host/offload/index.ts";
 import { ProcessStarter } from "../../host/processes/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
@@ -168,8 +168,8 @@ export class World {
     return remains;
   }
 
-  async upload(tenant: LogBookId, name: string, module: Uint8Array): Promise<void> {
-    await this.functions.upload(tenant, name, oneChunk(module));
+  async upload(tenant: LogBookId, name: string, module: Uint8Array, options: UploadOptions = {}): Promise<void> {
+    await this.functions.upload(tenant, name, oneChunk(module), options);
   }
 
   call(

@@ -2,12 +2,16 @@
 import type { Guest, GuestImport } from "../../sandbox/guest.ts";
 import { abiTable } from "../abi-table.ts";
 import type { CallFileSystem } from "../wasi/index.ts";
+import { aliasedState, WAITING_WHEN_ALIASED } from "./aliased-state.ts";
 import { appendedState } from "./appended-state.ts";
 import { chain } from "./chain.ts";
 import { exceptions } from "./exceptions.ts";
 import { io } from "./io.ts";
 import { memory } from "./memory.ts";
 import { ndp } from "./ndp.ts";
+import { omp } from "./omp.ts";
+import { openmp } from "./openmp.ts";
+import { openmpLoops } from "./openmp-loops.ts";
 import { sharedMemory } from "./shared-memory.ts";
 import { state } from "./state.ts";
 import { system } from "./system.ts";
@@ -37,20 +41,28 @@ const IN_THREADS: ReadonlySet<string> = new Set([
   "env.dup",
   "env.__wasi_fd_dup",
   "env.ioctl",
+  "env.omp_get_wtime",
+  "env.omp_get_wtick",
 ]);
 
 /** Whether all threads of a call may use it. */
 export const isFaasmInThreads = (name: string): boolean => IN_THREADS.has(name) || abiTable.get(name)?.threads === true;
 
+/** Whether it waits for the host, other than the table says: where state is aliased. */
+export const waitsWhenAliased = ({ aliases }: Guest, name: string): boolean => aliases !== null && WAITING_WHEN_ALIASED.has(name);
+
 export const faasm = (guest: Guest, files: CallFileSystem): Record<string, GuestImport["run"]> => ({
   ...io(guest),
   ...chain(guest),
   ...ndp(guest),
-  ...state(guest),
+  ...(guest.aliases === null ? state(guest) : aliasedState(guest, guest.aliases)),
   ...appendedState(guest),
   ...memory(guest, files),
   ...exceptions(guest),
   ...sharedMemory(guest),
   ...system(guest),
   ...threads(guest),
+  ...openmp(guest),
+  ...openmpLoops(guest),
+  ...omp(guest),
 });

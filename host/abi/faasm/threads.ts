@@ -2,46 +2,29 @@
  * Imports: pthreads as Faasm's modules import them. Threads have a stack of 1 MiB that the host adds to the memory. Mutexes and condition
  * variables are words of the guest's memory, laid out by this host, and zero where they are initialised statically.
  */
-import { type Guest, type GuestCall, GuestFault, ThreadExit } from "../../sandbox/guest.ts";
+import { type Guest, type GuestCall, GuestFault, THREAD_KEYS_MAX, ThreadExit } from "../../sandbox/guest.ts";
 import { timeNowNs } from "../clock-random.ts";
-import { guestBytes } from "../guest-memory.ts";
+import { guestBytes, guestWords } from "../guest-memory.ts";
 import { Errno } from "../wasi/index.ts";
+import { GuestMutexes, MutexType } from "./guest-mutexes.ts";
 
-/** Words of a mutex. */
-const TYPE = 0;
-const LOCK = 1;
-const OWNER = 2;
-const COUNT = 3;
-const MutexType = { normal: 0, recursive: 1, errorCheck: 2 } as const;
-/** Values of LOCK: somebody may be waiting for it. */
-const Lock = { free: 0, held: 1, awaited: 2 } as const;
-const MUTEX_BYTES = 24;
 const CONDITION_BYTES = 48;
 const ATTRIBUTES_BYTES = 36;
 /** Word of the attributes of a thread: 1 when nobody joins it. */
 const DETACHED = 3;
 const Once = { fresh: 0, runs: 1, done: 2 } as const;
-const KEYS_MAX = 128;
+/** A destructor may give keys values again. */
+const DESTRUCTOR_ROUNDS = 4;
 const NS_PER_MS = 1_000_000n;
 const NS_PER_S = 1_000_000_000n;
 
 export const threads = (guest: Guest) => {
   /** What this thread keeps under its keys, in this call. */
   const kept = new WeakMap<GuestCall, Map<number, number>>();
-
-  /** Words of the guest's memory. @throws GuestFault */
-  function words(what: string, pointer: number, sizeBytes: number): Int32Array {
-    const bytes = guestBytes(guest, what, pointer, sizeBytes);
-    if (bytes.byteOffset % 4 !== 0) {
-      throw new GuestFault(`${what} at ${pointer >>> 0} is not a multiple of 4`);
-    }
-    return new Int32Array(bytes.buffer, bytes.byteOffset, sizeBytes / 4);
-  }
-
-  const mutex = (name: string, pointer: number) => words(`${name}: mutex`, pointer, MUTEX_BYTES);
+  const mutexes = new GuestMutexes(guest);
+  const words = (what: string, pointer: number, sizeBytes: number) => guestWords(guest, what, pointer, sizeBytes);
+  const mutex = (name: string, pointer: number) => mutexes.at(`${name}: mutex`, pointer);
   const condition = (name: string, pointer: number) => words(`${name}: condition`, pointer, CONDITION_BYTES);
-  /** Not 0, and another one for each thread. */
-  const self = () => (guest.team?.thread ?? 0) + 1;
   const none = (): number => 0;
 
   function zero(what: string, pointer: number, sizeBytes: number): number {
@@ -49,63 +32,15 @@ export const threads = (guest: Guest) => {
     return 0;
   }
 
-  /** Owners are told apart where the type asks for it. @returns null: it must be taken as any other */
-  function relock(at: Int32Array): number | null {
-    if (at[TYPE] === MutexType.normal || Atomics.load(at, LOCK) === Lock.free || at[OWNER] !== self()) {
-      return null;
-    }
-    if (at[TYPE] !== MutexType.recursive) {
-      return Errno.deadlk;
-    }
-    at[COUNT] = (at[COUNT] ?? 0) + 1;
-    return 0;
-  }
-
-  function own(at: Int32Array): number {
-    at[OWNER] = self();
-    at[COUNT] = 0;
-    return 0;
-  }
-
-  function lock(at: Int32Array): number {
-    const again = relock(at);
-    if (again !== null) {
-      return again;
-    }
-    if (Atomics.compareExchange(at, LOCK, Lock.free, Lock.held) !== Lock.free) {
-      while (Atomics.exchange(at, LOCK, Lock.awaited) !== Lock.free) {
-        Atomics.wait(at, LOCK, Lock.awaited);
-      }
-    }
-    return own(at);
-  }
-
-  function unlock(at: Int32Array): number {
-    if (at[TYPE] !== MutexType.normal) {
-      if (Atomics.load(at, LOCK) === Lock.free || at[OWNER] !== self()) {
-        return Errno.perm;
-      }
-      if ((at[COUNT] ?? 0) > 0) {
-        at[COUNT] = (at[COUNT] ?? 0) - 1;
-        return 0;
-      }
-    }
-    at[OWNER] = 0;
-    if (Atomics.exchange(at, LOCK, Lock.free) === Lock.awaited) {
-      Atomics.notify(at, LOCK, 1);
-    }
-    return 0;
-  }
-
   /** @param timeoutMs  real time, as the call's own stands still while it waits */
   function wait(sequence: Int32Array, held: Int32Array, timeoutMs: number): number {
     const before = Atomics.load(sequence, 0);
-    const refused = unlock(held);
+    const refused = mutexes.unlock(held);
     if (refused !== 0) {
       return refused;
     }
     const outcome = Atomics.wait(sequence, 0, before, timeoutMs);
-    lock(held);
+    mutexes.lock(held);
     return outcome === "timed-out" ? Errno.timedout : 0;
   }
 
@@ -125,6 +60,22 @@ export const threads = (guest: Guest) => {
     }
     return own;
   }
+
+  /** Of what the thread that ends has kept. */
+  function runDestructors(): void {
+    const own = ownKeys();
+    for (let round = 0; round < DESTRUCTOR_ROUNDS; round++) {
+      const due = Array.from(own, ([key, value]) => ({ key, value, destructor: guest.team?.destructorOf(key) ?? 0 })).filter(
+        ({ value, destructor }) => value !== 0 && destructor !== 0,
+      );
+      for (const { key, value, destructor } of due) {
+        own.delete(key);
+        guest.callTableFunction(destructor >>> 0, value);
+      }
+    }
+  }
+
+  guest.beforeThreadEnd(runDestructors);
 
   return {
     "env.pthread_create": (pointer: number, attributes: number, tableIndex: number, argument: number): number => {
@@ -155,6 +106,9 @@ export const threads = (guest: Guest) => {
     "env.pthread_exit": (value: number): never => {
       if (guest.team === null || guest.team.thread === 0) {
         throw new GuestFault("pthread_exit: the call ends with its main thread, which must return");
+      }
+      if (guest.team.crew.level > 0) {
+        throw new GuestFault("pthread_exit: a parallel region ends with all its threads, which must come to its end");
       }
       throw new ThreadExit(value);
     },
@@ -188,22 +142,14 @@ export const threads = (guest: Guest) => {
     "env.pthread_mutex_init": (pointer: number, attributes: number): number => {
       const at = mutex("pthread_mutex_init", pointer);
       const type = attributes === 0 ? 0 : (words("pthread_mutex_init: attributes", attributes, 4)[0] ?? 0);
-      at.fill(0);
-      at[TYPE] = type & 3;
+      mutexes.init(at, type & 3);
       return 0;
     },
     "env.pthread_mutex_destroy": (pointer: number): number =>
-      Atomics.load(mutex("pthread_mutex_destroy", pointer), LOCK) === Lock.free ? 0 : Errno.busy,
-    "env.pthread_mutex_lock": (pointer: number): number => lock(mutex("pthread_mutex_lock", pointer)),
-    "env.pthread_mutex_trylock": (pointer: number): number => {
-      const at = mutex("pthread_mutex_trylock", pointer);
-      const again = relock(at);
-      if (again !== null) {
-        return again === 0 ? 0 : Errno.busy;
-      }
-      return Atomics.compareExchange(at, LOCK, Lock.free, Lock.held) === Lock.free ? own(at) : Errno.busy;
-    },
-    "env.pthread_mutex_unlock": (pointer: number): number => unlock(mutex("pthread_mutex_unlock", pointer)),
+      mutexes.isFree(mutex("pthread_mutex_destroy", pointer)) ? 0 : Errno.busy,
+    "env.pthread_mutex_lock": (pointer: number): number => mutexes.lock(mutex("pthread_mutex_lock", pointer)),
+    "env.pthread_mutex_trylock": (pointer: number): number => mutexes.tryLock(mutex("pthread_mutex_trylock", pointer)),
+    "env.pthread_mutex_unlock": (pointer: number): number => mutexes.unlock(mutex("pthread_mutex_unlock", pointer)),
 
     "env.pthread_cond_init": (pointer: number, _attributes: number): number =>
       zero("pthread_cond_init: condition", pointer, CONDITION_BYTES),
@@ -234,22 +180,20 @@ export const threads = (guest: Guest) => {
       return 0;
     },
 
-    "env.pthread_key_create": (pointer: number, _destructor: number): number => {
+    "env.pthread_key_create": (pointer: number, destructor: number): number => {
       const room = words("pthread_key_create: key", pointer, 4);
-      const key = guest.team?.nextKey() ?? 0;
-      if (key === 0 || key > KEYS_MAX) {
-        return Errno.again;
-      }
-      room[0] = key;
-      return 0;
+      const key = guest.team?.createKey(destructor) ?? 0;
+      room[0] = key === 0 ? (room[0] ?? 0) : key;
+      return key === 0 ? Errno.again : 0;
     },
     "env.pthread_key_delete": (key: number): number => {
+      guest.team?.deleteKey(key);
       ownKeys().delete(key);
       return 0;
     },
     "env.pthread_getspecific": (key: number): number => ownKeys().get(key) ?? 0,
     "env.pthread_setspecific": (key: number, value: number): number => {
-      if (key < 1 || key > KEYS_MAX) {
+      if (key < 1 || key > THREAD_KEYS_MAX) {
         return Errno.inval;
       }
       ownKeys().set(key, value);

@@ -1,6 +1,7 @@
 /** A call of this host as WASI sees it: all of it is fixed by the call's pins and what the guest does, so a replay sees the same (F13). */
 import { type Guest, GuestExit } from "../../sandbox/guest.ts";
 import { drawRandom, nextTimeNs, timeNowNs } from "../clock-random.ts";
+import { aliasedBytes } from "../guest-memory.ts";
 import { logBytes } from "../guest-text.ts";
 import { Operation, sleepArgs } from "../operations.ts";
 import { request } from "../requests.ts";
@@ -40,6 +41,7 @@ export function callWorld(guest: Guest, asks: Asks): CallWorld {
 
   return {
     memory: () => guest.memory(),
+    aliased: (start, sizeBytes) => aliasedBytes(guest, start, sizeBytes),
     descriptors: () => (isMain() ? files().descriptors : streams),
     args: () => programOf(guest.call.commandLine).args,
     environment: () => programOf(guest.call.commandLine).environment,

@@ -12,11 +12,11 @@ const BUFFER_BYTES = 8;
 export const FILESTAT_BYTES = 64;
 
 /** A view of the program's bytes, valid until it runs again. @throws WasiError fault */
-export function room({ memory }: { readonly memory: World["memory"] }, pointer: number, length: number): Uint8Array {
+export function room({ memory, aliased }: Pick<World, "memory" | "aliased">, pointer: number, length: number): Uint8Array {
   const bytes = memory();
   const start = pointer >>> 0;
   const end = start + (length >>> 0);
-  return end > bytes.byteLength ? fail("fault") : bytes.subarray(start, end);
+  return end > bytes.byteLength ? (aliased?.(start, end - start) ?? fail("fault")) : bytes.subarray(start, end);
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

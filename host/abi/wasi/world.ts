@@ -5,6 +5,8 @@ import type { FileType } from "./types.ts";
 export interface World {
   /** The program's memory now: to be taken anew at each import, as growth detaches it. */
   memory(): Uint8Array;
+  /** Bytes that lie behind it, for programs that reach memory regions. */
+  aliased?(start: number, sizeBytes: number): Uint8Array | null;
   descriptors(): Descriptors;
   /** Texts without the NUL behind them. */
   args(): readonly Uint8Array[];

@@ -1,6 +1,7 @@
 /** Runs passes over a module, one after the other. Loads binaryen: only in a process that may be thrown away (H29). */
 import type binaryen from "binaryen";
 import { readModule, withoutDebugInfo, writeModule } from "./binary.ts";
+import { aliases } from "./passes/aliases.ts";
 import { asyncify } from "./passes/asyncify.ts";
 import { optimize } from "./passes/optimize.ts";
 import { polls } from "./passes/polls.ts";
@@ -14,6 +15,7 @@ export type BytesPass = (bytes: Uint8Array, options: PassOptions) => Uint8Array;
 
 const RUN: Readonly<Record<PassName, { readonly module: ModulePass } | { readonly bytes: BytesPass }>> = {
   regions: { module: regions },
+  aliases: { bytes: aliases },
   polls: { bytes: polls },
   asyncify: { module: asyncify },
   optimize: { module: optimize },

@@ -6,12 +6,14 @@ export interface RewritingOptions {
   readonly preemptible: boolean;
   /** May be frozen in the middle of a call and go on elsewhere. */
   readonly migratable: boolean;
+  /** Pointers to Faasm's state are into what all calls of the tenant on this node share (H22). */
+  readonly aliasState: boolean;
 }
 
-export const NO_REWRITING: RewritingOptions = { preemptible: false, migratable: false };
+export const NO_REWRITING: RewritingOptions = { preemptible: false, migratable: false, aliasState: false };
 
 /** In the order in which they run, whatever is asked for: each rests on what those before it leave. Files in `passes/`. */
-export const PASSES = ["regions", "polls", "asyncify", "optimize"] as const;
+export const PASSES = ["regions", "aliases", "polls", "asyncify", "optimize"] as const;
 export type PassName = (typeof PASSES)[number];
 
 /** What every pass is told of the module. */
@@ -44,6 +46,7 @@ export function rewriteRequest(
 ): RewriteRequest | undefined {
   const asked: Record<Exclude<PassName, "optimize">, boolean> = {
     regions: inline.length > 0,
+    aliases: options.aliasState,
     polls: options.preemptible,
     asyncify: options.migratable,
   };
@@ -51,7 +54,7 @@ export function rewriteRequest(
   if (passes.length === 0) {
     return undefined;
   }
-  // Region accesses alone leave nothing to be made good: the engine inlines them.
-  const optimizes = sizeBytes <= OPTIMIZE_MAX_BYTES && passes.some((pass) => pass !== "regions");
+  // Accesses to regions alone leave nothing to be made good: the engine inlines them.
+  const optimizes = sizeBytes <= OPTIMIZE_MAX_BYTES && passes.some((pass) => pass !== "regions" && pass !== "aliases");
   return { passes: optimizes ? [...passes, "optimize"] : passes, options: { suspending } };
 }

@@ -12,9 +12,10 @@ import { invariant } from "../../../state/errors.ts";
 import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, SHARED_MEMORY_IMPORT, usesThreads } from "../../modules/artefact.ts";
 import { OperationWindow } from "../frames/operation-window.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
-import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport } from "../guest.ts";
+import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport, type ParallelRegion } from "../guest.ts";
 import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
 import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
+import { ArenaAliases } from "./arena-aliases.ts";
 import { TypedCalls, type TypedHost } from "./entry-points/index.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
@@ -24,6 +25,7 @@ import { InstanceState } from "./instance-state.ts";
 import { logWithin } from "./log-within.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
+import { shareOf } from "./region-share.ts";
 import { Settling } from "./settling.ts";
 import { SliceClock } from "./slice-clock.ts";
 import { tableFunction } from "./table-function.ts";
@@ -70,6 +72,7 @@ export class SandboxInstance implements Guest {
   call: CallState = NO_CALL;
   /** When it was last used. */
   idleSinceMs = 0;
+  readonly aliases: ArenaAliases | null;
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
@@ -100,6 +103,8 @@ export class SandboxInstance implements Guest {
   /** @throws WebAssembly.LinkError for a module whose imports are not offered, RangeError when there is no memory for it */
   constructor(module: WorkerModule, createImports: CreateImports, host: SandboxHost) {
     this.module = module;
+    const { aliasState, arena } = module.loaded;
+    this.aliases = aliasState && arena !== undefined ? new ArenaAliases(arena) : null;
     this.#host = host;
     this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
@@ -376,8 +381,22 @@ export class SandboxInstance implements Guest {
     return this.#state.grow(pages);
   }
 
-  callTableFunction(tableIndex: number): void {
-    tableFunction(this.#exports, tableIndex)();
+  /** The call ends with it. */
+  beforeThreadEnd(): void {}
+
+  callTableFunction(tableIndex: number, ...args: number[]): void {
+    tableFunction(this.#exports, tableIndex)(...args);
+  }
+
+  async runRegion(region: ParallelRegion): Promise<void> {
+    const share = shareOf(this.#exports, this.memory(), region, 0);
+    try {
+      await WebAssembly.promising(share.run)(...share.args);
+      share.end();
+    } catch (error) {
+      this.#trapped ||= isTrap(error);
+      throw this.#gate.end(error);
+    }
   }
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
@@ -438,7 +457,8 @@ export class SandboxInstance implements Guest {
 
   /** What no other thread changes: bytes in shared memory are sent as they are. */
   #own(args: Uint8Array): Uint8Array {
-    return args.buffer === this.#sharedMemory?.buffer ? Uint8Array.from(args) : args;
+    const isChanging = args.buffer === this.#sharedMemory?.buffer || args.buffer === this.module.loaded.arena?.buffer;
+    return isChanging ? Uint8Array.from(args) : args;
   }
 
   #enterStack(): void {

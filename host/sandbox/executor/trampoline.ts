@@ -36,8 +36,13 @@ export function enterResidentStack(imports: TrampolineImports, entryReturns: boo
  * @throws WebAssembly.LinkError, before anything runs, unless `f` is a function that takes as many i32 and returns one
  */
 export async function runOnOwnStack(f: WebAssembly.ExportValue, args: readonly number[]): Promise<number> {
-  const { exports } = new WebAssembly.Instance(passThrough(args.length), { t: { run: f } });
+  const { exports } = new WebAssembly.Instance(passThrough(args.length, true), { t: { run: f } });
   return Number(await WebAssembly.promising(exports.run)(...args));
+}
+
+/** @throws WebAssembly.LinkError  unless `f` is a function that takes so many i32, at most 100, and returns nothing */
+export function checkReturnsNothing(f: WebAssembly.ExportValue, params: number): void {
+  new WebAssembly.Instance(passThrough(params, false), { t: { run: f } });
 }
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
@@ -103,17 +108,24 @@ function loopModule(entryReturns: boolean): WebAssembly.Module {
 
 const voidLoop = loopModule(false);
 const returningLoop = loopModule(true);
-const passThroughs: WebAssembly.Module[] = [];
+const passThroughs = new Map<string, WebAssembly.Module>();
 
-/** Imports a function (i32, …) → i32 and exports it as `run`: linking it checks the type. */
-function passThrough(params: number): WebAssembly.Module {
-  passThroughs[params] ??= new WebAssembly.Module(
+/** Imports a function (i32, …) → i32, or → (), and exports it as `run`: linking it checks the type. */
+function passThrough(params: number, returns: boolean): WebAssembly.Module {
+  const key = `${params} ${returns}`;
+  const known = passThroughs.get(key);
+  if (known !== undefined) {
+    return known;
+  }
+  const results = returns ? [1, I32] : [0];
+  const module = new WebAssembly.Module(
     Uint8Array.from([
       ...MAGIC,
-      ...section(1, [1, 0x60, params, ...Array<number>(params).fill(I32), 1, I32]),
+      ...section(1, [1, 0x60, params, ...Array<number>(params).fill(I32), ...results]),
       ...section(2, [1, ...importedFunction("run", 0)]),
       ...section(7, [1, ...text("run"), 0, 0]),
     ]),
   );
-  return passThroughs[params];
+  passThroughs.set(key, module);
+  return module;
 }

@@ -5,19 +5,21 @@
  * 1. It does nothing that has an order in the log: imports that wait for the host end the call.
  * 2. It blocks its worker, which serves nothing else meanwhile.
  */
-import { GLOBAL_EXPORT_PREFIX, REWRITING_MODULE, SHARED_MEMORY_IMPORT, THREAD_START_EXPORT } from "../../modules/artefact.ts";
+import { REWRITING_MODULE, SHARED_MEMORY_IMPORT, THREAD_START_EXPORT } from "../../modules/artefact.ts";
 import { ImportGate, type MessageLoop } from "../executor/import-gate.ts";
 import { globalsOf, setGlobals } from "../executor/instance-state.ts";
 import { logWithin } from "../executor/log-within.ts";
 import { type Outcome, outcomeOf } from "../executor/outcome.ts";
+import { shareOf } from "../executor/region-share.ts";
 import { SharedView } from "../executor/shared-view.ts";
 import { SliceClock } from "../executor/slice-clock.ts";
+import { stackPointer } from "../executor/stack-pointer.ts";
 import { tableFunction } from "../executor/table-function.ts";
 import type { WorkerModule } from "../executor/worker-module.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
-import { type CreateImports, type Guest, GuestFault, type GuestImport, ThreadExit } from "../guest.ts";
+import { type CreateImports, type Guest, GuestFault, type GuestImport, type ParallelRegion, ThreadExit } from "../guest.ts";
 import type { OperationReply } from "../sandbox.ts";
-import { pinsOfThread, type SendBirth, Team, TeamCallState, type ThreadBirth } from "./team.ts";
+import { pinsOfThread, type SendBirth, STACK_BYTES, Team, TeamCallState, type ThreadBirth } from "./team.ts";
 
 /** What a thread needs of the worker it runs in. */
 export interface ThreadHost extends MessageLoop {
@@ -30,6 +32,7 @@ const MAIN_ONLY = "only the main thread of a call may use it, as what a call doe
 
 export class GuestThread implements Guest {
   readonly reachesRegions = false;
+  readonly aliases = null;
   readonly call: TeamCallState;
   readonly team: Team;
   readonly #host: ThreadHost;
@@ -37,13 +40,16 @@ export class GuestThread implements Guest {
   readonly #gate: ImportGate;
   readonly #view: SharedView;
   readonly #exports: WebAssembly.Exports;
+  readonly #beforeEnd: (() => void)[] = [];
 
   /** @throws WebAssembly.LinkError, RangeError  see SandboxInstance */
   constructor(thread: number, module: WorkerModule, birth: ThreadBirth, createImports: CreateImports, host: ThreadHost) {
     this.#host = host;
     this.#birth = birth;
     this.#view = new SharedView(birth.memory);
-    this.team = new Team(thread, birth.start.function?.handle ?? 0, birth, host.sendBirth);
+    const { start } = birth;
+    const handle = start.kind === "function" ? start.stack.handle : 0;
+    this.team = new Team(thread, handle, birth, host.sendBirth, start.kind === "crew" ? start.rank : 0);
     this.call = new TeamCallState(pinsOfThread(birth.pins, thread), this.team.words);
     this.#gate = new ImportGate(host, new SliceClock(host.marker, host.clock), () => false);
     this.#gate.cpuTimeMs = Number.POSITIVE_INFINITY;
@@ -65,26 +71,58 @@ export class GuestThread implements Guest {
 
   /** Runs the thread to its end. Null: it has returned. */
   run(): Outcome | null {
-    const { argument, function: inTable } = this.#birth.start;
+    const { start } = this.#birth;
     let value = 0;
     try {
-      if (inTable === undefined) {
-        this.#exported(THREAD_START_EXPORT)(this.team.thread, argument);
-      } else {
-        this.#stackPointer().value = inTable.stackTop;
-        value = Number(tableFunction(this.#exports, inTable.tableIndex)(argument)) | 0;
+      value = this.#run();
+    } catch (error) {
+      this.#gate.end(error);
+    }
+    if (this.#gate.ending instanceof ThreadExit) {
+      value = this.#gate.ending.value;
+      this.#gate.ending = undefined;
+    }
+    if (this.#gate.ending === undefined && start.kind !== "crew") {
+      this.#finish();
+    }
+    const { ending } = this.#gate;
+    // Who joins it may start another one in its place.
+    this.team.words.end();
+    if (start.kind !== "export" && ending === undefined) {
+      this.team.words.slots.end(start.stack.slot, value);
+    }
+    if (start.kind === "crew" && ending === undefined) {
+      this.team.crew.left();
+    }
+    return ending === undefined ? null : outcomeOf(ending);
+  }
+
+  #run(): number {
+    const { start } = this.#birth;
+    if (start.kind === "export") {
+      this.#exported(THREAD_START_EXPORT)(this.team.thread, start.argument);
+      return 0;
+    }
+    stackPointer(this.#exports).value = this.#withThreadLocals(start.stack.top);
+    if (start.kind === "function") {
+      return Number(tableFunction(this.#exports, start.tableIndex)(start.argument)) | 0;
+    }
+    this.team.crew.serve(start.seen, (region) => this.runRegion(region));
+    return 0;
+  }
+
+  /** What groups of imports keep for the thread. */
+  #finish(): void {
+    try {
+      for (const run of this.#beforeEnd) {
+        run();
       }
     } catch (error) {
       this.#gate.end(error);
     }
-    const { ending } = this.#gate;
-    const isEnd = ending !== undefined && !(ending instanceof ThreadExit);
-    // Who joins it may start another one in its place.
-    this.team.words.end();
-    if (inTable !== undefined && !isEnd) {
-      this.team.words.slots.end(inTable.slot, ending instanceof ThreadExit ? ending.value : value);
+    if (this.#gate.ending instanceof ThreadExit) {
+      this.#gate.ending = undefined;
     }
-    return isEnd ? outcomeOf(ending) : null;
   }
 
   #exported(name: string) {
@@ -95,13 +133,25 @@ export class GuestThread implements Guest {
     return found;
   }
 
-  /** Linkers make it the first global. */
-  #stackPointer(): WebAssembly.Global {
-    const found = this.#exports[`${GLOBAL_EXPORT_PREFIX}0`];
-    if (!(found instanceof WebAssembly.Global) || typeof found.value !== "number") {
-      throw new GuestFault("the module has no stack pointer: its first global is no mutable i32");
+  /**
+   * Makes thread-local variables at the top of the stack, in modules that export what linkers have for it.
+   *
+   * @returns the top of what is left
+   */
+  #withThreadLocals(top: number): number {
+    const { __wasm_init_tls: init, __tls_size: size, __tls_align: align } = this.#exports;
+    if (typeof init !== "function" || !(size instanceof WebAssembly.Global) || !(align instanceof WebAssembly.Global)) {
+      return top;
     }
-    return found;
+    const [sizeBytes, alignBytes] = [Number(size.value), Math.max(16, Number(align.value))];
+    const at = Math.floor((top - sizeBytes) / alignBytes) * alignBytes;
+    if (!(sizeBytes >= 0 && at > top - STACK_BYTES)) {
+      throw new GuestFault(`thread-local variables of ${sizeBytes} bytes do not fit a stack of ${STACK_BYTES}`);
+    }
+    if (sizeBytes > 0) {
+      init(at);
+    }
+    return at;
   }
 
   // Guest
@@ -138,8 +188,18 @@ export class GuestThread implements Guest {
   /** What groups of imports keep for a call is in the main thread. */
   beforeEnd(): void {}
 
-  callTableFunction(tableIndex: number): void {
-    tableFunction(this.#exports, tableIndex)();
+  beforeThreadEnd(run: () => void): void {
+    this.#beforeEnd.push(run);
+  }
+
+  callTableFunction(tableIndex: number, ...args: number[]): void {
+    tableFunction(this.#exports, tableIndex)(...args);
+  }
+
+  runRegion(region: ParallelRegion): undefined {
+    const share = shareOf(this.#exports, this.memory(), region, this.team.crew.rank);
+    share.run(...share.args);
+    share.end();
   }
 
   capture(): never {

@@ -2,6 +2,8 @@
  * What the threads of a call share beside the guest's memory. Each word is changed by one atomic operation at a time: nobody waits for
  * anybody (H10).
  */
+import { THREAD_KEYS_MAX } from "../guest.ts";
+import { CREW_BYTES } from "./crew.ts";
 import { SLOT_WORDS, ThreadSlots } from "./thread-slots.ts";
 
 const LIVE = 0;
@@ -11,13 +13,16 @@ const OUTPUT_BYTES = 3;
 const KEYS = 4;
 const HANDLES = 5;
 const FIRST_SLOT = 8;
-const WORDS = FIRST_SLOT + SLOT_WORDS;
+/** Of the destructor of each key. */
+const FIRST_KEY = FIRST_SLOT + SLOT_WORDS;
+const WORDS = FIRST_KEY + THREAD_KEYS_MAX + 1;
 const OUTPUT_FIRST_BYTES = 64 * 1024;
 
 export interface TeamMemory {
   readonly words: SharedArrayBuffer;
   /** Grows up to the limit of the call's output. */
   readonly output: SharedArrayBuffer;
+  readonly crew: SharedArrayBuffer;
 }
 
 /** Of a call that begins: it has one thread. */
@@ -25,7 +30,8 @@ export function createTeamMemory(outputMaxBytes: number): TeamMemory {
   const words = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT);
   new Int32Array(words)[LIVE] = 1;
   const firstBytes = Math.min(OUTPUT_FIRST_BYTES, outputMaxBytes);
-  return { words, output: new SharedArrayBuffer(firstBytes, { maxByteLength: outputMaxBytes }) };
+  const output = new SharedArrayBuffer(firstBytes, { maxByteLength: outputMaxBytes });
+  return { words, output, crew: new SharedArrayBuffer(CREW_BYTES) };
 }
 
 export class TeamWords {
@@ -35,7 +41,7 @@ export class TeamWords {
 
   constructor({ words, output }: TeamMemory) {
     this.#words = new Int32Array(words);
-    this.slots = new ThreadSlots(this.#words.subarray(FIRST_SLOT));
+    this.slots = new ThreadSlots(this.#words.subarray(FIRST_SLOT, FIRST_KEY));
     this.#output = output;
   }
 
@@ -54,12 +60,29 @@ export class TeamWords {
     return 0;
   }
 
-  /** Numbers that each are given out once, from 1 on. */
-  nextKey(): number {
-    return Atomics.add(this.#words, KEYS, 1) + 1;
+  /** Keys are given out once. @returns 0 when there is none left */
+  createKey(destructor: number): number {
+    const key = Atomics.add(this.#words, KEYS, 1) + 1;
+    if (key < 1 || key > THREAD_KEYS_MAX) {
+      Atomics.sub(this.#words, KEYS, 1);
+      return 0;
+    }
+    Atomics.store(this.#words, FIRST_KEY + key, destructor);
+    return key;
   }
 
-  /** As `nextKey`, for threads. */
+  /** Index in the table; 0: it has none. */
+  destructorOf(key: number): number {
+    return Atomics.load(this.#words, FIRST_KEY + key);
+  }
+
+  deleteKey(key: number): void {
+    if (key > 0 && key <= THREAD_KEYS_MAX) {
+      Atomics.store(this.#words, FIRST_KEY + key, 0);
+    }
+  }
+
+  /** Numbers that each are given out once, from 1 on. */
   nextHandle(): number {
     return Atomics.add(this.#words, HANDLES, 1) + 1;
   }

@@ -4,12 +4,14 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { type CallPins, CallState, outputTooLarge } from "../executor/guest-call.ts";
 import { isShared, shared } from "../frames/shared-bytes.ts";
-import type { GuestTeam, JoinableStart, ThreadStart } from "../guest.ts";
+import type { GuestTeam, JoinableStart, ThreadStack, ThreadStart } from "../guest.ts";
+import { Crew } from "./crew.ts";
 import { createTeamMemory, type TeamMemory, TeamWords } from "./team-words.ts";
 
 const MAIN_HANDLE = 1;
 /** Of a thread that the host gives one: 1 MiB. */
 const STACK_PAGES = 16;
+export const STACK_BYTES = STACK_PAGES * WASM_PAGE_BYTES;
 
 /** What a new thread is told. It goes from thread to thread: the main thread of the host passes the port on, and holds no guest's memory. */
 export interface ThreadBirth {
@@ -28,15 +30,17 @@ export class Team implements GuestTeam {
   readonly handle: number;
   readonly threadsMax: number;
   readonly words: TeamWords;
+  readonly crew: Crew;
   readonly #birth: Omit<ThreadBirth, "start">;
   readonly #send: SendBirth;
 
-  /** @param handle  0: it was not started by `startJoinable` */
-  constructor(thread: number, handle: number, birth: Omit<ThreadBirth, "start">, send: SendBirth) {
+  /** @param handle  0: it was not started by `startJoinable`  @param rank  in the crew */
+  constructor(thread: number, handle: number, birth: Omit<ThreadBirth, "start">, send: SendBirth, rank = 0) {
     this.thread = thread;
     this.handle = handle;
     this.threadsMax = birth.threadsMax;
     this.words = new TeamWords(birth.team);
+    this.crew = new Crew(rank, thread === 0, birth.team.crew, (next, seen, grow) => this.#startMember(next, seen, grow));
     this.#birth = birth;
     this.#send = send;
   }
@@ -61,20 +65,7 @@ export class Team implements GuestTeam {
   }
 
   startJoinable({ tableIndex, argument, isDetached }: JoinableStart, grow: (pages: number) => number): number {
-    const { slots } = this.words;
-    const slot = slots.claim();
-    if (slot < 0) {
-      return 0;
-    }
-    const page = slots.stackPage(slot, STACK_PAGES, grow);
-    const stackTop = (page + STACK_PAGES) * WASM_PAGE_BYTES;
-    const handle = this.words.nextHandle() + MAIN_HANDLE;
-    slots.begin(slot, handle, isDetached);
-    if (page < 0 || this.start({ argument, function: { tableIndex, stackTop, slot, handle } }) === 0) {
-      slots.giveBack(slot);
-      return 0;
-    }
-    return handle;
+    return this.#startOnStack(isDetached, grow, (stack) => ({ kind: "function", argument, tableIndex, stack }));
   }
 
   join(handle: number): number | null {
@@ -85,8 +76,38 @@ export class Team implements GuestTeam {
     return this.words.slots.detach(handle);
   }
 
-  nextKey(): number {
-    return this.words.nextKey();
+  createKey(destructor: number): number {
+    return this.words.createKey(destructor);
+  }
+
+  destructorOf(key: number): number {
+    return this.words.destructorOf(key);
+  }
+
+  deleteKey(key: number): void {
+    this.words.deleteKey(key);
+  }
+
+  #startMember(rank: number, seen: number, grow: (pages: number) => number): boolean {
+    return this.#startOnStack(true, grow, (stack) => ({ kind: "crew", rank, seen, stack })) > 0;
+  }
+
+  /** @returns the thread's handle; 0: there is no room for it */
+  #startOnStack(isDetached: boolean, grow: (pages: number) => number, startOf: (stack: ThreadStack) => ThreadStart): number {
+    const { slots } = this.words;
+    const slot = slots.claim();
+    if (slot < 0) {
+      return 0;
+    }
+    const page = slots.stackPage(slot, STACK_PAGES, grow);
+    const top = (page + STACK_PAGES) * WASM_PAGE_BYTES;
+    const handle = this.words.nextHandle() + MAIN_HANDLE;
+    slots.begin(slot, handle, isDetached);
+    if (page < 0 || this.start(startOf({ top, slot, handle })) === 0) {
+      slots.giveBack(slot);
+      return 0;
+    }
+    return handle;
   }
 }
 

@@ -4,6 +4,7 @@ import { abiTable } from "../../../host/abi/abi-table.ts";
 import { importsUrl } from "../../../host/abi/imports-url.ts";
 import type { Artefact } from "../../../host/modules/artefact.ts";
 import { decodeArtefact } from "../../../host/modules/artefact-codec.ts";
+import { NO_REWRITING } from "../../../host/modules/rewriting/index.ts";
 import { HeldStates, type MovedCall, remoteTaker, serveMoves } from "../../../host/offload/index.ts";
 import {
   createSandboxPool,
@@ -92,7 +93,7 @@ async function guest(): Promise<Artefact> {
         (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4))) (local.get $end))))
       (loop $forever (call $sleep (i64.const 1)) (br $forever))
       (i32.const 0)))`);
-  const { hash, artefact } = await prepareOnce(wasm.buffer, abiTable, LIMITS, { preemptible: false, migratable: true });
+  const { hash, artefact } = await prepareOnce(wasm.buffer, abiTable, LIMITS, { ...NO_REWRITING, migratable: true });
   return decodeArtefact(artefact, hash);
 }
 

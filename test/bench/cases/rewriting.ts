@@ -1,4 +1,4 @@
-import { rewriteRequest } from "../../../host/modules/rewriting/index.ts";
+import { NO_REWRITING, rewriteRequest } from "../../../host/modules/rewriting/index.ts";
 import { rewriteOnce } from "../../support/upload-once.ts";
 import type { BenchCase, Row } from "../bench-case.ts";
 import { benchGuest } from "../support/guests.ts";
@@ -13,9 +13,10 @@ const KERNELS = {
 } as const;
 /** What an upload may ask for. */
 const VARIANTS = {
-  preemptible: { preemptible: true, migratable: false },
-  migratable: { preemptible: false, migratable: true },
-  "preemptible and migratable": { preemptible: true, migratable: true },
+  preemptible: { ...NO_REWRITING, preemptible: true },
+  migratable: { ...NO_REWRITING, migratable: true },
+  "preemptible and migratable": { ...NO_REWRITING, preemptible: true, migratable: true },
+  "with aliased state": { ...NO_REWRITING, aliasState: true },
 } as const;
 
 type Kernel = keyof typeof KERNELS;

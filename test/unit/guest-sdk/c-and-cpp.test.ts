@@ -2,12 +2,15 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileWithClang, findClang } from "../../../functions/clang.ts";
+import { ProcessStarter } from "../../../host/processes/index.ts";
 import type { SandboxPool } from "../../../host/sandbox/index.ts";
+import { NeapError } from "../../../state/errors.ts";
 import { logBookId } from "../../../state/ids.ts";
 import { readAll } from "../../support/call-bytes.ts";
 import { MemoryBlobs } from "../../support/memory-blobs.ts";
 import { MemoryCheckpoints } from "../../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
+import { ScriptedEgress } from "../../support/scripted-egress.ts";
 import { testPool, World } from "../../support/world.ts";
 
 const EXPECTED = {
@@ -47,19 +50,53 @@ end:
 `,
 } as const;
 
+const SERVICES = `run: 15 15 1
+nested: 20
+aborted: 20 ''
+lock: 1 1 1
+append: 1 1 1 feed 1
+gap: 1 1
+read: three 10000 0 1
+none: 1 0
+close: end 1 1 1
+trim: 3 1 1 1
+trim all: 1
+http: 200 GET http://there/a 1 | POST http://there/b 2
+header: text/plain 1
+denied: 0 EGRESS_DENIED 1
+large: 100000 
+end
+`;
+
+const REGIONS = `none: 0
+open: 1 64
+copy: 100000 0123456789
+access: 2.5 0 7
+lock: 0 0
+wait: 1 1 0
+push: 01234012899
+pull: 11 -1
+snapshot: 2340
+end
+`;
+
 const clang = findClang();
+const egress = new ScriptedEgress();
 
 describe.skipIf(clang === null)("a function that uses all of the headers gets what they say", () => {
   let pool: SandboxPool;
   let world: World;
+  let starter: ProcessStarter;
   beforeAll(async () => {
     pool = await testPool();
     const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-    world = await World.open(pool, remains, () => null);
+    starter = await ProcessStarter.open();
+    world = await World.open(pool, remains, () => null, egress, { starter });
   }, 60_000);
   afterAll(async () => {
     await world?.close();
     await pool?.close();
+    await starter?.close();
   });
 
   it.each(["c", "cpp"] as const)("%s, which compiles without a warning", { timeout: 200_000 }, async (language) => {
@@ -77,5 +114,40 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
       expect(await told("text é")).toBe(EXPECTED[language]);
       expect(await told("fail")).toBe("größer als 😀");
     }
+  });
+
+  async function uploadC(name: string): Promise<(input: string) => Promise<string>> {
+    const tenant = logBookId(`c-${name}`);
+    const options = ["-Wpedantic", "-Werror"];
+    await world.upload(tenant, name, await compileWithClang(clang, join(import.meta.dirname, "src", `${name}.c`), options));
+    return async (input) => {
+      const answer = await world.call({ tenant, functionName: name, input });
+      return answer.kind === "completed"
+        ? (answer.result.trap ?? (await readAll(answer.result.output)).toString())
+        : JSON.stringify(answer);
+    };
+  }
+
+  it("C with transactions, locks, the log and requests", { timeout: 200_000 }, async () => {
+    egress.answer = ({ method, url }) => {
+      if (url === "http://nowhere/") {
+        throw new NeapError("EGRESS_DENIED", "not there");
+      }
+      const body = url.endsWith("large") ? "x".repeat(100_000) : `${method} ${url} ${egress.sent.length}`;
+      return { status: 200, headers: [["Content-Type", "text/plain"]], body };
+    };
+    const told = await uploadC("services");
+    expect(await told("")).toBe(SERVICES);
+    const [refused] = await Promise.all([told("reader"), told("writer")]);
+    expect(refused).toBe("refused: 0 'object x' 1 2 1\n");
+    expect(await told("fail")).toBe("lock: 'not held' is not held by this function");
+    expect(await told("commit")).toBe("transaction: 'commit' is not possible: this function has begun no transaction");
+  });
+
+  it("C with memory regions", { timeout: 200_000 }, async () => {
+    const told = await uploadC("regions");
+    expect(await told("")).toBe(REGIONS);
+    expect(await told("outside")).toContain("access to 1 bytes at 8 is outside of the memory region");
+    expect(await told("unlock")).toBe("memory region: 'unlock' is not locked by this call");
   });
 });

@@ -16,9 +16,8 @@
  */
 import binaryen from "binaryen";
 import { HANDLES_MAX } from "../../../../state/regions/index.ts";
-import { REGION_MODULE, REWRITING_MODULE } from "../../artefact.ts";
+import { ARENA_IMPORT, REGION_MODULE, REWRITING_MODULE } from "../../artefact.ts";
 
-export const ARENA_IMPORT = "arena";
 export const FAULT_IMPORT = "region_fault";
 
 const ARENA = `${REWRITING_MODULE}.${ARENA_IMPORT}`;

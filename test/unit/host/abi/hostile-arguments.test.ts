@@ -49,6 +49,12 @@ const WRITES: Readonly<Record<string, Writes>> = {
   "env.pthread_cond_signal": { always: [[0, 48]] },
   "env.pthread_cond_broadcast": { always: [[0, 48]] },
   "env.pthread_key_create": { always: [[0, 4]] },
+  "env.__kmpc_end_critical": { always: [[2, 24]] },
+  ...Object.fromEntries(
+    ["lock", "nest_lock"].flatMap((kind) =>
+      ["init", "destroy", "test", "unset"].map((what) => [`env.omp_${what}_${kind}`, { always: [[0, 24]] } as const]),
+    ),
+  ),
   "wasi_snapshot_preview1.args_sizes_get": {
     always: [
       [0, 4],
@@ -136,10 +142,11 @@ function undoAllowed(name: string, args: readonly (number | bigint)[], memory: U
   }
 }
 
-/** They block the thread that calls them: test/unit/host/abi/faasm/threads.test.ts lets that be one of a call. */
-const BLOCKING: ReadonlySet<string> = new Set(
-  ["mutex_lock", "cond_wait", "cond_timedwait", "once"].map((name) => `env.pthread_${name}`),
-);
+/** They block the thread that calls them: threads.test.ts and openmp.test.ts beside this let that be one of a call. */
+const BLOCKING: ReadonlySet<string> = new Set([
+  ...["mutex_lock", "cond_wait", "cond_timedwait", "once"].map((name) => `env.pthread_${name}`),
+  ...["env.__kmpc_critical", "env.__kmpc_critical_with_hint", "env.omp_set_lock", "env.omp_set_nest_lock"],
+]);
 
 describe("whatever a guest passes, an import ends the call or answers, and writes only where it was told to", () => {
   for (const [name, { params }] of [...abiTable].filter(([name, { inline }]) => !inline && !BLOCKING.has(name))) {

@@ -167,6 +167,11 @@ describe("cluster", () => {
 });
 
 describe("documentation", () => {
+  test("--version shows that of the package", () => {
+    const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+    expect(() => parse(["--version"])).toThrow(expect.objectContaining({ name: "HelpAsked", text: `${version}\n` }));
+  });
+
   test("--help names every option but secrets", () => {
     let text = "";
     try {

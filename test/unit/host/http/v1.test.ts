@@ -265,6 +265,7 @@ describe("functions", () => {
       protocol: null,
       preemptible: false,
       migratable: false,
+      aliasState: false,
     };
     expect([put.status, JSON.parse(put.text)]).toEqual([200, version]);
     expect((await http.send("GET", "/v1/tenants/demo/functions/hello")).bytes.equals(module)).toBe(true);

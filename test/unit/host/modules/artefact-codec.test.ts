@@ -19,11 +19,12 @@ describe("artefact bytes", () => {
   });
 
   test.each([
-    { preemptible: true, migratable: false },
-    { preemptible: false, migratable: true },
+    { preemptible: true, migratable: false, aliasState: false },
+    { preemptible: false, migratable: true, aliasState: false },
+    { preemptible: false, migratable: false, aliasState: true },
   ])("what it was made to be is kept: %o", (flags) => {
-    const { preemptible, migratable } = decodeArtefact(encodeArtefact({ ...artefact, ...flags }), artefact.hash);
-    expect({ preemptible, migratable }).toEqual(flags);
+    const { preemptible, migratable, aliasState } = decodeArtefact(encodeArtefact({ ...artefact, ...flags }), artefact.hash);
+    expect({ preemptible, migratable, aliasState }).toEqual(flags);
   });
 
   test("equal artefacts have equal bytes, whatever was in the buffer before", () => {

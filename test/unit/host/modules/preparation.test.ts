@@ -75,8 +75,11 @@ describe("the artefact", () => {
     expect(moduleHash(bytes, { ...LIMITS, uploadTimeoutMs: 1 })).toBe(moduleHash(bytes, LIMITS));
     expect(moduleHash(bytes, { ...LIMITS, memoryMaxPages: 65 })).not.toBe(moduleHash(bytes, LIMITS));
     expect(moduleHash(bytes, { ...LIMITS, tableMaxElements: 1 })).not.toBe(moduleHash(bytes, LIMITS));
-    const asked = [false, true].flatMap((preemptible) => [false, true].map((migratable) => ({ preemptible, migratable })));
-    expect(new Set(asked.map((rewriting) => moduleHash(bytes, LIMITS, rewriting))).size).toBe(4);
+    const both = [false, true];
+    const asked = both.flatMap((preemptible) =>
+      both.flatMap((migratable) => both.map((aliasState) => ({ preemptible, migratable, aliasState }))),
+    );
+    expect(new Set(asked.map((rewriting) => moduleHash(bytes, LIMITS, rewriting))).size).toBe(8);
   });
 
   test("all NaNs are one NaN in a snapshot", () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AbiTable } from "../../../../host/modules/abi-table.ts";
 import { type Artefact, usesThreads } from "../../../../host/modules/artefact.ts";
 import { checkModule, checkRewriting, prepareModule } from "../../../../host/modules/preparation.ts";
+import { NO_REWRITING } from "../../../../host/modules/rewriting/index.ts";
 import { wat } from "../../../support/guest-modules.ts";
 import { ABI, LIMITS, refusal } from "./fixtures.ts";
 
@@ -93,9 +94,9 @@ describe("a module with a shared memory", () => {
     expect(refusal(() => prepare(`${fields} ${MAIN}`))).toMatch(new RegExp(`^MODULE_LIMIT: .*${text}`));
   });
 
-  test.each(["preemptible", "migratable"] as const)("cannot be %s", (option) => {
+  test.each(["preemptible", "migratable", "aliasState"] as const)("cannot be %s", (option) => {
     const checked = checkModule(wat(`(module (memory 1 2 shared) ${MAIN})`), WITH_THREADS, LIMITS);
-    const rewriting = { preemptible: false, migratable: false, [option]: true };
+    const rewriting = { ...NO_REWRITING, [option]: true };
     expect(refusal(() => checkRewriting(checked, rewriting))).toBe(
       `MODULE_LIMIT: the memory is shared by threads: the function cannot be ${option}`,
     );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeArtefact } from "../../../../host/modules/artefact-codec.ts";
-import type { ModuleLimits, RewritingOptions } from "../../../../host/modules/index.ts";
+import { type ModuleLimits, NO_REWRITING, type RewritingOptions } from "../../../../host/modules/index.ts";
 import { prepareModule } from "../../../../host/modules/preparation.ts";
 import { Uploads } from "../../../../host/modules/uploads.ts";
 import { ProcessStarter } from "../../../../host/processes/index.ts";
@@ -49,7 +49,7 @@ describe.each([
     const counts = wat(`(module (memory 1) (global (mut i64) (i64.const 0)) (data (i32.const 8) "hello")
       (func $s (global.set 0 (i64.add (global.get 0) (i64.const 7)))) (start $s)
       (func (export "main") (result i32) (i32.wrap_i64 (global.get 0))))`);
-    const rewriting = { preemptible: true, migratable: false };
+    const rewriting = { ...NO_REWRITING, preemptible: true };
     const { artefact, hash } = await prepare(bufferOf(counts), { ...LIMITS, uploadTimeoutMs: 60_000 }, rewriting);
     const { snapshot, preemptible } = decodeArtefact(artefact, hash);
     expect([preemptible, snapshot.globals]).toEqual([true, [7n]]);

@@ -310,7 +310,7 @@ describe("F33: bytes that are no frame of this place", () => {
     const own = { ...segment, mark: bytes.readUInt32LE(36), seed: bytes.readUInt32LE(40) };
     expect(findFrameAfter(bytes, own, 0)?.number).toBe(1);
     expect(findFrameAfter(bytes, { ...own, base: 4096 }, 0)).toBeUndefined();
-    expect(findFrameAfter(bytes, { ...own, seed: own.seed ^ 1 }, 0)).toBeUndefined();
+    expect(findFrameAfter(bytes, { ...own, seed: (own.seed ^ 1) >>> 0 }, 0)).toBeUndefined();
   });
 });
 

@@ -292,6 +292,96 @@ test("keys hold a value for each thread, and nothing of an earlier call", async 
   expect(await value(pthreads("(call $setspecific (i32.const 129) (i32.const 1))"))).toBe(INVAL);
 });
 
+describe("destructors of keys", () => {
+  const setsAndEnds = (end: string) =>
+    `(func (param i32) (result i32)
+       (drop (call $setspecific (i32.load (i32.const 640)) (local.get 0)))
+       (drop (call $setspecific (i32.load (i32.const 644)) (i32.const 0)))
+       ${end} (i32.const 9))`;
+  const adds = `(func (param i32)
+    (if (call $getspecific (i32.load (i32.const 640))) (then unreachable))
+    (drop (call $mutex_lock (i32.const 512)))
+    (i32.store (i32.const 600) (i32.add (i32.load (i32.const 600)) (local.get 0)))
+    (drop (call $mutex_unlock (i32.const 512))))`;
+  const creates =
+    "(drop (call $key_create (i32.const 640) (i32.const 2))) (drop (call $key_create (i32.const 644) (i32.const 2)))";
+
+  test.each([
+    ["", 9],
+    ["(call $exit (i32.const 4))", 4],
+  ])("get what a thread has kept before it is joined, whichever way it ends: %s", async (end, joined) => {
+    const module = pthreads(
+      `${creates} (drop (call $setspecific (i32.load (i32.const 640)) (i32.const 1000)))
+         (call $make (i32.const 128) (i32.const 1) (i32.const 5)) (call $make (i32.const 132) (i32.const 1) (i32.const 7))
+         (if (i32.ne (call $joined (i32.const 128)) (i32.const ${joined})) (then unreachable))
+         (drop (call $joined (i32.const 132)))
+         (i32.load (i32.const 600))`,
+      [setsAndEnds(end), adds],
+    );
+    // Not what the main thread has kept: the call ends with it.
+    expect(await value(module)).toBe(12);
+  });
+
+  test("are run again for values that destructors have set, four times, and not for keys that were deleted", async () => {
+    const counts = `(func (param i32)
+      (i32.store (i32.const 600) (i32.add (i32.load (i32.const 600)) (i32.const 1)))
+      (drop (call $setspecific (i32.load (i32.const 640)) (i32.const 1))))`;
+    const main = (between: string) =>
+      pthreads(
+        `${creates} ${between} (call $make (i32.const 128) (i32.const 1) (i32.const 5)) (drop (call $joined (i32.const 128))) (i32.load (i32.const 600))`,
+        [setsAndEnds(""), counts],
+      );
+    expect(await value(main(""))).toBe(4);
+    expect(await value(main("(drop (call $key_delete (i32.load (i32.const 640))))"))).toBe(0);
+  });
+
+  test("that are not there, or trap, end the call", async () => {
+    const main = (f: number) =>
+      pthreads(
+        `(drop (call $key_create (i32.const 640) (i32.const ${f}))) (call $make (i32.const 128) (i32.const 1) (i32.const 5)) (call $joined (i32.const 128))`,
+        [setsAndEnds(""), "(func (param i32) unreachable)"],
+      );
+    expect(await value(main(7))).toMatchObject({ kind: "trapped", message: "in a thread: the table has no function at 7" });
+    expect(await value(main(2))).toMatchObject({ kind: "trapped", message: "in a thread: unreachable" });
+  });
+
+  test("of 128 keys are kept, and there are no more keys", async () => {
+    const module = pthreads(
+      `(local $left i32) (local.set $left (i32.const 128))
+       (loop $again
+         (if (call $key_create (i32.const 640) (i32.const 2)) (then unreachable))
+         (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+       (if (i32.ne (i32.load (i32.const 640)) (i32.const 128)) (then unreachable))
+       (drop (call $key_create (i32.const 640) (i32.const 2))) (drop (call $key_delete (i32.const -1))) (drop (call $key_delete (i32.const 500)))
+       (call $make (i32.const 128) (i32.const 1) (i32.const 5)) (drop (call $joined (i32.const 128)))
+       (if (i32.ne (i32.load (i32.const 600)) (i32.const 5)) (then unreachable))
+       (call $key_create (i32.const 640) (i32.const 2))`,
+      [setsAndEnds(""), "(func (param i32) (i32.store (i32.const 600) (local.get 0)))"],
+    );
+    expect(await value(module)).toBe(AGAIN);
+  });
+});
+
+test("thread-local variables of the linker are made for each thread, in modules that export what makes them", async () => {
+  // As linkers have it: a base, and a function that sets it and puts the first values there.
+  const module = pthreads(
+    `(call $make (i32.const 128) (i32.const 1) (i32.const 1)) (call $make (i32.const 132) (i32.const 1) (i32.const 2))
+     (i32.add (i32.add (call $joined (i32.const 128)) (call $joined (i32.const 132))) (i32.load (global.get $tls)))`,
+    [
+      `(func (param i32) (result i32) (local $left i32) (local.set $left (i32.const 1000))
+         (if (i32.le_u (global.get $stack) (i32.const 131072)) (then unreachable))
+         (if (i32.gt_u (i32.add (global.get $stack) (i32.const 8)) (i32.add (global.get $tls) (i32.const 8))) (then unreachable))
+         (loop $again
+           (i32.store (global.get $tls) (i32.add (i32.load (global.get $tls)) (local.get 0)))
+           (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+         (i32.load (global.get $tls)))
+       (global $tls (mut i32) (i32.const 2048)) (global (export "__tls_size") i32 (i32.const 8)) (global (export "__tls_align") i32 (i32.const 8))
+       (func (export "__wasm_init_tls") (param i32) (global.set $tls (local.get 0)) (i32.store (local.get 0) (i32.const 50000)))`,
+    ],
+  );
+  expect(await value(module)).toBe(51_000 + 52_000);
+});
+
 describe("hostile arguments end the call with their name", () => {
   const attempts = PTHREADS.filter(
     ([name]) => !/exit|self|equal|detach|destroy|specific|delete|setstacksize/.test(name) || /mutex_destroy/.test(name),

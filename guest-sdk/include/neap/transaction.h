@@ -1,0 +1,76 @@
+/*
+ * Transactions: several objects are read at one moment, and what is written is there at one moment, or not at all. Inside use the functions
+ * of neap.h as always; functions that are called inside run in it too, and must be awaited before its end. A transaction holds at most
+ * 1,000 objects, 300 of them written, 1,000,000 bytes and 200 values above 4 KiB.
+ */
+#ifndef NEAP_TRANSACTION_H
+#define NEAP_TRANSACTION_H
+
+#include "../neap.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What others may do between the beginning of a transaction and its commit, without it being refused. */
+enum neap_isolation {
+  /* Nothing that it noticed: as if transactions ran one after the other. */
+  NEAP_SERIALIZABLE = 0,
+  /* Change what it only read. */
+  NEAP_SNAPSHOT = 1,
+  /* Anything: what it writes may be computed from what is gone. */
+  NEAP_READ_ATOMIC = 2,
+};
+
+static inline int32_t neap_transaction_checked(int32_t code, const char *what) {
+  if (code >= 0 || code == NEAP_CONFLICT) return code;
+  neap_fail_at("transaction", what,
+               code == NEAP_IN_TRANSACTION   ? "is not possible: a transaction is open already"
+               : code == NEAP_NO_TRANSACTION ? "is not possible: this function has begun no transaction"
+               : code == NEAP_OPEN_CALLS     ? "is not possible: calls that were started inside have not been awaited"
+               : code == NEAP_TOO_LARGE      ? "is not possible: more objects or bytes than a transaction holds; nothing was written"
+               : code == NEAP_NOT_IN_PART    ? "is not possible inside a storage part"
+                                             : "is not possible: there is no such isolation");
+}
+
+/* Not inside another one: see neap_transact. */
+static inline void neap_begin(enum neap_isolation isolation) {
+  neap_transaction_checked(neap_host_transaction_begin((int32_t)isolation), "begin");
+}
+
+/* False when what it rests on was changed by others: nothing was written, begin again. */
+static inline bool neap_commit(void) { return neap_transaction_checked(neap_host_transaction_commit(), "commit") != NEAP_CONFLICT; }
+
+/* What the last commit found changed: "object <key>", "list", "lock <name>"; "" when it was not refused. */
+static inline neap_bytes neap_conflict(void) {
+  neap_bytes text = neap_room((size_t)neap_host_transaction_conflict(NULL, 0));
+  neap_host_transaction_conflict(text.data, (int32_t)text.size);
+  return text;
+}
+
+/* Nothing of it was written. */
+static inline void neap_abort(void) { neap_transaction_checked(neap_host_transaction_abort(), "abort"); }
+
+/*
+ * Runs `body` in a transaction, again and again until it commits. When a caller has begun one already, `body` runs once and is a part
+ * of that.
+ */
+static inline void neap_transact(enum neap_isolation isolation, void (*body)(void *context), void *context) {
+  int32_t code = neap_host_transaction_begin((int32_t)isolation);
+  if (code == NEAP_IN_TRANSACTION) {
+    body(context);
+    return;
+  }
+  neap_transaction_checked(code, "begin");
+  body(context);
+  while (!neap_commit()) {
+    neap_begin(isolation);
+    body(context);
+  }
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
