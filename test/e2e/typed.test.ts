@@ -370,7 +370,13 @@ describe("migratable", () => {
       flags: ["--suspend-after-ms", "200", "--grace-ms", "20000"],
     });
     try {
-      await upload(cluster.storage.url, "demo", "nap", modules.incremental ?? new Uint8Array(0), "migratable=true&preemptible=true");
+      await upload(
+        cluster.storage.url,
+        "demo",
+        "nap",
+        modules.incremental ?? new Uint8Array(0),
+        "migratable=true&preemptible=true",
+      );
       const answer = typed("nap/naps", [4_000, ["still", "here"]], {}, cluster.url(0));
       await eventually("it has begun", () => readObject(cluster.storage.url, "demo", "napping"));
       const stopped = cluster.node(0).stop();
