@@ -104,6 +104,12 @@ export const HOST_ERRORS = {
     status: 501,
     meaning: "The function's memory is shared by threads, and its tenant is isolated in processes of its own.",
   },
+  WORLD_LOST: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "A rank of a call with MPI failed, or was lost, and all others with it; nothing of it is run again.",
+  },
   OVERLOADED: {
     fault: "platform",
     retry: "after-backoff",
