@@ -11,11 +11,14 @@ import { existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, wr
 import { availableParallelism } from "node:os";
 import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Transform } from "assemblyscript/asc";
+import EntryPointsTransform from "../guest-sdk/transform.ts";
 import { C_HEADERS, type Clang, clangAdvice, clangOptionsOf, compileWithClang, findClang, installedClang } from "./clang.ts";
 
 const FUNCTIONS = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(FUNCTIONS);
 const SDK = join(ROOT, "guest-sdk", "assembly");
+const TRANSFORM = join(ROOT, "guest-sdk", "transform.ts");
 /** Without a collector: a call's memory is dropped as a whole. */
 const COMPILER_OPTIONS = ["--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "stub", "--exportTable"];
 
@@ -111,6 +114,8 @@ export async function compileFunction(sourcePath: string, extraOptions: readonly
     [relative(ROOT, sourcePath), "--baseDir", ROOT, "--outFile", "out.wasm", ...COMPILER_OPTIONS, ...extraOptions],
     {
       stderr,
+      // A class is as good as an object, although its types do not say so.
+      transforms: [EntryPointsTransform as unknown as Transform],
       writeFile: (_name, contents) => {
         if (typeof contents !== "string") {
           wasm = contents;
@@ -135,7 +140,7 @@ function hashInputs(sample: SampleFunction, clang: Clang | null): string {
   const isAssembly = language === "AssemblyScript";
   const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptionsOf(sourcePath)];
   const hash = createHash("sha256").update([...tools, ...ownOptions(sample)].join(" "));
-  const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json")] : [];
+  const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json"), TRANSFORM] : [];
   const own = dirname(sourcePath);
   const shared: readonly [folder: string, pattern: string][] = isAssembly
     ? [

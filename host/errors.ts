@@ -10,6 +10,12 @@ export const HOST_ERRORS = {
     meaning: "A field of the request is missing, has the wrong type or is out of range.",
   },
   MALFORMED_JSON: { fault: "caller", retry: "never", status: 400, meaning: "The body is not JSON." },
+  ARGUMENT_INVALID: {
+    fault: "caller",
+    retry: "never",
+    status: 400,
+    meaning: "An argument is not of the type that the entry point takes; the message names its path, the value and the type.",
+  },
   BODY_TOO_LARGE: { fault: "caller", retry: "never", status: 413, meaning: "The body is larger than the limit of this route." },
   FOREIGN_ORIGIN: {
     fault: "caller",
@@ -22,6 +28,12 @@ export const HOST_ERRORS = {
   ADMIN_ONLY: { fault: "caller", retry: "never", status: 403, meaning: "The request needs the administrator's scope." },
   UNKNOWN_ROUTE: { fault: "caller", retry: "never", status: 404, meaning: "No such path, or not with this verb." },
   UNKNOWN_FUNCTION: { fault: "caller", retry: "never", status: 404, meaning: "The tenant has no function of this name." },
+  UNKNOWN_ENTRY_POINT: {
+    fault: "caller",
+    retry: "never",
+    status: 404,
+    meaning: "The function has no typed entry point of this name, or no main.",
+  },
   UNKNOWN_CALL: { fault: "caller", retry: "never", status: 404, meaning: "No call has this id." },
   UNKNOWN_LOCK: { fault: "caller", retry: "never", status: 404, meaning: "Nobody holds a lock of this name." },
   UNKNOWN_INSTANCE: { fault: "caller", retry: "never", status: 404, meaning: "No instance has this id." },

@@ -8,7 +8,8 @@ export const attemptTag = (instance: InstanceId): Tag => tag(`a/${instance}`);
 /** All versions of an object. */
 export const objectTag = (key: string): Tag => tag(`o/${key}`);
 /** The (function, Idempotency-Key) → instance mapping (F20, F30). */
-export const keyTag = (functionName: string, key: string): Tag => tag(`k/${functionName}/${key}`);
+/** Of a function, or of `<function>/<entry point>`: no name holds a ":", but keys may hold slashes. */
+export const keyTag = (functionName: string, key: string): Tag => tag(`k/${functionName.replace("/", ":")}/${key}`);
 /** The call id of the Faasm-compatible API → instance mapping. */
 export const callIdTag = (id: number): Tag => tag(`c/${id}`);
 /** The registry entries of a function. */

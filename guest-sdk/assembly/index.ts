@@ -2,6 +2,7 @@
 export { toBytes, toText } from "./bytes";
 export { call, CallOutcome, post, select, sleep, spawn, start, startBound, startBytes, StartedCall } from "./calls";
 export { http, HttpResponse } from "./http";
+export { json } from "./json";
 export { fail, input, inputBytes, log, output, outputBytes } from "./io";
 export { lock, tryLock, unlock } from "./lock";
 export { Append, Condition, LogRead, LogRecord, LogTail, logbook, MAX_SEQNUM } from "./logbook";

@@ -1,9 +1,9 @@
 /** Texts that a guest gives: keys, prefixes, names of functions, log lines. */
-import { isName, isObjectKey, OBJECT_KEY_MAX_BYTES } from "../../state/ids.ts";
+import { isObjectKey, OBJECT_KEY_MAX_BYTES } from "../../state/ids.ts";
+import { callTarget, TARGET_MAX_BYTES } from "../modules/entry-points/index.ts";
 import type { Guest } from "../sandbox/guest.ts";
 import { guestBytes } from "./guest-memory.ts";
 
-const FUNCTION_NAME_MAX_BYTES = 128;
 export const LOG_TAG_MAX_BYTES = 256;
 /** Without ignoreBOM two different keys would be one. */
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -27,10 +27,10 @@ export function guestPrefix(guest: Guest, what: string, pointer: number, length:
   return length === 0 ? "" : prefix;
 }
 
-/** The name of a function; null when the bytes are none. */
+/** The name of a function, or `<function>/<entry point>`; null when the bytes are none. */
 export function guestFunctionName(guest: Guest, what: string, pointer: number, length: number): string | null {
-  const name = guestText(guest, what, pointer, length, FUNCTION_NAME_MAX_BYTES);
-  return name !== null && isName(name) ? name : null;
+  const name = guestText(guest, what, pointer, length, TARGET_MAX_BYTES);
+  return name !== null && callTarget(name) !== null ? name : null;
 }
 
 /** A text of at most `maxBytes`; null when it is longer, or not UTF-8. */

@@ -7,6 +7,7 @@ import type { Log, Metrics } from "../telemetry/index.ts";
 import type { Tenancy } from "../tenancy/index.ts";
 import type { Access } from "./access.ts";
 import type { CallMeter } from "./call-meter.ts";
+import type { MessageThread } from "./message-thread.ts";
 import type { NodeStatus, SecurityStatus } from "./node-status.ts";
 import type { Objects } from "./objects-port.ts";
 import type { Protocols } from "./protocols-port.ts";
@@ -56,5 +57,6 @@ export interface HttpContext extends HttpPorts {
   readonly limits: HttpConfig["limits"];
   readonly access: Access;
   readonly meter: CallMeter;
+  readonly thread: MessageThread;
   readonly idleMs: number;
 }

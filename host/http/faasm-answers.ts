@@ -108,6 +108,7 @@ function messageJson(call: CallDescription, result?: CallResult): object {
     type: 0,
     user: call.tenant,
     function: call.functionName,
+    ...(call.tableIndex === null ? {} : { func_ptr: call.tableIndex }),
     timestamp: call.startedMs,
     ...(call.finishedMs === null ? {} : { finished: call.finishedMs }),
     ...(sizeOf(call.input) === 0 ? {} : { input_data: new TextBytes(call.input, "utf8") }),

@@ -1,37 +1,38 @@
 /** `POST /f/`: Faasm's one route for calls, status polls and execution graphs. The hot path; it stands in front of Fastify. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { NeapError } from "../../state/errors.ts";
+import { quote } from "../../state/ids.ts";
 import type { CallRequest } from "../invocation/invocation.ts";
 import { type Caller, mustAct } from "./access.ts";
+import { argumentsCheck, targetField } from "./arguments.ts";
 import { type BodyLimit, discardRest, readBody } from "./body.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { faasmAnswer, faasmGraph, faasmStatus, type TextAnswer } from "./faasm-answers.ts";
 import { checkCallId, type FaasmMessage, parseFaasmMessage, refuseUnoffered } from "./faasm-message.ts";
 import { sendFailure, sendText, toFailure } from "./failure.ts";
-import { idempotencyKey, nameField, tenantField, tracesOperations } from "./fields.ts";
-import { MessageThread } from "./message-thread.ts";
+import { idempotencyKey, tenantField, tracesOperations } from "./fields.ts";
 
 /** Room for the JSON around an input, whose characters may need escapes. */
 const ENVELOPE_BYTES = 64 * 1024;
+
+/** Of a body with an input of that size. */
+export function messageMaxBytes(inputMaxBytes: number): number {
+  return 2 * inputMaxBytes + ENVELOPE_BYTES;
+}
 /** What the worst body of this size costs on the main thread stays near a millisecond: many short keys, line breaks before an error. */
 const PARSE_HERE_MAX_BYTES = 32 * 1024;
+/** No table is longer; 2^32 − 1 stands for "none" where a call is logged. */
+const TABLE_INDEX_MAX = 2 ** 31 - 1;
 
 export class FaasmCall {
   readonly #context: HttpContext;
   readonly #bodyLimit: BodyLimit;
-  readonly #thread: MessageThread;
 
   constructor(context: HttpContext) {
     this.#context = context;
-    const maxBytes = 2 * context.limits.inputMaxBytes + ENVELOPE_BYTES;
+    const maxBytes = messageMaxBytes(context.limits.inputMaxBytes);
     this.#bodyLimit = { maxBytes, code: "BODY_TOO_LARGE", what: "the body" };
-    this.#thread = new MessageThread(maxBytes);
-  }
-
-  /** Bodies that are being parsed are given up. */
-  close(): Promise<void> {
-    return this.#thread.close();
   }
 
   /** Answers the request, whatever it is; never throws. */
@@ -49,10 +50,10 @@ export class FaasmCall {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<TextAnswer> {
-    const { access, invocations } = this.#context;
+    const { access, invocations, thread } = this.#context;
     const caller = access.caller(request);
     const body = await readBody({ request, response }, this.#bodyLimit, this.#context, PARSE_HERE_MAX_BYTES);
-    const message = body.kind === "whole" ? parseFaasmMessage(body.bytes) : await this.#thread.parse(body.blocks);
+    const message = body.kind === "whole" ? parseFaasmMessage(body.bytes) : await thread.parse(body.blocks);
     if (message.status || message.exec_graph) {
       const id = checkCallId(message.id);
       const tenant = polledTenant(message, caller);
@@ -79,10 +80,16 @@ export class FaasmCall {
     if (input.length > inputMaxBytes) {
       throw new NeapError("BODY_TOO_LARGE", `input_data is ${input.length} bytes, the limit is ${inputMaxBytes}`);
     }
+    const functionName = targetField("function", message.function);
     return {
       tenant: mustAct(caller, tenantField("user", message.user)),
-      functionName: nameField("function", message.function),
+      functionName,
       input,
+      check:
+        message.func_ptr === 0
+          ? argumentsCheck(functionName, input, this.#context.thread)
+          : tableCheck(functionName, message.func_ptr),
+      tableIndex: message.func_ptr === 0 ? undefined : message.func_ptr,
       commandLine: message.cmdline,
       key: callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
@@ -91,6 +98,21 @@ export class FaasmCall {
       signal: clientSignal(response),
     };
   }
+}
+
+/** What refuses a call of the function of a module's table at `index`. @throws BAD_REQUEST */
+function tableCheck(functionName: string, index: number): CallRequest["check"] {
+  if (index < 0 || index > TABLE_INDEX_MAX) {
+    throw new NeapError("BAD_REQUEST", `func_ptr must be a whole number from 0 to ${TABLE_INDEX_MAX}, is ${index}`);
+  }
+  if (functionName.includes("/")) {
+    throw new NeapError("BAD_REQUEST", `func_ptr is ${index} and function names an entry point, must be one of both`);
+  }
+  return ({ hasTable }) => {
+    if (!hasTable) {
+      throw new NeapError("BAD_REQUEST", `func_ptr is ${index}, but the module of function ${quote(functionName)} has no table`);
+    }
+  };
 }
 
 function callKey(id: number, idempotency: string | undefined): CallRequest["key"] {

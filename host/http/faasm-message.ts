@@ -158,13 +158,7 @@ export function refuseUnoffered(message: FaasmMessage, admin: boolean): void {
     }
     throw new NeapError("NOT_SUPPORTED", `type ${message.type} (${name}) is not offered: there is no state of executors to end`);
   }
-  const unoffered = message.python
-    ? "python true"
-    : message.mpi
-      ? "mpi true"
-      : message.func_ptr !== 0
-        ? `func_ptr ${message.func_ptr}`
-        : undefined;
+  const unoffered = message.python ? "python true" : message.mpi ? "mpi true" : undefined;
   if (unoffered !== undefined) {
     throw new NeapError("NOT_SUPPORTED", `${unoffered} is not offered by this host; leave it out`);
   }

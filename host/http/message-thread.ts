@@ -1,22 +1,30 @@
 /**
- * Parses long bodies of `POST /f/` in a thread of its own: on the main thread nothing may take longer than a millisecond (H27).
+ * Parses long bodies of `POST /f/`, and checks long arguments of typed entry points, in a thread of its own: on the main thread nothing
+ * may take longer than a millisecond (H27).
  *
  * The thread is started when it is needed and ended when it has not been for a while. It has one body at a time.
  */
 import { Worker } from "node:worker_threads";
-import { NeapError } from "../../state/errors.ts";
+import { invariant, NeapError } from "../../state/errors.ts";
+import type { EntryPoint } from "../modules/entry-points/index.ts";
 import type { FaasmMessage } from "./faasm-message.ts";
 
 /** What the thread is given; the buffers are handed over. */
-export type MessageJob = readonly Uint8Array<ArrayBuffer>[];
+export type MessageJob =
+  | { readonly kind: "message"; readonly blocks: readonly Uint8Array<ArrayBuffer>[] }
+  | { readonly kind: "arguments"; readonly entryPoint: EntryPoint; readonly blocks: readonly Uint8Array<ArrayBuffer>[] };
 
 export type MessageAnswer =
   | { readonly kind: "parsed"; readonly message: FaasmMessage }
+  /** The arguments are what the entry point takes. */
+  | { readonly kind: "checked" }
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
+
+type Done = Exclude<MessageAnswer, { kind: "refused" }>;
 
 interface Waiting {
   readonly job: MessageJob;
-  readonly resolve: (message: FaasmMessage) => void;
+  readonly resolve: (done: Done) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -41,8 +49,19 @@ export class MessageThread {
   }
 
   /** As `parseFaasmMessage` of all blocks together, which are handed over. */
-  parse(job: MessageJob): Promise<FaasmMessage> {
-    const { promise, resolve, reject } = Promise.withResolvers<FaasmMessage>();
+  async parse(blocks: readonly Uint8Array<ArrayBuffer>[]): Promise<FaasmMessage> {
+    const done = await this.#do({ kind: "message", blocks });
+    invariant(done.kind === "parsed", "a body was parsed");
+    return done.message;
+  }
+
+  /** As `checkInput`. */
+  async check(entryPoint: EntryPoint, input: Uint8Array): Promise<void> {
+    await this.#do({ kind: "arguments", entryPoint, blocks: [new Uint8Array(input)] });
+  }
+
+  #do(job: MessageJob): Promise<Done> {
+    const { promise, resolve, reject } = Promise.withResolvers<Done>();
     this.#waiting.push({ job, resolve, reject });
     if (this.#current === null) {
       this.#next();
@@ -79,7 +98,7 @@ export class MessageThread {
     this.#worker ??= this.#start();
     this.#worker.postMessage(
       next.job,
-      next.job.map((block) => block.buffer),
+      next.job.blocks.map((block) => block.buffer),
     );
   }
 
@@ -97,10 +116,10 @@ export class MessageThread {
         return;
       }
       const current = this.#current;
-      if (answer.kind === "parsed") {
-        current?.resolve(answer.message);
-      } else {
+      if (answer.kind === "refused") {
         current?.reject(new NeapError(answer.code, answer.message));
+      } else {
+        current?.resolve(answer);
       }
       this.#next();
     });

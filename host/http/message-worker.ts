@@ -1,6 +1,7 @@
 /** The thread behind MessageThread. */
 import { parentPort } from "node:worker_threads";
 import { NeapError } from "../../state/errors.ts";
+import { checkInput } from "./arguments.ts";
 import { parseLongFaasmMessage } from "./faasm-message.ts";
 import type { MessageAnswer, MessageJob } from "./message-thread.ts";
 
@@ -11,7 +12,12 @@ parentPort?.on("message", (job: MessageJob) => {
 
 function answerOf(job: MessageJob): { answer: MessageAnswer; transfer: ArrayBuffer[] } {
   try {
-    const message = parseLongFaasmMessage(Buffer.concat(job));
+    const bytes = Buffer.concat(job.blocks);
+    if (job.kind === "arguments") {
+      checkInput(job.entryPoint, bytes);
+      return { answer: { kind: "checked" }, transfer: [] };
+    }
+    const message = parseLongFaasmMessage(bytes);
     if (message.input === null) {
       return { answer: { kind: "parsed", message }, transfer: [] };
     }

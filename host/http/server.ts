@@ -14,9 +14,10 @@ import { Access } from "./access.ts";
 import { discardRest, dropSlowClient, expectsContinue } from "./body.ts";
 import { CallMeter } from "./call-meter.ts";
 import { DEFAULT_TIMEOUTS, type HttpConfig, type HttpContext, type HttpOptions, type HttpTimeouts } from "./context.ts";
-import { FaasmCall } from "./faasm-call.ts";
+import { FaasmCall, messageMaxBytes } from "./faasm-call.ts";
 import { type Failure, failureOf, sendFailure } from "./failure.ts";
 import { Guard } from "./guard.ts";
+import { MessageThread } from "./message-thread.ts";
 import { createRoutes } from "./routes.ts";
 
 export interface HttpServer {
@@ -65,6 +66,7 @@ class NodeHttpServer implements HttpServer {
       limits: config.limits,
       access: new Access(config.access.tokens),
       meter: new CallMeter(metrics, clock, faults),
+      thread: new MessageThread(messageMaxBytes(config.limits.inputMaxBytes)),
       idleMs: timeouts.idleMs,
     };
     this.#guard = new Guard(config.access, config.host);
@@ -117,7 +119,7 @@ class NodeHttpServer implements HttpServer {
     }
     await Promise.all(closed);
     await this.#closeRoutes();
-    await this.#call.close();
+    await this.#context.thread.close();
   }
 
   #createServer(): Server {

@@ -3,9 +3,10 @@ import type { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, quote } from "../../state/ids.ts";
-import type { CallAnswer, CallResult, CallStatus } from "../invocation/invocation.ts";
+import type { CallAnswer, CallRequest, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { mustAct } from "./access.ts";
-import { takeBody } from "./body.ts";
+import { ARGUMENTS_MAX_BYTES, argumentsCheck, entryPointField } from "./arguments.ts";
+import { readSmallBody, takeBody } from "./body.ts";
 import { byteBody, lengthHeader } from "./byte-body.ts";
 import { callHeaders } from "./call-headers.ts";
 import { clientSignal } from "./client-signal.ts";
@@ -17,6 +18,10 @@ import { jsonBody, TextBytes } from "./json-body.ts";
 
 interface CallPath {
   Params: { tenant: string; function: string };
+}
+
+interface EntryPointPath {
+  Params: { tenant: string; function: string; entryPoint: string };
 }
 
 interface InstancePath {
@@ -35,29 +40,29 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
 
   app.post<CallPath>("/v1/tenants/:tenant/functions/:function/calls", async (request, reply) => {
     const startMs = meter.start();
-    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+    const options = callOptions(context, request, reply);
     const functionName = nameField("function", request.params.function);
-    const key = idempotencyKey(request.raw);
-    const forbidPushDown = pushDownForbidden(request);
-    const traceOperations = tracesOperations(request.raw);
-    const delayMs = delay(request);
     const input = await takeBody(
       { request: request.raw, response: reply.raw },
       { maxBytes: limits.inputMaxBytes, code: "BODY_TOO_LARGE", what: "the input" },
       context,
     );
-    const answer = await invocations.call({
-      tenant,
-      functionName,
-      input,
-      ...(key === undefined ? {} : { key: { kind: "idempotency", value: key } }),
-      answer: delayMs > 0 || prefersAsync(request) ? "accepted" : "result",
-      delayMs,
-      forbidPushDown,
-      traceOperations,
-      signal: clientSignal(reply.raw),
-    });
-    const native = nativeAnswer(answer, tenant);
+    const native = nativeAnswer(await invocations.call({ ...options, functionName, input }), options.tenant, BYTES);
+    meter.answer(startMs, native.status, () => send(reply, native));
+    return reply;
+  });
+
+  app.post<EntryPointPath>("/v1/tenants/:tenant/functions/:function/calls/:entryPoint", async (request, reply) => {
+    const startMs = meter.start();
+    const options = callOptions(context, request, reply);
+    const functionName = `${nameField("function", request.params.function)}/${entryPointField(request.params.entryPoint)}`;
+    const input = await readSmallBody(
+      { request: request.raw, response: reply.raw },
+      { maxBytes: Math.min(limits.inputMaxBytes, ARGUMENTS_MAX_BYTES), code: "BODY_TOO_LARGE", what: "the body" },
+      context,
+    );
+    const check = argumentsCheck(functionName, input, context.thread);
+    const native = nativeAnswer(await invocations.call({ ...options, functionName, input, check }), options.tenant, JSON_TEXT);
     meter.answer(startMs, native.status, () => send(reply, native));
     return reply;
   });
@@ -90,6 +95,29 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
   });
 }
 
+const BYTES = "application/octet-stream";
+const JSON_TEXT = "application/json";
+
+/** What the path and the headers say of a call. */
+function callOptions(
+  { access }: HttpContext,
+  request: FastifyRequest<{ Params: { tenant: string } }>,
+  reply: FastifyReply,
+): Omit<CallRequest, "functionName" | "input"> {
+  const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+  const key = idempotencyKey(request.raw);
+  const delayMs = delay(request);
+  return {
+    tenant,
+    key: key === undefined ? undefined : { kind: "idempotency", value: key },
+    answer: delayMs > 0 || prefersAsync(request) ? "accepted" : "result",
+    delayMs,
+    forbidPushDown: pushDownForbidden(request),
+    traceOperations: tracesOperations(request.raw),
+    signal: clientSignal(reply.raw),
+  };
+}
+
 function unknownInstance(instance: InstanceId, tenant: LogBookId): NeapError {
   return new NeapError("UNKNOWN_INSTANCE", `no instance of ${tenant} has the id ${quote(instance)}`);
 }
@@ -109,7 +137,8 @@ function send(reply: FastifyReply, { status, type, body, headers }: NativeAnswer
     .send(typeof body === "string" ? Buffer.from(body) : body);
 }
 
-function nativeAnswer(answer: CallAnswer, tenant: LogBookId): NativeAnswer {
+/** @param type  of the output */
+function nativeAnswer(answer: CallAnswer, tenant: LogBookId, type: string): NativeAnswer {
   const instance = ["Neap-Instance", answer.instance];
   const location = ["Location", `/v1/tenants/${tenant}/calls/${answer.instance}`];
   switch (answer.kind) {
@@ -123,7 +152,7 @@ function nativeAnswer(answer: CallAnswer, tenant: LogBookId): NativeAnswer {
       if (!(body instanceof Uint8Array)) {
         headers.push(...lengthHeader(output));
       }
-      return { status: 200, type: "application/octet-stream", body, headers };
+      return { status: 200, type, body, headers };
     }
     case "accepted":
       return {

@@ -1,5 +1,6 @@
 /** Native routes for functions. */
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { describeEntryPoints, entryPointsOf } from "../modules/entry-points/index.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { mustAct } from "./access.ts";
 import { readSmallBody, streamBody } from "./body.ts";
@@ -47,6 +48,11 @@ export function registerFunctionRoutes(app: FastifyInstance, context: HttpContex
       context,
     );
     return versionJson(await functions.setOptions(tenant, name, functionOptions(body)));
+  });
+
+  app.get<FunctionPath>("/v1/tenants/:tenant/functions/:function/entry-points", async (request) => {
+    const artefact = await functions.current(tenantOf(request), nameField("function", request.params.function));
+    return { main: artefact.entry !== "", ...describeEntryPoints(entryPointsOf(artefact)) };
   });
 
   app.get<FunctionPath>("/v1/tenants/:tenant/functions/:function", async (request, reply) => {

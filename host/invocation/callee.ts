@@ -5,6 +5,7 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
+import { callTarget } from "../modules/entry-points/index.ts";
 import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { InvocationContext } from "./context.ts";
@@ -38,17 +39,21 @@ export class Callees {
     this.#caller = options.caller;
   }
 
-  /** The function at the cursor, so that every replay calls the same version or none; null when there is none. */
-  async resolve(functionName: string): Promise<FunctionVersion | null> {
+  /**
+   * The function at the cursor, so that every replay calls the same version or none; null when there is none. Its name is what is
+   * called: with an entry point, if one is named.
+   */
+  async resolve(target: string): Promise<FunctionVersion | null> {
     this.#steps.touch();
     const { cursor, reads } = this.#steps;
+    const functionName = callTarget(target)?.functionName ?? target;
     if (reads.isNoFunction(functionName, cursor)) {
       return null;
     }
     try {
       const { version } = await this.#context.functions.resolve(this.#shard, this.#tenant, functionName, cursor);
       this.#steps.consulted(version.seqnum);
-      return version;
+      return { ...version, name: target };
     } catch (error) {
       if (hasCode(error, "UNKNOWN_FUNCTION") || hasCode(error, "BAD_NAME")) {
         this.#steps.read({ kind: "noFunction", name: functionName }, cursor);

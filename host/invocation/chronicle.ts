@@ -140,6 +140,7 @@ export class Chronicle {
       instance,
       tenant,
       functionName: init.functionName,
+      tableIndex: init.tableIndex,
       callId: init.callId === 0 ? null : init.callId,
       input: toCallBytes(shard.blobs, init.input),
       startedMs: init.startedMs,

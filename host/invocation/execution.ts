@@ -6,6 +6,7 @@ import { decodeInherited, type TransactionEffects } from "../../state/txn/index.
 
 import { Operation } from "../abi/operations.ts";
 import { usesRegions, usesThreads } from "../modules/artefact.ts";
+import { calledEntryPoint } from "../modules/entry-points/index.ts";
 
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
@@ -63,6 +64,9 @@ export async function execute(execution: Execution): Promise<Executed> {
   const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
+  if (init.tableIndex === null) {
+    calledEntryPoint(artefact, init.functionName);
+  }
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {

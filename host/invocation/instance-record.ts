@@ -22,6 +22,7 @@ export const PAYLOAD_INLINE_MAX_BYTES = 64 * 1024;
 
 /** What an instance runs, pinned for ever (F24): every attempt, on any node, has the same. */
 export interface InstanceInit extends CallLimits {
+  /** Or `<function>/<entry point>`. */
   readonly functionName: string;
   readonly module: ModuleHash;
   readonly input: Payload;

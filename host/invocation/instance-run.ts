@@ -467,7 +467,7 @@ export class InstanceRun {
     if (isOver && (source.current() !== undefined || this.#tries < limits.attemptsMax)) {
       return { kind: "again", afterMs: SHORTAGE_BACKOFF_MS };
     }
-    if (OWN_DOING.has(code)) {
+    if (OWN_DOING.has(code) || (code === "UNKNOWN_ENTRY_POINT" && this.#history.mayBeLogged)) {
       this.#refused = error;
       return AGAIN;
     }

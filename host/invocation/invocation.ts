@@ -1,6 +1,7 @@
 /** The contract of the invocation layer, as the HTTP routes see it. */
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
 import type { HeldLock } from "../../state/logbook/index.ts";
+import type { Artefact } from "../modules/artefact.ts";
 import type { MoveTrace } from "../offload/index.ts";
 
 export type { MoveTrace } from "../offload/index.ts";
@@ -19,8 +20,13 @@ export interface StoredBytes {
 
 export interface CallRequest {
   readonly tenant: LogBookId;
+  /** Or `<function>/<entry point>`. */
   readonly functionName: string;
   readonly input: CallInput;
+  /** Given the module that the call would run, before anything of it is logged. What it throws refuses the call. */
+  readonly check?: ((artefact: Artefact) => void | Promise<void>) | undefined;
+  /** What runs instead of the module's entry: the function of its table at this index. Left out: the entry. */
+  readonly tableIndex?: number | undefined;
   /** What a program sees as its arguments behind the function's name, words with spaces between them. Called functions get the same. */
   readonly commandLine?: string;
   /**
@@ -102,7 +108,10 @@ export type CallStatus =
 export interface CallDescription {
   readonly instance: InstanceId;
   readonly tenant: LogBookId;
+  /** Or `<function>/<entry point>`. */
   readonly functionName: string;
+  /** Of what ran instead of the module's entry; null: the entry. */
+  readonly tableIndex: number | null;
   readonly callId: number | null;
   readonly input: CallBytes;
   readonly startedMs: number;
@@ -131,7 +140,7 @@ export interface CallGraphNode {
 export interface Invocations {
   /**
    * A streamed input whose blob is lost with its owner's epoch is `failed` with EPOCH_CHANGED: only its sender can send it again.
-   * @throws what a streamed input throws, UNKNOWN_FUNCTION, IDEMPOTENCY_MISMATCH, CALL_ID_TAKEN, OVERLOADED, RESULT_EXPIRED, and what state/errors.ts lists
+   * @throws what a streamed input throws, what `check` throws, UNKNOWN_FUNCTION, IDEMPOTENCY_MISMATCH, CALL_ID_TAKEN, OVERLOADED, RESULT_EXPIRED, and what state/errors.ts lists
    */
   call(request: CallRequest): Promise<CallAnswer>;
   /** By call id; `tenant` undefined looks in all LogBooks, and an id that several tenants use is `unknown` then. Waits for durability (F8). */

@@ -8,19 +8,12 @@
  * I3. An accepted call is durable before it is acknowledged.
  */
 import { NeapError } from "../../state/errors.ts";
-import {
-  type InstanceId,
-  isName,
-  type LogBookId,
-  MAX_SEQNUM,
-  NAME_RULE,
-  NO_SEQNUM,
-  quote,
-  type SeqNum,
-} from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, quote, type SeqNum, type Tag } from "../../state/ids.ts";
 import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
+import type { Artefact } from "../modules/artefact.ts";
+import { callTarget, TARGET_RULE } from "../modules/entry-points/index.ts";
 import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import { type CallTaker, type MovedCall, type MoveReply, NO_OTHER_NODES, type OtherNodes, Spread } from "../offload/index.ts";
@@ -100,8 +93,8 @@ class Service implements InvocationService {
     if (this.#draining) {
       throw new NeapError("SHUTTING_DOWN", "the host is stopping");
     }
-    if (!isName(request.functionName)) {
-      throw new NeapError("BAD_NAME", `function ${quote(request.functionName)} is not a name: ${NAME_RULE}`);
+    if (callTarget(request.functionName) === null) {
+      throw new NeapError("BAD_NAME", `function is ${quote(request.functionName)}, must be ${TARGET_RULE}`);
     }
     for (let tries = 1; ; tries += 1) {
       const answer = await this.#call(request);
@@ -283,7 +276,11 @@ class Service implements InvocationService {
   async #call(request: CallRequest): Promise<CallAnswer> {
     const { functions, random, source, tenancy } = this.#context;
     const shard = source.current() ?? (await this.#shard());
-    const { version, tail } = await functions.resolve(shard, request.tenant, request.functionName);
+    const { functionName } = callTarget(request.functionName) ?? request;
+    const { version, tail } = await functions.resolve(shard, request.tenant, functionName);
+    if (request.check !== undefined) {
+      await this.#check(shard, request, await functions.artefact(shard, version.hash), request.check);
+    }
     tenancy.of(request.tenant).checkMayBegin();
     const instance = mintInstance(shard, random);
     const drafts = new Drafts(shard.blobs);
@@ -308,6 +305,19 @@ class Service implements InvocationService {
     }
   }
 
+  /** A duplicate is not refused: its call has happened, with whatever module there was then. */
+  async #check(shard: Shard, request: CallRequest, artefact: Artefact, check: NonNullable<CallRequest["check"]>): Promise<void> {
+    try {
+      await check(artefact);
+    } catch (error) {
+      const tag = keyTagOf(request);
+      const { record } = tag === null ? { record: null } : await shard.book(request.tenant).readPrev(tag, MAX_SEQNUM);
+      if (record === null) {
+        throw error;
+      }
+    }
+  }
+
   #init(request: CallRequest, version: FunctionVersion, input: Payload): InstanceInit {
     const { limits, tenancy, clock } = this.#context;
     const nowMs = clock.now();
@@ -319,7 +329,7 @@ class Service implements InvocationService {
       module: version.hash,
       input,
       commandLine: request.commandLine ?? "",
-      tableIndex: null,
+      tableIndex: request.tableIndex ?? null,
       environment: environmentText(version.environment),
       forbidPushDown: request.forbidPushDown,
       wallTimeMs: bounds.wallTimeMs,
@@ -435,7 +445,10 @@ class Service implements InvocationService {
   }
 
   async #checkSame(shard: Shard, request: CallRequest, input: Payload, theirs: InstanceInit): Promise<void> {
-    const isSame = theirs.functionName === request.functionName && theirs.commandLine === (request.commandLine ?? "");
+    const isSame =
+      theirs.functionName === request.functionName &&
+      theirs.tableIndex === (request.tableIndex ?? null) &&
+      theirs.commandLine === (request.commandLine ?? "");
     if (isSame && (await samePayload(shard.blobs, input, theirs.input))) {
       return;
     }
@@ -480,6 +493,11 @@ function toMoveReply(outcome: InstanceOutcome, { executedAt, moves, movedBytes, 
     case "failed":
       return { kind: "refused", reason: `${outcome.code}: ${outcome.message}` };
   }
+}
+
+/** Of the stream that the calls of its key or id are in. */
+function keyTagOf({ key, functionName }: CallRequest): Tag | null {
+  return key === undefined ? null : key.kind === "idempotency" ? keyTag(functionName, key.value) : callIdTag(key.value);
 }
 
 function traceOf({ traceOperations = false }: CallRequest): Trace {

@@ -22,7 +22,7 @@ export type ModuleHash = Brand<string, "ModuleHash">;
 export interface Artefact extends RewritingOptions {
   readonly hash: ModuleHash;
   readonly wasm: Uint8Array;
-  /** The exported function a call runs. */
+  /** The exported function a call runs that names no other; "": it has only typed entry points, in a custom section of `wasm`. */
   readonly entry: string;
   /** Whether the entry returns an i32, the return value of the call (else 0). */
   readonly entryReturns: boolean;

@@ -212,6 +212,13 @@ export class FunctionRegistry implements Functions {
     return this.#find(shard, tenant, name, cursor);
   }
 
+  async current(tenant: LogBookId, name: string): Promise<Artefact> {
+    const shard = await this.#options.shards.available(OWNER_WAIT_MS);
+    const { version, tail } = await this.#find(shard, tenant, name, MAX_SEQNUM);
+    await shard.whenDurable(tail);
+    return this.artefact(shard, version.hash);
+  }
+
   async download(tenant: LogBookId, name: string): Promise<Uint8Array> {
     const shard = await this.#options.shards.available(OWNER_WAIT_MS);
     const { original, tail } = await this.#find(shard, tenant, name, MAX_SEQNUM);

@@ -70,6 +70,8 @@ export interface Functions {
    * @throws UNKNOWN_FUNCTION
    */
   resolve(shard: Shard, tenant: LogBookId, name: string, cursor?: SeqNum): Promise<{ version: FunctionVersion; tail: SeqNum }>;
+  /** What calls that begin now run, when what names it is durable. @throws UNKNOWN_FUNCTION */
+  current(tenant: LogBookId, name: string): Promise<Artefact>;
   /** The module as it was uploaded, when what names it is durable. @throws UNKNOWN_FUNCTION */
   download(tenant: LogBookId, name: string): Promise<Uint8Array>;
   /** The current version of each function, by the time of its first upload, when durable. */

@@ -17,6 +17,7 @@ import {
   ZYGOTE,
 } from "./artefact.ts";
 import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
+import { entryPointsSection } from "./entry-points/index.ts";
 import { scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import { guestMemory, type ModuleShape, sharedMemory } from "./module-shape.ts";
@@ -135,7 +136,14 @@ export function makeArtefact(
   const exports = runStart(startable, valid.initialisers, edit);
   const snapshot: Snapshot = takeSnapshot(exports, globals);
 
-  const edited = editModule(whole, shape, { ...edit, memoryMinPages: snapshot.pages, activeData: false });
+  const entryPoints = entryPointsSection(shapeBefore);
+  const edited = editModule(whole, shape, {
+    ...edit,
+    memoryMinPages: snapshot.pages,
+    activeData: false,
+    // As it was uploaded: the rewriting drops it.
+    added: entryPoints === undefined ? [] : [bytes.subarray(entryPoints.start, entryPoints.end)],
+  });
   invariant(WebAssembly.validate(edited), "the edited module is valid");
   return {
     ...rewriting,

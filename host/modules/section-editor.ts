@@ -34,6 +34,8 @@ export interface ModuleEdit {
   readonly activeData: boolean;
   /** Instructions on the first memory of its own that become calls of functions that do the same in pieces; ascending. */
   readonly bulk: readonly BulkInstruction[];
+  /** Custom sections that come at its end, whole. Left out: none. */
+  readonly added?: readonly Uint8Array[];
 }
 
 const CALL = 0x10;
@@ -136,6 +138,7 @@ export function editModule(bytes: Uint8Array, shape: ModuleShape, edit: ModuleEd
   if (names !== undefined) {
     copy(names);
   }
+  parts.push(...(edit.added ?? []));
   return joined(parts);
 }
 

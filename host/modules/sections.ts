@@ -137,7 +137,8 @@ function hex(bytes: Iterable<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
 }
 
-function findSections(bytes: Uint8Array): Section[] {
+/** Where each section is. @throws MODULE_INVALID, MODULE_LIMIT */
+export function findSections(bytes: Uint8Array): Section[] {
   const sections: Section[] = [];
   const reader = new ModuleReader(bytes, "module", HEADER_BYTES);
   let last = -1;

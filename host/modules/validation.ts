@@ -10,6 +10,7 @@ import {
   THREAD_START_EXPORT,
   ZYGOTE,
 } from "./artefact.ts";
+import { checkEntryPoints } from "./entry-points/index.ts";
 import { type BodyVisitor, scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
 import {
@@ -24,6 +25,7 @@ import { whyRefused } from "./refused-imports.ts";
 
 /** What the rest of the pipeline needs to know of a valid module. */
 export interface ValidModule {
+  /** "" when it has none, only typed entry points. */
   readonly entry: string;
   readonly entryReturns: boolean;
   /** Exported functions that prepare the module and that neither its start section nor its entry runs, in order. */
@@ -35,8 +37,8 @@ export interface ValidModule {
 /**
  * @throws MODULE_IMPORT_UNKNOWN  an import is not in `abi`, has another type there, or is no function
  * @throws MODULE_LIMIT  memory, table, globals, locals or instructions that this host does not allow
- * @throws MODULE_NO_ENTRY  exports neither `main` () → () or () → i32, nor `_start` () → ()
- * @throws MODULE_INVALID  a reserved export name, an index out of range, broken instructions
+ * @throws MODULE_NO_ENTRY  exports neither `main` () → () or () → i32, nor `_start` () → (), and has no typed entry points
+ * @throws MODULE_INVALID  a reserved export name, an index out of range, broken instructions, what `checkEntryPoints` says
  */
 export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTable, limits: ModuleLimits): ValidModule {
   const imports = [...new Set(functionImports(shape).map((entry) => checkImport(entry, shape, abi)))];
@@ -55,7 +57,8 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
       throw new NeapError("MODULE_INVALID", text);
     }
   }
-  const { entry, entryReturns } = findEntry(shape);
+  const entryPoints = checkEntryPoints(bytes, shape, (name) => exportedFunction(shape, name));
+  const { entry, entryReturns } = findEntry(shape, entryPoints.length > 0);
   return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
 }
 
@@ -230,8 +233,8 @@ function checkBodies(shape: ModuleShape): void {
   }
 }
 
-/** `main` goes before `_start`; C's main (i32, i32) -> i32 is not an entry, its `_start` is. */
-function findEntry(shape: ModuleShape): { entry: string; entryReturns: boolean } {
+/** `main` goes before `_start`; C's main (i32, i32) -> i32 is not an entry, its `_start` is. With typed entry points none is needed. */
+function findEntry(shape: ModuleShape, hasEntryPoints: boolean): { entry: string; entryReturns: boolean } {
   const main = exportedFunction(shape, "main");
   if (main?.params.length === 0 && (main.results.length === 0 || sameTypes(main.results, ["i32"]))) {
     return { entry: "main", entryReturns: main.results.length === 1 };
@@ -239,6 +242,9 @@ function findEntry(shape: ModuleShape): { entry: string; entryReturns: boolean }
   const start = exportedFunction(shape, "_start");
   if (start !== undefined && isProcedure(start)) {
     return { entry: "_start", entryReturns: false };
+  }
+  if (hasEntryPoints) {
+    return { entry: "", entryReturns: false };
   }
   const found = Object.entries({ main, _start: start })
     .filter(([, type]) => type !== undefined)

@@ -37,7 +37,10 @@ export interface SandboxStart {
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
   readonly input: Uint8Array;
-  /** The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. */
+  /**
+   * The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. The name is the
+   * function's, or `<function>/<entry point>`: then that runs.
+   */
   readonly commandLine: Uint8Array;
   /** Start time and seed from which clock and random derive (F13, F28). */
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };

@@ -16,6 +16,7 @@ const MEMORY = "test/unit/host/sandbox/memory.test.ts";
 const WASI = "test/unit/host/abi/wasi";
 const FAASM = "test/unit/host/abi/faasm";
 const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
+const CHECKED = `${INVOCATION}/checked-calls.test.ts`;
 const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const callMutations: readonly Mutation[] = [
@@ -667,7 +668,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F24: the same id with another command line is the same call",
     file: "host/invocation/service.ts",
-    find: ' && theirs.commandLine === (request.commandLine ?? "")',
+    find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',
     replace: "",
     caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },
@@ -691,5 +692,41 @@ export const callMutations: readonly Mutation[] = [
     find: "    value.collect(guest.memory());\n    if (!value.isDirty) {",
     replace: "    if (!value.isDirty) {",
     caughtBy: [`${FAASM}/state.test.ts`, "H22"],
+  },
+  {
+    name: "F24: the same id with another func_ptr is the same call",
+    file: "host/invocation/service.ts",
+    find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
+    replace: "",
+    caughtBy: [CHECKED, "F24"],
+  },
+  // Typed entry points
+  {
+    name: "0039: arguments are not checked before the call begins",
+    file: "host/invocation/service.ts",
+    find: "      await check(artefact);",
+    replace: "      void check;",
+    caughtBy: [CHECKED, "nothing in the log"],
+  },
+  {
+    name: "0039: a duplicate is refused for what the function takes now",
+    file: "host/invocation/service.ts",
+    find: "      const tag = keyTagOf(request);",
+    replace: "      const tag = [request].length === 0 ? keyTagOf(request) : null;",
+    caughtBy: [CHECKED, "F20"],
+  },
+  {
+    name: "0039: an artefact says of its entry points what the rewriting has left",
+    file: "host/modules/preparation.ts",
+    find: "  const entryPoints = entryPointsSection(shapeBefore);",
+    replace: "  const entryPoints = entryPointsSection(shape);",
+    caughtBy: ["test/unit/host/modules/entry-points/check-module.test.ts", "keeps what it says"],
+  },
+  {
+    name: "0039: the key of an entry point may be one of its function",
+    file: "state/tags.ts",
+    find: '.replace("/", ":")',
+    replace: "",
+    caughtBy: [CHECKED, "F30"],
   },
 ];

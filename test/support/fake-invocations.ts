@@ -68,6 +68,7 @@ export class FakeInvocations implements Invocations {
       instance,
       tenant,
       functionName,
+      tableIndex: request.tableIndex ?? null,
       callId,
       input,
       startedMs: 1_700_000_000_000,
@@ -233,6 +234,10 @@ export class FakeFunctions implements Functions {
   }
 
   async artefact(): Promise<never> {
+    throw new Error("not used by the routes");
+  }
+
+  async current(): Promise<never> {
     throw new Error("not used by the routes");
   }
 }

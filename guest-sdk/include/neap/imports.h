@@ -88,7 +88,7 @@ int32_t neap_host_object_delete(const void *key, int32_t keyLen);
 __attribute__((import_module("neap"), import_name("object_list")))
 int32_t neap_host_object_list(const void *prefix, int32_t prefixLen, const void *after, int32_t afterLen, void *ptr, int32_t cap);
 
-/* (name, nameLen, input, inputLen) → handle: 0, 1, 2 … Starts another function of the tenant; it runs also when it is never awaited. An unknown function shows at call_await. The input may have 1 MiB. */
+/* (name, nameLen, input, inputLen) → handle: 0, 1, 2 … Starts another function of the tenant, or of `<function>/<entry point>` a typed entry point, whose input and output are JSON; it runs also when it is never awaited. An unknown function shows at call_await. The input may have 1 MiB. */
 __attribute__((import_module("neap"), import_name("call_start")))
 int32_t neap_host_call_start(const void *name, int32_t nameLen, const void *input, int32_t inputLen);
 

@@ -1,4 +1,5 @@
 /** Imports: calls of other functions. The id of a call is its handle plus 1, so that 0 names none. */
+import { TARGET_MAX_BYTES } from "../../modules/entry-points/index.ts";
 import { type Guest, GuestFault } from "../../sandbox/guest.ts";
 import { awaitCall, CALL_INPUT_MAX_BYTES } from "../calls.ts";
 import { guestBytes } from "../guest-memory.ts";
@@ -8,7 +9,6 @@ import { post } from "../requests.ts";
 import { settleState } from "./local-state.ts";
 import { cBytes } from "./text.ts";
 
-const NAME_MAX_BYTES = 128;
 const NO_CALL = 0;
 /** What an await answers that has no call to wait for, or whose call has failed without a value. */
 const FAILED = 1;
@@ -39,7 +39,7 @@ export const chain = (guest: Guest) => {
 
   return {
     "env.__faasm_chain_name": (namePointer: number, inputPointer: number, inputLength: number): number | Promise<number> => {
-      const { byteLength } = cBytes(guest, "__faasm_chain_name: name", namePointer, NAME_MAX_BYTES);
+      const { byteLength } = cBytes(guest, "__faasm_chain_name: name", namePointer, TARGET_MAX_BYTES);
       const functionName = guestFunctionName(guest, "__faasm_chain_name: name", namePointer, byteLength);
       const bytes = input("__faasm_chain_name", inputPointer, inputLength);
       return functionName === null ? NO_CALL : start(Operation.callStart, callStartArgs.encode({ functionName, input: bytes }));

@@ -16,6 +16,7 @@ import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport
 import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
 import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
 import { ArenaAliases } from "./arena-aliases.ts";
+import { TypedCalls, type TypedHost } from "./entry-points/index.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
@@ -78,6 +79,8 @@ export class SandboxInstance implements Guest {
   readonly #freezer: Freezer | null;
   readonly #exports: WebAssembly.Exports;
   readonly #state: InstanceState;
+  /** Null: the module has no typed entry points. */
+  readonly #typed: TypedCalls | null;
   readonly #suspends: boolean;
   /** Of a module whose calls have threads. */
   readonly #sharedMemory: WebAssembly.Memory | undefined;
@@ -138,6 +141,12 @@ export class SandboxInstance implements Guest {
     const stack = UnwindableStack.of(this.#exports);
     this.#freezer = stack && new Freezer(stack);
     this.#gate.freezer = this.#freezer;
+    const typedHost: TypedHost = {
+      call: () => this.call,
+      isUnwinding: () => this.#freezer?.isUnwinding === true,
+      immediate: (run) => this.#gate.immediate(run),
+    };
+    this.#typed = module.typed && new TypedCalls(module.typed, this.#exports, typedHost);
   }
 
   /** Of its memory. */
@@ -173,7 +182,7 @@ export class SandboxInstance implements Guest {
     if (!this.#suspends) {
       this.#clock.start();
       try {
-        this.#value = Number(entryOf(this.#exports, this.module.loaded.entry)()) | 0;
+        this.#value = Number(this.#entry()()) | 0;
         this.#end();
       } catch (error) {
         this.#endThrown(error);
@@ -239,6 +248,7 @@ export class SandboxInstance implements Guest {
       this.#state.apply(state.delta);
       this.call.restore(state.hostState);
       this.#freezer.rewind(stack, result);
+      this.#typed?.goOn();
     } catch (error) {
       this.#endThrown(new GuestKill("cancelled", `a frozen call is damaged: ${error instanceof Error ? error.message : error}`));
       return;
@@ -433,6 +443,16 @@ export class SandboxInstance implements Guest {
     this.#answer = undefined;
     this.#value = 0;
     this.#window = new OperationWindow();
+    this.#typed?.begin(pins.commandLine);
+  }
+
+  /** What a call runs. */
+  #entry() {
+    const run = this.#typed?.run ?? this.#exports[this.module.loaded.entry];
+    if (typeof run !== "function") {
+      throw new WebAssembly.LinkError(`the module exports no function ${this.module.loaded.entry}`);
+    }
+    return run;
   }
 
   /** What no other thread changes: bytes in shared memory are sent as they are. */
@@ -442,10 +462,9 @@ export class SandboxInstance implements Guest {
   }
 
   #enterStack(): void {
-    const { entry, entryReturns } = this.module.loaded;
     const stack = enterResidentStack(
       {
-        run: entryOf(this.#exports, entry),
+        run: this.#entry(),
         next: () => {
           const settling = this.#running ? this.#settle() : undefined;
           // The gate has a failure of it: that is the outcome.
@@ -458,7 +477,7 @@ export class SandboxInstance implements Guest {
           this.#gate.end(new GuestFault("the guest threw an exception of its own and did not catch it"));
         },
       },
-      entryReturns,
+      this.#typed !== null || this.module.loaded.entryReturns,
     );
     stack.catch((error: unknown) => {
       this.#wake = undefined;
@@ -485,7 +504,7 @@ export class SandboxInstance implements Guest {
 
   /** Where a call can be stopped in the middle. */
   get #isOnResidentStack(): boolean {
-    return !this.call.inPart && !this.#onOwnStack && !this.#settling.isUnderWay;
+    return !this.call.inPart && !this.#onOwnStack && !this.#settling.isUnderWay && this.#typed?.isMaking !== true;
   }
 
   #endThrown(error: unknown): void {
@@ -539,12 +558,4 @@ export class SandboxInstance implements Guest {
       );
     }
   }
-}
-
-function entryOf(exports: WebAssembly.Exports, name: string) {
-  const entry = exports[name];
-  if (typeof entry !== "function") {
-    throw new WebAssembly.LinkError(`the module exports no function ${name}`);
-  }
-  return entry;
 }

@@ -163,7 +163,14 @@ describe("bad requests", () => {
     [{ ...good, cmdline: "a".repeat(1025) }, 400, "cmdline is 1025 characters, at most 1024 are allowed"],
     [{ ...good, python: true }, 501, "python true is not offered"],
     [{ ...good, mpi: true }, 501, "mpi true is not offered"],
-    [{ ...good, func_ptr: 5 }, 501, "func_ptr 5 is not offered"],
+    [{ ...good, func_ptr: -1 }, 400, "func_ptr must be a whole number from 0 to 2147483647, is -1"],
+    [{ ...good, func_ptr: 2 ** 31 }, 400, "func_ptr must be a whole number from 0 to 2147483647, is 2147483648"],
+    [{ ...good, func_ptr: 1.5 }, 400, "func_ptr must be a whole number, is 1.5"],
+    [{ ...good, function: "echo/run", func_ptr: 5 }, 400, "func_ptr is 5 and function names an entry point"],
+    [{ ...good, function: "echo/" }, 400, 'function is "echo/", must be a function\'s name, or <function>/<entry point>'],
+    [{ ...good, function: "echo/a/b" }, 400, 'function is "echo/a/b", must be'],
+    [{ ...good, function: "echo/_own" }, 400, 'function is "echo/_own", must be'],
+    [{ ...good, function: "/run" }, 400, 'function is "/run", must be'],
     [{ ...good, input_data: "x".repeat(100_001) }, 413, "input_data is 100001 bytes, the limit is 100000"],
   ])("%j answers %i: %s", async (message, status, text) => {
     const answer = await http.call(message);
@@ -171,6 +178,10 @@ describe("bad requests", () => {
     expect(answer.status).toBe(status);
     expect(answer.headers["content-type"]).toBe("text/plain");
     expect(http.invocations.calls).toEqual([]);
+  });
+  test("func_ptr is the index of what runs instead of the entry", async () => {
+    await http.call({ ...good, func_ptr: 5 });
+    expect(http.invocations.calls).toEqual([expect.objectContaining({ functionName: "echo", tableIndex: 5 })]);
   });
   test("a body that is not UTF-8 is refused", async () => {
     const answer = await http.send("POST", "/f/", { body: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]) });
@@ -288,6 +299,7 @@ describe("asynchronous calls and polls", () => {
       instance: `1-i${id}` as InstanceId,
       tenant: logBookId("demo"),
       functionName: `f${id}`,
+      tableIndex: null,
       callId: id,
       input: new Uint8Array(0),
       startedMs: 5,

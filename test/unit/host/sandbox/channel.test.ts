@@ -97,7 +97,7 @@ describe("a channel", () => {
     const url = (path: string) => JSON.stringify(new URL(`../../../../host/sandbox/${path}`, import.meta.url).href);
     const echo = `
       import { workerData } from "node:worker_threads";
-      const { openWorkerEnd } = await import(${url("channel.ts")});
+      const { openWorkerEnd } = await import(${url("frames/channel.ts")});
       const channel = openWorkerEnd(workerData);
       for (let looksFirst = false; ; looksFirst = !looksFirst) {
         const frame = channel.receive();

@@ -1,0 +1,2 @@
+export { TypedCalls, type TypedHost } from "./typed-calls.ts";
+export { type TypedModule, typedModule } from "./typed-module.ts";
