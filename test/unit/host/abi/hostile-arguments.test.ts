@@ -49,6 +49,12 @@ const WRITES: Readonly<Record<string, Writes>> = {
   "env.pthread_cond_signal": { always: [[0, 48]] },
   "env.pthread_cond_broadcast": { always: [[0, 48]] },
   "env.pthread_key_create": { always: [[0, 4]] },
+  "env.__kmpc_end_critical": { always: [[2, 24]] },
+  ...Object.fromEntries(
+    ["lock", "nest_lock"].flatMap((kind) =>
+      ["init", "destroy", "test", "unset"].map((what) => [`env.omp_${what}_${kind}`, { always: [[0, 24]] } as const]),
+    ),
+  ),
   "env.MPI_Init_thread": { always: [[3, 4]] },
   "env.MPI_Initialized": { always: [[0, 4]] },
   "env.MPI_Finalized": { always: [[0, 4]] },
@@ -64,12 +70,6 @@ const WRITES: Readonly<Record<string, Writes>> = {
       [1, 4],
     ],
   },
-  "env.__kmpc_end_critical": { always: [[2, 24]] },
-  ...Object.fromEntries(
-    ["lock", "nest_lock"].flatMap((kind) =>
-      ["init", "destroy", "test", "unset"].map((what) => [`env.omp_${what}_${kind}`, { always: [[0, 24]] } as const]),
-    ),
-  ),
   "wasi_snapshot_preview1.args_sizes_get": {
     always: [
       [0, 4],
