@@ -72,10 +72,10 @@ export async function execute(execution: Execution): Promise<Executed> {
   }
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
-  if (usesThreads(artefact) && isOfWorld(init)) {
+  if ((usesThreads(artefact) || usesRegions(artefact)) && isOfWorld(init)) {
     throw new NeapError(
       "NOT_SUPPORTED",
-      `mpi_world_size is ${init.worldSize}: a function whose memory is shared by threads has one rank`,
+      `mpi_world_size is ${init.worldSize}: a function with threads or memory regions has one rank`,
     );
   }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;

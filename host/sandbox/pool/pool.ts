@@ -473,14 +473,11 @@ export class WorkerPool implements SandboxPool {
     }
     worker.renice();
     if (!this.#scheduler.demote(worker)) {
-      // Ranks cannot begin anew: with one of them in it the worker goes on, at the lowest priority.
-      if (!Array.from(worker.attempts).some(isRank)) {
-        this.#abandon(worker, running, DISPLACED);
-      }
+      this.#abandon(worker, running, DISPLACED);
       return;
     }
     for (const attempt of Array.from(worker.attempts)) {
-      if (attempt !== running && !isRank(attempt)) {
+      if (attempt !== running) {
         this.#end(attempt, DISPLACED);
       }
     }
@@ -491,7 +488,7 @@ export class WorkerPool implements SandboxPool {
    * middle, and so do those of its function from now on.
    */
   #moveToBackground(attempt: Attempt): void {
-    if (this.#scheduler.isBackground(attempt.worker) || isRank(attempt)) {
+    if (this.#scheduler.isBackground(attempt.worker)) {
       return;
     }
     this.#blame.suspects.add(attempt.module.artefact.hash);
@@ -534,11 +531,6 @@ export class WorkerPool implements SandboxPool {
     }
     this.#scheduler.dispatch();
   }
-}
-
-/** It cannot begin anew. */
-function isRank({ start }: Attempt): boolean {
-  return start.ranks !== undefined;
 }
 
 function gone(attempts: readonly Attempt[]): void {

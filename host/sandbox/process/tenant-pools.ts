@@ -1,6 +1,6 @@
 /**
- * Where the calls of one isolated tenant run: in processes without threads, and those whose guests share memory in one that has some
- * (H24). Each is there only once a call needs it.
+ * Where the calls of one isolated tenant run: in processes without threads, and those whose guests share memory, and ranks of worlds, in one
+ * that has some (H24). Each is there only once a call needs it.
  */
 import type { ArenaMemory } from "../../../state/regions/index.ts";
 import { type Artefact, usesRegions, usesThreads } from "../../modules/artefact.ts";
@@ -51,7 +51,7 @@ export class TenantPools implements SandboxPool {
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
-    return this.#of(start.artefact).start(start, handler);
+    return (start.ranks === undefined ? this.#of(start.artefact) : this.#withThreads()).start(start, handler);
   }
 
   prepare(artefact: Artefact, tenant: string): void {

@@ -1,6 +1,6 @@
 /**
  * A pool whose workers are threads of one process, for the calls of one tenant whose guests share memory: those that reach memory regions,
- * and those that have several threads.
+ * those that have several threads, and ranks of worlds, which have a worker each.
  *
  * Owns: the process, started when it is first needed and again when it was lost. Does not own: attempts (WorkerPool,
  * TeamPool), which bytes of a memory are whose.
@@ -89,7 +89,7 @@ export class ThreadedPool implements SandboxPool {
     if (start.arena !== undefined && !this.reaches(start.tenant, start.arena)) {
       return endedAtOnce(handler, DISPLACED);
     }
-    return this.#of(start.artefact).start(start, handler);
+    return (start.ranks === undefined ? this.#of(start.artefact) : this.#withTeams()).start(start, handler);
   }
 
   prepare(artefact: Artefact, tenant: string): void {

@@ -200,6 +200,13 @@ describe("a world", () => {
   });
 });
 
+it("is refused where ranks would share memory: messages are all that they have in common", async () => {
+  const host = await ScriptedHost.open();
+  await host.define("ranks", async () => 0, { regions: "used" });
+  expect(await host.told({ functionName: "ranks", worldSize: 2 })).toBe("failed: NOT_SUPPORTED");
+  expect(host.pool.started).toBe(0);
+});
+
 describe("W2, W3: a rank that is lost ends its world, and nothing of it is run again", () => {
   /** Each rank writes, and waits for a message that does not come. */
   const waits: Main = async (guest, rank) => {
