@@ -76,7 +76,8 @@ export const HOST_ERRORS = {
     fault: "caller",
     retry: "never",
     status: 400,
-    meaning: "The module could not be made preemptible or migratable as asked, or not in the time an upload has.",
+    meaning:
+      "The module could not be made preemptible or migratable, or its state aliased, as asked, or not in the time an upload has.",
   },
   MODULE_NO_ENTRY: { fault: "caller", retry: "never", status: 400, meaning: "The module exports neither main nor _start." },
   MODULE_START_FAILED: {
@@ -91,18 +92,6 @@ export const HOST_ERRORS = {
     retry: "never",
     status: 500,
     meaning: "The function returned a value other than 0, or trapped.",
-  },
-  REGIONS_ISOLATED: {
-    fault: "caller",
-    retry: "never",
-    status: 501,
-    meaning: "The function uses memory regions, and its tenant is isolated in processes of its own.",
-  },
-  THREADS_ISOLATED: {
-    fault: "caller",
-    retry: "never",
-    status: 501,
-    meaning: "The function's memory is shared by threads, and its tenant is isolated in processes of its own.",
   },
   WORLD_LOST: {
     fault: "guest",

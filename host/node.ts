@@ -235,6 +235,15 @@ class NodeBuilder {
         name: this.#name,
         take: async (call) => begun?.take(call) ?? { kind: "refused", reason: "the host is starting" },
       },
+      ranks: {
+        runRank: async (call, desk) => begun?.runRank(call, desk) ?? { kind: "refused", reason: "the host is starting" },
+        ask: async (root, rank, what, seen, bytes) => {
+          if (begun === null) {
+            throw new NeapError("WORLD_LOST", "the host is starting");
+          }
+          return begun.ask(root, rank, what, seen, bytes);
+        },
+      },
       load: () => (begun?.takesCalls === true ? nodeLoad(pool) : null),
     };
   }
@@ -382,7 +391,8 @@ class NodeBuilder {
     const { suspendAfterMs, parkedMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
     const regions = new Regions({
-      createMemory: (initial, maximum) => new WebAssembly.Memory({ initial, maximum, shared: true }),
+      createMemory: (tenant, maxPages) => pool.createArena(tenant, maxPages),
+      reaches: (tenant, memory) => pool.reaches(tenant, memory),
       limits: config.regions,
       clock: parts.clock,
       timers: parts.timers,
@@ -465,6 +475,7 @@ class NodeBuilder {
       faults: parts.faults,
       clock: parts.clock,
     });
+    invocations.shareRanks(() => nodeLoad(pool), others);
     const { url } = await http.listen();
     this.#ownPorts.push(Number(new URL(url).port));
     const evacuation = new Evacuation({
@@ -516,7 +527,9 @@ const ONLY_THREADS: SecurityStatus = {
   tenants: 0,
   processes: 0,
   processRssBytes: 0,
+  processesWithThreads: 0,
   processDefences: null,
   isIsolated: () => false,
+  mayStartThreads: () => false,
 };
 const NO_VALUE = { kind: "inline", bytes: new Uint8Array(0) } as const;

@@ -17,6 +17,7 @@
 import { invariant, type NeapError } from "../../state/errors.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
+import type { ArenaMemory } from "../../state/regions/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { Departure } from "../offload/index.ts";
 import type {
@@ -102,7 +103,7 @@ export interface AttemptOptions {
   /** The attempt leaves: an operation under way that only waits shall end soon, as it is asked for again. */
   readonly onMove?: () => void;
   /** What a guest reaches that uses memory regions. */
-  readonly arena?: WebAssembly.Memory;
+  readonly arena?: ArenaMemory;
   /** The guest can run no more. */
   readonly onGone?: () => void;
   readonly perform: PerformOperation;

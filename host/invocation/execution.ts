@@ -3,11 +3,9 @@ import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced, type StepStream, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
-
 import { Operation } from "../abi/operations.ts";
 import { usesRegions, usesThreads } from "../modules/artefact.ts";
 import { calledEntryPoint } from "../modules/entry-points/index.ts";
-
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
@@ -65,7 +63,7 @@ export interface Executed {
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
-  const { begun, moved, worlds } = execution;
+  const { begun, moved, worlds, places } = execution;
   const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
@@ -74,14 +72,6 @@ export async function execute(execution: Execution): Promise<Executed> {
   }
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
-  if (usesRegions(artefact) && !pool.sharesMemory(tenant)) {
-    const text = `tenant ${tenant} is isolated in processes, which can share no memory regions`;
-    throw new NeapError("REGIONS_ISOLATED", `${text}; the operator can set "isolation": "threads" for it in --tenants-file`);
-  }
-  if (usesThreads(artefact) && !pool.sharesMemory(tenant)) {
-    const text = `tenant ${tenant} is isolated in processes of its own, which may start no threads`;
-    throw new NeapError("THREADS_ISOLATED", text);
-  }
   if (usesThreads(artefact) && isOfWorld(init)) {
     throw new NeapError(
       "NOT_SUPPORTED",
@@ -91,6 +81,8 @@ export async function execute(execution: Execution): Promise<Executed> {
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
     steps.leaveOutValues();
+  } else if (usesRegions(artefact)) {
+    return { end: { kind: "displaced" }, bound: NO_CHILDREN, effects: null, moves: null, readBytes: 0, world: null };
   }
   let operations = null as Operations | null;
   const parker: Parker = {
@@ -116,6 +108,7 @@ export async function execute(execution: Execution): Promise<Executed> {
       started,
       regions,
       worlds,
+      places,
       fail,
     });
     return operations;

@@ -198,13 +198,15 @@ export class InstanceRun {
   }
 
   /**
-   * A run that begins in the middle: regions held what is gone, or what others have made of it since, and what the function computes
-   * from the log and that was never computed (F23). Unless it says that it does no harm, or an administrator does.
+   * A run that begins in the middle, or has lost its regions with the process that held them: they held what is gone, or what others
+   * have made of it since, and what the function computes from the log and that was never computed (F23). Unless it says that it does no
+   * harm, or an administrator does.
    */
   async #checkTakenOver(shard: Shard, steps: StepStream): Promise<void> {
     const isFirst = !this.#isBegun;
+    const areGone = this.#runRegions.letGo();
     this.#isBegun = true;
-    if (!isFirst || !steps.replaying) {
+    if (!(isFirst || areGone) || !steps.replaying) {
       return;
     }
     const { tenant, instance, init } = this.#spec;
@@ -225,13 +227,14 @@ export class InstanceRun {
       }
       this.#depart();
     };
-    const { context, runner, attempts, parking, worlds, spec, trace } = this.#parts;
+    const { context, runner, attempts, parking, worlds, places, spec, trace } = this.#parts;
     const executed = await execute({
       context,
       runner,
       attempts,
       parking,
       worlds,
+      places,
       spec,
       trace,
       history: this.#history,

@@ -3,10 +3,33 @@ import type { Mutation } from "./mutations.ts";
 
 const INVOCATION = "test/unit/host/invocation/regions.test.ts";
 const PASS = "host/modules/rewriting/passes/regions.ts";
+const ALIASES = "host/modules/rewriting/passes/aliases.ts";
+const ALIASED = "test/unit/host/modules/rewriting/aliases.test.ts";
 const ACCESSES = "test/unit/host/modules/rewriting/regions.test.ts";
 const REGIONS = "test/unit/state/regions/regions.test.ts";
 
 export const regionMutations: readonly Mutation[] = [
+  {
+    name: "H21: aliased state reaches the handle table",
+    file: ALIASES,
+    find: "const FIRST = ALIAS_BASE + PAGE_BYTES;",
+    replace: "const FIRST = ALIAS_BASE;",
+    caughtBy: [ALIASED, "H21"],
+  },
+  {
+    name: "H21: copies with aliased state reach the handle table",
+    file: ALIASES,
+    find: "const checks = [...(target ? check(TARGET) : []), ...(source ? check(SOURCE) : [])];",
+    replace: "const checks = source ? check(SOURCE) : [];",
+    caughtBy: [ALIASED, "H21: trap in the handle table"],
+  },
+  {
+    name: "H23: with aliased state a guest waits in the memory of regions",
+    file: ALIASES,
+    find: "(waits ? [UNREACHABLE] : done(arena, sharedAddress))",
+    replace: "done(arena, sharedAddress)",
+    caughtBy: [ALIASED, "H23"],
+  },
   {
     name: "F23: an answer that rests on a region does not wait for what others have ordered",
     file: "host/invocation/instance-run.ts",
@@ -34,6 +57,27 @@ export const regionMutations: readonly Mutation[] = [
     find: "!artefact.regionSafe",
     replace: "artefact.regionSafe",
     caughtBy: [INVOCATION, "a call that was interrupted"],
+  },
+  {
+    name: "F23: a call whose regions are gone with its process goes on",
+    file: "host/invocation/instance-run.ts",
+    find: "!(isFirst || areGone)",
+    replace: "!isFirst",
+    caughtBy: [INVOCATION, "a call whose process is gone"],
+  },
+  {
+    name: "F23: a tenant's memory is taken for one that is there when its process is gone",
+    file: "state/regions/regions.ts",
+    find: "this.#apps.get(tenant) === app && this.#options.reaches(tenant, app.arena.memory)",
+    replace: "this.#apps.get(tenant) === app",
+    caughtBy: [REGIONS, "a memory that is gone"],
+  },
+  {
+    name: "H23: a notification is missed that comes while the value is looked at",
+    file: "state/regions/session.ts",
+    find: "!== expected && waiter.leave() ? null : waiter",
+    replace: "!== expected ? null : waiter",
+    caughtBy: [REGIONS, "H23: misses no notification"],
   },
   {
     name: "F23: a posted write is not ordered when the guest goes on",
@@ -86,8 +130,8 @@ export const regionMutations: readonly Mutation[] = [
   },
   {
     name: "H21: a region shows what lay in its place before",
-    file: "state/regions/arena.ts",
-    find: "      new Uint8Array(this.memory.buffer, at, Math.min(CLEAR_SLICE_BYTES, to - at)).fill(0);",
+    file: "host/sandbox/arenas/thread-arena.ts",
+    find: "    new Uint8Array(this.memory.buffer, from, to - from).fill(0);",
     replace: "",
     caughtBy: [REGIONS, "are zeros"],
   },

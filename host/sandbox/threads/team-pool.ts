@@ -15,41 +15,47 @@ import type { MessagePort } from "node:worker_threads";
 import type { Clock } from "../../../state/ports.ts";
 import { type Artefact, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { cpuTimeText } from "../executor/guest-call.ts";
-import type { CarrierEnd } from "../frames/carrier.ts";
+import type { Carrier, CarrierEnd } from "../frames/carrier.ts";
 import { type Frame, FrameType } from "../frames/protocol.ts";
 import { Attempt } from "../pool/attempt.ts";
 import { DepthQueues } from "../pool/attempt-queue.ts";
 import { AttemptTable } from "../pool/attempt-table.ts";
+import { Blame } from "../pool/blame.ts";
+import { wrongIn } from "../pool/distrust.ts";
 import { IdleWorkers } from "../pool/idle-workers.ts";
 import type { MemoryBudget } from "../pool/memory-budget.ts";
 import { ModuleCache } from "../pool/module-cache.ts";
-import { bytesOf, decodeEnd, lost } from "../pool/sandbox-end.ts";
+import { bytesOf, DISPLACED, decodeEnd, lost } from "../pool/sandbox-end.ts";
 import type { SandboxWorker } from "../pool/sandbox-worker.ts";
+import { SuspectList } from "../pool/suspect-list.ts";
 import { TenantGate } from "../pool/tenant-gate.ts";
-import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
+import type { CallPool, KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxStart } from "../sandbox.ts";
 import { TeamCall } from "./team-call.ts";
 import { TeamWorkers } from "./team-workers.ts";
 
 export interface TeamPoolOptions {
-  readonly name: string;
-  readonly importsUrl: URL;
   readonly clock: Clock;
+  /** See `TeamWorkersOptions`. */
+  readonly startCarrier: (sandboxesMax: number) => Carrier;
+  /** As that of `WorkerPoolOptions`. */
+  readonly compiles: boolean;
+  readonly blame?: Blame;
   /** Threads of all calls together. */
   readonly threadsMax: number;
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
-  readonly idleMaxBytes: number;
   readonly memory: MemoryBudget;
 }
 
 const LOOK_EVERY_MS = 10;
 
-export class TeamPool implements SandboxPool {
+export class TeamPool implements CallPool {
   readonly #options: TeamPoolOptions;
   readonly #table = new AttemptTable();
   readonly #gate = new TenantGate();
   readonly #modules: ModuleCache;
   readonly #workers: TeamWorkers;
+  readonly #blame: Blame;
   /** By each of their workers, also those that are about to say that their thread has ended with the call. */
   readonly #callOf = new Map<SandboxWorker, TeamCall>();
   readonly #calls = new Map<Attempt, TeamCall>();
@@ -64,13 +70,14 @@ export class TeamPool implements SandboxPool {
 
   constructor(options: TeamPoolOptions) {
     this.#options = options;
-    const { name, importsUrl, clock, idleMaxBytes } = options;
+    const { clock, startCarrier } = options;
+    this.#blame = options.blame ?? new Blame(new SuspectList(clock));
     this.#workers = new TeamWorkers({
-      ...{ name, importsUrl, clock, idleMaxBytes },
+      ...{ clock, startCarrier },
       onFrame: (worker, frame) => this.#hear(worker, frame),
       onExit: (worker, end) => this.#lost(worker, end),
     });
-    this.#modules = new ModuleCache(options.modulesMaxBytes, true, (entry) => {
+    this.#modules = new ModuleCache(options.modulesMaxBytes, options.compiles, (entry) => {
       for (const worker of this.#workers.all()) {
         worker.unload(entry);
       }
@@ -114,12 +121,6 @@ export class TeamPool implements SandboxPool {
       () => {},
     );
   }
-
-  sharesMemory(): boolean {
-    return true;
-  }
-
-  forget(): void {}
 
   get idleBytes(): number {
     return this.#idle.idleBytes;
@@ -234,9 +235,15 @@ export class TeamPool implements SandboxPool {
     if (call === undefined || attempt?.slot !== frame.call || attempt.attempt !== frame.attempt) {
       return;
     }
+    const wrong = worker.sharesMemory || attempt.ended ? undefined : wrongInTeam(frame, call);
+    if (wrong !== undefined) {
+      worker.breached();
+      this.#end(attempt, lost(`the worker broke the protocol: ${wrong}`, attempt.cpuMs));
+      return;
+    }
     switch (frame.type) {
       case FrameType.spawn:
-        this.#startThread(call, frame.a, frame.attachment as MessagePort);
+        this.#startThread(call, frame.a, frame.attachment as MessagePort | undefined);
         break;
       case FrameType.threadEnd:
         this.#threadEnded(worker, call, frame);
@@ -260,9 +267,9 @@ export class TeamPool implements SandboxPool {
     }
   }
 
-  #startThread(call: TeamCall, thread: number, birth: MessagePort): void {
+  #startThread(call: TeamCall, thread: number, birth: MessagePort | undefined): void {
     if (call.attempt.ended) {
-      birth.close();
+      birth?.close();
       return;
     }
     const worker = this.#workers.take();
@@ -349,12 +356,14 @@ export class TeamPool implements SandboxPool {
     ended.then(() => attempt.gone());
   }
 
-  readonly #lost = (worker: SandboxWorker, { message }: CarrierEnd): void => {
+  readonly #lost = (worker: SandboxWorker, end: CarrierEnd): void => {
     const call = this.#callOf.get(worker);
     this.#workers.forget(worker);
     this.#callOf.delete(worker);
     if (call !== undefined) {
-      this.#end(call.attempt, lost(message, call.attempt.cpuMs));
+      const { attempt } = call;
+      const isToBlame = this.#blame.culprit([attempt], attempt, end) !== undefined;
+      this.#end(attempt, isToBlame ? lost(end.message, attempt.cpuMs) : DISPLACED);
     }
   };
 
@@ -387,5 +396,17 @@ export class TeamPool implements SandboxPool {
       this.#askForMemory(next);
     }
     this.#dispatch();
+  }
+}
+
+/** As `wrongIn`, of what only calls with threads say. Those that end are heard of later than those that they are followed by. */
+function wrongInTeam(frame: Frame, call: TeamCall): string | undefined {
+  switch (frame.type) {
+    case FrameType.spawn:
+      return call.workers().length > 2 * call.threads ? `more than ${call.threads} threads` : undefined;
+    case FrameType.threadEnd:
+      return wrongIn({ ...frame, type: FrameType.end }, call.attempt);
+    default:
+      return wrongIn(frame, call.attempt);
   }
 }
