@@ -696,7 +696,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F24: the same id with another func_ptr is the same call",
     file: "host/invocation/service.ts",
-    find: "      theirs.tableIndex === tableIndex &&\n",
+    find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
     replace: "",
     caughtBy: [CHECKED, "F24"],
   },
