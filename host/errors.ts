@@ -93,17 +93,11 @@ export const HOST_ERRORS = {
     status: 500,
     meaning: "The function returned a value other than 0, or trapped.",
   },
-  REGIONS_ISOLATED: {
-    fault: "caller",
+  WORLD_LOST: {
+    fault: "guest",
     retry: "never",
-    status: 501,
-    meaning: "The function uses memory regions, and its tenant is isolated in processes of its own.",
-  },
-  THREADS_ISOLATED: {
-    fault: "caller",
-    retry: "never",
-    status: 501,
-    meaning: "The function's memory is shared by threads, and its tenant is isolated in processes of its own.",
+    status: 500,
+    meaning: "A rank of a call with MPI failed, or was lost, and all others with it; nothing of it is run again.",
   },
   OVERLOADED: {
     fault: "platform",

@@ -34,11 +34,13 @@ const SANDBOXES_MAX = 4_000;
 const IDLE_MAX_BYTES = 128 * MIB;
 /** Around the greatest state, value or output of a guest: the stack of a call that was stopped in the middle, above all. */
 const BODY_OVERHEAD_BYTES = 16 * MIB;
+/** Of a process whose guests share memory: workers, and what calls may start. */
+const THREADS_MAX = 128;
 const WASM_PAGE_BYTES = 65_536;
 
 /** Undefined when no tenant may be isolated. Resolves when it is known which defences this machine has. */
 export async function openIsolation(
-  { isolation, tenants, limits }: ResolvedConfig,
+  { isolation, tenants, limits, regions }: ResolvedConfig,
   importsUrl: URL,
   { starter, clock, metrics }: { readonly starter: ProcessStarter; readonly clock: Clock; readonly metrics: Metrics },
   memory: MemoryBudget,
@@ -59,11 +61,13 @@ export async function openIsolation(
     idleMaxBytes: IDLE_MAX_BYTES,
     heapMaxMegabytes: HEAP_MAX_MEGABYTES,
     rssMaxBytes: isolation.rssMaxBytes,
+    threaded: { sharedMaxBytes: regions.tenantMaxBytes, threadsMax: THREADS_MAX },
     bodyMaxBytes: greatest("memoryMaxPages") * WASM_PAGE_BYTES + greatest("outputMaxBytes") + BODY_OVERHEAD_BYTES,
   });
   const others = tenants.get(ALL_OTHERS)?.isolation ?? isolation.choice;
   const choiceOf = (tenant: string): IsolationChoice => tenants.get(tenant)?.isolation ?? others;
   const known = new TenantIsolation(choiceOf);
+  const pools: IsolatingPool[] = [];
   metrics.gauge("neap_worker_processes", "Processes of tenants, those that lie ready included.", () => reserve.processes);
   metrics.gauge("neap_worker_process_rss_bytes", "What these processes hold resident.", () => reserve.rssBytes);
   if (others === "process") {
@@ -75,8 +79,8 @@ export async function openIsolation(
       known.note(tenant);
       return known.isIsolated(tenant);
     },
-    around: (threads) =>
-      new IsolatingPool({
+    around: (threads) => {
+      const pool = new IsolatingPool({
         threads,
         isolation: known,
         reserve,
@@ -84,12 +88,16 @@ export async function openIsolation(
         processes: { workers: isolation.processes, sandboxesMax, queueMax: limits.queuedMaxCalls, memory },
         tenantsMax: isolation.tenantsMax,
         idleMs: isolation.idleMs,
-      }),
+      });
+      pools.push(pool);
+      return pool;
+    },
     security: () => ({
       isolation: isolation.choice,
       tenants: known.tenants,
       processes: reserve.processes,
       processRssBytes: reserve.rssBytes,
+      processesWithThreads: reserve.processesWithThreads,
       processDefences: {
         ...defences,
         emptyEnvironment: true,
@@ -97,6 +105,7 @@ export async function openIsolation(
         rssMaxBytes: isolation.rssMaxBytes,
       },
       isIsolated: (tenant) => known.isIsolated(tenant),
+      mayStartThreads: (tenant) => pools.some((pool) => pool.hasThreads(tenant)),
     }),
     close: () => reserve.close(),
   };

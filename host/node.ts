@@ -382,7 +382,8 @@ class NodeBuilder {
     const { suspendAfterMs, parkedMaxBytes, objectMaxBytes } = config.limits;
     const { attemptsMax, backoffMs, backoffMaxMs } = config.recovery;
     const regions = new Regions({
-      createMemory: (initial, maximum) => new WebAssembly.Memory({ initial, maximum, shared: true }),
+      createMemory: (tenant, maxPages) => pool.createArena(tenant, maxPages),
+      reaches: (tenant, memory) => pool.reaches(tenant, memory),
       limits: config.regions,
       clock: parts.clock,
       timers: parts.timers,
@@ -516,7 +517,9 @@ const ONLY_THREADS: SecurityStatus = {
   tenants: 0,
   processes: 0,
   processRssBytes: 0,
+  processesWithThreads: 0,
   processDefences: null,
   isIsolated: () => false,
+  mayStartThreads: () => false,
 };
 const NO_VALUE = { kind: "inline", bytes: new Uint8Array(0) } as const;

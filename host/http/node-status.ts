@@ -19,9 +19,13 @@ export interface SecurityStatus {
   /** Worker processes, those that lie ready included, and what they hold resident. */
   readonly processes: number;
   readonly processRssBytes: number;
+  /** Of these, processes that may start threads: of tenants that have called functions with memory regions or threads. */
+  readonly processesWithThreads: number;
   /** Of worker processes on this machine; null when no tenant may have any. */
   readonly processDefences: ProcessDefences | null;
   isIsolated(tenant: string): boolean;
+  /** Whether the tenant has a process now that may start threads. */
+  mayStartThreads(tenant: string): boolean;
 }
 
 export interface ProcessDefences extends Defences {

@@ -61,9 +61,10 @@ export function registerNodeRoutes(app: FastifyInstance, context: HttpContext): 
 
   app.get("/v1/security", (request) => {
     const { tenant } = access.caller(request.raw);
-    const { isolation, processDefences, isIsolated, ...counts } = context.security();
+    const { isolation, processDefences, isIsolated, mayStartThreads, ...counts } = context.security();
     // How many other tenants there are is not a tenant's business.
-    return { isolation, ...(tenant === null ? counts : { tenant, isolated: isIsolated(tenant) }), processDefences };
+    const own = tenant === null ? counts : { tenant, isolated: isIsolated(tenant), mayStartThreads: mayStartThreads(tenant) };
+    return { isolation, ...own, processDefences };
   });
 
   app.get("/metrics", async (request, reply) => {

@@ -17,6 +17,7 @@
 import { invariant, type NeapError } from "../../state/errors.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { Fenced } from "../../state/protocols/index.ts";
+import type { ArenaMemory } from "../../state/regions/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { Departure } from "../offload/index.ts";
 import type {
@@ -88,6 +89,8 @@ export interface AttemptOptions {
   readonly sandboxesMax: number;
   /** Of a call whose threads share its memory. */
   readonly threads?: SandboxStart["threads"];
+  /** Of a rank of a world. */
+  readonly ranks?: number;
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
@@ -100,7 +103,7 @@ export interface AttemptOptions {
   /** The attempt leaves: an operation under way that only waits shall end soon, as it is asked for again. */
   readonly onMove?: () => void;
   /** What a guest reaches that uses memory regions. */
-  readonly arena?: WebAssembly.Memory;
+  readonly arena?: ArenaMemory;
   /** The guest can run no more. */
   readonly onGone?: () => void;
   readonly perform: PerformOperation;
@@ -159,7 +162,7 @@ export class Attempt implements SandboxHandler {
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
     const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits } = options;
-    const { threads, part, arena, frozen } = options;
+    const { threads, ranks, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
@@ -174,6 +177,7 @@ export class Attempt implements SandboxHandler {
       pins,
       limits,
       threads,
+      ranks,
       tableIndex,
       part,
       arena,

@@ -75,6 +75,8 @@ export class ChildOperations {
   readonly #callees: Callees;
   readonly #wait: AttemptWait;
   readonly #children: Child[] = [];
+  /** The other ranks of a world whose rank 0 the attempt is. */
+  readonly #ranks: InstanceId[] = [];
 
   constructor(options: {
     context: InvocationContext;
@@ -114,7 +116,8 @@ export class ChildOperations {
 
   /** Started calls that are cancelled when the caller ends without them (F40). */
   get bound(): readonly InstanceId[] {
-    return this.#children.flatMap((child) => (child.kind === "running" && child.bound ? [child.instance] : []));
+    const bound = this.#children.flatMap((child) => (child.kind === "running" && child.bound ? [child.instance] : []));
+    return [...bound, ...this.#ranks];
   }
 
   /** @returns null when `operation` is not one of children */
@@ -180,6 +183,26 @@ export class ChildOperations {
     this.#context.faults.at("dispatch:after");
     this.#children.push({ kind: "running", instance: spec.instance, bound, outcome, transaction });
     return plainReply(0);
+  }
+
+  /** @throws OVERLOADED, WORLD_LOST  no world of so many ranks beside this one may begin */
+  checkMayStartRanks(count: number): void {
+    if (this.#caller.depth >= this.#caller.callMaxDepth) {
+      throw new NeapError("WORLD_LOST", `the other ranks are called functions, and callMaxDepth is ${this.#caller.callMaxDepth}`);
+    }
+    this.#callees.checkMayBegin(count);
+  }
+
+  /** Starts another rank of the caller's world, bound to it. @returns what comes of it; null when an attempt before this one has started it */
+  async startRank(rank: number): Promise<{ readonly outcome: Promise<InstanceOutcome> } | null> {
+    const { worldSize } = this.#caller;
+    const init: MakeInit = (place) => this.#callees.initRank(rank, place);
+    const spec = await this.#invoke(fingerprint(`rank ${rank} of ${worldSize}`, 0), true, null, init);
+    this.#ranks.push(spec.instance);
+    if (spec.begin.kind === "logged") {
+      return null;
+    }
+    return { outcome: this.#runner.run(spec, this.#trace) };
   }
 
   #startedElsewhere(child: MovedChild): Child {

@@ -22,7 +22,7 @@ export interface InvocationContext {
   readonly pool: SandboxPool;
   readonly offload: Offload;
   readonly moves: Moves;
-  readonly regions: Regions<WebAssembly.Memory>;
+  readonly regions: Regions;
   readonly egress: Egress;
   readonly clock: Clock;
   readonly timers: Timers;

@@ -117,7 +117,7 @@ export class RegionOperations {
     if (region === null) {
       return plainReply(GuestError.invalid);
     }
-    return plainReply(this.#session.grow(region, sizeBytes) ? 0 : GuestError.tooLarge);
+    return plainReply((await this.#session.grow(region, sizeBytes)) ? 0 : GuestError.tooLarge);
   }
 
   async #lock(args: Uint8Array): Promise<OperationReply> {
@@ -144,7 +144,7 @@ export class RegionOperations {
     if (region === null) {
       return plainReply(GuestError.invalid);
     }
-    const waiter = this.#session.wait(region, offset, expected);
+    const waiter = await this.#session.wait(region, offset, expected);
     if (waiter === null) {
       return plainReply(Waited.notEqual);
     }
@@ -225,7 +225,7 @@ export class RegionOperations {
       if (read.kind === "absent") {
         return plainReply(GuestError.notFound, read.timeMs);
       }
-      this.#session.bytes(region, range.offset + done, read.bytes.byteLength)?.set(read.bytes);
+      await this.#session.write(region, range.offset + done, read.bytes);
       done += read.bytes.byteLength;
       if (read.bytes.byteLength === 0 || done === length || at + done >= read.sizeBytes) {
         this.#moved(done);
@@ -240,7 +240,7 @@ export class RegionOperations {
       return plainReply(GuestError.invalid);
     }
     const { offset, length } = range;
-    const bytes = Uint8Array.from(this.#session.bytes(region, offset, length) ?? NOTHING);
+    const bytes = (await this.#session.read(region, offset, length)) ?? NOTHING;
     const payload = await toPayload(this.#blobs, bytes);
     const { record, theirs } = await this.#steps.step({
       kind: RecordKind.snapshot,
@@ -263,7 +263,7 @@ export class RegionOperations {
   async *#bytesOf(region: MemoryRegion, { offset, length }: RegionRangeArgs): AsyncGenerator<Uint8Array> {
     for (let done = 0; done < length; done += BLOB_CHUNK_BYTES) {
       const sizeBytes = Math.min(BLOB_CHUNK_BYTES, length - done);
-      yield Uint8Array.from(this.#session.bytes(region, offset + done, sizeBytes) ?? NOTHING);
+      yield (await this.#session.read(region, offset + done, sizeBytes)) ?? NOTHING;
     }
   }
 

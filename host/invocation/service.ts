@@ -48,6 +48,7 @@ import { after } from "./pause.ts";
 import { samePayload, toCallBytes, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
+import { Worlds } from "./world.ts";
 
 export interface InvocationService extends Invocations, InstanceRunner, CallTaker {
   /** False: it stops, or has stopped. */
@@ -77,6 +78,7 @@ class Service implements InvocationService {
   readonly #context: InvocationContext;
   readonly #attempts = new LiveAttempts();
   readonly #parking: Parking;
+  readonly #worlds = new Worlds();
   readonly #running = new Map<InstanceId, { readonly run: InstanceRun; readonly outcome: Promise<InstanceOutcome> }>();
   readonly #chronicle: Chronicle;
   readonly #recovery: Recovery;
@@ -116,6 +118,7 @@ class Service implements InvocationService {
       runner: this,
       attempts: this.#attempts,
       parking: this.#parking,
+      worlds: this.#worlds,
       spec,
       trace,
     });
@@ -282,6 +285,7 @@ class Service implements InvocationService {
       await this.#check(shard, request, await functions.artefact(shard, version.hash), request.check);
     }
     tenancy.of(request.tenant).checkMayBegin();
+    checkWorld(request, tenancy.of(request.tenant).limits.tenantMaxThreads);
     const instance = mintInstance(shard, random);
     const drafts = new Drafts(shard.blobs);
     try {
@@ -348,6 +352,8 @@ class Service implements InvocationService {
       root: "",
       transaction: null,
       childSeed: NO_SEED,
+      worldSize: request.worldSize ?? 0,
+      rank: 0,
       modeCursor: NO_SEQNUM,
       protocol: version.protocol,
     };
@@ -445,10 +451,12 @@ class Service implements InvocationService {
   }
 
   async #checkSame(shard: Shard, request: CallRequest, input: Payload, theirs: InstanceInit): Promise<void> {
+    const { functionName, commandLine = "", tableIndex = null, worldSize = 0 } = request;
     const isSame =
-      theirs.functionName === request.functionName &&
-      theirs.tableIndex === (request.tableIndex ?? null) &&
-      theirs.commandLine === (request.commandLine ?? "");
+      theirs.functionName === functionName &&
+      theirs.tableIndex === tableIndex &&
+      theirs.commandLine === commandLine &&
+      theirs.worldSize === worldSize;
     if (isSame && (await samePayload(shard.blobs, input, theirs.input))) {
       return;
     }
@@ -476,6 +484,14 @@ class Service implements InvocationService {
       case "failed":
         return { kind: "failed", instance, code: outcome.code, message: outcome.message };
     }
+  }
+}
+
+/** @throws BAD_REQUEST  the call would have more ranks than its tenant may have threads */
+function checkWorld({ tenant, worldSize = 0 }: CallRequest, tenantMaxThreads: number): void {
+  if (worldSize > tenantMaxThreads) {
+    const text = `the call is to have ${worldSize} ranks, tenant ${tenant} may have ${tenantMaxThreads} (tenantMaxThreads)`;
+    throw new NeapError("BAD_REQUEST", text);
   }
 }
 

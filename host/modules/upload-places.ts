@@ -178,11 +178,11 @@ function isTold(error: unknown): boolean {
   return error instanceof NeapError && error.code !== "BLOB_MISSING";
 }
 
-function failureOf({ failure, complaint, code, signal }: ProcessEnd, cause: unknown): Error {
+function failureOf({ failure, complaint, code, signal, heldBytes }: ProcessEnd, cause: unknown): Error {
   if (failure !== undefined) {
     return new NeapError("OVERLOADED", `the upload's process could not be started: ${failure}`);
   }
-  if (MEMORY_SIGNALS.has(signal)) {
+  if (heldBytes !== undefined || MEMORY_SIGNALS.has(signal)) {
     return outOfMemory();
   }
   return new Error(`the upload's process ended with ${signal ?? `code ${code}`} and without an answer: ${complaint}`, { cause });

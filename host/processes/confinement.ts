@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 
 /** What is active on this machine; part of `GET /v1/security`. */
 export interface ConfinementDefences {
-  /** No files, network, child processes, threads or add-ons for JavaScript (Node's permission model). */
+  /** No files, network, child processes or add-ons for JavaScript (Node's permission model); no threads, unless its guests share memory. */
   readonly permissions: true;
   /** A user of its own for each process: it may read and signal nothing of another one's. */
   readonly ownUser: boolean;

@@ -6,7 +6,7 @@ import type { GroupLimits } from "./control-groups.ts";
 export type Defences = ConfinementDefences & GroupLimits;
 
 export interface ProcessLimits {
-  /** What the kernel lets it hold, where it can be told to. */
+  /** What it may hold resident: the kernel's limit where it can be told to, else it is ended when it is found to hold more. */
   readonly memoryMaxBytes: number;
   /** Threads, and what starts it. */
   readonly tasksMax: number;
@@ -29,6 +29,8 @@ export interface ProcessEnd {
   readonly complaint: string;
   /** Why it was never started. */
   readonly failure?: string;
+  /** It was ended for holding so much memory. */
+  readonly heldBytes?: number;
 }
 
 export type ToStarter =

@@ -35,36 +35,50 @@ export function modulesOf(urls: readonly string[]): ProgramModules {
   return modules;
 }
 
+/** What a thread of such a process needs to import modules: `loads`, the text of a function, is called with the modules there. */
+export interface ThreadProgram extends ProgramModules {
+  readonly loads: string;
+}
+
 /**
  * Imports the modules and calls `run`, the text of a function, with what they export, in their order, and `add`, which takes further
- * `ProgramModules` to import from.
+ * `ProgramModules` to import from; then, if there are modules for its threads, a ThreadProgram of them and of all others.
  * @throws what reading a source throws
  */
-export function programText(urls: readonly string[], run: string): string {
-  const { sources, packages } = modulesOf(urls);
+export function programText(urls: readonly string[], run: string, forThreads: readonly string[] = []): string {
+  const modules = JSON.stringify(modulesOf([...urls, ...forThreads]));
+  const hasThreads = forThreads.length > 0;
   return `"use strict";
-const sources = new Map(Object.entries(${JSON.stringify(sources)}));
-const packages = new Map(Object.entries(${JSON.stringify(packages)}));
-const add = (more) => {
-  for (const [name, source] of Object.entries(more.sources)) sources.set(name, source);
-  for (const [name, target] of Object.entries(more.packages)) packages.set(name, target);
-};
-const { registerHooks } = require("node:module");
-registerHooks({
-  resolve(name, { parentURL }, next) {
-    const url = packages.get(name) ?? (name.startsWith(".") ? new URL(name, parentURL).href : name);
-    return sources.has(url) ? { url, shortCircuit: true } : next(name);
-  },
-  load(url, context, next) {
-    const source = sources.get(url);
-    if (source === undefined) return next(url, context);
-    sources.set(url, "");
-    return { source, format: url.endsWith(".json") ? "json" : "module", shortCircuit: true };
-  },
-});
-Promise.all(${JSON.stringify(urls.map(nameOf))}.map((name) => import(name))).then((modules) => (${run})(...modules, add));
+const loads = ${LOADS};
+${hasThreads ? `const program = ${modules};` : ""}
+const add = loads(${hasThreads ? "program" : modules});
+Promise.all(${JSON.stringify(urls.map(nameOf))}.map((name) => import(name))).then((modules) =>
+  (${run})(...modules, add${hasThreads ? ", { ...program, loads: String(loads) }" : ""}));
 `;
 }
+
+const LOADS = `(program) => {
+  const sources = new Map();
+  const packages = new Map();
+  const add = (more) => {
+    for (const [name, source] of Object.entries(more.sources)) sources.set(name, source);
+    for (const [name, target] of Object.entries(more.packages)) packages.set(name, target);
+  };
+  add(program);
+  require("node:module").registerHooks({
+    resolve(name, { parentURL }, next) {
+      const url = packages.get(name) ?? (name.startsWith(".") ? new URL(name, parentURL).href : name);
+      return sources.has(url) ? { url, shortCircuit: true } : next(name);
+    },
+    load(url, context, next) {
+      const source = sources.get(url);
+      if (source === undefined) return next(url, context);
+      sources.set(url, "");
+      return { source, format: url.endsWith(".json") ? "json" : "module", shortCircuit: true };
+    },
+  });
+  return add;
+}`;
 
 function collect(url: string, modules: ProgramModules): void {
   const name = nameOf(url);

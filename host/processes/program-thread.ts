@@ -7,7 +7,7 @@ import { modulesOf, programText } from "./program-text.ts";
 invariant(parentPort !== null, "program-thread.ts runs as a worker");
 // Node tells that stripping types by hand is experimental; sources that run unbuilt are stripped by the same code.
 process.removeAllListeners("warning");
-const { modules, run } = workerData as ProgramRequest;
-const text = run === undefined ? JSON.stringify(modulesOf(modules)) : programText(modules, run);
+const { modules, run, forThreads } = workerData as ProgramRequest;
+const text = run === undefined ? JSON.stringify(modulesOf(modules)) : programText(modules, run, forThreads);
 const bytes = new TextEncoder().encode(text);
 parentPort.postMessage(bytes, [bytes.buffer]);

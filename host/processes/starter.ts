@@ -7,17 +7,31 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { strongest } from "./confinement.ts";
 import { type ControlGroup, ControlGroups } from "./control-groups.ts";
 import type { FromStarter, ProcessEnd, ToStarter } from "./messages.ts";
 
 const COMPLAINT_MAX_CHARACTERS = 2_000;
 
+/** Between two looks at what processes hold. */
+const WEIGH_EVERY_MS = 100;
+
+/**
+ * Where processes are: Node lets a thread read what is in the working folder of its process, with all permissions taken away too (found in
+ * 26.10). Nobody puts anything into it.
+ */
+const EMPTY_FOLDER = mkdtempSync(join(tmpdir(), "neap-empty-"));
+
 interface Running {
   readonly child: ChildProcess;
   readonly group: ControlGroup;
+  readonly memoryMaxBytes: number;
+  /** More than that, when it was ended for it. */
+  heldBytes?: number;
   /** The process itself, where that is not the one that was spawned, once it is known. */
   nested: number | undefined;
 }
@@ -26,6 +40,7 @@ const running = new Map<number, Running>();
 /** Those on their way; taken out, they are killed as soon as they are there. */
 const starting = new Set<number>();
 const groups = ControlGroups.find();
+process.once("exit", () => rmSync(EMPTY_FOLDER, { recursive: true, force: true }));
 process.once("disconnect", () => {
   for (const number of running.keys()) {
     kill(number);
@@ -53,7 +68,7 @@ async function start({ number, address, token, request }: ToStarter & { kind: "s
     file = request.file === undefined ? undefined : openSync(request.file, "r+");
     group = groups.create(`neap-${process.pid}-${number}`, request.limits.memoryMaxBytes, request.limits.tasksMax);
     const child = await spawned(number, request.arguments, socket, file);
-    hear(number, { child, group, nested: undefined });
+    hear(number, { child, group, memoryMaxBytes: request.limits.memoryMaxBytes, nested: undefined });
     child.stdin?.end(request.input);
   } catch (error) {
     starting.delete(number);
@@ -87,7 +102,7 @@ async function spawned(number: number, args: readonly string[], socket: Socket, 
   const user = confinement.userOf(number);
   const child = spawn(command, rest, {
     env: {},
-    cwd: "/",
+    cwd: EMPTY_FOLDER,
     stdio: ["pipe", "ignore", "pipe", socket, "pipe", ...(file === undefined ? [] : [file])],
     ...(user !== undefined && { uid: user, gid: user }),
   });
@@ -113,7 +128,8 @@ function hear(number: number, one: Running): void {
     group.remove();
     // `unshare` would end as its child did, but cannot by SIGKILL, and has no standard error to say so on.
     const how = signal === "SIGPIPE" && confinement.isNested ? "SIGKILL" : signal;
-    const end: ProcessEnd = { code, signal: how, complaint: complaint.slice(0, COMPLAINT_MAX_CHARACTERS) };
+    const held = one.heldBytes === undefined ? {} : { heldBytes: one.heldBytes };
+    const end: ProcessEnd = { code, signal: how, complaint: complaint.slice(0, COMPLAINT_MAX_CHARACTERS), ...held };
     tell({ kind: "ended", number, end });
   });
   if (!starting.delete(number)) {
@@ -135,10 +151,32 @@ function limit({ group }: Running, processId: number | undefined): void {
 function serves(number: number): void {
   const one = running.get(number);
   if (one !== undefined && confinement.isNested) {
-    one.nested = onlyChild(one.child.pid);
+    one.nested ??= onlyChild(one.child.pid);
     limit(one, one.nested);
   }
   tell({ kind: "known", number, processId: one?.nested ?? one?.child.pid });
+}
+
+/** Where the kernel does not limit what a process holds, and for what it counts in another way. */
+function weigh(): void {
+  for (const [number, one] of running) {
+    one.nested ??= confinement.isNested ? onlyChild(one.child.pid) : undefined;
+    const bytes = residentBytes(one.nested ?? one.child.pid);
+    if (bytes > one.memoryMaxBytes && one.heldBytes === undefined) {
+      one.heldBytes = bytes;
+      kill(number);
+    }
+  }
+}
+
+/** 0 where the system does not tell. */
+function residentBytes(processId: number | undefined): number {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, "latin1"))?.[1];
+    return Number(kilobytes ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }
 
 function kill(number: number): void {
@@ -180,4 +218,5 @@ process.on("message", (message: ToStarter) => {
       break;
   }
 });
+setInterval(weigh, WEIGH_EVERY_MS).unref();
 tell({ kind: "open", defences: { ...confinement.defences, ...groups.limits } });

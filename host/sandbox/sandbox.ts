@@ -1,8 +1,9 @@
 /** The contract of the sandbox layer: runs modules in worker threads and processes, knows no state. */
+import type { ArenaMemory } from "../../state/regions/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 
-/** What the main thread sees of a pool of sandboxes. One call of `start` is one attempt. */
-export interface SandboxPool {
+/** Runs attempts. One call of `start` is one. */
+export interface CallPool {
   /** Queues an attempt; `handler.onEnd` is called exactly once, whatever happens. */
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall;
   /**
@@ -12,12 +13,21 @@ export interface SandboxPool {
   prepare(artefact: Artefact, tenant: string): void;
   /** What a scheduler asks: attempts that run, are suspended, wait. */
   readonly load: SandboxLoad;
-  /** Whether attempts of the tenant run in this process, and can be started with an arena. */
-  sharesMemory(tenant: string): boolean;
-  /** No attempt will be started with this memory again: what holds on to it goes. */
-  forget(arena: WebAssembly.Memory): void;
   /** Ends all attempts with `killed: closed` and all workers. */
   close(): Promise<void>;
+}
+
+/** What the main thread sees of a pool of sandboxes. */
+export interface SandboxPool extends CallPool {
+  /**
+   * A memory for the tenant's regions, where its attempts are that begin from now on; `forget` must follow.
+   * @throws RangeError  the system has no memory. OVERLOADED  the tenant gets no process for it now
+   */
+  createArena(tenant: string, maxPages: number): ArenaMemory;
+  /** Whether attempts of the tenant that begin now can be started with this memory, which was made for it. */
+  reaches(tenant: string, arena: ArenaMemory): boolean;
+  /** No attempt will be started with this memory again: what holds on to it goes. */
+  forget(arena: ArenaMemory): void;
 }
 
 export interface SandboxLoad {
@@ -29,6 +39,28 @@ export interface SandboxLoad {
   readonly queued: number;
   /** Sandboxes kept for reuse. */
   readonly idle: number;
+}
+
+/** Of several pools together. */
+export function addedLoads(pools: readonly Pick<CallPool, "load">[]): SandboxLoad {
+  const loads = pools.map(({ load }) => load);
+  const sum = (part: keyof SandboxLoad) => loads.reduce((total, load) => total + load[part], 0);
+  return {
+    workers: sum("workers"),
+    active: sum("active"),
+    computing: sum("computing"),
+    queued: sum("queued"),
+    idle: sum("idle"),
+  };
+}
+
+/** An attempt that ends before it has begun. */
+export function endedAtOnce(handler: SandboxHandler, end: SandboxEnd): SandboxCall {
+  queueMicrotask(() => {
+    handler.onEnd(end);
+    handler.onGone?.();
+  });
+  return { reply() {}, acknowledge() {}, cancel() {}, freeze() {} };
 }
 
 export interface SandboxStart {
@@ -47,6 +79,12 @@ export interface SandboxStart {
   readonly limits: SandboxLimits;
   /** So many sandboxes of the pool attempts of the tenant may be in at once. */
   readonly sandboxesMax: number;
+  /**
+   * Of a rank of a world: it cannot begin anew when another call blocks its worker. Where workers are threads it has one to itself: so many are
+   * set aside when it begins, all of the world's by the first rank, 0 by the others, which then do not wait. Where they are processes it is not
+   * displaced.
+   */
+  readonly ranks?: number | undefined;
   /** Threads of the call, and of all calls of the tenant, at once; for a module whose calls have threads. Left out: one. */
   readonly threads?: { readonly callMax: number; readonly tenantMax: number } | undefined;
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */
@@ -59,8 +97,11 @@ export interface SandboxStart {
   readonly frozen?: FrozenStart;
   /** The attempt may end `frozen` although nobody has asked for it: it is to go on, then. */
   readonly mayFreeze?: boolean;
-  /** What the module's accesses to memory regions go to; for a module that has them. Not with `part`. */
-  readonly arena?: WebAssembly.Memory | undefined;
+  /**
+   * What the module's accesses to memory regions go to; for a module that has them. Not with `part`. Of a memory that is gone with its
+   * process the attempt ends `displaced`.
+   */
+  readonly arena?: ArenaMemory | undefined;
 }
 
 /** A call that was stopped in the middle. */

@@ -18,49 +18,59 @@ import { betweenSlices, type Timers } from "../ports.ts";
 export const PAGE_BYTES = 65_536;
 /** Handle 0 is no region's. */
 export const HANDLES_MAX = 1024;
-const ENTRY_BYTES = 8;
 const HEADER_BYTES = PAGE_BYTES;
 /** What is cleared in one turn of the event loop (H27). */
 const CLEAR_SLICE_BYTES = 1024 * 1024;
 
-/** What a shared WebAssembly.Memory is to this layer. */
+/**
+ * A memory that guests reach, wherever that is, of one page when it is made. What it does is done in the order in which it was asked for,
+ * and before a guest hears of anything that the host says to it later.
+ */
 export interface ArenaMemory {
-  readonly buffer: ArrayBufferLike;
-  /** By this many pages. @throws RangeError beyond the maximum, or when the system has no memory */
-  grow(pages: number): number;
+  /** By this many pages. @throws RangeError  the system has no memory */
+  grow(pages: number): Promise<void>;
+  /** Puts a word into the handle table: guests see the old one or the new one. */
+  enter(handle: number, word: bigint): void;
+  /** Writes zeros. At most CLEAR_SLICE_BYTES. */
+  clear(from: number, to: number): Promise<void>;
+  /** A copy. Others may write it meanwhile. */
+  read(address: number, length: number): Promise<Uint8Array>;
+  /** `bytes` may not be changed until it is done. */
+  write(address: number, bytes: Uint8Array): Promise<void>;
+  /** The i32 at an address, which is a multiple of 4. */
+  load(address: number): Promise<number>;
 }
-
-/** `maxPages` is the memory's maximum, its handle table included. */
-export type CreateMemory<M extends ArenaMemory> = (minPages: number, maxPages: number) => M;
 
 interface Place {
   readonly base: number;
   readonly capacityBytes: number;
 }
 
-export class Arena<M extends ArenaMemory = ArenaMemory> {
-  readonly memory: M;
+export class Arena {
+  readonly memory: ArenaMemory;
   readonly maxBytes: number;
   readonly #timers: Timers;
   /** By handle. */
   readonly #places = new Map<number, Place>();
   /** From here on no byte was ever granted. */
   #usedEnd = HEADER_BYTES;
+  #sizeBytes = HEADER_BYTES;
 
   /**
+   * @param createMemory  gets the memory's maximum, its handle table included
    * @param maxBytes  of all regions together, capacities counted; whole pages, at most 2 GiB, so that base + size fits 32 bits
    * @throws RangeError  the system has no memory
    */
-  constructor(createMemory: CreateMemory<M>, maxBytes: number, timers: Timers) {
+  constructor(createMemory: (maxPages: number) => ArenaMemory, maxBytes: number, timers: Timers) {
     invariant(maxBytes % PAGE_BYTES === 0 && maxBytes <= 2 ** 31, `${maxBytes} bytes are no size of an arena`);
     this.maxBytes = maxBytes;
-    this.memory = createMemory(1, 1 + maxBytes / PAGE_BYTES);
+    this.memory = createMemory(1 + maxBytes / PAGE_BYTES);
     this.#timers = timers;
   }
 
-  /** Bytes of the memory now, its handle table included. */
+  /** Bytes of the memory, its handle table and growth that is under way included. */
   get sizeBytes(): number {
-    return this.memory.buffer.byteLength;
+    return this.#sizeBytes;
   }
 
   /** Bytes by which `grow` would make the memory longer. */
@@ -97,15 +107,19 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   }
 
   /**
-   * Makes the first `sizeBytes` bytes of the region's capacity accessible, and the memory long enough; guests see it at once.
+   * Makes the first `sizeBytes` bytes of the region's capacity accessible, and the memory long enough; guests see it at once. Nothing
+   * happens when the region ends meanwhile. Not while another one is resized.
    * @throws REGIONS_FULL  the system has no memory
    */
-  resize(handle: number, sizeBytes: number): void {
+  async resize(handle: number, sizeBytes: number): Promise<void> {
     const place = this.#place(handle);
     invariant(sizeBytes <= place.capacityBytes, `${sizeBytes} bytes are over the capacity of ${place.capacityBytes}`);
     const grownBytes = this.growthFor({ base: place.base, sizeBytes });
     if (grownBytes > 0) {
-      orFull(() => this.memory.grow(grownBytes / PAGE_BYTES));
+      await this.#grow(grownBytes);
+    }
+    if (this.#places.get(handle) !== place) {
+      return;
     }
     this.#usedEnd = Math.max(this.#usedEnd, place.base + sizeBytes);
     this.#enter(handle, place.base, sizeBytes);
@@ -118,20 +132,19 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     this.#places.delete(handle);
   }
 
-  /** A view of the region's bytes, of the memory as it is now. */
-  bytes(handle: number, offset: number, length: number): Uint8Array {
-    const { base } = this.#place(handle);
-    return new Uint8Array(this.memory.buffer, base + offset, length);
-  }
-
   /** Where a byte of a region lies in the memory. */
   address(handle: number, offset: number): number {
     return this.#place(handle).base + offset;
   }
 
-  /** The i32 at an address, which is a multiple of 4. */
-  load(address: number): number {
-    return Atomics.load(new Int32Array(this.memory.buffer, address, 1), 0);
+  async #grow(bytes: number): Promise<void> {
+    this.#sizeBytes += bytes;
+    try {
+      await this.memory.grow(bytes / PAGE_BYTES);
+    } catch (cause) {
+      this.#sizeBytes -= bytes;
+      throw full(cause);
+    }
   }
 
   #place(handle: number): Place {
@@ -141,13 +154,12 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   }
 
   #enter(handle: number, base: number, sizeBytes: number): void {
-    const entry = new BigInt64Array(this.memory.buffer, handle * ENTRY_BYTES, 1);
-    Atomics.store(entry, 0, (BigInt(sizeBytes) << 32n) | BigInt(base));
+    this.memory.enter(handle, (BigInt(sizeBytes) << 32n) | BigInt(base));
   }
 
   async #clear(from: number, to: number): Promise<void> {
     for (let at = from; at < to; at += CLEAR_SLICE_BYTES) {
-      new Uint8Array(this.memory.buffer, at, Math.min(CLEAR_SLICE_BYTES, to - at)).fill(0);
+      await this.memory.clear(at, Math.min(at + CLEAR_SLICE_BYTES, to));
       await betweenSlices(this.#timers);
     }
   }
@@ -157,11 +169,7 @@ export function wholePages(sizeBytes: number): number {
   return Math.ceil(sizeBytes / PAGE_BYTES) * PAGE_BYTES;
 }
 
-/** What the engine refuses for want of memory. @throws REGIONS_FULL */
-export function orFull<T>(make: () => T): T {
-  try {
-    return make();
-  } catch (cause) {
-    throw cause instanceof RangeError ? new NeapError("REGIONS_FULL", "the system has no memory for regions", { cause }) : cause;
-  }
+/** What is thrown in place of what the engine says when it refuses something for want of memory: REGIONS_FULL. */
+export function full(cause: unknown): unknown {
+  return cause instanceof RangeError ? new NeapError("REGIONS_FULL", "the system has no memory for regions", { cause }) : cause;
 }

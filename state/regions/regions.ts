@@ -3,12 +3,13 @@
  * used them for long (F23, H21). Values enter the durable world by steps of functions.
  *
  * R1. Each tenant has a memory of its own: what one can reach holds nothing of another.
+ *     It may be in another process, and gone with that: the tenant's next attempt begins with an empty one then.
  * R2. All memories together hold at most `totalMaxBytes`; memories that nobody uses make room.
  */
 import { NeapError } from "../errors.ts";
 import type { LogBookId } from "../ids.ts";
 import type { Clock, Timers } from "../ports.ts";
-import { Arena, type ArenaMemory, type CreateMemory, orFull, PAGE_BYTES } from "./arena.ts";
+import { Arena, type ArenaMemory, full, PAGE_BYTES } from "./arena.ts";
 import { RegionSession } from "./session.ts";
 import { TenantRegions } from "./tenant-regions.ts";
 
@@ -24,21 +25,24 @@ export interface RegionLimits {
   readonly idleMs: number;
 }
 
-export interface RegionsOptions<M extends ArenaMemory> {
-  readonly createMemory: CreateMemory<M>;
+export interface RegionsOptions {
+  /** Of one page, its maximum is `maxPages`. @throws RangeError  the system has no memory. OVERLOADED  it shall be asked for later */
+  readonly createMemory: (tenant: LogBookId, maxPages: number) => ArenaMemory;
+  /** Whether attempts of the tenant that begin now can reach this memory of its. */
+  readonly reaches: (tenant: LogBookId, memory: ArenaMemory) => boolean;
   readonly limits: RegionLimits;
   readonly clock: Clock;
   readonly timers: Timers;
   /** Nobody will reach this memory again. */
-  readonly onDropped: (memory: M) => void;
+  readonly onDropped: (memory: ArenaMemory) => void;
 }
 
-export class Regions<M extends ArenaMemory = ArenaMemory> {
-  readonly #options: RegionsOptions<M>;
-  readonly #apps = new Map<LogBookId, TenantRegions<M>>();
+export class Regions {
+  readonly #options: RegionsOptions;
+  readonly #apps = new Map<LogBookId, TenantRegions>();
   #isSweeping = false;
 
-  constructor(options: RegionsOptions<M>) {
+  constructor(options: RegionsOptions) {
     this.#options = options;
   }
 
@@ -51,23 +55,37 @@ export class Regions<M extends ArenaMemory = ArenaMemory> {
     return { tenants: this.#apps.size, sizeBytes };
   }
 
-  /** For one attempt of a function of the tenant. @throws REGIONS_FULL */
-  session(tenant: LogBookId): RegionSession<M> {
+  /** For one attempt of a function of the tenant, which begins now. @throws REGIONS_FULL, OVERLOADED */
+  session(tenant: LogBookId): RegionSession {
+    const known = this.#apps.get(tenant);
+    if (known !== undefined && !this.#isCurrent(tenant, known)) {
+      this.#drop(tenant, known);
+    }
     const app = this.#apps.get(tenant) ?? this.#create(tenant);
     app.sessions += 1;
-    return new RegionSession(app, () => this.#ended(app));
+    return new RegionSession(
+      app,
+      () => this.#isCurrent(tenant, app),
+      () => this.#ended(tenant, app),
+    );
   }
 
-  #create(tenant: LogBookId): TenantRegions<M> {
+  #isCurrent(tenant: LogBookId, app: TenantRegions): boolean {
+    return this.#apps.get(tenant) === app && this.#options.reaches(tenant, app.arena.memory);
+  }
+
+  #create(tenant: LogBookId): TenantRegions {
     const { createMemory, limits, clock, timers } = this.#options;
     this.#makeRoom(PAGE_BYTES, 1);
     const maxBytes = Math.floor(limits.tenantMaxBytes / PAGE_BYTES) * PAGE_BYTES;
-    const app = orFull(() => {
-      const arena = new Arena(createMemory, maxBytes, timers);
-      return new TenantRegions(arena, clock, (byBytes) => this.#makeRoom(byBytes, 0));
-    });
-    this.#apps.set(tenant, app);
-    return app;
+    try {
+      const arena = new Arena((maxPages) => createMemory(tenant, maxPages), maxBytes, timers);
+      const app = new TenantRegions(arena, clock, (byBytes) => this.#makeRoom(byBytes, 0));
+      this.#apps.set(tenant, app);
+      return app;
+    } catch (error) {
+      throw full(error);
+    }
   }
 
   /** Memories that nobody uses go, until there is room for so many more bytes and memories. @throws REGIONS_FULL */
@@ -89,10 +107,14 @@ export class Regions<M extends ArenaMemory = ArenaMemory> {
     }
   }
 
-  #ended(app: TenantRegions<M>): void {
+  #ended(tenant: LogBookId, app: TenantRegions): void {
     app.sessions -= 1;
     app.idleSinceMs = this.#options.clock.monotonic();
-    this.#sweepLater();
+    if (this.#apps.get(tenant) === app) {
+      this.#sweepLater();
+    } else if (app.sessions === 0) {
+      this.#options.onDropped(app.arena.memory);
+    }
   }
 
   #sweepLater(): void {
@@ -116,8 +138,10 @@ export class Regions<M extends ArenaMemory = ArenaMemory> {
     }
   }
 
-  #drop(tenant: LogBookId, app: TenantRegions<M>): void {
+  #drop(tenant: LogBookId, app: TenantRegions): void {
     this.#apps.delete(tenant);
-    this.#options.onDropped(app.arena.memory);
+    if (app.sessions === 0) {
+      this.#options.onDropped(app.arena.memory);
+    }
   }
 }

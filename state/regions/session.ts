@@ -12,8 +12,9 @@ import type { LockMode, Place, Taken } from "./region-lock.ts";
 import type { MemoryRegion, Opened, TenantRegions } from "./tenant-regions.ts";
 import type { Waiter } from "./wait-queue.ts";
 
-export class RegionSession<M extends ArenaMemory = ArenaMemory> {
-  readonly #app: TenantRegions<M>;
+export class RegionSession {
+  readonly #app: TenantRegions;
+  readonly #isCurrent: () => boolean;
   readonly #onEnd: () => void;
   /** By handle. */
   readonly #opened = new Map<number, MemoryRegion>();
@@ -21,14 +22,21 @@ export class RegionSession<M extends ArenaMemory = ArenaMemory> {
   #isGuestGone = false;
   #isClosed = false;
 
-  constructor(app: TenantRegions<M>, onEnd: () => void) {
+  /** @param isCurrent  see there */
+  constructor(app: TenantRegions, isCurrent: () => boolean, onEnd: () => void) {
     this.#app = app;
+    this.#isCurrent = isCurrent;
     this.#onEnd = onEnd;
   }
 
   /** What the guest's accesses go to. */
-  get memory(): M {
+  get memory(): ArenaMemory {
     return this.#app.arena.memory;
+  }
+
+  /** False: another attempt of the tenant that begins now finds none of what is in these regions. */
+  get isCurrent(): boolean {
+    return this.#isCurrent();
   }
 
   /** As `TenantRegions.open`; the region can be reached when this resolves. @throws REGIONS_FULL */
@@ -53,13 +61,22 @@ export class RegionSession<M extends ArenaMemory = ArenaMemory> {
   }
 
   /** False when that is over the region's capacity. @throws REGIONS_FULL */
-  grow(region: MemoryRegion, sizeBytes: number): boolean {
+  grow(region: MemoryRegion, sizeBytes: number): Promise<boolean> {
     return this.#app.grow(region, sizeBytes);
   }
 
-  /** A view of the region's memory; null when it is not all inside. Others may write it meanwhile. */
-  bytes(region: MemoryRegion, offset: number, length: number): Uint8Array | null {
-    return offset + length <= region.sizeBytes ? this.#app.arena.bytes(region.handle, offset, length) : null;
+  /** A copy of the region's bytes as they are now; null when they are not all inside. Others may write them meanwhile. */
+  async read(region: MemoryRegion, offset: number, length: number): Promise<Uint8Array | null> {
+    return offset + length <= region.sizeBytes ? this.memory.read(this.#address(region, offset), length) : null;
+  }
+
+  /** False when they are not all inside; then nothing has happened. */
+  async write(region: MemoryRegion, offset: number, bytes: Uint8Array): Promise<boolean> {
+    if (offset + bytes.byteLength > region.sizeBytes) {
+      return false;
+    }
+    await this.memory.write(this.#address(region, offset), bytes);
+    return true;
   }
 
   /** The lock, or the place in its queue; null when the attempt holds it, or waits for it, already. */
@@ -78,16 +95,24 @@ export class RegionSession<M extends ArenaMemory = ArenaMemory> {
     return region.lock.release(this, true);
   }
 
-  /** Waits for a notification at the i32 at `offset`; null when it is not `expected` any more. */
-  wait(region: MemoryRegion, offset: number, expected: number): Waiter | null {
-    const { arena, waits } = this.#app;
-    const address = arena.address(region.handle, offset);
-    return arena.load(address) === expected ? waits.wait(address) : null;
+  /**
+   * Waits for a notification at the i32 at `offset`; null when it is not `expected` any more. Who stores another value and notifies then
+   * is not missed: the wait begins before the value is looked at.
+   */
+  async wait(region: MemoryRegion, offset: number, expected: number): Promise<Waiter | null> {
+    const address = this.#address(region, offset);
+    const waiter = this.#app.waits.wait(address);
+    try {
+      return (await this.memory.load(address)) !== expected && waiter.leave() ? null : waiter;
+    } catch (error) {
+      waiter.leave();
+      throw error;
+    }
   }
 
   /** @returns how many were woken */
   notify(region: MemoryRegion, offset: number, count: number): number {
-    return this.#app.waits.notify(this.#app.arena.address(region.handle, offset), count);
+    return this.#app.waits.notify(this.#address(region, offset), count);
   }
 
   /** The guest can run no more. */
@@ -108,6 +133,10 @@ export class RegionSession<M extends ArenaMemory = ArenaMemory> {
       this.#isClosed = true;
       this.#end();
     }
+  }
+
+  #address(region: MemoryRegion, offset: number): number {
+    return this.#app.arena.address(region.handle, offset);
   }
 
   #end(): void {

@@ -5,7 +5,7 @@
  * T2. What is open has `sizeBytes` bytes that guests can reach, and never fewer than before.
  */
 import type { Clock } from "../ports.ts";
-import { type Arena, type ArenaMemory, wholePages } from "./arena.ts";
+import { type Arena, wholePages } from "./arena.ts";
 import { RegionLock } from "./region-lock.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
@@ -24,8 +24,8 @@ export interface MemoryRegion {
 /** `tooLarge`: over its own capacity, or over what the tenant may have. */
 export type Opened = { readonly kind: "opened"; readonly region: MemoryRegion } | { readonly kind: "absent" | "tooLarge" };
 
-export class TenantRegions<M extends ArenaMemory = ArenaMemory> {
-  readonly arena: Arena<M>;
+export class TenantRegions {
+  readonly arena: Arena;
   readonly waits = new WaitQueue();
   /** Attempts that may reach the memory, and runs that rest on what is in it. */
   sessions = 0;
@@ -35,9 +35,11 @@ export class TenantRegions<M extends ArenaMemory = ArenaMemory> {
   readonly #regions = new Map<string, MemoryRegion>();
   /** Resolves when the region can be reached. */
   readonly #ready = new Map<MemoryRegion, Promise<void>>();
+  /** The last one that was asked for: one region grows at a time. */
+  #growth: Promise<void> = Promise.resolve();
 
   /** @param makeRoom  called before the memory grows; throws REGIONS_FULL when the host has no more for regions */
-  constructor(arena: Arena<M>, clock: Clock, makeRoom: (bytes: number) => void) {
+  constructor(arena: Arena, clock: Clock, makeRoom: (bytes: number) => void) {
     this.arena = arena;
     this.#clock = clock;
     this.#makeRoom = makeRoom;
@@ -69,14 +71,14 @@ export class TenantRegions<M extends ArenaMemory = ArenaMemory> {
   }
 
   /** False when that is over the region's capacity. Never shrinks. @throws REGIONS_FULL */
-  grow(region: MemoryRegion, sizeBytes: number): boolean {
+  async grow(region: MemoryRegion, sizeBytes: number): Promise<boolean> {
     if (sizeBytes > region.capacityBytes) {
       return false;
     }
     if (sizeBytes > region.sizeBytes) {
-      this.#makeRoom(this.arena.growthFor({ base: this.arena.address(region.handle, 0), sizeBytes }));
-      this.arena.resize(region.handle, sizeBytes);
-      region.sizeBytes = sizeBytes;
+      const growth = this.#growth.then(() => this.#grow(region, sizeBytes));
+      this.#growth = growth.catch(() => {});
+      await growth;
     }
     return true;
   }
@@ -93,6 +95,14 @@ export class TenantRegions<M extends ArenaMemory = ArenaMemory> {
       if (region.users === 0 && region.idleSinceMs <= sinceMs) {
         this.#drop(region);
       }
+    }
+  }
+
+  async #grow(region: MemoryRegion, sizeBytes: number): Promise<void> {
+    if (sizeBytes > region.sizeBytes) {
+      this.#makeRoom(this.arena.growthFor({ base: this.arena.address(region.handle, 0), sizeBytes }));
+      await this.arena.resize(region.handle, sizeBytes);
+      region.sizeBytes = sizeBytes;
     }
   }
 
@@ -116,9 +126,9 @@ export class TenantRegions<M extends ArenaMemory = ArenaMemory> {
       idleSinceMs: 0,
     };
     this.#regions.set(name, region);
-    const ready = cleared.then(() => {
+    const ready = cleared.then(async () => {
       this.#ready.delete(region);
-      this.grow(region, sizeBytes);
+      await this.grow(region, sizeBytes);
     });
     this.#ready.set(region, ready);
     return { opened: { kind: "opened", region }, ready };

@@ -3,8 +3,8 @@
 export interface Waiter {
   /** Resolves when it was notified. */
   readonly notified: Promise<void>;
-  /** Waits no more. */
-  leave(): void;
+  /** Waits no more. False when it was notified, or has left, before. */
+  leave(): boolean;
 }
 
 export class WaitQueue {
@@ -33,10 +33,11 @@ export class WaitQueue {
     return woken;
   }
 
-  #remove(address: number, queue: Set<() => void> | undefined, wake: () => void): void {
-    queue?.delete(wake);
+  #remove(address: number, queue: Set<() => void> | undefined, wake: () => void): boolean {
+    const waited = queue?.delete(wake) ?? false;
     if (queue?.size === 0 && this.#waiting.get(address) === queue) {
       this.#waiting.delete(address);
     }
+    return waited;
   }
 }

@@ -1,20 +1,20 @@
-/** Memory regions from AssemblyScript down to the threads: the real upload, workers, and layers of a host. */
+/** Memory regions from AssemblyScript down to the workers: the real upload, pool, and layers of a host. */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../functions/build.ts";
 import { importsUrl } from "../../host/abi/index.ts";
 import { ProcessStarter } from "../../host/processes/index.ts";
-import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
+import type { SandboxPool } from "../../host/sandbox/index.ts";
 import { type LogBookId, logBookId } from "../../state/ids.ts";
 import { textOf } from "../support/call-bytes.ts";
 import { MemoryBlobs } from "../support/memory-blobs.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
+import { openPool } from "../support/sandbox-calls.ts";
 import { World } from "../support/world.ts";
 
 const ADA = logBookId("ada");
 const BOB = logBookId("bob");
-const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 let everything: Uint8Array;
 let worker: Uint8Array;
@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => starter.close());
 
 async function open(workers: number, tenants: readonly LogBookId[]): Promise<void> {
-  pool = await createSandboxPool({ name: "test", workers, longSlicesMax: 2, importsUrl, clock, sandboxesMax: 200 });
+  pool = await openPool({ workers, longSlicesMax: 2, importsUrl, sandboxesMax: 200 });
   const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
   world = await World.open(pool, remains, () => null, undefined, { starter });
   for (const tenant of tenants) {

@@ -5,16 +5,16 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { compileFunction, sampleFunctions } from "../../functions/build.ts";
 import { importsUrl } from "../../host/abi/index.ts";
-import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
+import type { SandboxPool } from "../../host/sandbox/index.ts";
 import { logBookId } from "../../state/ids.ts";
 import { textOf } from "../support/call-bytes.ts";
 import { MemoryBlobs } from "../support/memory-blobs.ts";
 import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
 import { MemoryDisk } from "../support/memory-disk.ts";
+import { openPool } from "../support/sandbox-calls.ts";
 import { World } from "../support/world.ts";
 
 const ADA = logBookId("ada");
-const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const OPTIONS = [
   "--enable",
   "threads",
@@ -31,7 +31,7 @@ let pool: SandboxPool;
 let world: World;
 
 beforeAll(async () => {
-  pool = await createSandboxPool({ name: "test", workers: 1, importsUrl, clock, sandboxesMax: 200 });
+  pool = await openPool({ importsUrl, sandboxesMax: 200 });
   const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
   world = await World.open(pool, remains, () => null);
   const sum = sampleFunctions().find(({ name }) => name === "parallel-sum");

@@ -102,7 +102,7 @@ test("H24: where the host says that the kernel limits memory and tasks of a proc
 describe("a process that says what no executor would", () => {
   /** A header as `frames.ts` has it. */
   const header = (bodyBytes: number, type: number, call: number, attempt: number) => {
-    const bytes = Buffer.alloc(56);
+    const bytes = Buffer.alloc(60);
     bytes.writeUInt32LE(bodyBytes, 0);
     bytes.writeUInt8(type, 4);
     bytes.writeInt32LE(call, 8);
@@ -114,7 +114,7 @@ describe("a process that says what no executor would", () => {
   const END = 18;
 
   test.each([
-    ["a frame of no known type", Buffer.alloc(56, 255)],
+    ["a frame of no known type", Buffer.alloc(60, 255)],
     ["a body of more than may be", header(2 ** 31, OPERATION, 0, 1)],
     ["a frame that is for executors", header(0, 3, 0, 1)],
     ["an object", Buffer.concat([header(8, OPERATION, 0, 1).fill(8, 28, 29), Buffer.alloc(8)])],

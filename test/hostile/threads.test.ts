@@ -3,35 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildFunctions } from "../../functions/build.ts";
 import { Bystander } from "../support/bystander.ts";
 import { wat } from "../support/guest-modules.ts";
-import {
-  call,
-  type RunningHost,
-  removeFolder,
-  sampleModule,
-  startHost,
-  temporaryFolder,
-  upload,
-} from "../support/host-process.ts";
+import { call, type RunningHost, removeFolder, startHost, temporaryFolder, upload } from "../support/host-process.ts";
 
 const ATTACKER = "attacker";
-const folder = temporaryFolder("hostile-threads");
-let host: RunningHost;
-let bystander: Bystander;
-
-beforeAll(async () => {
-  await buildFunctions({ force: false });
-  host = await startHost({
-    dataDirectory: folder,
-    flags: ["--isolation", "threads", "--call-max-threads", "6", "--wall-time-ms", "120000"],
-  });
-  bystander = await Bystander.begin(host);
-}, 120_000);
-
-afterAll(async () => {
-  await bystander.end();
-  await host.kill();
-  removeFolder(folder);
-});
 
 const FOREVER = "(loop $forever (br $forever))";
 const WAITS = "(drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))";
@@ -163,29 +137,38 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   },
 };
 
-describe("H8: a guest that attacks the host with threads fails its own call; another tenant is served during and after it", () => {
-  test.each(Object.entries(ATTACKS))("%s", async (name, { module, limits = null, status, code, body }) => {
-    await upload(host.url, ATTACKER, "self", module);
-    const url = `${host.url}/v1/tenants/${ATTACKER}/functions/self/options`;
-    expect((await fetch(url, { method: "PUT", body: JSON.stringify({ limits }) })).status).toBe(200);
-    const attack = () => call(host.url, { user: ATTACKER, function: "self" });
-    const { result } = await bystander.during(() => Promise.all([attack(), attack(), attack()]));
-    for (const answer of result) {
-      expect([name, answer.status, answer.headers.get("neap-error")]).toEqual([name, status, code]);
-      expect(answer.body).toMatch(body);
-    }
-  });
-});
+describe.each(["threads", "process"])("H8: with isolation %s, a guest that attacks the host with threads", (isolation) => {
+  const folder = temporaryFolder(`hostile-threads-${isolation}`);
+  let host: RunningHost;
+  let bystander: Bystander;
 
-test("THREADS_ISOLATED: a tenant in processes of its own is told that it has no threads", async () => {
-  const data = temporaryFolder("isolated-threads");
-  const other = await startHost({ dataDirectory: data, flags: ["--isolation", "process"] });
-  try {
-    await upload(other.url, "lab", "parallel-sum", sampleModule("parallel-sum"));
-    const answer = await call(other.url, { user: "lab", function: "parallel-sum", input_data: "10" });
-    expect([answer.status, answer.headers.get("neap-error")]).toEqual([501, "THREADS_ISOLATED"]);
-  } finally {
-    await other.kill();
-    removeFolder(data);
-  }
+  beforeAll(async () => {
+    await buildFunctions({ force: false });
+    host = await startHost({
+      dataDirectory: folder,
+      flags: ["--isolation", isolation, "--call-max-threads", "6", "--wall-time-ms", "120000"],
+    });
+    bystander = await Bystander.begin(host);
+  }, 120_000);
+
+  afterAll(async () => {
+    await bystander.end();
+    await host.kill();
+    removeFolder(folder);
+  });
+
+  test.each(Object.entries(ATTACKS))(
+    "fails its own call; another tenant is served during and after it: %s",
+    async (name, { module, limits = null, status, code, body }) => {
+      await upload(host.url, ATTACKER, "self", module);
+      const url = `${host.url}/v1/tenants/${ATTACKER}/functions/self/options`;
+      expect((await fetch(url, { method: "PUT", body: JSON.stringify({ limits }) })).status).toBe(200);
+      const attack = () => call(host.url, { user: ATTACKER, function: "self" });
+      const { result } = await bystander.during(() => Promise.all([attack(), attack(), attack()]));
+      for (const answer of result) {
+        expect([name, answer.status, answer.headers.get("neap-error")]).toEqual([name, status, code]);
+        expect(answer.body).toMatch(body);
+      }
+    },
+  );
 });

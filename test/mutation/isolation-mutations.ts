@@ -5,6 +5,7 @@ const POOL = "host/sandbox/pool/pool.ts";
 const ISOLATING_POOL = "host/sandbox/process/isolating-pool.ts";
 const ISOLATION = "test/unit/host/sandbox/process/isolating-pool.test.ts";
 const CONFINEMENT = "test/hostile/confinement.test.ts";
+const THREADED = "test/hostile/threaded-confinement.test.ts";
 
 export const isolationMutations: readonly Mutation[] = [
   {
@@ -58,10 +59,31 @@ export const isolationMutations: readonly Mutation[] = [
   },
   {
     name: "H24: a guest that kills its process each time is run for ever",
-    file: POOL,
+    file: "host/sandbox/pool/blame.ts",
     find: "const DOUBTS = 3;",
     replace: "const DOUBTS = Number.POSITIVE_INFINITY;",
     caughtBy: [CONFINEMENT, "a process that takes"],
+  },
+  {
+    name: "H24: functions that share memory run in a process that may start no threads",
+    file: "host/sandbox/process/tenant-pools.ts",
+    find: "usesRegions(artefact) || usesThreads(artefact)",
+    replace: "artefact === undefined",
+    caughtBy: [ISOLATION, "share memory"],
+  },
+  {
+    name: "H8: each thread of a process that is lost counts as a loss",
+    file: "host/sandbox/process/threaded-process.ts",
+    find: "isKilled: true, death: this",
+    replace: "isKilled: true",
+    caughtBy: [THREADED, "H8"],
+  },
+  {
+    name: "H24: what a process with threads answers about its memories is not checked",
+    file: "host/sandbox/arenas/process-arena.ts",
+    find: "code === 0 && body.byteLength !== request.sizeBytes",
+    replace: "code < 0",
+    caughtBy: ["test/unit/host/sandbox/arenas/process-arena.test.ts", "H24"],
   },
   {
     name: "H24: a process that stops in the middle of a frame keeps its calls",

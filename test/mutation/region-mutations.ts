@@ -59,6 +59,27 @@ export const regionMutations: readonly Mutation[] = [
     caughtBy: [INVOCATION, "a call that was interrupted"],
   },
   {
+    name: "F23: a call whose regions are gone with its process goes on",
+    file: "host/invocation/instance-run.ts",
+    find: "!(isFirst || areGone)",
+    replace: "!isFirst",
+    caughtBy: [INVOCATION, "a call whose process is gone"],
+  },
+  {
+    name: "F23: a tenant's memory is taken for one that is there when its process is gone",
+    file: "state/regions/regions.ts",
+    find: "this.#apps.get(tenant) === app && this.#options.reaches(tenant, app.arena.memory)",
+    replace: "this.#apps.get(tenant) === app",
+    caughtBy: [REGIONS, "a memory that is gone"],
+  },
+  {
+    name: "H23: a notification is missed that comes while the value is looked at",
+    file: "state/regions/session.ts",
+    find: "!== expected && waiter.leave() ? null : waiter",
+    replace: "!== expected ? null : waiter",
+    caughtBy: [REGIONS, "H23: misses no notification"],
+  },
+  {
     name: "F23: a posted write is not ordered when the guest goes on",
     file: "host/abi/requests.ts",
     find: "  if (guest.reachesRegions) {",
@@ -109,8 +130,8 @@ export const regionMutations: readonly Mutation[] = [
   },
   {
     name: "H21: a region shows what lay in its place before",
-    file: "state/regions/arena.ts",
-    find: "      new Uint8Array(this.memory.buffer, at, Math.min(CLEAR_SLICE_BYTES, to - at)).fill(0);",
+    file: "host/sandbox/arenas/thread-arena.ts",
+    find: "    new Uint8Array(this.memory.buffer, from, to - from).fill(0);",
     replace: "",
     caughtBy: [REGIONS, "are zeros"],
   },

@@ -11,18 +11,30 @@ import {
   type SandboxPoolOptions,
 } from "../../host/sandbox/index.ts";
 import { WorkerPool } from "../../host/sandbox/pool/pool.ts";
-import { type ProcessPoolOptions, ProcessReserve, processPool, type ReserveOptions } from "../../host/sandbox/process/index.ts";
+import {
+  type ProcessPoolOptions,
+  ProcessReserve,
+  processPool,
+  type ReserveOptions,
+  ThreadedPool,
+} from "../../host/sandbox/process/index.ts";
+import type { ArenaMemory } from "../../state/regions/index.ts";
 import { ASK, POST } from "./test-imports.ts";
 
 const MIB = 1024 * 1024;
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
-let isolation: "threads" | "process" = "threads";
+let isolation: "threads" | "process" | "threaded" = "threads";
 
 /** From now on pools are of processes: the same tests hold for them. */
 export function usePoolsOfProcesses(): void {
   isolation = "process";
+}
+
+/** From now on pools are of threads of a process, as calls have them whose guests share memory: the same tests hold for them. */
+export function usePoolsOfThreadedProcesses(): void {
+  isolation = "threaded";
 }
 
 export function openPool(options: Partial<SandboxPoolOptions> = {}): Promise<SandboxPool> {
@@ -39,6 +51,7 @@ const RESERVE_OPTIONS: Omit<ReserveOptions, "starter"> = {
   heapMaxMegabytes: 64,
   rssMaxBytes: 1024 * MIB,
   bodyMaxBytes: 256 * MIB,
+  threaded: { sharedMaxBytes: 256 * MIB, threadsMax: 128 },
 };
 
 /** A reserve with a starter of its own, which ends with it. */
@@ -58,9 +71,11 @@ export async function openReserve(options: Partial<ReserveOptions> & StarterOpti
 
 async function openProcessPool(options: SandboxPoolOptions & { workers: number }): Promise<SandboxPool> {
   const { importsUrl, workers, longSlicesMax = 1, queueMax, memory, sandboxesMax = 8_000 } = options;
-  const perProcess = Math.max(1, Math.floor((sandboxesMax * 0.9) / (workers + longSlicesMax)));
+  const isThreaded = isolation === "threaded";
+  const perProcess = isThreaded ? sandboxesMax : Math.max(1, Math.floor((sandboxesMax * 0.9) / (workers + longSlicesMax)));
   const reserve = await openReserve({ importsUrl, sandboxesMax: perProcess });
-  return openPoolOf(reserve, {
+  const open = isThreaded ? openThreadedPoolOf : openPoolOf;
+  return open(reserve, {
     workers,
     longSlicesMax,
     sandboxesMax: perProcess,
@@ -79,6 +94,21 @@ export async function openPoolOf(
   return Object.assign(pool, {
     close: async () => {
       await WorkerPool.prototype.close.call(pool);
+      await reserve.close();
+    },
+  });
+}
+
+/** A pool of threads of one process; the reserve is closed with it. */
+export async function openThreadedPoolOf(
+  reserve: ProcessReserve,
+  options: Partial<Omit<ProcessPoolOptions, "clock">> = {},
+): Promise<ThreadedPool> {
+  const pool = new ThreadedPool(reserve, { clock, workers: 1, longSlicesMax: 1, sandboxesMax: 4_000, ...options });
+  await pool.ready();
+  return Object.assign(pool, {
+    close: async () => {
+      await ThreadedPool.prototype.close.call(pool);
       await reserve.close();
     },
   });
@@ -106,6 +136,7 @@ export interface CallOptions {
   readonly depth?: number;
   readonly sandboxesMax?: number;
   readonly threads?: { readonly callMax: number; readonly tenantMax: number };
+  readonly arena?: ArenaMemory;
   /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
   readonly onOperation?: (call: SandboxCall, operation: number, args: Uint8Array, waits: boolean) => void;
 }
@@ -133,6 +164,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
       ...(options.part && { part: options.part }),
       ...(options.threads && { threads: options.threads }),
+      ...(options.arena && { arena: options.arena }),
     },
     {
       onOperation: (operation, args, waits) => {

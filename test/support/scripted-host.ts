@@ -175,7 +175,7 @@ export class ScriptedHost {
       functions,
       tenancy,
       pool: this.pool,
-      regions: regionsOf(time),
+      regions: regionsOf(time, this.pool),
       moves: noMoves(),
       offload: new Offload("marked", storagePool),
       egress: this.egress,

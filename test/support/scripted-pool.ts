@@ -47,6 +47,8 @@ import type {
   SandboxPool,
   SandboxStart,
 } from "../../host/sandbox/index.ts";
+import { ThreadArena } from "../../host/sandbox/index.ts";
+import type { ArenaMemory } from "../../state/regions/index.ts";
 import { ISOLATIONS, type Isolation } from "../../state/txn/index.ts";
 
 type LogCondition = Parameters<typeof logAppendArgs.encode>[0]["when"][number];
@@ -481,6 +483,7 @@ export class ScriptedPool implements SandboxPool {
   /** Attempts beyond it wait until another one has ended. */
   sandboxesMax = Number.POSITIVE_INFINITY;
   readonly #queue: ScriptedGuest[] = [];
+  readonly #lost = new Set<ArenaMemory>();
 
   get load() {
     return { workers: 1, active: this.running.size, computing: 0, queued: 0, idle: 0 };
@@ -503,8 +506,23 @@ export class ScriptedPool implements SandboxPool {
   /** Scripts are always ready. */
   prepare(): void {}
 
-  sharesMemory(): boolean {
-    return true;
+  createArena(_tenant: string, maxPages: number): ArenaMemory {
+    return new ThreadArena(maxPages);
+  }
+
+  reaches(_tenant: string, arena: ArenaMemory): boolean {
+    return !this.#lost.has(arena);
+  }
+
+  /** The process ends in which guests reach memory regions, and these with it. */
+  loseProcess(): void {
+    for (const guest of [...this.running]) {
+      if (guest.start.arena !== undefined) {
+        this.#lost.add(guest.start.arena);
+        guest.displace();
+        guest.go();
+      }
+    }
   }
 
   /** Scripts reach no memory. */

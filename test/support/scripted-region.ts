@@ -8,6 +8,7 @@ import {
   regionRangeArgs,
   regionWaitArgs,
 } from "../../host/abi/operations.ts";
+import { ThreadArena } from "../../host/sandbox/index.ts";
 import type { ScriptedGuest } from "./scripted-pool.ts";
 
 export class ScriptedRegion {
@@ -32,11 +33,12 @@ export class ScriptedRegion {
   /** Its bytes, found as a rewritten module finds them. */
   get bytes(): Uint8Array {
     const { arena } = this.#guest.start;
-    if (arena === undefined) {
+    if (!(arena instanceof ThreadArena)) {
       throw new Error("the guest has no regions");
     }
-    const [base = 0, sizeBytes = 0] = new Uint32Array(arena.buffer, this.handle * 8, 2);
-    return new Uint8Array(arena.buffer, base, sizeBytes);
+    const { buffer } = arena.memory;
+    const [base = 0, sizeBytes = 0] = new Uint32Array(buffer, this.handle * 8, 2);
+    return new Uint8Array(buffer, base, sizeBytes);
   }
 
   get(offset: number): number {

@@ -63,7 +63,10 @@ export class Rewriter {
   }
 }
 
-function textOf({ complaint, code, signal, failure }: ProcessEnd): string {
+function textOf({ complaint, code, signal, failure, heldBytes }: ProcessEnd): string {
+  if (heldBytes !== undefined) {
+    return `the process held ${heldBytes} bytes of memory, at most ${LIMITS.memoryMaxBytes} are allowed`;
+  }
   const text = (failure ?? complaint).trim().replaceAll(/\s+/g, " ").slice(0, REASON_SHOWN_CHARS);
   return text === "" ? `the process ended with ${signal === null ? `status ${code}` : `signal ${signal}`}` : text;
 }

@@ -42,7 +42,7 @@ export interface HostChannel extends FrameChannel {
 export interface ExecutorChannel extends FrameChannel {
   /** Raised from outside: with each frame where there is memory to share, else when the guest that runs is asked to give way. */
   readonly control: ControlWord;
-  /** Sends a frame with a port beside it. @throws GuestFault  this is a process of its own */
+  /** Sends a frame with a port beside it. @throws GuestFault  the process has no other thread */
   sendPort(frame: OutgoingFrame, port: MessagePort): void;
   /**
    * Waits until a message may be there: false when it has blocked for that long, or need not wait; true when it will call `wake`.
@@ -72,6 +72,8 @@ export interface Carrier {
   renice(): void;
   /** Ends it. Nothing it has said or says need be heard from now on. */
   terminate(): Promise<void>;
+  /** Ends it, with all that is in its hands: it has said what no executor would. Left out: `terminate` does that. */
+  breached?(): void;
 }
 
 export interface CarrierEnd {
@@ -80,4 +82,6 @@ export interface CarrierEnd {
   /** Whether something other than the executor itself may have ended it. */
   readonly isKilled: boolean;
   readonly cause?: unknown;
+  /** Of several executors that have ended at once, by one death: the same for all. */
+  readonly death?: object;
 }

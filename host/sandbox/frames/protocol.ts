@@ -9,7 +9,7 @@ import { shared } from "./shared-bytes.ts";
 
 export const FrameType = {
   // to the worker
-  /** a: module number; the attachment is a LoadedModule. */
+  /** a: module number, b: number of the memory of its regions in a process; the attachment is a LoadedModule, or an Artefact. */
   load: 1,
   /** a: module number. Its idle sandboxes go; running ones go when they end. */
   unload: 2,
@@ -26,7 +26,7 @@ export const FrameType = {
   trim: 8,
   /** The attempt shall be stopped in the middle; it may end otherwise before. */
   freeze: 9,
-  /** To a worker that becomes a thread of the call. a: module number, b: number of the thread; the attachment is a port, see threads/team.ts. */
+  /** To a worker that becomes a thread of the call. a: module number, b: number of the thread; the attachment is a port, see threads/team.ts; in a process its hub adds that. */
   thread: 12,
   // to the main thread
   /** code: operation, a: 1 when the guest waits, b: pages of its memory, x: CPU ms so far; body: arguments. */
@@ -38,15 +38,37 @@ export const FrameType = {
    * go on, x: CPU ms; body: output, message, state or frozen call.
    */
   end: 18,
-  /** A thread of the call starts another one. a: its number; the attachment is a port. */
+  /** A thread of the call starts another one. a: its number; the attachment is a port, which stays in its process. */
   spawn: 24,
   /** The thread of the call that this worker was has ended. c: 1 when that ends the call, and then code, a and body as of `end`; x: CPU ms. */
   threadEnd: 25,
-  /** From a process: it serves its channel. */
+  /** From a process, or a worker in it: it serves its channel. */
   ready: 19,
+
+  // to a process with several workers
+  /** The worker starts. a: where in the file its slice marks are, x: sandboxes that it may have, y: bytes that idle ones may keep. */
+  workerStart: 32,
+  /** The worker ends, whatever it does; `workerEnded` follows. */
+  workerEnd: 33,
+  /** The worker's guest gives way, if it is preemptible. */
+  workerInterrupt: 34,
+  /** A memory for regions is made. a: its number, b: its greatest number of pages. */
+  arenaCreate: 40,
+  /** a: number of the memory, which no call will use any more. */
+  arenaDrop: 41,
+  /** code: an ArenaAction, a: number of the memory, call: number of the request, x: address or handle, y: length or pages; body: bytes. */
+  arenaRequest: 42,
+  // from it
+  /** The worker has ended. body: why. */
+  workerEnded: 35,
+  /** call: number of the request, code: 1 when there was no memory for it, a: what was loaded; body: what was read. */
+  arenaAnswer: 43,
 } as const;
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+/** What a process does in a memory for regions. All but `enter` are answered. */
+export const ArenaAction = { grow: 0, enter: 1, clear: 2, read: 3, write: 4, load: 5 } as const;
 
 /** A received message. Which fields a type uses is said at its type; the others are 0. */
 export interface Frame {
@@ -66,6 +88,8 @@ export interface Frame {
   body: Uint8Array;
   /** What `Channel.sendAttached` sent beside the frame. */
   attachment: unknown;
+  /** u32, in a pipe: which worker of the process it is to or from; 0: the only one, or the process itself. */
+  worker: number;
 }
 
 export const EMPTY = new Uint8Array(0);
@@ -86,6 +110,7 @@ export const blankFrame = (): Frame => ({
   z: 0,
   body: EMPTY,
   attachment: undefined,
+  worker: 0,
 });
 
 export const EndKind = { returned: 0, returnedWithState: 1, trapped: 2, killed: 3, frozen: 4 } as const;

@@ -2,6 +2,7 @@
  * Compiled modules of a pool, by content hash; the least recently used go when they are too many bytes. A module that reaches memory
  * regions is there once for each of their memories, as its sandboxes are bound to one.
  */
+import type { ArenaMemory } from "../../../state/regions/index.ts";
 import type { Artefact } from "../../modules/artefact.ts";
 
 /** Compiled on the main thread, in at most 0.3 ms: handing the work over and back takes as long. */
@@ -11,7 +12,7 @@ export class ModuleEntry {
   /** Names the module to workers. */
   readonly id: number;
   readonly artefact: Artefact;
-  readonly arena: WebAssembly.Memory | undefined;
+  readonly arena: ArenaMemory | undefined;
   readonly sizeBytes: number;
   /** Undefined until it is compiled, and for ever where modules are compiled by who runs them. */
   module: WebAssembly.Module | undefined;
@@ -21,7 +22,7 @@ export class ModuleEntry {
   users = 0;
   readonly #compiled: Promise<WebAssembly.Module> | undefined;
 
-  constructor(id: number, artefact: Artefact, arena: WebAssembly.Memory | undefined, compiles: boolean) {
+  constructor(id: number, artefact: Artefact, arena: ArenaMemory | undefined, compiles: boolean) {
     this.id = id;
     this.artefact = artefact;
     this.arena = arena;
@@ -56,7 +57,7 @@ export class ModuleCache {
   #bytes = 0;
   #ids = 0;
   #newest: ModuleEntry | undefined;
-  readonly #arenas = new WeakMap<WebAssembly.Memory, number>();
+  readonly #arenas = new WeakMap<ArenaMemory, number>();
   #arenaCount = 0;
 
   /** @param compiles  false where modules are compiled by who runs them */
@@ -67,7 +68,7 @@ export class ModuleCache {
   }
 
   /** The module's entry; compiling begins when it is new. */
-  get(artefact: Artefact, arena?: WebAssembly.Memory): ModuleEntry {
+  get(artefact: Artefact, arena?: ArenaMemory): ModuleEntry {
     if (this.#newest?.artefact.hash === artefact.hash && this.#newest.arena === arena) {
       return this.#newest;
     }
@@ -87,7 +88,7 @@ export class ModuleCache {
   }
 
   /** Lets go of the modules that are bound to a memory that no attempt uses any more. */
-  forget(arena: WebAssembly.Memory): void {
+  forget(arena: ArenaMemory): void {
     for (const [key, entry] of this.#entries) {
       if (entry.arena === arena && entry.users === 0) {
         this.#drop(key, entry);
@@ -115,7 +116,7 @@ export class ModuleCache {
     this.#onEvict(entry);
   }
 
-  #arenaId(arena: WebAssembly.Memory): number {
+  #arenaId(arena: ArenaMemory): number {
     const known = this.#arenas.get(arena) ?? this.#arenaCount;
     if (known === this.#arenaCount) {
       this.#arenas.set(arena, known);

@@ -8,13 +8,13 @@
  * 2. A guest that loops costs its own call: other calls of its worker end `displaced` at most, never failed (H7, H8).
  * 3. What an ended attempt's worker still says is not heard (H6); its slot is free only when the worker has let go of it, so every
  *    suspended guest is settled: by its cancellation, or by the end of its worker (H2).
- * 4. When somebody may have ended a worker from outside, its attempts have the benefit of the doubt: they are displaced, and their
- *    functions run one call at a time for a while. After DOUBTS times the one that ran, or began last, is killed: so no guest is
- *    displaced for ever.
+ * 4. When a worker is lost, the attempt that is to blame is killed (`blame.ts`), and the others are displaced.
  */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../../state/ports.ts";
+import type { ArenaMemory } from "../../../state/regions/index.ts";
 import { type Artefact, usesRegions, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import { ThreadArena } from "../arenas/index.ts";
 import { cpuTimeText } from "../executor/guest-call.ts";
 import type { Carrier, CarrierEnd } from "../frames/carrier.ts";
 import { type Frame, FrameType } from "../frames/protocol.ts";
@@ -24,6 +24,7 @@ import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, 
 import { PoolWithTeams, TeamPool } from "../threads/index.ts";
 import { Attempt } from "./attempt.ts";
 import { AttemptTable } from "./attempt-table.ts";
+import { Blame } from "./blame.ts";
 import { wrongIn } from "./distrust.ts";
 import { IdleWorkers } from "./idle-workers.ts";
 import { MemoryBudget } from "./memory-budget.ts";
@@ -65,12 +66,10 @@ const MIB = 1024 * 1024;
 const RELEASE_MAX_MS = 3_000;
 /** What a call may compute on that was asked to stop in the middle: it may be in a storage part. */
 const FREEZE_MAX_CPU_MS = 100;
-/** So many lost workers in a minute may be somebody else's doing. */
-const DOUBTS = 3;
 export const QUEUE_MAX = 10_000;
 export const MODULES_MAX_BYTES = 256 * MIB;
 export const IDLE_MAX_BYTES = 128 * MIB;
-const THREADS_MAX = 64;
+export const THREADS_MAX = 64;
 
 /** What a pool is made of, whatever carries frames to its workers. */
 export interface WorkerPoolOptions {
@@ -84,6 +83,8 @@ export interface WorkerPoolOptions {
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
   readonly memory: MemoryBudget;
+  /** That of other pools whose workers are lost with its own. Default: its own. */
+  readonly blame?: Blame;
   /** Compiles modules here, once for all workers. */
   readonly compiles: boolean;
   readonly startCarrier: () => Carrier;
@@ -100,8 +101,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
   const workers = options.workers ?? coresForGuests;
   const lanesMax = options.longSlicesMax ?? coresForGuests;
   const sandboxesMax = options.sandboxesMax ?? sandboxCeiling();
-  const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS_MAX, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
-  const attemptsPerWorker = Math.max(1, Math.floor((sandboxesMax - backgroundAttempts) / (workers + lanesMax)));
+  const { backgroundAttempts, attemptsPerWorker } = sharesOf(sandboxesMax, workers + lanesMax);
   let spawned = 0;
   const { name, importsUrl, clock } = options;
   const common = {
@@ -131,7 +131,22 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     throw error;
   }
   const threadsMax = options.threadsMax ?? THREADS_MAX;
-  return new PoolWithTeams(pool, new TeamPool({ ...common, name, importsUrl, threadsMax, idleMaxBytes }));
+  const teams = new TeamPool({
+    ...common,
+    threadsMax,
+    compiles: true,
+    startCarrier: (sandboxesMax) => {
+      spawned += 1;
+      return new ThreadCarrier({ name: `${name}-team-${spawned}`, importsUrl, sandboxesMax, idleMaxBytes });
+    },
+  });
+  return new PoolWithTeams(pool, teams);
+}
+
+/** Of the sandboxes that a process may have, for each worker that runs calls. */
+export function sharesOf(sandboxesMax: number, workers: number): { backgroundAttempts: number; attemptsPerWorker: number } {
+  const backgroundAttempts = Math.min(BACKGROUND_ATTEMPTS_MAX, Math.ceil(sandboxesMax * BACKGROUND_SHARE));
+  return { backgroundAttempts, attemptsPerWorker: Math.max(1, Math.floor((sandboxesMax - backgroundAttempts) / workers)) };
 }
 
 export function unlimitedMemory(): MemoryBudget {
@@ -144,7 +159,7 @@ export class WorkerPool implements SandboxPool {
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
   readonly #gate = new TenantGate();
-  readonly #suspects: SuspectList;
+  readonly #blame: Blame;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
   readonly #watchdog: Watchdog;
@@ -162,7 +177,7 @@ export class WorkerPool implements SandboxPool {
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
     this.#leaveMemory = options.memory.join(this.#idle);
-    this.#suspects = new SuspectList(options.clock);
+    this.#blame = options.blame ?? new Blame(new SuspectList(options.clock));
     this.#modules = new ModuleCache(options.modulesMaxBytes, options.compiles, (entry) => {
       for (const worker of this.#scheduler.workers()) {
         worker.unload(entry);
@@ -242,12 +257,25 @@ export class WorkerPool implements SandboxPool {
     }, end);
   }
 
-  sharesMemory(): boolean {
-    return true;
+  createArena(_tenant: string, maxPages: number): ArenaMemory {
+    return new ThreadArena(maxPages);
   }
 
-  forget(arena: WebAssembly.Memory): void {
+  reaches(_tenant: string, arena: ArenaMemory): boolean {
+    return arena instanceof ThreadArena;
+  }
+
+  forget(arena: ArenaMemory): void {
     this.#modules.forget(arena);
+  }
+
+  /** The process is gone that held the memory: what was started with it and waits for a worker begins anew. */
+  displaceWaiting(arena: ArenaMemory): void {
+    for (const attempt of Array.from(this.#table.all())) {
+      if (attempt.start.arena === arena && attempt.worker === undefined) {
+        this.#end(attempt, DISPLACED);
+      }
+    }
   }
 
   get idleBytes(): number {
@@ -403,6 +431,7 @@ export class WorkerPool implements SandboxPool {
     if (wrong === undefined) {
       this.#take(attempt, frame);
     } else {
+      worker.breached();
       this.#abandon(worker, attempt, lost(`the worker broke the protocol: ${wrong}`, attempt.cpuMs));
     }
   };
@@ -440,15 +469,18 @@ export class WorkerPool implements SandboxPool {
   #demote(worker: SandboxWorker, slice: RunningSlice): void {
     const running = this.#table.get(slice.call, slice.attempt);
     if (running !== undefined) {
-      this.#suspects.add(running.module.artefact.hash);
+      this.#blame.suspects.add(running.module.artefact.hash);
     }
     worker.renice();
     if (!this.#scheduler.demote(worker)) {
-      this.#abandon(worker, running, DISPLACED);
+      // Ranks cannot begin anew: with one of them in it the worker goes on, at the lowest priority.
+      if (!Array.from(worker.attempts).some(isRank)) {
+        this.#abandon(worker, running, DISPLACED);
+      }
       return;
     }
     for (const attempt of Array.from(worker.attempts)) {
-      if (attempt !== running) {
+      if (attempt !== running && !isRank(attempt)) {
         this.#end(attempt, DISPLACED);
       }
     }
@@ -459,10 +491,10 @@ export class WorkerPool implements SandboxPool {
    * middle, and so do those of its function from now on.
    */
   #moveToBackground(attempt: Attempt): void {
-    if (this.#scheduler.isBackground(attempt.worker)) {
+    if (this.#scheduler.isBackground(attempt.worker) || isRank(attempt)) {
       return;
     }
-    this.#suspects.add(attempt.module.artefact.hash);
+    this.#blame.suspects.add(attempt.module.artefact.hash);
     if (attempt.start.mayFreeze === true && attempt.freezeMaxCpuMs === undefined) {
       attempt.freezeMaxCpuMs = attempt.cpuMs + FREEZE_MAX_CPU_MS;
       attempt.freeze();
@@ -471,35 +503,24 @@ export class WorkerPool implements SandboxPool {
     }
   }
 
-  readonly #lost = (worker: SandboxWorker, { message, isKilled }: CarrierEnd): void => {
+  readonly #lost = (worker: SandboxWorker, end: CarrierEnd): void => {
     if (this.#closed || !this.#scheduler.has(worker)) {
       return;
     }
     const { running, cpuMs } = worker.marks.read();
     const ran = running && this.#table.get(running.call, running.attempt);
-    const culprit = isKilled || ran === undefined ? this.#culprit(worker, ran) : ran;
-    this.#abandon(worker, culprit, lost(message, culprit === ran ? cpuMs : 0));
+    const culprit = this.#blame.culprit(worker.attempts, ran, end);
+    this.#abandon(worker, culprit, lost(end.message, culprit === ran ? cpuMs : 0));
   };
 
-  /** Invariant 4: undefined when nobody is to blame yet. */
-  #culprit({ attempts }: SandboxWorker, ran: Attempt | undefined): Attempt | undefined {
-    const live = Array.from(attempts).filter(({ ended }) => !ended);
-    const functions = new Set(live.map(({ module }) => module.artefact.hash));
-    const isDoubtful = Array.from(functions).some((hash) => this.#suspects.lossesOf(hash) < DOUBTS);
-    for (const hash of functions) {
-      this.#suspects.addLoss(hash);
-    }
-    return isDoubtful ? undefined : (ran ?? live.at(-1));
-  }
-
   #isSuspect({ module }: Attempt): boolean {
-    return this.#suspects.has(module.artefact.hash);
+    return this.#blame.suspects.has(module.artefact.hash);
   }
 
   /** Gives up a worker: `end` is for the call that ran, if it has not ended, all others are displaced. */
   #abandon(worker: SandboxWorker, culprit: Attempt | undefined, end: SandboxEnd): void {
     if (culprit !== undefined) {
-      this.#suspects.add(culprit.module.artefact.hash);
+      this.#blame.suspects.add(culprit.module.artefact.hash);
     }
     this.#scheduler.remove(worker);
     const attempts = Array.from(worker.attempts);
@@ -513,6 +534,11 @@ export class WorkerPool implements SandboxPool {
     }
     this.#scheduler.dispatch();
   }
+}
+
+/** It cannot begin anew. */
+function isRank({ start }: Attempt): boolean {
+  return start.ranks !== undefined;
 }
 
 function gone(attempts: readonly Attempt[]): void {

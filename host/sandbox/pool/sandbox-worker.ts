@@ -4,6 +4,7 @@ import type { MessagePort } from "node:worker_threads";
 import { ByteWriter } from "../../../state/bytes.ts";
 import { invariant } from "../../../state/errors.ts";
 import type { Clock } from "../../../state/ports.ts";
+import { ProcessArena, ThreadArena } from "../arenas/index.ts";
 import type { Carrier, CarrierEnd, HostChannel } from "../frames/carrier.ts";
 import { EMPTY, ENTRY, type Frame, FrameType, type LoadedModule, partStart, type SharedStart } from "../frames/protocol.ts";
 import { isShared } from "../frames/shared-bytes.ts";
@@ -142,11 +143,15 @@ export class SandboxWorker {
     }
   }
 
-  /** The worker becomes a thread of the attempt. @param birth  of the thread that has started it */
-  startThread({ module, slot, attempt: use }: Attempt, thread: number, birth: MessagePort): void {
+  /** The worker becomes a thread of the attempt. @param birth  of the thread that has started it; in its process, if that has it */
+  startThread({ module, slot, attempt: use }: Attempt, thread: number, birth: MessagePort | undefined): void {
     this.#load(module);
     const frame = { type: FrameType.thread, call: slot, attempt: use, a: module.id, b: thread };
-    this.channel.sendAttached(frame, birth, [birth]);
+    if (birth === undefined) {
+      this.channel.send(frame);
+    } else {
+      this.channel.sendAttached(frame, birth, [birth]);
+    }
   }
 
   /** Takes whatever it has said so far. */
@@ -175,6 +180,11 @@ export class SandboxWorker {
     }
   }
 
+  /** It has said what no executor would. */
+  breached(): void {
+    this.#carrier.breached?.();
+  }
+
   /** Ends the thread or process. Nothing it has said or says is heard from now on. */
   async terminate(): Promise<void> {
     this.#close();
@@ -195,7 +205,7 @@ export class SandboxWorker {
     }
     this.#loaded.add(entry.id);
     this.channel.sendAttached(
-      { type: FrameType.load, a: entry.id },
+      { type: FrameType.load, a: entry.id, b: entry.arena instanceof ProcessArena ? entry.arena.number : 0 },
       this.#carrier.sharesMemory ? compiled(entry) : entry.artefact,
     );
     return true;
@@ -241,7 +251,7 @@ export class SandboxWorker {
 
 function compiled({ artefact: { wasm: _, ...artefact }, module, arena }: ModuleEntry): LoadedModule {
   invariant(module !== undefined, "a module that is handed over is compiled");
-  return { ...artefact, module, ...(arena !== undefined && { arena }) };
+  return { ...artefact, module, ...(arena instanceof ThreadArena && { arena: arena.memory }) };
 }
 
 /** What can be sent beside a frame: a clone of a view that is not shared would take its whole buffer along. */

@@ -10,6 +10,8 @@ interface Suspicion {
   readonly untilMs: number;
   /** Workers in which it was when somebody ended them. */
   readonly losses: number;
+  /** The last of these. */
+  readonly death: object | undefined;
 }
 
 export class SuspectList {
@@ -22,20 +24,23 @@ export class SuspectList {
   }
 
   add(hash: string): void {
-    this.#renew(hash, this.lossesOf(hash));
+    const { losses = 0, death } = this.#current(hash) ?? {};
+    this.#renew(hash, losses, death);
   }
 
-  /** It was in a worker that was lost, and nobody knows by whose doing. */
-  addLoss(hash: string): void {
-    this.#renew(hash, this.lossesOf(hash) + 1);
+  /** It was in a worker that was lost, and nobody knows by whose doing. @param death  several workers may be lost by one */
+  addLoss(hash: string, death: object): void {
+    this.#renew(hash, this.lossesBefore(hash, death) + 1, death);
   }
 
   has(hash: string): boolean {
     return this.#current(hash) !== undefined;
   }
 
-  lossesOf(hash: string): number {
-    return this.#current(hash)?.losses ?? 0;
+  /** Lately, that one not counted. */
+  lossesBefore(hash: string, death: object): number {
+    const { losses = 0, death: last } = this.#current(hash) ?? {};
+    return last === death ? losses - 1 : losses;
   }
 
   #current(hash: string): Suspicion | undefined {
@@ -43,7 +48,7 @@ export class SuspectList {
     return suspicion !== undefined && suspicion.untilMs > this.#clock.monotonic() ? suspicion : undefined;
   }
 
-  #renew(hash: string, losses: number): void {
+  #renew(hash: string, losses: number, death: object | undefined): void {
     const now = this.#clock.monotonic();
     for (const [known, { untilMs }] of this.#suspicions) {
       if (untilMs > now) {
@@ -52,6 +57,6 @@ export class SuspectList {
       this.#suspicions.delete(known);
     }
     this.#suspicions.delete(hash);
-    this.#suspicions.set(hash, { untilMs: now + SUSPECT_FOR_MS, losses });
+    this.#suspicions.set(hash, { untilMs: now + SUSPECT_FOR_MS, losses, death });
   }
 }

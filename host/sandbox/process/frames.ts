@@ -2,7 +2,7 @@
  * Frames as bytes of a pipe.
  *
  * Header, little-endian: body bytes u32 | type u8 | flags u8 | code u16 | call i32 | attempt i32 | a i32 | b i32 | c i32 | head bytes u32 |
- * x f64 | y f64 | z f64. Then the body. With head bytes the body is an object: its head, then the bytes of all its views.
+ * x f64 | y f64 | z f64 | worker u32. Then the body. With head bytes the body is an object: its head, then the bytes of all its views.
  *
  * 1. What the reader is given may be anything: it throws a BrokenFrame, or returns frames.
  * 2. A large body is not gathered in pieces first: room for it is made when its header is there, which costs nothing until it is filled.
@@ -12,7 +12,7 @@ import { blankFrame, EMPTY, type Frame, FrameType } from "../frames/protocol.ts"
 import { isShared } from "../frames/shared-bytes.ts";
 import { decodeBeside, encodeBeside } from "./beside.ts";
 
-const HEADER_BYTES = 56;
+const HEADER_BYTES = 60;
 /** The body is in shared memory at the sender, and shall be at the receiver. */
 const SHARED = 1;
 const SLAB_BYTES = 64 * 1024;
@@ -91,6 +91,7 @@ export class FrameWriter {
     slab.writeDoubleLE(frame.x ?? 0, at + 32);
     slab.writeDoubleLE(frame.y ?? 0, at + 40);
     slab.writeDoubleLE(frame.z ?? 0, at + 48);
+    slab.writeUInt32LE(frame.worker ?? 0, at + 56);
     this.#to = at + HEADER_BYTES;
   }
 
@@ -107,6 +108,7 @@ export class FrameWriter {
 export class FrameReader {
   readonly #bodyMaxBytes: number;
   readonly #takesObjects: boolean;
+  readonly #sharesObjects: boolean;
   readonly #chunks: Buffer[] = [];
   #chunkAt = 0;
   #pendingBytes = 0;
@@ -116,10 +118,14 @@ export class FrameReader {
   #bodyBytes = 0;
   readonly #frame: Frame = blankFrame();
 
-  /** @param takesObjects  only from a sender that is trusted */
-  constructor(bodyMaxBytes: number, takesObjects: boolean) {
+  /**
+   * @param takesObjects   only from a sender that is trusted
+   * @param sharesObjects  their views are in shared memory
+   */
+  constructor(bodyMaxBytes: number, takesObjects: boolean, sharesObjects = false) {
     this.#bodyMaxBytes = bodyMaxBytes;
     this.#takesObjects = takesObjects;
+    this.#sharesObjects = sharesObjects;
   }
 
   /** Bytes that have come and are in no frame yet. */
@@ -185,7 +191,8 @@ export class FrameReader {
     if (sizeBytes === 0) {
       return EMPTY;
     }
-    return (header[5] as number) & SHARED ? new Uint8Array(new SharedArrayBuffer(sizeBytes)) : new Uint8Array(sizeBytes);
+    const isShared = ((header[5] as number) & SHARED) !== 0 || (this.#sharesObjects && headBytes > 0);
+    return isShared ? new Uint8Array(new SharedArrayBuffer(sizeBytes)) : new Uint8Array(sizeBytes);
   }
 
   #fill(body: Uint8Array): Frame {
@@ -201,6 +208,7 @@ export class FrameReader {
     frame.x = header.readDoubleLE(32);
     frame.y = header.readDoubleLE(40);
     frame.z = header.readDoubleLE(48);
+    frame.worker = header.readUInt32LE(56);
     const headBytes = header.readUInt32LE(28);
     frame.body = headBytes > 0 ? EMPTY : body;
     frame.attachment = headBytes > 0 ? decodeBeside(body.subarray(0, headBytes), body.subarray(headBytes)) : undefined;

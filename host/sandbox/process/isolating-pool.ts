@@ -7,13 +7,24 @@
  * 2. No tenant's calls wait for another one's processes: each tenant has a pool, with queue and watchdog, of its own.
  * 3. At most `tenantsMax` tenants have processes. Those of one without calls end for another's; else the other's calls are `overloaded`.
  */
+import { NeapError } from "../../../state/errors.ts";
 import type { Clock } from "../../../state/ports.ts";
+import type { ArenaMemory } from "../../../state/regions/index.ts";
 import type { Artefact } from "../../modules/artefact.ts";
-import type { WorkerPool } from "../pool/pool.ts";
-import type { SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
-import { type ProcessPoolOptions, processPool } from "./process-pool.ts";
+import {
+  addedLoads,
+  endedAtOnce,
+  type SandboxCall,
+  type SandboxEnd,
+  type SandboxHandler,
+  type SandboxLoad,
+  type SandboxPool,
+  type SandboxStart,
+} from "../sandbox.ts";
+import type { ProcessPoolOptions } from "./process-pool.ts";
 import type { ProcessReserve } from "./process-reserve.ts";
 import type { TenantIsolation } from "./tenant-isolation.ts";
+import { TenantPools } from "./tenant-pools.ts";
 
 export interface IsolatingPoolOptions {
   /** For tenants that are not isolated; closed with this pool. */
@@ -29,17 +40,11 @@ export interface IsolatingPoolOptions {
   readonly idleMs: number;
 }
 
-interface TenantPool {
-  readonly pool: WorkerPool;
-  /** When it was last seen at work, monotonic. */
-  usedMs: number;
-}
-
 const LOOKS_PER_IDLE_TIME = 4;
 
 export class IsolatingPool implements SandboxPool {
   readonly #options: IsolatingPoolOptions;
-  readonly #pools = new Map<string, TenantPool>();
+  readonly #pools = new Map<string, TenantPools>();
   readonly #look: NodeJS.Timeout;
   #isClosed = false;
 
@@ -49,38 +54,46 @@ export class IsolatingPool implements SandboxPool {
   }
 
   get load(): SandboxLoad {
-    const loads = [this.#options.threads, ...Array.from(this.#pools.values(), ({ pool }) => pool)].map(({ load }) => load);
-    const sum = (part: keyof SandboxLoad) => loads.reduce((total, load) => total + load[part], 0);
-    return {
-      workers: sum("workers"),
-      active: sum("active"),
-      computing: sum("computing"),
-      queued: sum("queued"),
-      idle: sum("idle"),
-    };
+    return addedLoads([this.#options.threads, ...this.#pools.values()]);
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
     const pool = this.#poolOf(start.tenant);
-    return pool === undefined ? this.#refuse(handler) : pool.start(start, handler);
+    return pool?.start(start, handler) ?? endedAtOnce(handler, this.#overloaded);
   }
 
   prepare(artefact: Artefact, tenant: string): void {
     this.#poolOf(tenant)?.prepare(artefact, tenant);
   }
 
-  sharesMemory(tenant: string): boolean {
-    return !this.#isIsolated(tenant);
+  /** Whether the tenant has a process that may start threads. */
+  hasThreads(tenant: string): boolean {
+    return this.#pools.get(tenant)?.hasThreads ?? false;
   }
 
-  forget(arena: WebAssembly.Memory): void {
-    this.#options.threads.forget(arena);
+  createArena(tenant: string, maxPages: number): ArenaMemory {
+    const pool = this.#poolOf(tenant);
+    if (pool === undefined) {
+      throw new NeapError("OVERLOADED", this.#tooMany);
+    }
+    return pool.createArena(tenant, maxPages);
+  }
+
+  reaches(tenant: string, arena: ArenaMemory): boolean {
+    const pool = this.#isIsolated(tenant) ? this.#pools.get(tenant) : this.#options.threads;
+    return pool?.reaches(tenant, arena) ?? false;
+  }
+
+  forget(arena: ArenaMemory): void {
+    for (const pool of [this.#options.threads, ...this.#pools.values()]) {
+      pool.forget(arena);
+    }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#look);
-    const pools = Array.from(this.#pools.values(), ({ pool }) => pool.close());
+    const pools = Array.from(this.#pools.values(), (pool) => pool.close());
     await Promise.all([this.#options.threads.close(), ...pools]);
   }
 
@@ -94,14 +107,14 @@ export class IsolatingPool implements SandboxPool {
     const usedMs = clock.monotonic();
     if (known !== undefined) {
       known.usedMs = usedMs;
-      return known.pool;
+      return known;
     }
     if (this.#pools.size >= tenantsMax && !this.#endOneIdle()) {
       return undefined;
     }
-    const pool = processPool(reserve, { clock, ...processes });
-    this.#pools.set(tenant, { pool, usedMs });
-    return pool;
+    const pools = new TenantPools(reserve, { clock, ...processes }, usedMs);
+    this.#pools.set(tenant, pools);
+    return pools;
   }
 
   #isIsolated(tenant: string): boolean {
@@ -110,16 +123,18 @@ export class IsolatingPool implements SandboxPool {
     return isolation.isIsolated(tenant) && !this.#isClosed;
   }
 
-  #refuse(handler: SandboxHandler): SandboxCall {
-    const message = `${this.#options.tenantsMax} tenants have processes, and all of them have calls`;
-    queueMicrotask(() => handler.onEnd({ kind: "killed", reason: "overloaded", message, cpuMs: 0 }));
-    return { reply() {}, acknowledge() {}, cancel() {}, freeze() {} };
+  get #tooMany(): string {
+    return `${this.#options.tenantsMax} tenants have processes, and all of them have calls`;
+  }
+
+  get #overloaded(): SandboxEnd {
+    return { kind: "killed", reason: "overloaded", message: this.#tooMany, cpuMs: 0 };
   }
 
   #endIdle(): void {
     const nowMs = this.#options.clock.monotonic();
     for (const [tenant, one] of this.#pools) {
-      if (isBusy(one)) {
+      if (one.isBusy || one.keepsMemory) {
         one.usedMs = nowMs;
       } else if (nowMs - one.usedMs >= this.#options.idleMs) {
         this.#end(tenant, one);
@@ -127,10 +142,10 @@ export class IsolatingPool implements SandboxPool {
     }
   }
 
-  /** The one that has been idle for longest; false when there is none. */
+  /** The one that has been idle for longest, of those first that keep no memory; false when there is none. */
   #endOneIdle(): boolean {
-    const idle = Array.from(this.#pools).filter(([, one]) => !isBusy(one));
-    const [oldest] = idle.sort(([, a], [, b]) => a.usedMs - b.usedMs);
+    const idle = Array.from(this.#pools).filter(([, one]) => !one.isBusy);
+    const [oldest] = idle.sort(([, a], [, b]) => Number(a.keepsMemory) - Number(b.keepsMemory) || a.usedMs - b.usedMs);
     if (oldest === undefined) {
       return false;
     }
@@ -138,13 +153,8 @@ export class IsolatingPool implements SandboxPool {
     return true;
   }
 
-  #end(tenant: string, { pool }: TenantPool): void {
+  #end(tenant: string, pools: TenantPools): void {
     this.#pools.delete(tenant);
-    void pool.close();
+    void pools.close();
   }
-}
-
-function isBusy({ pool }: TenantPool): boolean {
-  const { active, queued } = pool.load;
-  return active + queued > 0;
 }

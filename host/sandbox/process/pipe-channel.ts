@@ -93,7 +93,7 @@ export class HostPipe extends PipeEnd implements HostChannel {
 
   /**
    * @param interrupt  see `HostChannel`
-   * @param onReady    the process serves its end
+   * @param onReady    the process serves its end; of a worker in it `receive` tells
    * @param onBroken   what came cannot be read; nothing more will be
    */
   constructor(bodyMaxBytes: number, interrupt: () => void, onReady: () => void, onBroken: (message: string) => void) {
@@ -123,7 +123,7 @@ export class HostPipe extends PipeEnd implements HostChannel {
     }
     try {
       const frame = this.read();
-      if (frame?.type !== FrameType.ready) {
+      if (frame?.type !== FrameType.ready || frame.worker !== 0) {
         return frame;
       }
       this.#onReady();
@@ -156,8 +156,9 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
   /** When this turn of the event loop began, or later. */
   #turnMs = 0;
 
-  constructor(socket: Socket, now: () => number) {
-    super(new FrameReader(2 ** 32 - 1, true));
+  /** @param sharesObjects  see FrameReader */
+  constructor(socket: Socket, now: () => number, sharesObjects = false) {
+    super(new FrameReader(2 ** 32 - 1, true, sharesObjects));
     this.#now = now;
     this.connect(socket);
   }
@@ -172,7 +173,7 @@ export class ExecutorPipe extends PipeEnd implements ExecutorChannel {
   }
 
   sendPort(): void {
-    throw new GuestFault("threads: the call runs in a process of its tenant, which has none");
+    throw new GuestFault("threads: the call runs in a process that has none");
   }
 
   receive(): Frame | undefined {

@@ -11,6 +11,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { ProcessEnd, ProcessStarter, StartedProcess } from "../../processes/index.ts";
 import type { Carrier, CarrierEnd } from "../frames/carrier.ts";
+import type { SliceView } from "../frames/slice-marks.ts";
 import { lowerPriority, scheduledMs } from "../frames/thread-carrier.ts";
 import { HostPipe } from "./pipe-channel.ts";
 import { SliceFile } from "./slice-file.ts";
@@ -18,7 +19,7 @@ import { SliceFile } from "./slice-file.ts";
 const LOOK_EVERY_MS = 100;
 /** The kernel's limit is above ours, as it counts more: pages of files, its own memory. It is for what grows faster than we look. */
 const BEYOND_RSS_BYTES = 64 * 1024 * 1024;
-/** Threads of the engine, and of what starts it. */
+/** Threads of the engine, and of what starts it; and what is left for more. */
 const TASKS_MAX = 64;
 /** How a process ends by its own doing, when it does not exit: everything else somebody has sent it. */
 const OWN_SIGNALS: ReadonlySet<string | null> = new Set([null, "SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL", "SIGTRAP", "SIGFPE"]);
@@ -30,11 +31,14 @@ export interface ProcessOptions {
   readonly source: Promise<Uint8Array>;
   readonly rssMaxBytes: number;
   readonly bodyMaxBytes: number;
+  /** Threads of guests in it, beside those of the engine. */
+  readonly threadsMax: number;
 }
 
 export class ProcessCarrier implements Carrier {
   readonly channel: HostPipe;
-  readonly marks: SliceFile;
+  readonly marks: SliceView;
+  readonly #slices: SliceFile;
   readonly sharesMemory = false;
   readonly ready: Promise<void>;
   readonly ended: Promise<CarrierEnd>;
@@ -50,17 +54,28 @@ export class ProcessCarrier implements Carrier {
   constructor(options: ProcessOptions) {
     this.#options = options;
     const { rssMaxBytes, bodyMaxBytes } = options;
-    this.marks = new SliceFile(`neap-${randomUUID()}`, rssMaxBytes);
+    this.#slices = new SliceFile(`neap-${randomUUID()}`, rssMaxBytes);
+    this.marks = this.#slices.slot(0);
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
     this.channel = new HostPipe(
       bodyMaxBytes,
       () => this.#started?.interrupt(),
       () => void this.#serves(ready.resolve),
-      (message) => this.#kill(`the worker process broke the protocol: ${message}`),
+      (message) => this.kill(`the worker process broke the protocol: ${message}`),
     );
     this.ended = this.#run();
     this.#look = setInterval(() => this.#weigh(), LOOK_EVERY_MS).unref();
+  }
+
+  /** The kernel's id of the process, while it serves. */
+  get processId(): number | undefined {
+    return this.#processId;
+  }
+
+  /** Of a further worker in it, see `SliceFile`. */
+  marksOf(slot: number): SliceView {
+    return this.#slices.slot(slot);
   }
 
   cpuMs(): number | undefined {
@@ -74,7 +89,7 @@ export class ProcessCarrier implements Carrier {
   }
 
   async terminate(): Promise<void> {
-    this.#kill("the worker process was ended");
+    this.kill("the worker process was ended");
     await this.ended;
   }
 
@@ -98,8 +113,8 @@ export class ProcessCarrier implements Carrier {
       if (this.#verdict !== undefined) {
         return { message: this.#verdict, isKilled: true };
       }
-      const limits = { memoryMaxBytes: rssMaxBytes + BEYOND_RSS_BYTES, tasksMax: TASKS_MAX };
-      this.#started = starter.start({ arguments: this.#options.arguments, input, limits, file: this.marks.path });
+      const limits = { memoryMaxBytes: rssMaxBytes + BEYOND_RSS_BYTES, tasksMax: TASKS_MAX + this.#options.threadsMax };
+      this.#started = starter.start({ arguments: this.#options.arguments, input, limits, file: this.#slices.path });
       this.#started.socket.then(
         (socket) => this.channel.connect(socket),
         () => {},
@@ -109,7 +124,7 @@ export class ProcessCarrier implements Carrier {
       return neverStarted(cause);
     } finally {
       clearInterval(this.#look);
-      this.marks.close();
+      this.#slices.close();
     }
   }
 
@@ -124,24 +139,28 @@ export class ProcessCarrier implements Carrier {
     const { rssMaxBytes } = this.#options;
     const rssBytes = this.rssBytes() ?? 0;
     if (rssBytes > rssMaxBytes) {
-      this.#kill(`the worker process held ${rssBytes} bytes of memory, at most ${rssMaxBytes} are allowed`);
-    } else if (this.marks.isOvergrown) {
-      this.#kill("the worker process wrote too much into the file of its slice marks");
+      this.kill(`the worker process held ${rssBytes} bytes of memory, at most ${rssMaxBytes} are allowed`);
+    } else if (this.#slices.isOvergrown) {
+      this.kill("the worker process wrote too much into the file of its slice marks");
     }
   }
 
-  #kill(verdict: string): void {
+  /** Ends it at once. @param verdict  why, if it has no other reason: a sentence without a full stop */
+  kill(verdict: string): void {
     this.#verdict ??= verdict;
     this.#started?.kill();
   }
 
-  #endOf({ code, signal, complaint, failure }: ProcessEnd): CarrierEnd {
+  #endOf({ code, signal, complaint, failure, heldBytes }: ProcessEnd): CarrierEnd {
     this.#processId = undefined;
     if (this.#verdict !== undefined) {
       return { message: this.#verdict, isKilled: true };
     }
     if (failure !== undefined) {
       return neverStarted(new Error(failure));
+    }
+    if (heldBytes !== undefined) {
+      return { message: `the worker process held ${heldBytes} bytes of memory, far more than are allowed`, isKilled: true };
     }
     const why = complaint === "" ? "" : `: ${complaint}`;
     return {

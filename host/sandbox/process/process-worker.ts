@@ -29,7 +29,7 @@ export function serve(createImports: CreateImports, { sandboxesMax, idleMaxBytes
   socket.once("error", end);
   const channel = new ExecutorPipe(socket, () => clock.now());
   hearInterrupts(INTERRUPTS_DESCRIPTOR, channel.control);
-  const marker = new SliceFileMarker(SLICES_DESCRIPTOR);
+  const marker = new SliceFileMarker(SLICES_DESCRIPTOR, 0, false);
   const executor = new Executor({ channel, marker, createImports, clock, sandboxesMax, idleMaxBytes });
   channel.send({ type: FrameType.ready });
   executor.run();

@@ -1,6 +1,6 @@
 /**
- * The slice marks of a process (`slice-marks.ts`), in a file that only the two sides have open: there is no memory that two
- * processes share, and a process that is in a long slice answers nobody. One write into the page cache per slice, 1.5 µs.
+ * The slice marks of the workers of a process (`slice-marks.ts`), in a file that only the two sides have open: there is no memory that two
+ * processes share, and a worker that is in a long slice answers nobody. One write into the page cache per slice, 1.5 µs.
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,6 +18,8 @@ const FILE_MAX_BYTES = 4 * 1024 * 1024;
 /** The executor's side. */
 export class SliceFileMarker implements SliceMarks {
   readonly #file: number;
+  readonly #position: number;
+  readonly #blocks: boolean;
   readonly #bytes = Buffer.alloc(SIZE_BYTES);
   #slice = 0;
   #idleSandboxes = 0;
@@ -31,8 +33,14 @@ export class SliceFileMarker implements SliceMarks {
     }
   };
 
-  constructor(file: number) {
+  /**
+   * @param slot    which marks of the file
+   * @param blocks  its thread may block before its next turn: nothing is left for that
+   */
+  constructor(file: number, slot: number, blocks: boolean) {
     this.#file = file;
+    this.#position = slot * SIZE_BYTES;
+    this.#blocks = blocks;
     this.#bytes.writeInt32LE(NO_CALL, 4);
   }
 
@@ -78,7 +86,9 @@ export class SliceFileMarker implements SliceMarks {
 
   #showLater(): void {
     this.#isShown = false;
-    if (!this.#shows) {
+    if (this.#blocks) {
+      this.#write();
+    } else if (!this.#shows) {
       this.#shows = true;
       setImmediate(this.#show);
     }
@@ -86,17 +96,17 @@ export class SliceFileMarker implements SliceMarks {
 
   #write(): void {
     this.#isShown = true;
-    writeSync(this.#file, this.#bytes, 0, SIZE_BYTES, 0);
+    writeSync(this.#file, this.#bytes, 0, SIZE_BYTES, this.#position);
   }
 }
 
 /** The main thread's side, which makes the file. */
-export class SliceFile implements SliceView {
+export class SliceFile {
   /** To be opened for the process, and to be taken away then. */
   readonly path: string;
   readonly #descriptor: number;
-  readonly #bytes = Buffer.alloc(SIZE_BYTES);
   readonly #idleMaxBytes: number;
+  readonly #slots = new Map<number, SliceSlot>();
   #isClosed = false;
 
   /**
@@ -106,13 +116,54 @@ export class SliceFile implements SliceView {
   constructor(name: string, idleMaxBytes: number) {
     this.#idleMaxBytes = idleMaxBytes;
     [this.path, this.#descriptor] = openIn(FOLDERS, name);
-    this.#bytes.writeInt32LE(NO_CALL, 4);
-    writeSync(this.#descriptor, this.#bytes, 0, SIZE_BYTES, 0);
+  }
+
+  /** Marks of a worker that has not begun: those of the one that had them before are gone. At most some hundred. */
+  slot(number: number): SliceView {
+    const position = number * SIZE_BYTES;
+    const slot = new SliceSlot(this.#idleMaxBytes, (bytes) => {
+      if (!this.#isClosed) {
+        readSync(this.#descriptor, bytes, 0, SIZE_BYTES, position);
+      }
+    });
+    this.#slots.set(number, slot);
+    if (!this.#isClosed) {
+      writeSync(this.#descriptor, slot.bytes, 0, SIZE_BYTES, position);
+    }
+    return slot;
+  }
+
+  get isOvergrown(): boolean {
+    return !this.#isClosed && fstatSync(this.#descriptor).blocks * 512 > FILE_MAX_BYTES;
+  }
+
+  /** What was last shown stays to be seen. */
+  close(): void {
+    if (!this.#isClosed) {
+      for (const slot of this.#slots.values()) {
+        slot.read();
+      }
+      this.#isClosed = true;
+      closeSync(this.#descriptor);
+      rmSync(this.path, { force: true });
+    }
+  }
+}
+
+class SliceSlot implements SliceView {
+  readonly bytes = Buffer.alloc(SIZE_BYTES);
+  readonly #idleMaxBytes: number;
+  readonly #refresh: (bytes: Uint8Array) => void;
+
+  constructor(idleMaxBytes: number, refresh: (bytes: Uint8Array) => void) {
+    this.#idleMaxBytes = idleMaxBytes;
+    this.#refresh = refresh;
+    this.bytes.writeInt32LE(NO_CALL, 4);
   }
 
   read(): SliceMark {
-    this.#read();
-    const bytes = this.#bytes;
+    const { bytes } = this;
+    this.#refresh(bytes);
     const slice = bytes.readInt32LE(0);
     const call = bytes.readInt32LE(4);
     const steady = bytes.readInt32LE(24) === slice;
@@ -121,32 +172,13 @@ export class SliceFile implements SliceView {
   }
 
   get idleSandboxes(): number {
-    this.#read();
-    return Math.max(0, this.#bytes.readInt32LE(12));
+    this.#refresh(this.bytes);
+    return Math.max(0, this.bytes.readInt32LE(12));
   }
 
   get idleBytes(): number {
-    this.#read();
-    return Math.min(Math.max(0, this.#bytes.readInt32LE(28)) * KIB, this.#idleMaxBytes);
-  }
-
-  get isOvergrown(): boolean {
-    return !this.#isClosed && fstatSync(this.#descriptor).blocks * 512 > FILE_MAX_BYTES;
-  }
-
-  close(): void {
-    if (!this.#isClosed) {
-      this.#read();
-      this.#isClosed = true;
-      closeSync(this.#descriptor);
-      rmSync(this.path, { force: true });
-    }
-  }
-
-  #read(): void {
-    if (!this.#isClosed) {
-      readSync(this.#descriptor, this.#bytes, 0, SIZE_BYTES, 0);
-    }
+    this.#refresh(this.bytes);
+    return Math.min(Math.max(0, this.bytes.readInt32LE(28)) * KIB, this.#idleMaxBytes);
   }
 }
 

@@ -1,13 +1,14 @@
-/** Two pools as one: calls of modules whose memory is shared go to the one that has workers for their threads. */
+/** Two pools as one: calls of modules whose memory is shared, and ranks of worlds, go to the one that has workers for each of them. */
+import type { ArenaMemory } from "../../../state/regions/index.ts";
 import { type Artefact, usesThreads } from "../../modules/artefact.ts";
 import type { IdleMemory } from "../pool/memory-budget.ts";
-import type { SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
+import type { CallPool, SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
 
 export class PoolWithTeams implements SandboxPool {
   readonly #pool: SandboxPool & Pick<IdleMemory, "idleBytes">;
-  readonly #teams: SandboxPool & Pick<IdleMemory, "idleBytes">;
+  readonly #teams: CallPool & Pick<IdleMemory, "idleBytes">;
 
-  constructor(pool: SandboxPool & Pick<IdleMemory, "idleBytes">, teams: SandboxPool & Pick<IdleMemory, "idleBytes">) {
+  constructor(pool: SandboxPool & Pick<IdleMemory, "idleBytes">, teams: CallPool & Pick<IdleMemory, "idleBytes">) {
     this.#pool = pool;
     this.#teams = teams;
   }
@@ -25,18 +26,22 @@ export class PoolWithTeams implements SandboxPool {
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
-    return this.#of(start.artefact).start(start, handler);
+    return (start.ranks === undefined ? this.#of(start.artefact) : this.#teams).start(start, handler);
   }
 
   prepare(artefact: Artefact, tenant: string): void {
     this.#of(artefact).prepare(artefact, tenant);
   }
 
-  sharesMemory(tenant: string): boolean {
-    return this.#pool.sharesMemory(tenant);
+  createArena(tenant: string, maxPages: number): ArenaMemory {
+    return this.#pool.createArena(tenant, maxPages);
   }
 
-  forget(arena: WebAssembly.Memory): void {
+  reaches(tenant: string, arena: ArenaMemory): boolean {
+    return this.#pool.reaches(tenant, arena);
+  }
+
+  forget(arena: ArenaMemory): void {
     this.#pool.forget(arena);
   }
 
@@ -44,7 +49,7 @@ export class PoolWithTeams implements SandboxPool {
     await Promise.all([this.#pool.close(), this.#teams.close()]);
   }
 
-  #of(artefact: Artefact): SandboxPool {
+  #of(artefact: Artefact): CallPool {
     return usesThreads(artefact) ? this.#teams : this.#pool;
   }
 }

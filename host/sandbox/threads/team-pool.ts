@@ -7,6 +7,7 @@
  * 2. A worker serves one call at a time: what blocks or loops there keeps no other call waiting.
  * 3. Room for all threads that a call may have is taken when it begins: out of its tenant's, and out of this pool's. Beyond that one nested
  *    call for each depth begins, and a deeper one only: callers cannot keep out what they wait for.
+ *    So for ranks of a world: the first takes the room for all.
  * 4. The call ends with its main thread, or with the first thread that traps, exits, or is lost. Workers in which a thread of it still
  *    runs then end, at once and with nothing asked of the guest; what they say is heard no more (H6).
  */
@@ -14,41 +15,47 @@ import type { MessagePort } from "node:worker_threads";
 import type { Clock } from "../../../state/ports.ts";
 import { type Artefact, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { cpuTimeText } from "../executor/guest-call.ts";
-import type { CarrierEnd } from "../frames/carrier.ts";
+import type { Carrier, CarrierEnd } from "../frames/carrier.ts";
 import { type Frame, FrameType } from "../frames/protocol.ts";
 import { Attempt } from "../pool/attempt.ts";
 import { DepthQueues } from "../pool/attempt-queue.ts";
 import { AttemptTable } from "../pool/attempt-table.ts";
+import { Blame } from "../pool/blame.ts";
+import { wrongIn } from "../pool/distrust.ts";
 import { IdleWorkers } from "../pool/idle-workers.ts";
 import type { MemoryBudget } from "../pool/memory-budget.ts";
 import { ModuleCache } from "../pool/module-cache.ts";
-import { bytesOf, decodeEnd, lost } from "../pool/sandbox-end.ts";
+import { bytesOf, DISPLACED, decodeEnd, lost } from "../pool/sandbox-end.ts";
 import type { SandboxWorker } from "../pool/sandbox-worker.ts";
+import { SuspectList } from "../pool/suspect-list.ts";
 import { TenantGate } from "../pool/tenant-gate.ts";
-import type { KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
+import type { CallPool, KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxStart } from "../sandbox.ts";
 import { TeamCall } from "./team-call.ts";
 import { TeamWorkers } from "./team-workers.ts";
 
 export interface TeamPoolOptions {
-  readonly name: string;
-  readonly importsUrl: URL;
   readonly clock: Clock;
+  /** See `TeamWorkersOptions`. */
+  readonly startCarrier: (sandboxesMax: number) => Carrier;
+  /** As that of `WorkerPoolOptions`. */
+  readonly compiles: boolean;
+  readonly blame?: Blame;
   /** Threads of all calls together. */
   readonly threadsMax: number;
   readonly queueMax: number;
   readonly modulesMaxBytes: number;
-  readonly idleMaxBytes: number;
   readonly memory: MemoryBudget;
 }
 
 const LOOK_EVERY_MS = 10;
 
-export class TeamPool implements SandboxPool {
+export class TeamPool implements CallPool {
   readonly #options: TeamPoolOptions;
   readonly #table = new AttemptTable();
   readonly #gate = new TenantGate();
   readonly #modules: ModuleCache;
   readonly #workers: TeamWorkers;
+  readonly #blame: Blame;
   /** By each of their workers, also those that are about to say that their thread has ended with the call. */
   readonly #callOf = new Map<SandboxWorker, TeamCall>();
   readonly #calls = new Map<Attempt, TeamCall>();
@@ -63,13 +70,14 @@ export class TeamPool implements SandboxPool {
 
   constructor(options: TeamPoolOptions) {
     this.#options = options;
-    const { name, importsUrl, clock, idleMaxBytes } = options;
+    const { clock, startCarrier } = options;
+    this.#blame = options.blame ?? new Blame(new SuspectList(clock));
     this.#workers = new TeamWorkers({
-      ...{ name, importsUrl, clock, idleMaxBytes },
+      ...{ clock, startCarrier },
       onFrame: (worker, frame) => this.#hear(worker, frame),
       onExit: (worker, end) => this.#lost(worker, end),
     });
-    this.#modules = new ModuleCache(options.modulesMaxBytes, true, (entry) => {
+    this.#modules = new ModuleCache(options.modulesMaxBytes, options.compiles, (entry) => {
       for (const worker of this.#workers.all()) {
         worker.unload(entry);
       }
@@ -114,12 +122,6 @@ export class TeamPool implements SandboxPool {
     );
   }
 
-  sharesMemory(): boolean {
-    return true;
-  }
-
-  forget(): void {}
-
   get idleBytes(): number {
     return this.#idle.idleBytes;
   }
@@ -139,18 +141,26 @@ export class TeamPool implements SandboxPool {
   /** With the threads that it is given, and so many such calls of its tenant at once as there is room for. */
   #withRoom(start: SandboxStart): SandboxStart {
     const { callMax, tenantMax } = start.threads ?? { callMax: 1, tenantMax: 1 };
+    if (start.ranks !== undefined) {
+      const sandboxesMax = Math.max(1, Math.floor(tenantMax / Math.max(1, start.ranks)));
+      return { ...start, threads: { callMax: start.ranks, tenantMax }, sandboxesMax };
+    }
     const threads = Math.max(1, Math.min(callMax, tenantMax, this.#options.threadsMax));
     return { ...start, threads: { callMax: threads, tenantMax }, sandboxesMax: Math.max(1, Math.floor(tenantMax / threads)) };
   }
 
-  #refusal({ artefact, depth }: SandboxStart): [KillReason, string] | undefined {
+  #refusal({ artefact, depth, ranks = 0 }: SandboxStart): [KillReason, string] | undefined {
     const { queued } = this.load;
+    const { threadsMax } = this.#options;
     if (this.#closed) {
       return ["closed", "the host is stopping"];
     }
     // The one that asks is in the table.
     if (depth === 0 && queued > this.#options.queueMax) {
       return ["overloaded", `${queued} calls wait for threads, at most ${this.#options.queueMax} may`];
+    }
+    if (ranks > threadsMax) {
+      return ["overloaded", `a world of ${ranks} ranks, all worlds and threads together may have ${threadsMax} here`];
     }
     const bytes = bytesOf(artefact);
     if (bytes > this.#options.memory.maxBytes) {
@@ -163,7 +173,7 @@ export class TeamPool implements SandboxPool {
   }
 
   #enqueue(attempt: Attempt): void {
-    if (!attempt.ended && this.#gate.enter(attempt)) {
+    if (!attempt.ended && (attempt.start.ranks === 0 || this.#gate.enter(attempt))) {
       this.#askForMemory(attempt);
     }
   }
@@ -175,8 +185,12 @@ export class TeamPool implements SandboxPool {
       depth,
       bytes: bytesOf(artefact),
       admit: () => {
-        this.#waiting.push(attempt);
-        this.#dispatch();
+        if (attempt.start.ranks === 0) {
+          this.#begin(attempt);
+        } else {
+          this.#waiting.push(attempt);
+          this.#dispatch();
+        }
       },
       end: (message) => this.#kill(attempt, "overloaded", message),
     };
@@ -221,9 +235,15 @@ export class TeamPool implements SandboxPool {
     if (call === undefined || attempt?.slot !== frame.call || attempt.attempt !== frame.attempt) {
       return;
     }
+    const wrong = worker.sharesMemory || attempt.ended ? undefined : wrongInTeam(frame, call);
+    if (wrong !== undefined) {
+      worker.breached();
+      this.#end(attempt, lost(`the worker broke the protocol: ${wrong}`, attempt.cpuMs));
+      return;
+    }
     switch (frame.type) {
       case FrameType.spawn:
-        this.#startThread(call, frame.a, frame.attachment as MessagePort);
+        this.#startThread(call, frame.a, frame.attachment as MessagePort | undefined);
         break;
       case FrameType.threadEnd:
         this.#threadEnded(worker, call, frame);
@@ -247,9 +267,9 @@ export class TeamPool implements SandboxPool {
     }
   }
 
-  #startThread(call: TeamCall, thread: number, birth: MessagePort): void {
+  #startThread(call: TeamCall, thread: number, birth: MessagePort | undefined): void {
     if (call.attempt.ended) {
-      birth.close();
+      birth?.close();
       return;
     }
     const worker = this.#workers.take();
@@ -336,12 +356,14 @@ export class TeamPool implements SandboxPool {
     ended.then(() => attempt.gone());
   }
 
-  readonly #lost = (worker: SandboxWorker, { message }: CarrierEnd): void => {
+  readonly #lost = (worker: SandboxWorker, end: CarrierEnd): void => {
     const call = this.#callOf.get(worker);
     this.#workers.forget(worker);
     this.#callOf.delete(worker);
     if (call !== undefined) {
-      this.#end(call.attempt, lost(message, call.attempt.cpuMs));
+      const { attempt } = call;
+      const isToBlame = this.#blame.culprit([attempt], attempt, end) !== undefined;
+      this.#end(attempt, isToBlame ? lost(end.message, attempt.cpuMs) : DISPLACED);
     }
   };
 
@@ -374,5 +396,17 @@ export class TeamPool implements SandboxPool {
       this.#askForMemory(next);
     }
     this.#dispatch();
+  }
+}
+
+/** As `wrongIn`, of what only calls with threads say. Those that end are heard of later than those that they are followed by. */
+function wrongInTeam(frame: Frame, call: TeamCall): string | undefined {
+  switch (frame.type) {
+    case FrameType.spawn:
+      return call.workers().length > 2 * call.threads ? `more than ${call.threads} threads` : undefined;
+    case FrameType.threadEnd:
+      return wrongIn({ ...frame, type: FrameType.end }, call.attempt);
+    default:
+      return wrongIn(frame, call.attempt);
   }
 }

@@ -1,10 +1,9 @@
-/** Worker threads that serve one call at a time: as its main thread, or as another one. At the lowest priority, for good. */
+/** Workers that serve one call at a time: as its main thread, or as another one. At the lowest priority, for good. */
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../../state/ports.ts";
 import type { ModuleHash } from "../../modules/artefact.ts";
-import type { CarrierEnd } from "../frames/carrier.ts";
+import type { Carrier, CarrierEnd } from "../frames/carrier.ts";
 import type { Frame } from "../frames/protocol.ts";
-import { ThreadCarrier } from "../frames/thread-carrier.ts";
 import type { ModuleEntry } from "../pool/module-cache.ts";
 import { SandboxWorker } from "../pool/sandbox-worker.ts";
 
@@ -14,11 +13,9 @@ const SANDBOXES_MAX = 8;
 const IDLE_MS = 60_000;
 
 export interface TeamWorkersOptions {
-  readonly name: string;
-  readonly importsUrl: URL;
   readonly clock: Clock;
-  /** What sandboxes that lie ready keep resident, in each. */
-  readonly idleMaxBytes: number;
+  /** Starts an executor that has so many sandboxes at most. */
+  readonly startCarrier: (sandboxesMax: number) => Carrier;
   readonly onFrame: (worker: SandboxWorker, frame: Frame) => void;
   readonly onExit: (worker: SandboxWorker, end: CarrierEnd) => void;
 }
@@ -35,7 +32,6 @@ export class TeamWorkers {
   readonly #all = new Set<SandboxWorker>();
   /** The last one was used last. */
   #idle: Idle[] = [];
-  #started = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: TeamWorkersOptions) {
@@ -94,15 +90,8 @@ export class TeamWorkers {
   }
 
   #start(): SandboxWorker {
-    const { name, importsUrl, clock, idleMaxBytes, onFrame, onExit } = this.#options;
-    this.#started += 1;
-    const carrier = new ThreadCarrier({
-      name: `${name}-team-${this.#started}`,
-      importsUrl,
-      sandboxesMax: SANDBOXES_MAX,
-      idleMaxBytes,
-    });
-    const worker = new SandboxWorker({ carrier, clock, onFrame, onExit });
+    const { startCarrier, clock, onFrame, onExit } = this.#options;
+    const worker = new SandboxWorker({ carrier: startCarrier(SANDBOXES_MAX), clock, onFrame, onExit });
     this.#all.add(worker);
     worker.ready.then(
       () => worker.renice(),

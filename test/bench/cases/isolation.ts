@@ -81,6 +81,7 @@ async function starts({ size, cleanup }: Bench): Promise<Row[]> {
     heapMaxMegabytes: 64,
     rssMaxBytes: 1024 * MIB,
     bodyMaxBytes: 256 * MIB,
+    threaded: { sharedMaxBytes: 256 * MIB, threadsMax: 128 },
   });
   cleanup.defer(() => starter.close());
   const times: number[] = [];

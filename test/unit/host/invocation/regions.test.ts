@@ -453,3 +453,76 @@ describe("F23: regions and what is durable", () => {
     expect(await after.object("x")).toBe("done");
   });
 });
+
+describe("F23: a call whose process is gone, and its regions with that", () => {
+  /** Writes 5 into a region, and a step after it if it is told to; its first attempt stays there. Outputs what it finds at its beginning. */
+  async function startedIn(
+    regions: "used" | "safe",
+    withStep: boolean,
+  ): Promise<{ told: Promise<string>; reached: Promise<void> }> {
+    const reached = Promise.withResolvers<void>();
+    let attempts = 0;
+    await host.define(
+      "steps",
+      async (guest) => {
+        const region = await ScriptedRegion.open(guest, "r");
+        const found = region.get(0);
+        region.set(0, 5);
+        attempts += 1;
+        if (withStep) {
+          guest.put("step", `${attempts}`);
+          await guest.get("step");
+        }
+        if (attempts === 1) {
+          reached.resolve();
+          return FOREVER;
+        }
+        guest.put("after", `${attempts}`);
+        guest.output(`${found}`);
+        return 0;
+      },
+      { regions },
+    );
+    return { told: host.told({ functionName: "steps", key: "k" }), reached: reached.promise };
+  }
+
+  it("is parked when it had made a step, and goes on when an administrator lets it", async () => {
+    const { told, reached } = await startedIn("used", true);
+    await reached;
+    host.pool.loseProcess();
+    expect(await told).toBe(
+      "parked: the call uses memory regions and was interrupted after its first step: what was in them is gone",
+    );
+    expect([await host.object("step"), await host.object("after")]).toEqual(["1", null]);
+    const { instance } = await host.call({ functionName: "steps", key: "k" });
+    await host.invocations.resume(instance, TENANT);
+    await expect.poll(() => host.object("after"), { timeout: 20_000 }).toBe("2");
+    expect(await host.object("step")).toBe("1");
+  });
+
+  it("is run again from its log when it says that it is safe, each step once", async () => {
+    const { told, reached } = await startedIn("safe", true);
+    await reached;
+    host.pool.loseProcess();
+    expect(await told).toBe("0 0");
+    expect([await host.object("step"), await host.object("after")]).toEqual(["1", "2"]);
+  });
+
+  it("begins anew, on empty regions, when it had made no step", async () => {
+    const { told, reached } = await startedIn("used", false);
+    await reached;
+    host.pool.loseProcess();
+    expect(await told).toBe("0 0");
+    expect(await host.object("after")).toBe("2");
+  });
+
+  it("is displaced alone, and finds its regions as it has left them, when only its thread is gone", async () => {
+    const { told, reached } = await startedIn("used", true);
+    await reached;
+    for (const guest of [...host.pool.running]) {
+      guest.displace();
+      guest.go();
+    }
+    expect(await told).toBe("0 5");
+  });
+});

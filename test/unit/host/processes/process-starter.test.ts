@@ -130,3 +130,14 @@ function starterOf(pid: number): number {
     }
   }
 }
+
+test("a process that holds more memory than it may is ended, and what it held is told, where the kernel has not ended it before", async () => {
+  const holds = "const held = []; setInterval(() => held.push(Buffer.alloc(4 * 1024 * 1024, 1)), 5);";
+  const memoryMaxBytes = 160 * 1024 * 1024;
+  const { ended } = start(holds, { limits: { memoryMaxBytes, tasksMax: 64 } });
+  const { signal, heldBytes } = await ended;
+  expect(signal).toBe("SIGKILL");
+  if (!(await starter.defences).memoryLimit) {
+    expect(heldBytes).toBeGreaterThan(memoryMaxBytes);
+  }
+});

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { logBookId } from "../../../../state/ids.ts";
 import { HANDLES_MAX, type MemoryRegion, PAGE_BYTES, type RegionSession } from "../../../../state/regions/index.ts";
-import { MIB, openRegions } from "../../../support/region-memory.ts";
+import { MIB, memoryOf, openRegions } from "../../../support/region-memory.ts";
 
 const a = logBookId("a");
 const b = logBookId("b");
@@ -23,7 +23,7 @@ const end = (...sessions: RegionSession[]) => {
 
 /** What guests find at a handle. */
 function entryOf(session: RegionSession, handle: number): { base: number; sizeBytes: number } {
-  const [base = 0, sizeBytes = 0] = new Uint32Array(session.memory.buffer, handle * 8, 2);
+  const [base = 0, sizeBytes = 0] = new Uint32Array(memoryOf(session).buffer, handle * 8, 2);
   return { base, sizeBytes };
 }
 
@@ -35,11 +35,10 @@ describe("regions of a tenant", () => {
     const right = await opened(two, "x", 40);
     expect(right).toBe(left);
     expect(left.sizeBytes).toBe(100);
-    const bytes = one.bytes(left, 0, 100) ?? new Uint8Array();
-    expect(bytes.every((byte) => byte === 0)).toBe(true);
-    bytes[99] = 7;
-    expect(two.bytes(right, 99, 1)?.[0]).toBe(7);
-    expect(one.bytes(left, 99, 2)).toBeNull();
+    expect(await one.read(left, 0, 100)).toEqual(new Uint8Array(100));
+    expect(await one.write(left, 99, Uint8Array.of(7))).toBe(true);
+    expect(await two.read(right, 99, 1)).toEqual(Uint8Array.of(7));
+    expect([await one.read(left, 99, 2), await one.write(left, 99, new Uint8Array(2))]).toEqual([null, false]);
   });
 
   it("do not overlap, never cover the handle table, and are found by their entries in it", async () => {
@@ -66,9 +65,9 @@ describe("regions of a tenant", () => {
     const [mine, yours] = [regions.session(a), regions.session(b)];
     const region = await opened(mine, "x", 8);
     await opened(yours, "x", 8);
-    mine.bytes(region, 0, 8)?.fill(255);
+    await mine.write(region, 0, new Uint8Array(8).fill(255));
     expect(mine.memory).not.toBe(yours.memory);
-    expect(new Uint8Array(yours.memory.buffer).includes(255)).toBe(false);
+    expect(new Uint8Array(memoryOf(yours).buffer).includes(255)).toBe(false);
   });
 
   it("grow at their place up to what they were made for, and everybody finds the new size at once", async () => {
@@ -77,10 +76,10 @@ describe("regions of a tenant", () => {
     const region = await opened(one, "x", 10, 3 * PAGE_BYTES);
     const other = await opened(one, "y", 10);
     const before = entryOf(two, region.handle);
-    expect(two.grow(await opened(two, "x", 0), 2 * PAGE_BYTES)).toBe(true);
+    expect(await two.grow(await opened(two, "x", 0), 2 * PAGE_BYTES)).toBe(true);
     expect(entryOf(one, region.handle)).toEqual({ base: before.base, sizeBytes: 2 * PAGE_BYTES });
-    expect(one.grow(region, 3 * PAGE_BYTES + 1)).toBe(false);
-    expect(one.grow(region, 1)).toBe(true);
+    expect(await one.grow(region, 3 * PAGE_BYTES + 1)).toBe(false);
+    expect(await one.grow(region, 1)).toBe(true);
     expect(region.sizeBytes).toBe(2 * PAGE_BYTES);
     expect((await one.open("x", 4 * PAGE_BYTES, 0)).kind).toBe("tooLarge");
     expect(entryOf(one, other.handle).sizeBytes).toBe(10);
@@ -121,12 +120,11 @@ describe("the end of regions", () => {
     await opened(two, "x", 8);
     end(one);
     time.advance(5000);
-    expect(two.bytes(region, 0, 8)).not.toBeNull();
-    two.bytes(region, 0, 1)?.fill(9);
+    expect(await two.write(region, 0, Uint8Array.of(9))).toBe(true);
     end(two);
     time.advance(900);
     const three = regions.session(a);
-    expect(three.bytes(await opened(three, "x", 0), 0, 1)?.[0]).toBe(9);
+    expect(await three.read(await opened(three, "x", 0), 0, 1)).toEqual(Uint8Array.of(9));
     end(three);
     time.advance(2100);
     const four = regions.session(a);
@@ -168,14 +166,14 @@ describe("the end of regions", () => {
     const { regions } = openRegions({ tenantMaxBytes: 2 * PAGE_BYTES });
     const [one, two] = [regions.session(a), regions.session(a)];
     const region = await opened(one, "x", 2 * PAGE_BYTES);
-    one.bytes(region, 0, 2 * PAGE_BYTES)?.fill(255);
+    await one.write(region, 0, new Uint8Array(2 * PAGE_BYTES).fill(255));
     const { handle } = region;
     end(one);
     // idle, and in the way
     const next = await opened(two, "y", PAGE_BYTES, 2 * PAGE_BYTES);
     expect(entryOf(two, handle).base).toBe(PAGE_BYTES);
-    two.grow(next, 2 * PAGE_BYTES);
-    expect(two.bytes(next, 0, 2 * PAGE_BYTES)?.some((byte) => byte !== 0)).toBe(false);
+    await two.grow(next, 2 * PAGE_BYTES);
+    expect(await two.read(next, 0, 2 * PAGE_BYTES)).toEqual(new Uint8Array(2 * PAGE_BYTES));
   });
 
   it("have an entry of size 0 then", async () => {
@@ -186,6 +184,24 @@ describe("the end of regions", () => {
     end(one);
     await opened(two, "z", 2 * PAGE_BYTES);
     expect([x.handle, y.handle].map((handle) => entryOf(two, handle).sizeBytes).sort()).toEqual([0, 2 * PAGE_BYTES]);
+  });
+});
+
+describe("a memory that is gone with its process", () => {
+  it("is replaced by an empty one for attempts that begin then, and who had it open learns that", async () => {
+    const { regions, dropped, lose } = openRegions();
+    const one = regions.session(a);
+    await one.write(await opened(one, "x", 8), 0, Uint8Array.of(5));
+    lose(one.memory);
+    expect(one.isCurrent).toBe(false);
+    const two = regions.session(a);
+    expect([two.isCurrent, (await two.open("x", 0, 0)).kind]).toEqual([true, "absent"]);
+    expect(regions.load.tenants).toBe(1);
+    expect(dropped).toEqual([]);
+    const { memory } = one;
+    end(one);
+    expect(dropped).toEqual([memory]);
+    end(two);
   });
 });
 
@@ -205,7 +221,7 @@ describe("all tenants together", () => {
   it("fail alike when the system has no memory", async () => {
     const { regions } = openRegions();
     const session = regions.session(a);
-    session.memory.grow = () => {
+    session.memory.grow = async () => {
       throw new RangeError("Maximum memory size exceeded");
     };
     await expect(session.open("x", MIB, 0)).rejects.toMatchObject({ code: "REGIONS_FULL" });
@@ -220,7 +236,7 @@ describe("waiting at an address", () => {
     const woken: number[] = [];
     for (const [at, session] of sessions.entries()) {
       const region = await opened(session, "x", 64);
-      const waiter = session.wait(region, at === 2 ? 8 : 4, 0);
+      const waiter = await session.wait(region, at === 2 ? 8 : 4, 0);
       void waiter?.notified.then(() => woken.push(at));
     }
     const [one] = sessions as [RegionSession];
@@ -236,16 +252,32 @@ describe("waiting at an address", () => {
     const { regions } = openRegions();
     const session = regions.session(a);
     const region = await opened(session, "x", 64);
-    expect(session.wait(region, 0, 1)).toBeNull();
-    session.wait(region, 0, 0)?.leave();
+    expect(await session.wait(region, 0, 1)).toBeNull();
+    (await session.wait(region, 0, 0))?.leave();
     expect(session.notify(region, 0, 1)).toBe(0);
+  });
+
+  it("H23: misses no notification that comes while the value is looked at", async () => {
+    const { regions } = openRegions();
+    const [one, two] = [regions.session(a), regions.session(a)];
+    const region = await opened(one, "x", 64);
+    await opened(two, "x", 64);
+    const looked = Promise.withResolvers<number>();
+    one.memory.load = () => looked.promise;
+    const waiting = one.wait(region, 0, 0);
+    expect(two.notify(region, 0, 1)).toBe(1);
+    // It has changed, and who has changed it counts on having woken somebody.
+    looked.resolve(1);
+    const waiter = await waiting;
+    expect(waiter).not.toBeNull();
+    await waiter?.notified;
   });
 
   it("is apart for equal offsets of other regions", async () => {
     const { regions } = openRegions();
     const session = regions.session(a);
     const [x, y] = [await opened(session, "x", 8), await opened(session, "y", 8)];
-    session.wait(x, 0, 0);
+    await session.wait(x, 0, 0);
     expect(session.notify(y, 0, 1)).toBe(0);
     expect(session.notify(x, 0, 1)).toBe(1);
   });

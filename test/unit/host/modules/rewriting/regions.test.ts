@@ -7,7 +7,7 @@ import { runPasses } from "../../../../../host/modules/rewriting/chain.ts";
 import { logBookId } from "../../../../../state/ids.ts";
 import { PAGE_BYTES, type RegionSession } from "../../../../../state/regions/index.ts";
 import { wat } from "../../../../support/guest-modules.ts";
-import { openRegions } from "../../../../support/region-memory.ts";
+import { memoryOf, openRegions } from "../../../../support/region-memory.ts";
 
 type Value = number | bigint;
 type Access = (...args: Value[]) => Value | undefined;
@@ -51,7 +51,7 @@ const MODULE = wat(
 );
 
 let module: WebAssembly.Module;
-let session: RegionSession<WebAssembly.Memory>;
+let session: RegionSession;
 let guest: Readonly<Record<string, Access>>;
 let own: Uint8Array;
 let handle: number;
@@ -71,15 +71,16 @@ beforeAll(async () => {
   neighbour = await open("before");
   handle = await open("region");
   await open("behind");
-  const exports = instance(session.memory);
+  const exports = instance(memoryOf(session));
   guest = exports as unknown as Record<string, Access>;
   own = new Uint8Array((exports.memory as WebAssembly.Memory).buffer);
 });
 
 const call = (name: string, ...args: Value[]): Value | undefined => guest[name]?.(...args);
 const region = (): Uint8Array => {
-  const found = session.region(handle);
-  return found === null ? new Uint8Array() : (session.bytes(found, 0, SIZE) ?? new Uint8Array());
+  const { buffer } = memoryOf(session);
+  const [base = 0] = new Uint32Array(buffer, handle * 8, 2);
+  return new Uint8Array(buffer, base, SIZE);
 };
 
 /** What comes of it, without the text. */
@@ -117,7 +118,7 @@ describe("accesses to memory regions", () => {
       fc.property(fc.array(anyAccess, { maxLength: 40 }), (steps) => {
         region().fill(0);
         own.fill(0, 0, SIZE);
-        const around = new Uint8Array(session.memory.buffer).slice(0, 4 * PAGE_BYTES);
+        const around = new Uint8Array(memoryOf(session).buffer).slice(0, 4 * PAGE_BYTES);
         const base = region().byteOffset;
         for (const { name, offset, values } of steps) {
           const inside = (offset >>> 0) + bytesOf(name) <= SIZE;
@@ -126,7 +127,7 @@ describe("accesses to memory regions", () => {
         }
         expect(region()).toEqual(own.slice(0, SIZE));
         around.set(region(), base);
-        expect(Buffer.compare(new Uint8Array(session.memory.buffer).subarray(0, around.byteLength), around)).toBe(0);
+        expect(Buffer.compare(new Uint8Array(memoryOf(session).buffer).subarray(0, around.byteLength), around)).toBe(0);
       }),
       { numRuns: 200 },
     );
@@ -147,7 +148,7 @@ describe("accesses to memory regions", () => {
   });
 
   it("find no region by a handle that is none: not the table, not what lies behind it, nothing of another", () => {
-    const table = new Uint8Array(session.memory.buffer, 0, PAGE_BYTES).slice();
+    const table = new Uint8Array(memoryOf(session).buffer, 0, PAGE_BYTES).slice();
     for (const hostile of [0, 4, 5, 1023, 1024, 8191, 8192, 2 ** 29, 2 ** 29 + handle, 2 ** 31, -1, 2 ** 32 - 1]) {
       for (const { name, params } of single) {
         const values = params.slice(2).map((type) => (type === "i64" ? -1n : -1));
@@ -160,7 +161,7 @@ describe("accesses to memory regions", () => {
         expect(() => call(`region ${name}`, hostile, 0, 0, 1)).toThrow("is outside of the memory region");
       }
     }
-    expect(new Uint8Array(session.memory.buffer, 0, PAGE_BYTES)).toEqual(table);
+    expect(new Uint8Array(memoryOf(session).buffer, 0, PAGE_BYTES)).toEqual(table);
   });
 
   it("read and write whole ranges, in pieces, and know the size", async () => {
@@ -203,7 +204,7 @@ describe("accesses to memory regions", () => {
     }
     const at = 39 * PAGE_BYTES;
     expect(() => call("region i32_store", opened.region.handle, at, 5)).toThrow();
-    session.grow(opened.region, 40 * PAGE_BYTES);
+    await session.grow(opened.region, 40 * PAGE_BYTES);
     call("region i32_store", opened.region.handle, at, 5);
     expect(call("region i32_load", opened.region.handle, at)).toBe(5);
   });

@@ -116,7 +116,7 @@ describe("frames in a pipe", () => {
   });
 
   test("of any bytes whatever a reader makes frames or throws BrokenFrame, and makes no room for more than may be", () => {
-    const headers = fc.uint8Array({ minLength: 56, maxLength: 56 }).map((bytes) => {
+    const headers = fc.uint8Array({ minLength: 60, maxLength: 60 }).map((bytes) => {
       bytes.set([0, 0], 2);
       return bytes;
     });

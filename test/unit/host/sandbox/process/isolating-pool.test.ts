@@ -9,6 +9,9 @@ const importsUrl = new URL("../../../../support/hostile-imports.ts", import.meta
 /** Returns a number that its process, or thread, has drawn at its start. */
 const who = plain("(call $who)", "", '(import "t" "who" (func $who (result i32)))');
 
+/** The same, as a function that reaches memory regions. */
+const REACHES = { ...who, hash: `${who.hash}-reaches` as typeof who.hash, imports: ["region.open"] };
+
 let reserve: ProcessReserve;
 let pool: SandboxPool;
 
@@ -37,8 +40,11 @@ async function reopen(...options: Parameters<typeof open>): Promise<void> {
   await open(...options);
 }
 
-async function whoRuns(tenant: string, options: CallOptions = {}): Promise<number> {
-  const end = await run(pool, who, { tenant, ...options });
+async function whoRuns(
+  tenant: string,
+  { artefact = who, ...options }: CallOptions & { artefact?: typeof who } = {},
+): Promise<number> {
+  const end = await run(pool, artefact, { tenant, ...options });
   expect(end.kind).toBe("returned");
   return end.kind === "returned" ? end.value : 0;
 }
@@ -114,4 +120,55 @@ test("close ends the attempts of all tenants once, and every process", async () 
     expect([await call.end, call.ends()]).toEqual([expect.objectContaining({ kind: "killed", reason: "closed" }), 1]);
   }
   await eventually("no process is left", () => reserve.processes === 0);
+});
+
+describe("H24: functions that share memory", () => {
+  test("run in one process of their tenant, which alone may start threads; others of the tenant elsewhere", async () => {
+    const isolating = pool as IsolatingPool;
+    const plainly = await whoRuns("acme");
+    expect([isolating.hasThreads("acme"), reserve.processesWithThreads]).toEqual([false, 0]);
+    const arena = pool.createArena("acme", 4);
+    const withRegions = await whoRuns("acme", { arena, artefact: REACHES });
+    expect([withRegions === plainly, await whoRuns("acme", { arena, artefact: REACHES })]).toEqual([false, withRegions]);
+    expect([isolating.hasThreads("acme"), isolating.hasThreads("umbra"), reserve.processesWithThreads]).toEqual([true, false, 1]);
+    expect([pool.reaches("acme", arena), pool.reaches("umbra", arena)]).toEqual([true, false]);
+  });
+
+  test("find nothing of another tenant's memories", async () => {
+    const [mine, yours] = [pool.createArena("acme", 4), pool.createArena("umbra", 4)];
+    await mine.write(100, Buffer.from("acme's"));
+    await yours.write(100, Buffer.from("umbra"));
+    expect(Buffer.from(await mine.read(100, 6)).toString()).toBe("acme's");
+    expect(Buffer.from(await yours.read(100, 6)).toString()).toBe("umbra\0");
+    expect(reserve.processesWithThreads).toBe(2);
+  });
+
+  test("keep their process while a memory is kept, and not longer", async () => {
+    await reopen(() => "process", { idleMs: 100 });
+    const arena = pool.createArena("acme", 4);
+    await arena.write(100, Buffer.from("tide"));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(Buffer.from(await arena.read(100, 4)).toString()).toBe("tide");
+    pool.forget(arena);
+    await eventually("its process has ended", async () => reserve.processesWithThreads === 0);
+    expect(pool.reaches("acme", arena)).toBe(false);
+  });
+
+  test("make room for another tenant when they have no calls, with their memory", async () => {
+    await reopen(() => "process", { tenantsMax: 1 });
+    const arena = pool.createArena("acme", 4);
+    expect(await whoRuns("umbra")).toBeGreaterThan(0);
+    expect(pool.reaches("acme", arena)).toBe(false);
+    await expect(arena.load(0)).rejects.toMatchObject({ code: "OVERLOADED" });
+  });
+
+  test("have memories in threads while their tenant is not isolated, and in a process from then on", async () => {
+    await reopen(() => "auto");
+    await whoRuns("acme");
+    const before = pool.createArena("acme", 4);
+    expect([pool.reaches("acme", before), reserve.processes]).toEqual([true, 0]);
+    await whoRuns("umbra");
+    expect(pool.reaches("acme", before)).toBe(false);
+    expect(pool.reaches("acme", pool.createArena("acme", 4))).toBe(true);
+  });
 });

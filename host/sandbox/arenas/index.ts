@@ -1,0 +1,2 @@
+export { ArenaRequests, ProcessArena } from "./process-arena.ts";
+export { ThreadArena } from "./thread-arena.ts";

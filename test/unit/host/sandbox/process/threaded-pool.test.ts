@@ -1,0 +1,7 @@
+/** What holds for a pool of threads holds for one of threads in a tenant's process: the same tests. */
+import { usePoolsOfThreadedProcesses } from "../../../../support/sandbox-calls.ts";
+
+usePoolsOfThreadedProcesses();
+await import("../pool.test.ts");
+await import("../part.test.ts");
+await import("../threads.test.ts");
