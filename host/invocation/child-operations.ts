@@ -20,7 +20,7 @@ import {
   Operation,
   OUTPUT_SLICE_BYTES,
 } from "../abi/operations.ts";
-import type { MovedChild } from "../offload/index.ts";
+import type { MovedChild, RankEnd, RankHost } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
 import type { Callees, Place } from "./callee.ts";
@@ -32,8 +32,10 @@ import {
   type InvocationContext,
   mintInstance,
   type Trace,
+  toNeapError,
 } from "./context.ts";
 import { childPins, encodeInit, type InstanceInit, initOf, type Payload, payloadBlobs } from "./instance-record.ts";
+import { rankEnd } from "./mpi-operations.ts";
 import { plainReply } from "./object-operations.ts";
 import { fromPayload, payloadSize, payloadSlice, toPayload } from "./payloads.ts";
 import { type Contender, selectFirst } from "./select-step.ts";
@@ -193,8 +195,12 @@ export class ChildOperations {
     this.#callees.checkMayBegin(count);
   }
 
-  /** Starts another rank of the caller's world, bound to it. @returns what comes of it; null when an attempt before this one has started it */
-  async startRank(rank: number): Promise<{ readonly outcome: Promise<InstanceOutcome> } | null> {
+  /**
+   * Starts another rank of the caller's world, bound to it.
+   * @param host  where it runs, unless it is refused there; null: here
+   * @returns what comes of it; null when an attempt before this one has started it
+   */
+  async startRank(rank: number, host: RankHost | null): Promise<{ readonly end: Promise<RankEnd> } | null> {
     const { worldSize } = this.#caller;
     const init: MakeInit = (place) => this.#callees.initRank(rank, place);
     const spec = await this.#invoke(fingerprint(`rank ${rank} of ${worldSize}`, 0), true, null, init);
@@ -202,7 +208,26 @@ export class ChildOperations {
     if (spec.begin.kind === "logged") {
       return null;
     }
-    return { outcome: this.#runner.run(spec, this.#trace) };
+    return { end: host === null ? this.#runRank(spec) : this.#runRankAt(host, spec) };
+  }
+
+  async #runRank(spec: InstanceSpec): Promise<RankEnd> {
+    return rankEnd(await this.#runner.run(spec, this.#trace));
+  }
+
+  async #runRankAt(host: RankHost, spec: InstanceSpec): Promise<RankEnd> {
+    const { tenant, instance, init } = spec;
+    try {
+      const end = await host.runRank({ tenant, instance, init: encodeInit(init) });
+      if (end.kind === "refused") {
+        return await this.#runRank(spec);
+      }
+      this.#trace.executedAt.add(host.name);
+      return end;
+    } catch (error) {
+      const failure = `was lost with its node: ${toNeapError(error).message}`;
+      return { kind: "ended", failure, dependency: NO_SEQNUM };
+    }
   }
 
   #startedElsewhere(child: MovedChild): Child {

@@ -1,9 +1,10 @@
 /** What a rank of a world asks for. */
 import { ByteReader } from "../../state/bytes.ts";
 import { NeapError } from "../../state/errors.ts";
-import type { InstanceId, SeqNum } from "../../state/ids.ts";
+import { type InstanceId, NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import { mpiAbortArgs, mpiJoinReply, mpiTakeArgs, mpiTakeReply, Operation } from "../abi/operations.ts";
+import type { RankEnd, RankHost } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
@@ -11,7 +12,10 @@ import type { ChildOperations } from "./child-operations.ts";
 import type { InstanceOutcome } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
-import type { Seat, Taken, World, Worlds } from "./world.ts";
+import type { Seat, Seats, Taken, World, Worlds } from "./world.ts";
+
+/** Where so many ranks beside the first run; null: here. */
+export type RankPlaces = (count: number) => Promise<readonly (RankHost | null)[]>;
 
 const SHORT_BYTES = 4096;
 
@@ -23,6 +27,7 @@ export interface WorldEnd {
 
 export class MpiOperations {
   readonly #worlds: Worlds;
+  readonly #places: RankPlaces;
   readonly #children: ChildOperations;
   readonly #steps: StepStream;
   readonly #init: InstanceInit;
@@ -31,11 +36,12 @@ export class MpiOperations {
   readonly #fail: (error: NeapError) => void;
   #seat: Seat | null = null;
   /** Of rank 0: what comes of the others. */
-  #others: Promise<InstanceOutcome[]> | null = null;
+  #others: Promise<RankEnd[]> | null = null;
   #hasLeft = false;
 
   constructor(options: {
     worlds: Worlds;
+    places: RankPlaces;
     children: ChildOperations;
     steps: StepStream;
     init: InstanceInit;
@@ -45,6 +51,7 @@ export class MpiOperations {
     fail: (error: NeapError) => void;
   }) {
     this.#worlds = options.worlds;
+    this.#places = options.places;
     this.#children = options.children;
     this.#steps = options.steps;
     this.#init = options.init;
@@ -84,9 +91,9 @@ export class MpiOperations {
     if (reason !== null) {
       seat.lose(reason);
     }
-    for (const outcome of (await this.#others) ?? []) {
-      if (outcome.kind === "completed") {
-        this.#steps.consulted(outcome.dependency);
+    for (const rank of (await this.#others) ?? []) {
+      if (rank.kind === "ended") {
+        this.#steps.consulted(rank.dependency);
       }
     }
     if (this.#init.rank === 0) {
@@ -115,23 +122,23 @@ export class MpiOperations {
   /** The world begins: all other ranks are called, or none. */
   async #open(size: number): Promise<Seat> {
     this.#children.checkMayStartRanks(size - 1);
+    const places = await this.#places(size - 1);
     const world = this.#worlds.open(this.#instance, size);
     const seat = this.#sitDown(world, 0);
-    const outcomes: Promise<InstanceOutcome>[] = [];
-    this.#others = Promise.all(outcomes);
+    const ends: Promise<RankEnd>[] = [];
     for (let rank = 1; rank < size; rank += 1) {
-      const started = await this.#children.startRank(rank);
+      const started = await this.#children.startRank(rank, places[rank - 1] ?? null);
       if (started === null) {
         throw new NeapError("WORLD_LOST", `rank 0 of ${size} was interrupted: messages of its world are gone`);
       }
-      outcomes.push(started.outcome.then((outcome) => watched(world, rank, outcome)));
-      this.#others = Promise.all(outcomes);
+      ends.push(started.end.then((end) => watched(world, rank, end)));
+      this.#others = Promise.all(ends);
     }
     return seat;
   }
 
-  #sitDown(world: World | null, rank: number): Seat {
-    const seat = world?.seat(rank, this.#fail) ?? null;
+  #sitDown(seats: Seats | null, rank: number): Seat {
+    const seat = seats?.seat(rank, this.#fail) ?? null;
     if (seat === null) {
       throw new NeapError("WORLD_LOST", `rank ${rank} of ${this.#init.worldSize} was interrupted: its world is gone`);
     }
@@ -202,16 +209,23 @@ function whyEnded(end: AttemptEnd): string {
 }
 
 /** What came of a rank is the world's matter when the rank has come to nothing without a seat in it, or after its attempt. */
-function watched(world: World, rank: number, outcome: InstanceOutcome): InstanceOutcome {
-  const who = `rank ${rank} of ${world.size}`;
-  if (outcome.kind !== "completed") {
-    world.lose(`${who} was ended: ${outcome.kind === "pending" ? outcome.reason : outcome.message}`);
-  } else if (outcome.done.trap !== "") {
-    world.lose(`${who} failed: ${outcome.done.trap}`);
-  } else if (outcome.done.returnValue !== 0) {
-    world.lose(`${who} returned ${outcome.done.returnValue}`);
+function watched(world: World, rank: number, end: RankEnd): RankEnd {
+  const failure = end.kind === "refused" ? end.reason : end.failure;
+  if (failure !== null) {
+    world.lose(`rank ${rank} of ${world.size} ${failure}`);
   } else if (!world.hasLeft(rank)) {
-    world.lose(`${who} ended without MPI_Finalize`);
+    world.lose(`rank ${rank} of ${world.size} ended without MPI_Finalize`);
   }
-  return outcome;
+  return end;
+}
+
+/** What came of a rank, for its world. */
+export function rankEnd(outcome: InstanceOutcome): RankEnd {
+  if (outcome.kind !== "completed") {
+    const why = outcome.kind === "pending" ? outcome.reason : outcome.message;
+    return { kind: "ended", failure: `was ended: ${why}`, dependency: NO_SEQNUM };
+  }
+  const { returnValue, trap } = outcome.done;
+  const failure = trap !== "" ? `failed: ${trap}` : returnValue !== 0 ? `returned ${returnValue}` : null;
+  return { kind: "ended", failure, dependency: outcome.dependency };
 }

@@ -34,8 +34,8 @@ export interface Seat {
   come(): Promise<void>;
   /** @throws WORLD_LOST */
   send(to: number, frame: Uint8Array, seen: SeqNum): Promise<void> | void;
-  /** What has come; `waits`: when something has. @throws WORLD_LOST */
-  take(waits: boolean): Promise<Taken> | Taken;
+  /** What has come; `waits`: when something has. Frames of at most `maxBytes`, or one. @throws WORLD_LOST */
+  take(waits: boolean, maxBytes?: number): Promise<Taken> | Taken;
   /** The rank needs the others no more; resolves when none does. @throws WORLD_LOST */
   leave(): Promise<void>;
   /** The rank has come to nothing; nobody else's loss counts after the first. */
@@ -53,7 +53,7 @@ class Place implements Seat {
   readonly rank: number;
   readonly #waiting: Waiting[] = [];
   #waitingBytes = 0;
-  #taker: ((taken: Taken) => void) | null = null;
+  #taker: { readonly maxBytes: number; readonly taken: PromiseWithResolvers<Taken> } | null = null;
   #isHere = false;
   #hasLeft = false;
   /** Ends the rank. */
@@ -95,21 +95,21 @@ class Place implements Seat {
         `more than ${WAITING_MAX_BYTES} bytes wait for rank ${this.rank}, the last of them from rank ${frame.from}`,
       );
     } else if (this.#taker !== null) {
-      this.#taker(this.#some());
+      this.#taker.taken.resolve(this.#some(this.#taker.maxBytes));
       this.#taker = null;
     }
   }
 
-  take(waits: boolean): Promise<Taken> | Taken {
+  take(waits: boolean, maxBytes = TAKE_MAX_BYTES): Promise<Taken> | Taken {
     this.#world.check();
     if (this.#waiting.length > 0) {
-      return this.#some();
+      return this.#some(maxBytes);
     }
-    return waits
-      ? new Promise((resolve) => {
-          this.#taker = resolve;
-        })
-      : NOTHING;
+    if (!waits) {
+      return NOTHING;
+    }
+    this.#taker = { maxBytes, taken: Promise.withResolvers() };
+    return this.#taker.taken.promise;
   }
 
   async leave(): Promise<void> {
@@ -122,17 +122,19 @@ class Place implements Seat {
     this.#world.lose(reason);
   }
 
-  drop(): void {
+  drop(loss: NeapError): void {
     this.#waiting.length = 0;
     this.#waitingBytes = 0;
+    this.#taker?.taken.reject(loss);
+    this.#taker = null;
   }
 
-  #some(): Taken {
+  #some(maxBytes: number): Taken {
     let sizeBytes = 0;
     let count = 0;
     let seen: SeqNum = NO_SEQNUM;
     for (const one of this.#waiting) {
-      if (count > 0 && sizeBytes + one.frame.byteLength > TAKE_MAX_BYTES) {
+      if (count > 0 && sizeBytes + one.frame.byteLength > maxBytes) {
         break;
       }
       count += 1;
@@ -144,11 +146,12 @@ class Place implements Seat {
   }
 }
 
-export class World {
+export class World implements Seats {
   readonly size: number;
   readonly #places: readonly Place[];
   readonly #here = Promise.withResolvers<void>();
   readonly #left = Promise.withResolvers<void>();
+  readonly #over = Promise.withResolvers<void>();
   #loss: NeapError | null = null;
 
   constructor(size: number) {
@@ -175,6 +178,15 @@ export class World {
     }
     place.onLost = onLost;
     return place;
+  }
+
+  /** Resolves when the world is lost, or nobody needs it any more. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  close(): void {
+    this.#over.resolve();
   }
 
   hasLeft(rank: number): boolean {
@@ -208,18 +220,26 @@ export class World {
     }
     const loss = new NeapError("WORLD_LOST", reason);
     this.#loss = loss;
+    this.#over.resolve();
     this.#here.reject(loss);
     this.#left.reject(loss);
     for (const place of this.#places) {
-      place.drop();
+      place.drop(loss);
       place.onLost(loss);
     }
   }
 }
 
-/** The worlds whose rank 0 runs in this process, by its instance. */
+/** Where ranks find their places. */
+export interface Seats {
+  /** @param onLost  ends the rank. @returns null when there is no such rank, or it was there before */
+  seat(rank: number, onLost: (loss: NeapError) => void): Seat | null;
+}
+
+/** The worlds of the ranks that run in this process, by the instance of rank 0. */
 export class Worlds {
   readonly #worlds = new Map<InstanceId, World>();
+  readonly #far = new Map<InstanceId, { readonly seats: Seats; readonly ranks: number }>();
 
   open(root: InstanceId, size: number): World {
     const world = new World(size);
@@ -227,11 +247,32 @@ export class Worlds {
     return world;
   }
 
-  find(root: InstanceId): World | null {
+  /** That of a rank, here or at another node. */
+  find(root: InstanceId): Seats | null {
+    return this.#worlds.get(root) ?? this.#far.get(root)?.seats ?? null;
+  }
+
+  /** One whose rank 0 runs here. */
+  own(root: InstanceId): World | null {
     return this.#worlds.get(root) ?? null;
   }
 
   close(root: InstanceId): void {
+    this.#worlds.get(root)?.close();
     this.#worlds.delete(root);
+  }
+
+  /** From now on a rank here finds its world at another node, as often as it is attached. */
+  attach(root: InstanceId, seats: Seats): void {
+    this.#far.set(root, { seats, ranks: (this.#far.get(root)?.ranks ?? 0) + 1 });
+  }
+
+  detach(root: InstanceId): void {
+    const far = this.#far.get(root);
+    if (far !== undefined && far.ranks > 1) {
+      this.#far.set(root, { ...far, ranks: far.ranks - 1 });
+    } else {
+      this.#far.delete(root);
+    }
   }
 }

@@ -55,7 +55,7 @@ export interface Guest {
   /** Does something at the end of the thread, unless that ends the call. The main thread, whose end is the call's, does not. */
   beforeThreadEnd(run: () => void): void;
   /** Calls the table's function (i32, …) → () right here; it cannot wait for the host. */
-  callTableFunction(tableIndex: number, args?: readonly number[]): void;
+  callTableFunction(tableIndex: number, ...args: number[]): void;
   /**
    * Runs this thread's share of a parallel region. In the main thread it does so on a second stack, where it may wait for the host, and
    * the promise resolves when the function returns; in others it returns undefined when it has.

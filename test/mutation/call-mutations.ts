@@ -668,7 +668,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F24: the same id with another command line is the same call",
     file: "host/invocation/service.ts",
-    find: "\n      theirs.commandLine === commandLine &&",
+    find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',
     replace: "",
     caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },

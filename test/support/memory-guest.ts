@@ -224,7 +224,7 @@ export class MemoryGuest implements Guest {
 
   beforeThreadEnd(): void {}
 
-  callTableFunction(_tableIndex: number, _args?: readonly number[]): void {
+  callTableFunction(_tableIndex: number, ..._args: number[]): void {
     throw new GuestFault("the table has no function");
   }
 

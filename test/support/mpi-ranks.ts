@@ -94,7 +94,7 @@ class RankGuest extends MemoryGuest {
     return this.frames % 3 === 0 ? Promise.resolve() : undefined;
   }
 
-  override callTableFunction(tableIndex: number, args: readonly number[] = []): void {
+  override callTableFunction(tableIndex: number, ...args: number[]): void {
     const run = this.functions.get(tableIndex);
     if (run === undefined) {
       super.callTableFunction(tableIndex);

@@ -70,7 +70,7 @@ export const threads = (guest: Guest) => {
       );
       for (const { key, value, destructor } of due) {
         own.delete(key);
-        guest.callTableFunction(destructor >>> 0, [value]);
+        guest.callTableFunction(destructor >>> 0, value);
       }
     }
   }

@@ -86,7 +86,7 @@ export class Operators {
 
   #run(tableIndex: number, args: readonly number[]): void {
     try {
-      this.#guest.callTableFunction(tableIndex, args);
+      this.#guest.callTableFunction(tableIndex, ...args);
     } catch (error) {
       // The engine makes no i64 of a number.
       throw error instanceof TypeError

@@ -384,7 +384,7 @@ export class SandboxInstance implements Guest {
   /** The call ends with it. */
   beforeThreadEnd(): void {}
 
-  callTableFunction(tableIndex: number, args: readonly number[] = []): void {
+  callTableFunction(tableIndex: number, ...args: number[]): void {
     tableFunction(this.#exports, tableIndex)(...args);
   }
 

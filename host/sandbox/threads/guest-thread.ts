@@ -192,7 +192,7 @@ export class GuestThread implements Guest {
     this.#beforeEnd.push(run);
   }
 
-  callTableFunction(tableIndex: number, args: readonly number[] = []): void {
+  callTableFunction(tableIndex: number, ...args: number[]): void {
     tableFunction(this.#exports, tableIndex)(...args);
   }
 
