@@ -5,7 +5,7 @@ import type { Shard } from "../../state/logbook/index.ts";
 import { SEED_BYTES } from "../../state/logbook/step-record.ts";
 import type { Drafts } from "../../state/objects/index.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
-import { callTarget } from "../modules/entry-points/index.ts";
+import { functionNameOf } from "../modules/entry-points/index.ts";
 import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { InvocationContext } from "./context.ts";
@@ -46,7 +46,7 @@ export class Callees {
   async resolve(target: string): Promise<FunctionVersion | null> {
     this.#steps.touch();
     const { cursor, reads } = this.#steps;
-    const functionName = callTarget(target)?.functionName ?? target;
+    const functionName = functionNameOf(target);
     if (reads.isNoFunction(functionName, cursor)) {
       return null;
     }

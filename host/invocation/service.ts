@@ -13,7 +13,7 @@ import { type HeldLock, type LogRecord, type NewRecord, RecordKind, type Shard }
 import { Drafts } from "../../state/objects/index.ts";
 import { callIdTag, keyTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import type { Artefact } from "../modules/artefact.ts";
-import { callTarget, TARGET_RULE } from "../modules/entry-points/index.ts";
+import { callTarget, functionNameOf, TARGET_RULE } from "../modules/entry-points/index.ts";
 import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import {
@@ -330,8 +330,7 @@ class Service implements InvocationService {
   async #call(request: CallRequest): Promise<CallAnswer> {
     const { functions, random, source, tenancy } = this.#context;
     const shard = source.current() ?? (await this.#shard());
-    const { functionName } = callTarget(request.functionName) ?? request;
-    const { version, tail } = await functions.resolve(shard, request.tenant, functionName);
+    const { version, tail } = await functions.resolve(shard, request.tenant, functionNameOf(request.functionName));
     if (request.check !== undefined) {
       await this.#check(shard, request, await functions.artefact(shard, version.hash), request.check);
     }

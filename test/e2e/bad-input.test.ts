@@ -224,7 +224,8 @@ describe("names that are refused", () => {
   const names: [string, string][] = [
     ["two dots", ".."],
     ["two dots inside", "a..b"],
-    ["a slash", "a/b"],
+    ["two slashes", "a/b/c"],
+    ["a slash at its end", "a/"],
     ["a way out", "../../etc/passwd"],
     ["a control character", "a\u0007b"],
     ["a line break", "a\nb"],

@@ -95,10 +95,10 @@ export function entryPointsOf(artefact: Artefact): readonly EntryPoint[] {
  * @throws UNKNOWN_ENTRY_POINT  it has not what the call names, or no entry of its own
  */
 export function calledEntryPoint(artefact: Artefact, target: string): EntryPoint | null {
-  const { functionName, entryPoint } = callTarget(target) ?? { functionName: target, entryPoint: null };
-  if (entryPoint === null && artefact.entry !== "") {
+  if (artefact.entry !== "" && !target.includes("/")) {
     return null;
   }
+  const { functionName, entryPoint } = callTarget(target) ?? { functionName: target, entryPoint: null };
   const entryPoints = entryPointsOf(artefact);
   const found = entryPoints.find(({ name }) => name === entryPoint);
   if (found !== undefined) {

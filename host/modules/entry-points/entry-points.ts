@@ -30,10 +30,16 @@ export function isEntryPointName(value: string): boolean {
   return ENTRY_POINT_NAME.test(value);
 }
 
+/** Of a target: what is in front of its slash. */
+export function functionNameOf(target: string): string {
+  const slash = target.indexOf("/");
+  return slash < 0 ? target : target.slice(0, slash);
+}
+
 /** Of `shop`, or `shop/total`; null when it is neither. */
 export function callTarget(text: string): CallTarget | null {
   const slash = text.indexOf("/");
-  const functionName = slash < 0 ? text : text.slice(0, slash);
+  const functionName = functionNameOf(text);
   const entryPoint = slash < 0 ? null : text.slice(slash + 1);
   return isName(functionName) && (entryPoint === null || isEntryPointName(entryPoint)) ? { functionName, entryPoint } : null;
 }

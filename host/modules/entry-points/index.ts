@@ -14,6 +14,7 @@ export {
   describeEntryPoints,
   type EntryPoint,
   fieldsMaxOf,
+  functionNameOf,
   isEntryPointName,
   signatureText,
   TARGET_MAX_BYTES,
