@@ -76,7 +76,8 @@ export const HOST_ERRORS = {
     fault: "caller",
     retry: "never",
     status: 400,
-    meaning: "The module could not be made preemptible or migratable as asked, or not in the time an upload has.",
+    meaning:
+      "The module could not be made preemptible or migratable, or its state aliased, as asked, or not in the time an upload has.",
   },
   MODULE_NO_ENTRY: { fault: "caller", retry: "never", status: 400, meaning: "The module exports neither main nor _start." },
   MODULE_START_FAILED: {
@@ -91,6 +92,12 @@ export const HOST_ERRORS = {
     retry: "never",
     status: 500,
     meaning: "The function returned a value other than 0, or trapped.",
+  },
+  WORLD_LOST: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning: "A rank of a call with MPI failed, or was lost, and all others with it; nothing of it is run again.",
   },
   OVERLOADED: {
     fault: "platform",

@@ -235,6 +235,15 @@ class NodeBuilder {
         name: this.#name,
         take: async (call) => begun?.take(call) ?? { kind: "refused", reason: "the host is starting" },
       },
+      ranks: {
+        runRank: async (call, desk) => begun?.runRank(call, desk) ?? { kind: "refused", reason: "the host is starting" },
+        ask: async (root, rank, what, seen, bytes) => {
+          if (begun === null) {
+            throw new NeapError("WORLD_LOST", "the host is starting");
+          }
+          return begun.ask(root, rank, what, seen, bytes);
+        },
+      },
       load: () => (begun?.takesCalls === true ? nodeLoad(pool) : null),
     };
   }
@@ -466,6 +475,7 @@ class NodeBuilder {
       faults: parts.faults,
       clock: parts.clock,
     });
+    invocations.shareRanks(() => nodeLoad(pool), others);
     const { url } = await http.listen();
     this.#ownPorts.push(Number(new URL(url).port));
     const evacuation = new Evacuation({

@@ -44,7 +44,7 @@ export default defineConfig({
     // A file with a defect must never be taken for the file.
     fsModuleCache: mutation === undefined,
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

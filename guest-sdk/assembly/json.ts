@@ -3,6 +3,8 @@
 const QUOTE: i32 = 0x22;
 const BACKSLASH: i32 = 0x5c;
 const HEX_DIGITS: i32 = 4;
+/** Their values are their places, of capital letters 6 less. */
+const DIGITS: string = "0123456789abcdefABCDEF";
 
 export namespace json {
   /** The text as JSON has it: in quotes, and escaped. */
@@ -13,7 +15,7 @@ export namespace json {
       const code = text.charCodeAt(i);
       if (code >= 0x20 && code != QUOTE && code != BACKSLASH) continue;
       quoted += text.substring(copied, i);
-      quoted += code >= 0x20 ? "\\" + text.charAt(i) : "\\u" + code.toString(16).padStart(HEX_DIGITS, "0");
+      quoted += code >= 0x20 ? "\\" + text.charAt(i) : "\\u00" + DIGITS.charAt(code >> 4) + DIGITS.charAt(code & 15);
       copied = i + 1;
     }
     return quoted + text.substring(copied) + '"';
@@ -45,9 +47,9 @@ export namespace json {
 function hexadecimal(digits: string): i32 {
   let value = 0;
   for (let i = 0; i < digits.length; i++) {
-    const digit = "0123456789abcdef".indexOf(digits.charAt(i).toLowerCase());
-    if (digit < 0) throw new Error("json.unquote: an escape has no hexadecimal digits");
-    value = value * 16 + digit;
+    const place = DIGITS.indexOf(digits.charAt(i));
+    if (place < 0) throw new Error("json.unquote: an escape has no hexadecimal digits");
+    value = value * 16 + (place < 16 ? place : place - 6);
   }
   return value;
 }

@@ -10,6 +10,7 @@ import { http } from "./http.ts";
 import { io } from "./io.ts";
 import { locks } from "./locks.ts";
 import { log } from "./log.ts";
+import { isMpi, mpi } from "./mpi/index.ts";
 import { objects } from "./objects.ts";
 import { parts } from "./parts.ts";
 import { regionFault, regions } from "./regions.ts";
@@ -17,8 +18,11 @@ import { threads } from "./threads.ts";
 import { transactions } from "./transactions.ts";
 import { callFileSystem, isWasi, neverWaits, neverWaitsInThreads, wasi } from "./wasi/index.ts";
 
-/** Where that does not follow from whether it suspends: Faasm's local state is the main thread's. */
+/** Where that does not follow from whether it suspends: Faasm's local state is the main thread's, and so are messages. */
 function inThreads(name: string): { readonly inThreads?: boolean } {
+  if (isMpi(name)) {
+    return { inThreads: false };
+  }
   return neverWaitsInThreads(name) ? { inThreads: true } : isFaasm(name) ? { inThreads: isFaasmInThreads(name) } : {};
 }
 
@@ -27,7 +31,7 @@ type Functions = Readonly<Record<string, GuestImport["run"]>>;
 /** All imports of all groups, by "module.name", without those that rewriting puts into modules. */
 export function importFunctions(guest: Guest): Functions {
   const files = callFileSystem(guest);
-  return { ...hostFunctions(guest), ...wasi(guest, files), ...faasm(guest, files) };
+  return { ...hostFunctions(guest), ...wasi(guest, files), ...faasm(guest, files), ...mpi(guest) };
 }
 
 const hostFunctions = (guest: Guest): Functions => ({
@@ -48,7 +52,9 @@ const hostFunctions = (guest: Guest): Functions => ({
 export const createImports: CreateImports = (guest, names = abiTable.keys()) => {
   const wanted = new Set(names);
   // Half of all imports, and most modules have none of them: a new sandbox shall not wait for that.
-  const functions = [...wanted].some((name) => isWasi(name) || isFaasm(name)) ? importFunctions(guest) : hostFunctions(guest);
+  const functions = [...wanted].some((name) => isWasi(name) || isFaasm(name) || isMpi(name))
+    ? importFunctions(guest)
+    : hostFunctions(guest);
   const imports: Record<string, GuestImport> = { "$host.region_fault": { suspends: false, run: regionFault } };
   for (const name of wanted) {
     const listed = abiTable.get(name);

@@ -70,6 +70,16 @@ export const Operation = {
   fileFind: 90,
   /** What is in a folder of shared files. */
   fileList: 91,
+  /** The call becomes a rank of its world; answered when all ranks have. */
+  mpiJoin: 100,
+  /** Posted: a frame for another rank. Its number, u16, and what that rank gets. */
+  mpiSend: 101,
+  /** Frames that others have sent. */
+  mpiTake: 102,
+  /** The rank needs the others no more; answered when none does. */
+  mpiLeave: 103,
+  /** The world ends. */
+  mpiAbort: 104,
 } as const;
 
 export type Operation = (typeof Operation)[keyof typeof Operation];
@@ -439,4 +449,49 @@ export const httpReadReply = {
     const r = new ByteReader(bytes);
     return { sizeBytes: r.f64(), slice: r.raw(r.remaining) };
   },
+};
+
+/** The bytes of an mpiJoin reply. */
+export const mpiJoinReply = {
+  encode: (rank: number, size: number) => new ByteWriter(8).u32(rank).u32(size).view(),
+  decode: (bytes: Uint8Array) => {
+    const r = new ByteReader(bytes);
+    return { rank: r.u32(), size: r.u32() };
+  },
+};
+
+/** `waits`: until there is a frame. */
+export const mpiTakeArgs = {
+  encode: (waits: boolean) => new ByteWriter(1).u8(waits ? 1 : 0).view(),
+  decode: (bytes: Uint8Array) => ({ waits: new ByteReader(bytes).u8() === 1 }),
+};
+
+/** A frame that another rank has sent. */
+export interface MpiFrame {
+  readonly from: number;
+  readonly frame: Uint8Array;
+}
+
+/** The bytes of an mpiTake reply. */
+export const mpiTakeReply = {
+  encode: (frames: readonly MpiFrame[]) => {
+    const w = new ByteWriter(frames.reduce((sum, { frame }) => sum + 6 + frame.byteLength, 0));
+    for (const { from, frame } of frames) {
+      w.u16(from).bytes(frame);
+    }
+    return w.view();
+  },
+  decode: (bytes: Uint8Array): MpiFrame[] => {
+    const r = new ByteReader(bytes);
+    const frames: MpiFrame[] = [];
+    while (r.remaining > 0) {
+      frames.push({ from: r.u16(), frame: r.bytes() });
+    }
+    return frames;
+  },
+};
+
+export const mpiAbortArgs = {
+  encode: (code: number) => new ByteWriter(4).i32(code).view(),
+  decode: (bytes: Uint8Array) => ({ code: new ByteReader(bytes).i32() }),
 };

@@ -8,6 +8,7 @@ import {
   callTarget,
   checkArguments,
   type EntryPoint,
+  fieldsMaxOf,
   isEntryPointName,
   parseArguments,
   TARGET_RULE,
@@ -21,6 +22,8 @@ import type { MessageThread } from "./message-thread.ts";
 export const ARGUMENTS_MAX_BYTES = WHOLE_BODY_MAX_BYTES;
 /** To parse and check more takes a thread of its own (H27). */
 const CHECK_HERE_MAX_BYTES = 16 * 1024;
+/** With more fields in an object that may be left out, less is checked here. */
+const CHECK_HERE_FIELDS = 8;
 
 /** A function's name, or `<function>/<entry point>`. @throws BAD_NAME */
 export function targetField(field: string, value: string): string {
@@ -58,7 +61,8 @@ export function argumentsCheck(target: string, input: Uint8Array, thread: Messag
     if (entryPoint === null) {
       return;
     }
-    return input.byteLength > CHECK_HERE_MAX_BYTES ? thread.check(entryPoint, input) : checkInput(entryPoint, input);
+    const fields = Math.max(1, fieldsMaxOf(entryPoint) / CHECK_HERE_FIELDS);
+    return input.byteLength * fields > CHECK_HERE_MAX_BYTES ? thread.check(entryPoint, input) : checkInput(entryPoint, input);
   };
 }
 

@@ -9,7 +9,7 @@ import { type BodyLimit, discardRest, readBody } from "./body.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { faasmAnswer, faasmGraph, faasmStatus, type TextAnswer } from "./faasm-answers.ts";
-import { checkCallId, type FaasmMessage, parseFaasmMessage, refuseUnoffered } from "./faasm-message.ts";
+import { checkCallId, type FaasmMessage, parseFaasmMessage, refuseUnoffered, worldSizeOf } from "./faasm-message.ts";
 import { sendFailure, sendText, toFailure } from "./failure.ts";
 import { idempotencyKey, tenantField, tracesOperations } from "./fields.ts";
 
@@ -91,6 +91,7 @@ export class FaasmCall {
           : tableCheck(functionName, message.func_ptr),
       tableIndex: message.func_ptr === 0 ? undefined : message.func_ptr,
       commandLine: message.cmdline,
+      worldSize: worldSizeOf(message),
       key: callKey(message.id, idempotencyKey(request)),
       answer: message.async ? "accepted" : "result",
       forbidPushDown: message.forbid_ndp,

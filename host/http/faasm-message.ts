@@ -51,6 +51,7 @@ export interface FaasmMessage {
   readonly cmdline: string;
   readonly python: boolean;
   readonly mpi: boolean;
+  readonly mpi_world_size: number;
   readonly func_ptr: number;
 }
 
@@ -69,6 +70,7 @@ const DEFAULTS: FaasmMessage = {
   cmdline: "",
   python: false,
   mpi: false,
+  mpi_world_size: 0,
   func_ptr: 0,
 };
 
@@ -158,10 +160,23 @@ export function refuseUnoffered(message: FaasmMessage, admin: boolean): void {
     }
     throw new NeapError("NOT_SUPPORTED", `type ${message.type} (${name}) is not offered: there is no state of executors to end`);
   }
-  const unoffered = message.python ? "python true" : message.mpi ? "mpi true" : undefined;
+  const unoffered = message.python ? "python true" : undefined;
   if (unoffered !== undefined) {
     throw new NeapError("NOT_SUPPORTED", `${unoffered} is not offered by this host; leave it out`);
   }
+}
+
+export const WORLD_SIZE_MAX = 1024;
+
+/** Of a call with MPI; 0 of any other one. @throws BAD_REQUEST */
+export function worldSizeOf({ mpi, mpi_world_size: size }: FaasmMessage): number {
+  if (!mpi) {
+    return 0;
+  }
+  if (size < 1 || size > WORLD_SIZE_MAX) {
+    throw new NeapError("BAD_REQUEST", `mpi_world_size must be a whole number from 1 to ${WORLD_SIZE_MAX}, is ${size}`);
+  }
+  return size;
 }
 
 function describe(value: unknown): string {

@@ -89,6 +89,8 @@ export interface AttemptOptions {
   readonly sandboxesMax: number;
   /** Of a call whose threads share its memory. */
   readonly threads?: SandboxStart["threads"];
+  /** Of a rank of a world. */
+  readonly ranks?: number;
   readonly part?: PartStart;
   /** Where the guest waits for long; left out: it cannot be stopped in the middle. */
   readonly parking?: Parking;
@@ -160,7 +162,7 @@ export class Attempt implements SandboxHandler {
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
     const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits } = options;
-    const { threads, part, arena, frozen } = options;
+    const { threads, ranks, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
@@ -175,6 +177,7 @@ export class Attempt implements SandboxHandler {
       pins,
       limits,
       threads,
+      ranks,
       tableIndex,
       part,
       arena,

@@ -10,7 +10,7 @@ import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
 import type { InvocationContext } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
-import { toPayload } from "./payloads.ts";
+import { fromPayload, toPayload } from "./payloads.ts";
 
 /** Where a call is among others, and when it begins. */
 export type Place = Pick<InstanceInit, "bound" | "notBeforeMs" | "depth" | "root" | "transaction" | "modeCursor">;
@@ -64,8 +64,8 @@ export class Callees {
   }
 
   /** @throws OVERLOADED  the tenant has as many calls under way as it may */
-  checkMayBegin(): void {
-    this.#context.tenancy.of(this.#tenant).checkMayBegin();
+  checkMayBegin(count = 1): void {
+    this.#context.tenancy.of(this.#tenant).checkMayBegin(count);
   }
 
   async init(version: FunctionVersion, input: Uint8Array, place: Place): Promise<InstanceInit> {
@@ -90,6 +90,12 @@ export class Callees {
     return { ...(await this.#own(input)), tableIndex, ...place };
   }
 
+  /** Of another rank of the caller's world: the same call, but for the rank. */
+  async initRank(rank: number, place: Place): Promise<InstanceInit> {
+    const { input, tableIndex, worldSize } = this.#caller;
+    return { ...(await this.#own(await fromPayload(this.#shard.blobs, input))), tableIndex, worldSize, rank, ...place };
+  }
+
   /** The caller's, with what each call has of its own. */
   async #own(input: Uint8Array): Promise<InstanceInit> {
     const { random, clock } = this.#context;
@@ -97,6 +103,8 @@ export class Callees {
       ...this.#caller,
       input: await toPayload(this.#drafts, input),
       callId: 0,
+      worldSize: 0,
+      rank: 0,
       startedMs: Math.max(clock.now(), this.#steps.pins.timeMs),
       childSeed: random.bytes(SEED_BYTES),
     };

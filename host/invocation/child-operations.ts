@@ -20,7 +20,7 @@ import {
   Operation,
   OUTPUT_SLICE_BYTES,
 } from "../abi/operations.ts";
-import type { MovedChild } from "../offload/index.ts";
+import type { MovedChild, RankEnd, RankHost } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
 import type { Callees, Place } from "./callee.ts";
@@ -32,8 +32,10 @@ import {
   type InvocationContext,
   mintInstance,
   type Trace,
+  toNeapError,
 } from "./context.ts";
 import { childPins, encodeInit, type InstanceInit, initOf, type Payload, payloadBlobs } from "./instance-record.ts";
+import { rankEnd } from "./mpi-operations.ts";
 import { plainReply } from "./object-operations.ts";
 import { fromPayload, payloadSize, payloadSlice, toPayload } from "./payloads.ts";
 import { type Contender, selectFirst } from "./select-step.ts";
@@ -75,6 +77,8 @@ export class ChildOperations {
   readonly #callees: Callees;
   readonly #wait: AttemptWait;
   readonly #children: Child[] = [];
+  /** The other ranks of a world whose rank 0 the attempt is. */
+  readonly #ranks: InstanceId[] = [];
 
   constructor(options: {
     context: InvocationContext;
@@ -114,7 +118,8 @@ export class ChildOperations {
 
   /** Started calls that are cancelled when the caller ends without them (F40). */
   get bound(): readonly InstanceId[] {
-    return this.#children.flatMap((child) => (child.kind === "running" && child.bound ? [child.instance] : []));
+    const bound = this.#children.flatMap((child) => (child.kind === "running" && child.bound ? [child.instance] : []));
+    return [...bound, ...this.#ranks];
   }
 
   /** @returns null when `operation` is not one of children */
@@ -180,6 +185,49 @@ export class ChildOperations {
     this.#context.faults.at("dispatch:after");
     this.#children.push({ kind: "running", instance: spec.instance, bound, outcome, transaction });
     return plainReply(0);
+  }
+
+  /** @throws OVERLOADED, WORLD_LOST  no world of so many ranks beside this one may begin */
+  checkMayStartRanks(count: number): void {
+    if (this.#caller.depth >= this.#caller.callMaxDepth) {
+      throw new NeapError("WORLD_LOST", `the other ranks are called functions, and callMaxDepth is ${this.#caller.callMaxDepth}`);
+    }
+    this.#callees.checkMayBegin(count);
+  }
+
+  /**
+   * Starts another rank of the caller's world, bound to it.
+   * @param host  where it runs, unless it is refused there; null: here
+   * @returns what comes of it; null when an attempt before this one has started it
+   */
+  async startRank(rank: number, host: RankHost | null): Promise<{ readonly end: Promise<RankEnd> } | null> {
+    const { worldSize } = this.#caller;
+    const init: MakeInit = (place) => this.#callees.initRank(rank, place);
+    const spec = await this.#invoke(fingerprint(`rank ${rank} of ${worldSize}`, 0), true, null, init);
+    this.#ranks.push(spec.instance);
+    if (spec.begin.kind === "logged") {
+      return null;
+    }
+    return { end: host === null ? this.#runRank(spec) : this.#runRankAt(host, spec) };
+  }
+
+  async #runRank(spec: InstanceSpec): Promise<RankEnd> {
+    return rankEnd(await this.#runner.run(spec, this.#trace));
+  }
+
+  async #runRankAt(host: RankHost, spec: InstanceSpec): Promise<RankEnd> {
+    const { tenant, instance, init } = spec;
+    try {
+      const end = await host.runRank({ tenant, instance, init: encodeInit(init) });
+      if (end.kind === "refused") {
+        return await this.#runRank(spec);
+      }
+      this.#trace.executedAt.add(host.name);
+      return end;
+    } catch (error) {
+      const failure = `was lost with its node: ${toNeapError(error).message}`;
+      return { kind: "ended", failure, dependency: NO_SEQNUM };
+    }
   }
 
   #startedElsewhere(child: MovedChild): Child {

@@ -1,19 +1,19 @@
 /** Runs one attempt of an instance, with everything its guest may ask for. */
+import { NeapError } from "../../state/errors.ts";
 import type { InstanceId } from "../../state/ids.ts";
 import { Fenced, type StepStream, type StepStreamState } from "../../state/protocols/index.ts";
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
-
 import { Operation } from "../abi/operations.ts";
-import { usesRegions } from "../modules/artefact.ts";
+import { usesRegions, usesThreads } from "../modules/artefact.ts";
 import { calledEntryPoint } from "../modules/entry-points/index.ts";
-
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
 import type { Parker } from "./attempt-wait.ts";
 import type { InstanceHistory } from "./instance-history.ts";
-import { commandLineBytes, encodeInit } from "./instance-record.ts";
+import { commandLineBytes, encodeInit, isOfWorld } from "./instance-record.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
+import type { WorldEnd } from "./mpi-operations.ts";
 import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
 import type { Parking } from "./parking.ts";
@@ -30,8 +30,10 @@ const READS: ReadonlySet<number> = new Set([
   Operation.logReadNext,
 ]);
 
+type Made = "artefact" | "inherited" | "parker" | "started" | "regions" | "fail";
+
 /** One attempt. */
-export interface Execution extends Omit<OperationParts, "artefact" | "inherited" | "parker" | "started" | "regions"> {
+export interface Execution extends Omit<OperationParts, Made> {
   readonly attempts: LiveAttempts;
   readonly parking: Parking;
   readonly history: InstanceHistory;
@@ -54,12 +56,14 @@ export interface Executed {
   /** The call as another node goes on with it; null unless the attempt has ended so, and in a place where that is possible. */
   readonly moves: MovedCall | null;
   readonly readBytes: number;
+  /** Of an attempt that was a rank. */
+  readonly world: WorldEnd | null;
 }
 
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
-  const { begun, moved } = execution;
+  const { begun, moved, worlds, places } = execution;
   const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
@@ -68,11 +72,17 @@ export async function execute(execution: Execution): Promise<Executed> {
   }
   const input = await guestInput(shard.blobs, init.input);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
+  if (usesThreads(artefact) && isOfWorld(init)) {
+    throw new NeapError(
+      "NOT_SUPPORTED",
+      `mpi_world_size is ${init.worldSize}: a function whose memory is shared by threads has one rank`,
+    );
+  }
   const regions = usesRegions(artefact) ? runRegions.session(context.regions, tenant) : null;
   if (regions !== null) {
     steps.leaveOutValues();
   } else if (usesRegions(artefact)) {
-    return { end: { kind: "displaced" }, bound: NO_CHILDREN, effects: null, moves: null, readBytes: 0 };
+    return { end: { kind: "displaced" }, bound: NO_CHILDREN, effects: null, moves: null, readBytes: 0, world: null };
   }
   let operations = null as Operations | null;
   const parker: Parker = {
@@ -82,6 +92,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   };
   const asked = () => {
     const started = moved?.children ?? [];
+    const fail = (error: NeapError) => attempt.stop({ kind: "failed", error });
     operations ??= new Operations({
       context,
       runner,
@@ -96,6 +107,9 @@ export async function execute(execution: Execution): Promise<Executed> {
       inherited,
       started,
       regions,
+      worlds,
+      places,
+      fail,
     });
     return operations;
   };
@@ -132,9 +146,11 @@ export async function execute(execution: Execution): Promise<Executed> {
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },
     sandboxesMax: limits.tenantMaxSandboxes,
     threads: { callMax: limits.callMaxThreads, tenantMax: limits.tenantMaxThreads },
-    // What is in memory regions stays here, and locks of them end with the guest.
+    // What is in memory regions stays here, and locks of them end with the guest; so do messages of ranks.
+    ...(isOfWorld(init) && { ranks: init.rank === 0 ? init.worldSize : 0 }),
     ...(artefact.migratable &&
-      regions === null && {
+      regions === null &&
+      !isOfWorld(init) && {
         parking,
         mayMove: () => inherited === null && (operations?.mayMove ?? true),
         departs: () => reads?.departure() ?? null,
@@ -165,6 +181,7 @@ export async function execute(execution: Execution): Promise<Executed> {
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await operations?.close();
+  const world = (await operations?.endWorld(end)) ?? null;
   trace.readBytes += readBytes;
   if (end.kind === "returned" && moved === null) {
     policy.data.learn(artefact.hash, readBytes);
@@ -181,7 +198,7 @@ export async function execute(execution: Execution): Promise<Executed> {
           cpuMs: (moved?.cpuMs ?? 0) + attempt.cpuMs,
         }
       : null;
-  return { end, bound: operations?.bound ?? NO_CHILDREN, effects, moves, readBytes };
+  return { end, bound: operations?.bound ?? NO_CHILDREN, effects, moves, readBytes, world };
 }
 
 /** @throws Suspended  the operation was the last one in the log */

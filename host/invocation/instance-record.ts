@@ -51,10 +51,19 @@ export interface InstanceInit extends CallLimits {
   readonly transaction: Payload | null;
   /** SEED_BYTES; the seed of a child, whose other pins follow from its Invoke record. Zeros for a root. */
   readonly childSeed: Uint8Array;
+  /** Ranks of the world that a call with MPI is; 0 for any other call. */
+  readonly worldSize: number;
+  /** Of these the one that it is. */
+  readonly rank: number;
   /** Where the modes of scopes are looked up: 0 for the own initial cursor, of a child that of its root (F18). */
   readonly modeCursor: SeqNum;
   /** The function's own protocol, for scopes that nobody has chosen one for. */
   readonly protocol: Mode | null;
+}
+
+/** Whether it is a rank among others, with which it exchanges messages. */
+export function isOfWorld({ worldSize }: Pick<InstanceInit, "worldSize">): boolean {
+  return worldSize > 1;
 }
 
 export interface InstanceDone {
@@ -77,9 +86,10 @@ export const CANCELLED: InstanceDone = {
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
 /**
- * 2: with the limits of wall time and output only, and without a command line; 3: without a table index and an environment.
+ * 2: with the limits of wall time and output only, and without a command line; 3: without a table index and an environment; 4: without
+ * a world.
  */
-const FORMATS = { oldest: 2, newest: 4 };
+const FORMATS = { oldest: 2, newest: 5 };
 const NO_TABLE_INDEX = 2 ** 32 - 1;
 const NO_LIMIT = Number.POSITIVE_INFINITY;
 const LEGACY_MAX_DEPTH = 32;
@@ -119,6 +129,8 @@ export function encodeInit(init: InstanceInit): Uint8Array {
     .text(init.commandLine)
     .u32(init.tableIndex ?? NO_TABLE_INDEX)
     .text(init.environment)
+    .u16(init.worldSize)
+    .u16(init.rank)
     .take();
 }
 
@@ -160,6 +172,8 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         commandLine: "",
         tableIndex: null,
         environment: "",
+        worldSize: 0,
+        rank: 0,
       }
     : {
         ...common,
@@ -170,6 +184,8 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         commandLine: r.text(),
         tableIndex: format === 3 ? null : readTableIndex(r),
         environment: format === 3 ? "" : r.text(),
+        worldSize: format < 5 ? 0 : r.u16(),
+        rank: format < 5 ? 0 : r.u16(),
       };
 }
 

@@ -60,7 +60,7 @@ const SHORTAGE_BACKOFF_MAX_MS = 2_000;
 /** They say nothing about the instance and pass by. */
 const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "REGIONS_FULL", "OVERLOADED"]);
 /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
-const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT"]);
+const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT", "WORLD_LOST"]);
 const EMPTY = new Uint8Array(0);
 /** A call that has come less than that ago does not leave again for there being too much to do. */
 const STAY_MIN_MS = 1_000;
@@ -227,12 +227,14 @@ export class InstanceRun {
       }
       this.#depart();
     };
-    const { context, runner, attempts, parking, spec, trace } = this.#parts;
+    const { context, runner, attempts, parking, worlds, places, spec, trace } = this.#parts;
     const executed = await execute({
       context,
       runner,
       attempts,
       parking,
+      worlds,
+      places,
       spec,
       trace,
       history: this.#history,
@@ -251,6 +253,12 @@ export class InstanceRun {
       return this.#goesOnElsewhere(shard, steps, executed, end.departure);
     }
     await this.#history.settle(shard, steps);
+    const failure = executed.world?.failure ?? null;
+    const isOwn = end.kind === "trapped" || (end.kind === "returned" && end.value !== 0);
+    if (failure !== null && !isOwn) {
+      // Never again: the messages that it has got are gone. And what it returns is worth nothing when another rank has failed.
+      return this.#failed(new NeapError("WORLD_LOST", failure));
+    }
     switch (end.kind) {
       case "returned":
         return this.#completed(shard, steps, bound, { returnValue: end.value, trap: "", output: end.output, effects });

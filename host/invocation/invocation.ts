@@ -42,6 +42,8 @@ export interface CallRequest {
   /** The call begins so much later; only with `accepted`. 0: at once. */
   readonly delayMs?: number;
   readonly forbidPushDown: boolean;
+  /** Of a call with MPI: its ranks, of which this call is the first. 0: any other call. */
+  readonly worldSize?: number;
   /** Measure the operations: the answer's trace has them. */
   readonly traceOperations?: boolean;
   /** The client has gone away: an instance that has logged nothing is stopped (H28). */

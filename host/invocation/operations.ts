@@ -9,14 +9,17 @@ import { HeldLocks, type InheritedTransaction, type TransactionEffects, Transact
 import { type Artefact, usesThreads } from "../modules/artefact.ts";
 import type { MovedChild } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
+import type { AttemptEnd } from "./attempt.ts";
 import { AttemptWait, type Parker } from "./attempt-wait.ts";
 import { Callees } from "./callee.ts";
 import { ChildOperations } from "./child-operations.ts";
 import type { InstanceRunner, InstanceSpec, InvocationContext, Trace } from "./context.ts";
 import { FileOperations } from "./file-operations.ts";
+import { isOfWorld } from "./instance-record.ts";
 import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
+import { MpiOperations, type RankPlaces, type WorldEnd } from "./mpi-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
@@ -25,6 +28,7 @@ import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
 import { StateMeter } from "./state-meter.ts";
 import { TransactionOperations } from "./transaction-operations.ts";
+import type { Worlds } from "./world.ts";
 
 export interface OperationParts {
   readonly context: InvocationContext;
@@ -45,6 +49,11 @@ export interface OperationParts {
   readonly started: readonly MovedChild[];
   /** What a function has that uses memory regions. */
   readonly regions: RegionSession | null;
+  /** With MPI, of this process. */
+  readonly worlds: Worlds;
+  readonly places: RankPlaces;
+  /** Ends the attempt. */
+  readonly fail: (error: NeapError) => void;
 }
 
 export class Operations {
@@ -62,6 +71,7 @@ export class Operations {
   readonly #outside: OutsideOperations;
   readonly #parts: PartOperations;
   readonly #regions: RegionOperations | null;
+  readonly #mpi: MpiOperations;
 
   constructor(parts: OperationParts) {
     const { context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited, started, regions } =
@@ -71,8 +81,9 @@ export class Operations {
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
     const plain = new ScopedObjects(steps, drafts, init);
     const transactions = new Transactions({ plain, steps, blobs: drafts, locks: held, timers, inherited });
-    // Run again, a guest that uses regions would do to them again what it has done, and threads would go through another order.
-    const runsOnce = regions !== null || usesThreads(artefact);
+    // Run again, a guest that uses regions would do to them again what it has done, threads would go through another order, and messages
+    // between ranks would be gone.
+    const runsOnce = regions !== null || usesThreads(artefact) || isOfWorld(init);
     const waitMaxMs = runsOnce ? init.wallTimeMs : Math.min(init.wallTimeMs / 2, limits.suspendAfterMs);
     const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
@@ -117,6 +128,8 @@ export class Operations {
             time: context,
             moved: trace.moved,
           });
+    const { worlds, places, fail } = parts;
+    this.#mpi = new MpiOperations({ worlds, places, children: this.#children, steps, init, instance, wait, fail });
   }
 
   /** The children that were started bound to the attempt. */
@@ -139,6 +152,11 @@ export class Operations {
     return this.#wait.isWaiting;
   }
 
+  /** How the world has come out that the attempt was a rank of; null: of none. After the attempt's end. */
+  endWorld(end: AttemptEnd): Promise<WorldEnd | null> {
+    return this.#mpi.end(end);
+  }
+
   /** What the attempt did in the caller's transaction; null when it was called outside of one. */
   effects(): TransactionEffects | null {
     return this.#transactions.effects();
@@ -157,6 +175,7 @@ export class Operations {
       this.#outside.perform(operation, args) ??
       this.#parts.perform(operation, args) ??
       this.#regions?.perform(operation, args) ??
+      this.#mpi.perform(operation, args) ??
       Promise.reject(new NeapError("INTERNAL", `unknown operation ${operation}`))
     );
   }

@@ -9,7 +9,7 @@ import type { Offload, PartReply, PartRequest, PlacementDecision, StoragePool } 
 import { guestStateBytes } from "../sandbox/frames/protocol.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { Trace } from "./context.ts";
-import { encodeInit, type InstanceInit } from "./instance-record.ts";
+import { encodeInit, type InstanceInit, isOfWorld } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
 import type { StateMeter } from "./state-meter.ts";
 
@@ -98,6 +98,11 @@ export class PartOperations {
     if (usesThreads(this.#artefact)) {
       // Threads of the call may write into its memory meanwhile (H20).
       this.#ranHere("has threads");
+      return plainReply(Placement.local);
+    }
+    if (isOfWorld(this.#init)) {
+      // Its messages come here.
+      this.#ranHere("is a rank of a world");
       return plainReply(Placement.local);
     }
     const decision = await this.#offload.decide({

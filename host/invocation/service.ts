@@ -16,7 +16,22 @@ import type { Artefact } from "../modules/artefact.ts";
 import { callTarget, TARGET_RULE } from "../modules/entry-points/index.ts";
 import { environmentText } from "../modules/environment.ts";
 import type { FunctionVersion } from "../modules/functions.ts";
-import { type CallTaker, type MovedCall, type MoveReply, NO_OTHER_NODES, type OtherNodes, Spread } from "../offload/index.ts";
+import {
+  type CallTaker,
+  type MovedCall,
+  type MoveReply,
+  NO_OTHER_NODES,
+  type NodeLoad,
+  type OtherNodes,
+  type OwnRanks,
+  type RankAsk,
+  type RankCall,
+  type RankEnd,
+  Spread,
+  spreadRanks,
+  type WorldAnswer,
+  type WorldDesk,
+} from "../offload/index.ts";
 import { awaitDone } from "./await-done.ts";
 import { cancelInstance } from "./cancellation.ts";
 import { Chronicle } from "./chronicle.ts";
@@ -29,6 +44,7 @@ import {
   Trace,
   toNeapError,
 } from "./context.ts";
+import { answerRank, FarWorld } from "./far-world.ts";
 import {
   decodeInit,
   encodeInit,
@@ -43,13 +59,17 @@ import { InstanceRun } from "./instance-run.ts";
 import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
 import { breakLock, heldLocks } from "./lock-administration.ts";
+import { type RankPlaces, rankEnd } from "./mpi-operations.ts";
 import { Parking } from "./parking.ts";
 import { after } from "./pause.ts";
 import { samePayload, toCallBytes, toPayload } from "./payloads.ts";
 import { Recovery } from "./recovery.ts";
 import { expiredOutcome } from "./stored-outcome.ts";
+import { Worlds } from "./world.ts";
 
-export interface InvocationService extends Invocations, InstanceRunner, CallTaker {
+export interface InvocationService extends Invocations, InstanceRunner, CallTaker, OwnRanks {
+  /** From now on ranks of worlds of this process run at other nodes, too, when these have less to do. */
+  shareRanks(own: () => NodeLoad, nodes: OtherNodes): void;
   /** False: it stops, or has stopped. */
   readonly takesCalls: boolean;
   /** Starts to take over instances that nobody runs, every `intervalMs`. */
@@ -77,6 +97,8 @@ class Service implements InvocationService {
   readonly #context: InvocationContext;
   readonly #attempts = new LiveAttempts();
   readonly #parking: Parking;
+  readonly #worlds = new Worlds();
+  #places: RankPlaces = async () => [];
   readonly #running = new Map<InstanceId, { readonly run: InstanceRun; readonly outcome: Promise<InstanceOutcome> }>();
   readonly #chronicle: Chronicle;
   readonly #recovery: Recovery;
@@ -116,6 +138,8 @@ class Service implements InvocationService {
       runner: this,
       attempts: this.#attempts,
       parking: this.#parking,
+      worlds: this.#worlds,
+      places: this.#places,
       spec,
       trace,
     });
@@ -209,6 +233,36 @@ class Service implements InvocationService {
     return this.#context.nodeName;
   }
 
+  shareRanks(own: () => NodeLoad, nodes: OtherNodes): void {
+    this.#places = async (count) => {
+      const others = (await nodes()).flatMap(({ ranks, queue, workers }) =>
+        ranks === undefined ? [] : [{ ranks, queue, workers }],
+      );
+      return spreadRanks(own(), others, count);
+    };
+  }
+
+  async runRank({ tenant, instance, init: bytes }: RankCall, desk: WorldDesk): Promise<RankEnd> {
+    if (this.#draining) {
+      return { kind: "refused", reason: "the host is stopping" };
+    }
+    const shard = await this.#shard();
+    const init = decodeInit(bytes);
+    const root = init.root as InstanceId;
+    await Promise.all([this.#context.functions.artefact(shard, init.module), shard.hold(tenant, instance)]);
+    this.#worlds.attach(root, new FarWorld(desk, root));
+    try {
+      const { epoch } = shard;
+      return rankEnd(await this.run({ tenant, instance, init, epoch, begin: { kind: "logged" } }, new Trace()));
+    } finally {
+      this.#worlds.detach(root);
+    }
+  }
+
+  ask(root: InstanceId, rank: number, what: RankAsk, seen: SeqNum, bytes: Uint8Array): Promise<WorldAnswer> {
+    return answerRank(this.#worlds.own(root), rank, what, seen, bytes);
+  }
+
   async take(call: MovedCall): Promise<MoveReply> {
     const { moves } = this.#context;
     const refusal = this.#draining ? "the host is stopping" : moves.refusal(call.cause);
@@ -282,6 +336,7 @@ class Service implements InvocationService {
       await this.#check(shard, request, await functions.artefact(shard, version.hash), request.check);
     }
     tenancy.of(request.tenant).checkMayBegin();
+    checkWorld(request, tenancy.of(request.tenant).limits.tenantMaxThreads);
     const instance = mintInstance(shard, random);
     const drafts = new Drafts(shard.blobs);
     try {
@@ -348,6 +403,8 @@ class Service implements InvocationService {
       root: "",
       transaction: null,
       childSeed: NO_SEED,
+      worldSize: request.worldSize ?? 0,
+      rank: 0,
       modeCursor: NO_SEQNUM,
       protocol: version.protocol,
     };
@@ -448,7 +505,8 @@ class Service implements InvocationService {
     const isSame =
       theirs.functionName === request.functionName &&
       theirs.tableIndex === (request.tableIndex ?? null) &&
-      theirs.commandLine === (request.commandLine ?? "");
+      theirs.commandLine === (request.commandLine ?? "") &&
+      theirs.worldSize === (request.worldSize ?? 0);
     if (isSame && (await samePayload(shard.blobs, input, theirs.input))) {
       return;
     }
@@ -476,6 +534,14 @@ class Service implements InvocationService {
       case "failed":
         return { kind: "failed", instance, code: outcome.code, message: outcome.message };
     }
+  }
+}
+
+/** @throws BAD_REQUEST  the call would have more ranks than its tenant may have threads */
+function checkWorld({ tenant, worldSize = 0 }: CallRequest, tenantMaxThreads: number): void {
+  if (worldSize > tenantMaxThreads) {
+    const text = `the call is to have ${worldSize} ranks, tenant ${tenant} may have ${tenantMaxThreads} (tenantMaxThreads)`;
+    throw new NeapError("BAD_REQUEST", text);
   }
 }
 

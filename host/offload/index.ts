@@ -24,6 +24,17 @@ export {
   type PartReply,
   type PartRequest,
 } from "./part.ts";
+export {
+  type OwnRanks,
+  RANK_ASKS,
+  type RankAsk,
+  type RankCall,
+  type RankEnd,
+  type RankHost,
+  spreadRanks,
+  type WorldAnswer,
+  type WorldDesk,
+} from "./ranks.ts";
 export { remoteTaker, serveMoves } from "./remote-moves.ts";
 export { NodeDirectory, nodesBehind, type OwnNode, STORAGE_NODE, serveLoad } from "./remote-nodes.ts";
 export { remoteStoragePool, serveParts } from "./remote-pool.ts";

@@ -1,5 +1,6 @@
 /** The other nodes of the cluster, as places where calls may go on. */
 import type { CallTaker } from "./moved-call.ts";
+import type { RankHost } from "./ranks.ts";
 
 export interface NodeLoad {
   /** Calls that compute or wait for a worker. */
@@ -10,6 +11,8 @@ export interface NodeLoad {
 export interface OtherNode extends NodeLoad {
   /** It goes on with calls of others. */
   readonly taker: CallTaker;
+  /** It runs ranks of worlds of others. */
+  readonly ranks?: RankHost;
 }
 
 /** Asks all nodes that can be reached; those that stop, or do not answer soon, are left out. Never rejects. */

@@ -8,6 +8,7 @@ import type { Timers } from "../../state/ports.ts";
 import { Count, fields, method, Nothing, type Peer, Text } from "../../state/remote/index.ts";
 import type { CallTaker } from "./moved-call.ts";
 import type { NodeLoad, OtherNode, OtherNodes } from "./nodes.ts";
+import { type OwnRanks, remoteRankHost, serveRanks } from "./ranks.ts";
 import { remoteTaker } from "./remote-moves.ts";
 
 /** → name, queue, workers */
@@ -23,12 +24,14 @@ const ANSWER_MAX_MS = 500;
 /** This node, as it shows itself to others. */
 export interface OwnNode {
   readonly taker: CallTaker;
+  readonly ranks: OwnRanks;
   /** Null while it stops: it takes no calls. */
   load(): NodeLoad | null;
 }
 
 /** From now on the node at the other end is told how much there is to do here. */
 export function serveLoad(peer: Peer, own: OwnNode): void {
+  serveRanks(peer, own.ranks);
   peer.handle(NODE_LOAD, async () => {
     const load = own.load();
     if (load === null) {
@@ -45,7 +48,12 @@ export function nodesBehind(storage: () => Peer | undefined): OtherNodes {
     const nodes = await peer?.request(OTHER_NODES, null).catch(none);
     return peer === undefined
       ? []
-      : (nodes ?? []).map(([id, name, queue, workers]) => ({ taker: remoteTaker(peer, id, name), queue, workers }));
+      : (nodes ?? []).map(([id, name, queue, workers]) => ({
+          taker: remoteTaker(peer, id, name),
+          ranks: remoteRankHost(peer, id, name),
+          queue,
+          workers,
+        }));
   };
 }
 
@@ -67,12 +75,18 @@ export class NodeDirectory {
     const id = this.#lastId;
     this.#peers.set(id, peer);
     void peer.ended.then(() => this.#peers.delete(id));
+    serveRanks(peer, this.#own.ranks, (other) => this.#peer(other), id);
     peer.handle(OTHER_NODES, async () => {
       const load = this.#own.load();
       const own = load === null ? [] : [fields(STORAGE_NODE, this.#own.taker.name, load.queue, load.workers)];
       const others = await this.#ask(id);
       return [...others.map(({ id, taker, queue, workers }) => fields(id, taker.name, queue, workers)), ...own];
     });
+  }
+
+  /** The node of this number; null when there is none, or it is this one. */
+  #peer(id: number): Peer | null {
+    return this.#peers.get(id) ?? null;
   }
 
   /** Who takes the calls that are sent to a node; null when there is no such node. */
@@ -97,7 +111,8 @@ export class NodeDirectory {
       return [];
     }
     const [name, queue, workers] = told;
-    return [{ id, taker: remoteTaker(peer, STORAGE_NODE, name), queue, workers }];
+    const ranks = remoteRankHost(peer, STORAGE_NODE, name);
+    return [{ id, taker: remoteTaker(peer, STORAGE_NODE, name), ranks, queue, workers }];
   }
 }
 

@@ -79,6 +79,12 @@ export interface SandboxStart {
   readonly limits: SandboxLimits;
   /** So many sandboxes of the pool attempts of the tenant may be in at once. */
   readonly sandboxesMax: number;
+  /**
+   * Of a rank of a world: it cannot begin anew when another call blocks its worker. Where workers are threads it has one to itself: so many are
+   * set aside when it begins, all of the world's by the first rank, 0 by the others, which then do not wait. Where they are processes it is not
+   * displaced.
+   */
+  readonly ranks?: number | undefined;
   /** Threads of the call, and of all calls of the tenant, at once; for a module whose calls have threads. Left out: one. */
   readonly threads?: { readonly callMax: number; readonly tenantMax: number } | undefined;
   /** Calls above this one, which wait for it in their sandboxes. 0: none. */

@@ -69,9 +69,9 @@ export class Tenant {
     }
   }
 
-  /** @throws OVERLOADED  no further call may begin now */
-  checkMayBegin(): void {
-    if (this.calls >= this.limits.tenantMaxCalls) {
+  /** @throws OVERLOADED  so many further calls may not begin now */
+  checkMayBegin(count = 1): void {
+    if (this.calls + count > this.limits.tenantMaxCalls) {
       const text = `${this.calls} calls of tenant ${this.name} are under way, at most ${this.limits.tenantMaxCalls} may be`;
       throw new NeapError("OVERLOADED", text);
     }

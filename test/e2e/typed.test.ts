@@ -155,6 +155,16 @@ describe("values", () => {
     expect(await value("stub/quoted", 'a"b\\c\n\u0001\u2028')).toBe('a"b\\c\n\u0001\u2028');
   });
 
+  it("that are parts of others are these parts", async () => {
+    const given = [
+      [1, 2, 3, 4],
+      [1, "-9223372036854775808", 3],
+      [0.5, 1.5, 2.5],
+    ];
+    expect(await value("stub/parts", ...given)).toEqual({ bytes: [2, 3], wide: ["-9223372036854775808", 3], list: [1.5, 2.5] });
+    expect(await value("stub/parts", [], [1], [1])).toEqual({ bytes: [], wide: [], list: [] });
+  });
+
   it("that JSON has no number for are texts, both ways", async () => {
     for (const one of ["NaN", "Infinity", "-Infinity"]) {
       expect([await value("stub/double", one), await value("stub/single", one)]).toEqual([one, one]);
@@ -370,7 +380,13 @@ describe("migratable", () => {
       flags: ["--suspend-after-ms", "200", "--grace-ms", "20000"],
     });
     try {
-      await upload(cluster.storage.url, "demo", "nap", modules.incremental ?? new Uint8Array(0), "migratable=true");
+      await upload(
+        cluster.storage.url,
+        "demo",
+        "nap",
+        modules.incremental ?? new Uint8Array(0),
+        "migratable=true&preemptible=true",
+      );
       const answer = typed("nap/naps", [4_000, ["still", "here"]], {}, cluster.url(0));
       await eventually("it has begun", () => readObject(cluster.storage.url, "demo", "napping"));
       const stopped = cluster.node(0).stop();

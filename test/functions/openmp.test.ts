@@ -1,5 +1,6 @@
 /** OpenMP in C, from Debian's clang down to worker threads, beside the same sources as programs of one thread. */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildFunctions } from "../../functions/build.ts";
 import { compileWithClang, findClang } from "../../functions/clang.ts";
@@ -16,6 +17,10 @@ const ADA = logBookId("ada");
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const clang = findClang();
 const THREADS = [1, 2, 4];
+/** As the samples are built. */
+const OPENMP: readonly string[] = JSON.parse(
+  readFileSync(join(import.meta.dirname, "../../functions/openmp/compiler-options.json"), "utf8"),
+);
 
 describe.skipIf(clang === null)("C with OpenMP", () => {
   let pool: SandboxPool;
@@ -67,6 +72,16 @@ describe.skipIf(clang === null)("C with OpenMP", () => {
       expect(await told("letters", `text ${threads}`)).toBe(alone);
       expect(await told("letters", `none ${threads}`)).toBe("there is no object none");
     }
+  });
+
+  it("C++ has it, too, and threads have thread-local variables of their own, when the module exports what makes them", async () => {
+    const compile = (source: string, ...options: string[]) =>
+      compileWithClang(clang, join(import.meta.dirname, "src", source), [...OPENMP, ...options]);
+    const exports = "-Wl,--export=__wasm_init_tls,--export=__tls_size,--export=__tls_align";
+    await world.upload(ADA, "locals", await compile("thread-locals.c", "-ftls-model=local-exec", exports));
+    await world.upload(ADA, "vectors", await compile("vectors.cpp"));
+    expect(await told("locals", "")).toBe(`${100 + (7 + 1) + (7 + 2) + (7 + 3)} ${1 + 2 + 3}`);
+    expect(await told("vectors", "")).toBe(`${1000 * 1001}`);
   });
 
   it("the same sum of floating-point numbers comes out in each run", async () => {

@@ -8,6 +8,7 @@ import { callMutations } from "./call-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
 import { moveMutations } from "./move-mutations.ts";
+import { mpiMutations } from "./mpi-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
 import { sandboxMutations } from "./sandbox-mutations.ts";
 import { threadMutations } from "./thread-mutations.ts";
@@ -30,4 +31,5 @@ export const mutations: readonly Mutation[] = [
   ...threadMutations,
   ...sandboxMutations,
   ...moveMutations,
+  ...mpiMutations,
 ];

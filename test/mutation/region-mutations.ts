@@ -3,10 +3,33 @@ import type { Mutation } from "./mutations.ts";
 
 const INVOCATION = "test/unit/host/invocation/regions.test.ts";
 const PASS = "host/modules/rewriting/passes/regions.ts";
+const ALIASES = "host/modules/rewriting/passes/aliases.ts";
+const ALIASED = "test/unit/host/modules/rewriting/aliases.test.ts";
 const ACCESSES = "test/unit/host/modules/rewriting/regions.test.ts";
 const REGIONS = "test/unit/state/regions/regions.test.ts";
 
 export const regionMutations: readonly Mutation[] = [
+  {
+    name: "H21: aliased state reaches the handle table",
+    file: ALIASES,
+    find: "const FIRST = ALIAS_BASE + PAGE_BYTES;",
+    replace: "const FIRST = ALIAS_BASE;",
+    caughtBy: [ALIASED, "H21"],
+  },
+  {
+    name: "H21: copies with aliased state reach the handle table",
+    file: ALIASES,
+    find: "const checks = [...(target ? check(TARGET) : []), ...(source ? check(SOURCE) : [])];",
+    replace: "const checks = source ? check(SOURCE) : [];",
+    caughtBy: [ALIASED, "H21: trap in the handle table"],
+  },
+  {
+    name: "H23: with aliased state a guest waits in the memory of regions",
+    file: ALIASES,
+    find: "(waits ? [UNREACHABLE] : done(arena, sharedAddress))",
+    replace: "done(arena, sharedAddress)",
+    caughtBy: [ALIASED, "H23"],
+  },
   {
     name: "F23: an answer that rests on a region does not wait for what others have ordered",
     file: "host/invocation/instance-run.ts",

@@ -19,6 +19,7 @@ import {
   httpRequestArgs,
   lockArgs,
   lockReply,
+  mpiJoinReply,
   Operation,
   OUTPUT_SLICE_BYTES,
   objectDeleteArgs,
@@ -223,7 +224,7 @@ export class MemoryGuest implements Guest {
 
   beforeThreadEnd(): void {}
 
-  callTableFunction(): void {
+  callTableFunction(_tableIndex: number, ..._args: number[]): void {
     throw new GuestFault("the table has no function");
   }
 
@@ -331,6 +332,8 @@ export class MemoryGuest implements Guest {
         return reply(0);
       case Operation.objectList:
         return this.#list(args);
+      case Operation.mpiJoin:
+        return reply(0, mpiJoinReply.encode(0, 1));
       case Operation.fileFind:
       case Operation.fileList:
         return new FileOperations(memoryObjects(host)).perform(operation, args) ?? reply(0);

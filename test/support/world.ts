@@ -176,6 +176,7 @@ export class World {
     request: Pick<CallRequest, "tenant" | "functionName"> & {
       input: string;
       key?: string;
+      worldSize?: number;
       forbid?: boolean;
       signal?: AbortSignal;
     },
@@ -186,6 +187,7 @@ export class World {
       input: Buffer.from(request.input),
       answer: "result",
       forbidPushDown: request.forbid ?? false,
+      ...(request.worldSize !== undefined && { worldSize: request.worldSize }),
       ...(request.signal !== undefined && { signal: request.signal }),
       ...(request.key !== undefined && { key: { kind: "idempotency", value: request.key } }),
     });

@@ -44,14 +44,31 @@ export function signatureText({ name, parameters, result }: EntryPoint): string 
   return `${name}(${taken.join(", ")}): ${result === null ? "void" : typeText(result)}`;
 }
 
-/** What `GET …/entry-points` says of them: each with its signature, and the fields of the classes in these. */
-export function describeEntryPoints(entryPoints: readonly EntryPoint[]): object {
+const fieldsMax = new WeakMap<EntryPoint, number>();
+
+/** Fields of the widest class among the arguments: so many a short object may leave out. */
+export function fieldsMaxOf(entryPoint: EntryPoint): number {
+  let max = fieldsMax.get(entryPoint);
+  if (max === undefined) {
+    max = Math.max(0, ...Array.from(classesOf([entryPoint]), ({ fields }) => fields.length));
+    fieldsMax.set(entryPoint, max);
+  }
+  return max;
+}
+
+function classesOf(entryPoints: readonly EntryPoint[]): ReadonlySet<ClassType> {
   const classes = new Set<ClassType>();
   for (const { parameters, result } of entryPoints) {
     for (const type of [...parameters.map((parameter) => parameter.type), ...(result === null ? [] : [result])]) {
       gatherClasses(type, classes);
     }
   }
+  return classes;
+}
+
+/** What `GET …/entry-points` says of them: each with its signature, and the fields of the classes in these. */
+export function describeEntryPoints(entryPoints: readonly EntryPoint[]): object {
+  const classes = classesOf(entryPoints);
   const named = (list: readonly Parameter[]) => list.map(({ name, type }) => ({ name, type: typeText(type) }));
   return {
     entryPoints: entryPoints.map((entryPoint) => ({

@@ -13,6 +13,7 @@ export {
   callTarget,
   describeEntryPoints,
   type EntryPoint,
+  fieldsMaxOf,
   isEntryPointName,
   signatureText,
   TARGET_MAX_BYTES,

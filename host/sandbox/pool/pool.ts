@@ -473,11 +473,14 @@ export class WorkerPool implements SandboxPool {
     }
     worker.renice();
     if (!this.#scheduler.demote(worker)) {
-      this.#abandon(worker, running, DISPLACED);
+      // Ranks cannot begin anew: with one of them in it the worker goes on, at the lowest priority.
+      if (!Array.from(worker.attempts).some(isRank)) {
+        this.#abandon(worker, running, DISPLACED);
+      }
       return;
     }
     for (const attempt of Array.from(worker.attempts)) {
-      if (attempt !== running) {
+      if (attempt !== running && !isRank(attempt)) {
         this.#end(attempt, DISPLACED);
       }
     }
@@ -488,7 +491,7 @@ export class WorkerPool implements SandboxPool {
    * middle, and so do those of its function from now on.
    */
   #moveToBackground(attempt: Attempt): void {
-    if (this.#scheduler.isBackground(attempt.worker)) {
+    if (this.#scheduler.isBackground(attempt.worker) || isRank(attempt)) {
       return;
     }
     this.#blame.suspects.add(attempt.module.artefact.hash);
@@ -531,6 +534,11 @@ export class WorkerPool implements SandboxPool {
     }
     this.#scheduler.dispatch();
   }
+}
+
+/** It cannot begin anew. */
+function isRank({ start }: Attempt): boolean {
+  return start.ranks !== undefined;
 }
 
 function gone(attempts: readonly Attempt[]): void {

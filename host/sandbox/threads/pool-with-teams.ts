@@ -1,4 +1,4 @@
-/** Two pools as one: calls of modules whose memory is shared go to the one that has workers for their threads. */
+/** Two pools as one: calls of modules whose memory is shared, and ranks of worlds, go to the one that has workers for each of them. */
 import type { ArenaMemory } from "../../../state/regions/index.ts";
 import { type Artefact, usesThreads } from "../../modules/artefact.ts";
 import type { IdleMemory } from "../pool/memory-budget.ts";
@@ -26,7 +26,7 @@ export class PoolWithTeams implements SandboxPool {
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
-    return this.#of(start.artefact).start(start, handler);
+    return (start.ranks === undefined ? this.#of(start.artefact) : this.#teams).start(start, handler);
   }
 
   prepare(artefact: Artefact, tenant: string): void {

@@ -7,6 +7,7 @@
  * 2. A worker serves one call at a time: what blocks or loops there keeps no other call waiting.
  * 3. Room for all threads that a call may have is taken when it begins: out of its tenant's, and out of this pool's. Beyond that one nested
  *    call for each depth begins, and a deeper one only: callers cannot keep out what they wait for.
+ *    So for ranks of a world: the first takes the room for all.
  * 4. The call ends with its main thread, or with the first thread that traps, exits, or is lost. Workers in which a thread of it still
  *    runs then end, at once and with nothing asked of the guest; what they say is heard no more (H6).
  */
@@ -140,18 +141,26 @@ export class TeamPool implements CallPool {
   /** With the threads that it is given, and so many such calls of its tenant at once as there is room for. */
   #withRoom(start: SandboxStart): SandboxStart {
     const { callMax, tenantMax } = start.threads ?? { callMax: 1, tenantMax: 1 };
+    if (start.ranks !== undefined) {
+      const sandboxesMax = Math.max(1, Math.floor(tenantMax / Math.max(1, start.ranks)));
+      return { ...start, threads: { callMax: start.ranks, tenantMax }, sandboxesMax };
+    }
     const threads = Math.max(1, Math.min(callMax, tenantMax, this.#options.threadsMax));
     return { ...start, threads: { callMax: threads, tenantMax }, sandboxesMax: Math.max(1, Math.floor(tenantMax / threads)) };
   }
 
-  #refusal({ artefact, depth }: SandboxStart): [KillReason, string] | undefined {
+  #refusal({ artefact, depth, ranks = 0 }: SandboxStart): [KillReason, string] | undefined {
     const { queued } = this.load;
+    const { threadsMax } = this.#options;
     if (this.#closed) {
       return ["closed", "the host is stopping"];
     }
     // The one that asks is in the table.
     if (depth === 0 && queued > this.#options.queueMax) {
       return ["overloaded", `${queued} calls wait for threads, at most ${this.#options.queueMax} may`];
+    }
+    if (ranks > threadsMax) {
+      return ["overloaded", `a world of ${ranks} ranks, all worlds and threads together may have ${threadsMax} here`];
     }
     const bytes = bytesOf(artefact);
     if (bytes > this.#options.memory.maxBytes) {
@@ -164,7 +173,7 @@ export class TeamPool implements CallPool {
   }
 
   #enqueue(attempt: Attempt): void {
-    if (!attempt.ended && this.#gate.enter(attempt)) {
+    if (!attempt.ended && (attempt.start.ranks === 0 || this.#gate.enter(attempt))) {
       this.#askForMemory(attempt);
     }
   }
@@ -176,8 +185,12 @@ export class TeamPool implements CallPool {
       depth,
       bytes: bytesOf(artefact),
       admit: () => {
-        this.#waiting.push(attempt);
-        this.#dispatch();
+        if (attempt.start.ranks === 0) {
+          this.#begin(attempt);
+        } else {
+          this.#waiting.push(attempt);
+          this.#dispatch();
+        }
       },
       end: (message) => this.#kill(attempt, "overloaded", message),
     };

@@ -38,6 +38,12 @@ class Everything extends Base {
   next: Everything | null;
 }
 
+class Parts {
+  bytes: Uint8Array;
+  wide: Int64Array;
+  list: Array<f32>;
+}
+
 class Chain {
   value: i32;
   next: Chain | null;
@@ -120,6 +126,11 @@ export function cycle(): Chain {
 
 export function bytes(size: i32): Uint8Array {
   return new Uint8Array(size);
+}
+
+/** Parts of longer buffers. */
+export function parts(bytes: Uint8Array, wide: Int64Array, list: Array<f32>): Parts {
+  return { bytes: bytes.subarray(1, 3), wide: wide.subarray(1), list: list.slice(1) };
 }
 
 export function nothing(): void {}

@@ -34,7 +34,7 @@ static void all(void) {
   printf("filled: %s %s\n", text, (char *)(intptr_t)__faasm_read_state_ptr("fresh", 16));
   memcpy(text, "shared bytes", 13);
   char *again = (char *)(intptr_t)__faasm_read_state_offset_ptr("text", 16, 7, 5);
-  printf("chunk: %s %d\n", again, again - text);
+  printf("chunk: %s %d\n", again, (int)(again - text));
   char copy[17] = {0};
   printf("read: %d", __faasm_read_state("text", copy, 16));
   printf(" %s %d", copy, __faasm_read_state("text", NULL, 0));

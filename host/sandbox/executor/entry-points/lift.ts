@@ -1,8 +1,17 @@
 /** Reads what an entry point returned out of the guest's memory, which may hold anything. */
-import { INTEGERS, isInteger, isList, isLong, sizeOf, typeText, type ValueType } from "../../../modules/entry-points/index.ts";
+import {
+  INTEGERS,
+  isInteger,
+  isList,
+  isLong,
+  type ListType,
+  sizeOf,
+  typeText,
+  type ValueType,
+} from "../../../modules/entry-points/index.ts";
 import { GuestFault } from "../../guest.ts";
 import { outputTooLarge } from "../guest-call.ts";
-import type { GuestRuntime } from "./runtime.ts";
+import type { GuestRuntime, Loader } from "./runtime.ts";
 
 const NESTING_MAX = 64;
 /** In front of an object. */
@@ -71,7 +80,7 @@ export class Lifting {
       if (id !== type.id) {
         throw new GuestFault(`the result holds an object of type ${id} where ${typeText(type)} is ${type.id}`);
       }
-      const elements = loader.__getArrayView(pointer) as unknown as ArrayLike<number | bigint>;
+      const elements = viewOf(loader, pointer, type);
       this.#checkText(elements.length * VALUE_MIN_BYTES);
       return Array.from(elements, (element) => this.#value(element, type.of, depth + 1));
     }
@@ -96,6 +105,13 @@ export class Lifting {
       throw outputTooLarge(textBytes, this.#outputMaxBytes);
     }
   }
+}
+
+/** Of a typed array, which may be a part of its buffer, by its name: the loader's other function takes it for the whole. */
+function viewOf(loader: Loader, pointer: number, type: ListType): ArrayLike<number | bigint> {
+  const byName = loader as unknown as Readonly<Record<string, (pointer: number) => ArrayLike<number | bigint>>>;
+  const view = type.kind === "typedArray" ? byName[`__get${typeText(type)}View`] : byName.__getArrayView;
+  return view === undefined ? [] : view(pointer);
 }
 
 function load(memory: DataView, at: number, type: ValueType): number | bigint {

@@ -7,7 +7,7 @@ import { GuestKill } from "../guest-call.ts";
 import { bridgeModule } from "./adapter.ts";
 import type { Allocation } from "./lower.ts";
 
-type Loader = Required<Pick<ASUtil, "__new" | "__newString" | "__newArray" | "__getString" | "__getArrayView">>;
+export type Loader = Required<Pick<ASUtil, "__new" | "__newString" | "__newArray" | "__getString">>;
 
 let bridge: WebAssembly.Module | undefined;
 

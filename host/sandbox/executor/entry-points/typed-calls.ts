@@ -8,13 +8,13 @@
  * T3. A call that goes on in the middle has its arguments in its memory: they are not made again.
  */
 import { NeapError } from "../../../../state/errors.ts";
-import { quote } from "../../../../state/ids.ts";
 import {
   callTarget,
   checkArguments,
   type EntryPoint,
   parseArguments,
   signatureText,
+  type ValueType,
 } from "../../../modules/entry-points/index.ts";
 import { GuestFault, type GuestImport } from "../../guest.ts";
 import type { CallState } from "../guest-call.ts";
@@ -37,6 +37,7 @@ export interface TypedHost {
 /** The arguments of a call while room is made for them. */
 interface Making {
   readonly values: readonly unknown[];
+  readonly types: readonly ValueType[];
   readonly allocations: readonly Allocation[];
   readonly made: number[];
 }
@@ -49,7 +50,6 @@ export class TypedCalls {
   readonly #runtime: GuestRuntime;
   /** Null: the call runs the module's own entry. */
   #entryPoint: EntryPoint | null = null;
-  #name: string | null = null;
   #making: Making | null = null;
   #isMade = false;
   #arguments: readonly (number | bigint)[] = [];
@@ -73,12 +73,12 @@ export class TypedCalls {
     return this.#making !== null;
   }
 
-  /** A call begins; the first word of its command line names what it runs. */
+  /** A call begins; the first word of its command line names what it runs, which the module has. */
   begin(commandLine: Uint8Array): void {
     const end = commandLine.indexOf(0);
     const program = Buffer.from(commandLine.subarray(0, end < 0 ? commandLine.byteLength : end)).toString();
-    this.#name = callTarget(program)?.entryPoint ?? null;
-    this.#entryPoint = this.#module.entryPoints.find(({ name }) => name === this.#name) ?? null;
+    const wanted = callTarget(program)?.entryPoint;
+    this.#entryPoint = this.#module.entryPoints.find(({ name }) => name === wanted) ?? null;
     this.#making = null;
     this.#isMade = false;
     this.#arguments = [];
@@ -124,13 +124,10 @@ export class TypedCalls {
     }
     const entryPoint = this.#entryPoint;
     if (entryPoint === null) {
-      this.#checkMain();
-      this.#isMade = true;
       return false;
     }
-    const types = entryPoint.parameters.map(({ type }) => type);
     this.#making ??= this.#begin(entryPoint);
-    const { values, allocations, made } = this.#making;
+    const { values, types, allocations, made } = this.#making;
     if (made.length < allocations.length) {
       return true;
     }
@@ -141,23 +138,12 @@ export class TypedCalls {
     return false;
   }
 
-  /** @throws GuestFault */
-  #checkMain(): void {
-    if (this.#name !== null) {
-      throw new GuestFault(`the function has no entry point ${quote(this.#name)}`);
-    }
-    if (!this.#module.hasMain) {
-      const names = this.#module.entryPoints.map(({ name }) => name).join(", ");
-      throw new GuestFault(`the function has no main, only the entry points ${names}`);
-    }
-  }
-
   /** @throws GuestFault  the input is not what the entry point takes: another function has called it so */
   #begin(entryPoint: EntryPoint): Making {
     const types = entryPoint.parameters.map(({ type }) => type);
     try {
       const values = checkArguments(entryPoint, parseArguments(this.#host.call().input));
-      return { values, allocations: plan(values, types), made: [] };
+      return { values, types, allocations: plan(values, types), made: [] };
     } catch (error) {
       if (error instanceof NeapError) {
         throw new GuestFault(`${error.code}: ${error.message}`);

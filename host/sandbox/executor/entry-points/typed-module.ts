@@ -5,8 +5,6 @@ import { adapterModule } from "./adapter.ts";
 
 export interface TypedModule {
   readonly entryPoints: readonly EntryPoint[];
-  /** Whether it has an entry of its own beside them. */
-  readonly hasMain: boolean;
   readonly adapter: WebAssembly.Module;
 }
 
@@ -17,6 +15,5 @@ export function typedModule({ module, entry, entryReturns }: LoadedModule): Type
     return null;
   }
   const entryPoints = decodeEntryPoints(new Uint8Array(section));
-  const main = entry === "" ? null : { name: entry, returns: entryReturns };
-  return { entryPoints, hasMain: main !== null, adapter: adapterModule(entryPoints, main) };
+  return { entryPoints, adapter: adapterModule(entryPoints, entry === "" ? null : { name: entry, returns: entryReturns }) };
 }

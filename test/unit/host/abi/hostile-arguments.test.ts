@@ -55,6 +55,21 @@ const WRITES: Readonly<Record<string, Writes>> = {
       ["init", "destroy", "test", "unset"].map((what) => [`env.omp_${what}_${kind}`, { always: [[0, 24]] } as const]),
     ),
   ),
+  "env.MPI_Init_thread": { always: [[3, 4]] },
+  "env.MPI_Initialized": { always: [[0, 4]] },
+  "env.MPI_Finalized": { always: [[0, 4]] },
+  "env.MPI_Get_processor_name": {
+    always: [
+      [0, 5],
+      [1, 4],
+    ],
+  },
+  "env.MPI_Get_version": {
+    always: [
+      [0, 4],
+      [1, 4],
+    ],
+  },
   "wasi_snapshot_preview1.args_sizes_get": {
     always: [
       [0, 4],

@@ -162,7 +162,8 @@ describe("bad requests", () => {
     [{ ...good, type: 3 }, 403, "type 3 (FLUSH) needs an administrator's token"],
     [{ ...good, cmdline: "a".repeat(1025) }, 400, "cmdline is 1025 characters, at most 1024 are allowed"],
     [{ ...good, python: true }, 501, "python true is not offered"],
-    [{ ...good, mpi: true }, 501, "mpi true is not offered"],
+    [{ ...good, mpi: true }, 400, "mpi_world_size must be a whole number from 1 to 1024, is 0"],
+    [{ ...good, mpi: true, mpi_world_size: 1025 }, 400, "from 1 to 1024, is 1025"],
     [{ ...good, func_ptr: -1 }, 400, "func_ptr must be a whole number from 0 to 2147483647, is -1"],
     [{ ...good, func_ptr: 2 ** 31 }, 400, "func_ptr must be a whole number from 0 to 2147483647, is 2147483648"],
     [{ ...good, func_ptr: 1.5 }, 400, "func_ptr must be a whole number, is 1.5"],
@@ -190,6 +191,11 @@ describe("bad requests", () => {
   test("Faasm's neutral values of what is not offered are accepted", async () => {
     const answer = await http.call({ ...good, cmdline: "", python: false, mpi: false, func_ptr: 0, type: 0, id: 0 });
     expect(answer.status).toBe(200);
+  });
+  test("mpi_world_size is the number of ranks of a call with mpi, and nothing of any other", async () => {
+    expect((await http.call({ ...good, mpi: true, mpi_world_size: 4 })).status).toBe(200);
+    expect((await http.call({ ...good, mpi_world_size: 4 })).status).toBe(200);
+    expect(http.invocations.calls.map(({ worldSize }) => worldSize)).toEqual([4, 0]);
   });
   test("H26: internal fields are ignored, whatever their type", async () => {
     const internal = {

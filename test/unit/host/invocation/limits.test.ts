@@ -58,6 +58,8 @@ describe("a call's limits", () => {
       bound: false,
       notBeforeMs: 0,
       depth: 1,
+      worldSize: 0,
+      rank: 0,
       callId: 0,
       startedMs: 9,
       root: "",
@@ -68,14 +70,17 @@ describe("a call's limits", () => {
     };
     const bytes = new Uint8Array(encodeInit(init));
     expect(decodeInit(bytes)).toEqual(init);
-    const old = bytes.slice(0, -33);
+    const old = bytes.slice(0, -37);
     old[0] = 2;
     const none = Number.POSITIVE_INFINITY;
     const before = { cpuTimeMs: none, stateMaxBytes: none, logMaxBytes: 65_536, callMaxDepth: 32 };
     expect(decodeInit(old)).toEqual({ ...init, ...before });
-    const recent = bytes.slice(0, -4);
+    const recent = bytes.slice(0, -8);
     recent[0] = 3;
     expect(decodeInit(recent)).toEqual(init);
+    const latest = bytes.slice(0, -4);
+    latest[0] = 4;
+    expect(decodeInit(latest)).toEqual(init);
     expect(childPins({ seqnum: NO_SEQNUM, timeMs: 3 }, decodeInit(old)).timeMs).toBe(9);
   });
 });

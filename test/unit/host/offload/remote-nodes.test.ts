@@ -61,6 +61,10 @@ function member(name: string, queue: number): Member {
         return { kind: "logged", trace: TRACE };
       },
     },
+    ranks: {
+      runRank: async () => ({ kind: "refused", reason: "not here" }),
+      ask: async (_root, _rank, _what, seen, bytes) => ({ seen, bytes }),
+    },
     load() {
       return this.stops ? null : { queue, workers: 2 };
     },

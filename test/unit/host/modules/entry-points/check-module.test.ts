@@ -33,7 +33,7 @@ describe("a module with typed entry points", () => {
 
   it("keeps what it says of them when the rewriting has dropped it", () => {
     const checked = checkModule(typedModule(ADD, SAID), ABI, LIMITS);
-    const rewritten = rewritable(checked, LIMITS);
+    const rewritten = rewritable(checked, LIMITS, NO_REWRITING);
     expect(readSections(rewritten).sections.some(({ name }) => name === SECTION)).toBe(false);
     const artefact = makeArtefact(checked, rewritten, { limits: LIMITS, rewriting: NO_REWRITING }, () => {});
     expect(entryPointsOf(artefact).map(signatureText)).toEqual(["add(a: u8, b: i64): f64"]);
