@@ -35,7 +35,19 @@ export interface Row {
   readonly bar?: Bar;
 }
 
-export type Unit = "calls/s" | "records" | "records/s" | "ms" | "µs" | "s" | "×" | "flushes" | "KB" | "bytes" | "sandboxes";
+export type Unit =
+  | "calls/s"
+  | "records"
+  | "records/s"
+  | "ms"
+  | "µs"
+  | "s"
+  | "×"
+  | "flushes"
+  | "KB"
+  | "bytes"
+  | "MB/s"
+  | "sandboxes";
 
 export interface Bar {
   readonly value: number;

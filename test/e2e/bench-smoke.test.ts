@@ -52,7 +52,7 @@ describe("the benchmark", () => {
         "migration",
         "data-moves",
         "wordcount",
-        ...(findClang() === null ? [] : ["openmp", "cpp-parts", "cpp-start"]),
+        ...(findClang() === null ? [] : ["openmp", "mpi", "cpp-parts", "cpp-start"]),
         "loops",
         "rewriting",
       ].map((name) => ({

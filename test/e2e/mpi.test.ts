@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findClang } from "../../functions/clang.ts";
 import { eventually } from "../support/eventually.ts";
+import { wat } from "../support/guest-modules.ts";
 import { HostCluster } from "../support/host-cluster.ts";
 import {
   call,
@@ -16,6 +17,15 @@ import { heatOf, sortedNumbers } from "../support/mpi-results.ts";
 const USER = "mpi";
 const heat = (url: string, input: string, more: object = {}) =>
   call(url, { user: USER, function: "heat", input_data: input, mpi: true, mpi_world_size: 4, ...more });
+
+/** Every rank waits for a message of any other. */
+const STUCK = wat(`(module
+  (import "env" "MPI_Init" (func $init (param i32 i32) (result i32)))
+  (import "env" "MPI_Recv" (func $receive (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "main") (result i32)
+    (drop (call $init (i32.const 0) (i32.const 0)))
+    (call $receive (i32.const 0) (i32.const 1) (i32.const 6) (i32.const -1) (i32.const -1) (i32.const 1) (i32.const 0))))`);
 
 async function unfinished(url: string): Promise<number> {
   const response = await fetch(`${url}/v1/tenants/${USER}/instances?state=unfinished`);
@@ -55,6 +65,18 @@ describe.skipIf(findClang() === null).each(["threads", "process"])("a call with 
     expect(status).toBe(500);
     expect(body).toContain("the plate has fewer rows than there are ranks");
     expect(await heat(host.url, "50 1", { mpi_world_size: 1000 })).toMatchObject({ status: 400 });
+  });
+
+  it("whose ranks wait for each other ends at the limit of their time", { timeout: 60_000 }, async () => {
+    await upload(host.url, USER, "stuck", STUCK);
+    const options = `${host.url}/v1/tenants/${USER}/functions/stuck/options`;
+    const set = await fetch(options, { method: "PUT", body: JSON.stringify({ limits: { wallTimeMs: 2000 } }) });
+    expect(set.status).toBe(200);
+    const { status, body } = await call(host.url, { user: USER, function: "stuck", mpi: true, mpi_world_size: 2 });
+    expect([status, body]).toEqual([
+      500,
+      expect.stringMatching(/WORLD_LOST: rank [01] of 2 was ended: the call ran longer than 2000 ms/),
+    ]);
   });
 
   it("is over when the host is killed, whoever asks", { timeout: 120_000 }, async () => {

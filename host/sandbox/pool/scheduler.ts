@@ -50,6 +50,7 @@ export class Scheduler {
   /** When the last workers were started, where there are no spares. */
   readonly #startsMs: number[] = [];
   #waitsToStart = false;
+  #isReplenishedLater = false;
   #closed = false;
 
   constructor(options: SchedulerOptions) {
@@ -155,8 +156,14 @@ export class Scheduler {
     this.#leaveBackground(worker);
     if (worker.isReady) {
       this.#replenish();
-    } else {
-      setTimeout(() => this.#replenish(), FAILED_START_PAUSE_MS).unref();
+    } else if (!this.#isReplenishedLater) {
+      // Once, however many have failed: each that is started may fail before the next one's turn comes.
+      this.#isReplenishedLater = true;
+      const again = () => {
+        this.#isReplenishedLater = false;
+        this.#replenish();
+      };
+      setTimeout(again, FAILED_START_PAUSE_MS).unref();
     }
   }
 

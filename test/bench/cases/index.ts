@@ -15,6 +15,7 @@ import { isolation } from "./isolation.ts";
 import { kill } from "./kill.ts";
 import { loops } from "./loops.ts";
 import { migration } from "./migration.ts";
+import { mpi } from "./mpi.ts";
 import { openmp } from "./openmp.ts";
 import { regions } from "./regions.ts";
 import { restart } from "./restart.ts";
@@ -46,7 +47,7 @@ export const cases: readonly BenchCase[] = [
   migration,
   dataMoves,
   wordcount,
-  ...(findClang() === null ? [] : [openmp, cppParts, cppStart]),
+  ...(findClang() === null ? [] : [openmp, mpi, cppParts, cppStart]),
   loops,
   rewriting,
 ];

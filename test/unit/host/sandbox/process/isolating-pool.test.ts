@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IsolatingPool, type IsolationChoice, type SandboxPool, TenantIsolation } from "../../../../../host/sandbox/index.ts";
-import type { ProcessReserve } from "../../../../../host/sandbox/process/index.ts";
+import { type ProcessReserve, ThreadedPool } from "../../../../../host/sandbox/process/index.ts";
 import { eventually } from "../../../../support/eventually.ts";
 import { begin, type CallOptions, ignore, openPool, openReserve, run } from "../../../../support/sandbox-calls.ts";
 import { asksOnce, plain } from "../../../../support/sandbox-modules.ts";
@@ -171,4 +171,22 @@ describe("H24: functions that share memory", () => {
     expect(pool.reaches("acme", before)).toBe(false);
     expect(pool.reaches("acme", pool.createArena("acme", 4))).toBe(true);
   });
+});
+
+test("a process with threads that never starts is tried again once in a while, not ever more often", async () => {
+  const broken = await openReserve({ importsUrl: new URL("file:///nowhere/imports.ts"), size: 0 });
+  const starts: number[] = [];
+  const takeThreaded = broken.takeThreaded.bind(broken);
+  broken.takeThreaded = (waitMs) => {
+    starts.push(performance.now());
+    return takeThreaded(waitMs);
+  };
+  const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+  const threaded = new ThreadedPool(broken, { clock, workers: 1, longSlicesMax: 1, sandboxesMax: 100 });
+  await expect(threaded.ready()).rejects.toThrow("nowhere");
+  await eventually("it was tried again", async () => starts.length >= 5);
+  const pauses = starts.slice(1).map((startMs, at) => startMs - (starts[at] ?? 0));
+  expect(Math.min(...pauses)).toBeGreaterThan(900);
+  await threaded.close();
+  await broken.close();
 });
