@@ -1,4 +1,4 @@
-export { checkArguments, longOf, parseArguments } from "./arguments.ts";
+export { checkArguments, longOf, NESTING_MAX, parseArguments } from "./arguments.ts";
 export {
   calledEntryPoint,
   checkEntryPoints,

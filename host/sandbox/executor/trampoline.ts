@@ -8,6 +8,7 @@
  * `next` suspends; between calls the sandbox is parked there. A trap and a stack overflow are not caught by wasm: they reject the
  * promise of the loop, and the stack is gone.
  */
+import { moduleOf, section, text } from "./module-bytes.ts";
 
 export interface TrampolineImports {
   /** Called when the sandbox is ready for a call, the last one having ended. Resolves to 1: run; 0: leave the stack. */
@@ -45,7 +46,6 @@ export function checkReturnsNothing(f: WebAssembly.ExportValue, params: number):
   new WebAssembly.Instance(passThrough(params, false), { t: { run: f } });
 }
 
-const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const I32 = 0x7f;
 const VOID = 0x40;
 // types
@@ -59,14 +59,6 @@ const RUN = 1;
 const THREW = 2;
 const RETURNED = 3;
 const LOOP = 4;
-
-function section(id: number, content: readonly number[]): number[] {
-  return [id, content.length, ...content];
-}
-
-function text(value: string): number[] {
-  return [value.length, ...Buffer.from(value)];
-}
 
 function importedFunction(name: string, type: number): number[] {
   return [...text("t"), ...text(name), 0, type];
@@ -88,21 +80,18 @@ function loopModule(entryReturns: boolean): WebAssembly.Module {
     ...[0x0c, 1], // br to the loop
     ...[END, END, END],
   ];
-  return new WebAssembly.Module(
-    Uint8Array.from([
-      ...MAGIC,
-      ...TYPES,
-      ...section(2, [
-        4,
-        ...importedFunction("next", TO_I32),
-        ...importedFunction("run", entryReturns ? TO_I32 : TO_NOTHING),
-        ...importedFunction("threw", TO_NOTHING),
-        ...importedFunction("returned", I32_TO_NOTHING),
-      ]),
-      ...section(3, [1, TO_NOTHING]),
-      ...section(7, [1, ...text("loop"), 0, LOOP]),
-      ...section(10, [1, body.length, ...body]),
+  return moduleOf(
+    TYPES,
+    section(2, [
+      4,
+      ...importedFunction("next", TO_I32),
+      ...importedFunction("run", entryReturns ? TO_I32 : TO_NOTHING),
+      ...importedFunction("threw", TO_NOTHING),
+      ...importedFunction("returned", I32_TO_NOTHING),
     ]),
+    section(3, [1, TO_NOTHING]),
+    section(7, [1, ...text("loop"), 0, LOOP]),
+    section(10, [1, body.length, ...body]),
   );
 }
 
@@ -118,13 +107,10 @@ function passThrough(params: number, returns: boolean): WebAssembly.Module {
     return known;
   }
   const results = returns ? [1, I32] : [0];
-  const module = new WebAssembly.Module(
-    Uint8Array.from([
-      ...MAGIC,
-      ...section(1, [1, 0x60, params, ...Array<number>(params).fill(I32), ...results]),
-      ...section(2, [1, ...importedFunction("run", 0)]),
-      ...section(7, [1, ...text("run"), 0, 0]),
-    ]),
+  const module = moduleOf(
+    section(1, [1, 0x60, params, ...Array<number>(params).fill(I32), ...results]),
+    section(2, [1, ...importedFunction("run", 0)]),
+    section(7, [1, ...text("run"), 0, 0]),
   );
   passThroughs.set(key, module);
   return module;

@@ -10,6 +10,7 @@
  */
 import { type EntryPoint, RUNTIME_MEMORY, RUNTIME_TYPES, wasmType } from "../../../modules/entry-points/index.ts";
 import { signedLeb, unsignedLeb } from "../../../modules/leb.ts";
+import { moduleOf, section, text, vector } from "../module-bytes.ts";
 
 /** What the host does for the adapter. `i32` … `f64` give the argument at an index, `result…` take what the export returns. */
 export interface AdapterImports {
@@ -97,15 +98,12 @@ export function adapterModule(
   ];
   const types = [...imported.map(({ signature }) => signature), { params: [], results: ["i32"] } as const];
   const run = imported.length;
-  return new WebAssembly.Module(
-    Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-      ...section(1, vector(types.map(typeBytes))),
-      ...section(2, vector(imported.map(({ group, name }, at) => [...text(group), ...text(name), 0, ...unsignedLeb(at)]))),
-      ...section(3, [1, ...unsignedLeb(run)]),
-      ...section(7, [1, ...text("run"), 0, ...unsignedLeb(run)]),
-      ...section(10, [1, ...unsignedLeb(body.length), ...body]),
-    ]),
+  return moduleOf(
+    section(1, vector(types.map(typeBytes))),
+    section(2, vector(imported.map(({ group, name }, at) => [...text(group), ...text(name), 0, ...unsignedLeb(at)]))),
+    section(3, [1, ...unsignedLeb(run)]),
+    section(7, [1, ...text("run"), 0, ...unsignedLeb(run)]),
+    section(10, [1, ...unsignedLeb(body.length), ...body]),
   );
 }
 
@@ -115,34 +113,31 @@ export function adapterModule(
  */
 export function bridgeModule(): WebAssembly.Module {
   const functions = ["__new", "__pin", "__unpin"];
-  return new WebAssembly.Module(
-    Uint8Array.from([
-      ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-      ...section(
-        1,
-        vector([
-          typeBytes({ params: ["i32", "i32"], results: ["i32"] }),
-          typeBytes({ params: ["i32"], results: ["i32"] }),
-          typeBytes({ params: ["i32"], results: [] }),
-        ]),
-      ),
-      ...section(
-        2,
-        vector([
-          [...text("guest"), ...text(RUNTIME_MEMORY), 0x02, 0x00, 0x00],
-          [...text("guest"), ...text(RUNTIME_TYPES), 0x03, CODES.i32, 0x00],
-          ...functions.map((each, at) => [...text("host"), ...text(each), 0x00, at]),
-        ]),
-      ),
-      ...section(
-        7,
-        vector([
-          [...text(RUNTIME_MEMORY), 0x02, 0],
-          [...text(RUNTIME_TYPES), 0x03, 0],
-          ...functions.map((each, at) => [...text(each), 0x00, at]),
-        ]),
-      ),
-    ]),
+  return moduleOf(
+    section(
+      1,
+      vector([
+        typeBytes({ params: ["i32", "i32"], results: ["i32"] }),
+        typeBytes({ params: ["i32"], results: ["i32"] }),
+        typeBytes({ params: ["i32"], results: [] }),
+      ]),
+    ),
+    section(
+      2,
+      vector([
+        [...text("guest"), ...text(RUNTIME_MEMORY), 0x02, 0x00, 0x00],
+        [...text("guest"), ...text(RUNTIME_TYPES), 0x03, CODES.i32, 0x00],
+        ...functions.map((each, at) => [...text("host"), ...text(each), 0x00, at]),
+      ]),
+    ),
+    section(
+      7,
+      vector([
+        [...text(RUNTIME_MEMORY), 0x02, 0],
+        [...text(RUNTIME_TYPES), 0x03, 0],
+        ...functions.map((each, at) => [...text(each), 0x00, at]),
+      ]),
+    ),
   );
 }
 
@@ -162,17 +157,4 @@ function i32Const(value: number): number[] {
 function typeBytes({ params, results }: Signature): number[] {
   const codes = (types: readonly WasmType[]) => vector(types.map((type) => [CODES[type]]));
   return [0x60, ...codes(params), ...codes(results)];
-}
-
-function vector(entries: readonly (readonly number[])[]): number[] {
-  return [...unsignedLeb(entries.length), ...entries.flat()];
-}
-
-function section(id: number, contents: readonly number[]): number[] {
-  return [id, ...unsignedLeb(contents.length), ...contents];
-}
-
-function text(value: string): number[] {
-  const bytes = Buffer.from(value);
-  return [...unsignedLeb(bytes.byteLength), ...bytes];
 }

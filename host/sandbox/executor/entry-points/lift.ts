@@ -5,6 +5,7 @@ import {
   isList,
   isLong,
   type ListType,
+  NESTING_MAX,
   sizeOf,
   typeText,
   type ValueType,
@@ -13,7 +14,6 @@ import { GuestFault } from "../../guest.ts";
 import { outputTooLarge } from "../guest-call.ts";
 import type { GuestRuntime, Loader } from "./runtime.ts";
 
-const NESTING_MAX = 64;
 /** In front of an object. */
 const ID_OFFSET = 8;
 const SIZE_OFFSET = 4;
