@@ -35,6 +35,8 @@ export class InstanceHistory {
   #loggedFrom: SeqNum | null = null;
   /** The initial cursor of an attempt of which nobody knows whether it logged anything; null when there is none. */
   #doubted: SeqNum | null = null;
+  /** Something of an attempt was lost that may log the first step yet: nobody may be told that nothing has happened. */
+  #isElsewhere = false;
   #overtaken = 0;
   /** What the attempt that got furthest has read; null: some of it is not known here, or nothing is pinned. */
   #furthest: {
@@ -73,9 +75,13 @@ export class InstanceHistory {
 
   /** Notes what an attempt that has ended left in the log. */
   async settle(shard: Shard, steps: StepStream): Promise<void> {
+    this.#isElsewhere ||= steps.isElsewhere;
     if (steps.inDoubt) {
       this.#doubted = steps.pins.initialCursor;
       await steps.settle();
+      if (steps.inDoubt) {
+        return;
+      }
       // Nothing is in the log of what a peer has finished and a collection has taken, either: then the doubt stays.
       if (steps.logged || !(await this.#mayBeCollected(shard))) {
         this.#doubted = null;
@@ -227,7 +233,8 @@ export class InstanceHistory {
       const message = `the owner was restarted before instance ${instance} was durable`;
       return { kind: "failed", code: "EPOCH_CHANGED", message };
     }
-    return this.#overtaken < OVERTAKEN_MAX ? this.#unlogged(shard, tail, begin.dependency) : this.#initialise(shard, tail);
+    const mayStayUnlogged = this.#overtaken < OVERTAKEN_MAX && !this.#isElsewhere;
+    return mayStayUnlogged ? this.#unlogged(shard, tail, begin.dependency) : this.#initialise(shard, tail);
   }
 
   /**
@@ -260,7 +267,7 @@ export class InstanceHistory {
 
   /**
    * Begins with an INIT after all. From now on nothing that the instance may read is collected (F11), and a lost update is a step
-   * and no reason to begin anew (F10): it gets to its end, whatever others do.
+   * and no reason to begin anew (F10): it gets to its end, whatever others do. What was lost elsewhere can log nothing any more.
    */
   async #initialise(shard: Shard, tail: SeqNum): Promise<StepStream | InstanceOutcome> {
     const { tenant, instance } = this.#spec;

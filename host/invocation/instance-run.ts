@@ -356,7 +356,7 @@ export class InstanceRun {
     const { tenant, instance, init } = this.#spec;
     const code = KILL_CODES[reason];
     this.#context.log.warn(message, { tenant, instance, functionName: init.functionName, code });
-    if (!steps.logged) {
+    if (!steps.logged && !this.#history.mayBeLogged) {
       return { kind: "failed", code, message };
     }
     switch (reason) {
@@ -399,7 +399,7 @@ export class InstanceRun {
         return this.#completed(shard, steps, [], { ...reply, effects: null });
       }
       if (isTaken) {
-        steps.doubt();
+        steps.doubt(reply === null || reply.kind === "lost");
       } else {
         // Nobody has touched it: it goes on here where it was.
         this.#moved = moves;

@@ -75,7 +75,7 @@ export class PartHost implements StoragePool {
       if (code === "INTERNAL") {
         this.#options.log.error("a storage part failed unexpectedly", { instance: request.instance, error });
       }
-      return { kind: "lost", reason: `${code}: ${message}` };
+      return { kind: "lost", reason: `${code}: ${message}`, mayGoOn: true };
     } finally {
       this.#running.delete(offer);
       admission.leave();
@@ -103,7 +103,7 @@ export class PartHost implements StoragePool {
     const steps = await resumeSteps(book, request.instance, request.steps, init, request.init);
     const input = await guestInput(shard.blobs, init.input);
     if (part.isCancelled) {
-      return { kind: "lost", reason: CANCELLED };
+      return { kind: "lost", reason: CANCELLED, mayGoOn: false };
     }
     const protocol = new ScopedObjects(steps, shard.blobs, init);
     const drafts = new Drafts(shard.blobs);
@@ -157,23 +157,24 @@ function offerName(request: PartRequest): string {
 
 function toReply(end: AttemptEnd, stream: StepStream, { writtenBytes }: StateMeter): PartReply {
   const left = { steps: stream.state(), reads: stream.reads.made, writtenBytes };
+  const lost = (reason: string): PartReply => ({ kind: "lost", reason, mayGoOn: stream.isAppending });
   switch (end.kind) {
     case "returned":
       return end.state === undefined
-        ? { kind: "lost", reason: "the part left no state" }
+        ? lost("the part left no state")
         : { kind: "done", value: end.value, state: end.state, cpuMs: end.cpuMs, ...left };
     case "trapped":
       return { kind: "trapped", message: end.message, cpuMs: end.cpuMs, ...left };
     case "killed":
-      return { kind: "lost", reason: end.message };
+      return lost(end.message);
     case "displaced":
-      return { kind: "lost", reason: "displaced by another call" };
+      return lost("displaced by another call");
     case "suspended":
     case "moved":
-      return { kind: "lost", reason: "it waits for long" };
+      return lost("it waits for long");
     case "fenced":
-      return { kind: "lost", reason: end.fenced.message };
+      return lost(end.fenced.message);
     case "failed":
-      return { kind: "lost", reason: `${end.error.code}: ${end.error.message}` };
+      return lost(`${end.error.code}: ${end.error.message}`);
   }
 }

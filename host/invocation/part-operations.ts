@@ -156,7 +156,7 @@ export class PartOperations {
 
   #takeBack(reply: PartReply, pool: StoragePool, reason: string, deltaOutBytes: number): PartAnswer {
     if (reply.kind === "lost") {
-      this.#steps.doubt();
+      this.#steps.doubt(reply.mayGoOn);
     }
     if (reply.kind === "refused" || reply.kind === "lost") {
       this.#ranHere(`${reply.kind}: ${reply.reason}`, deltaOutBytes);

@@ -17,7 +17,7 @@ export function boundedPool(pool: StoragePool, timers: Timers, timeoutMs: number
       });
       const reply = await pool.run(request);
       cancelTimer();
-      return isLate && reply.kind === "lost" ? { kind: "lost", reason: `no answer within ${timeoutMs} ms` } : reply;
+      return isLate && reply.kind === "lost" ? { ...reply, reason: `no answer within ${timeoutMs} ms` } : reply;
     },
     cancel: (request) => pool.cancel(request),
   };

@@ -42,8 +42,8 @@ export type PartReply =
     }
   /** Not one instruction was run. */
   | { readonly kind: "refused"; readonly reason: string }
-  /** It was ended over there, or the node was lost; what it logged is in the log. */
-  | { readonly kind: "lost"; readonly reason: string };
+  /** It was ended over there, and what it logged is in the log; or, with `mayGoOn`, that may come yet: nobody has heard of its end, or of that of its last append. */
+  | { readonly kind: "lost"; readonly reason: string; readonly mayGoOn: boolean };
 
 const ORIGINS = ["unlogged", "initialised", "pinned"] as const;
 
@@ -118,7 +118,11 @@ export function encodePartReply(reply: PartReply): Uint8Array {
     case "refused":
       return w.u8(3).text(reply.reason).view();
     case "lost":
-      return w.u8(4).text(reply.reason).view();
+      return w
+        .u8(4)
+        .text(reply.reason)
+        .u8(reply.mayGoOn ? 1 : 0)
+        .view();
   }
 }
 
@@ -140,7 +144,7 @@ export function decodePartReply(bytes: Uint8Array): PartReply {
     case 3:
       return { kind: "refused", reason: r.text() };
     case 4:
-      return { kind: "lost", reason: r.text() };
+      return { kind: "lost", reason: r.text(), mayGoOn: r.u8() === 1 };
     default:
       throw new RangeError("unknown kind of part reply");
   }

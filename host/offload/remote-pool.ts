@@ -31,7 +31,7 @@ export function remoteStoragePool(peer: Peer): StoragePool {
       try {
         await sendState(peer, run, state);
         if (cancelled.has(request)) {
-          return { kind: "lost", reason: "the caller no longer waits for the part" };
+          return { kind: "lost", reason: "the caller no longer waits for the part", mayGoOn: false };
         }
         const sent = encodePartRequest(isHeld ? withState(request, NO_STATE) : request);
         const [answer, deltaBackBytes, backBytes] = await peer.request(RUN_PART, [run, sent, isHeld ? deltaBytes : 0]);
@@ -43,7 +43,7 @@ export function remoteStoragePool(peer: Peer): StoragePool {
         return { ...reply, state: await takeState(peer, run, { deltaBytes: deltaBackBytes, sizeBytes: backBytes }) };
       } catch (error) {
         if (error instanceof NeapError || error instanceof RangeError || error instanceof TypeError) {
-          return { kind: "lost", reason: error.message };
+          return { kind: "lost", reason: error.message, mayGoOn: true };
         }
         throw error;
       } finally {

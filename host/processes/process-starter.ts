@@ -149,9 +149,9 @@ export class ProcessStarter {
   async close(): Promise<void> {
     this.#server.close();
     const starter = this.#starter;
-    if (starter?.connected) {
+    if (starter !== undefined) {
       starter.ref();
-      starter.disconnect();
+      starter.stdin?.destroy();
       await once(starter, "exit");
     }
   }
@@ -164,9 +164,12 @@ export class ProcessStarter {
       // In a group of its own: what a terminal sends to this one's does not reach it.
       detached: true,
       serialization: "advanced",
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      // Its standard input is what tells it that this process has gone.
+      stdio: ["pipe", "ignore", "inherit", "ipc"],
     });
     starter.unref();
+    const { stdin } = starter as ChildProcess & { readonly stdin: Socket };
+    stdin.on("error", () => {}).unref();
     starter.channel?.unref();
     starter.once("error", (error) => this.#lost({ ...NEVER_STARTED, failure: error.message }));
     starter.once("exit", () => this.#lost(KILLED));
@@ -187,9 +190,7 @@ export class ProcessStarter {
         this.#opened.resolve(message.defences);
         break;
       case "started":
-        if (pipe !== undefined) {
-          this.#expected.get(message.number)?.interrupts.connect(pipe);
-        }
+        this.#interrupted(message.number, pipe);
         break;
       case "known":
         this.#expected.get(message.number)?.known(message.processId);
@@ -197,6 +198,16 @@ export class ProcessStarter {
       case "ended":
         this.#gone(message.number, message.end);
         break;
+    }
+  }
+
+  /** There is no pipe when the process had ended before it was sent. */
+  #interrupted(number: number, pipe: Socket | undefined): void {
+    const expected = this.#expected.get(number);
+    if (expected === undefined) {
+      pipe?.destroy();
+    } else if (pipe !== undefined) {
+      expected.interrupts.connect(pipe);
     }
   }
 

@@ -2,7 +2,7 @@
  * Entry of the process that starts all others of a host. It does nothing else, so it stays small: to start a process copies the page
  * tables of the one that does it, 40 ms for 256 MiB and 100 ms for 1 GiB resident, during which none of its threads gets far (H27).
  *
- * 1. What it has started ends with it, and it ends with the host, in whatever way that ends: the channel between them closes.
+ * 1. What it has started ends with it, and it ends with the host, in whatever way that ends: its standard input closes.
  * 2. It signals only processes that it has not reaped, so never one that got the same id later.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -41,7 +41,8 @@ const running = new Map<number, Running>();
 const starting = new Set<number>();
 const groups = ControlGroups.find();
 process.once("exit", () => rmSync(EMPTY_FOLDER, { recursive: true, force: true }));
-process.once("disconnect", () => {
+// Not `disconnect`: Node does not tell it while a handle that was sent waits for its answer (found in 26.10).
+process.stdin.resume().once("close", () => {
   for (const number of running.keys()) {
     kill(number);
   }

@@ -80,6 +80,7 @@ export class StepStream {
   #appending = false;
   /** An append was not answered, or a part that went on with this stream was lost: what they logged is not known. */
   #doubtful = false;
+  #isElsewhere = false;
   #fenced: Fenced | null = null;
   #comparesValues = true;
 
@@ -175,6 +176,11 @@ export class StepStream {
     return this.#origin.kind !== "unlogged" || this.#appending || this.#doubtful;
   }
 
+  /** A step is on its way: nobody can say yet whether it will be in the log, also when the attempt has ended. */
+  get isAppending(): boolean {
+    return this.#appending;
+  }
+
   /** Whether that is not known: `settle` finds out. */
   get inDoubt(): boolean {
     return this.#origin.kind === "unlogged" && this.#doubtful;
@@ -226,16 +232,28 @@ export class StepStream {
     this.consulted(state.dependency);
   }
 
-  /** A storage part that went on with this stream was lost: whether it has logged the first step is not known. */
-  doubt(): void {
+  /**
+   * What went on with this stream elsewhere was lost: whether it has logged the first step is not known.
+   * @param mayGoOn  nor whether it will
+   */
+  doubt(mayGoOn: boolean): void {
     this.#doubtful = true;
+    this.#isElsewhere ||= mayGoOn;
   }
 
-  /** Asks the owner what `inDoubt` leaves open: `logged` is exact then. Only when nothing of the attempt is on its way any more. */
+  /** Whether somebody may still log the first step who was lost from sight. */
+  get isElsewhere(): boolean {
+    return this.#isElsewhere;
+  }
+
+  /**
+   * Asks the owner what `inDoubt` leaves open: `logged` is exact then, but for what may come from elsewhere. Only when nothing of the
+   * attempt is on its way any more.
+   */
   async settle(): Promise<void> {
     if (this.inDoubt) {
       const { length } = await this.book.readStream(this.tag, 0);
-      this.#doubtful = false;
+      this.#doubtful = length === 0 && this.#isElsewhere;
       if (length > 0) {
         this.#origin = { kind: "initialised", pins: this.#origin.pins };
       }

@@ -666,6 +666,13 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: [`${WASI}/process.test.ts`, "F22"],
   },
   {
+    name: "F17: a call whose part was lost from sight is told that nothing has happened",
+    file: "state/protocols/step-stream.ts",
+    find: "this.#doubtful = length === 0 && this.#isElsewhere;",
+    replace: "this.#doubtful = false;",
+    caughtBy: [`${INVOCATION}/parts.test.ts`, "F17"],
+  },
+  {
     name: "F24: the same id with another command line is the same call",
     file: "host/invocation/service.ts",
     find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',

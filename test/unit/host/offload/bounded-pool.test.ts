@@ -18,8 +18,8 @@ it("F21: a part without an answer in time is cancelled over there, and lost as s
   expect(pool.cancelled).toEqual([]);
   time.advance(1);
   expect(pool.cancelled).toEqual([REQUEST]);
-  late.resolve({ kind: "lost", reason: "the caller no longer waits for the part" });
-  expect(await reply).toEqual({ kind: "lost", reason: "no answer within 500 ms" });
+  late.resolve({ kind: "lost", reason: "the caller no longer waits for the part", mayGoOn: false });
+  expect(await reply).toEqual({ kind: "lost", reason: "no answer within 500 ms", mayGoOn: false });
   expect(pool.cancelled).toEqual([REQUEST]);
 });
 

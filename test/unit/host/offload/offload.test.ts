@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { Admission, Offload, type OffloadPolicy, type StoragePool } from "../../../../host/offload/index.ts";
 
-const pool: StoragePool = { name: "storage@here", run: async () => ({ kind: "lost", reason: "never asked" }), cancel() {} };
+const pool: StoragePool = {
+  name: "storage@here",
+  run: async () => ({ kind: "lost", reason: "never asked", mayGoOn: false }),
+  cancel() {},
+};
 const decide = (
   policy: OffloadPolicy,
   { forbidden = false, objectBytes = 10 }: { forbidden?: boolean; objectBytes?: number | null },

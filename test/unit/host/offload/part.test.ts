@@ -55,7 +55,7 @@ const reply: fc.Arbitrary<PartReply> = fc.oneof(
   fc.record({ kind: fc.constant("done" as const), value: fc.integer(), state, ...left }),
   fc.record({ kind: fc.constant("trapped" as const), message: fc.string(), ...left }),
   fc.record({ kind: fc.constant("refused" as const), reason: fc.string() }),
-  fc.record({ kind: fc.constant("lost" as const), reason: fc.string() }),
+  fc.record({ kind: fc.constant("lost" as const), reason: fc.string(), mayGoOn: fc.boolean() }),
 );
 
 it("a part request arrives as it was sent", () => {

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
@@ -113,6 +114,37 @@ test("close ends all that it has started", async () => {
     expect(await ended).toMatchObject({ signal: "SIGKILL" });
   }
 });
+
+test("F38: a host that is killed while it hears nothing takes its starter and all processes along", async () => {
+  const url = new URL("../../../../host/processes/index.ts", import.meta.url);
+  const host = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", deafHost(url.href)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(host.stdout, "data");
+  const [starterPid] = childrenOf(host.pid as number);
+  const pids = await eventually("all three are there", () => {
+    const found = childrenOf(starterPid as number);
+    return found.length === 3 && found;
+  });
+  host.kill("SIGKILL");
+  await eventually("all of them are gone", () => ![starterPid as number, ...pids].some(isAlive));
+});
+
+/** Has three processes started, and looks at nothing from then on: what its starter sends of them waits for an answer. */
+const deafHost = (url: string) => `
+  import { ProcessStarter } from ${JSON.stringify(url)};
+  setInterval(() => {}, 1000);
+  const starter = await ProcessStarter.open();
+  for (let count = 0; count < 3; count++) {
+    const limits = { memoryMaxBytes: 2 ** 30, tasksMax: 64 };
+    starter.start({ arguments: ["--no-warnings", "-"], input: Buffer.from("setInterval(() => {}, 1000)"), limits });
+  }
+  process.stdout.write("deaf", () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));`;
+
+function childrenOf(pid: number): number[] {
+  const found = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim();
+  return found === "" ? [] : found.split(" ").map(Number);
+}
 
 /** Abstract names that this machine listens on for a host's processes. */
 function listeningNames(): string[] {

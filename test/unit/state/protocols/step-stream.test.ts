@@ -290,7 +290,7 @@ describe("a step stream", () => {
       if (logs) {
         await StepStream.resume(book, INSTANCE, origin, caller.state(), []).step(write("a"));
       }
-      caller.doubt();
+      caller.doubt(false);
       expect([caller.logged, caller.inDoubt]).toEqual([true, true]);
       await caller.settle();
       expect([caller.logged, caller.inDoubt]).toEqual([logs, false]);
