@@ -16,6 +16,7 @@ import { type ControlGroup, ControlGroups } from "./control-groups.ts";
 import type { FromStarter, ProcessEnd, ToStarter } from "./messages.ts";
 
 const COMPLAINT_MAX_CHARACTERS = 2_000;
+const KILLED = { code: null, signal: "SIGKILL" } as const;
 
 /** Between two looks at what processes hold. */
 const WEIGH_EVERY_MS = 100;
@@ -34,6 +35,8 @@ interface Running {
   heldBytes?: number;
   /** The process itself, where that is not the one that was spawned, once it is known. */
   nested: number | undefined;
+  /** From here: what its parent makes of that differs. */
+  isKilled: boolean;
 }
 
 const running = new Map<number, Running>();
@@ -69,7 +72,7 @@ async function start({ number, address, token, request }: ToStarter & { kind: "s
     file = request.file === undefined ? undefined : openSync(request.file, "r+");
     group = groups.create(`neap-${process.pid}-${number}`, request.limits.memoryMaxBytes, request.limits.tasksMax);
     const child = await spawned(number, request.arguments, socket, file);
-    hear(number, { child, group, memoryMaxBytes: request.limits.memoryMaxBytes, nested: undefined });
+    hear(number, { child, group, memoryMaxBytes: request.limits.memoryMaxBytes, nested: undefined, isKilled: false });
     child.stdin?.end(request.input);
   } catch (error) {
     starting.delete(number);
@@ -128,9 +131,13 @@ function hear(number: number, one: Running): void {
     running.delete(number);
     group.remove();
     // `unshare` would end as its child did, but cannot by SIGKILL, and has no standard error to say so on.
-    const how = signal === "SIGPIPE" && confinement.isNested ? "SIGKILL" : signal;
+    const isEnded = one.isKilled || (signal === "SIGPIPE" && confinement.isNested);
     const held = one.heldBytes === undefined ? {} : { heldBytes: one.heldBytes };
-    const end: ProcessEnd = { code, signal: how, complaint: complaint.slice(0, COMPLAINT_MAX_CHARACTERS), ...held };
+    const end: ProcessEnd = {
+      ...(isEnded ? KILLED : { code, signal }),
+      complaint: complaint.slice(0, COMPLAINT_MAX_CHARACTERS),
+      ...held,
+    };
     tell({ kind: "ended", number, end });
   });
   if (!starting.delete(number)) {
@@ -186,6 +193,7 @@ function kill(number: number): void {
     starting.delete(number);
     return;
   }
+  one.isKilled = true;
   const nested = one.nested ?? (confinement.isNested ? onlyChild(one.child.pid) : undefined);
   if (nested !== undefined) {
     try {

@@ -14,7 +14,7 @@ export const regions: BenchCase = {
     "memory regions: accesses beside those to own memory, atomic additions of two threads, and two samples beside copying their state in and out, at 1 client",
   async run(bench) {
     const { rounds, roundMs, warmUpMs, size } = bench;
-    const rows: Row[] = await accesses(size(400, 40));
+    const rows: Row[] = await accesses(size(400, 4));
     const host = await BenchHost.start(bench, "regions", { flags: ["--compute-workers", "2", "--wall-time-ms", "120000"] });
     await host.upload("sum", await benchGuest("region-sum"));
     for (const name of ["matrix", "sgd"]) {

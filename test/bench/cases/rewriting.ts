@@ -56,7 +56,8 @@ export const rewriting: BenchCase = {
 function kernelsOf(bytes: Uint8Array<ArrayBuffer>): () => Kernels {
   const module = new WebAssembly.Module(bytes);
   const control = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const imports = { env: { abort: () => {} }, $host: { control, interrupt: () => 0 } };
+  const arena = new WebAssembly.Memory({ initial: 1, maximum: 16, shared: true });
+  const imports = { env: { abort: () => {} }, $host: { control, interrupt: () => 0, arena } };
   return () => new WebAssembly.Instance(module, imports).exports as unknown as Kernels;
 }
 
