@@ -17,6 +17,8 @@ import type { FromStarter, ProcessEnd, ToStarter } from "./messages.ts";
 
 const COMPLAINT_MAX_CHARACTERS = 2_000;
 const KILLED = { code: null, signal: "SIGKILL" } as const;
+/** `unshare` would end as its child did, but cannot by SIGKILL, and says so: or dies of that, when nobody reads it any more. */
+const CANNOT_END_SO = /^unshare: sig(?:nal|procmask)\b.*failed.*\n?/m;
 
 /** Between two looks at what processes hold. */
 const WEIGH_EVERY_MS = 100;
@@ -130,12 +132,11 @@ function hear(number: number, one: Running): void {
   child.once("exit", (code, signal) => {
     running.delete(number);
     group.remove();
-    // `unshare` would end as its child did, but cannot by SIGKILL, and has no standard error to say so on.
-    const isEnded = one.isKilled || (signal === "SIGPIPE" && confinement.isNested);
+    const isEnded = one.isKilled || (confinement.isNested && (signal === "SIGPIPE" || CANNOT_END_SO.test(complaint)));
     const held = one.heldBytes === undefined ? {} : { heldBytes: one.heldBytes };
     const end: ProcessEnd = {
       ...(isEnded ? KILLED : { code, signal }),
-      complaint: complaint.slice(0, COMPLAINT_MAX_CHARACTERS),
+      complaint: complaint.replace(CANNOT_END_SO, "").slice(0, COMPLAINT_MAX_CHARACTERS),
       ...held,
     };
     tell({ kind: "ended", number, end });

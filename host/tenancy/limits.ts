@@ -103,7 +103,7 @@ export const LIMITS = {
     [1, 1024],
     16,
     "OVERLOADED",
-    "threads that calls of one tenant have at once: as many as each of them may start; further calls wait",
+    "threads and ranks that calls of one tenant have at once: as many as each of them may start; further calls wait",
   ),
 } as const satisfies Record<string, LimitSpec>;
 

@@ -77,6 +77,13 @@ test("killed before it is there, or while it runs, it ends by SIGKILL", async ()
   expect(await late.processId()).toBe(pid);
 });
 
+test("killed by somebody else it ends by SIGKILL, too, and has not complained", async () => {
+  const { socket, ended, processId } = start(LIVES);
+  await heard(await socket);
+  process.kill((await processId()) as number, "SIGKILL");
+  expect(await ended).toEqual({ code: null, signal: "SIGKILL", complaint: "" });
+});
+
 test("one that cannot be started is told as ended, with the reason", async () => {
   const { ended } = start(LIVES, { file: "/no/such/file" });
   expect(await ended).toMatchObject({ failure: expect.stringContaining("ENOENT") });
