@@ -1,5 +1,5 @@
 import { statfsSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { defineConfig } from "vitest/config";
 import { mutationPlugin } from "./mutation/apply.ts";
 import { mutations } from "./mutation/mutations.ts";
@@ -29,7 +29,7 @@ const TOGETHER = [
   "test/unit/host/{config,egress,http,invocation,offload,telemetry,tenancy}/**/*.test.ts",
 ];
 
-/** Tests run as real Node 26 processes, two at a time: several of them start hosts of their own. */
+/** Tests run as real Node 26 processes, one for each core: several of them start hosts of their own. */
 export default defineConfig({
   plugins: mutation === undefined ? [] : [mutationPlugin(mutation)],
   test: {
@@ -43,7 +43,7 @@ export default defineConfig({
     pool: "forks",
     // A file with a defect must never be taken for the file.
     fsModuleCache: mutation === undefined,
-    maxWorkers: 2,
+    maxWorkers: Math.max(2, availableParallelism()),
     testTimeout: 180_000,
     hookTimeout: 180_000,
   },

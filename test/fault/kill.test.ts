@@ -6,7 +6,7 @@ import { type RunningHost, removeFolder, startHost, temporaryFolder } from "../s
 import { prng } from "../support/prng.ts";
 
 const KILLS = 20;
-const CLUSTER_KILLS = 10;
+const CLUSTER_KILLS = 6;
 const CLIENTS = 6;
 /** A call that is running at every kill shall not be parked for it; checkpoints are made as often as can be. */
 const FLAGS = ["--recovery-attempts-max", `${KILLS + 1}`, "--checkpoint-bytes", `${2 ** 20}`];
