@@ -295,7 +295,7 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "F17: what the host does to a logged call is told as its failure",
     file: "host/invocation/instance-run.ts",
-    find: '    if (!steps.logged) {\n      return { kind: "failed", code, message };\n    }\n    switch',
+    find: '    if (!steps.logged && !this.#history.mayBeLogged) {\n      return { kind: "failed", code, message };\n    }\n    switch',
     replace: '    if (steps.position >= 0) {\n      return { kind: "failed", code, message };\n    }\n    switch',
     caughtBy: SIMULATION,
   },
