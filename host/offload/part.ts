@@ -42,7 +42,10 @@ export type PartReply =
     }
   /** Not one instruction was run. */
   | { readonly kind: "refused"; readonly reason: string }
-  /** It was ended over there, and what it logged is in the log; or, with `mayGoOn`, that may come yet: nobody has heard of its end, or of that of its last append. */
+  /**
+   * It was ended over there, and what it logged is in the log; or, with `mayGoOn`, that may come yet: nobody has heard of its end, or of
+   * that of its last append.
+   */
   | { readonly kind: "lost"; readonly reason: string; readonly mayGoOn: boolean };
 
 const ORIGINS = ["unlogged", "initialised", "pinned"] as const;

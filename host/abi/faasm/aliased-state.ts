@@ -19,7 +19,7 @@ import {
 } from "../operations.ts";
 import { request } from "../requests.ts";
 import { objectBytes, readObject } from "../whole-objects.ts";
-import { stateKey } from "./text.ts";
+import { checkChunk, stateKey } from "./text.ts";
 
 const HEADER_BYTES = 64;
 const FILLED = 0;
@@ -89,9 +89,7 @@ export const aliasedState = (guest: Guest, aliases: GuestAliases) => {
 
   /** @throws GuestFault unless the chunk lies inside of the value */
   async function openChunk(name: string, pointer: number, total: number, offset: number, length: number): Promise<AliasedValue> {
-    if ((offset >>> 0) + (length >>> 0) > total >>> 0) {
-      throw new GuestFault(`${name}: ${length >>> 0} bytes at ${offset >>> 0} are not inside of a value of ${total >>> 0} bytes`);
-    }
+    checkChunk(name, total >>> 0, offset >>> 0, length >>> 0);
     return open(name, keyAt(name, pointer), total >>> 0);
   }
 

@@ -39,6 +39,19 @@ export const openmp = (guest: Guest) => {
     return running.then(() => crew.join());
   }
 
+  const reduce = (
+    _location: number,
+    _thread: number,
+    _variables: number,
+    _sizeBytes: number,
+    _data: number,
+    _tableIndex: number,
+    _lock: number,
+  ): number => {
+    crewOf(guest).awaitTurn();
+    return COMBINE;
+  };
+
   function endReduce(): void {
     crewOf(guest).passTurn();
   }
@@ -88,30 +101,8 @@ export const openmp = (guest: Guest) => {
     "env.__kmpc_single": (_location: number, _thread: number): number => (crewOf(guest).once() ? 1 : 0),
     "env.__kmpc_end_single": (_location: number, _thread: number): void => {},
 
-    "env.__kmpc_reduce": (
-      _location: number,
-      _thread: number,
-      _variables: number,
-      _sizeBytes: number,
-      _data: number,
-      _tableIndex: number,
-      _lock: number,
-    ): number => {
-      crewOf(guest).awaitTurn();
-      return COMBINE;
-    },
-    "env.__kmpc_reduce_nowait": (
-      _location: number,
-      _thread: number,
-      _variables: number,
-      _sizeBytes: number,
-      _data: number,
-      _tableIndex: number,
-      _lock: number,
-    ): number => {
-      crewOf(guest).awaitTurn();
-      return COMBINE;
-    },
+    "env.__kmpc_reduce": reduce,
+    "env.__kmpc_reduce_nowait": reduce,
     "env.__kmpc_end_reduce": (_location: number, _thread: number, _lock: number): void => {
       endReduce();
       crewOf(guest).barrier();

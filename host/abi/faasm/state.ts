@@ -9,19 +9,12 @@ import { post, request } from "../requests.ts";
 import { objectBytes } from "../whole-objects.ts";
 import { localState, settleState } from "./local-state.ts";
 import type { StateValue } from "./state-value.ts";
-import { stateKey } from "./text.ts";
+import { checkChunk, stateKey } from "./text.ts";
 
 const NOTHING = new Uint8Array(0);
 
 export const state = (guest: Guest) => {
   guest.beforeEnd(() => (guest.call.state === null ? undefined : settleState(guest)));
-
-  /** @throws GuestFault unless the chunk lies inside of the value */
-  function checkChunk(name: string, total: number, offset: number, length: number): void {
-    if (offset + length > total) {
-      throw new GuestFault(`${name}: ${length} bytes at ${offset} are not inside of a value of ${total} bytes`);
-    }
-  }
 
   /** Maps a range of the value into the guest's memory, unless it is mapped already. @returns its address */
   function mapped(name: string, value: StateValue, offset: number, length: number): number {

@@ -1,4 +1,4 @@
-/** Texts that end with a NUL, as Faasm's imports take them. */
+/** What Faasm's imports take: texts that end with a NUL, and chunks of state values. */
 import { isObjectKey, OBJECT_KEY_MAX_BYTES } from "../../../state/ids.ts";
 import { type Guest, GuestFault } from "../../sandbox/guest.ts";
 
@@ -35,6 +35,13 @@ export function stateKey(guest: Guest, what: string, pointer: number): string {
     throw new GuestFault(`${what} is ${bytes.byteLength === 0 ? "empty" : "not the key of an object"}`);
   }
   return key;
+}
+
+/** @throws GuestFault unless the chunk lies inside of the value */
+export function checkChunk(name: string, total: number, offset: number, length: number): void {
+  if (offset + length > total) {
+    throw new GuestFault(`${name}: ${length} bytes at ${offset} are not inside of a value of ${total} bytes`);
+  }
 }
 
 export function cText(guest: Guest, what: string, pointer: number, maxBytes: number): string {

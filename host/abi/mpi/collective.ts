@@ -21,6 +21,12 @@ export function part(span: Span, offset: number, sizeBytes: number): Span {
   return { sizeBytes, view: (at, length) => span.view(offset + at, length) };
 }
 
+/** `count` parts of one size, one behind the other. */
+export function evenParts(span: Span, count: number): Span[] {
+  const sizeBytes = span.sizeBytes / count;
+  return Array.from({ length: count }, (_, at) => part(span, at * sizeBytes, sizeBytes));
+}
+
 export class Collective {
   readonly #messages: Messages;
   readonly #context: number;
@@ -94,18 +100,8 @@ export class Collective {
     }
   }
 
-  /** Each rank has its own block in its place, and gets those of the others around a ring. `blocks` lie one behind the other in `all`. */
-  allgather(all: Span, sizes: readonly number[]): Promise<void> {
-    let offset = 0;
-    const blocks = sizes.map((sizeBytes) => {
-      const block = part(all, offset, sizeBytes);
-      offset += sizeBytes;
-      return block;
-    });
-    return this.allgatherBlocks(blocks);
-  }
-
-  async allgatherBlocks(blocks: readonly Span[]): Promise<void> {
+  /** Each rank has its own block in its place, and gets those of the others around a ring. */
+  async allgather(blocks: readonly Span[]): Promise<void> {
     this.#begin();
     const size = this.#group.length;
     const to = (this.#rank + 1) % size;

@@ -1,5 +1,5 @@
 /** Imports: what all ranks of a communicator do together. */
-import { part, type Reduction } from "./collective.ts";
+import { evenParts, type Reduction } from "./collective.ts";
 import type { Communicator } from "./communicators.ts";
 import type { Datatype } from "./datatypes.ts";
 import { NO_BYTES, type Span } from "./messages.ts";
@@ -16,9 +16,7 @@ function bufferOf(rank: Rank, whose: string, [pointer, count, type]: Buffer): Sp
 function evenBlocks(rank: Rank, { group }: Communicator, whose: string, [pointer, count, type]: Buffer): Span[] {
   const datatype = rank.datatype(type);
   rank.count(`the count of the ${whose} buffer`, count);
-  const whole = rank.span(`the ${whose} buffer`, pointer, count * group.length, datatype);
-  const sizeBytes = count * datatype.extentBytes;
-  return group.map((_, at) => part(whole, at * sizeBytes, sizeBytes));
+  return evenParts(rank.span(`the ${whose} buffer`, pointer, count * group.length, datatype), group.length);
 }
 
 /** A block for each rank, of as many elements and at such a place as the guest's two lists say. */
@@ -83,7 +81,7 @@ async function allgather(rank: Rank, communicator: Communicator, send: [number, 
   if (send[0] !== IN_PLACE) {
     copy(bufferOf(rank, "send", send), blockOf(blocks, communicator), rank);
   }
-  await communicator.collective.allgatherBlocks(blocks);
+  await communicator.collective.allgather(blocks);
   return SUCCESS;
 }
 

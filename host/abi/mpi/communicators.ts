@@ -1,7 +1,6 @@
 /** Communicators of one rank: groups of the world's ranks, each with messages of its own. */
-import { Collective } from "./collective.ts";
-import type { Messages } from "./messages.ts";
-import { spanOf } from "./messages.ts";
+import { Collective, evenParts } from "./collective.ts";
+import { type Messages, spanOf } from "./messages.ts";
 
 export interface Grid {
   readonly dims: readonly number[];
@@ -26,7 +25,6 @@ const CONTEXTS_PER_COMMUNICATOR = 2;
 const WORLD_CONTEXT = 0;
 /** A guest cannot have more at once. */
 export const COMMUNICATORS_MAX = 1024;
-const AGREED_BYTES = 12;
 
 export class Communicators {
   readonly #messages: Messages;
@@ -64,9 +62,7 @@ export class Communicators {
     const { group, rank, collective } = parent;
     const all = new Int32Array(3 * group.length);
     all.set([color, key, this.#nextContext], 3 * rank);
-    const bytes = new Uint8Array(all.buffer);
-    const sizes = group.map(() => AGREED_BYTES);
-    await collective.allgather(spanOf(bytes), sizes);
+    await collective.allgather(evenParts(spanOf(new Uint8Array(all.buffer)), group.length));
     const told = group.map((worldRank, at) => ({
       ...{ worldRank, color: all[3 * at] ?? 0, key: all[3 * at + 1] ?? 0, next: all[3 * at + 2] ?? 0 },
     }));

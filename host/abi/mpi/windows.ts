@@ -5,7 +5,7 @@
  * standard leaves open what is there before, and what comes of two accesses to the same bytes.
  */
 import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
-import { part } from "./collective.ts";
+import { evenParts, part } from "./collective.ts";
 import type { Communicator } from "./communicators.ts";
 import type { PairKind, ValueKind } from "./datatypes.ts";
 import { type Messages, type Span, spanOf, type Transfer } from "./messages.ts";
@@ -80,10 +80,7 @@ export class Windows {
     const { group, rank, collective } = communicator;
     const all = new Float64Array(2 * group.length);
     all.set([span.sizeBytes, unitBytes], 2 * rank);
-    await collective.allgather(
-      spanOf(new Uint8Array(all.buffer)),
-      group.map(() => 16),
-    );
+    await collective.allgather(evenParts(spanOf(new Uint8Array(all.buffer)), group.length));
     const shapes = group.map((_, at) => ({ sizeBytes: all[2 * at] ?? 0, unitBytes: all[2 * at + 1] ?? 0 }));
     this.#lastNumber += 1;
     this.#known.set(this.#lastNumber, { communicator, span, shapes, asked: group.map(() => []) });
