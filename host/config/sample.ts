@@ -1,7 +1,4 @@
-/**
- * The sample file deploy/config/neap.env, made from the table of options:
- * `node -p 'require("./host/config/index.ts").sampleEnvironment().trimEnd()' > deploy/config/neap.env`
- */
+/** The sample file deploy/config/neap.env, made from the table of options by `npm run docs`. */
 import { describeRange } from "../tenancy/index.ts";
 import { type Machine, OPTION_NAMES, OPTIONS, preset, variableName } from "./options.ts";
 

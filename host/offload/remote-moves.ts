@@ -38,7 +38,7 @@ export function remoteTaker(peer: Peer, node: number, name: string): CallTaker {
   return {
     name,
     async take(call): Promise<MoveReply> {
-      const run = nextRun();
+      const run = nextRun(peer);
       const { guest } = call;
       const state = { delta: guest, hostState: NOTHING };
       let isSent = false;

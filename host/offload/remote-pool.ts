@@ -26,7 +26,7 @@ export function remoteStoragePool(peer: Peer): StoragePool {
     async run(request: PartRequest): Promise<PartReply> {
       const { state } = request.part;
       const { deltaBytes, sizeBytes } = sizeBeside(state);
-      const run = nextRun();
+      const run = nextRun(peer);
       let isHeld = sizeBytes > 0;
       try {
         await sendState(peer, run, state);

@@ -67,12 +67,13 @@ export async function takeState(peer: Peer, run: number, { deltaBytes, sizeBytes
   return split(bytes, deltaBytes);
 }
 
-let runs = 0;
+const runs = new WeakMap<Peer, number>();
 
-/** Names a run of this process. */
-export function nextRun(): number {
-  runs += 1;
-  return runs;
+/** Names a run among those of a connection: not of the process, where a seed's trace would depend on what ran before it. */
+export function nextRun(peer: Peer): number {
+  const run = (runs.get(peer) ?? 0) + 1;
+  runs.set(peer, run);
+  return run;
 }
 
 /** The other node need not keep anything of the run. */

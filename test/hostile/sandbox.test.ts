@@ -1,21 +1,11 @@
 /** Guests that do what they can to harm the host or each other. Each call of `begin` runs in a real worker thread. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxEnd, SandboxPool } from "../../host/sandbox/index.ts";
-import { begin, type CallOptions, ignore, openPool, type RunningCall, run } from "../support/sandbox-calls.ts";
+import { begin, type CallOptions, ignore, openPool, persist, type RunningCall, run } from "../support/sandbox-calls.ts";
 import { asks, asksOnce, echo, loops, plain, resident, traps } from "../support/sandbox-modules.ts";
 
 const returned = (value: number) => expect.objectContaining({ kind: "returned", value });
 const cancelled = { kind: "killed", reason: "cancelled" };
-
-/** Runs a call as its owner would: a displaced attempt is started again. */
-async function persist(pool: SandboxPool, module: typeof asksOnce, options: CallOptions = {}): Promise<SandboxEnd> {
-  for (;;) {
-    const end = await run(pool, module, options);
-    if (end.kind !== "displaced") {
-      return end;
-    }
-  }
-}
 
 /** Starts a call whose operations stay unanswered, as its owner would, and waits until it has asked for `count`. */
 async function suspended(pool: SandboxPool, module: typeof asksOnce, count = 1, options: CallOptions = {}): Promise<RunningCall> {

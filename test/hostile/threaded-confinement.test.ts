@@ -6,15 +6,7 @@ import type { SandboxEnd } from "../../host/sandbox/index.ts";
 import type { ReserveOptions, ThreadedPool } from "../../host/sandbox/process/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { prng } from "../support/prng.ts";
-import {
-  begin,
-  type CallOptions,
-  ignore,
-  type OpenReserve,
-  openReserve,
-  openThreadedPoolOf,
-  run,
-} from "../support/sandbox-calls.ts";
+import { begin, ignore, type OpenReserve, openReserve, openThreadedPoolOf, persist, run } from "../support/sandbox-calls.ts";
 import { asksOnce, echo, loops, plain, resident } from "../support/sandbox-modules.ts";
 import { workerProcesses } from "../support/worker-processes.ts";
 
@@ -33,17 +25,7 @@ afterEach(() => pool.close());
 const calls = (name: string, make = plain) => make(`(call $${name}) (i32.const 0)`, "", `(import "t" "${name}" (func $${name}))`);
 const output = (end: SandboxEnd) => JSON.parse(end.kind === "returned" ? Buffer.from(end.output).toString() : `"${end.kind}"`);
 
-/** Runs a call as its owner would: a displaced attempt is started again. */
-async function persist(module: typeof asksOnce, options: CallOptions = {}): Promise<{ end: SandboxEnd; attempts: number }> {
-  for (let attempts = 1; ; attempts++) {
-    const end = await run(pool, module, options);
-    if (end.kind !== "displaced") {
-      return { end, attempts };
-    }
-  }
-}
-
-const isAlive = () => persist(echo(plain), { input: Buffer.from("tide") });
+const isAlive = () => persist(pool, echo(plain), { input: Buffer.from("tide") });
 
 describe("H24: JavaScript in a process whose guests share memory", () => {
   test("gets no more than it does in other processes, and no thread of its own, which would have all permissions", async () => {
@@ -82,9 +64,9 @@ describe("a process with threads that says what no executor would", () => {
     const arena = pool.createArena("acme", 4);
     expect(await arena.load(0)).toBe(0);
     const pids = workerProcesses(process.pid);
-    const { end } = await persist(calls("say"), { input: bytes });
+    const end = await persist(pool, calls("say"), { input: bytes });
     expect(end).toMatchObject({ kind: "killed", reason: "workerLost" });
-    expect((await isAlive()).end).toMatchObject({ kind: "returned", value: 4 });
+    expect(await isAlive()).toMatchObject({ kind: "returned", value: 4 });
     expect(pool.reaches("acme", arena)).toBe(false);
     await expect(arena.load(0)).rejects.toMatchObject({ code: "OVERLOADED" });
     const now = workerProcesses(process.pid);
@@ -96,8 +78,8 @@ describe("a process with threads that says what no executor would", () => {
       header(0, FrameType.ready, { worker: 99 }),
       header(0, FrameType.workerEnded, { worker: 1_000 }),
     ]);
-    expect((await persist(calls("say"), { input: bytes })).end).toMatchObject({ kind: "returned" });
-    expect((await isAlive()).end).toMatchObject({ kind: "returned", value: 4 });
+    expect(await persist(pool, calls("say"), { input: bytes })).toMatchObject({ kind: "returned" });
+    expect(await isAlive()).toMatchObject({ kind: "returned", value: 4 });
   });
 
   test("that says that its threads have ended costs its tenant's calls, and nobody else", async () => {
@@ -105,7 +87,7 @@ describe("a process with threads that says what no executor would", () => {
     const call = begin(pool, calls("say"), { input: bytes });
     await call.end;
     expect(call.ends()).toBe(1);
-    expect((await isAlive()).end).toMatchObject({ kind: "returned", value: 4 });
+    expect(await isAlive()).toMatchObject({ kind: "returned", value: 4 });
   });
 
   test("at random never ends the host, nor a call twice", async () => {
@@ -117,7 +99,7 @@ describe("a process with threads that says what no executor would", () => {
       await call.end;
       expect(call.ends(), `seed ${seed}`).toBe(1);
     }
-    expect((await isAlive()).end).toMatchObject({ kind: "returned", value: 4 });
+    expect(await isAlive()).toMatchObject({ kind: "returned", value: 4 });
   });
 });
 
@@ -132,7 +114,7 @@ describe("a process with threads that answers nobody", () => {
     waiting.call.cancel();
     expect(await waiting.end).toMatchObject({ kind: "killed", reason: "cancelled" });
     await expect(arena.read(0, 8)).rejects.toMatchObject({ code: "OVERLOADED" });
-    expect((await isAlive()).end).toMatchObject({ kind: "returned", value: 4 });
+    expect(await isAlive()).toMatchObject({ kind: "returned", value: 4 });
   });
 });
 
@@ -144,7 +126,7 @@ describe("H8: in a process with threads", () => {
     const waiting = begin(pool, asksOnce, { onOperation: ignore });
     await waiting.heard(1);
     for (let loop = 0; loop < 3; loop++) {
-      expect((await persist(loops(plain), { limits: { wallTimeMs: 150 } })).end).toMatchObject({
+      expect(await persist(pool, loops(plain), { limits: { wallTimeMs: 150 } })).toMatchObject({
         kind: "killed",
         reason: "wallTime",
       });
@@ -172,7 +154,7 @@ describe("H8: in a process with threads", () => {
         await end;
       }
     }
-    expect((await persist(asksOnce)).end).toMatchObject({ kind: "returned", value: 42 });
+    expect(await persist(pool, asksOnce)).toMatchObject({ kind: "returned", value: 42 });
   });
 
   test("a call that waits for a memory that is gone begins anew, also one that was in no worker yet", async () => {

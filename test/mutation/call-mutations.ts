@@ -1,23 +1,15 @@
-/** Defects of steps, protocols, transactions, locks and calls. */
+/** Defects of steps, calls and requests to other systems. */
 import type { Mutation } from "./mutations.ts";
 
 const SIMULATION = ["test/sim/sim.test.ts", "whatever fails"] as const;
 const STEPS = "test/unit/state/protocols/step-stream.test.ts";
 const STEP_STREAM = "state/protocols/step-stream.ts";
-const TRANSACTIONS = "state/txn/transactions.ts";
 const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
-const PROTOCOLS = `${INVOCATION}/protocols.test.ts`;
-const HALFMOON_WRITE = `${INVOCATION}/halfmoon-write.test.ts`;
 const OUTSIDE = `${INVOCATION}/outside.test.ts`;
 const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
 const BROKER = "test/unit/host/egress/broker.test.ts";
-const MEMORY = "test/unit/host/sandbox/memory.test.ts";
-const WASI = "test/unit/host/abi/wasi";
-const FAASM = "test/unit/host/abi/faasm";
-const MIXED = `${INVOCATION}/mixed-transactions.test.ts`;
 const CHECKED = `${INVOCATION}/checked-calls.test.ts`;
-const SWITCHING = `${INVOCATION}/switching.test.ts`;
 
 export const callMutations: readonly Mutation[] = [
   // Steps
@@ -114,127 +106,7 @@ export const callMutations: readonly Mutation[] = [
     replace: "timeMs, value } = await readVersion(this.#steps.book, tag, Number.MAX_SAFE_INTEGER as SeqNum);",
     caughtBy: SIMULATION,
   },
-  // Transactions
-  {
-    name: "F14: what a transaction has listed is no condition of its commit",
-    file: TRANSACTIONS,
-    find: "      when.push({ tag: NAMES_TAG, last: record?.seqnum ?? NO_SEQNUM });\n",
-    replace: "",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "F14: what a transaction has read is no condition of its commit",
-    file: TRANSACTIONS,
-    find: "    when.push(...(await this.#inSlices([...reads], read)));\n",
-    replace: "",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "F14: what a transaction writes under snapshot isolation is no condition of its commit",
-    file: TRANSACTIONS,
-    find: "      when.push(...(await this.#inSlices([...writes.keys()], unchanged)));\n",
-    replace: "",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "F14: an append that rests on a deleted object is refused although it is still deleted",
-    file: OBJECT_VERSIONS,
-    find: "version !== NO_SEQNUM || this.#steps.replaying ?",
-    replace: "version >= NO_SEQNUM ?",
-    caughtBy: ["test/unit/state/protocols/halfmoon-read.test.ts", "F14"],
-  },
-  {
-    name: "F37: reads in a transaction are of now",
-    file: TRANSACTIONS,
-    find: "this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes)",
-    replace: "this.#versions.read(key, objectTag(key), Number.MAX_SAFE_INTEGER as SeqNum, offset, maxBytes)",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "F37: a transaction reads what a cell holds now",
-    file: TRANSACTIONS,
-    find: "this.#logged.read(key, offset, maxBytes, place, snapshot)",
-    replace: "this.#logged.read(key, offset, maxBytes, place)",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "F37: a transaction lists what cells hold now",
-    file: TRANSACTIONS,
-    find: "loggedList(this.#steps, prefix, after, most, snapshot)",
-    replace: "loggedList(this.#steps, prefix, after, most)",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "F37: what a cell held is not kept for those who read at that moment",
-    file: "state/logbook/cells.ts",
-    find: "before.earlier === undefined && !this.snapshots.hasBetween(before.entry, entry)",
-    replace: "before.earlier === undefined",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "[54] what a cell held is kept when no transaction reads it any more",
-    file: "state/logbook/gc.ts",
-    find: "    book.cells.prune(key, drop);\n",
-    replace: "",
-    caughtBy: [MIXED, "[54]"],
-  },
-  {
-    name: "F19: a checkpoint forgets what cells held before",
-    file: "state/logbook/checkpoint/parts/objects.ts",
-    find: "    while (value.hasMore) {\n      earlier.push(",
-    replace: "    while (value.hasMore && earlier.length < 0) {\n      earlier.push(",
-    caughtBy: [MIXED, "F37: is there after"],
-  },
-  {
-    name: "F19: a checkpoint forgets the moments at which transactions read",
-    file: "state/logbook/checkpoint/parts/objects.ts",
-    find: "    cells.snapshots.begin(value.text() as InstanceId, at as SeqNum);\n",
-    replace: "",
-    caughtBy: ["test/unit/state/logbook/checkpoint.test.ts"],
-  },
-  {
-    name: "F14: a list is not told that a cell was made or deleted",
-    file: "state/logbook/names-tag.ts",
-    find: "cell !== undefined && changes(objectTag(cell.key))",
-    replace: "cell === null",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "F37: a commit writes all objects to their streams",
-    file: TRANSACTIONS,
-    find: '...(place !== "versions" && { cell: { key, version: null } }),',
-    replace: "",
-    caughtBy: SIMULATION,
-  },
-  // Locks
-  {
-    name: "[55] the replay of a lock leaves the cursor behind",
-    file: STEP_STREAM,
-    find: "    this.#moveTo(record.seqnum);\n    const failed = record",
-    replace: "    this.#moveTo(record.kind === RecordKind.lock ? this.#cursor : record.seqnum);\n    const failed = record",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "[55] the locks of a transaction that only reads are never released",
-    file: TRANSACTIONS,
-    find: "if (writes.size === 0 && !this.#locks.inTransaction) {",
-    replace: "if (writes.size === 0) {",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "[55] a lock is taken by whoever asks",
-    file: "state/txn/held-locks.ts",
-    find: "return held === null || held.root === this.#root;",
-    replace: "return held !== undefined;",
-    caughtBy: SIMULATION,
-  },
-  {
-    name: "[55] a lock is taken without a look at who was faster",
-    file: "state/txn/held-locks.ts",
-    find: "when: mayTake ? [{ tag, last: read.last }] : [],",
-    replace: "when: [],",
-    caughtBy: ["test/unit/state/txn/peers.test.ts"],
-  },
+
   // Calls
   {
     name: "F31: a cancellation between two states of a run is lost",
@@ -390,133 +262,26 @@ export const callMutations: readonly Mutation[] = [
     replace: "    void this.#work();",
     caughtBy: SIMULATION,
   },
-
-  // Latest cells, and switching
   {
-    name: "[31] consecutive log-free writes have one version: the second is lost",
-    file: STEP_STREAM,
-    find: "    this.#writes += 1;\n",
+    name: "F17: a call whose part was lost from sight is told that nothing has happened",
+    file: "state/protocols/step-stream.ts",
+    find: "this.#doubtful = length === 0 && this.#isElsewhere;",
+    replace: "this.#doubtful = false;",
+    caughtBy: [`${INVOCATION}/parts.test.ts`, "F17"],
+  },
+  {
+    name: "F24: the same id with another command line is the same call",
+    file: "host/invocation/service.ts",
+    find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',
     replace: "",
-    caughtBy: [HALFMOON_WRITE, "[31]"],
+    caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },
   {
-    name: "F2: a log-free write is made before any record of its own",
-    file: STEP_STREAM,
-    find: "    if (this.#position === 1 && !this.#isChild) {\n      await",
-    replace: "    if (this.#position === 0) {\n      await",
-    caughtBy: [HALFMOON_WRITE, "F2"],
-  },
-  {
-    name: "F25: what an instance reads and writes in cells is asked for as of its beginning, however long it has waited",
-    file: STEP_STREAM,
-    find: "      if (kind === RecordKind.resume) {\n        this.#readsFrom",
-    replace: "      if (kind === RecordKind.epoch) {\n        this.#readsFrom",
-    caughtBy: [`${INVOCATION}/pins.test.ts`, "goes on after a long sleep"],
-  },
-  {
-    name: "F25: what an instance has read is not pinned before the last host that may run it",
-    file: "host/invocation/recovery.ts",
-    find: "pinsFirst: attempts + 1 >= limits.attemptsMax",
-    replace: "pinsFirst: attempts < 0",
-    caughtBy: [`${INVOCATION}/pins.test.ts`, "F25, F27"],
-  },
-  {
-    name: "F25: an instance that is parked behind a RESUME holds versions from there on",
-    file: "host/invocation/recovery.ts",
-    find: "if (records.at(-1)?.kind === RecordKind.resume) {",
-    replace: "if (records.length === 0) {",
-    caughtBy: [`${INVOCATION}/pins.test.ts`, "F25, F27"],
-  },
-  {
-    name: "F25: what was written without a step before a long wait is written again behind it",
-    file: "state/protocols/halfmoon-write.ts",
-    find: "if (steps.replaying || steps.hasWritten(version)) {",
-    replace: "if (steps.replaying) {",
-    caughtBy: [`${INVOCATION}/pins.test.ts`, "[36] F3: a write right before"],
-  },
-  {
-    name: "F25: a wait is pinned although a peer has written without a step what its attempt has not",
-    file: "state/logbook/decide.ts",
-    find: "return isKnown || ",
-    replace: "return unlogged !== undefined || isKnown || ",
-    caughtBy: [`${INVOCATION}/pins.test.ts`, "[36] F3: what a peer wrote"],
-  },
-  {
-    name: "F19: a checkpoint forgets who has written without a step",
-    file: "state/logbook/checkpoint/parts/objects.ts",
-    find: "    book.unlogged.set(first as SeqNum, { length: value.number(), version: readVersion(value) });\n",
+    name: "F24: the same id with another func_ptr is the same call",
+    file: "host/invocation/service.ts",
+    find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
     replace: "",
-    caughtBy: ["test/unit/state/logbook/checkpoint.test.ts"],
-  },
-  {
-    name: "F31: a cancelled call's log-free write is made",
-    file: "state/logbook/sequencer.ts",
-    find: "    if (stream?.closed) {\n",
-    replace: "    if (stream?.closed && kind === undefined) {\n",
-    caughtBy: ["test/contract/local-logbook.test.ts", "[18] F31, F25"],
-  },
-  {
-    name: "[34] a child's log-free writes look like its caller's",
-    file: STEP_STREAM,
-    find: "this.#isChild && this.#base === this.#origin.pins.initialCursor ? 1 : 0",
-    replace: "0",
-    caughtBy: [HALFMOON_WRITE],
-  },
-  {
-    name: "[33] a lower version of a cell is accepted",
-    file: "state/logbook/sequencer.ts",
-    find: "    if (cell !== undefined && compareVersions(version, cell.version) <= 0) {",
-    replace: "    if (cell !== undefined && compareVersions(version, cell.version) < -Number.MAX_VALUE) {",
-    caughtBy: ["test/contract/local-logbook.test.ts", "[33]"],
-  },
-  {
-    name: "F18: mode records go although a parked instance looks there",
-    file: "state/logbook/gc.ts",
-    find: "Math.min(book.floor, book.instances.modesAt()) as SeqNum",
-    replace: "book.floor",
-    caughtBy: ["test/unit/state/logbook/gc.test.ts", "F18"],
-  },
-  {
-    name: "F18: a switch ends while an instance of the old mode runs",
-    file: "state/logbook/mode-switches.ts",
-    find: "    if (begin > this.#outbox.durable || book.instances.modesAt() < begin) {",
-    replace: "    if (begin > this.#outbox.durable) {",
-    caughtBy: [SWITCHING],
-  },
-  {
-    name: "F18: the end of a switch leaves the floor where it was",
-    file: "state/logbook/scopes.ts",
-    find: "      floor = scope.begin;\n",
-    replace: "",
-    caughtBy: [SWITCHING],
-  },
-  {
-    name: "[45] a switch ends before the places of its objects are brought together",
-    file: "state/logbook/mode-switches.ts",
-    find: "    if (!isMigrated(scope)) {",
-    replace: "    if (false && !isMigrated(scope)) {",
-    caughtBy: [SWITCHING],
-  },
-  {
-    name: "[48] a transitional read looks into one place",
-    file: "state/protocols/transitional.ts",
-    find: 'super(steps, blobs, turns, "both");',
-    replace: 'super(steps, blobs, turns, "cell");',
-    caughtBy: [SWITCHING],
-  },
-  {
-    name: "[26] a read that goes on over a log-free write of one's own does not see it",
-    file: STEP_STREAM,
-    find: "    this.nextMoment();\n    const role",
-    replace: "    const role",
-    caughtBy: [PROTOCOLS, "a read that goes on"],
-  },
-  {
-    name: "F14: an update of a cell is conditional on nothing",
-    file: "state/protocols/halfmoon-write.ts",
-    find: "    when: [{ tag: objectTag(key), newest: version }],",
-    replace: "    when: [],",
-    caughtBy: [PROTOCOLS],
+    caughtBy: [CHECKED, "F24"],
   },
 
   // Requests to the outside
@@ -569,171 +334,5 @@ export const callMutations: readonly Mutation[] = [
     find: "  for (const address of addresses) {",
     replace: "  for (const address of addresses.slice(0, 1)) {",
     caughtBy: ["test/unit/host/egress/destination.test.ts", "a name with a private"],
-  },
-
-  // Memory of sandboxes
-  {
-    name: "what a memory has grown to is not counted",
-    file: "host/sandbox/pool/pool.ts",
-    find: "    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {",
-    replace: "    if (memory !== undefined && pages < 0) {",
-    caughtBy: [MEMORY, "many that grow"],
-  },
-  {
-    name: "a tenant whose sandboxes hold everything keeps it",
-    file: "host/sandbox/pool/memory-budget.ts",
-    find: "    this.#makeRoomFor(claim);\n",
-    replace: "",
-    caughtBy: ["test/unit/host/sandbox/memory-budget.test.ts", "loses its largest attempts to one"],
-  },
-
-  // WASI
-  {
-    name: "a path may lead above the folder it is looked up in",
-    file: "host/abi/wasi/path.ts",
-    find: '      (stack.pop() ?? fail("notcapable")).release();',
-    replace: "      stack.pop()?.release();",
-    caughtBy: [`${WASI}/files.test.ts`, "a walk never leaves"],
-  },
-  {
-    name: "an absolute link is followed below the folder",
-    file: "host/abi/wasi/path.ts",
-    find: '      if (target.startsWith("/")) {\n        fail("notcapable");\n      }\n',
-    replace: "",
-    caughtBy: ["test/unit/host/cli/host-files.test.ts", "is not left by"],
-  },
-  {
-    name: "a folder of the machine is looked up by its path",
-    file: "host/cli/host-files.ts",
-    find: "return HAS_PROC && this.fd !== undefined",
-    replace: "return HAS_PROC && this.fd === -1",
-    caughtBy: ["test/unit/host/cli/host-files.test.ts", "a folder is moved away"],
-  },
-  {
-    name: "rights that a folder does not pass on are granted",
-    file: "host/abi/wasi/paths.ts",
-    find: 'return (passed & ~descriptor.inheriting) !== 0 ? fail("notcapable") : folder;',
-    replace: "return passed < 0 ? folder : folder;",
-    caughtBy: [`${WASI}/files.test.ts`, "rights"],
-  },
-  {
-    name: "H15: descriptors and files stay behind when a part is shipped",
-    file: "host/sandbox/executor/guest-call.ts",
-    find: "    this.files = files.byteLength === 0 ? null : files;",
-    replace: "    this.files = null;",
-    caughtBy: [`${WASI}/scratch.test.ts`, "H15"],
-  },
-  {
-    name: "F13: files that have travelled count questions of the clock",
-    file: "host/abi/wasi/files-codec.ts",
-    find: "  file.fill(r.bytes());",
-    replace: "  file.write(r.bytes(), 0);",
-    caughtBy: [`${WASI}/scratch.test.ts`, "H15"],
-  },
-  {
-    name: "F22: what an import was answered is kept for the next one",
-    file: "host/abi/wasi/asks.ts",
-    find: "      this.#answers.clear();",
-    replace: "      this.#answers.delete(first.question);",
-    caughtBy: [`${WASI}/shared.test.ts`, "faasm"],
-  },
-  {
-    name: "a file that is read in pieces is made of two versions",
-    file: "host/abi/wasi/shared-files.ts",
-    find: "found !== version || slice.byteLength === 0",
-    replace: "slice.byteLength === 0",
-    caughtBy: [`${WASI}/shared.test.ts`, "one version"],
-  },
-  {
-    name: "F21: a storage part elsewhere cannot look for shared files",
-    file: "host/invocation/part-host.ts",
-    find: "        files.perform(operation, args) ??\n",
-    replace: "",
-    caughtBy: [`${INVOCATION}/shared-files.test.ts`, "F21"],
-  },
-  {
-    name: "F14: a shared file is overwritten with a part of the version before",
-    file: "host/abi/wasi/shared-folder.ts",
-    find: "    this.madeFrom = base?.version ?? this.madeFrom;",
-    replace: "    this.madeFrom = base === null ? null : null;",
-    caughtBy: [`${WASI}/shared.test.ts`, "replaced since"],
-  },
-  {
-    name: "F22: a sleep until a moment depends on how often the time was asked for",
-    file: "host/abi/wasi/poll.ts",
-    find: "timeoutNs - world.timeNs(clock)",
-    replace: "timeoutNs - world.nowNs(clock)",
-    caughtBy: [`${WASI}/process.test.ts`, "F22"],
-  },
-  {
-    name: "F17: a call whose part was lost from sight is told that nothing has happened",
-    file: "state/protocols/step-stream.ts",
-    find: "this.#doubtful = length === 0 && this.#isElsewhere;",
-    replace: "this.#doubtful = false;",
-    caughtBy: [`${INVOCATION}/parts.test.ts`, "F17"],
-  },
-  {
-    name: "F24: the same id with another command line is the same call",
-    file: "host/invocation/service.ts",
-    find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',
-    replace: "",
-    caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
-  },
-  {
-    name: "H19: an object that a part has mapped stays behind it",
-    file: "host/sandbox/executor/mappings.ts",
-    find: "    this.#release(memory, ofPart);",
-    replace: "",
-    caughtBy: [`${FAASM}/ndp.test.ts`, "H19"],
-  },
-  {
-    name: "H22: a push of state writes the whole copy over what others have written",
-    file: "host/abi/faasm/local-state.ts",
-    find: "      return value.mergedInto(bytes);",
-    replace: "      return value.bytes;",
-    caughtBy: [`${FAASM}/state.test.ts`, "H22"],
-  },
-  {
-    name: "H22: what was written through a pointer is lost when it was not flagged",
-    file: "host/abi/faasm/local-state.ts",
-    find: "    value.collect(guest.memory());\n    if (!value.isDirty) {",
-    replace: "    if (!value.isDirty) {",
-    caughtBy: [`${FAASM}/state.test.ts`, "H22"],
-  },
-  {
-    name: "F24: the same id with another func_ptr is the same call",
-    file: "host/invocation/service.ts",
-    find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
-    replace: "",
-    caughtBy: [CHECKED, "F24"],
-  },
-  // Typed entry points
-  {
-    name: "0039: arguments are not checked before the call begins",
-    file: "host/invocation/service.ts",
-    find: "      await check(artefact);",
-    replace: "      void check;",
-    caughtBy: [CHECKED, "nothing in the log"],
-  },
-  {
-    name: "0039: a duplicate is refused for what the function takes now",
-    file: "host/invocation/service.ts",
-    find: "      const tag = keyTagOf(request);",
-    replace: "      const tag = [request].length === 0 ? keyTagOf(request) : null;",
-    caughtBy: [CHECKED, "F20"],
-  },
-  {
-    name: "0039: an artefact says of its entry points what the rewriting has left",
-    file: "host/modules/preparation.ts",
-    find: "  const entryPoints = entryPointsSection(shapeBefore);",
-    replace: "  const entryPoints = entryPointsSection(shape);",
-    caughtBy: ["test/unit/host/modules/entry-points/check-module.test.ts", "keeps what it says"],
-  },
-  {
-    name: "0039: the key of an entry point may be one of its function",
-    file: "state/tags.ts",
-    find: '.replace("/", ":")',
-    replace: "",
-    caughtBy: [CHECKED, "F30"],
   },
 ];

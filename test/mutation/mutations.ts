@@ -5,10 +5,12 @@
  * Names: those of the rules they break. Several are defects that real systems of this kind had.
  */
 import { callMutations } from "./call-mutations.ts";
+import { guestMutations } from "./guest-mutations.ts";
 import { isolationMutations } from "./isolation-mutations.ts";
 import { logMutations } from "./log-mutations.ts";
 import { moveMutations } from "./move-mutations.ts";
 import { mpiMutations } from "./mpi-mutations.ts";
+import { objectMutations } from "./object-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
 import { sandboxMutations } from "./sandbox-mutations.ts";
 import { threadMutations } from "./thread-mutations.ts";
@@ -26,6 +28,8 @@ export interface Mutation {
 export const mutations: readonly Mutation[] = [
   ...logMutations,
   ...callMutations,
+  ...objectMutations,
+  ...guestMutations,
   ...isolationMutations,
   ...regionMutations,
   ...threadMutations,

@@ -6,6 +6,7 @@ const EDITOR = "test/unit/host/modules/section-editor.test.ts";
 const PREEMPTIBLE = "test/unit/host/sandbox/preemptible.test.ts";
 const INVOCATION_LIMITS = "test/unit/host/invocation/limits.test.ts";
 const DELTA = "test/unit/host/sandbox/delta.test.ts";
+const MEMORY = "test/unit/host/sandbox/memory.test.ts";
 
 export const sandboxMutations: readonly Mutation[] = [
   {
@@ -105,5 +106,20 @@ export const sandboxMutations: readonly Mutation[] = [
     find: "    if (offset + run.bytes.byteLength > pages * WASM_PAGE_BYTES) {",
     replace: "    if (offset > pages * WASM_PAGE_BYTES) {",
     caughtBy: [DELTA],
+  },
+  // Memory of sandboxes
+  {
+    name: "what a memory has grown to is not counted",
+    file: "host/sandbox/pool/pool.ts",
+    find: "    if (memory !== undefined && pages * WASM_PAGE_BYTES !== memory.bytes) {",
+    replace: "    if (memory !== undefined && pages < 0) {",
+    caughtBy: [MEMORY, "many that grow"],
+  },
+  {
+    name: "a tenant whose sandboxes hold everything keeps it",
+    file: "host/sandbox/pool/memory-budget.ts",
+    find: "    this.#makeRoomFor(claim);\n",
+    replace: "",
+    caughtBy: ["test/unit/host/sandbox/memory-budget.test.ts", "loses its largest attempts to one"],
   },
 ];

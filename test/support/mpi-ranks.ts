@@ -1,7 +1,10 @@
 /** Ranks of a world that call single imports of MPI as a guest does, each with a memory of its own; the world between them is the host's. */
+import fc from "fast-check";
+import { expect } from "vitest";
 import { importFunctions } from "../../host/abi/create-imports.ts";
 import { mpiJoinReply, mpiTakeArgs, mpiTakeReply, Operation } from "../../host/abi/operations.ts";
 import { type Seat, World } from "../../host/invocation/world.ts";
+import { GuestFault } from "../../host/sandbox/guest.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
 import { NO_SEQNUM } from "../../state/ids.ts";
 import { MemoryGuest, MemoryHost } from "./memory-guest.ts";
@@ -172,5 +175,19 @@ export async function runRanks<T>(size: number, main: (rank: MpiRank) => Promise
         throw error;
       }
     }),
+  );
+}
+
+/** Whatever a lone rank passes to "env.MPI_<name>", which takes `count` numbers: it ends the call or answers. */
+export async function endsOrAnswers(name: string, count: number, edges: readonly number[]): Promise<void> {
+  const i32 = fc.oneof(fc.constantFrom(...edges), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(i32, { minLength: count, maxLength: count }), async (args) => {
+      await runRanks(1, async (rank) => {
+        const outcome = await rank.call(name, ...args).catch((error: unknown) => error);
+        expect(outcome === 0 || outcome instanceof GuestFault).toBe(true);
+      });
+    }),
+    { numRuns: 150 },
   );
 }

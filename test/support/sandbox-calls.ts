@@ -200,6 +200,22 @@ export function run(pool: SandboxPool, artefact: Artefact, options: CallOptions 
   return begin(pool, artefact, options).end;
 }
 
+/** As `run`, as the call's owner would: a displaced attempt is started again, and told of. */
+export async function persist(
+  pool: SandboxPool,
+  artefact: Artefact,
+  options: CallOptions = {},
+  onDisplaced: () => void = () => {},
+): Promise<SandboxEnd> {
+  for (;;) {
+    const end = await run(pool, artefact, options);
+    if (end.kind !== "displaced") {
+      return end;
+    }
+    onDisplaced();
+  }
+}
+
 function answer(call: SandboxCall, operation: number, args: Uint8Array, waits: boolean): void {
   if (waits && operation === ASK) {
     const value = args.byteLength === 4 ? new DataView(args.buffer, args.byteOffset).getInt32(0, true) : args.byteLength;
