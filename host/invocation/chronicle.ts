@@ -6,7 +6,7 @@ import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tag
 import { parkReason } from "./attempt-notes.ts";
 import { childOf } from "./cancellation.ts";
 import type { InvocationContext } from "./context.ts";
-import { doneOf, initOf } from "./instance-record.ts";
+import { doneOf, type InstanceDone, initOf } from "./instance-record.ts";
 import type { CallDescription, CallGraphNode, CallStatus, TimelineEntry } from "./invocation.ts";
 import { toCallBytes } from "./payloads.ts";
 
@@ -14,7 +14,7 @@ import { toCallBytes } from "./payloads.ts";
 interface Story {
   readonly description: CallDescription;
   readonly steps: readonly LogRecord[];
-  readonly done: LogRecord | null;
+  readonly end: { readonly done: InstanceDone; readonly isCancelled: boolean } | null;
 }
 
 export class Chronicle {
@@ -89,14 +89,14 @@ export class Chronicle {
       return { kind: "unknown" };
     }
     const call = story.description;
-    if (story.done !== null) {
-      const { returnValue, trap, output } = doneOf(story.done);
-      const cancelled = story.done.kind === RecordKind.cancel;
+    if (story.end !== null) {
+      const { done, isCancelled } = story.end;
+      const { returnValue, trap, output } = done;
       const result = {
         returnValue,
         output: toCallBytes(shard.blobs, output),
         ...(trap !== "" && { trap }),
-        ...(cancelled && { cancelled }),
+        ...(isCancelled && { cancelled: true as const }),
       };
       return { kind: "completed", call, result };
     }
@@ -121,7 +121,7 @@ export class Chronicle {
         chained.push(node);
       }
     }
-    const returnValue = story.done === null ? null : doneOf(story.done).returnValue;
+    const returnValue = story.end?.done.returnValue ?? null;
     return { call: story.description, returnValue, chained };
   }
 
@@ -135,7 +135,7 @@ export class Chronicle {
     const last = records.at(-1) ?? first;
     await shard.whenDurable(last.seqnum);
     const init = initOf(first);
-    const done = endsInstance(last.kind) ? last : null;
+    const end = endsInstance(last.kind) ? { done: doneOf(last), isCancelled: last.kind === RecordKind.cancel } : null;
     const description: CallDescription = {
       instance,
       tenant,
@@ -145,9 +145,10 @@ export class Chronicle {
       input: toCallBytes(shard.blobs, init.input),
       startedMs: init.startedMs,
       notBeforeMs: init.notBeforeMs === 0 ? null : init.notBeforeMs,
-      finishedMs: done?.timeMs ?? null,
+      finishedMs: end === null ? null : last.timeMs,
+      cpuMs: end?.done.cpuMs ?? null,
     };
-    return { description, steps: records.slice(1), done };
+    return { description, steps: records.slice(1), end };
   }
 
   async #records(shard: Shard, tenant: LogBookId, tag: Tag): Promise<readonly LogRecord[]> {

@@ -21,7 +21,14 @@ import type { CallTaker, Departure, MovedCall, MoveReply } from "../offload/inde
 import type { Attempt, AttemptEnd } from "./attempt.ts";
 import { park, wasResumed } from "./attempt-notes.ts";
 import { cancelInstance, cancelLeft } from "./cancellation.ts";
-import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
+import {
+  type InstanceOutcome,
+  type InstanceSpec,
+  type InvocationContext,
+  isSessionOver,
+  runCpuMs,
+  toNeapError,
+} from "./context.ts";
 import { type Executed, type Execution, execute } from "./execution.ts";
 import { InstanceHistory } from "./instance-history.ts";
 import { encodeDone, type InstanceDone, type Payload, payloadBlobs } from "./instance-record.ts";
@@ -294,7 +301,7 @@ export class InstanceRun {
     }
     const { returnValue, trap, output } = result;
     const made: Payload = { kind: "inline", bytes: output };
-    const done: InstanceDone = { returnValue, trap, output: made, transaction: null };
+    const done: InstanceDone = { returnValue, trap, output: made, transaction: null, cpuMs: this.#cpuMs };
     const { dependency } = steps;
     return this.#committed(shard, { kind: "completed", done, output: made, seqnum: NO_SEQNUM, timeMs: 0, dependency });
   }
@@ -310,7 +317,8 @@ export class InstanceRun {
     const drafts = new Drafts(shard.blobs);
     try {
       const transaction = effects === null ? null : await toPayload(drafts, encodeEffects(effects));
-      const done: InstanceDone = { returnValue, trap, output: await toPayload(drafts, output), transaction };
+      const stored = await toPayload(drafts, output);
+      const done: InstanceDone = { returnValue, trap, output: stored, transaction, cpuMs: this.#cpuMs };
       const blobs = [...payloadBlobs(done.output), ...payloadBlobs(transaction), ...blobsOf(effects?.writes)];
       const { record, theirs } = await steps.done(encodeDone(done), blobs);
       // After DONE, which says that this attempt's end is the instance's; before the answer, so that nothing changes once it is out.
@@ -339,6 +347,10 @@ export class InstanceRun {
     } finally {
       drafts.end();
     }
+  }
+
+  get #cpuMs(): number {
+    return runCpuMs(this.#spec, this.#parts.trace);
   }
 
   /**

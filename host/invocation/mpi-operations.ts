@@ -9,7 +9,7 @@ import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
 import type { ChildOperations } from "./child-operations.ts";
-import type { InstanceOutcome } from "./context.ts";
+import type { InstanceOutcome, Trace } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
 import type { Seat, Seats, Taken, World, Worlds } from "./world.ts";
@@ -220,12 +220,12 @@ function watched(world: World, rank: number, end: RankEnd): RankEnd {
 }
 
 /** What came of a rank, for its world. */
-export function rankEnd(outcome: InstanceOutcome): RankEnd {
+export function rankEnd(outcome: InstanceOutcome, { cpuMs }: Trace): RankEnd {
   if (outcome.kind !== "completed") {
     const why = outcome.kind === "pending" ? outcome.reason : outcome.message;
-    return { kind: "ended", failure: `was ended: ${why}`, dependency: NO_SEQNUM };
+    return { kind: "ended", failure: `was ended: ${why}`, dependency: NO_SEQNUM, cpuMs };
   }
   const { returnValue, trap } = outcome.done;
   const failure = trap !== "" ? `failed: ${trap}` : returnValue !== 0 ? `returned ${returnValue}` : null;
-  return { kind: "ended", failure, dependency: outcome.dependency };
+  return { kind: "ended", failure, dependency: outcome.dependency, cpuMs };
 }

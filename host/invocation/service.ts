@@ -253,7 +253,8 @@ class Service implements InvocationService {
     this.#worlds.attach(root, new FarWorld(desk, root));
     try {
       const { epoch } = shard;
-      return rankEnd(await this.run({ tenant, instance, init, epoch, begin: { kind: "logged" } }, new Trace()));
+      const trace = new Trace();
+      return rankEnd(await this.run({ tenant, instance, init, epoch, begin: { kind: "logged" } }, trace), trace);
     } finally {
       this.#worlds.detach(root);
     }
@@ -526,7 +527,7 @@ class Service implements InvocationService {
         // The session may be another one by now.
         const { blobs } = this.#context.source.current() ?? shard;
         const result = { returnValue, output: toCallBytes(blobs, outcome.output), ...(trap !== "" && { trap }) };
-        return { kind: "completed", instance, result, trace: trace.view() };
+        return { kind: "completed", instance, result, trace: trace.view(outcome.done) };
       }
       case "pending":
         return { kind: "pending", instance, parked: outcome.parked, reason: outcome.reason };

@@ -19,7 +19,7 @@ import { Bytes, Count, type Shape, shapeOf, Text } from "./method.ts";
 import { CloseCode } from "./peer.ts";
 
 const PROTOCOL = "neap cluster";
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 const NONCE_BYTES = 32;
 export const INCARNATION_BYTES = 16;
 /** Nobody needs more before authentication. */

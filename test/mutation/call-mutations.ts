@@ -174,9 +174,23 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "[23] the output of a root is not stored",
     file: "host/invocation/instance-run.ts",
-    find: "const done: InstanceDone = { returnValue, trap, output: await toPayload(drafts, output), transaction };",
-    replace: "const done: InstanceDone = { returnValue, trap, output: await toPayload(drafts, EMPTY), transaction };",
+    find: "const stored = await toPayload(drafts, output);",
+    replace: "const stored = await toPayload(drafts, EMPTY);",
     caughtBy: SIMULATION,
+  },
+  {
+    name: "what a call took is told of this run, whatever is stored",
+    file: "host/invocation/context.ts",
+    find: "const cpuMs = done.cpuMs ?? (isStored ? null : this.cpuMs);",
+    replace: "const cpuMs = isStored ? done.cpuMs : this.cpuMs;",
+    caughtBy: [`${INVOCATION}/cpu-time.test.ts`, "of an attempt that a peer"],
+  },
+  {
+    name: "what a called function took is not its caller's",
+    file: "host/invocation/context.ts",
+    find: "    this.#caller?.computed(cpuMs);",
+    replace: "",
+    caughtBy: [`${INVOCATION}/cpu-time.test.ts`, "has in it that of its storage parts"],
   },
   {
     name: "F20: a keyed call has no condition: duplicates run",

@@ -81,6 +81,8 @@ export class ScriptedGuest implements SandboxCall {
   #handles = 0;
   /** Once it has ended it can still write to memory regions, until `go`. */
   lingers = false;
+  /** What its sandbox says that it has taken. */
+  cpuMs = 1;
 
   constructor(scripted: ScriptedFunction, start: SandboxStart, handler: SandboxHandler, onEnd: () => void) {
     this.#scripted = scripted;
@@ -98,7 +100,7 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   kill(reason: KillReason): void {
-    this.#end({ kind: "killed", reason, message: `killed by the test: ${reason}`, cpuMs: 0 });
+    this.#end({ kind: "killed", reason, message: `killed by the test: ${reason}`, cpuMs: this.cpuMs });
   }
 
   displace(): void {
@@ -402,17 +404,17 @@ export class ScriptedGuest implements SandboxCall {
     try {
       if (part === undefined) {
         const value = (await this.#scripted.main(this)) ?? 0;
-        this.#end({ kind: "returned", value, output: Buffer.from(this.#output), cpuMs: 1 });
+        this.#end({ kind: "returned", value, output: Buffer.from(this.#output), cpuMs: this.cpuMs });
       } else {
         this.#restore(part.state);
         const value = await this.#partScript(part.tableIndex);
-        this.#end({ kind: "returned", value, output: EMPTY, cpuMs: 1, state: this.#state() });
+        this.#end({ kind: "returned", value, output: EMPTY, cpuMs: this.cpuMs, state: this.#state() });
       }
     } catch (error) {
       if (!(error instanceof Trap)) {
         throw error;
       }
-      this.#end({ kind: "trapped", message: error.message, cpuMs: 1 });
+      this.#end({ kind: "trapped", message: error.message, cpuMs: this.cpuMs });
     }
   }
 

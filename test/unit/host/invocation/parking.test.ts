@@ -254,6 +254,28 @@ describe("a migratable function whose host stops while another one is there", ()
     await world.close();
   });
 
+  it("has the CPU time of its run before the move in its result, however it is asked for", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    let beforeMs = 0;
+    const taker: CallTaker = {
+      name: "elsewhere",
+      take: (moved) => {
+        beforeMs = moved.runCpuMs;
+        return world.elsewhere.take({ ...moved, runCpuMs: beforeMs + 1e6 });
+      },
+    };
+    const drained = world.invocations.drain(60_000, onlyTo(taker));
+    const { answer: told } = await answer;
+    expect(beforeMs).toBeGreaterThan(0);
+    const cpuMs = told.kind === "completed" ? (told.trace.cpuMs ?? 0) : 0;
+    expect(cpuMs).toBeGreaterThan(beforeMs + 1e6);
+    expect(await world.invocations.statusOfInstance(told.instance, TENANT)).toMatchObject({ call: { cpuMs } });
+    await drained;
+    await world.close();
+  });
+
   it("goes on at the next node when the first one refuses", async () => {
     const { world, began } = await openWorld();
     const answer = call(world, "moves", NAP);
