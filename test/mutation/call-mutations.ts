@@ -6,6 +6,7 @@ const STEPS = "test/unit/state/protocols/step-stream.test.ts";
 const STEP_STREAM = "state/protocols/step-stream.ts";
 const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
+const LOST = `${INVOCATION}/lost-from-sight.test.ts`;
 const OUTSIDE = `${INVOCATION}/outside.test.ts`;
 const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
 const BROKER = "test/unit/host/egress/broker.test.ts";
@@ -281,7 +282,49 @@ export const callMutations: readonly Mutation[] = [
     file: "state/protocols/step-stream.ts",
     find: "this.#doubtful = length === 0 && this.#isElsewhere;",
     replace: "this.#doubtful = false;",
-    caughtBy: [`${INVOCATION}/parts.test.ts`, "F17"],
+    caughtBy: [LOST, "F17"],
+  },
+  {
+    name: "F17: a kill looks at its own attempt only, not at what earlier ones may have logged",
+    file: "host/invocation/instance-run.ts",
+    find: "if (!steps.logged && !this.#history.mayBeLogged) {",
+    replace: "if (!steps.logged) {",
+    caughtBy: [LOST, "of an attempt whose part was lost"],
+  },
+  {
+    name: "F17: what is lost with a part that may go on is known at once",
+    file: "host/invocation/part-operations.ts",
+    find: "this.#steps.doubt(reply.mayGoOn);",
+    replace: "this.#steps.doubt(false);",
+    caughtBy: [LOST, "a storage part"],
+  },
+  {
+    name: "F17: a part whose node is lost in the middle can log nothing any more",
+    file: "host/offload/remote-pool.ts",
+    find: "reason: error.message, mayGoOn: true",
+    replace: "reason: error.message, mayGoOn: false",
+    caughtBy: ["test/unit/host/offload/remote-pool.test.ts", "F17"],
+  },
+  {
+    name: "F17: what is lost with a call that has moved is known at once",
+    file: "host/invocation/instance-run.ts",
+    find: 'steps.doubt(reply === null || reply.kind === "lost");',
+    replace: "steps.doubt(false);",
+    caughtBy: [LOST, "a call that has moved"],
+  },
+  {
+    name: "F17: after something was lost from sight the next attempt begins without a record",
+    file: "host/invocation/instance-history.ts",
+    find: " && !this.#isElsewhere",
+    replace: "",
+    caughtBy: [LOST, "a call that has moved"],
+  },
+  {
+    name: "F17: what was lost from sight is forgotten with its attempt",
+    file: "host/invocation/instance-history.ts",
+    find: "    this.#isElsewhere ||= steps.isElsewhere;\n",
+    replace: "",
+    caughtBy: [LOST, "a call that has moved"],
   },
   {
     name: "F24: the same id with another command line is the same call",
