@@ -5,7 +5,7 @@ import { endsInstance, kindName, type LogRecord, RecordKind, type Shard, startsC
 import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import { parkReason } from "./attempt-notes.ts";
 import { childOf } from "./cancellation.ts";
-import type { InvocationContext } from "./context.ts";
+import { type InvocationContext, shardOf } from "./context.ts";
 import { doneOf, type InstanceDone, initOf } from "./instance-record.ts";
 import type { CallDescription, CallGraphNode, CallStatus, TimelineEntry } from "./invocation.ts";
 import { toCallBytes } from "./payloads.ts";
@@ -25,17 +25,17 @@ export class Chronicle {
   }
 
   async status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus> {
-    const shard = await this.#shard();
+    const shard = await shardOf(this.#context);
     const found = await this.#find(shard, callId, tenant);
     return found === null ? { kind: "unknown" } : this.#statusOf(shard, found.tenant, found.instance);
   }
 
   async statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
-    return this.#statusOf(await this.#shard(), tenant, instance);
+    return this.#statusOf(await shardOf(this.#context), tenant, instance);
   }
 
   async timeline(instance: InstanceId, tenant: LogBookId): Promise<readonly TimelineEntry[]> {
-    const shard = await this.#shard();
+    const shard = await shardOf(this.#context);
     const steps = await this.#records(shard, tenant, stepTag(instance));
     const notes = await this.#records(shard, tenant, attemptTag(instance));
     const last = steps.at(-1)?.seqnum ?? (await shard.book(tenant).tail());
@@ -47,14 +47,9 @@ export class Chronicle {
   }
 
   async graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null> {
-    const shard = await this.#shard();
+    const shard = await shardOf(this.#context);
     const found = await this.#find(shard, callId, tenant);
     return found === null ? null : this.#node(shard, found.tenant, found.instance);
-  }
-
-  async #shard(): Promise<Shard> {
-    const { source, limits } = this.#context;
-    return source.current() ?? (await source.available(limits.ownerTimeoutMs));
   }
 
   /** The instance of a call id; without a tenant only if one tenant alone uses the id (H26). */

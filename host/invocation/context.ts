@@ -90,7 +90,8 @@ export type InstanceOutcome =
 /** Runs instances; each at most once at a time in this process. */
 export interface InstanceRunner {
   run(spec: InstanceSpec, trace: Trace): Promise<InstanceOutcome>;
-  isRunning(instance: InstanceId): boolean;
+  /** Of an instance that is under way here. */
+  outcome(instance: InstanceId): Promise<InstanceOutcome> | undefined;
   /** A record has ended the instance: an attempt of it that runs here is stopped, a wait is over. */
   stop(instance: InstanceId): void;
   /** A call that begins later is in the log: somebody looks for it when its time has come. */
@@ -163,6 +164,11 @@ export class Trace {
 /** CPU time of a call up to now, ms: in this run, and before it has moved here. */
 export function runCpuMs({ moved }: Pick<InstanceSpec, "moved">, { cpuMs }: Trace): number {
   return (moved?.runCpuMs ?? 0) + cpuMs;
+}
+
+/** @throws OWNER_UNAVAILABLE */
+export async function shardOf({ source, limits }: Pick<InvocationContext, "source" | "limits">): Promise<Shard> {
+  return source.current() ?? (await source.available(limits.ownerTimeoutMs));
 }
 
 export function mintInstance(shard: Shard, random: Random): InstanceId {

@@ -64,7 +64,7 @@ export interface Executed {
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
-  const { begun, moved, worlds, places } = execution;
+  const { begun, moved, worlds } = execution;
   const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
@@ -109,7 +109,6 @@ export async function execute(execution: Execution): Promise<Executed> {
       started,
       regions,
       worlds,
-      places,
       fail,
     });
     return operations;

@@ -234,14 +234,13 @@ export class InstanceRun {
       }
       this.#depart();
     };
-    const { context, runner, attempts, parking, worlds, places, spec, trace } = this.#parts;
+    const { context, runner, attempts, parking, worlds, spec, trace } = this.#parts;
     const executed = await execute({
       context,
       runner,
       attempts,
       parking,
       worlds,
-      places,
       spec,
       trace,
       history: this.#history,

@@ -139,7 +139,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F16: an accepted call is acknowledged before it is durable",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: '    await shard.whenDurable(seqnum);\n    return { kind: "accepted"',
     replace: '    return { kind: "accepted"',
     caughtBy: [`${INVOCATION}/output-commit.test.ts`],
@@ -195,7 +195,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F20: a keyed call has no condition: duplicates run",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: "const conditions = [...keyTags, ...idTags].map((tag) => ({ tag, last: 0 as SeqNum }));",
     replace: "const conditions = [...idTags].map((tag) => ({ tag, last: 0 as SeqNum }));",
     caughtBy: SIMULATION,
@@ -265,7 +265,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F30: a key may be used with another input",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: "(await samePayload(shard.blobs, input, theirs.input))",
     replace: "theirs.input !== null",
     caughtBy: [`${INVOCATION}/keys.test.ts`, "F30"],
@@ -328,14 +328,14 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F24: the same id with another command line is the same call",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',
     replace: "",
     caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },
   {
     name: "F24: the same id with another func_ptr is the same call",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
     replace: "",
     caughtBy: [CHECKED, "F24"],

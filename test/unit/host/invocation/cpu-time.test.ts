@@ -129,10 +129,13 @@ describe("the CPU time of a call", () => {
       await guest.request(Operation.mpiLeave, new Uint8Array(0));
       return 0;
     });
-    const far = { name: "other", runRank: (call: RankCall) => other.invocations.runRank(call, host.invocations) };
-    host.invocations.shareRanks(
+    const far = {
+      name: "other",
+      runRank: (call: RankCall) => other.invocations.ofOthers.runRank(call, host.invocations.ofOthers),
+    };
+    host.invocations.ofOthers.shareRanks(
       () => ({ queue: 9, workers: 1 }),
-      async () => [{ taker: other.invocations, ranks: far, queue: 0, workers: 9 }],
+      async () => [{ taker: other.invocations.ofOthers, ranks: far, queue: 0, workers: 9 }],
     );
     expect((await answered(host, { functionName: "ranks", worldSize: 3, key: "k" })).cpuMs).toBe(1110);
   });

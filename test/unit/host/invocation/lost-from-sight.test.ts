@@ -100,7 +100,7 @@ describe("F17: what was lost from sight may take its call's first step later", (
     const taker: CallTaker = {
       name: "elsewhere",
       take: async (moved) => {
-        lost.push(late.promise.then(() => elsewhere.invocations.take(moved)));
+        lost.push(late.promise.then(() => elsewhere.invocations.ofOthers.take(moved)));
         return { kind: "lost", reason: "the node does not answer" };
       },
     };

@@ -176,7 +176,7 @@ describe("a migratable function whose host stops while another one is there", ()
   /** Tells the first to stop once the call is parked there. */
   async function drained(world: World): Promise<void> {
     await parked(world);
-    void world.invocations.drain(60_000, onlyTo(world.elsewhere));
+    void world.invocations.drain(60_000, onlyTo(world.elsewhere.ofOthers));
     await eventually("it waits elsewhere", () => world.elsewhere.parked.calls > 0 && world.invocations.parked.calls === 0);
   }
 
@@ -242,7 +242,7 @@ describe("a migratable function whose host stops while another one is there", ()
       name: "elsewhere",
       take: (moved) => {
         tookMs = moved.cpuMs;
-        return world.elsewhere.take({ ...moved, cpuMs: 1e9 });
+        return world.elsewhere.ofOthers.take({ ...moved, cpuMs: 1e9 });
       },
     };
     const drained = world.invocations.drain(60_000, onlyTo(taker));
@@ -263,7 +263,7 @@ describe("a migratable function whose host stops while another one is there", ()
       name: "elsewhere",
       take: (moved) => {
         beforeMs = moved.runCpuMs;
-        return world.elsewhere.take({ ...moved, runCpuMs: beforeMs + 1e6 });
+        return world.elsewhere.ofOthers.take({ ...moved, runCpuMs: beforeMs + 1e6 });
       },
     };
     const drained = world.invocations.drain(60_000, onlyTo(taker));
@@ -282,7 +282,7 @@ describe("a migratable function whose host stops while another one is there", ()
     await parked(world);
     const refuses: CallTaker = { name: "full", take: async () => ({ kind: "refused", reason: "no room" }) };
     const nodes: OtherNodes = async () => [
-      { taker: world.elsewhere, queue: 1, workers: 1 },
+      { taker: world.elsewhere.ofOthers, queue: 1, workers: 1 },
       { taker: refuses, queue: 0, workers: 1 },
     ];
     const drained = world.invocations.drain(60_000, nodes);
@@ -296,7 +296,7 @@ describe("a migratable function whose host stops while another one is there", ()
     const { world } = await openWorld();
     const answer = call(world, "moves", `hold ${FAR_MS}`);
     await parked(world);
-    await world.invocations.drain(200, onlyTo(world.elsewhere));
+    await world.invocations.drain(200, onlyTo(world.elsewhere.ofOthers));
     expect((await answer).kind).toBe("pending");
     expect(world.elsewhere.parked.calls).toBe(0);
     await world.close();
@@ -310,7 +310,7 @@ describe("a migratable function whose host stops while another one is there", ()
       if (!takes) {
         await world.elsewhere.drain(0);
       }
-      await world.invocations.drain(takes ? 1_000 : 200, onlyTo(world.elsewhere));
+      await world.invocations.drain(takes ? 1_000 : 200, onlyTo(world.elsewhere.ofOthers));
       const { kind, answer: told } = await answer;
       expect(kind).toBe("pending");
       expect(told).toMatchObject({ reason: expect.stringContaining(takes ? "goes on at elsewhere" : "at its next start") });
