@@ -118,7 +118,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F8: an answer leaves before it is durable",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/instance-end.ts",
     find: "      await shard.whenDurable(outcome.dependency);\n",
     replace: "",
     caughtBy: SIMULATION,
@@ -160,21 +160,21 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F17: a child's result is used without its DONE",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/instance-end.ts",
     find: "    if (steps.logged) {\n      return this.#logDone(shard, steps, bound, result);",
     replace: "    if (steps.logged && this.#spec.init.depth === 0) {\n      return this.#logDone(shard, steps, bound, result);",
     caughtBy: SIMULATION,
   },
   {
     name: "F17: what the host does to a logged call is told as its failure",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/retries.ts",
     find: '    if (!steps.logged && !this.#history.mayBeLogged) {\n      return { kind: "failed", code, message };\n    }\n    switch',
     replace: '    if (steps.position >= 0) {\n      return { kind: "failed", code, message };\n    }\n    switch',
     caughtBy: SIMULATION,
   },
   {
     name: "[23] the output of a root is not stored",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/instance-end.ts",
     find: "const stored = await toPayload(drafts, output);",
     replace: "const stored = await toPayload(drafts, EMPTY);",
     caughtBy: SIMULATION,
@@ -286,7 +286,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F17: a kill looks at its own attempt only, not at what earlier ones may have logged",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/retries.ts",
     find: "if (!steps.logged && !this.#history.mayBeLogged) {",
     replace: "if (!steps.logged) {",
     caughtBy: [LOST, "of an attempt whose part was lost"],
