@@ -2,10 +2,10 @@
  * Ranks of a world that run at other nodes than the world is at, which is that of its first rank. Every compute node is connected to the storage node and
  * to no other: that one passes on what they say to each other.
  */
-import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, logBookId, type SeqNum } from "../../state/ids.ts";
-import { Bytes, Count, fields, method, type Peer, Text } from "../../state/remote/index.ts";
+import { fields, method, type Peer } from "../../state/remote/index.ts";
+import { Bytes, between, Count, choice, orNothing, Text, tuple } from "../../state/shape.ts";
 import type { NodeLoad } from "./nodes.ts";
 
 /** A rank whose Invoke record is in the log. */
@@ -45,16 +45,11 @@ export interface RankHost {
 /** node, node of the world, tenant, instance, INIT → kind, why, dependency, CPU time */
 const RUN_RANK = method(
   "mpi.runRank",
-  Type.Tuple([Count, Count, Text, Text, Bytes]),
-  Type.Tuple([
-    Type.Union([Type.Literal("ended"), Type.Literal("refused")]),
-    Type.Union([Text, Type.Null()]),
-    Count,
-    Type.Number({ minimum: 0 }),
-  ]),
+  tuple(Count, Count, Text, Text, Bytes),
+  tuple(choice("ended", "refused"), orNothing(Text), Count, between(0, Number.MAX_VALUE)),
 );
 /** node of the world, root, rank, what, seen, bytes → seen, bytes */
-const ASK_WORLD = method("mpi.askWorld", Type.Tuple([Count, Text, Count, Count, Count, Bytes]), Type.Tuple([Count, Bytes]));
+const ASK_WORLD = method("mpi.askWorld", tuple(Count, Text, Count, Count, Count, Bytes), tuple(Count, Bytes));
 
 const HERE = 0;
 

@@ -7,9 +7,9 @@ export function limitsPage(): string {
 }
 
 function row(name: LimitName): string {
-  const { schema, preset, unit, code, help, bounds } = LIMITS[name];
+  const { shape, preset, unit, code, help, bounds } = LIMITS[name];
   const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  return `| \`${name}\`<br>\`${option}\` | ${unit} | ${preset} | ${schema.minimum}, ${schema.maximum} | ${told(code)} | ${WHAT[bounds]}: ${help} |`;
+  return `| \`${name}\`<br>\`${option}\` | ${unit} | ${preset} | ${shape.minimum}, ${shape.maximum} | ${told(code)} | ${WHAT[bounds]}: ${help} |`;
 }
 
 function told(code: string): string {
