@@ -42,6 +42,7 @@ const CALL: MovedCall = {
   cause: "drain",
   moves: 1,
   cpuMs: 0,
+  runCpuMs: 0,
 };
 const TRACE = { executedAt: [], moves: [], movedBytes: 0, readBytes: 0, cpuMs: 0 };
 
