@@ -3,9 +3,9 @@
  *
  * The asking node says the number of a run. It sends the state ahead of the run, and takes that of the reply after it.
  */
-import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
-import { Bytes, Count, method, Nothing, type Peer } from "../../state/remote/index.ts";
+import { method, type Peer } from "../../state/remote/index.ts";
+import { Bytes, Count, Nothing, tuple } from "../../state/shape.ts";
 import { SHARED_MIN_BYTES } from "../sandbox/frames/shared-bytes.ts";
 import type { GuestState } from "../sandbox/sandbox.ts";
 
@@ -17,9 +17,9 @@ const PIECES_UNDER_WAY = 4;
 const HELD_MAX_BYTES = 256 * 1024 * 1024;
 
 /** run, bytes of the whole state, offset, piece */
-const SEND_STATE = method("offload.sendState", Type.Tuple([Count, Count, Count, Bytes]), Nothing);
+const SEND_STATE = method("offload.sendState", tuple(Count, Count, Count, Bytes), Nothing);
 /** run, offset → piece */
-const TAKE_STATE = method("offload.takeState", Type.Tuple([Count, Count]), Bytes);
+const TAKE_STATE = method("offload.takeState", tuple(Count, Count), Bytes);
 /** run; a notice */
 const DROP_STATE = method("offload.dropState", Count, Nothing);
 

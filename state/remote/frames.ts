@@ -13,21 +13,20 @@
  *   0xc1 | where they belong (u8) | bytes of the frame (u32) | the frame, with nil in their place | the bytes
  */
 import { Packr } from "msgpackr";
-import Type, { type Static } from "typebox";
 import { NeapError } from "../errors.ts";
-import { Count, shapeOf, Text } from "./method.ts";
+import { Anything, Count, choice, either, list, type Of, Text, tuple } from "../shape.ts";
 
 export const FrameKind = { request: 0, notice: 1, answer: 2, error: 3 } as const;
 
-const Frame = Type.Union([
-  Type.Tuple([Type.Literal(FrameKind.request), Count, Count, Text, Type.Unknown()]),
-  Type.Tuple([Type.Literal(FrameKind.notice), Count, Type.Literal(0), Text, Type.Unknown()]),
-  Type.Tuple([Type.Literal(FrameKind.answer), Count, Count, Type.Unknown()]),
-  Type.Tuple([Type.Literal(FrameKind.error), Count, Count, Text, Text]),
-]);
-export type Frame = Static<typeof Frame>;
+const Frame = either(
+  tuple(choice(FrameKind.request), Count, Count, Text, Anything),
+  tuple(choice(FrameKind.notice), Count, choice(0), Text, Anything),
+  tuple(choice(FrameKind.answer), Count, Count, Anything),
+  tuple(choice(FrameKind.error), Count, Count, Text, Text),
+);
+export type Frame = Of<typeof Frame>;
 
-const frames = shapeOf(Type.Array(Frame));
+const frames = list(Frame);
 // Copied buffers: a view would keep the whole message alive, and may not be viewed as anything wider than bytes.
 const codec = new Packr({ useRecords: false, copyBuffers: true, moreTypes: false, structuredClone: false });
 
@@ -90,7 +89,7 @@ export function splitMessage(parts: readonly Buffer[]): readonly Frame[] {
   const [first] = parts;
   const message =
     first?.[0] === TAILED ? [tailedFrame(parts)] : unpack(parts.length === 1 && first ? first : Buffer.concat(parts));
-  if (!frames.Check(message)) {
+  if (!frames.has(message)) {
     throw new NeapError("BAD_MESSAGE", `message of ${sizeOf(parts)} bytes is not a list of frames`);
   }
   return message;

@@ -13,11 +13,12 @@ import type { RawData } from "ws";
 import { InvariantBroken, NeapError } from "../errors.ts";
 import { quote } from "../ids.ts";
 import type { Timers } from "../ports.ts";
+import type { Shape } from "../shape.ts";
 import { type Frame, FrameKind, MESSAGE_HEADER_BYTES, packFrame, splitMessage } from "./frames.ts";
 import { watchHeartbeat } from "./heartbeat.ts";
 import type { Log } from "./log.ts";
 import type { ByteCount, MessageSocket } from "./message-socket.ts";
-import type { Method, Shape } from "./method.ts";
+import type { Method } from "./method.ts";
 import { MAX_UNANSWERED, SendQueue } from "./send-queue.ts";
 
 export interface PeerOptions {
@@ -230,7 +231,7 @@ export class Peer {
     }
     if (kind === FrameKind.error) {
       one.reject(new NeapError(frame[3], frame[4]));
-    } else if (one.answer.Check(frame[3])) {
+    } else if (one.answer.has(frame[3])) {
       one.resolve(frame[3]);
     } else {
       one.reject(new NeapError("BAD_MESSAGE", `node ${this.name} answers ${one.method} with another shape than agreed`));
@@ -275,7 +276,7 @@ export class Peer {
     if (service === undefined) {
       throw new NeapError("BAD_MESSAGE", `method ${quote(method)} is not offered here`);
     }
-    if (!service.body.Check(body)) {
+    if (!service.body.has(body)) {
       throw new NeapError("BAD_MESSAGE", `body of ${method} has the wrong shape`);
     }
     return service.run(body);

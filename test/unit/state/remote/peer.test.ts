@@ -1,15 +1,15 @@
 import fc from "fast-check";
-import Type from "typebox";
 import { afterEach, describe, expect, test } from "vitest";
 import { NeapError } from "../../../../state/errors.ts";
 import { FrameKind, joinFrames, pack, packFrame } from "../../../../state/remote/frames.ts";
-import { Bytes, Count, fields, method, Nothing, Text } from "../../../../state/remote/method.ts";
+import { fields, method } from "../../../../state/remote/method.ts";
 import { HIGH_WATER_BYTES } from "../../../../state/remote/send-queue.ts";
+import { Bytes, Count, Nothing, Text, tuple } from "../../../../state/shape.ts";
 import { Cleanup } from "../../../support/cluster.ts";
 import { ManualTime } from "../../../support/manual-time.ts";
 import { EPOCH, peerPair } from "../../../support/peer-pair.ts";
 
-const echo = method("echo", Type.Tuple([Text, Bytes]), Type.Tuple([Text, Bytes]));
+const echo = method("echo", tuple(Text, Bytes), tuple(Text, Bytes));
 const store = method("store", Bytes, Count);
 const told = method("told", Text, Nothing);
 const MIB = 1024 * 1024;
