@@ -167,10 +167,13 @@ class CompileWork {
         this.#enter(operand);
         break;
       case ELSE:
+        this.#branch(1);
+        this.#height = this.#block.height + this.#block.params;
+        break;
       case CATCH:
       case CATCH_ALL:
         this.#branch(1);
-        this.#height = this.#block.height + this.#block.params;
+        this.#height = this.#block.height + (opcode === CATCH ? this.#arity(this.#shape.tags[operand] ?? 0).params : 0);
         break;
       case END:
       case DELEGATE:

@@ -68,6 +68,7 @@ function operandsByOpcode(): Uint8Array {
 }
 
 const LOOP = 0x03;
+const CATCH = 0x07;
 const CALL = 0x10;
 const I32_CONST = 0x41;
 const RETURN_CALL = 0x12;
@@ -118,7 +119,7 @@ export interface BodyVisitor {
   readonly access?: (access: MemoryAccess) => void;
   /**
    * Each instruction but the last end. `operand`: of a call the index of the function, or of its type; of a block its type, where negative numbers are types of one
-   * value or none; of a branch how many targets it has; behind a prefix the rest of the opcode; else nothing that counts.
+   * value or none; of a branch how many targets it has; of a catch its tag; behind a prefix the rest of the opcode; else nothing that counts.
    */
   readonly instruction?: (opcode: number, operand: number) => void;
 }
@@ -216,6 +217,8 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         } else if (opcode === CALL_REF || opcode === RETURN_CALL_REF) {
           operand = number();
           visitor.callReference?.();
+        } else if (opcode === CATCH) {
+          operand = number();
         } else {
           skipNumber();
         }

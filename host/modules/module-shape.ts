@@ -9,7 +9,8 @@ export interface ModuleShape {
   readonly functions: readonly number[];
   readonly tables: readonly TableEntry[];
   readonly memories: readonly Limits[];
-  readonly tagCount: number;
+  /** The types of the tags that it has of its own. */
+  readonly tags: readonly number[];
   readonly globals: readonly GlobalEntry[];
   readonly exports: readonly ExportEntry[];
   readonly start: number | undefined;

@@ -75,7 +75,7 @@ export function readSections(
     functions: list(SectionId.function, "functions", MODULE_CAPS.functions, (reader) => reader.u32("type index")),
     tables: list(SectionId.table, "tables", caps.tables, tableEntry),
     memories: list(SectionId.memory, "memories", caps.memories, limits),
-    tagCount: list(SectionId.tag, "tags", MODULE_CAPS.tags, tagEntry).length,
+    tags: list(SectionId.tag, "tags", MODULE_CAPS.tags, tagEntry),
     globals: list(SectionId.global, "globals", MODULE_CAPS.globals, globalEntry),
     exports: list(SectionId.export, "exports", MODULE_CAPS.exports, exportEntry),
     start: read(SectionId.start, (reader) => reader.u32("function index"), undefined),

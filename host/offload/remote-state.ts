@@ -9,7 +9,7 @@ import { Bytes, Count, Nothing, tuple } from "../../state/shape.ts";
 import { SHARED_MIN_BYTES } from "../sandbox/frames/shared-bytes.ts";
 import type { GuestState } from "../sandbox/sandbox.ts";
 
-/** Packing, joining and masking it takes half a millisecond. */
+/** Sending or taking it takes a fraction of a millisecond. */
 export const STATE_PIECE_BYTES = 128 * 1024;
 /** Sent before the first one of them is answered: on loopback the two nodes then work at the same time. */
 const PIECES_UNDER_WAY = 4;

@@ -22,6 +22,8 @@ const BOMBS: Readonly<Record<string, string>> = {
   "branches beside many parameters": `(func (param ${times(900, "i32")}) ${times(1_000, "i32.const 0 if else end")})`,
   "calls beside many locals": `(func ${locals(10_000)} ${times(1_500, "call $nothing")})`,
   "tries beside many locals": `(func ${locals(10_000)} ${times(100, "try catch_all end")})`,
+  "calls beside what many catches have left": `(tag $t (param ${times(500, "i32")}))
+    (func ${times(20, "try catch $t")} ${times(1_500, "call $nothing")} unreachable ${times(20, "end")})`,
   "calls with many results": `(func $many (result ${times(500, "i32")}) unreachable) (func ${times(400, "call $many")} unreachable)`,
   "blocks with many parameters": `(type $t (func (param ${times(900, "i32")}) (result ${times(900, "i32")})))
     (func ${times(900, "i32.const 0")} ${times(1_000, "block (type $t) end")} unreachable)`,

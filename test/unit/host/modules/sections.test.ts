@@ -96,7 +96,7 @@ describe("sections", () => {
     expect(shape.types).toContainEqual({ params: ["i32", "i64"], results: ["f32", "f64"] });
     expect(shape.memories).toMatchObject([{ min: 2, max: 9, shared: false, is64: false }]);
     expect(shape.tables[0]?.limits).toMatchObject({ min: 3, max: 7 });
-    expect(shape.tagCount).toBe(1);
+    expect(shape.tags).toHaveLength(1);
     expect(shape.globals).toMatchObject([
       { type: "i64", mutable: true },
       { type: "funcref", mutable: false },
