@@ -2,7 +2,7 @@
  * Builds the sample functions: `node functions/build.ts [--force] [--clang]`.
  *
  * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and so is
- * each .c and .cpp file of src/. Each .c file of side/ is a side module. Shared code lies in folders below. The result is
+ * each .c and .cpp file of src/. Each of side/ is a side module. Shared code lies in folders below. The result is
  * <folder>/build/<name>.wasm, beside a stamp with a hash of all that went in. <folder>/compiler-options.json, where there is one, lists
  * further options of the compiler for functions. C and C++ need a clang: with --clang it is installed where that is possible, and
  * without one they are left out.
@@ -23,7 +23,7 @@ import {
   compileWithClang,
   findClang,
   installedClang,
-  SIDE_MODULE_OPTIONS,
+  sideModuleOptionsOf,
 } from "./clang.ts";
 
 const FUNCTIONS = dirname(fileURLToPath(import.meta.url));
@@ -52,7 +52,7 @@ export interface BuiltFunction extends SampleFunction {
 
 /** All sample functions, by folder and name. */
 export function sampleFunctions(): readonly SampleFunction[] {
-  return globSync(["*/assembly/*.ts", "*/src/*.{c,cpp}", "*/side/*.c"], { cwd: FUNCTIONS })
+  return globSync(["*/assembly/*.ts", "*/src/*.{c,cpp}", "*/side/*.{c,cpp}"], { cwd: FUNCTIONS })
     .sort()
     .flatMap((source) => {
       const folder = dirname(dirname(source));
@@ -156,7 +156,7 @@ function ownOptions({ folder }: SampleFunction): readonly string[] {
 function hashInputs(sample: SampleFunction, clang: Clang | null): string {
   const { language, sourcePath, isSideModule } = sample;
   const isAssembly = language === "AssemblyScript";
-  const clangOptions = isSideModule ? SIDE_MODULE_OPTIONS : clangOptionsOf(sourcePath);
+  const clangOptions = isSideModule ? sideModuleOptionsOf(sourcePath) : clangOptionsOf(sourcePath);
   const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptions];
   const own = isSideModule ? [] : ownOptions(sample);
   const hash = createHash("sha256").update([...tools, ...own].join(" "));

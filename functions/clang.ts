@@ -107,19 +107,21 @@ export function compileWithClang(
 }
 
 /** As `clangOptionsOf`, of side modules. */
-export const SIDE_MODULE_OPTIONS: readonly string[] = [
-  ...SIDE_OPTIONS,
-  ...C_OPTIONS,
-  ...COMPILER_OPTIONS,
-  ...SIDE_LINKER_OPTIONS,
-];
+export function sideModuleOptionsOf(sourcePath: string): readonly string[] {
+  return [...sideCompilerOptions(sourcePath), ...SIDE_LINKER_OPTIONS];
+}
 
-/** Compiles one C file with what it includes to a side module. @throws Error  as `compileWithClang` */
+function sideCompilerOptions(sourcePath: string): readonly string[] {
+  return [...SIDE_OPTIONS, ...(extname(sourcePath) === ".c" ? C_OPTIONS : CPP_OPTIONS), ...COMPILER_OPTIONS];
+}
+
+/** Compiles one C or C++ file with what it includes to a side module. @throws Error  as `compileWithClang` */
 export function compileSideModule(clang: Clang | null, sourcePath: string): Promise<Uint8Array> {
   return compile(clang, sourcePath, async ({ path }, objectPath, wasmPath) => {
     const library = ask(path, TARGET, "-print-file-name=libc.a");
     const include = join(dirname(library), "..", "..", "include", "wasm32-wasi");
-    const options = [...SIDE_OPTIONS, ...C_OPTIONS, ...COMPILER_OPTIONS, "-isystem", include];
+    const headers = [join(include, "c++", "v1"), include].flatMap((folder) => ["-isystem", folder]);
+    const options = [...sideCompilerOptions(sourcePath), ...headers];
     await run(path, [...options, "-c", sourcePath, "-o", objectPath]);
     await run(ask(path, TARGET, "-print-prog-name=wasm-ld"), [...SIDE_LINKER_OPTIONS, objectPath, "-o", wasmPath]);
   });

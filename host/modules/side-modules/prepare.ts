@@ -9,7 +9,7 @@ import type { ModuleLimits } from "../artefact.ts";
 import { REWRITTEN_CAPS } from "../module-caps.ts";
 import { type ImportEntry, type ModuleShape, sharedMemory } from "../module-shape.ts";
 import { bulkInstructions, checkWithEngine } from "../preparation.ts";
-import { editModule } from "../section-editor.ts";
+import { editModule, unsignedLeb } from "../section-editor.ts";
 import { readSections } from "../sections.ts";
 import { checkCode, checkExportNames, whyNotOffered } from "../validation.ts";
 import { type Dylink, readDylink } from "./dylink.ts";
@@ -23,11 +23,15 @@ import {
   TABLE_NAME,
 } from "./side-module.ts";
 
+const LINK_GLOBALS: readonly string[] = Object.values(LinkGlobal);
+const GOT_MODULES: readonly string[] = Object.values(GotModule);
+
 export interface CheckedSideModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly shape: ModuleShape;
   readonly dylink: Dylink;
   readonly notOffered: ReadonlyMap<string, string>;
+  readonly replaceable: ReadonlyMap<string, Uint8Array>;
   /** Imported functions that may suspend the guest, as "module.name". */
   readonly suspending: readonly string[];
 }
@@ -66,17 +70,20 @@ export function checkSideModule(bytes: Uint8Array<ArrayBuffer>, abi: AbiTable, l
       suspending.push(name);
     }
   }
-  return { bytes, shape, dylink, notOffered, suspending };
+  return { bytes, shape, dylink, notOffered, replaceable: replaceableIn(shape, functions), suspending };
 }
 
 /** @param wasm  the module as it shall run: its own bytes, or what the rewriting made of them */
-export function makeSideModule({ bytes, dylink, notOffered }: CheckedSideModule, wasm: Uint8Array<ArrayBuffer>): SideModule {
+export function makeSideModule(
+  { bytes, dylink, notOffered, replaceable }: CheckedSideModule,
+  wasm: Uint8Array<ArrayBuffer>,
+): SideModule {
   if (wasm !== bytes && !WebAssembly.validate(wasm)) {
     throw new NeapError("MODULE_REWRITE_FAILED", "the engine refuses the rewritten side module");
   }
   const edited = editSideModule(wasm);
   invariant(WebAssembly.validate(edited), "the edited side module is valid");
-  return { ...dylink, notOffered, wasm: edited };
+  return { ...dylink, notOffered, replaceable, wasm: edited };
 }
 
 /** Without its start section and with bulk instructions in pieces. */
@@ -87,6 +94,27 @@ export function editSideModule(wasm: Uint8Array<ArrayBuffer>): Uint8Array<ArrayB
     ...{ memoryMinPages: 0, memoryMaxPages: 0, tableMaxElements: 0 },
     ...{ globals: [], activeData: true, bulk },
   });
+}
+
+/** Linkers make such imports of what C++ has in several modules at once, as inline functions. Types without a byte of their own are left out. */
+function replaceableIn(shape: ModuleShape, functions: readonly ImportEntry[]): ReadonlyMap<string, Uint8Array> {
+  const exported = new Set(shape.exports.filter(({ kind }) => kind === "function").map(({ name }) => name));
+  const found = new Map<string, Uint8Array>();
+  for (const { module, name, typeIndex } of functions) {
+    const type = shape.types[typeIndex];
+    const bytes = type === undefined ? [undefined] : [type.params, type.results].map(typeBytes);
+    if (module === SYMBOL_MODULE && exported.has(name) && bytes.every((each) => each !== undefined)) {
+      found.set(name, Uint8Array.from([0x60, ...bytes.flatMap((each) => each ?? [])]));
+    }
+  }
+  return found;
+}
+
+const VALUE_TYPES: Readonly<Record<string, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
+
+function typeBytes(types: readonly string[]): number[] | undefined {
+  const bytes = types.flatMap((type) => VALUE_TYPES[type] ?? []);
+  return bytes.length === types.length ? [...unsignedLeb(bytes.length), ...bytes] : undefined;
 }
 
 /** False for functions. @throws MODULE_IMPORT_UNKNOWN, MODULE_LIMIT */
@@ -112,20 +140,15 @@ function isOfConvention({ module, name, kind, offset, limits }: ImportEntry, sha
       }
       return true;
     case "global":
-      if (module === SYMBOL_MODULE ? !Object.values<string>(LinkGlobal).includes(name) : !isGot(module)) {
+      if (module === SYMBOL_MODULE ? !LINK_GLOBALS.includes(name) : !GOT_MODULES.includes(module)) {
         refuse(
-          `is a global: a side module imports those of ${Object.values(GotModule).join(" and ")}, and of
-          ${SYMBOL_MODULE} ${Object.values(LinkGlobal).join(", ")}`.replace(/\s+/g, " "),
+          `is a global: a side module imports ${LINK_GLOBALS.join(", ")} of ${SYMBOL_MODULE}, and those of ${GOT_MODULES.join(", ")}`,
         );
       }
       return true;
     default:
       return refuse(`is a ${kind}: a side module cannot import it`);
   }
-}
-
-function isGot(module: string): boolean {
-  return Object.values<string>(GotModule).includes(module);
 }
 
 function whyNotForSideModules(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string | null {

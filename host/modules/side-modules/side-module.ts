@@ -18,6 +18,11 @@ export interface SideModule extends Dylink {
   readonly wasm: Uint8Array;
   /** Imported functions that the host does not offer, as "module.name", and why: a text that goes on behind the name. */
   readonly notOffered: ReadonlyMap<string, string>;
+  /**
+   * Functions of SYMBOL_MODULE that it imports and exports, too, by name: others may have one that is to be called in its place. Their
+   * types as the format has them.
+   */
+  readonly replaceable: ReadonlyMap<string, Uint8Array>;
 }
 
 /** The same bytes are always made into the same: a refusal is an outcome, too. */
@@ -32,7 +37,8 @@ export function encodeSideModule(prepared: PreparedSideModule): Uint8Array {
   if (prepared.kind === "refused") {
     return new ByteWriter().u8(REFUSED).text(prepared.reason).take();
   }
-  const { wasm, memoryBytes, memoryAlignment, tableElements, tableAlignment, needed, weak, notOffered } = prepared.module;
+  const { wasm, memoryBytes, memoryAlignment, tableElements, tableAlignment } = prepared.module;
+  const { needed, weak, notOffered, replaceable } = prepared.module;
   const w = new ByteWriter(wasm.byteLength + 4096).u8(MODULE);
   w.u32(memoryBytes).u32(memoryAlignment).u32(tableElements).u32(tableAlignment);
   for (const names of [needed, weak, [...notOffered].flat()]) {
@@ -40,6 +46,10 @@ export function encodeSideModule(prepared: PreparedSideModule): Uint8Array {
     for (const name of names) {
       w.text(name);
     }
+  }
+  w.u32(replaceable.size);
+  for (const [name, type] of replaceable) {
+    w.text(name).bytes(type);
   }
   return w.bytes(wasm).take();
 }
@@ -56,7 +66,11 @@ export function decodeSideModule(bytes: Uint8Array): PreparedSideModule {
   for (let at = 0; at + 1 < pairs.length; at += 2) {
     notOffered.set(pairs[at] ?? "", pairs[at + 1] ?? "");
   }
-  return { kind: "module", module: { ...size, needed, weak, notOffered, wasm: r.bytes() } };
+  const replaceable = new Map<string, Uint8Array>();
+  for (let left = r.u32(); left > 0; left--) {
+    replaceable.set(r.text(), r.bytes());
+  }
+  return { kind: "module", module: { ...size, needed, weak, notOffered, replaceable, wasm: r.bytes() } };
 }
 
 function texts(r: ByteReader): string[] {

@@ -9,6 +9,7 @@ import { INTERRUPT_IMPORT, MEMORY_EXPORT, REWRITING_MODULE, WASM_PAGE_BYTES } fr
 import { GotModule, LinkGlobal, type SideModule, SYMBOL_MODULE } from "../../../modules/side-modules/index.ts";
 import { type GuestImport, SideModuleRefused } from "../../guest.ts";
 import type { FunctionTable } from "./function-table.ts";
+import { stubFor } from "./stubs.ts";
 
 /** Of imports that nobody has, so many are named. */
 const NAMED_MAX = 8;
@@ -116,6 +117,12 @@ class Wanted {
       (isSymbol ? exportedFunction(main, name) : undefined) ??
       (why === undefined ? hostImport(full) : undefined) ??
       (isSymbol ? others.map((other) => exportedFunction(other, name)).find((each) => each !== undefined) : undefined);
+    const type = isSymbol ? this.#side.replaceable.get(name) : undefined;
+    if (found === undefined && type !== undefined) {
+      const { run, place: global } = stubFor(place.table.table, type);
+      this.#addresses.push({ global, owner: null, name });
+      return run;
+    }
     if (found === undefined && !this.#weak.has(full)) {
       this.#missing.push(`"${full}" ${why ?? "is not offered by this host"}`);
     }

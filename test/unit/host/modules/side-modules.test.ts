@@ -54,7 +54,7 @@ async function theModule(bytes: Uint8Array, preemptible = false, isolated = fals
 
 describe("a prepared side module", () => {
   it("has what its section says, and why the host does not offer an import", async () => {
-    const { wasm, notOffered, ...fields } = await theModule(SIDE);
+    const { wasm, notOffered, replaceable, ...fields } = await theModule(SIDE);
     expect(fields).toEqual({
       memoryBytes: 100_000,
       memoryAlignment: 16,
@@ -64,6 +64,7 @@ describe("a prepared side module", () => {
       weak: ["env.sky"],
     });
     expect([...notOffered]).toEqual([["env.sky", "() -> () is not offered by this host"]]);
+    expect([...replaceable]).toEqual([]);
   });
 
   it("has its start function as an export, and long fills in pieces", async () => {

@@ -164,6 +164,26 @@ describe("dlopen", () => {
     );
   });
 
+  it("calls its own function for an import that it exports itself, unless somebody else has one", async () => {
+    const side = sideModule(
+      `(import "env" "inline" (func $inline (param i32 i64 f64) (result i32)))
+      (import "env" "thrice" (func $thrice (param i32) (result i32)))
+      (import "neap" "sleep" (func $sleep (param i64)))
+      (func (export "inline") (param i32 i64 f64) (result i32)
+        (call $sleep (i64.const 1))
+        (i32.add (local.get 0) (i32.add (i32.wrap_i64 (local.get 1)) (i32.trunc_f64_s (local.get 2)))))
+      (func (export "thrice") (param i32) (result i32) (i32.const -1))
+      ${run("(i32.add (call $thrice (local.get 0)) (call $inline (local.get 0) (i64.const 100) (f64.const 1000)))")}`,
+    );
+    expect(await host.run(side)).toBe(15 + 5 + 100 + 1000);
+    const missing = sideModule(`(import "env" "inline" (func $inline (param i32))) (global (export "inline") i32 (i32.const 0))
+      ${run("(local.get 0)")}`);
+    expect(await host.run(missing)).toMatch(/"env.inline" \(i32\) -> \(\) is not offered/);
+    const otherType = sideModule(`(import "env" "inline" (func $inline (param i32))) (func (export "inline"))
+      ${run("(call $inline (local.get 0)) (i32.const 0)")}`);
+    expect(await host.run(otherType)).toMatch(/^trap: .*(signature|mismatch)/);
+  });
+
   it("leaves what is weak and nobody has at 0, and ends the call that calls it", async () => {
     const weak = [
       ["GOT.mem", "none"],
