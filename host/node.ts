@@ -233,15 +233,15 @@ class NodeBuilder {
       },
       taker: {
         name: this.#name,
-        take: async (call) => begun?.take(call) ?? { kind: "refused", reason: "the host is starting" },
+        take: async (call) => begun?.ofOthers.take(call) ?? { kind: "refused", reason: "the host is starting" },
       },
       ranks: {
-        runRank: async (call, desk) => begun?.runRank(call, desk) ?? { kind: "refused", reason: "the host is starting" },
+        runRank: async (call, desk) => begun?.ofOthers.runRank(call, desk) ?? { kind: "refused", reason: "the host is starting" },
         ask: async (root, rank, what, seen, bytes) => {
           if (begun === null) {
             throw new NeapError("WORLD_LOST", "the host is starting");
           }
-          return begun.ask(root, rank, what, seen, bytes);
+          return begun.ofOthers.ask(root, rank, what, seen, bytes);
         },
       },
       load: () => (begun?.takesCalls === true ? nodeLoad(pool) : null),
@@ -475,7 +475,7 @@ class NodeBuilder {
       faults: parts.faults,
       clock: parts.clock,
     });
-    invocations.shareRanks(() => nodeLoad(pool), others);
+    invocations.ofOthers.shareRanks(() => nodeLoad(pool), others);
     const { url } = await http.listen();
     this.#ownPorts.push(Number(new URL(url).port));
     const evacuation = new Evacuation({

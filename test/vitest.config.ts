@@ -25,11 +25,11 @@ const EVERYTHING = ["test/**/*.test.ts", "functions/**/*.test.ts"];
 /** Files that set nothing up for the others of their process: what they import is evaluated once for all of them. */
 const TOGETHER = [
   "test/contract/**/*.test.ts",
-  "test/unit/state/**/*.test.ts",
-  "test/unit/host/{config,egress,http,invocation,offload,telemetry,tenancy}/**/*.test.ts",
+  "test/unit/{docs,guest-sdk,state}/**/*.test.ts",
+  "test/unit/host/{abi,cli,config,egress,http,invocation,modules,offload,processes,telemetry,tenancy}/**/*.test.ts",
 ];
 
-/** Tests run as real Node 26 processes, one for each core: several of them start hosts of their own. */
+/** Tests run as real Node 26 processes, one more than there are cores: many wait for hosts of their own, for clocks and for each other. */
 export default defineConfig({
   plugins: mutation === undefined ? [] : [mutationPlugin(mutation)],
   test: {
@@ -43,7 +43,7 @@ export default defineConfig({
     pool: "forks",
     // A file with a defect must never be taken for the file.
     fsModuleCache: mutation === undefined,
-    maxWorkers: Math.max(2, availableParallelism()),
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 180_000,
     hookTimeout: 180_000,
   },

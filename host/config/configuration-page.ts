@@ -1,5 +1,4 @@
 /** The reference page docs/reference/configuration.md, made from the table of options. `npm run docs` writes it. */
-import { describeRange } from "../tenancy/index.ts";
 import { flagName, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec, variableName } from "./options.ts";
 
 export function configurationPage(): string {
@@ -28,9 +27,9 @@ function section(group: string): string {
 }
 
 function row(name: OptionName): string {
-  const { schema, preset, help, variableOnly }: OptionSpec = OPTIONS[name];
+  const { shape, preset, help, variableOnly }: OptionSpec = OPTIONS[name];
   const names = variableOnly ? `\`${variableName(name)}\`` : `\`${flagName(name)}\`<br>\`${variableName(name)}\``;
-  return `| ${[names, describeRange(schema), defaultOf(preset), help].map(cell).join(" | ")} |`;
+  return `| ${[names, shape.range, defaultOf(preset), help].map(cell).join(" | ")} |`;
 }
 
 function defaultOf(preset: OptionSpec["preset"]): string {

@@ -2,11 +2,11 @@
  * Every option of the host, once: name, range, default, help. Flags (`--module-max-bytes`), environment variables
  * (`NEAP_MODULE_MAX_BYTES`), the help text and the sample file all follow from this table.
  */
-import { type Static, type TInteger, type TSchema, Type } from "typebox";
+import { between, choice, Flag, list, type NumberShape, type Of, type Shape, Text, whole } from "../../state/shape.ts";
 import { ISOLATION_CHOICE, LIMITS, type LimitName } from "../tenancy/index.ts";
 
-export interface OptionSpec<S extends TSchema = TSchema> {
-  readonly schema: S;
+export interface OptionSpec<S extends Shape<unknown> = Shape<unknown>> {
+  readonly shape: S;
   /** As it would be typed. "" means unset; a function when it depends on the machine. */
   readonly preset: string | ((machine: Machine) => string);
   readonly help: string;
@@ -23,43 +23,40 @@ export interface Machine {
   readText(path: string): string;
 }
 
-const text = Type.String();
-const list = Type.Array(Type.String({ minLength: 1 }));
-const flag = Type.Boolean();
-const share = Type.Number({ minimum: 0, maximum: 1 });
-const whole = (minimum: number, maximum: number) => Type.Integer({ minimum, maximum });
+const texts = list(Text, { range: "comma-separated list" });
+const share = between(0, 1);
 const port = whole(0, 65_535);
 const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
 
-function option<S extends TSchema>(group: string, schema: S, preset: OptionSpec["preset"], help: string): OptionSpec<S> {
-  return { group, schema, preset, help, variableOnly: false };
+function option<S extends Shape<unknown>>(group: string, shape: S, preset: OptionSpec["preset"], help: string): OptionSpec<S> {
+  return { group, shape, preset, help, variableOnly: false };
 }
 
 /** A limit that tenants and functions may have another value of. */
-function limit(name: LimitName): OptionSpec<TInteger> {
-  const { schema, preset, help } = LIMITS[name];
-  return option("Limits", schema, `${preset}`, help);
+function limit(name: LimitName): OptionSpec<NumberShape> {
+  const { shape, preset, help } = LIMITS[name];
+  return option("Limits", shape, `${preset}`, help);
 }
 
 export const OPTIONS = {
   role: option(
     "Node",
-    Type.Enum(["all", "storage", "compute"]),
+    choice("all", "storage", "compute"),
     "all",
     "what this node does: all in one process, or one half of a cluster",
   ),
-  nodeName: option("Node", text, (machine) => machine.hostName, "how this node is called in Neap-Executed-At and in logs"),
-  dataDirectory: option("Node", text, "./data", "where the journal, objects and modules are kept; a compute node keeps nothing"),
+  nodeName: option("Node", Text, (machine) => machine.hostName, "how this node is called in Neap-Executed-At and in logs"),
+  dataDirectory: option("Node", Text, "./data", "where the journal, objects and modules are kept; a compute node keeps nothing"),
   logLevel: option(
     "Node",
-    Type.Enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]),
+    choice("silent", "fatal", "error", "warn", "info", "debug", "trace"),
     "info",
     "least severe line that is logged; lines go to stderr",
   ),
   graceMs: option("Node", whole(0, 600_000), "8000", "how long running calls may go on after SIGTERM"),
 
-  host: option("HTTP", text, "127.0.0.1", "address to listen on; any other than loopback needs --tokens-file or --insecure-open"),
+  host: option("HTTP", Text, "127.0.0.1", "address to listen on; any other than loopback needs --tokens-file or --insecure-open"),
   port: option("HTTP", port, "8080", "port of the HTTP interface; 0 takes a free one"),
   aliasPort: option(
     "HTTP",
@@ -69,31 +66,31 @@ export const OPTIONS = {
   ),
   tokensFile: option(
     "HTTP",
-    text,
+    Text,
     "",
     'JSON file {"<token>": "<tenant>"}, "*" for the administrator; without it everyone may do everything',
   ),
-  insecureOpen: option("HTTP", flag, "false", "listen beyond loopback without tokens: whoever reaches the port owns the host"),
-  corsOrigins: option("HTTP", list, "", "web origins that may call this host from a browser, comma-separated"),
+  insecureOpen: option("HTTP", Flag, "false", "listen beyond loopback without tokens: whoever reaches the port owns the host"),
+  corsOrigins: option("HTTP", texts, "", "web origins that may call this host from a browser, comma-separated"),
   allowedHosts: option(
     "HTTP",
-    list,
+    texts,
     "",
     "names under which this host is reached besides localhost, comma-separated; only needed without tokens",
   ),
 
-  clusterListenHost: option("Cluster", text, "127.0.0.1", "address where a storage node listens for compute nodes"),
+  clusterListenHost: option("Cluster", Text, "127.0.0.1", "address where a storage node listens for compute nodes"),
   clusterListenPort: option("Cluster", port, "7100", "port where a storage node listens for compute nodes"),
   clusterKey: {
-    ...option("Cluster", text, "", "secret that the nodes of a cluster share, 16 characters or more; not a flag"),
+    ...option("Cluster", Text, "", "secret that the nodes of a cluster share, 16 characters or more; not a flag"),
     variableOnly: true,
   },
-  clusterKeyFile: option("Cluster", text, "", "file with the cluster key, instead of NEAP_CLUSTER_KEY"),
-  storageUrl: option("Cluster", text, "", "ws:// or wss:// address of the storage node; compute nodes need it"),
+  clusterKeyFile: option("Cluster", Text, "", "file with the cluster key, instead of NEAP_CLUSTER_KEY"),
+  storageUrl: option("Cluster", Text, "", "ws:// or wss:// address of the storage node; compute nodes need it"),
 
   tenantsFile: option(
     "Limits",
-    text,
+    Text,
     "",
     'JSON file {"<tenant>": {"limits": {"wallTimeMs": 60000}}}, "*" for all other tenants: other limits than those below, and as "egress" an --egress-allow of its own',
   ),
@@ -143,11 +140,11 @@ export const OPTIONS = {
   regionsIdleMs: option("Memory regions", whole(0, DAY_MS), "60000", "how long a region is kept that no call has open"),
   egressAllow: option(
     "Egress",
-    list,
+    texts,
     "",
     "where functions may send HTTP requests, comma-separated: host, host:port, *.example.com, *, each with http:// or https:// in front if need be; without it nowhere",
   ),
-  egressAllowPrivate: option("Egress", flag, "false", "names that are allowed may have private and loopback addresses"),
+  egressAllowPrivate: option("Egress", Flag, "false", "names that are allowed may have private and loopback addresses"),
   egressTimeoutMs: option(
     "Egress",
     whole(1, 600_000),
@@ -167,7 +164,7 @@ export const OPTIONS = {
 
   sandboxMemoryShare: option(
     "Workers",
-    Type.Number({ minimum: 0.01, maximum: 1 }),
+    between(0.01, 1),
     "0.5",
     "share of this machine's memory, or of this process's limit, that the memories of all sandboxes may have together",
   ),
@@ -211,7 +208,7 @@ export const OPTIONS = {
 
   offloadPolicy: option(
     "Push-down",
-    Type.Enum(["marked", "cost", "never"]),
+    choice("marked", "cost", "never"),
     "marked",
     "where storage parts run: marked offers each to the storage node, cost only where it saves bytes, never none",
   ),
@@ -232,7 +229,7 @@ export const OPTIONS = {
 
   moveToData: option(
     "Moving calls",
-    flag,
+    Flag,
     "true",
     "migratable calls of a compute node move to the storage node when they read more there than would go with them",
   ),
@@ -252,7 +249,7 @@ export const OPTIONS = {
 
   protocolChoice: option(
     "Protocols",
-    Type.Enum(["on", "off"]),
+    choice("on", "off"),
     "on",
     "whether the host chooses the protocols of scopes that are set to automatic",
   ),
@@ -262,7 +259,7 @@ export const OPTIONS = {
 
   runAhead: option(
     "Protocols",
-    flag,
+    Flag,
     "true",
     "whether functions go on while their steps are on their way to disk; with false each step waits for its flush",
   ),
@@ -303,7 +300,7 @@ export const OPTIONS = {
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;
-export type OptionValues = { readonly [K in OptionName]: Static<(typeof OPTIONS)[K]["schema"]> };
+export type OptionValues = { readonly [K in OptionName]: Of<(typeof OPTIONS)[K]["shape"]> };
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 

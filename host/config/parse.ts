@@ -2,12 +2,12 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { Command, CommanderError } from "commander";
-import { Value } from "typebox/value";
 import manifest from "../../package.json" with { type: "json" };
 import { NeapError } from "../../state/errors.ts";
 import { isName, NAME_RULE, quote } from "../../state/ids.ts";
+import type { Shape } from "../../state/shape.ts";
 import { ALLOW_ENTRY_RULE, type AllowList, allowEntry } from "../egress/index.ts";
-import { describeRange, readTenants, type TenantsFile } from "../tenancy/index.ts";
+import { readTenants, type TenantsFile } from "../tenancy/index.ts";
 import { ADMIN, type ResolvedConfig } from "./config.ts";
 import {
   flagName,
@@ -83,11 +83,11 @@ function command(machine: Machine): Command {
     .configureOutput({ writeOut() {}, writeErr() {} })
     .configureHelp({ helpWidth: 110 });
   for (const name of OPTION_NAMES) {
-    const { schema, help, group, variableOnly } = OPTIONS[name];
+    const { shape, help, group, variableOnly } = OPTIONS[name];
     if (variableOnly) {
       continue;
     }
-    const range = describeRange(schema);
+    const range = shape.range;
     const argument = range === "true | false" ? "[boolean]" : "<value>";
     const standard = preset(name, machine);
     const note = `(${range}${standard === "" ? "" : `; default ${standard}`})`;
@@ -143,23 +143,23 @@ function readVariables(env: Readonly<Record<string, string | undefined>>): Map<O
 }
 
 function convert(name: OptionName, source: string, given: string | true): unknown {
-  const { schema } = OPTIONS[name];
-  const value = fromText((schema as { type?: string }).type, given);
-  if (!Value.Check(schema, value)) {
-    throw new NeapError("BAD_OPTION", `${source} is ${quote(String(given))}, must be: ${describeRange(schema)}`);
+  const { shape } = OPTIONS[name];
+  const value = fromText(shape.kind, given);
+  if (!shape.has(value)) {
+    throw new NeapError("BAD_OPTION", `${source} is ${quote(String(given))}, must be: ${shape.range}`);
   }
   return value;
 }
 
-/** What cannot be converted is left as text, so that the schema refuses it. */
-function fromText(type: string | undefined, given: string | true): unknown {
-  switch (type) {
-    case "boolean":
+/** What cannot be converted is left as text, so that the shape refuses it. */
+function fromText(kind: Shape<unknown>["kind"], given: string | true): unknown {
+  switch (kind) {
+    case "flag":
       return given === true || given === "true" || given === "1" ? true : given === "false" || given === "0" ? false : given;
-    case "integer":
+    case "whole":
     case "number":
       return typeof given === "string" && /^[0-9]+(\.[0-9]+)?$/.test(given) ? Number(given) : given;
-    case "array":
+    case "list":
       return String(given)
         .split(",")
         .map((item) => item.trim())

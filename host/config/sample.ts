@@ -1,5 +1,4 @@
 /** The sample file deploy/config/neap.env, made from the table of options by `npm run docs`. */
-import { describeRange } from "../tenancy/index.ts";
 import { type Machine, OPTION_NAMES, OPTIONS, preset, variableName } from "./options.ts";
 
 const ANY_MACHINE: Machine = { hostName: "node-1", cores: 2, readText: () => "" };
@@ -20,7 +19,7 @@ export function sampleEnvironment(): string {
       lines.push("", `# ---- ${group} ----`);
     }
     const machine = typeof option.preset === "string" ? "" : "; the default depends on the machine";
-    lines.push("", `# ${option.help}`, `# (${describeRange(option.schema)}${machine})`);
+    lines.push("", `# ${option.help}`, `# (${option.shape.range}${machine})`);
     lines.push(`# ${variableName(name)}=${preset(name, ANY_MACHINE)}`);
   }
   return `${lines.join("\n")}\n`;

@@ -10,8 +10,7 @@ export function callHeaders(instance: string, trace: CallTrace): string[] {
     trace.executedAt.length === 1 ? (trace.executedAt[0] ?? "") : trace.executedAt.join(", "),
     "Neap-Moved-Bytes",
     `${trace.movedBytes}`,
-    "Neap-Cpu-Ms",
-    `${Math.round(trace.cpuMs * 1000) / 1000}`,
+    ...cpuHeader(trace),
   ];
   if (trace.parts.length > 0) {
     headers.push("Neap-Parts", formatParts(trace.parts));
@@ -23,6 +22,16 @@ export function callHeaders(instance: string, trace: CallTrace): string[] {
     headers.push("Neap-Operations", formatOperations(trace.operations));
   }
   return headers;
+}
+
+/** Nothing where it is not known. */
+export function cpuHeader({ cpuMs }: Pick<CallTrace, "cpuMs">): string[] {
+  return cpuMs === null ? [] : ["Neap-Cpu-Ms", `${inMicroseconds(cpuMs)}`];
+}
+
+/** ms, with whole microseconds. */
+export function inMicroseconds(cpuMs: number): number {
+  return Math.round(cpuMs * 1000) / 1000;
 }
 
 const PARTS_MAX = 32;

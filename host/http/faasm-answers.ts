@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { NeapError } from "../../state/errors.ts";
 import type { CallAnswer, CallDescription, CallGraphNode, CallResult, CallStatus } from "../invocation/invocation.ts";
 import { byteBody, lengthHeader, sizeOf } from "./byte-body.ts";
-import { callHeaders, quotedText } from "./call-headers.ts";
+import { callHeaders, cpuHeader, inMicroseconds, quotedText } from "./call-headers.ts";
 import { type Failure, failureHeaders, failureOf, resultCode } from "./failure.ts";
 import { jsonBody, TextBytes } from "./json-body.ts";
 
@@ -72,7 +72,7 @@ export function faasmStatus(status: CallStatus, id: number): TextAnswer {
         headers: ["Neap-Instance", status.call.instance, "Neap-Parked", quotedText(status.reason)],
       };
     case "completed": {
-      const headers = ["Neap-Instance", status.call.instance];
+      const headers = ["Neap-Instance", status.call.instance, ...cpuHeader(status.call)];
       return status.result.returnValue === 0
         ? { status: 200, body: jsonBody(messageJson(status.call, status.result)), headers }
         : {
@@ -101,7 +101,7 @@ function graphJson(node: CallGraphNode): object {
   return { msg, chained: node.chained.map(graphJson) };
 }
 
-/** Faasm's message. `return_value` and `instance` are additions; bytes that are not UTF-8 show as U+FFFD. */
+/** Faasm's message. `return_value`, `cpu_ms` and `instance` are additions; bytes that are not UTF-8 show as U+FFFD. */
 function messageJson(call: CallDescription, result?: CallResult): object {
   return {
     id: call.callId ?? 0,
@@ -113,6 +113,7 @@ function messageJson(call: CallDescription, result?: CallResult): object {
     ...(call.finishedMs === null ? {} : { finished: call.finishedMs }),
     ...(sizeOf(call.input) === 0 ? {} : { input_data: new TextBytes(call.input, "utf8") }),
     ...(result === undefined ? {} : { output_data: new TextBytes(result.output, "utf8"), return_value: result.returnValue }),
+    ...(call.cpuMs === null ? {} : { cpu_ms: inMicroseconds(call.cpuMs) }),
     instance: call.instance,
   };
 }

@@ -30,7 +30,7 @@ function functionLimits(given: Record<string, unknown>): FunctionLimits | null {
     if (!FUNCTION_LIMITS.some((known) => known === name)) {
       throw new NeapError("BAD_REQUEST", `limits has the field ${quote(name)}, which is none of ${FUNCTION_LIMITS.join(", ")}`);
     }
-    const { minimum, maximum } = LIMITS[name as keyof FunctionLimits].schema;
+    const { minimum, maximum } = LIMITS[name as keyof FunctionLimits].shape;
     limits[name] = whole(`limits.${name}`, value, minimum, maximum);
   }
   return Object.keys(limits).length === 0 ? null : limits;

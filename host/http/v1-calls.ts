@@ -8,7 +8,7 @@ import { mustAct } from "./access.ts";
 import { ARGUMENTS_MAX_BYTES, argumentsCheck, entryPointField } from "./arguments.ts";
 import { readSmallBody, takeBody } from "./body.ts";
 import { byteBody, lengthHeader } from "./byte-body.ts";
-import { callHeaders } from "./call-headers.ts";
+import { callHeaders, inMicroseconds } from "./call-headers.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { unfinishedFailure } from "./faasm-answers.ts";
@@ -193,7 +193,7 @@ function resultJson({ returnValue, trap, output }: CallResult): object {
 }
 
 function statusJson(status: Exclude<CallStatus, { kind: "unknown" }>): object {
-  const { instance, tenant, functionName, callId, startedMs, notBeforeMs, finishedMs } = status.call;
+  const { instance, tenant, functionName, callId, startedMs, notBeforeMs, finishedMs, cpuMs } = status.call;
   return {
     instance,
     id: callId,
@@ -203,6 +203,7 @@ function statusJson(status: Exclude<CallStatus, { kind: "unknown" }>): object {
     startedMs,
     notBeforeMs,
     finishedMs,
+    cpuMs: cpuMs === null ? null : inMicroseconds(cpuMs),
     ...(status.kind === "completed" ? resultJson(status.result) : {}),
     ...(status.kind === "parked" ? { reason: status.reason } : {}),
   };

@@ -4,7 +4,7 @@ import { MAX_SEQNUM } from "../../state/ids.ts";
 import { endsInstance } from "../../state/logbook/index.ts";
 import { stepTag } from "../../state/tags.ts";
 import { parkReason } from "./attempt-notes.ts";
-import { type InstanceOutcome, type InvocationContext, isSessionOver } from "./context.ts";
+import { type InstanceOutcome, type InvocationContext, isSessionOver, shardOf } from "./context.ts";
 import { pause } from "./pause.ts";
 import { completedOutcome, expiredOutcome } from "./stored-outcome.ts";
 
@@ -21,11 +21,11 @@ export async function awaitDone(
   instance: InstanceId,
   timeoutMs: number,
 ): Promise<InstanceOutcome> {
-  const { source, clock, limits } = context;
+  const { clock } = context;
   const giveUpMs = clock.monotonic() + timeoutMs;
   for (let waitMs = POLL_FIRST_MS; clock.monotonic() < giveUpMs; waitMs = Math.min(waitMs * 2, POLL_MAX_MS)) {
     try {
-      const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
+      const shard = await shardOf(context);
       const { record, tail } = await shard.book(tenant).readPrev(stepTag(instance), MAX_SEQNUM);
       if (record === null) {
         await shard.whenDurable(tail);

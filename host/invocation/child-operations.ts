@@ -181,7 +181,7 @@ export class ChildOperations {
     const transaction = this.#transactions.give();
     const spec = await this.#invoke(fingerprint(callee, crc32(input)), bound, transaction, init);
     this.#context.faults.at("dispatch:before");
-    const outcome = this.#runner.run(spec, this.#trace);
+    const outcome = this.#runner.run(spec, this.#trace.called());
     this.#context.faults.at("dispatch:after");
     this.#children.push({ kind: "running", instance: spec.instance, bound, outcome, transaction });
     return plainReply(0);
@@ -212,7 +212,8 @@ export class ChildOperations {
   }
 
   async #runRank(spec: InstanceSpec): Promise<RankEnd> {
-    return rankEnd(await this.#runner.run(spec, this.#trace));
+    const trace = this.#trace.called();
+    return rankEnd(await this.#runner.run(spec, trace), trace);
   }
 
   async #runRankAt(host: RankHost, spec: InstanceSpec): Promise<RankEnd> {
@@ -223,10 +224,11 @@ export class ChildOperations {
         return await this.#runRank(spec);
       }
       this.#trace.executedAt.add(host.name);
+      this.#trace.computed(end.cpuMs);
       return end;
     } catch (error) {
       const failure = `was lost with its node: ${toNeapError(error).message}`;
-      return { kind: "ended", failure, dependency: NO_SEQNUM };
+      return { kind: "ended", failure, dependency: NO_SEQNUM, cpuMs: 0 };
     }
   }
 
@@ -250,7 +252,10 @@ export class ChildOperations {
     const { epoch } = this.#shard;
     return endsInstance(last.kind)
       ? completedOutcome(last)
-      : this.#runner.run({ tenant: this.#tenant, instance, init: initOf(first), epoch, begin: { kind: "logged" } }, this.#trace);
+      : this.#runner.run(
+          { tenant: this.#tenant, instance, init: initOf(first), epoch, begin: { kind: "logged" } },
+          this.#trace.called(),
+        );
   }
 
   async #invoke(

@@ -5,8 +5,8 @@ import { endsInstance, kindName, type LogRecord, RecordKind, type Shard, startsC
 import { attemptTag, callIdTag, STEP_TAG_PREFIX, stepTag } from "../../state/tags.ts";
 import { parkReason } from "./attempt-notes.ts";
 import { childOf } from "./cancellation.ts";
-import type { InvocationContext } from "./context.ts";
-import { doneOf, initOf } from "./instance-record.ts";
+import { type InvocationContext, shardOf } from "./context.ts";
+import { doneOf, type InstanceDone, initOf } from "./instance-record.ts";
 import type { CallDescription, CallGraphNode, CallStatus, TimelineEntry } from "./invocation.ts";
 import { toCallBytes } from "./payloads.ts";
 
@@ -14,7 +14,7 @@ import { toCallBytes } from "./payloads.ts";
 interface Story {
   readonly description: CallDescription;
   readonly steps: readonly LogRecord[];
-  readonly done: LogRecord | null;
+  readonly end: { readonly done: InstanceDone; readonly isCancelled: boolean } | null;
 }
 
 export class Chronicle {
@@ -25,17 +25,17 @@ export class Chronicle {
   }
 
   async status(callId: number, tenant: LogBookId | undefined): Promise<CallStatus> {
-    const shard = await this.#shard();
+    const shard = await shardOf(this.#context);
     const found = await this.#find(shard, callId, tenant);
     return found === null ? { kind: "unknown" } : this.#statusOf(shard, found.tenant, found.instance);
   }
 
   async statusOfInstance(instance: InstanceId, tenant: LogBookId): Promise<CallStatus> {
-    return this.#statusOf(await this.#shard(), tenant, instance);
+    return this.#statusOf(await shardOf(this.#context), tenant, instance);
   }
 
   async timeline(instance: InstanceId, tenant: LogBookId): Promise<readonly TimelineEntry[]> {
-    const shard = await this.#shard();
+    const shard = await shardOf(this.#context);
     const steps = await this.#records(shard, tenant, stepTag(instance));
     const notes = await this.#records(shard, tenant, attemptTag(instance));
     const last = steps.at(-1)?.seqnum ?? (await shard.book(tenant).tail());
@@ -47,14 +47,9 @@ export class Chronicle {
   }
 
   async graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null> {
-    const shard = await this.#shard();
+    const shard = await shardOf(this.#context);
     const found = await this.#find(shard, callId, tenant);
     return found === null ? null : this.#node(shard, found.tenant, found.instance);
-  }
-
-  async #shard(): Promise<Shard> {
-    const { source, limits } = this.#context;
-    return source.current() ?? (await source.available(limits.ownerTimeoutMs));
   }
 
   /** The instance of a call id; without a tenant only if one tenant alone uses the id (H26). */
@@ -89,14 +84,14 @@ export class Chronicle {
       return { kind: "unknown" };
     }
     const call = story.description;
-    if (story.done !== null) {
-      const { returnValue, trap, output } = doneOf(story.done);
-      const cancelled = story.done.kind === RecordKind.cancel;
+    if (story.end !== null) {
+      const { done, isCancelled } = story.end;
+      const { returnValue, trap, output } = done;
       const result = {
         returnValue,
         output: toCallBytes(shard.blobs, output),
         ...(trap !== "" && { trap }),
-        ...(cancelled && { cancelled }),
+        ...(isCancelled && { cancelled: true as const }),
       };
       return { kind: "completed", call, result };
     }
@@ -121,7 +116,7 @@ export class Chronicle {
         chained.push(node);
       }
     }
-    const returnValue = story.done === null ? null : doneOf(story.done).returnValue;
+    const returnValue = story.end?.done.returnValue ?? null;
     return { call: story.description, returnValue, chained };
   }
 
@@ -135,7 +130,7 @@ export class Chronicle {
     const last = records.at(-1) ?? first;
     await shard.whenDurable(last.seqnum);
     const init = initOf(first);
-    const done = endsInstance(last.kind) ? last : null;
+    const end = endsInstance(last.kind) ? { done: doneOf(last), isCancelled: last.kind === RecordKind.cancel } : null;
     const description: CallDescription = {
       instance,
       tenant,
@@ -145,9 +140,10 @@ export class Chronicle {
       input: toCallBytes(shard.blobs, init.input),
       startedMs: init.startedMs,
       notBeforeMs: init.notBeforeMs === 0 ? null : init.notBeforeMs,
-      finishedMs: done?.timeMs ?? null,
+      finishedMs: end === null ? null : last.timeMs,
+      cpuMs: end?.done.cpuMs ?? null,
     };
-    return { description, steps: records.slice(1), done };
+    return { description, steps: records.slice(1), end };
   }
 
   async #records(shard: Shard, tenant: LogBookId, tag: Tag): Promise<readonly LogRecord[]> {

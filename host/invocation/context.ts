@@ -13,7 +13,7 @@ import type { SandboxPool } from "../sandbox/index.ts";
 import type { Log } from "../telemetry/index.ts";
 import type { Tenancy } from "../tenancy/index.ts";
 import type { InstanceDone, InstanceInit, Payload } from "./instance-record.ts";
-import type { CallTrace, OperationTrace } from "./invocation.ts";
+import type { CallTrace, OperationTrace, PartTrace } from "./invocation.ts";
 
 export interface InvocationContext {
   readonly source: ShardSource;
@@ -90,32 +90,55 @@ export type InstanceOutcome =
 /** Runs instances; each at most once at a time in this process. */
 export interface InstanceRunner {
   run(spec: InstanceSpec, trace: Trace): Promise<InstanceOutcome>;
-  isRunning(instance: InstanceId): boolean;
+  /** Of an instance that is under way here. */
+  outcome(instance: InstanceId): Promise<InstanceOutcome> | undefined;
   /** A record has ended the instance: an attempt of it that runs here is stopped, a wait is over. */
   stop(instance: InstanceId): void;
   /** A call that begins later is in the log: somebody looks for it when its time has come. */
   beginLater(notBeforeMs: number): void;
 }
 
-/** Gathers where a call ran and what it moved. */
+/** Gathers where a run of a call took place, what it moved and took; also what the calls did that it made. */
 export class Trace {
-  readonly executedAt = new Set<string>();
-  readonly parts: CallTrace["parts"][number][] = [];
-  readonly moves: MoveTrace[] = [];
+  readonly executedAt: Set<string>;
+  readonly parts: PartTrace[];
+  readonly moves: MoveTrace[];
   movedBytes = 0;
   /** What the call has read of objects and of the log. */
   readBytes = 0;
+  /** CPU time of guests that have ended. */
   cpuMs = 0;
   /** Null: they are not measured. */
   readonly operations: OperationTrace[] | null;
+  readonly #caller: Trace | null;
 
-  constructor(operations: OperationTrace[] | null = null) {
+  constructor(operations: OperationTrace[] | null = null, caller: Trace | null = null) {
+    this.executedAt = caller?.executedAt ?? new Set();
+    this.parts = caller?.parts ?? [];
+    this.moves = caller?.moves ?? [];
     this.operations = operations;
+    this.#caller = caller;
+  }
+
+  /** Of a call that this one makes. */
+  called(): Trace {
+    return new Trace(null, this);
   }
 
   readonly moved = (sizeBytes: number): void => {
     this.movedBytes += sizeBytes;
+    this.#caller?.moved(sizeBytes);
   };
+
+  read(sizeBytes: number): void {
+    this.readBytes += sizeBytes;
+    this.#caller?.read(sizeBytes);
+  }
+
+  computed(cpuMs: number): void {
+    this.cpuMs += cpuMs;
+    this.#caller?.computed(cpuMs);
+  }
 
   /** What the call did at another node, where it has moved to. */
   add({ executedAt, moves, movedBytes, readBytes, cpuMs }: MovedTrace): void {
@@ -123,16 +146,29 @@ export class Trace {
       this.executedAt.add(name);
     }
     this.moves.push(...moves);
-    this.movedBytes += movedBytes;
-    this.readBytes += readBytes;
-    this.cpuMs += cpuMs;
+    this.moved(movedBytes);
+    this.read(readBytes);
+    this.computed(cpuMs);
   }
 
-  view(): CallTrace {
-    const { parts, moves, movedBytes, cpuMs, operations } = this;
-    const executedAt = this.executedAt.size === 0 ? ["stored"] : [...this.executedAt];
+  /** Of a finished call. @param done  what it has come to: an answer that is asked for again says the same of its CPU time */
+  view(done: Pick<InstanceDone, "cpuMs">): CallTrace {
+    const { parts, moves, movedBytes, operations } = this;
+    const isStored = this.executedAt.size === 0;
+    const executedAt = isStored ? ["stored"] : [...this.executedAt];
+    const cpuMs = done.cpuMs ?? (isStored ? null : this.cpuMs);
     return { executedAt, parts, moves, movedBytes, cpuMs, ...(operations !== null && operations.length > 0 && { operations }) };
   }
+}
+
+/** CPU time of a call up to now, ms: in this run, and before it has moved here. */
+export function runCpuMs({ moved }: Pick<InstanceSpec, "moved">, { cpuMs }: Trace): number {
+  return (moved?.runCpuMs ?? 0) + cpuMs;
+}
+
+/** @throws OWNER_UNAVAILABLE */
+export async function shardOf({ source, limits }: Pick<InvocationContext, "source" | "limits">): Promise<Shard> {
+  return source.current() ?? (await source.available(limits.ownerTimeoutMs));
 }
 
 export function mintInstance(shard: Shard, random: Random): InstanceId {

@@ -10,6 +10,7 @@ import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
 import type { Parker } from "./attempt-wait.ts";
+import { runCpuMs } from "./context.ts";
 import type { InstanceHistory } from "./instance-history.ts";
 import { commandLineBytes, encodeInit, isOfWorld } from "./instance-record.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
@@ -63,7 +64,7 @@ export interface Executed {
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
-  const { begun, moved, worlds, places } = execution;
+  const { begun, moved, worlds } = execution;
   const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
@@ -108,7 +109,6 @@ export async function execute(execution: Execution): Promise<Executed> {
       started,
       regions,
       worlds,
-      places,
       fail,
     });
     return operations;
@@ -156,7 +156,7 @@ export async function execute(execution: Execution): Promise<Executed> {
         departs: () => reads?.departure() ?? null,
       }),
     ...(moved !== null && { frozen: { bytes: moved.guest, ...(moved.answer !== null && { answer: moved.answer }) } }),
-    perform: trace.operations === null || init.depth > 0 ? perform : measured(perform, context.clock, trace.operations),
+    perform: trace.operations === null ? perform : measured(perform, context.clock, trace.operations),
     onMove: () => operations?.breakOff(),
     onStop: () => {
       steps.fence(new Fenced("closed", "the attempt was stopped"));
@@ -177,12 +177,12 @@ export async function execute(execution: Execution): Promise<Executed> {
   attempts.add(shard, attempt);
   begun(attempt, () => operations?.isWaiting ?? false);
   const end = await attempt.ended;
-  trace.cpuMs += attempt.cpuMs;
+  trace.computed(attempt.cpuMs);
   attempts.delete(shard, attempt);
   signal?.removeEventListener("abort", abort);
   await operations?.close();
   const world = (await operations?.endWorld(end)) ?? null;
-  trace.readBytes += readBytes;
+  trace.read(readBytes);
   if (end.kind === "returned" && moved === null) {
     policy.data.learn(artefact.hash, readBytes);
   }
@@ -196,6 +196,7 @@ export async function execute(execution: Execution): Promise<Executed> {
           cause: end.departure.cause,
           moves: (moved?.moves ?? 0) + 1,
           cpuMs: (moved?.cpuMs ?? 0) + attempt.cpuMs,
+          runCpuMs: runCpuMs(spec, trace),
         }
       : null;
   return { end, bound: operations?.bound ?? NO_CHILDREN, effects, moves, readBytes, world };

@@ -74,6 +74,11 @@ export interface InstanceDone {
   readonly output: Payload;
   /** What a child did in its caller's transaction, encoded; null when it was called outside of one. */
   readonly transaction: Payload | null;
+  /**
+   * CPU time of the run that has ended it, ms: of the function, its storage parts and what it called, in all attempts. Attempts of one
+   * instance differ in it, so nothing may rest on it. Null: not known, as of a call that was cancelled, or of an earlier host.
+   */
+  readonly cpuMs: number | null;
 }
 
 /** How a cancelled call ends. */
@@ -82,6 +87,7 @@ export const CANCELLED: InstanceDone = {
   trap: "cancelled",
   output: { kind: "inline", bytes: new Uint8Array(0) },
   transaction: null,
+  cpuMs: null,
 };
 
 export const NO_SEED = new Uint8Array(SEED_BYTES);
@@ -227,13 +233,15 @@ const NO_NONCE = new Uint8Array(8);
 
 export function encodeDone(done: InstanceDone): Uint8Array {
   const w = writePayload(new ByteWriter(64).i32(done.returnValue).text(done.trap), done.output);
-  return writeOptional(w, done.transaction).take();
+  writeOptional(w, done.transaction);
+  return (done.cpuMs === null ? w : w.f64(done.cpuMs)).take();
 }
 
 /** From a `done` or `cancel` record. */
 export function doneOf(record: LogRecord): InstanceDone {
   const r = new ByteReader(decodeStep(record.data).payload);
-  return { returnValue: r.i32(), trap: r.text(), output: readPayload(r), transaction: readOptional(r) };
+  const done = { returnValue: r.i32(), trap: r.text(), output: readPayload(r), transaction: readOptional(r) };
+  return { ...done, cpuMs: r.remaining === 0 ? null : r.f64() };
 }
 
 export function payloadBlobs(payload: Payload | null): readonly BlobRefLike[] {

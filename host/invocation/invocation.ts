@@ -70,7 +70,7 @@ export interface CallResult {
   readonly cancelled?: true;
 }
 
-/** Where a call ran and what it moved, for the answer's headers. Of this run only: `stored` for an answer from the log. */
+/** Where a call ran, what it moved and took, for the answer's headers. Of an answer from the log only the CPU time is known. */
 export interface CallTrace {
   /** Node names, in order of first use, "stored" when the answer came from the log. */
   readonly executedAt: readonly string[];
@@ -79,7 +79,11 @@ export interface CallTrace {
   readonly moves: readonly MoveTrace[];
   /** Bytes of objects, deltas and records' values that crossed between pools or nodes for this call. */
   readonly movedBytes: number;
-  readonly cpuMs: number;
+  /**
+   * Of the function, its storage parts and the functions that it called, in all attempts of the run that has ended it; the same in a stored
+   * answer. Null: not known, as of one that an earlier host has stored, or of a call that was cancelled.
+   */
+  readonly cpuMs: number | null;
   /** Of the last attempt, in order, those of a called function or a storage part left out. Only if asked for, and if it ran. */
   readonly operations?: readonly OperationTrace[];
 }
@@ -119,6 +123,8 @@ export interface CallDescription {
   readonly startedMs: number;
   readonly notBeforeMs: number | null;
   readonly finishedMs: number | null;
+  /** As in its `CallTrace`; null while it has not finished, too. */
+  readonly cpuMs: number | null;
 }
 
 /** A record of an instance's step stream, or about its attempts. */

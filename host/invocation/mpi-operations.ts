@@ -4,18 +4,15 @@ import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
 import type { StepStream } from "../../state/protocols/index.ts";
 import { mpiAbortArgs, mpiJoinReply, mpiTakeArgs, mpiTakeReply, Operation } from "../abi/operations.ts";
-import type { RankEnd, RankHost } from "../offload/index.ts";
+import type { RankEnd } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import type { AttemptWait } from "./attempt-wait.ts";
 import type { ChildOperations } from "./child-operations.ts";
-import type { InstanceOutcome } from "./context.ts";
+import type { InstanceOutcome, Trace } from "./context.ts";
 import type { InstanceInit } from "./instance-record.ts";
 import { plainReply } from "./object-operations.ts";
 import type { Seat, Seats, Taken, World, Worlds } from "./world.ts";
-
-/** Where so many ranks beside the first run; null: here. */
-export type RankPlaces = (count: number) => Promise<readonly (RankHost | null)[]>;
 
 const SHORT_BYTES = 4096;
 
@@ -27,7 +24,6 @@ export interface WorldEnd {
 
 export class MpiOperations {
   readonly #worlds: Worlds;
-  readonly #places: RankPlaces;
   readonly #children: ChildOperations;
   readonly #steps: StepStream;
   readonly #init: InstanceInit;
@@ -41,7 +37,6 @@ export class MpiOperations {
 
   constructor(options: {
     worlds: Worlds;
-    places: RankPlaces;
     children: ChildOperations;
     steps: StepStream;
     init: InstanceInit;
@@ -51,7 +46,6 @@ export class MpiOperations {
     fail: (error: NeapError) => void;
   }) {
     this.#worlds = options.worlds;
-    this.#places = options.places;
     this.#children = options.children;
     this.#steps = options.steps;
     this.#init = options.init;
@@ -122,7 +116,7 @@ export class MpiOperations {
   /** The world begins: all other ranks are called, or none. */
   async #open(size: number): Promise<Seat> {
     this.#children.checkMayStartRanks(size - 1);
-    const places = await this.#places(size - 1);
+    const places = await this.#worlds.places(size - 1);
     const world = this.#worlds.open(this.#instance, size);
     const seat = this.#sitDown(world, 0);
     const ends: Promise<RankEnd>[] = [];
@@ -220,12 +214,12 @@ function watched(world: World, rank: number, end: RankEnd): RankEnd {
 }
 
 /** What came of a rank, for its world. */
-export function rankEnd(outcome: InstanceOutcome): RankEnd {
+export function rankEnd(outcome: InstanceOutcome, { cpuMs }: Trace): RankEnd {
   if (outcome.kind !== "completed") {
     const why = outcome.kind === "pending" ? outcome.reason : outcome.message;
-    return { kind: "ended", failure: `was ended: ${why}`, dependency: NO_SEQNUM };
+    return { kind: "ended", failure: `was ended: ${why}`, dependency: NO_SEQNUM, cpuMs };
   }
   const { returnValue, trap } = outcome.done;
   const failure = trap !== "" ? `failed: ${trap}` : returnValue !== 0 ? `returned ${returnValue}` : null;
-  return { kind: "ended", failure, dependency: outcome.dependency };
+  return { kind: "ended", failure, dependency: outcome.dependency, cpuMs };
 }

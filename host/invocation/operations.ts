@@ -19,7 +19,7 @@ import { isOfWorld } from "./instance-record.ts";
 import { LockOperations } from "./lock-operations.ts";
 import type { LockTurns } from "./lock-turns.ts";
 import { LogOperations } from "./log-operations.ts";
-import { MpiOperations, type RankPlaces, type WorldEnd } from "./mpi-operations.ts";
+import { MpiOperations, type WorldEnd } from "./mpi-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
 import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
@@ -52,7 +52,6 @@ export interface OperationParts {
   readonly regions: RegionSession | null;
   /** With MPI, of this process. */
   readonly worlds: Worlds;
-  readonly places: RankPlaces;
   /** Ends the attempt. */
   readonly fail: (error: NeapError) => void;
 }
@@ -132,8 +131,8 @@ export class Operations {
             time: context,
             moved: trace.moved,
           });
-    const { worlds, places, fail } = parts;
-    this.#mpi = new MpiOperations({ worlds, places, children: this.#children, steps, init, instance, wait, fail });
+    const { worlds, fail } = parts;
+    this.#mpi = new MpiOperations({ worlds, children: this.#children, steps, init, instance, wait, fail });
   }
 
   /** The children that were started bound to the attempt. */

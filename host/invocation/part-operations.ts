@@ -170,7 +170,7 @@ export class PartOperations {
     this.#steps.adopt(reply.steps);
     this.#steps.reads.adopt(reply.reads);
     this.#meter.writtenBytes = reply.writtenBytes;
-    this.#trace.cpuMs += reply.cpuMs;
+    this.#trace.computed(reply.cpuMs);
     this.#trace.executedAt.add(pool.name);
     const deltaBackBytes = reply.kind === "done" ? reply.state.delta.byteLength + reply.state.hostState.byteLength : 0;
     this.#trace.moved(deltaBackBytes);

@@ -10,7 +10,7 @@ import { endsInstance, type LogRecord, RecordKind, type Shard, type UnfinishedIn
 import { stepTag } from "../../state/tags.ts";
 import { note, park } from "./attempt-notes.ts";
 import { cancelInstance } from "./cancellation.ts";
-import { type InstanceRunner, type InvocationContext, isSessionOver, Trace, toNeapError } from "./context.ts";
+import { type InstanceRunner, type InvocationContext, isSessionOver, shardOf, Trace, toNeapError } from "./context.ts";
 import { initOf } from "./instance-record.ts";
 import { after } from "./pause.ts";
 import { pinAgain } from "./pinned-reads.ts";
@@ -49,8 +49,7 @@ export class Recovery {
 
   /** @throws UNKNOWN_INSTANCE when it is not parked */
   async resume(instance: InstanceId, tenant: LogBookId): Promise<void> {
-    const { source, limits } = this.#context;
-    const shard = source.current() ?? (await source.available(limits.ownerTimeoutMs));
+    const shard = await shardOf(this.#context);
     const parked = (await shard.unfinished(tenant)).find((one) => one.instance === instance && one.parked);
     if (parked === undefined) {
       throw new NeapError("UNKNOWN_INSTANCE", `instance ${instance} is not parked`);
@@ -103,7 +102,7 @@ export class Recovery {
 
   async #takeOver(shard: Shard, { book, instance, attempts }: UnfinishedInstance): Promise<void> {
     const { limits, log } = this.#context;
-    if (this.#runner.isRunning(instance)) {
+    if (this.#runner.outcome(instance) !== undefined) {
       // It lost its session, not its host, and goes on in this one.
       return;
     }

@@ -14,6 +14,7 @@
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum } from "../../state/ids.ts";
 import type { MpiFrame } from "../abi/operations.ts";
+import type { RankHost } from "../offload/index.ts";
 
 /** What one answer holds at most, but for a frame that is longer: a unit of work of the main thread (H27). */
 const TAKE_MAX_BYTES = 256 * 1024;
@@ -236,8 +237,13 @@ export interface Seats {
   seat(rank: number, onLost: (loss: NeapError) => void): Seat | null;
 }
 
+/** Where so many ranks beside the first run; null: here. */
+export type RankPlaces = (count: number) => Promise<readonly (RankHost | null)[]>;
+
 /** The worlds of the ranks that run in this process, by the instance of rank 0. */
 export class Worlds {
+  /** For worlds whose rank 0 runs here. */
+  places: RankPlaces = async () => [];
   readonly #worlds = new Map<InstanceId, World>();
   readonly #far = new Map<InstanceId, { readonly seats: Seats; readonly ranks: number }>();
 

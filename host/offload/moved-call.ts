@@ -23,8 +23,10 @@ export interface MovedCall {
   readonly cause: MoveCause;
   /** How often it has moved, this time included. */
   readonly moves: number;
-  /** CPU time that it has taken so far. */
+  /** CPU time that its guest has taken so far. */
   readonly cpuMs: number;
+  /** CPU time of its run so far: also of earlier attempts, its storage parts, and what it has called. */
+  readonly runCpuMs: number;
 }
 
 export type MovedChild = { readonly instance: InstanceId; readonly bound: boolean } | { readonly code: number };
@@ -95,7 +97,7 @@ export function encodeMovedCall(call: MovedCall): Uint8Array {
       w.u8(child.bound ? BOUND : STARTED).text(child.instance);
     }
   }
-  w.u8(MOVE_CAUSES.indexOf(call.cause)).u32(call.moves).f64(call.cpuMs);
+  w.u8(MOVE_CAUSES.indexOf(call.cause)).u32(call.moves).f64(call.cpuMs).f64(call.runCpuMs);
   w.u8(answer === null ? 0 : 1);
   if (answer !== null) {
     w.i32(answer.code).f64(answer.timeMs).bytes(answer.bytes);
@@ -119,9 +121,9 @@ export function decodeMovedCall(bytes: Uint8Array, guest: Uint8Array): MovedCall
   if (cause === undefined) {
     throw new RangeError("unknown cause of a move");
   }
-  const [moves, cpuMs] = [r.u32(), r.f64()];
+  const [moves, cpuMs, runCpuMs] = [r.u32(), r.f64(), r.f64()];
   const answer = r.u8() === 0 ? null : { code: r.i32(), timeMs: r.f64(), bytes: r.bytes() };
-  return { tenant, instance, init, steps, children, answer, guest, cause, moves, cpuMs };
+  return { tenant, instance, init, steps, children, answer, guest, cause, moves, cpuMs, runCpuMs };
 }
 
 const STARTED = 0;

@@ -2,10 +2,10 @@
  * Ranks of a world that run at other nodes than the world is at, which is that of its first rank. Every compute node is connected to the storage node and
  * to no other: that one passes on what they say to each other.
  */
-import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
 import { type InstanceId, type LogBookId, logBookId, type SeqNum } from "../../state/ids.ts";
-import { Bytes, Count, fields, method, type Peer, Text } from "../../state/remote/index.ts";
+import { fields, method, type Peer } from "../../state/remote/index.ts";
+import { Bytes, between, Count, choice, orNothing, Text, tuple } from "../../state/shape.ts";
 import type { NodeLoad } from "./nodes.ts";
 
 /** A rank whose Invoke record is in the log. */
@@ -17,7 +17,7 @@ export interface RankCall {
 
 /** `failure`: why the world is lost with it; null: it has ended well. Nothing may leave before `dependency` is durable. */
 export type RankEnd =
-  | { readonly kind: "ended"; readonly failure: string | null; readonly dependency: SeqNum }
+  | { readonly kind: "ended"; readonly failure: string | null; readonly dependency: SeqNum; readonly cpuMs: number }
   /** It did not begin there. */
   | { readonly kind: "refused"; readonly reason: string };
 
@@ -42,14 +42,14 @@ export interface RankHost {
   runRank(call: RankCall): Promise<RankEnd>;
 }
 
-/** node, node of the world, tenant, instance, INIT → kind, why, dependency */
+/** node, node of the world, tenant, instance, INIT → kind, why, dependency, CPU time */
 const RUN_RANK = method(
   "mpi.runRank",
-  Type.Tuple([Count, Count, Text, Text, Bytes]),
-  Type.Tuple([Type.Union([Type.Literal("ended"), Type.Literal("refused")]), Type.Union([Text, Type.Null()]), Count]),
+  tuple(Count, Count, Text, Text, Bytes),
+  tuple(choice("ended", "refused"), orNothing(Text), Count, between(0, Number.MAX_VALUE)),
 );
 /** node of the world, root, rank, what, seen, bytes → seen, bytes */
-const ASK_WORLD = method("mpi.askWorld", Type.Tuple([Count, Text, Count, Count, Count, Bytes]), Type.Tuple([Count, Bytes]));
+const ASK_WORLD = method("mpi.askWorld", tuple(Count, Text, Count, Count, Count, Bytes), tuple(Count, Bytes));
 
 const HERE = 0;
 
@@ -59,8 +59,8 @@ export function remoteRankHost(peer: Peer, node: number, name: string): RankHost
 }
 
 async function runRank(peer: Peer, node: number, world: number, { tenant, instance, init }: RankCall): Promise<RankEnd> {
-  const [kind, why, dependency] = await peer.request(RUN_RANK, [node, world, tenant, instance, init]);
-  return kind === "refused" ? { kind, reason: why ?? "" } : { kind, failure: why, dependency: dependency as SeqNum };
+  const [kind, why, dependency, cpuMs] = await peer.request(RUN_RANK, [node, world, tenant, instance, init]);
+  return kind === "refused" ? { kind, reason: why ?? "" } : { kind, failure: why, dependency: dependency as SeqNum, cpuMs };
 }
 
 function remoteDesk(peer: Peer, node: number): WorldDesk {
@@ -100,7 +100,7 @@ export function serveRanks(
     const third = to === HERE ? null : routed(route, to);
     // Whose world it is knows the one who passes it on.
     const end = third === null ? await own.runRank(call, remoteDesk(peer, world)) : await runRank(third, HERE, node, call);
-    return end.kind === "refused" ? fields(end.kind, end.reason, 0) : fields(end.kind, end.failure, end.dependency);
+    return end.kind === "refused" ? fields(end.kind, end.reason, 0, 0) : fields(end.kind, end.failure, end.dependency, end.cpuMs);
   });
   peer.handle(ASK_WORLD, async ([to, root, rank, ask, seen, bytes]) => {
     const what = RANK_ASKS[ask];

@@ -1,7 +1,7 @@
 /** Calls that move to another node, over the connection between the two, or to a third one that only the other knows. */
-import { type Static, Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
-import { Bytes, Count, fields, method, type Peer, Text } from "../../state/remote/index.ts";
+import { fields, method, type Peer } from "../../state/remote/index.ts";
+import { Bytes, between, Count, list, type Of, record, Text, tuple, whole } from "../../state/shape.ts";
 import {
   type CallTaker,
   decodeMovedCall,
@@ -13,10 +13,10 @@ import {
 import { dropState, type HeldStates, nextRun, sendState, sizeBeside, takeState } from "./remote-state.ts";
 
 const KINDS = ["logged", "ended", "refused", "lost"] as const;
-const Amount = Type.Number({ minimum: 0 });
-const Trace = Type.Object({
-  executedAt: Type.Array(Text),
-  moves: Type.Array(Type.Object({ from: Text, to: Text, reason: Text, sizeBytes: Amount })),
+const Amount = between(0, Number.MAX_VALUE);
+const Trace = record({
+  executedAt: list(Text),
+  moves: list(record({ from: Text, to: Text, reason: Text, sizeBytes: Amount })),
   movedBytes: Amount,
   readBytes: Amount,
   cpuMs: Amount,
@@ -27,11 +27,11 @@ const Trace = Type.Object({
  */
 const MOVE_CALL = method(
   "offload.move",
-  Type.Tuple([Count, Count, Bytes, Bytes]),
-  Type.Tuple([Count, Type.Integer(), Text, Bytes, Count, Trace]),
+  tuple(Count, Count, Bytes, Bytes),
+  tuple(Count, whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER), Text, Bytes, Count, Trace),
 );
 const NOTHING = new Uint8Array(0);
-const NO_TRACE: Static<typeof Trace> = { executedAt: [], moves: [], movedBytes: 0, readBytes: 0, cpuMs: 0 };
+const NO_TRACE: Of<typeof Trace> = { executedAt: [], moves: [], movedBytes: 0, readBytes: 0, cpuMs: 0 };
 
 /** @param node  among those that the node at the other end of the connection knows; `name` is its name */
 export function remoteTaker(peer: Peer, node: number, name: string): CallTaker {
@@ -101,7 +101,7 @@ export function serveMoves(peer: Peer, takerOf: (node: number) => CallTaker | nu
 
 const GONE: MoveReply = { kind: "refused", reason: "the node is gone" };
 
-function wireTrace({ executedAt, moves, ...amounts }: MovedTrace): Static<typeof Trace> {
+function wireTrace({ executedAt, moves, ...amounts }: MovedTrace): Of<typeof Trace> {
   return { executedAt: [...executedAt], moves: [...moves], ...amounts };
 }
 

@@ -2,19 +2,19 @@
  * What nodes tell each other of their load. Every compute node is connected to the storage node and to no other: that one asks all, and passes
  * calls on between them.
  */
-import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
 import type { Timers } from "../../state/ports.ts";
-import { Count, fields, method, Nothing, type Peer, Text } from "../../state/remote/index.ts";
+import { fields, method, type Peer } from "../../state/remote/index.ts";
+import { Count, list, Nothing, Text, tuple } from "../../state/shape.ts";
 import type { CallTaker } from "./moved-call.ts";
 import type { NodeLoad, OtherNode, OtherNodes } from "./nodes.ts";
 import { type OwnRanks, remoteRankHost, serveRanks } from "./ranks.ts";
 import { remoteTaker } from "./remote-moves.ts";
 
 /** → name, queue, workers */
-const NODE_LOAD = method("offload.load", Nothing, Type.Tuple([Text, Count, Count]));
+const NODE_LOAD = method("offload.load", Nothing, tuple(Text, Count, Count));
 /** → of each node that takes calls: number, name, queue, workers */
-const OTHER_NODES = method("offload.nodes", Nothing, Type.Array(Type.Tuple([Count, Text, Count, Count])));
+const OTHER_NODES = method("offload.nodes", Nothing, list(tuple(Count, Text, Count, Count)));
 
 /** The storage node's number; compute nodes have those that follow. */
 export const STORAGE_NODE = 0;

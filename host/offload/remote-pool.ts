@@ -1,7 +1,7 @@
 /** Storage parts over the connection between nodes: the caller's side and the storage node's. */
-import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
-import { Bytes, Count, fields, method, Nothing, type Peer } from "../../state/remote/index.ts";
+import { fields, method, type Peer } from "../../state/remote/index.ts";
+import { Bytes, Count, Nothing, tuple } from "../../state/shape.ts";
 import type { GuestState } from "../sandbox/sandbox.ts";
 import type { StoragePool } from "./offload.ts";
 import {
@@ -15,7 +15,7 @@ import {
 import { dropState, HeldStates, NO_STATE, nextRun, sendState, sizeBeside, takeState } from "./remote-state.ts";
 
 /** run, request, bytes of the delta if the state was sent ahead → reply; of a state that is to be taken bytes of delta and all */
-const RUN_PART = method("offload.run", Type.Tuple([Count, Bytes, Count]), Type.Tuple([Bytes, Count, Count]));
+const RUN_PART = method("offload.run", tuple(Count, Bytes, Count), tuple(Bytes, Count, Count));
 const CANCEL_PART = method("offload.cancel", Bytes, Nothing);
 
 /** The pool of the storage node at the other end of a connection, as a compute node sees it. */

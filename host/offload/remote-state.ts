@@ -3,9 +3,9 @@
  *
  * The asking node says the number of a run. It sends the state ahead of the run, and takes that of the reply after it.
  */
-import { Type } from "typebox";
 import { NeapError } from "../../state/errors.ts";
-import { Bytes, Count, method, Nothing, type Peer } from "../../state/remote/index.ts";
+import { method, type Peer } from "../../state/remote/index.ts";
+import { Bytes, Count, Nothing, tuple } from "../../state/shape.ts";
 import { SHARED_MIN_BYTES } from "../sandbox/frames/shared-bytes.ts";
 import type { GuestState } from "../sandbox/sandbox.ts";
 
@@ -17,9 +17,9 @@ const PIECES_UNDER_WAY = 4;
 const HELD_MAX_BYTES = 256 * 1024 * 1024;
 
 /** run, bytes of the whole state, offset, piece */
-const SEND_STATE = method("offload.sendState", Type.Tuple([Count, Count, Count, Bytes]), Nothing);
+const SEND_STATE = method("offload.sendState", tuple(Count, Count, Count, Bytes), Nothing);
 /** run, offset → piece */
-const TAKE_STATE = method("offload.takeState", Type.Tuple([Count, Count]), Bytes);
+const TAKE_STATE = method("offload.takeState", tuple(Count, Count), Bytes);
 /** run; a notice */
 const DROP_STATE = method("offload.dropState", Count, Nothing);
 
@@ -61,8 +61,7 @@ export async function takeState(peer: Peer, run: number, { deltaBytes, sizeBytes
     if (piece.byteLength === 0 || piece.byteLength > sizeBytes - offset) {
       throw new NeapError("BAD_MESSAGE", `a state of ${sizeBytes} bytes ends at ${offset + piece.byteLength}`);
     }
-    bytes.set(piece, offset);
-    offset += piece.byteLength;
+    offset += put(piece, bytes, offset);
   }
   return split(bytes, deltaBytes);
 }
@@ -100,7 +99,7 @@ export class HeldStates {
       if (offset + piece.byteLength > bytes.byteLength) {
         throw new NeapError("BAD_MESSAGE", `a state of ${bytes.byteLength} bytes has no ${piece.byteLength} at ${offset}`);
       }
-      bytes.set(piece, offset);
+      put(piece, bytes, offset);
       return null;
     });
     peer.handle(TAKE_STATE, async ([run, offset]) => {
@@ -161,7 +160,20 @@ export class HeldStates {
   }
 }
 
-/** Both parts one after the other; a view, which packing copies. */
+/**
+ * Returns the bytes of the piece, which is no more: its memory takes the next one. The collector would come late, and to the kernel each page
+ * it has to give costs four times what copying into it does.
+ */
+function put(piece: Uint8Array, bytes: Uint8Array, offset: number): number {
+  const { buffer, byteLength } = piece;
+  bytes.set(piece, offset);
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) {
+    buffer.transfer(0);
+  }
+  return byteLength;
+}
+
+/** Both parts one after the other; a view. */
 function pieceOf({ delta, hostState }: GuestState, offset: number): Uint8Array {
   const isDelta = offset < delta.byteLength;
   const start = isDelta ? offset : offset - delta.byteLength;

@@ -1,4 +1,3 @@
-export { describeRange } from "./describe-range.ts";
 export {
   CALL_LIMITS,
   type CallLimits,

@@ -2,10 +2,10 @@
  * Every limit that holds for calls and modules of tenants, once: range, default, unit, the error that tells of it. Options of the
  * host, the tenants file, a function's own options and docs/reference/limits.md all follow from this table.
  */
-import { type TInteger, Type } from "typebox";
+import { type NumberShape, whole } from "../../state/shape.ts";
 
 export interface LimitSpec {
-  readonly schema: TInteger & { readonly minimum: number; readonly maximum: number };
+  readonly shape: NumberShape;
   /** Default of the host's option. */
   readonly preset: number;
   readonly unit: "bytes" | "pages of 64 KiB" | "elements" | "calls" | "sandboxes" | "threads" | "ms";
@@ -31,7 +31,7 @@ function limit<B extends LimitSpec["bounds"]>(
   code: string,
   help: string,
 ): LimitSpec & { readonly bounds: B } {
-  return { schema: { ...Type.Integer(), minimum, maximum }, preset, unit, code, bounds, help };
+  return { shape: whole(minimum, maximum), preset, unit, code, bounds, help };
 }
 
 export const LIMITS = {

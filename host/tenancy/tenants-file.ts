@@ -5,31 +5,28 @@
  * Owns: the file's form. A further thing that the operator may say is one more property of `TENANT_RULES`: it is read, checked and
  * refused with its range like those that are there.
  */
-import { type Static, type TObject, type TSchema, Type } from "typebox";
-import { Value } from "typebox/value";
 import { NeapError } from "../../state/errors.ts";
 import { isName, NAME_RULE, quote } from "../../state/ids.ts";
+import { choice, isRecord, list, type Of, partial, type Shape, Text, that } from "../../state/shape.ts";
 import { ALLOW_ENTRY_RULE, allowEntry } from "../egress/index.ts";
-import { describeRange } from "./describe-range.ts";
 import { LIMITS, type LimitName } from "./limits.ts";
 
 /** Where a tenant's guests run: see docs/guides/isolation.md. */
-export const ISOLATION_CHOICE = Type.Enum(["auto", "threads", "process"]);
+export const ISOLATION_CHOICE = choice("auto", "threads", "process");
 
-type LimitSchemas = { readonly [K in LimitName]: (typeof LIMITS)[K]["schema"] };
+type LimitShapes = { readonly [K in LimitName]: (typeof LIMITS)[K]["shape"] };
 
-const limitSchemas = Object.fromEntries(Object.entries(LIMITS).map(([name, { schema }]) => [name, schema])) as LimitSchemas;
+const limitShapes = Object.fromEntries(Object.entries(LIMITS).map(([name, { shape }]) => [name, shape])) as LimitShapes;
 
 /** Where functions may send requests, in place of what the host's option says. */
-const egress = Type.Refine(Type.Array(Type.String(), { description: `list of texts, each ${ALLOW_ENTRY_RULE}` }), (entries) =>
-  entries.every((entry) => allowEntry(entry) !== null),
+const egress = list(
+  that(Text, ALLOW_ENTRY_RULE, (entry) => allowEntry(entry) !== null),
+  { range: `list of texts, each ${ALLOW_ENTRY_RULE}` },
 );
 
-const TENANT_RULES = Type.Partial(
-  Type.Object({ limits: Type.Partial(Type.Object(limitSchemas)), isolation: ISOLATION_CHOICE, egress }),
-);
+const TENANT_RULES = partial({ limits: partial(limitShapes), isolation: ISOLATION_CHOICE, egress });
 
-export type TenantRules = Static<typeof TENANT_RULES>;
+export type TenantRules = Of<typeof TENANT_RULES>;
 
 /** Tenant → what the file says of it; ALL_OTHERS for those that it does not name. */
 export type TenantsFile = ReadonlyMap<string, TenantRules>;
@@ -77,25 +74,21 @@ class Check {
     return value as Record<string, unknown>;
   }
 
-  value(path: string, schema: TSchema, value: unknown): void {
-    if (!isObject(schema)) {
-      if (!Value.Check(schema, value)) {
-        throw this.wrong(`has ${path} = ${show(value)}, must be: ${describeRange(schema)}`);
+  value(path: string, shape: Shape<unknown>, value: unknown): void {
+    if (!isRecord(shape)) {
+      if (!shape.has(value)) {
+        throw this.wrong(`has ${path} = ${show(value)}, must be: ${shape.range}`);
       }
       return;
     }
     for (const [name, given] of Object.entries(this.object(path, value))) {
-      const property = Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
+      const property = Object.hasOwn(shape.properties, name) ? shape.properties[name] : undefined;
       if (property === undefined) {
-        throw this.wrong(`has ${path}.${name}, which is none of ${Object.keys(schema.properties).join(", ")}`);
+        throw this.wrong(`has ${path}.${name}, which is none of ${Object.keys(shape.properties).join(", ")}`);
       }
       this.value(`${path}.${name}`, property, given);
     }
   }
-}
-
-function isObject(schema: TSchema): schema is TObject {
-  return (schema as { type?: string }).type === "object";
 }
 
 function show(value: unknown): string {

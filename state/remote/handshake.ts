@@ -9,17 +9,16 @@
  * replayed or reflected. What follows is not encrypted: nodes speak over a network of their own.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import Type from "typebox";
 import type { RawData, WebSocket } from "ws";
 import { NeapError } from "../errors.ts";
 import { isName } from "../ids.ts";
 import type { Random } from "../ports.ts";
+import { Bytes, Count, choice, type Shape, Text, tuple } from "../shape.ts";
 import { pack, unpack } from "./frames.ts";
-import { Bytes, Count, type Shape, shapeOf, Text } from "./method.ts";
 import { CloseCode } from "./peer.ts";
 
 const PROTOCOL = "neap cluster";
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 const NONCE_BYTES = 32;
 export const INCARNATION_BYTES = 16;
 /** Nobody needs more before authentication. */
@@ -43,9 +42,9 @@ export interface NodeHello {
 
 type Done<Hello> = (result: Hello | NeapError) => void;
 
-const Challenge = shapeOf(Type.Tuple([Type.Literal(PROTOCOL), Count, Bytes]));
-const Proof = shapeOf(Type.Tuple([Bytes, Bytes, Text, Bytes]));
-const Welcome = shapeOf(Type.Tuple([Bytes, Text, Count, Text]));
+const Challenge = tuple(choice(PROTOCOL), Count, Bytes);
+const Proof = tuple(Bytes, Bytes, Text, Bytes);
+const Welcome = tuple(Bytes, Text, Count, Text);
 
 /**
  * The owner's side of a connection that has just been opened. Calls `done` once and synchronously with the message that decides:
@@ -109,7 +108,7 @@ class Conversation<Hello> {
 
   expect<T>(wanted: Shape<T>, then: (message: T) => void): void {
     this.#next = (message) => {
-      if (wanted.Check(message)) {
+      if (wanted.has(message)) {
         then(message);
       } else {
         throw new NeapError("BAD_MESSAGE", "a message of the handshake has the wrong shape");

@@ -13,11 +13,12 @@ import type { RawData } from "ws";
 import { InvariantBroken, NeapError } from "../errors.ts";
 import { quote } from "../ids.ts";
 import type { Timers } from "../ports.ts";
-import { type Frame, FrameKind, MESSAGE_HEADER_BYTES, pack, splitMessage } from "./frames.ts";
+import type { Shape } from "../shape.ts";
+import { type Frame, FrameKind, MESSAGE_HEADER_BYTES, packFrame, splitMessage } from "./frames.ts";
 import { watchHeartbeat } from "./heartbeat.ts";
 import type { Log } from "./log.ts";
 import type { ByteCount, MessageSocket } from "./message-socket.ts";
-import type { Method, Shape } from "./method.ts";
+import type { Method } from "./method.ts";
 import { MAX_UNANSWERED, SendQueue } from "./send-queue.ts";
 
 export interface PeerOptions {
@@ -91,6 +92,7 @@ export class Peer {
       this.#fail(new NeapError("OWNER_UNAVAILABLE", `node ${this.name} has fallen silent`), CloseCode.gone);
       socket.terminate();
     });
+    socket.binaryType = "fragments";
     socket.on("message", (data) => this.#receive(data));
     socket.on("error", (cause) => this.#fail(this.#lost(cause), CloseCode.goodbye));
     socket.on("close", () => this.#fail(this.#lost(undefined), CloseCode.goodbye));
@@ -177,8 +179,8 @@ export class Peer {
   }
 
   #post(frame: Frame): void {
-    const packed = pack(frame);
-    const sizeBytes = packed.length + MESSAGE_HEADER_BYTES;
+    const packed = packFrame(frame);
+    const sizeBytes = packed.head.length + (packed.tail?.byteLength ?? MESSAGE_HEADER_BYTES);
     if (sizeBytes > this.#options.limits.messageMaxBytes) {
       const limitBytes = this.#options.limits.messageMaxBytes;
       throw new NeapError("MESSAGE_TOO_LARGE", `message is ${sizeBytes} bytes, the limit is ${limitBytes}`);
@@ -191,7 +193,7 @@ export class Peer {
       return;
     }
     try {
-      for (const frame of splitMessage(data as Buffer)) {
+      for (const frame of splitMessage(data as Buffer[])) {
         this.#take(frame);
       }
     } catch (error) {
@@ -229,7 +231,7 @@ export class Peer {
     }
     if (kind === FrameKind.error) {
       one.reject(new NeapError(frame[3], frame[4]));
-    } else if (one.answer.Check(frame[3])) {
+    } else if (one.answer.has(frame[3])) {
       one.resolve(frame[3]);
     } else {
       one.reject(new NeapError("BAD_MESSAGE", `node ${this.name} answers ${one.method} with another shape than agreed`));
@@ -274,7 +276,7 @@ export class Peer {
     if (service === undefined) {
       throw new NeapError("BAD_MESSAGE", `method ${quote(method)} is not offered here`);
     }
-    if (!service.body.Check(body)) {
+    if (!service.body.has(body)) {
       throw new NeapError("BAD_MESSAGE", `body of ${method} has the wrong shape`);
     }
     return service.run(body);

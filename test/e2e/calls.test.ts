@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { buildFunctions } from "../../functions/build.ts";
+import { curl, LINES } from "../support/curl.ts";
 import { eventually } from "../support/eventually.ts";
 import { HostHome } from "../support/host-home.ts";
 import { call, sampleModule, upload } from "../support/host-process.ts";
@@ -61,4 +62,43 @@ it("a delayed call survives a kill and is done once; one that is cancelled never
     body: JSON.stringify({ retry: { attemptsMax: 5, backoffMs: 10, backoffMaxMs: 100 } }),
   });
   expect(await answer.json()).toMatchObject({ name: "counter", retry: { attemptsMax: 5 } });
+});
+
+it("what a call took is told with its answer, and whenever the answer is asked for again, also of the next host", {
+  timeout: 180_000,
+}, async () => {
+  const calls = `http://localhost:8080/v1/tenants/${T}/functions/counter/calls`;
+  const keyed = `curl -X POST '${calls}' -H 'Idempotency-Key: k' -d 'keyed'`;
+  const withId = LINES.post({ user: T, function: "counter", input_data: "id", id: 5 });
+  const poll = LINES.post({ user: T, id: 5, status: true });
+  let running = await home.start();
+  await upload(running.url, T, "counter", sampleModule("counter"));
+
+  const tookMs = async (line: string, executedAt: string) => {
+    const { status, headers } = await curl(line, running.url);
+    expect([status, headers.get("neap-executed-at")?.split("@")[0]], line).toEqual([200, executedAt]);
+    return { instance: headers.get("neap-instance"), cpuMs: Number(headers.get("neap-cpu-ms")) };
+  };
+  const byKey = await tookMs(keyed, "compute");
+  const byId = await tookMs(withId, "compute");
+  const later = await curl(`curl -X POST '${calls}' -H 'Prefer: respond-async' -d 'later'`, running.url);
+  const { instance } = JSON.parse(later.body) as { instance: string };
+  const of = async (name: string | undefined) => {
+    const { body } = await curl(`curl 'http://localhost:8080/v1/tenants/${T}/calls/${name}'`, running.url);
+    return JSON.parse(body) as { state: string; cpuMs: number | null };
+  };
+  await eventually("the asynchronous call is done", async () => (await of(instance)).state === "completed");
+  const { cpuMs: laterMs } = await of(instance);
+  expect([byKey.cpuMs > 0, byId.cpuMs > 0, Number(laterMs) > 0]).toEqual([true, true, true]);
+
+  for (let starts = 0; starts < 2; starts += 1) {
+    expect(await tookMs(keyed, "stored")).toEqual(byKey);
+    expect(await tookMs(withId, "stored")).toEqual(byId);
+    const polled = await curl(poll, running.url);
+    expect([polled.headers.get("neap-cpu-ms"), JSON.parse(polled.body)]).toMatchObject([`${byId.cpuMs}`, { cpu_ms: byId.cpuMs }]);
+    const states = await Promise.all([byKey.instance, byId.instance, instance].map(of));
+    expect(states.map(({ cpuMs }) => cpuMs)).toEqual([byKey.cpuMs, byId.cpuMs, laterMs]);
+    await running.kill();
+    running = await home.start();
+  }
 });

@@ -6,6 +6,7 @@ const STEPS = "test/unit/state/protocols/step-stream.test.ts";
 const STEP_STREAM = "state/protocols/step-stream.ts";
 const OBJECT_VERSIONS = "state/protocols/object-versions.ts";
 const INVOCATION = "test/unit/host/invocation";
+const LOST = `${INVOCATION}/lost-from-sight.test.ts`;
 const OUTSIDE = `${INVOCATION}/outside.test.ts`;
 const OUTSIDE_OPERATIONS = "host/invocation/outside-operations.ts";
 const BROKER = "test/unit/host/egress/broker.test.ts";
@@ -117,7 +118,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F8: an answer leaves before it is durable",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/instance-end.ts",
     find: "      await shard.whenDurable(outcome.dependency);\n",
     replace: "",
     caughtBy: SIMULATION,
@@ -138,7 +139,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F16: an accepted call is acknowledged before it is durable",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: '    await shard.whenDurable(seqnum);\n    return { kind: "accepted"',
     replace: '    return { kind: "accepted"',
     caughtBy: [`${INVOCATION}/output-commit.test.ts`],
@@ -159,28 +160,42 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F17: a child's result is used without its DONE",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/instance-end.ts",
     find: "    if (steps.logged) {\n      return this.#logDone(shard, steps, bound, result);",
     replace: "    if (steps.logged && this.#spec.init.depth === 0) {\n      return this.#logDone(shard, steps, bound, result);",
     caughtBy: SIMULATION,
   },
   {
     name: "F17: what the host does to a logged call is told as its failure",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/retries.ts",
     find: '    if (!steps.logged && !this.#history.mayBeLogged) {\n      return { kind: "failed", code, message };\n    }\n    switch',
     replace: '    if (steps.position >= 0) {\n      return { kind: "failed", code, message };\n    }\n    switch',
     caughtBy: SIMULATION,
   },
   {
     name: "[23] the output of a root is not stored",
-    file: "host/invocation/instance-run.ts",
-    find: "const done: InstanceDone = { returnValue, trap, output: await toPayload(drafts, output), transaction };",
-    replace: "const done: InstanceDone = { returnValue, trap, output: await toPayload(drafts, EMPTY), transaction };",
+    file: "host/invocation/instance-end.ts",
+    find: "const stored = await toPayload(drafts, output);",
+    replace: "const stored = await toPayload(drafts, EMPTY);",
     caughtBy: SIMULATION,
   },
   {
+    name: "what a call took is told of this run, whatever is stored",
+    file: "host/invocation/context.ts",
+    find: "const cpuMs = done.cpuMs ?? (isStored ? null : this.cpuMs);",
+    replace: "const cpuMs = isStored ? done.cpuMs : this.cpuMs;",
+    caughtBy: [`${INVOCATION}/cpu-time.test.ts`, "of an attempt that a peer"],
+  },
+  {
+    name: "what a called function took is not its caller's",
+    file: "host/invocation/context.ts",
+    find: "    this.#caller?.computed(cpuMs);",
+    replace: "",
+    caughtBy: [`${INVOCATION}/cpu-time.test.ts`, "has in it that of its storage parts"],
+  },
+  {
     name: "F20: a keyed call has no condition: duplicates run",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: "const conditions = [...keyTags, ...idTags].map((tag) => ({ tag, last: 0 as SeqNum }));",
     replace: "const conditions = [...idTags].map((tag) => ({ tag, last: 0 as SeqNum }));",
     caughtBy: SIMULATION,
@@ -250,7 +265,7 @@ export const callMutations: readonly Mutation[] = [
   },
   {
     name: "F30: a key may be used with another input",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: "(await samePayload(shard.blobs, input, theirs.input))",
     replace: "theirs.input !== null",
     caughtBy: [`${INVOCATION}/keys.test.ts`, "F30"],
@@ -267,18 +282,60 @@ export const callMutations: readonly Mutation[] = [
     file: "state/protocols/step-stream.ts",
     find: "this.#doubtful = length === 0 && this.#isElsewhere;",
     replace: "this.#doubtful = false;",
-    caughtBy: [`${INVOCATION}/parts.test.ts`, "F17"],
+    caughtBy: [LOST, "F17"],
+  },
+  {
+    name: "F17: a kill looks at its own attempt only, not at what earlier ones may have logged",
+    file: "host/invocation/retries.ts",
+    find: "if (!steps.logged && !this.#history.mayBeLogged) {",
+    replace: "if (!steps.logged) {",
+    caughtBy: [LOST, "of an attempt whose part was lost"],
+  },
+  {
+    name: "F17: what is lost with a part that may go on is known at once",
+    file: "host/invocation/part-operations.ts",
+    find: "this.#steps.doubt(reply.mayGoOn);",
+    replace: "this.#steps.doubt(false);",
+    caughtBy: [LOST, "a storage part"],
+  },
+  {
+    name: "F17: a part whose node is lost in the middle can log nothing any more",
+    file: "host/offload/remote-pool.ts",
+    find: "reason: error.message, mayGoOn: true",
+    replace: "reason: error.message, mayGoOn: false",
+    caughtBy: ["test/unit/host/offload/remote-pool.test.ts", "F17"],
+  },
+  {
+    name: "F17: what is lost with a call that has moved is known at once",
+    file: "host/invocation/instance-run.ts",
+    find: 'steps.doubt(reply === null || reply.kind === "lost");',
+    replace: "steps.doubt(false);",
+    caughtBy: [LOST, "a call that has moved"],
+  },
+  {
+    name: "F17: after something was lost from sight the next attempt begins without a record",
+    file: "host/invocation/instance-history.ts",
+    find: " && !this.#isElsewhere",
+    replace: "",
+    caughtBy: [LOST, "a call that has moved"],
+  },
+  {
+    name: "F17: what was lost from sight is forgotten with its attempt",
+    file: "host/invocation/instance-history.ts",
+    find: "    this.#isElsewhere ||= steps.isElsewhere;\n",
+    replace: "",
+    caughtBy: [LOST, "a call that has moved"],
   },
   {
     name: "F24: the same id with another command line is the same call",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: ' &&\n      theirs.commandLine === (request.commandLine ?? "")',
     replace: "",
     caughtBy: [`${INVOCATION}/command-line.test.ts`, "F24"],
   },
   {
     name: "F24: the same id with another func_ptr is the same call",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: " &&\n      theirs.tableIndex === (request.tableIndex ?? null)",
     replace: "",
     caughtBy: [CHECKED, "F24"],

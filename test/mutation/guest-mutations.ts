@@ -110,14 +110,14 @@ export const guestMutations: readonly Mutation[] = [
   // Typed entry points
   {
     name: "0039: arguments are not checked before the call begins",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: "      await check(artefact);",
     replace: "      void check;",
     caughtBy: [CHECKED, "nothing in the log"],
   },
   {
     name: "0039: a duplicate is refused for what the function takes now",
-    file: "host/invocation/service.ts",
+    file: "host/invocation/call-intake.ts",
     find: "      const tag = keyTagOf(request);",
     replace: "      const tag = [request].length === 0 ? keyTagOf(request) : null;",
     caughtBy: [CHECKED, "F20"],

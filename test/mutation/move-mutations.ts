@@ -29,6 +29,13 @@ export const moveMutations: readonly Mutation[] = [
     caughtBy: [PARKING, "has no more CPU time there"],
   },
   {
+    name: "a call that has moved forgets the CPU time before",
+    file: "host/invocation/context.ts",
+    find: "return (moved?.runCpuMs ?? 0) + cpuMs;",
+    replace: "return cpuMs;",
+    caughtBy: [PARKING, "has the CPU time of its run before the move"],
+  },
+  {
     name: "a node gives away more than half of what it has more",
     file: "host/offload/evacuation.ts",
     find: "Math.floor((own - queue) / 2)",

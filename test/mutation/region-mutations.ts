@@ -32,7 +32,7 @@ export const regionMutations: readonly Mutation[] = [
   },
   {
     name: "F23: an answer that rests on a region does not wait for what others have ordered",
-    file: "host/invocation/instance-run.ts",
+    file: "host/invocation/instance-end.ts",
     find: "    if (this.#runRegions.used) {",
     replace: "    if (steps.position < 0) {",
     caughtBy: [INVOCATION, "an answer"],

@@ -29,7 +29,8 @@ export type FakeFunction = (
   instance: InstanceId,
 ) => Partial<CallResult> | CallAnswer | Promise<Partial<CallResult> | CallAnswer>;
 
-export const FAKE_TRACE: CallTrace = { executedAt: ["node-1"], parts: [], moves: [], movedBytes: 0, cpuMs: 0.25 };
+const FAKE_CPU_MS = 0.25;
+export const FAKE_TRACE: CallTrace = { executedAt: ["node-1"], parts: [], moves: [], movedBytes: 0, cpuMs: FAKE_CPU_MS };
 
 interface FakeCall {
   readonly description: CallDescription;
@@ -74,6 +75,7 @@ export class FakeInvocations implements Invocations {
       startedMs: 1_700_000_000_000,
       notBeforeMs: request.delayMs ? 1_700_000_000_000 + request.delayMs : null,
       finishedMs: null,
+      cpuMs: null,
     };
     const call: FakeCall = { description, request, status: { kind: "running", call: description } };
     this.#kept.push(call);
@@ -160,7 +162,7 @@ export class FakeInvocations implements Invocations {
       return made;
     }
     const result: CallResult = { returnValue: 0, output: new Uint8Array(0), ...made };
-    call.status = { kind: "completed", call: { ...call.description, finishedMs: 1_700_000_000_005 }, result };
+    call.status = { kind: "completed", call: { ...call.description, finishedMs: 1_700_000_000_005, cpuMs: FAKE_CPU_MS }, result };
     return { kind: "completed", instance: call.description.instance, result, trace: FAKE_TRACE };
   }
 }

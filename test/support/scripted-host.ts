@@ -259,12 +259,16 @@ export class ScriptedHost {
       environment = null,
       protocol = null,
       regions = null,
-    }: Partial<Pick<FunctionData, "retry" | "limits" | "environment" | "protocol">> & { regions?: "safe" | "used" | null } = {},
+      migratable = false,
+    }: Partial<Pick<FunctionData, "retry" | "limits" | "environment" | "protocol">> & {
+      regions?: "safe" | "used" | null;
+      migratable?: boolean;
+    } = {},
   ): Promise<void> {
     const hash = createHash("sha256").update(`${name} ${this.pool.scripts.size}`).digest("hex") as ModuleHash;
     this.pool.scripts.set(hash, typeof scripted === "function" ? { main: scripted } : scripted);
     const imports = regions === null ? [] : ["region.open"];
-    const bytes = encodeArtefact({ ...ARTEFACT, hash, imports, regionSafe: regions === "safe" });
+    const bytes = encodeArtefact({ ...ARTEFACT, hash, imports, regionSafe: regions === "safe", migratable });
     const artefact = await this.test.blobs.put(bytes, hash as string as BlobName);
     const record = {
       kind: RecordKind.function,

@@ -40,6 +40,7 @@ import {
 import { guestStateBytes } from "../../host/sandbox/frames/protocol.ts";
 import type {
   KillReason,
+  OperationReply,
   SandboxCall,
   SandboxEnd,
   SandboxHandler,
@@ -68,21 +69,35 @@ class Trap extends Error {}
 
 export class ScriptedGuest implements SandboxCall {
   readonly input: string;
-  readonly start: SandboxStart;
+  /** Of the sandbox that it is in. */
+  start: SandboxStart;
   /** The guest's memory: what travels with a storage part. */
   memory = new Map<string, string>();
   readonly #scripted: ScriptedFunction;
-  readonly #handler: SandboxHandler;
-  readonly #onEnd: () => void;
+  readonly #name: string;
+  #handler: SandboxHandler;
+  readonly #onEnd: (name: string | null) => void;
   #output = "";
   #timeMs: number;
   #ended = false;
-  #answer: ((reply: { code: number; timeMs: number; bytes: Uint8Array }) => void) | undefined;
+  /** What it waits for. */
+  #asked: { readonly operation: number; readonly args: Uint8Array; readonly answer: (reply: OperationReply) => void } | undefined;
+  #freezes = false;
   #handles = 0;
   /** Once it has ended it can still write to memory regions, until `go`. */
   lingers = false;
+  /** What its sandbox says that it has taken. */
+  cpuMs = 1;
 
-  constructor(scripted: ScriptedFunction, start: SandboxStart, handler: SandboxHandler, onEnd: () => void) {
+  /** @param onEnd  told the name by which the guest goes on, if it was stopped in the middle */
+  constructor(
+    name: string,
+    scripted: ScriptedFunction,
+    start: SandboxStart,
+    handler: SandboxHandler,
+    onEnd: (name: string | null) => void,
+  ) {
+    this.#name = name;
     this.#scripted = scripted;
     this.start = start;
     this.input = Buffer.from(start.input).toString();
@@ -94,11 +109,19 @@ export class ScriptedGuest implements SandboxCall {
   // What a test does to the guest
 
   begin(): void {
-    queueMicrotask(() => void this.#run());
+    const { frozen } = this.start;
+    queueMicrotask(() => void (frozen === undefined ? this.#run() : this.#goOn(frozen.answer)));
+  }
+
+  /** It goes on in another sandbox, where it was: once, as its script's stack cannot be copied. */
+  moveTo(start: SandboxStart, handler: SandboxHandler): void {
+    this.start = start;
+    this.#handler = handler;
+    this.#ended = false;
   }
 
   kill(reason: KillReason): void {
-    this.#end({ kind: "killed", reason, message: `killed by the test: ${reason}`, cpuMs: 0 });
+    this.#end({ kind: "killed", reason, message: `killed by the test: ${reason}`, cpuMs: this.cpuMs });
   }
 
   displace(): void {
@@ -112,10 +135,10 @@ export class ScriptedGuest implements SandboxCall {
 
   // SandboxCall
 
-  reply(reply: { code: number; timeMs: number; bytes: Uint8Array }): void {
-    const answer = this.#answer;
-    this.#answer = undefined;
-    answer?.(reply);
+  reply(reply: OperationReply): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    asked?.answer(reply);
   }
 
   acknowledge(): void {}
@@ -124,8 +147,11 @@ export class ScriptedGuest implements SandboxCall {
     this.kill("cancelled");
   }
 
-  /** A script's stack is JavaScript's: it cannot be stopped in the middle, like that of a module that is not migratable. */
-  freeze(): void {}
+  /** Where it waits for an operation, or before its next one. */
+  freeze(): void {
+    this.#freezes = this.start.mayFreeze === true;
+    queueMicrotask(() => this.#freeze(true));
+  }
 
   // What a script does
 
@@ -402,17 +428,17 @@ export class ScriptedGuest implements SandboxCall {
     try {
       if (part === undefined) {
         const value = (await this.#scripted.main(this)) ?? 0;
-        this.#end({ kind: "returned", value, output: Buffer.from(this.#output), cpuMs: 1 });
+        this.#end({ kind: "returned", value, output: Buffer.from(this.#output), cpuMs: this.cpuMs });
       } else {
         this.#restore(part.state);
         const value = await this.#partScript(part.tableIndex);
-        this.#end({ kind: "returned", value, output: EMPTY, cpuMs: 1, state: this.#state() });
+        this.#end({ kind: "returned", value, output: EMPTY, cpuMs: this.cpuMs, state: this.#state() });
       }
     } catch (error) {
       if (!(error instanceof Trap)) {
         throw error;
       }
-      this.#end({ kind: "trapped", message: error.message, cpuMs: 1 });
+      this.#end({ kind: "trapped", message: error.message, cpuMs: this.cpuMs });
     }
   }
 
@@ -431,16 +457,39 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   /** Any operation, as imports ask it. */
-  request(operation: number, args: Uint8Array): Promise<{ code: number; timeMs: number; bytes: Uint8Array }> {
-    const { promise, resolve } = Promise.withResolvers<{ code: number; timeMs: number; bytes: Uint8Array }>();
+  request(operation: number, args: Uint8Array): Promise<OperationReply> {
+    const { promise, resolve } = Promise.withResolvers<OperationReply>();
     if (!this.#ended) {
-      this.#answer = (reply) => {
+      const answer = (reply: OperationReply) => {
         this.#timeMs = Math.max(this.#timeMs, reply.timeMs);
         resolve(reply);
       };
-      this.#handler.onOperation(operation, args, true);
+      this.#asked = { operation, args, answer };
+      if (!this.#freeze(false)) {
+        this.#handler.onOperation(operation, args, true);
+      }
     }
     return promise;
+  }
+
+  /** @param awaits  its operation is under way */
+  #freeze(awaits: boolean): boolean {
+    if (!this.#freezes || this.#asked === undefined || this.#ended) {
+      return false;
+    }
+    const { cpuMs } = this;
+    this.#freezes = false;
+    this.#end({ kind: "frozen", bytes: Buffer.from(this.#name), awaits, cpuMs });
+    return true;
+  }
+
+  #goOn(answer: OperationReply | undefined): void {
+    if (answer !== undefined) {
+      this.reply(answer);
+    } else if (this.#asked !== undefined && !this.#ended) {
+      const { operation, args } = this.#asked;
+      this.#handler.onOperation(operation, args, true);
+    }
   }
 
   #post(operation: Operation, args: Uint8Array): void {
@@ -461,8 +510,9 @@ export class ScriptedGuest implements SandboxCall {
   #end(end: SandboxEnd): void {
     if (!this.#ended) {
       this.#ended = true;
-      this.#answer = undefined;
-      this.#onEnd();
+      const isFrozen = end.kind === "frozen";
+      this.#asked = isFrozen ? this.#asked : undefined;
+      this.#onEnd(isFrozen ? this.#name : null);
       this.#handler.onEnd(end);
       if (!this.lingers) {
         this.go();
@@ -483,6 +533,9 @@ export class ScriptedPool implements SandboxPool {
   /** Attempts beyond it wait until another one has ended. */
   sandboxesMax = Number.POSITIVE_INFINITY;
   readonly #queue: ScriptedGuest[] = [];
+  /** Stopped in the middle, by what stands for their bytes. */
+  readonly #frozen = new Map<string, ScriptedGuest>();
+  #named = 0;
   readonly #lost = new Set<ArenaMemory>();
 
   get load() {
@@ -494,12 +547,33 @@ export class ScriptedPool implements SandboxPool {
     if (scripted === undefined) {
       throw new Error(`no script for module ${start.artefact.hash}`);
     }
-    const guest: ScriptedGuest = new ScriptedGuest(scripted, start, handler, () => {
-      this.running.delete(guest);
-      this.#dispatch();
-    });
+    const { frozen } = start;
+    const guest = frozen === undefined ? this.#new(scripted, start, handler) : this.#thawed(frozen.bytes, start, handler);
     this.#queue.push(guest);
     this.#dispatch();
+    return guest;
+  }
+
+  #new(scripted: ScriptedFunction, start: SandboxStart, handler: SandboxHandler): ScriptedGuest {
+    this.#named += 1;
+    const guest = new ScriptedGuest(`guest ${this.#named}`, scripted, start, handler, (frozen) => {
+      this.running.delete(guest);
+      if (frozen !== null) {
+        this.#frozen.set(frozen, guest);
+      }
+      this.#dispatch();
+    });
+    return guest;
+  }
+
+  #thawed(bytes: Uint8Array, start: SandboxStart, handler: SandboxHandler): ScriptedGuest {
+    const name = Buffer.from(bytes).toString();
+    const guest = this.#frozen.get(name);
+    if (guest === undefined) {
+      throw new Error(`${name} is not there, or has gone on before`);
+    }
+    this.#frozen.delete(name);
+    guest.moveTo(start, handler);
     return guest;
   }
 

@@ -36,6 +36,7 @@ const SHARED_FILES = new Set([
   "state/errors.ts",
   "state/ids.ts",
   "state/ports.ts",
+  "state/shape.ts",
   "state/tags.ts",
   "host/errors.ts",
 ]);

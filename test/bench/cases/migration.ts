@@ -223,5 +223,6 @@ function moved(guest: Uint8Array): MovedCall {
     cause: "drain",
     moves: 1,
     cpuMs: 0,
+    runCpuMs: 0,
   };
 }

@@ -274,6 +274,7 @@ describe("asynchronous calls and polls", () => {
         input_data: "in",
         output_data: "in",
         return_value: 0,
+        cpu_ms: 0.25,
         instance: expect.any(String),
       });
     }
@@ -311,6 +312,7 @@ describe("asynchronous calls and polls", () => {
       startedMs: 5,
       notBeforeMs: null,
       finishedMs,
+      cpuMs: finishedMs === null ? null : 1.23456,
     });
     http.invocations.graphs.set(50, {
       call: call(50, 9),
@@ -321,7 +323,17 @@ describe("asynchronous calls and polls", () => {
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.text)).toEqual({
       root: {
-        msg: { id: 50, type: 0, user: "demo", function: "f50", timestamp: 5, finished: 9, return_value: 0, instance: "1-i50" },
+        msg: {
+          id: 50,
+          type: 0,
+          user: "demo",
+          function: "f50",
+          timestamp: 5,
+          finished: 9,
+          return_value: 0,
+          cpu_ms: 1.235,
+          instance: "1-i50",
+        },
         chained: [{ msg: { id: 51, type: 0, user: "demo", function: "f51", timestamp: 5, instance: "1-i51" }, chained: [] }],
       },
     });

@@ -70,6 +70,7 @@ describe("calls", () => {
       startedMs: 1_700_000_000_000,
       notBeforeMs: null,
       finishedMs: 1_700_000_000_005,
+      cpuMs: 0.25,
       returnValue: 0,
       outputBase64: Buffer.from("in").toString("base64"),
     });

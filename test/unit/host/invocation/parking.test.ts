@@ -176,7 +176,7 @@ describe("a migratable function whose host stops while another one is there", ()
   /** Tells the first to stop once the call is parked there. */
   async function drained(world: World): Promise<void> {
     await parked(world);
-    void world.invocations.drain(60_000, onlyTo(world.elsewhere));
+    void world.invocations.drain(60_000, onlyTo(world.elsewhere.ofOthers));
     await eventually("it waits elsewhere", () => world.elsewhere.parked.calls > 0 && world.invocations.parked.calls === 0);
   }
 
@@ -242,7 +242,7 @@ describe("a migratable function whose host stops while another one is there", ()
       name: "elsewhere",
       take: (moved) => {
         tookMs = moved.cpuMs;
-        return world.elsewhere.take({ ...moved, cpuMs: 1e9 });
+        return world.elsewhere.ofOthers.take({ ...moved, cpuMs: 1e9 });
       },
     };
     const drained = world.invocations.drain(60_000, onlyTo(taker));
@@ -254,13 +254,35 @@ describe("a migratable function whose host stops while another one is there", ()
     await world.close();
   });
 
+  it("has the CPU time of its run before the move in its result, however it is asked for", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    let beforeMs = 0;
+    const taker: CallTaker = {
+      name: "elsewhere",
+      take: (moved) => {
+        beforeMs = moved.runCpuMs;
+        return world.elsewhere.ofOthers.take({ ...moved, runCpuMs: beforeMs + 1e6 });
+      },
+    };
+    const drained = world.invocations.drain(60_000, onlyTo(taker));
+    const { answer: told } = await answer;
+    expect(beforeMs).toBeGreaterThan(0);
+    const cpuMs = told.kind === "completed" ? (told.trace.cpuMs ?? 0) : 0;
+    expect(cpuMs).toBeGreaterThan(beforeMs + 1e6);
+    expect(await world.invocations.statusOfInstance(told.instance, TENANT)).toMatchObject({ call: { cpuMs } });
+    await drained;
+    await world.close();
+  });
+
   it("goes on at the next node when the first one refuses", async () => {
     const { world, began } = await openWorld();
     const answer = call(world, "moves", NAP);
     await parked(world);
     const refuses: CallTaker = { name: "full", take: async () => ({ kind: "refused", reason: "no room" }) };
     const nodes: OtherNodes = async () => [
-      { taker: world.elsewhere, queue: 1, workers: 1 },
+      { taker: world.elsewhere.ofOthers, queue: 1, workers: 1 },
       { taker: refuses, queue: 0, workers: 1 },
     ];
     const drained = world.invocations.drain(60_000, nodes);
@@ -274,7 +296,7 @@ describe("a migratable function whose host stops while another one is there", ()
     const { world } = await openWorld();
     const answer = call(world, "moves", `hold ${FAR_MS}`);
     await parked(world);
-    await world.invocations.drain(200, onlyTo(world.elsewhere));
+    await world.invocations.drain(200, onlyTo(world.elsewhere.ofOthers));
     expect((await answer).kind).toBe("pending");
     expect(world.elsewhere.parked.calls).toBe(0);
     await world.close();
@@ -288,7 +310,7 @@ describe("a migratable function whose host stops while another one is there", ()
       if (!takes) {
         await world.elsewhere.drain(0);
       }
-      await world.invocations.drain(takes ? 1_000 : 200, onlyTo(world.elsewhere));
+      await world.invocations.drain(takes ? 1_000 : 200, onlyTo(world.elsewhere.ofOthers));
       const { kind, answer: told } = await answer;
       expect(kind).toBe("pending");
       expect(told).toMatchObject({ reason: expect.stringContaining(takes ? "goes on at elsewhere" : "at its next start") });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PartReply, PartRequest, StoragePool } from "../../../../host/offload/index.ts";
+import type { StoragePool } from "../../../../host/offload/index.ts";
 import type { InstanceId } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
@@ -116,43 +116,6 @@ describe("F21: a storage part", () => {
     expect(await asked).toBe("failed: RESULT_EXPIRED");
     expect(await host.versions("n")).toEqual(["1"]);
     await peer.invocations.drain(0);
-  });
-
-  it("F17: that is lost from sight may take its first step later: nobody is told that nothing has happened", async () => {
-    const late = Promise.withResolvers<void>();
-    const runs: Promise<unknown>[] = [];
-    const storage = (pool: StoragePool): StoragePool =>
-      Object.assign(Object.create(pool) as StoragePool, {
-        run: async (request: PartRequest): Promise<PartReply> => {
-          runs.push(late.promise.then(() => pool.run(request)));
-          return { kind: "lost", reason: "the node does not answer", mayGoOn: true };
-        },
-      });
-    const host = await ScriptedHost.open({ partSlots: 4, storage });
-    const gates = [FOREVER, late.promise];
-    await host.define("slow", {
-      main: (guest) => guest.part("n", 0),
-      parts: [
-        async (guest) => {
-          await (guest.start.part === undefined ? gates.shift() : null);
-          await guest.update("n", (old) => `${Number(old ?? 0) + 1}`);
-          return 0;
-        },
-      ],
-    });
-    const asked = host.call({ functionName: "slow" });
-    await settled();
-    theCaller(host).kill("workerLost");
-    await settled();
-    late.resolve();
-    await Promise.all(runs);
-    const answer = await asked;
-    expect([tell(answer), await host.versions("n")]).toEqual(["0 ", ["1"]]);
-    expect((await host.steps(answer.instance)).map(({ kind }) => kind)).toEqual([
-      RecordKind.init,
-      RecordKind.write,
-      RecordKind.done,
-    ]);
   });
 
   it("F13: that is lost after it moved the initial cursor makes its caller restart from the pins it logged", async () => {

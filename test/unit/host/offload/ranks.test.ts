@@ -34,6 +34,7 @@ function ranksOf(name: string, got: RankCall[] = []): OwnRanks {
         kind: "ended",
         failure: Buffer.from(bytes).toString(),
         dependency: seen,
+        cpuMs: 2.5,
       };
     },
     async ask(root, rank, what, seen, bytes) {
@@ -78,6 +79,7 @@ describe("a rank of another node's world", () => {
       kind: "ended",
       failure: "two to one: 3 take",
       dependency: 8,
+      cpuMs: 2.5,
     });
     expect(got.map(({ tenant, instance, init }) => [tenant, instance, [...init]])).toEqual([["ada", "rank", [1, 2, 3]]]);
   });

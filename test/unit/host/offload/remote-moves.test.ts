@@ -37,6 +37,7 @@ const callWith = (guest: Uint8Array): MovedCall => ({
   cause: "data",
   moves: 3,
   cpuMs: 12.5,
+  runCpuMs: 20.5,
   answer: { code: -1, timeMs: 11, bytes: new Uint8Array([5, 6]) },
 });
 

@@ -108,15 +108,15 @@ describe("a part on another node", () => {
     const request = requestWith(stateOf(1_000_000, 0, 1));
     const running = pool.run(request);
     pool.cancel(request);
-    expect(await running).toMatchObject({ kind: "lost" });
+    expect(await running).toMatchObject({ kind: "lost", mayGoOn: false });
     expect([started, cancelled.length]).toEqual([0, 1]);
   });
 
-  test("whose node is lost in the middle is lost", async () => {
+  test("F17: whose node is lost in the middle is lost, and may go on", async () => {
     const { pool, near } = await nodes(async () => {
       near.close();
       return { kind: "refused", reason: "not heard" };
     });
-    expect(await pool.run(requestWith(stateOf(1_000_000, 0, 1)))).toMatchObject({ kind: "lost" });
+    expect(await pool.run(requestWith(stateOf(1_000_000, 0, 1)))).toMatchObject({ kind: "lost", mayGoOn: true });
   });
 });

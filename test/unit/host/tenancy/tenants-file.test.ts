@@ -16,7 +16,7 @@ test("the file's entries are read by tenant, and * for all others", () => {
 
 test("every limit may be given, from its least to its greatest value", () => {
   for (const name of LIMIT_NAMES) {
-    const { minimum, maximum } = LIMITS[name].schema as { minimum?: number; maximum?: number };
+    const { minimum, maximum } = LIMITS[name].shape as { minimum?: number; maximum?: number };
     for (const value of [minimum, maximum]) {
       expect(read({ acme: { limits: { [name]: value } } }).get("acme")).toEqual({ limits: { [name]: value } });
     }

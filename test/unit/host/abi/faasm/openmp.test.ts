@@ -5,11 +5,21 @@ import { abiTable, importsUrl } from "../../../../../host/abi/index.ts";
 import { prepareModule } from "../../../../../host/modules/preparation.ts";
 import type { SandboxPool } from "../../../../../host/sandbox/index.ts";
 import { wat } from "../../../../support/guest-modules.ts";
-import { openPool, run } from "../../../../support/sandbox-calls.ts";
+import {
+  expectPointersRefused,
+  here,
+  LIMITS,
+  OPENMP,
+  openmp,
+  rank,
+  returnedBy,
+  THREADS,
+  times,
+} from "../../../../support/openmp-module.ts";
+import { openPool } from "../../../../support/sandbox-calls.ts";
 
-const LIMITS = { moduleMaxBytes: 1 << 20, memoryMaxPages: 400, tableMaxElements: 100, uploadTimeoutMs: 10_000 };
-const OPENMP = [...abiTable].filter(([name]) => /^env\.(__kmpc|omp)_/.test(name));
-const THREADS = [1, 2, 4];
+/** What is about loops is tested beside this. */
+const ALL = OPENMP.filter(([name]) => !/_for_|_dispatch_/.test(name));
 
 /** Each is tested here, where it is called without `__kmpc_`. */
 const NAMES = [
@@ -31,20 +41,6 @@ const NAMES = [
   "__kmpc_reduce_nowait",
   "__kmpc_end_reduce",
   "__kmpc_end_reduce_nowait",
-  "__kmpc_for_static_init_4",
-  "__kmpc_for_static_init_4u",
-  "__kmpc_for_static_init_8",
-  "__kmpc_for_static_init_8u",
-  "__kmpc_for_static_fini",
-  "__kmpc_dispatch_init_4",
-  "__kmpc_dispatch_init_4u",
-  "__kmpc_dispatch_init_8",
-  "__kmpc_dispatch_init_8u",
-  "__kmpc_dispatch_next_4",
-  "__kmpc_dispatch_next_4u",
-  "__kmpc_dispatch_next_8",
-  "__kmpc_dispatch_next_8u",
-  "__kmpc_dispatch_deinit",
   "omp_get_num_threads",
   "omp_get_max_threads",
   "omp_get_thread_num",
@@ -80,46 +76,7 @@ beforeAll(async () => {
 });
 afterAll(() => pool.close());
 
-/**
- * Calls are written by their names, without __kmpc_: (call $barrier …), (call $omp_get_level). Below 1024 nothing of the module's own
- * lies. `regions` are functions of the table, from 1 on, ($number, $bound) → ().
- * @param main  body of main () → i32
- */
-function openmp(main: string, regions: readonly string[] = [], { more = "" } = {}) {
-  const imports = OPENMP.map(([name, { params, results }]) => {
-    const field = name.slice("env.".length);
-    const types = `(param ${params.join(" ")}) (result ${results.join(" ")})`;
-    return `(import "env" "${field}" (func $${field.replace("__kmpc_", "")} ${types}))`;
-  });
-  return prepareModule(
-    wat(`(module ${imports.join("\n")}
-      (import "env" "__faasm_write_output" (func $output (param i32 i32)))
-      (import "env" "memory" (memory 2 400 shared))
-      (global $stack (mut i32) (i32.const 65536))
-      (table 8 funcref) (elem (i32.const 1) ${regions.map((_, at) => `$f${at + 1}`).join(" ")} $takes_three)
-      (func $takes_three (param i32 i32 i32))
-      (func $add (param $at i32) (param $value i32) (drop (i32.atomic.rmw.add (local.get $at) (local.get $value))))
-      (func $fork (param $threads i32) (param $f i32)
-        (call $push_num_threads (i32.const 0) (i32.const 0) (local.get $threads))
-        (call $fork_call (i32.const 0) (i32.const 0) (local.get $f) (i32.const 0)))
-      ${more}
-      ${regions.map((body, at) => `(func $f${at + 1} (param $number i32) (param $bound i32) (local $n i32) (local $i i32) ${body})`).join("\n")}
-      (func (export "main") (result i32) (local $n i32) (local $i i32) ${main}))`),
-    abiTable,
-    LIMITS,
-  );
-}
-
-const EIGHT = { threads: { callMax: 8, tenantMax: 16 } };
-const value = async (module: ReturnType<typeof openmp>, options = {}) => {
-  const end = await run(pool, module, { ...EIGHT, ...options });
-  return end.kind === "returned" ? end.value : end;
-};
-/** In a loop of so many rounds. */
-const times = (count: number, body: string) =>
-  `(local.set $n (i32.const ${count})) (loop $again ${body} (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))`;
-const rank = "(i32.load (local.get $number))";
-const here = "(i32.const 0) (i32.const 0)";
+const value = (module: ReturnType<typeof openmp>, options = {}) => returnedBy(pool, module, options);
 
 describe("a parallel region", () => {
   test.each(THREADS)(
@@ -325,166 +282,6 @@ describe("threads of a region", () => {
   });
 });
 
-interface Loop {
-  readonly type: "4" | "4u" | "8" | "8u";
-  readonly threads: number;
-  readonly from: bigint;
-  readonly to: bigint;
-  readonly step: bigint;
-}
-
-const TURNS_AT = 4096;
-const TURNS_MAX = 256;
-
-/** Runs a loop whose turns the threads share. @returns how often each turn was done, and how many threads were told that the last one is theirs */
-async function turnsDone({ type, threads, from, to, step }: Loop, share: (t: string) => string) {
-  const t = type.startsWith("8") ? "i64" : "i32";
-  const u = type.endsWith("u") ? "u" : "s";
-  const index = t === "i64" ? "(i32.wrap_i64 (local.get $turn))" : "(local.get $turn)";
-  const isBehind = (one: string, other: string) => `(${t}.${step > 0n ? "gt" : "lt"}_${u} ${one} ${other})`;
-  const module = openmp(
-    `(call $fork (i32.const ${threads}) (i32.const 1))
-     (call $output (i32.const ${TURNS_AT}) (i32.const ${4 * TURNS_MAX})) (i32.load (i32.const 508))`,
-    // A thread's own numbers lie on its stack, where nobody else's are: last, lower, upper, stride.
-    [
-      `(global.set $stack (i32.sub (global.get $stack) (i32.const 64))) (local.set $n (global.get $stack))
-       (${t}.store offset=8 (local.get $n) (${t}.const ${from})) (${t}.store offset=16 (local.get $n) (${t}.const ${to}))
-       ${share(t)}
-       (call $add (i32.const 508) (i32.load (local.get $n)))
-       (global.set $stack (i32.add (global.get $stack) (i32.const 64)))`,
-    ],
-    {
-      more: `(func $turns (param $turn ${t}) (param $last ${t})
-          (if ${isBehind("(local.get $last)", `(${t}.const ${to})`)} (then (local.set $last (${t}.const ${to}))))
-          (if ${isBehind("(local.get $turn)", "(local.get $last)")} (then return))
-          (loop $next
-            (call $add (i32.add (i32.const ${TURNS_AT}) (i32.shl (i32.sub ${index} (i32.const ${BigInt.asIntN(32, from < to ? from : to)})) (i32.const 2))) (i32.const 1))
-            (if (${t}.eq (local.get $turn) (local.get $last)) (then return))
-            (local.set $turn (${t}.add (local.get $turn) (${t}.const ${step})))
-            (br $next)))`,
-    },
-  );
-  const end = await run(pool, module, EIGHT);
-  if (end.kind !== "returned") {
-    throw new Error(JSON.stringify(end));
-  }
-  return { lasts: end.value, done: Array.from(new Int32Array(Uint8Array.from(end.output).buffer)) };
-}
-
-function turnsOnce({ from, to, step }: Loop): number[] {
-  const once = new Array<number>(TURNS_MAX).fill(0);
-  for (let turn = from; step > 0n ? turn <= to : turn >= to; turn += step) {
-    once[Number(turn - (from < to ? from : to))] = 1;
-  }
-  return once;
-}
-
-/** What `$turns` is called with: the numbers that an import has put there. */
-const part = (t: string) => `(${t}.load offset=8 (local.get $n)) (${t}.load offset=16 (local.get $n))`;
-const pointers =
-  "(local.get $n) (i32.add (local.get $n) (i32.const 8)) (i32.add (local.get $n) (i32.const 16)) (i32.add (local.get $n) (i32.const 24))";
-
-const RANGES: readonly Omit<Loop, "threads">[] = [
-  { type: "4", from: -5n, to: 94n, step: 1n },
-  { type: "4", from: 90n, to: -9n, step: -3n },
-  { type: "4", from: 3n, to: 2n, step: 1n },
-  { type: "4", from: 2_147_483_640n, to: 2_147_483_647n, step: 1n },
-  { type: "4u", from: 4_294_967_200n, to: 4_294_967_295n, step: 5n },
-  { type: "8", from: -(2n ** 63n), to: -(2n ** 63n) + 100n, step: 7n },
-  { type: "8", from: 1n, to: 2n, step: 1n },
-  { type: "8u", from: 2n ** 64n - 101n, to: 2n ** 64n - 2n, step: 2n },
-];
-const LOOPS = RANGES.flatMap((range) => THREADS.map((threads) => ({ ...range, threads })));
-const named = (loop: Loop) =>
-  [`${loop.type}, ${loop.from} to ${loop.to} by ${loop.step}, ${loop.threads} threads`, loop] as const;
-
-describe("each turn of a loop is done once, and one thread is told that the last one is its", () => {
-  test.each(LOOPS.map(named))("static: %s", async (_name, loop) => {
-    const { lasts, done } = await turnsDone(
-      loop,
-      (t) =>
-        `(call $for_static_init_${loop.type} ${here} (i32.const 34) ${pointers} (${t}.const ${loop.step}) (${t}.const 0))
-         (call $turns ${part(t)}) (call $for_static_fini ${here})`,
-    );
-    expect(done).toEqual(turnsOnce(loop));
-    expect(lasts).toBe(done.includes(1) ? 1 : 0);
-  });
-
-  test.each(LOOPS.filter(({ to }) => to < 2_000_000_000n).map(named))("static in chunks of 3: %s", async (_name, loop) => {
-    const { lasts, done } = await turnsDone(
-      loop,
-      (t) =>
-        `(call $for_static_init_${loop.type} ${here} (i32.const ${33 | (1 << 29)}) ${pointers} (${t}.const ${loop.step}) (${t}.const 3))
-         (local.set $i (i32.const 40))
-         (loop $more
-           (call $turns ${part(t)})
-           (${t}.store offset=8 (local.get $n) (${t}.add (${t}.load offset=8 (local.get $n)) (${t}.load offset=24 (local.get $n))))
-           (${t}.store offset=16 (local.get $n) (${t}.add (${t}.load offset=16 (local.get $n)) (${t}.load offset=24 (local.get $n))))
-           (br_if $more (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))`,
-    );
-    expect(done).toEqual(turnsOnce(loop));
-    expect(lasts).toBe(done.includes(1) ? 1 : 0);
-  });
-
-  const cut = (loop: Loop, schedule: number) => (t: string) =>
-    `(call $dispatch_init_${loop.type} ${here} (i32.const ${schedule}) ${part(t)} (${t}.const ${loop.step}) (${t}.const 2))
-     (loop $more
-       (if (call $dispatch_next_${loop.type} ${here} ${pointers})
-         (then (local.set $i (i32.add (local.get $i) (i32.load (local.get $n)))) (call $turns ${part(t)}) (br $more))))
-     (call $dispatch_deinit ${here})
-     (i32.store (local.get $n) (local.get $i))`;
-
-  describe.each([
-    ["dynamic", 35],
-    ["guided", 36 | (1 << 30)],
-    ["auto", 38],
-  ])("%s", (_schedule, schedule) => {
-    test.each(LOOPS.filter(({ threads }) => threads !== 2).map(named))("%s", async (_name, loop) => {
-      const { lasts, done } = await turnsDone(loop, cut(loop, schedule));
-      expect(done).toEqual(turnsOnce(loop));
-      expect(lasts).toBe(done.includes(1) ? 1 : 0);
-    });
-  });
-
-  test("runtime", async () => {
-    const loop = { type: "4", threads: 4, from: 0n, to: 9n, step: 1n } as const;
-    expect((await turnsDone(loop, cut(loop, 37))).done).toEqual(turnsOnce(loop));
-  });
-
-  test("many loops, one after the other without a barrier, and inside of each other", async () => {
-    const next =
-      "(call $dispatch_next_4 (i32.const 0) (i32.const 0) (i32.const 0) (global.get $stack) (i32.add (global.get $stack) (i32.const 8)) (i32.add (global.get $stack) (i32.const 16)))";
-    const init =
-      "(call $dispatch_init_4 (i32.const 0) (i32.const 0) (i32.const 35) (i32.const 1) (i32.const 10) (i32.const 1) (i32.const 1))";
-    const module = openmp("(call $fork (i32.const 4) (i32.const 1)) (i32.load (i32.const 500))", [
-      `(global.set $stack (i32.sub (global.get $stack) (i32.const 32)))
-       ${times(40, `${init} (loop $more (if ${next} (then (call $fork (i32.const 4) (i32.const 2)) (br $more))))`)}`,
-      `(global.set $stack (i32.sub (global.get $stack) (i32.const 32)))
-       ${init} (loop $more (if ${next} (then (call $add (i32.const 500) (i32.const 1)) (br $more))))
-       (global.set $stack (i32.add (global.get $stack) (i32.const 32)))`,
-    ]);
-    expect(await value(module)).toBe(40 * 10 * 10);
-  });
-
-  test("schedules and steps that there are not end the call", async () => {
-    const init = (schedule: number, step: number) =>
-      openmp(
-        `(call $for_static_init_4 ${here} (i32.const ${schedule}) (i32.const 512) (i32.const 520) (i32.const 528) (i32.const 536) (i32.const ${step}) (i32.const 1)) (i32.const 0)`,
-      );
-    expect(await value(init(35, 1))).toMatchObject({ message: "__kmpc_for_static_init_4: schedule 35 is not offered" });
-    expect(await value(init(34, 0))).toMatchObject({ message: "__kmpc_for_static_init_4: the step of a loop is 0" });
-    const cutInit = (schedule: number, step: number) =>
-      openmp(
-        `(call $dispatch_init_8 ${here} (i32.const ${schedule}) (i64.const 0) (i64.const 9) (i64.const ${step}) (i64.const 1)) (i32.const 0)`,
-      );
-    expect(await value(cutInit(66, 1))).toMatchObject({ message: "__kmpc_dispatch_init_8: schedule 66 is not offered" });
-    expect(await value(cutInit(35, 0))).toMatchObject({ message: "__kmpc_dispatch_init_8: the step of a loop is 0" });
-    expect(
-      await value(openmp(`(call $dispatch_next_4 ${here} (i32.const 0) (i32.const 512) (i32.const 520) (i32.const 528))`)),
-    ).toBe(0);
-  });
-});
-
 test("the functions of omp.h say what holds, inside of a region and outside", async () => {
   const says = (name: string, params = "") => `(if (i32.ne (call $omp_${name}) ${params}) (then unreachable))`;
   const outside = [
@@ -521,26 +318,13 @@ test("the functions of omp.h say what holds, inside of a region and outside", as
 });
 
 describe("hostile arguments end the call with their name", () => {
-  const attempts = OPENMP.filter(
-    ([name]) => /critical|_lock|nest_lock|init_4|init_8|next/.test(name) && !/dispatch_init/.test(name),
-  );
+  const attempts = ALL.filter(([name]) => /critical|_lock|nest_lock/.test(name));
 
-  test.each(attempts)("%s", async (name, { params }) => {
-    for (const pointer of ["-4", "0x7ffffffc", "131070"]) {
-      const args = params.map((type, at) => `(${type}.const ${/static/.test(name) && at === 2 ? "34" : pointer})`);
-      const { results } = abiTable.get(name) ?? { results: [] };
-      const call = `(call $${name.slice("env.".length).replace("__kmpc_", "")} ${args.join(" ")})`;
-      expect([name, pointer, await value(openmp(results.length > 0 ? call : `${call} (i32.const 0)`))]).toEqual([
-        name,
-        pointer,
-        expect.objectContaining({ kind: "trapped", message: expect.stringMatching(/^(__kmpc|omp)_\w+: \w+ at \d+ (\+|is not)/) }),
-      ]);
-    }
-  });
+  test.each(attempts)("%s", (name) => expectPointersRefused(pool, name));
 });
 
 test("these are all of them", () => {
-  expect(OPENMP.map(([name]) => name.slice("env.".length))).toEqual(NAMES);
+  expect(ALL.map(([name]) => name.slice("env.".length))).toEqual(NAMES);
 });
 
 test("H23: without a shared memory they are refused with the flags to use, and what there is not, by name", () => {
