@@ -94,7 +94,7 @@ export class Operations {
     this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
     this.#files = new FileOperations(transactions);
-    const prepare = (module: ArrayBuffer) => context.functions.sideModule(tenant, module, artefact.preemptible);
+    const prepare = (read: () => Promise<ArrayBuffer | null>) => context.functions.sideModule(tenant, read, artefact.preemptible);
     this.#sideModules = new SideModuleOperations(transactions, prepare, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
     this.#logs = new LogOperations(steps, init.wallTimeMs, meter);

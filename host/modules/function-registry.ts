@@ -248,10 +248,10 @@ export class FunctionRegistry implements Functions {
     });
   }
 
-  sideModule(tenant: LogBookId, module: ArrayBuffer, preemptible: boolean): Promise<Uint8Array> {
+  sideModule(tenant: LogBookId, read: () => Promise<ArrayBuffer | null>, preemptible: boolean): Promise<Uint8Array | null> {
     const { tenancy, isIsolated } = this.#options;
     const limits = tenancy.of(tenant).uploadLimits(null);
-    return this.#sideModules.prepared(tenant, module, { limits, preemptible, isIsolated: isIsolated?.(tenant) ?? false });
+    return this.#sideModules.prepared(tenant, read, { limits, preemptible, isIsolated: isIsolated?.(tenant) ?? false });
   }
 
   async #find(

@@ -21,7 +21,7 @@ export const sideModuleMutations: readonly Mutation[] = [
     file: "host/modules/side-modules/side-modules.ts",
     find: "before === undefined ? run() : before.then(run, run)",
     replace: "run()",
-    caughtBy: ["test/unit/host/modules/side-modules.test.ts", "are prepared one after the other"],
+    caughtBy: ["test/unit/host/modules/side-modules.test.ts", "are read and prepared one after the other"],
   },
   {
     name: "side modules: one is prepared again for each call",

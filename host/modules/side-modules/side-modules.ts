@@ -19,7 +19,7 @@ interface KeptSideModule {
 export class SideModules {
   readonly #uploads: Uploads;
   readonly #kept = new ArtefactCache<KeptSideModule>(CACHE_MAX_BYTES);
-  /** One at a time is prepared for each tenant, so that none takes all the places there are. */
+  /** One at a time is read and prepared for each tenant, so that none takes all the places or memory there are. */
   readonly #turns = new Map<LogBookId, Promise<unknown>>();
 
   /** @param uploads  of its own: no upload waits for a side module */
@@ -28,15 +28,21 @@ export class SideModules {
   }
 
   /**
-   * What `encodeSideModule` makes of it, the same in every replay. `module` may be detached.
-   * @throws what `Uploads.prepare` throws for reasons of the host's: time, memory, processes
+   * What `encodeSideModule` makes of what `read` gives, the same in every replay; null for null.
+   * @throws what `read` throws, and `Uploads.prepare` for reasons of the host's: time, memory, processes
    */
-  async prepared(tenant: LogBookId, module: ArrayBuffer, options: SideModuleOptions): Promise<Uint8Array> {
-    const hash = createHash("sha256").update(options.preemptible ? "preemptible" : "plain");
-    await hashInSlices(new Uint8Array(module), [hash]);
-    const key = hash.digest("hex") as ModuleHash;
-    const { bytes } = await this.#kept.get(key, () => this.#inTurn(tenant, () => this.#prepare(module, options)));
-    return bytes;
+  prepared(tenant: LogBookId, read: () => Promise<ArrayBuffer | null>, options: SideModuleOptions): Promise<Uint8Array | null> {
+    return this.#inTurn(tenant, async () => {
+      const module = await read();
+      if (module === null) {
+        return null;
+      }
+      const hash = createHash("sha256").update(options.preemptible ? "preemptible" : "plain");
+      await hashInSlices(new Uint8Array(module), [hash]);
+      const key = hash.digest("hex") as ModuleHash;
+      const { bytes } = await this.#kept.get(key, () => this.#prepare(module, options));
+      return bytes;
+    });
   }
 
   async #inTurn<T>(tenant: LogBookId, run: () => Promise<T>): Promise<T> {

@@ -40,7 +40,8 @@ afterAll(() => starter.close());
 
 async function prepared(bytes: Uint8Array, preemptible = false, isolated = false): Promise<PreparedSideModule> {
   const rewriting = { ...NO_REWRITING, preemptible };
-  const { artefact } = await uploads.prepare(bufferOf(bytes), LIMITS, rewriting, isolated, "side module");
+  const limits = { ...LIMITS, uploadTimeoutMs: 120_000 };
+  const { artefact } = await uploads.prepare(bufferOf(bytes), limits, rewriting, isolated, "side module");
   return decodeSideModule(artefact);
 }
 
@@ -87,7 +88,7 @@ describe("a prepared side module", () => {
     expect(decoded.kind === "module" && bytes(decoded.module)).toBe(bytes(module));
   });
 
-  it("gives way, when the function does that opens it", async () => {
+  it("gives way, when the function does that opens it", { timeout: 120_000 }, async () => {
     const { wasm } = await theModule(SIDE, true);
     const imports = WebAssembly.Module.imports(new WebAssembly.Module(wasm)).map(({ module, name }) => `${module}.${name}`);
     expect(imports).toEqual(expect.arrayContaining(["$host.control", "$host.interrupt"]));
@@ -121,7 +122,7 @@ describe("side modules of a process", () => {
 
   it("are prepared once for each content, also when they are refused", async () => {
     const { sideModules, begun } = counted();
-    const ask = (bytes: Uint8Array) => sideModules.prepared(TENANT, bufferOf(bytes), options);
+    const ask = (bytes: Uint8Array) => sideModules.prepared(TENANT, async () => bufferOf(bytes), options);
     const [first, second] = await Promise.all([ask(SIDE), ask(SIDE)]);
     expect(second).toBe(first);
     await ask(Buffer.from("none"));
@@ -129,10 +130,30 @@ describe("side modules of a process", () => {
     expect(begun).toHaveLength(2);
   });
 
-  it("are prepared one after the other for a tenant", async () => {
+  it("are read and prepared one after the other for a tenant, also behind one that cannot be read", async () => {
     const { sideModules, ended } = counted();
-    const several = ["one", "two", "three"].map((text) => sideModules.prepared(TENANT, bufferOf(Buffer.from(text)), options));
-    await Promise.all(several);
+    const order: string[] = [];
+    const ask = (text: string) =>
+      sideModules.prepared(
+        TENANT,
+        async () => {
+          order.push(`${text} after ${ended.length}`);
+          return text === "gone" ? Promise.reject(new Error("gone")) : bufferOf(Buffer.from(text));
+        },
+        options,
+      );
+    const asked = ["one", "gone", "two", "three"].map(ask);
+    expect((await Promise.allSettled(asked)).map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+    ]);
     expect(ended).toEqual(["1", "2", "3"]);
+    expect(order).toEqual(["one after 0", "gone after 1", "two after 1", "three after 2"]);
+  });
+
+  it("are nothing when there is no file", async () => {
+    expect(await counted().sideModules.prepared(TENANT, async () => null, options)).toBeNull();
   });
 });
