@@ -1,7 +1,9 @@
 /** Imports: side modules. A call opens them from the tenant's shared files. See docs/decisions/0042-side-modules.md. */
+import { isObjectKey } from "../../../state/ids.ts";
 import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { SIDE_MODULE_MAX_BYTES } from "../../modules/side-modules/index.ts";
 import { type Guest, GuestFault, type GuestSideModules, SideModuleRefused } from "../../sandbox/guest.ts";
+import { FILES_PREFIX } from "../file-messages.ts";
 import { guestBytes } from "../guest-memory.ts";
 import { GuestError, Operation, sideModuleOpenArgs, sideModuleReadArgs } from "../operations.ts";
 import { request } from "../requests.ts";
@@ -51,6 +53,9 @@ export const dynamicLinking = (guest: Guest) => {
   };
 
   async function open(sideModules: GuestSideModules, path: string): Promise<number> {
+    if (!isObjectKey(FILES_PREFIX + path)) {
+      throw new SideModuleRefused("it is no name of a shared file");
+    }
     const { code, bytes } = await request(guest, Operation.sideModuleOpen, sideModuleOpenArgs.encode(path));
     if (code < 0) {
       throw new SideModuleRefused(WHY[code] ?? `it cannot be read (${code})`);

@@ -107,10 +107,11 @@ class Wanted {
   function(group: string, name: string): ImportValue {
     const place = this.#place;
     const { main, others, hostImport, rewriting } = place;
-    if (group === REWRITING_MODULE && name === INTERRUPT_IMPORT) {
+    const full = `${group}.${name}`;
+    // Unless its file has the import, which nobody may.
+    if (group === REWRITING_MODULE && name === INTERRUPT_IMPORT && !this.#side.notOffered.has(full)) {
       return rewriting.interrupt;
     }
-    const full = `${group}.${name}`;
     const isSymbol = group === SYMBOL_MODULE;
     const why = this.#side.notOffered.get(full);
     const found =

@@ -246,6 +246,7 @@ describe("dlerror", () => {
     ["a file that is not there", "faasm://lib/none", "dlopen faasm://lib/none: there is no shared file of this name"],
     ["a folder", "/lib", "dlopen /lib: there is no shared file of this name"],
     ["no name", "/", "dlopen /: there is no shared file of this name"],
+    ["a name that is too long", "x".repeat(1100), `dlopen ${"x".repeat(1100)}: it is no name of a shared file`],
   ])("names %s", async (_, path, text) => {
     expect(await host.open(path)).toBe(text);
   });
@@ -353,6 +354,11 @@ describe("refuses, and says why", () => {
       "a function that is refused by name",
       sideModule(`(import "env" "ffi_call" (func))`),
       /"env.ffi_call" .*: no function is called whose type/,
+    ],
+    [
+      "what rewriting alone imports",
+      sideModule(`(import "$host" "interrupt" (func (result i32)))`),
+      /"\$host.interrupt" .*is not offered/,
     ],
     ["an unknown module", sideModule(`(import "sys" "fly" (func))`), /"sys.fly" \(\) -> \(\) is not offered/],
     [
