@@ -61,8 +61,7 @@ export async function takeState(peer: Peer, run: number, { deltaBytes, sizeBytes
     if (piece.byteLength === 0 || piece.byteLength > sizeBytes - offset) {
       throw new NeapError("BAD_MESSAGE", `a state of ${sizeBytes} bytes ends at ${offset + piece.byteLength}`);
     }
-    bytes.set(piece, offset);
-    offset += piece.byteLength;
+    offset += put(piece, bytes, offset);
   }
   return split(bytes, deltaBytes);
 }
@@ -100,7 +99,7 @@ export class HeldStates {
       if (offset + piece.byteLength > bytes.byteLength) {
         throw new NeapError("BAD_MESSAGE", `a state of ${bytes.byteLength} bytes has no ${piece.byteLength} at ${offset}`);
       }
-      bytes.set(piece, offset);
+      put(piece, bytes, offset);
       return null;
     });
     peer.handle(TAKE_STATE, async ([run, offset]) => {
@@ -161,7 +160,20 @@ export class HeldStates {
   }
 }
 
-/** Both parts one after the other; a view, which packing copies. */
+/**
+ * Returns the bytes of the piece, which is no more: its memory takes the next one. The collector would come late, and to the kernel each page
+ * it has to give costs four times what copying into it does.
+ */
+function put(piece: Uint8Array, bytes: Uint8Array, offset: number): number {
+  const { buffer, byteLength } = piece;
+  bytes.set(piece, offset);
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) {
+    buffer.transfer(0);
+  }
+  return byteLength;
+}
+
+/** Both parts one after the other; a view. */
 function pieceOf({ delta, hostState }: GuestState, offset: number): Uint8Array {
   const isDelta = offset < delta.byteLength;
   const start = isDelta ? offset : offset - delta.byteLength;

@@ -87,13 +87,17 @@ export class Cells {
     return earlier.some((one, index) => !this.snapshots.hasBetween(one.entry, earlier[index + 1]?.entry ?? entry));
   }
 
-  /** What the cell held as of `at`, at which a transaction reads; null: no cell was there, "gone": that is over. */
+  /**
+   * What the cell held as of `at`, at which a transaction reads; null: no cell was there, "gone": that is over. A version that became a
+   * cell after `at` was the object's value before: its stream may be collected as soon as the cell has another entry.
+   */
   heldAt(key: string, at: SeqNum): EarlierEntry | null | "gone" {
     const cell = this.byKey.get(key);
-    if (cell === undefined || cell.since > at) {
+    if (cell === undefined) {
       return null;
     }
-    return cell.entry <= at ? cell : (cell.earlier?.findLast(({ entry }) => entry <= at) ?? "gone");
+    const held = cell.entry <= at ? cell : cell.earlier?.findLast(({ entry }) => entry <= at);
+    return held ?? (cell.since > at ? null : "gone");
   }
 
   remove(key: string, drop: (entry: SeqNum) => void): void {

@@ -14,7 +14,7 @@ import { InvariantBroken, NeapError } from "../errors.ts";
 import { quote } from "../ids.ts";
 import type { Timers } from "../ports.ts";
 import type { Shape } from "../shape.ts";
-import { type Frame, FrameKind, MESSAGE_HEADER_BYTES, pack, splitMessage } from "./frames.ts";
+import { type Frame, FrameKind, MESSAGE_HEADER_BYTES, packFrame, splitMessage } from "./frames.ts";
 import { watchHeartbeat } from "./heartbeat.ts";
 import type { Log } from "./log.ts";
 import type { ByteCount, MessageSocket } from "./message-socket.ts";
@@ -92,6 +92,7 @@ export class Peer {
       this.#fail(new NeapError("OWNER_UNAVAILABLE", `node ${this.name} has fallen silent`), CloseCode.gone);
       socket.terminate();
     });
+    socket.binaryType = "fragments";
     socket.on("message", (data) => this.#receive(data));
     socket.on("error", (cause) => this.#fail(this.#lost(cause), CloseCode.goodbye));
     socket.on("close", () => this.#fail(this.#lost(undefined), CloseCode.goodbye));
@@ -178,8 +179,8 @@ export class Peer {
   }
 
   #post(frame: Frame): void {
-    const packed = pack(frame);
-    const sizeBytes = packed.length + MESSAGE_HEADER_BYTES;
+    const packed = packFrame(frame);
+    const sizeBytes = packed.head.length + (packed.tail?.byteLength ?? MESSAGE_HEADER_BYTES);
     if (sizeBytes > this.#options.limits.messageMaxBytes) {
       const limitBytes = this.#options.limits.messageMaxBytes;
       throw new NeapError("MESSAGE_TOO_LARGE", `message is ${sizeBytes} bytes, the limit is ${limitBytes}`);
@@ -192,7 +193,7 @@ export class Peer {
       return;
     }
     try {
-      for (const frame of splitMessage(data as Buffer)) {
+      for (const frame of splitMessage(data as Buffer[])) {
         this.#take(frame);
       }
     } catch (error) {

@@ -3,10 +3,10 @@
  *
  * Owns: batching and the count of bytes not yet given to the network. Does not own: what the frames mean.
  *
- * Q1. Frames leave in the order of `post`; those of one tick share a ws message while it stays below BATCH_BYTES.
+ * Q1. Frames leave in the order of `post`; those of one tick share a ws message while it stays below BATCH_BYTES. One with a tail has its own.
  * Q2. Requests begin in order, and only while fewer than HIGH_WATER_BYTES are unsent and fewer than MAX_UNANSWERED unanswered.
  */
-import { joinFrames } from "./frames.ts";
+import { joinFrames, type PackedFrame } from "./frames.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
 const BATCH_BYTES = 64 * 1024;
@@ -35,13 +35,19 @@ export class SendQueue {
     this.#onUnread = onUnread;
   }
 
-  post(frame: Buffer): void {
-    this.#batch.push(frame);
-    this.#batchBytes += frame.length;
-    this.#unsentBytes += frame.length;
+  post({ head, tail }: PackedFrame): void {
+    this.#unsentBytes += head.length + (tail?.byteLength ?? 0);
+    if (tail !== null) {
+      this.#flush();
+      this.#socket.send(head, { binary: true, fin: false });
+      this.#send(tail, head.length + tail.byteLength);
+    } else {
+      this.#batch.push(head);
+      this.#batchBytes += head.length;
+    }
     if (this.#batchBytes >= BATCH_BYTES) {
       this.#flush();
-    } else if (!this.#scheduled) {
+    } else if (this.#batchBytes > 0 && !this.#scheduled) {
       this.#scheduled = true;
       process.nextTick(() => {
         this.#scheduled = false;
@@ -107,7 +113,12 @@ export class SendQueue {
     const message = joinFrames(this.#batch);
     this.#batch = [];
     this.#batchBytes = 0;
-    this.#socket.send(message, { binary: true }, () => {
+    this.#send(message, sizeBytes);
+  }
+
+  /** The last part of a message. @param sizeBytes of what counts as unsent until it is */
+  #send(part: Uint8Array, sizeBytes: number): void {
+    this.#socket.send(part, { binary: true, fin: true }, () => {
       this.#unsentBytes -= sizeBytes;
       this.#pump();
     });

@@ -70,6 +70,13 @@ export const objectMutations: readonly Mutation[] = [
     caughtBy: SIMULATION,
   },
   {
+    name: "F37: what a cell held before it was one is not looked for",
+    file: "state/logbook/cells.ts",
+    find: "    if (cell === undefined) {\n      return null;\n    }\n    const held",
+    replace: "    if (cell === undefined || cell.since > at) {\n      return null;\n    }\n    const held",
+    caughtBy: ["test/unit/state/logbook/gc.test.ts", "F37"],
+  },
+  {
     name: "[54] what a cell held is kept when no transaction reads it any more",
     file: "state/logbook/gc.ts",
     find: "    book.cells.prune(key, drop);\n",

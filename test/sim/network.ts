@@ -10,6 +10,7 @@ import type { ByteCount, MessageSocket } from "../../state/remote/message-socket
 import { latencyMs, type SimProcess } from "./process.ts";
 
 class SimSocket extends EventEmitter implements MessageSocket, ByteCount {
+  binaryType: MessageSocket["binaryType"] = "nodebuffer";
   bytesRead = 0;
   other: SimSocket | undefined;
   readonly #process: SimProcess;
@@ -19,6 +20,8 @@ class SimSocket extends EventEmitter implements MessageSocket, ByteCount {
   /** Of what the other end sends: what is on its way from an earlier era is lost. */
   #era = 0;
   #isClosed = false;
+  /** Parts of a message that is not complete. */
+  readonly #begun: Uint8Array[] = [];
 
   constructor(process: SimProcess, label: string) {
     super();
@@ -26,7 +29,13 @@ class SimSocket extends EventEmitter implements MessageSocket, ByteCount {
     this.#label = label;
   }
 
-  send(message: Buffer, _options: { binary: true }, sent: () => void): void {
+  send(part: Uint8Array, { fin }: { binary: true; fin: boolean }, sent: () => void = () => {}): void {
+    this.#begun.push(part);
+    if (!fin) {
+      return;
+    }
+    // A network may cut messages elsewhere, or not at all.
+    const message = Buffer.concat(this.#begun.splice(0));
     if (!this.#isClosed && this.#process.alive) {
       this.other?.arrive(`message of ${message.length} bytes`, () => this.other?.take(message));
       this.#process.scheduler.at(this.#process, 0, `${this.#label} sent`, sent);
@@ -67,7 +76,7 @@ class SimSocket extends EventEmitter implements MessageSocket, ByteCount {
   take(message: Buffer): void {
     if (!this.#isClosed) {
       this.bytesRead += message.length;
-      this.emit("message", Buffer.from(message));
+      this.emit("message", [Buffer.from(message)]);
     }
   }
 

@@ -8,6 +8,7 @@
 import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
 import { type GlobalExport, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { BLOCK_BYTES, type MemoryImage, PIECE_BYTES, type Run } from "./memory-image.ts";
+import { type TouchedPages, touchedPages } from "./touched-pages.ts";
 
 export interface Delta {
   /** Size of the memory now. */
@@ -24,13 +25,17 @@ const KEPT_MAX_BYTES = 8 * 1024 * 1024;
 let room = new ByteWriter(64 * 1024);
 const TYPES: readonly GlobalExport["type"][] = ["i32", "i64", "f32", "f64"];
 
-/** `memory` and `globals` as bytes, relative to `base`: a view that the next capture overwrites. */
+/**
+ * `memory` and `globals` as bytes, relative to `base`: a view that the next capture overwrites.
+ *
+ * @param isTouched  of the memory; null: not known
+ */
 export function captureDelta(
   memory: Uint8Array,
   base: MemoryImage,
   globals: readonly { readonly type: GlobalExport["type"]; readonly value: number | bigint }[],
+  isTouched: TouchedPages | null = touchedPages(memory),
 ): Uint8Array {
-  const blocks = base.differingBlocks(memory);
   if (room.length > KEPT_MAX_BYTES) {
     room = new ByteWriter(64 * 1024);
   }
@@ -46,9 +51,9 @@ export function captureDelta(
       writer.f64(value);
     }
   }
-  const runs = new RunWriter(writer, memory);
-  for (const index of blocks) {
-    runs.write(index, base.block(index));
+  const runs = new RunWriter(writer, memory, base, isTouched);
+  for (let at = 0; at < memory.byteLength; at += BLOCK_BYTES) {
+    runs.write(at);
   }
   return writer.view();
 }
@@ -58,29 +63,45 @@ class RunWriter {
   readonly #writer: ByteWriter;
   readonly #memory: Buffer;
   readonly #words: Int32Array;
+  readonly #base: MemoryImage;
+  readonly #isTouched: TouchedPages | null;
 
-  constructor(writer: ByteWriter, memory: Uint8Array) {
+  constructor(writer: ByteWriter, memory: Uint8Array, base: MemoryImage, isTouched: TouchedPages | null) {
     this.#writer = writer;
     this.#memory = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
     this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength / 4);
+    this.#base = base;
+    this.#isTouched = isTouched;
   }
 
-  write(index: number, was: Uint8Array): void {
+  /** The runs of the block at this address. */
+  write(at: number): void {
+    const index = at / BLOCK_BYTES;
+    const was = this.#base.block(index);
+    const pieces: number[] = [];
+    if (this.#isTouched !== null && this.#base.isZero(index)) {
+      this.#touchedPieces(at, was, this.#isTouched, pieces);
+    } else {
+      this.#pieces(at, was, 0, BLOCK_BYTES, pieces);
+    }
     const wasWords = new Int32Array(was.buffer, was.byteOffset, BLOCK_BYTES / 4);
-    const firstWord = (index * BLOCK_BYTES) / 4;
-    let written = 0;
-    this.#pieces(index * BLOCK_BYTES, was, 0, BLOCK_BYTES, (piece) => {
-      written = this.#runs(firstWord, wasWords, Math.max(written, piece / 4), (piece + PIECE_BYTES) / 4);
-    });
+    for (let first = 0; first < pieces.length; ) {
+      let next = first + 1;
+      while (pieces[next] === (pieces[next - 1] ?? 0) + PIECE_BYTES) {
+        next += 1;
+      }
+      this.#runs(at / 4, wasWords, (pieces[first] ?? 0) / 4, ((pieces[next - 1] ?? 0) + PIECE_BYTES) / 4);
+      first = next;
+    }
   }
 
-  /** Calls `found` for the pieces that differ, in their order. Equal halves are not looked into: what was never touched costs least so. */
-  #pieces(at: number, was: Uint8Array, wasAt: number, sizeBytes: number, found: (wasAt: number) => void): void {
-    if (this.#memory.compare(was, wasAt, wasAt + sizeBytes, at, at + sizeBytes) === 0) {
+  /** Adds the pieces that differ, in their order. Equal halves are not looked into: what has not changed costs least so. */
+  #pieces(at: number, was: Uint8Array, wasAt: number, sizeBytes: number, found: number[]): void {
+    if (!this.#differs(at, was, wasAt, sizeBytes)) {
       return;
     }
     if (sizeBytes <= PIECE_BYTES) {
-      found(wasAt);
+      found.push(wasAt);
       return;
     }
     const half = sizeBytes / 2;
@@ -88,8 +109,21 @@ class RunWriter {
     this.#pieces(at + half, was, wasAt + half, half, found);
   }
 
-  /** Writes the runs that begin between two words of a block. Returns the word up to which all is written, which may be beyond. */
-  #runs(firstWord: number, was: Int32Array, from: number, to: number): number {
+  /** The same in a block that was zero, in which some pages still are. */
+  #touchedPieces(at: number, was: Uint8Array, isTouched: TouchedPages, found: number[]): void {
+    for (let wasAt = 0; wasAt < BLOCK_BYTES; wasAt += PIECE_BYTES) {
+      if (isTouched((at + wasAt) / PIECE_BYTES) && this.#differs(at + wasAt, was, wasAt, PIECE_BYTES)) {
+        found.push(wasAt);
+      }
+    }
+  }
+
+  #differs(at: number, was: Uint8Array, wasAt: number, sizeBytes: number): boolean {
+    return this.#memory.compare(was, wasAt, wasAt + sizeBytes, at, at + sizeBytes) !== 0;
+  }
+
+  /** Writes the runs between two words of a block, beyond which nothing is looked at. */
+  #runs(firstWord: number, was: Int32Array, from: number, to: number): void {
     const words = this.#words;
     let at = from;
     while (at < to) {
@@ -101,7 +135,7 @@ class RunWriter {
       at += 1;
       for (;;) {
         // From behind: where all has changed one look for each gap is enough.
-        let last = Math.min(at + GAP_WORDS, was.length - 1);
+        let last = Math.min(at + GAP_WORDS, to - 1);
         while (last >= at && words[firstWord + last] === was[last]) {
           last -= 1;
         }
@@ -113,7 +147,6 @@ class RunWriter {
       const offset = (firstWord + start) * 4;
       this.#writer.u32(offset).bytes(this.#memory.subarray(offset, (firstWord + at) * 4));
     }
-    return at;
   }
 }
 

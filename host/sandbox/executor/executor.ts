@@ -37,13 +37,14 @@ import type { CallPins } from "./guest-call.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { ThreadClock } from "./thread-clock.ts";
+import { touchedBytes } from "./touched-pages.ts";
 import { WorkerModule } from "./worker-module.ts";
 
 /** Frames taken before the guests they woke may run. */
 const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
-/** Above it the memories of dropped sandboxes are collected: the engine would let them be. */
+/** When the memories of dropped sandboxes take up more they are collected: the engine would let them be. */
 const DROPPED_MAX_BYTES = 128 * 1024 * 1024;
 
 export interface ExecutorOptions {
@@ -451,7 +452,7 @@ export class Executor implements SandboxHost {
 
   #drop(sandbox: SandboxInstance): void {
     this.#live -= 1;
-    this.#droppedBytes += sandbox.pages * WASM_PAGE_BYTES;
+    this.#droppedBytes += Math.max(touchedBytes(sandbox.memory()), WASM_PAGE_BYTES);
     sandbox.drop();
   }
 

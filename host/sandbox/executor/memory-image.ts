@@ -52,6 +52,11 @@ export class MemoryImage {
     return this.#blocks.get(index) ?? ZERO_BLOCK;
   }
 
+  /** Whether nothing of the block is anything but zero, as far as is known. */
+  isZero(index: number): boolean {
+    return !this.#blocks.has(index);
+  }
+
   /** Indices of the blocks in which `memory` is unlike this image. */
   differingBlocks(memory: Uint8Array): number[] {
     const differing: number[] = [];

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type GlobalExport, WASM_PAGE_BYTES } from "../../../../host/modules/artefact.ts";
 import { captureDelta, decodeDelta } from "../../../../host/sandbox/executor/delta.ts";
 import { MemoryImage } from "../../../../host/sandbox/executor/memory-image.ts";
+import { touchedPages } from "../../../../host/sandbox/executor/touched-pages.ts";
 
 const snapshot = (pages: number, ...runs: [number, string][]) => ({
   hash: "",
@@ -72,6 +73,42 @@ describe("a delta", () => {
     const base = MemoryImage.ofSnapshot(snapshot(1, [8, "tide"]));
     const bytes = captureDelta(memoryOf(base, 200), base, []);
     expect(bytes.byteLength).toBe(6);
+  });
+
+  test("is the same whether or not it is known which pages were touched", () => {
+    fc.assert(
+      fc.property(fc.array(edit, { maxLength: 4 }), fc.array(edit, { maxLength: 12 }), (baseEdits, edits) => {
+        const base = MemoryImage.ofSnapshot({ ...snapshot(3), runs: baseEdits.map((e) => runOf(e, 3)) });
+        const memory = new Uint8Array(new WebAssembly.Memory({ initial: 80 }).buffer);
+        base.copyTo(memory, Array(base.pages).keys());
+        for (const e of edits) {
+          const { offset, bytes } = runOf(e, 80);
+          memory.set(bytes, offset);
+        }
+        const known = Uint8Array.from(captureDelta(memory, base, []));
+        expect(Buffer.compare(known, captureDelta(memory, base, [], null))).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("of a large memory touches none of its pages, where the system says which are", () => {
+    const base = MemoryImage.ofSnapshot(snapshot(1));
+    const memory = new Uint8Array(new WebAssembly.Memory({ initial: 1024 }).buffer);
+    const isTouched = touchedPages(memory);
+    if (isTouched === null) {
+      expect(process.platform).not.toBe("linux");
+      return;
+    }
+    const written = [0, 1, 15, 16, 4000, 4096, 16_383];
+    for (const page of written) {
+      memory.fill(7, page * 4096, (page + 1) * 4096);
+    }
+    const delta = decodeDelta(captureDelta(memory, base, []), []);
+    expect(delta.runs.map(({ offset }) => offset / 4096)).toEqual([0, 15, 16, 4000, 4096, 16_383]);
+    const after = touchedPages(memory);
+    const pages = Array.from({ length: memory.byteLength / 4096 }, (_, page) => page);
+    expect(pages.filter((page) => after?.(page))).toEqual(written);
   });
 
   test("that reaches outside its memory, ends early or has other globals is refused", () => {

@@ -172,6 +172,11 @@ describe("bytes on the disk", () => {
 describe("modes", () => {
   async function switched(test: Awaited<ReturnType<typeof open>>, to: Mode): Promise<void> {
     await test.shard.switchMode(BOOK, "a", to, false);
+    await settled(test);
+  }
+
+  /** A switch that nobody holds up ends. */
+  async function settled(test: Awaited<ReturnType<typeof open>>): Promise<void> {
     for (let looks = 0; looks < 5; looks += 1) {
       await test.shard.whenDurable(await test.book.tail());
       test.time.advance(20);
@@ -191,6 +196,47 @@ describe("modes", () => {
     await opened.shard.collect();
     expect(opened.shard.live(RecordKind.mode).records).toBe(2);
     expect(await opened.book.modeAt("a", MAX_SEQNUM)).toMatchObject({ mode: "halfmoon-read", to: null, defaultMode: "unsafe" });
+  });
+
+  describe("F37: a transaction that begins while a scope is switched", () => {
+    const moved = objectTag("a/x");
+    const inCell: NewRecord = { ...version("in a cell"), tags: [], cell: { key: "a/x", version: null } };
+    const asVersion: NewRecord = { ...version("a version"), tags: [moved] };
+
+    /** Writes, begins to switch, begins a transaction, ends the switch and writes again: where it was, and the transaction's moment. */
+    async function written(first: NewRecord, to: Mode, second: NewRecord) {
+      const opened = await open();
+      const { shard, book, append } = opened;
+      if (to === "halfmoon-read") {
+        await switched(opened, "boki");
+      }
+      const write = await append(first);
+      await append({ ...record(RecordKind.init, step("slow")), initialCursor: await book.tail() });
+      await shard.switchMode(BOOK, "a", to, false);
+      await append({ ...record(RecordKind.init, step("i")), initialCursor: await book.tail() });
+      const moment = await append(record(RecordKind.begin, step("i")));
+      await append(record(RecordKind.done, step("slow")));
+      await settled(opened);
+      expect(await book.modeAt("a", MAX_SEQNUM)).toMatchObject({ mode: to, to: null });
+      await append(second);
+      return { ...opened, write, moment };
+    }
+
+    test.each([
+      ["versions that a cell has replaced", asVersion, "boki", inCell],
+      ["a cell that versions have replaced", inCell, "halfmoon-read", asVersion],
+    ] as const)("reads at its moment what was in %s, and only then that is collected", async (_what, first, to, second) => {
+      const { shard, book, append, write, moment } = await written(first, to, second);
+      const before = shard.live(RecordKind.write).records;
+      await shard.collect();
+      expect((await book.readCell("a/x", MAX_SEQNUM, moment)).record?.seqnum).toBe(write);
+      expect(shard.live(RecordKind.write).records).toBe(before);
+      await append(record(RecordKind.done, step("i")));
+      await append(version("1"), version("2"));
+      await shard.collect();
+      expect(shard.live(RecordKind.write).records).toBe(2);
+      expect((await book.readCell("a/x", MAX_SEQNUM)).record?.seqnum).toBeGreaterThan(moment);
+    });
   });
 
   test("F18: the one that an unfinished instance began in stays, also when its reads are pinned", async () => {

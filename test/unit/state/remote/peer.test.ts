@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { NeapError } from "../../../../state/errors.ts";
-import { FrameKind, joinFrames, pack } from "../../../../state/remote/frames.ts";
+import { FrameKind, joinFrames, pack, packFrame } from "../../../../state/remote/frames.ts";
 import { fields, method } from "../../../../state/remote/method.ts";
 import { HIGH_WATER_BYTES } from "../../../../state/remote/send-queue.ts";
 import { Bytes, Count, Nothing, Text, tuple } from "../../../../state/shape.ts";
@@ -39,6 +39,54 @@ describe("a peer", () => {
       return new Uint32Array(bytes.buffer, bytes.byteOffset, 3)[2] ?? 0;
     });
     expect(await near.request(store, Buffer.from(numbers.buffer))).toBe(2 ** 32 - 1);
+  });
+
+  test("many bytes arrive as they were sent, in order with the frames around them, with a buffer of their own", async () => {
+    const { near, far } = await peerPair(cleanup);
+    const seen: string[] = [];
+    far.handle(told, async (text) => {
+      seen.push(text);
+      return null;
+    });
+    far.handle(echo, async ([text, bytes]) => {
+      seen.push(text);
+      expect(bytes.buffer.byteLength).toBe(bytes.byteLength);
+      return fields(text, bytes);
+    });
+    const wholeBody = method("whole", Bytes, Bytes);
+    far.handle(wholeBody, async (bytes) => bytes);
+    const sizes = [1, 32 * 1024 - 1, 32 * 1024, 65_535, 65_536, 128 * 1024, 3 * MIB];
+    const sent = sizes.map((size) => Buffer.from(new SharedArrayBuffer(size)).map((_, at) => (at * 31) >> 3));
+    const echoed = sent.map((bytes) => {
+      near.notify(told, `before ${bytes.length}`);
+      return near.request(echo, [`${bytes.length}`, bytes]);
+    });
+    for (const [at, answer] of (await Promise.all(echoed)).entries()) {
+      expect(Buffer.compare(answer[1], sent[at] ?? Buffer.alloc(0))).toBe(0);
+    }
+    expect(seen).toEqual(sizes.flatMap((size) => [`before ${size}`, `${size}`]));
+    for (const bytes of sent) {
+      expect(Buffer.compare(await near.request(wholeBody, bytes), bytes)).toBe(0);
+    }
+  });
+
+  test("a message with bytes behind its frame means the same however the network has cut it", async () => {
+    const { near, far, socket } = await peerPair(cleanup);
+    const got: Uint8Array[] = [];
+    far.handle(told, async () => null);
+    far.handle(method("keep", Bytes, Nothing), async (bytes) => {
+      got.push(bytes);
+      return null;
+    });
+    const bytes = Buffer.alloc(100_000, "abc");
+    const { head, tail } = packFrame([FrameKind.notice, EPOCH, 0, "keep", bytes]);
+    const message = Buffer.concat([head, tail ?? Buffer.alloc(0)]);
+    for (const cut of [0, 1, 5, head.length - 1, head.length, head.length + 1]) {
+      socket.send(message.subarray(0, cut), { binary: true, fin: false });
+      socket.send(message.subarray(cut), { binary: true, fin: true });
+    }
+    expect(await near.request(told, "x")).toBeNull();
+    expect(got.map((one) => Buffer.compare(one, bytes))).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
   test("delivers notices in order with requests, and drops them after the end", async () => {
@@ -116,7 +164,15 @@ describe("a peer", () => {
       }),
       {
         numRuns: 30,
-        examples: [[Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff)], [new Uint8Array(60).fill(0x91)], [Uint8Array.of(0xc1)]],
+        examples: [
+          [Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff)],
+          [new Uint8Array(60).fill(0x91)],
+          [Uint8Array.of(0xc1)],
+          [Uint8Array.of(0xc1, 1, 0xff, 0xff, 0xff, 0xff, 0x90)],
+          [Uint8Array.of(0xc1, 1, 0, 0, 0, 1, 0x90, 7)],
+          [Uint8Array.of(0xc1, 2, 0, 0, 0, 2, 0x91, 1, 7)],
+          [Uint8Array.of(0xc1, 3, 0, 0, 0, 2, 0x91, 0x91, 1, 7)],
+        ],
       },
     );
   });
