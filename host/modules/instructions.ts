@@ -116,6 +116,11 @@ export interface BodyVisitor {
   /** Each of the bulk instructions, whatever its length. */
   readonly anyBulk?: (instruction: BulkInstruction) => void;
   readonly access?: (access: MemoryAccess) => void;
+  /**
+   * Each instruction but the last end. `operand`: of a call the index of the function, or of its type; of a block its type, where negative numbers are types of one
+   * value or none; of a branch how many targets it has; behind a prefix the rest of the opcode; else nothing that counts.
+   */
+  readonly instruction?: (opcode: number, operand: number) => void;
 }
 
 /**
@@ -171,6 +176,16 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
     const lane = hasLane ? bytes[at++] : undefined;
     visitor.access({ opcode, sub, lane, memory, offset, start: opcodeAt, end: at });
   };
+  /** Moves behind a block's type, and returns it. */
+  const blockType = (): number => {
+    const first = bytes[at] ?? 0;
+    // A signed number of one byte, or of more.
+    if (first < 0x80 && (first & 0x40) !== 0) {
+      skipType();
+      return first - 0x80;
+    }
+    return number();
+  };
   const skipType = () => {
     const type = bytes[at] ?? 0;
     if (type === REF_NULL_TYPE || type === REF_TYPE) {
@@ -190,31 +205,31 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
   while (at < limit) {
     const opcodeAt = at;
     const opcode = bytes[at++] ?? 0;
+    let operand = 1;
     switch (OPERANDS[opcode]) {
       case Operands.none:
         break;
       case Operands.one:
         if (opcode === CALL || opcode === RETURN_CALL) {
-          const index = number();
-          visitor.call?.(index);
+          operand = number();
+          visitor.call?.(operand);
+        } else if (opcode === CALL_REF || opcode === RETURN_CALL_REF) {
+          operand = number();
+          visitor.callReference?.();
         } else {
           skipNumber();
-          if (opcode === CALL_REF || opcode === RETURN_CALL_REF) {
-            visitor.callReference?.();
-          }
         }
         break;
-      case Operands.callIndirect: {
-        const typeIndex = number();
+      case Operands.callIndirect:
+        operand = number();
         skipNumber();
-        visitor.callIndirect?.(typeIndex);
+        visitor.callIndirect?.(operand);
         break;
-      }
       case Operands.address:
         address(opcodeAt, opcode, 0);
         break;
       case Operands.blockType:
-        skipType();
+        operand = blockType();
         depth += 1;
         if (opcode === LOOP) {
           visitor.loop?.(at);
@@ -231,7 +246,8 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         depth -= 1;
         break;
       case Operands.branchTable:
-        for (let left = length() + 1; left > 0; left--) {
+        operand = length() + 1;
+        for (let left = operand; left > 0; left--) {
           skipNumber();
         }
         break;
@@ -247,7 +263,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         }
         break;
       case Operands.tryTable:
-        skipType();
+        operand = blockType();
         depth += 1;
         for (let left = length(); left > 0; left--) {
           // catch and catch_ref name a tag, catch_all and catch_all_ref do not
@@ -259,6 +275,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
         break;
       case Operands.bulk: {
         const operation = number();
+        operand = operation;
         if (operation === DATA_DROP && visitor.dataDrop !== undefined) {
           skipNumber();
           visitor.dataDrop({ start: opcodeAt, end: at });
@@ -278,6 +295,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
       }
       case Operands.simd: {
         const sub = number();
+        operand = sub;
         if (sub >= FIRST_RELAXED_SIMD) {
           throw refused(what, opcodeAt, "relaxed SIMD, whose results differ between machines, is not allowed");
         }
@@ -295,6 +313,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
       case Operands.atomic: {
         // atomic.fence has one byte, all others an address
         const sub = number();
+        operand = sub;
         if (sub === 3) {
           at += 1;
         } else {
@@ -307,6 +326,7 @@ function scan(bytes: Uint8Array, start: number, limit: number, what: string, vis
       default:
         throw invalid(what, opcodeAt, `this host does not know the instruction 0x${opcode.toString(16)}`);
     }
+    visitor.instruction?.(opcode, operand);
     previousAt = opcodeAt;
     if (depth < 0 || depth > MODULE_CAPS.nesting) {
       throw depth < 0

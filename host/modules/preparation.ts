@@ -18,6 +18,7 @@ import {
   ZYGOTE,
 } from "./artefact.ts";
 import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
+import { scanBodies } from "./compile-work.ts";
 import { entryPointsSection } from "./entry-points/index.ts";
 import { scanBody } from "./instructions.ts";
 import { REWRITTEN_CAPS } from "./module-caps.ts";
@@ -120,6 +121,7 @@ export function checkRewriting({ shape, valid }: CheckedModule, rewriting: Rewri
  * @param beforeStart  called once, right before the first instruction of the module runs
  * @throws MODULE_START_FAILED  the start function trapped, called the host, or its data does not fit the memory
  * @throws MODULE_REWRITE_FAILED  what the rewriting made is not a valid module
+ * @throws MODULE_LIMIT  a function has become one that takes the engine too long
  */
 export function makeArtefact(
   { bytes, shape: shapeBefore, valid }: CheckedModule,
@@ -132,6 +134,9 @@ export function makeArtefact(
   }
   const shape = wasm === bytes ? shapeBefore : readSections(wasm, REWRITTEN_CAPS);
   const whole = sharedMemory(shape) === undefined ? wasm : withoutDrops(wasm, shape);
+  if (wasm !== bytes) {
+    scanBodies(whole, shape);
+  }
   const edit = editOf(whole, shape, limits, rewriting);
   const globals = mutableGlobals(shape).map(({ index, type }) => ({ name: GLOBAL_EXPORT_PREFIX + index, type }));
 

@@ -11,6 +11,7 @@ import {
   THREAD_START_EXPORT,
   ZYGOTE,
 } from "./artefact.ts";
+import { scanBodies } from "./compile-work.ts";
 import { checkEntryPoints } from "./entry-points/index.ts";
 import { type BodyVisitor, scanBody } from "./instructions.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
@@ -112,10 +113,7 @@ export function checkCode(bytes: Uint8Array, shape: ModuleShape, limits: ModuleL
   checkTable(shape, limits);
   mutableGlobals(shape);
   checkBodies(shape);
-  const visitor = visitorOf(shape);
-  for (const body of shape.bodies) {
-    scanBody(bytes, body, visitor);
-  }
+  scanBodies(bytes, shape, visitorOf(shape));
 }
 
 /** Instances of a module with a shared memory keep all their segments, see preparation.ts. */

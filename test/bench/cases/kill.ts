@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { prepareModule } from "../../../host/modules/index.ts";
+import { collectGarbage } from "../../../host/sandbox/executor/collect-garbage.ts";
 import { endGuestsSoon } from "../../../host/sandbox/limits.ts";
 import { LIMITS } from "../../../host/tenancy/index.ts";
 import { leb, moduleOf, nameBytes, section, wat } from "../../support/guest-modules.ts";
@@ -11,7 +12,10 @@ import { median } from "../support/measurement.ts";
 const BAR = atMost(50, "issue: any kill");
 const PAGES = LIMITS.memoryMaxPages.preset;
 const MEMORY_BYTES = PAGES * 65_536;
-const FUNCTION_BYTES = 255 * 1024;
+/** Just below what an upload may have (host/modules/compile-work.ts). */
+const CALLS = 49_000;
+const LOCALS = 1_000;
+const IFS = 490;
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
 const looping = (body: string) =>
@@ -30,7 +34,8 @@ const GUESTS: Readonly<Record<string, () => Uint8Array<ArrayBuffer>>> = {
   "copies a data segment of 8 MiB": () =>
     wat(`(module (memory 256) (data $bytes "${"0123456789abcdef".repeat(SEGMENT_BYTES / 16)}") (func (export "main")
       (loop $l (memory.init $bytes (i32.const 0) (i32.const 0) (i32.const ${SEGMENT_BYTES})) (br $l))))`),
-  "calls the largest functions for the first time": largestFunctions,
+  "calls the largest functions for the first time": () => largestFunctions(60, 0, [CALL, 1], CALLS),
+  "calls functions of many branches and locals for the first time": () => largestFunctions(400, LOCALS, IF_ELSE, IFS),
 };
 
 export const kill: BenchCase = {
@@ -66,6 +71,8 @@ interface Killed {
 async function killAfter(wasm: Uint8Array, afterMs: number): Promise<Killed> {
   const thread = new Worker(new URL("../support/guest-thread.ts", import.meta.url), { workerData: wasm });
   await once(thread, "message");
+  // Of what earlier kills have left: it is no part of this one.
+  collectGarbage();
   await sleep(afterMs);
   const startMs = performance.now();
   const start = process.cpuUsage();
@@ -74,21 +81,16 @@ async function killAfter(wasm: Uint8Array, afterMs: number): Promise<Killed> {
   return { wallMs: performance.now() - startMs, cpuMs: (user + system) / 1000 };
 }
 
-/** Functions of as many bytes as one may have; main runs one after the other. All they do is call, which takes longest to compile. */
-function largestFunctions(): Uint8Array<ArrayBuffer> {
-  const count = 60;
-  const VOID = 0x40;
-  const callNothing = [0x10, 1];
-  const body = [
-    0,
-    ...[0x41, 0, 0x04, VOID],
-    ...Array(FUNCTION_BYTES / 2)
-      .fill(callNothing)
-      .flat(),
-    ...[0x0b, 0x0b],
-  ];
+const I32 = 0x7f;
+const CALL = 0x10;
+const VOID = 0x40;
+const IF_ELSE = [0x41, 0, 0x04, VOID, 0x05, 0x0b];
+
+/** Functions that take as long to compile as one may; main runs one after the other. All they do is not done. */
+function largestFunctions(count: number, locals: number, unit: readonly number[], times: number): Uint8Array<ArrayBuffer> {
+  const body = [1, ...leb(locals), I32, ...[0x41, 0, 0x04, VOID], ...Array(times).fill(unit).flat(), 0x0b, 0x0b];
   const large = Buffer.from([...leb(body.length), ...body]);
-  const main = [0, ...Array.from({ length: count }, (_, index) => [0x10, ...leb(index + 2)]).flat(), 0x0b];
+  const main = [0, ...Array.from({ length: count }, (_, index) => [CALL, ...leb(index + 2)]).flat(), 0x0b];
   const code = Buffer.concat([
     Buffer.from([...leb(count + 2), ...leb(main.length), ...main, 2, 0, 0x0b]),
     ...Array(count).fill(large),
