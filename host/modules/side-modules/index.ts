@@ -5,10 +5,8 @@ export {
   encodeSideModule,
   GotModule,
   LinkGlobal,
-  MEMORY_NAME,
   type PreparedSideModule,
   SIDE_MODULE_MAX_BYTES,
   type SideModule,
   SYMBOL_MODULE,
-  TABLE_NAME,
 } from "./side-module.ts";
