@@ -2,9 +2,10 @@
  * Builds the sample functions: `node functions/build.ts [--force] [--clang]`.
  *
  * A folder with assembly/index.ts is one function of the folder's name; in a folder without, each file of assembly/ is one, and so is
- * each .c and .cpp file of src/. Shared code lies in folders below. The result is <folder>/build/<name>.wasm, beside a stamp with a hash
- * of all that went in. <folder>/compiler-options.json, where there is one, lists further options of the compiler. C and C++ need a clang:
- * with --clang it is installed where that is possible, and without one they are left out.
+ * each .c and .cpp file of src/. Each of side/ is a side module. Shared code lies in folders below. The result is
+ * <folder>/build/<name>.wasm, beside a stamp with a hash of all that went in. <folder>/compiler-options.json, where there is one, lists
+ * further options of the compiler for functions. C and C++ need a clang: with --clang it is installed where that is possible, and
+ * without one they are left out.
  */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
@@ -13,7 +14,17 @@ import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Transform } from "assemblyscript/asc";
 import EntryPointsTransform from "../guest-sdk/transform.ts";
-import { C_HEADERS, type Clang, clangAdvice, clangOptionsOf, compileWithClang, findClang, installedClang } from "./clang.ts";
+import {
+  C_HEADERS,
+  type Clang,
+  clangAdvice,
+  clangOptionsOf,
+  compileSideModule,
+  compileWithClang,
+  findClang,
+  installedClang,
+  sideModuleOptionsOf,
+} from "./clang.ts";
 
 const FUNCTIONS = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(FUNCTIONS);
@@ -29,6 +40,8 @@ export interface SampleFunction {
   readonly folder: string;
   readonly sourcePath: string;
   readonly wasmPath: string;
+  /** Not uploaded as a function, but opened by one. */
+  readonly isSideModule: boolean;
 }
 
 export interface BuiltFunction extends SampleFunction {
@@ -39,7 +52,7 @@ export interface BuiltFunction extends SampleFunction {
 
 /** All sample functions, by folder and name. */
 export function sampleFunctions(): readonly SampleFunction[] {
-  return globSync(["*/assembly/*.ts", "*/src/*.{c,cpp}"], { cwd: FUNCTIONS })
+  return globSync(["*/assembly/*.ts", "*/src/*.{c,cpp}", "*/side/*.{c,cpp}"], { cwd: FUNCTIONS })
     .sort()
     .flatMap((source) => {
       const folder = dirname(dirname(source));
@@ -51,7 +64,8 @@ export function sampleFunctions(): readonly SampleFunction[] {
       const name = hasIndex ? folder : file;
       const language = LANGUAGES[extname(source)] ?? "AssemblyScript";
       const wasmPath = join(FUNCTIONS, folder, "build", `${name}.wasm`);
-      return [{ name, language, folder, sourcePath: join(FUNCTIONS, source), wasmPath }];
+      const isSideModule = basename(dirname(source)) === "side";
+      return [{ name, language, folder, sourcePath: join(FUNCTIONS, source), wasmPath, isSideModule }];
     });
 }
 
@@ -87,22 +101,26 @@ export async function buildFunctions({
 }
 
 async function buildFunction(sample: SampleFunction, clang: Clang | null, force: boolean): Promise<BuiltFunction> {
-  const { sourcePath, wasmPath } = sample;
+  const { wasmPath } = sample;
   const stampPath = `${wasmPath}.stamp`;
   const stamp = hashInputs(sample, clang);
   const current = existsSync(wasmPath) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp;
   const rebuilt = force || !current;
   if (rebuilt) {
     mkdirSync(dirname(wasmPath), { recursive: true });
-    const options = ownOptions(sample);
-    const isAssembly = sample.language === "AssemblyScript";
-    writeWhole(
-      wasmPath,
-      await (isAssembly ? compileFunction(sourcePath, options) : compileWithClang(clang, sourcePath, options)),
-    );
+    writeWhole(wasmPath, await compileSample(sample, clang));
     writeWhole(stampPath, stamp);
   }
   return { ...sample, rebuilt, sizeBytes: readFileSync(wasmPath).byteLength };
+}
+
+function compileSample(sample: SampleFunction, clang: Clang | null): Promise<Uint8Array> {
+  const { language, sourcePath, isSideModule } = sample;
+  if (isSideModule) {
+    return compileSideModule(clang, sourcePath);
+  }
+  const options = ownOptions(sample);
+  return language === "AssemblyScript" ? compileFunction(sourcePath, options) : compileWithClang(clang, sourcePath, options);
 }
 
 /** Compiles one AssemblyScript file. `extraOptions` come last and win. @throws Error with the compiler's messages */
@@ -136,20 +154,22 @@ function ownOptions({ folder }: SampleFunction): readonly string[] {
 }
 
 function hashInputs(sample: SampleFunction, clang: Clang | null): string {
-  const { language, sourcePath } = sample;
+  const { language, sourcePath, isSideModule } = sample;
   const isAssembly = language === "AssemblyScript";
-  const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptionsOf(sourcePath)];
-  const hash = createHash("sha256").update([...tools, ...ownOptions(sample)].join(" "));
+  const clangOptions = isSideModule ? sideModuleOptionsOf(sourcePath) : clangOptionsOf(sourcePath);
+  const tools = isAssembly ? COMPILER_OPTIONS : [clang?.version, ...clangOptions];
+  const own = isSideModule ? [] : ownOptions(sample);
+  const hash = createHash("sha256").update([...tools, ...own].join(" "));
   const compiler = isAssembly ? [join(ROOT, "node_modules", "assemblyscript", "package.json"), TRANSFORM] : [];
-  const own = dirname(sourcePath);
+  const ownFolder = dirname(sourcePath);
   const shared: readonly [folder: string, pattern: string][] = isAssembly
     ? [
         [SDK, "**/*.ts"],
-        [own, "**/*.ts"],
+        [ownFolder, "**/*.ts"],
       ]
     : [
         [C_HEADERS, "**/*"],
-        [own, "*/**/*"],
+        [ownFolder, "*/**/*"],
       ];
   const sources = shared.flatMap(([folder, pattern]) =>
     globSync(pattern, { cwd: folder })

@@ -27,6 +27,17 @@ const LINKER_OPTIONS = [
   "-Wl,--strip-debug",
 ];
 
+/**
+ * Of side modules. Clang before 16 makes code that can lie anywhere for Emscripten's target alone; it is the same for later ones. That
+ * target's C library has functions of its own in place of printf and the like, this one's has not.
+ */
+const SIDE_OPTIONS = [
+  "--target=wasm32-unknown-emscripten",
+  ...["-D__wasi__", "-U__EMSCRIPTEN__", "-fPIC", "-fvisibility=default"],
+  ...["printf", "fprintf", "sprintf", "snprintf"].map((name) => `-fno-builtin-${name}`),
+];
+const SIDE_LINKER_OPTIONS = ["-shared", "--experimental-pic", "--allow-undefined", "--strip-debug"];
+
 export interface Clang {
   readonly path: string;
   /** As it tells it. */
@@ -82,21 +93,52 @@ export function clangOptionsOf(sourcePath: string): readonly string[] {
  *
  * @throws Error with the compiler's messages, or with what to do when there is none
  */
-export async function compileWithClang(
+export function compileWithClang(
   clang: Clang | null,
   sourcePath: string,
   extraOptions: readonly string[] = [],
+): Promise<Uint8Array> {
+  return compile(clang, sourcePath, async ({ path }, objectPath, wasmPath) => {
+    const options = [...clangOptionsOf(sourcePath), ...extraOptions];
+    const isOfLinker = (option: string) => option.startsWith("-Wl,");
+    await run(path, [...options.filter((option) => !isOfLinker(option)), "-c", sourcePath, "-o", objectPath]);
+    await run(path, [TARGET, "--driver-mode=g++", ...options.filter(isOfLinker), objectPath, "-o", wasmPath]);
+  });
+}
+
+/** As `clangOptionsOf`, of side modules. */
+export function sideModuleOptionsOf(sourcePath: string): readonly string[] {
+  return [...sideCompilerOptions(sourcePath), ...SIDE_LINKER_OPTIONS];
+}
+
+function sideCompilerOptions(sourcePath: string): readonly string[] {
+  return [...SIDE_OPTIONS, ...(extname(sourcePath) === ".c" ? C_OPTIONS : CPP_OPTIONS), ...COMPILER_OPTIONS];
+}
+
+/** Compiles one C or C++ file with what it includes to a side module. @throws Error  as `compileWithClang` */
+export function compileSideModule(clang: Clang | null, sourcePath: string): Promise<Uint8Array> {
+  return compile(clang, sourcePath, async ({ path }, objectPath, wasmPath) => {
+    const library = ask(path, TARGET, "-print-file-name=libc.a");
+    const include = join(dirname(library), "..", "..", "include", "wasm32-wasi");
+    const headers = [join(include, "c++", "v1"), include].flatMap((folder) => ["-isystem", folder]);
+    const options = [...sideCompilerOptions(sourcePath), ...headers];
+    await run(path, [...options, "-c", sourcePath, "-o", objectPath]);
+    await run(ask(path, TARGET, "-print-prog-name=wasm-ld"), [...SIDE_LINKER_OPTIONS, objectPath, "-o", wasmPath]);
+  });
+}
+
+async function compile(
+  clang: Clang | null,
+  sourcePath: string,
+  build: (clang: Clang, objectPath: string, wasmPath: string) => Promise<void>,
 ): Promise<Uint8Array> {
   if (clang === null) {
     throw new Error(clangAdvice());
   }
   const folder = await mkdtemp(join(tmpdir(), "neap-clang-"));
-  const [objectPath, wasmPath] = [join(folder, "out.o"), join(folder, "out.wasm")];
+  const wasmPath = join(folder, "out.wasm");
   try {
-    const options = [...clangOptionsOf(sourcePath), ...extraOptions];
-    const isOfLinker = (option: string) => option.startsWith("-Wl,");
-    await run(clang.path, [...options.filter((option) => !isOfLinker(option)), "-c", sourcePath, "-o", objectPath]);
-    await run(clang.path, [TARGET, "--driver-mode=g++", ...options.filter(isOfLinker), objectPath, "-o", wasmPath]);
+    await build(clang, join(folder, "out.o"), wasmPath);
     return await readFile(wasmPath);
   } catch (error) {
     throw new Error(`${relative(ROOT, sourcePath)} does not compile:\n${error instanceof Error ? error.message : error}`);

@@ -70,6 +70,10 @@ export const Operation = {
   fileFind: 90,
   /** What is in a folder of shared files. */
   fileList: 91,
+  /** A shared file as a side module; the reply's code is its size in bytes, which begin there. */
+  sideModuleOpen: 92,
+  /** A further slice of what the last sideModuleOpen has told the beginning of. */
+  sideModuleRead: 93,
   /** The call becomes a rank of its world; answered when all ranks have. */
   mpiJoin: 100,
   /** Posted: a frame for another rank. Its number, u16, and what that rank gets. */
@@ -271,11 +275,27 @@ export const sleepArgs = {
 };
 
 export const partOfferArgs = {
-  encode: (a: { key: string; tableIndex: number }) => new ByteWriter(64).text(a.key).u32(a.tableIndex).view(),
+  encode: (a: { key: string; tableIndex: number; usesSideModules: boolean }) =>
+    new ByteWriter(64)
+      .text(a.key)
+      .u32(a.tableIndex)
+      .u8(a.usesSideModules ? 1 : 0)
+      .view(),
   decode: (bytes: Uint8Array) => {
     const r = new ByteReader(bytes);
-    return { key: r.text(), tableIndex: r.u32() };
+    return { key: r.text(), tableIndex: r.u32(), usesSideModules: r.u8() === 1 };
   },
+};
+
+export const sideModuleOpenArgs = {
+  encode: (path: string) => new ByteWriter(64).text(path).view(),
+  decode: (bytes: Uint8Array) => new ByteReader(bytes).text(),
+};
+
+/** From where on. */
+export const sideModuleReadArgs = {
+  encode: (offset: number) => new ByteWriter(8).u32(offset).view(),
+  decode: (bytes: Uint8Array) => new ByteReader(bytes).u32(),
 };
 
 /**

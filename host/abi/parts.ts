@@ -30,7 +30,8 @@ export async function runPart(guest: Guest, key: string, tableIndex: number, arg
     return runInner(guest, tableIndex, args);
   }
   await settleState(guest);
-  const offer = await request(guest, Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
+  const usesSideModules = guest.sideModules?.isUsed === true;
+  const offer = await request(guest, Operation.partOffer, partOfferArgs.encode({ key, tableIndex, usesSideModules }));
   if (offer.code === Placement.ship) {
     const value = await ship(guest, args);
     if (value !== null) {

@@ -24,6 +24,7 @@ import { ObjectOperations } from "./object-operations.ts";
 import { OutsideOperations } from "./outside-operations.ts";
 import { PartOperations } from "./part-operations.ts";
 import { RegionOperations } from "./region-operations.ts";
+import { SideModuleOperations } from "./side-module-operations.ts";
 import { SleepOperations } from "./sleep-operations.ts";
 import { SpawnOperations } from "./spawn-operations.ts";
 import { StateMeter } from "./state-meter.ts";
@@ -59,6 +60,7 @@ export class Operations {
   readonly #transactions: Transactions;
   readonly #objects: ObjectOperations;
   readonly #files: FileOperations;
+  readonly #sideModules: SideModuleOperations;
   readonly #transacting: TransactionOperations;
   readonly #logs: LogOperations;
   readonly #wait: AttemptWait;
@@ -92,6 +94,8 @@ export class Operations {
     this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
     this.#files = new FileOperations(transactions);
+    const prepare = (read: () => Promise<ArrayBuffer | null>) => context.functions.sideModule(tenant, read, artefact.preemptible);
+    this.#sideModules = new SideModuleOperations(transactions, prepare, trace.moved);
     this.#transacting = new TransactionOperations(steps, transactions);
     this.#logs = new LogOperations(steps, init.wallTimeMs, meter);
     this.#locks = new LockOperations({ shard, tenant, steps, held, transactions, turns: lockTurns, wait });
@@ -165,6 +169,7 @@ export class Operations {
     return (
       this.#objects.perform(operation, args) ??
       this.#files.perform(operation, args) ??
+      this.#sideModules.perform(operation, args) ??
       this.#logs.perform(operation, args) ??
       this.#children.perform(operation, args) ??
       this.#spawns.perform(operation, args) ??

@@ -84,7 +84,7 @@ export class PartOperations {
   }
 
   async #offer(args: Uint8Array): Promise<OperationReply> {
-    const { key, tableIndex } = partOfferArgs.decode(args);
+    const { key, tableIndex, usesSideModules } = partOfferArgs.decode(args);
     if (this.#transactions.open !== null) {
       // What the transaction has written is here and nowhere else.
       this.#ranHere("inside a transaction");
@@ -98,6 +98,11 @@ export class PartOperations {
     if (usesThreads(this.#artefact)) {
       // Threads of the call may write into its memory meanwhile (H20).
       this.#ranHere("has threads");
+      return plainReply(Placement.local);
+    }
+    if (usesSideModules) {
+      // Its table is not the module's any more, and what they are is here (H20).
+      this.#ranHere("holds side modules");
       return plainReply(Placement.local);
     }
     if (isOfWorld(this.#init)) {

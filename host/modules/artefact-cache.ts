@@ -1,22 +1,22 @@
 /** Loaded artefacts, the least recently used ones dropped first. */
 import type { Artefact, ModuleHash } from "./artefact.ts";
 
-export interface LoadedArtefact {
-  readonly artefact: Artefact;
+export interface LoadedArtefact<Value = Artefact> {
+  readonly artefact: Value;
   readonly sizeBytes: number;
 }
 
-interface CacheEntry {
-  readonly loaded: Promise<LoadedArtefact>;
+interface CacheEntry<Value> {
+  readonly loaded: Promise<LoadedArtefact<Value>>;
   /** 0 while it is being loaded. */
   sizeBytes: number;
 }
 
 /** Safe across epochs: what a hash names never changes (F7). */
-export class ArtefactCache {
+export class ArtefactCache<Value = Artefact> {
   readonly #maxBytes: number;
   /** Least recently used first. */
-  readonly #entries = new Map<ModuleHash, CacheEntry>();
+  readonly #entries = new Map<ModuleHash, CacheEntry<Value>>();
   #sizeBytes = 0;
 
   constructor(maxBytes: number) {
@@ -24,15 +24,15 @@ export class ArtefactCache {
   }
 
   /** Loads at most once at a time; a load that failed is tried again by the next caller. */
-  async get(hash: ModuleHash, load: () => Promise<LoadedArtefact>): Promise<Artefact> {
+  async get(hash: ModuleHash, load: () => Promise<LoadedArtefact<Value>>): Promise<Value> {
     const entry = this.#entries.get(hash) ?? this.#begin(hash, load);
     this.#entries.delete(hash);
     this.#entries.set(hash, entry);
     return (await entry.loaded).artefact;
   }
 
-  #begin(hash: ModuleHash, load: () => Promise<LoadedArtefact>): CacheEntry {
-    const entry: CacheEntry = { loaded: load(), sizeBytes: 0 };
+  #begin(hash: ModuleHash, load: () => Promise<LoadedArtefact<Value>>): CacheEntry<Value> {
+    const entry: CacheEntry<Value> = { loaded: load(), sizeBytes: 0 };
     entry.loaded.then(
       ({ sizeBytes }) => {
         entry.sizeBytes = sizeBytes;

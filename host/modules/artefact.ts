@@ -85,6 +85,8 @@ export const SHARED_MEMORY_IMPORT = "memory";
 export const SHARED_MEMORY = `${REWRITING_MODULE}.${SHARED_MEMORY_IMPORT}`;
 /** (i32, i32) → (): what a thread runs that `wasi.thread-spawn` has started. */
 export const THREAD_START_EXPORT = "wasi_thread_start";
+/** By which a module has side modules: a table of its instance may grow then, which no snapshot and no delta holds. */
+export const SIDE_MODULE_IMPORTS: ReadonlySet<string> = new Set(["env.dlopen", "env.dlsym", "env.dlclose", "env.dlerror"]);
 /** The shared memory of the tenant's memory regions. */
 export const ARENA_IMPORT = "arena";
 /** Where the addresses of the tenant's memory regions begin, for modules whose state is aliased; their own memory ends there. */
@@ -103,15 +105,27 @@ export function usesThreads({ imports }: Pick<Artefact, "imports">): boolean {
   return traitsOf(imports).usesThreads;
 }
 
-/** Asked several times for each call. */
-const traits = new WeakMap<readonly string[], { readonly usesRegions: boolean; readonly usesThreads: boolean }>();
+/** Whether calls of the module can have side modules. */
+export function usesSideModules({ imports }: Pick<Artefact, "imports">): boolean {
+  return traitsOf(imports).usesSideModules;
+}
 
-function traitsOf(imports: readonly string[]) {
+interface Traits {
+  readonly usesRegions: boolean;
+  readonly usesThreads: boolean;
+  readonly usesSideModules: boolean;
+}
+
+/** Asked several times for each call. */
+const traits = new WeakMap<readonly string[], Traits>();
+
+function traitsOf(imports: readonly string[]): Traits {
   let found = traits.get(imports);
   if (found === undefined) {
     found = {
       usesRegions: imports.some((name) => name.startsWith(`${REGION_MODULE}.`)),
       usesThreads: imports.includes(SHARED_MEMORY),
+      usesSideModules: imports.some((name) => SIDE_MODULE_IMPORTS.has(name)),
     };
     traits.set(imports, found);
   }

@@ -30,6 +30,7 @@ import {
   registryEntry,
 } from "./registry-entry.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
+import { SideModules } from "./side-modules/side-modules.ts";
 import { receiveUpload } from "./upload-body.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -60,6 +61,7 @@ export class FunctionRegistry implements Functions {
   readonly #options: FunctionRegistryOptions;
   readonly #modules: Uploads;
   readonly #artefacts: ArtefactCache;
+  readonly #sideModules: SideModules;
   readonly #entries = new WeakMap<Shard, Map<SeqNum, RegistryEntry>>();
   #uploads = 0;
 
@@ -67,6 +69,7 @@ export class FunctionRegistry implements Functions {
     this.#options = options;
     this.#modules = new Uploads(options.abi, options.starter ?? null);
     this.#artefacts = new ArtefactCache(options.cacheMaxBytes);
+    this.#sideModules = new SideModules(new Uploads(options.abi, options.starter ?? null));
   }
 
   async upload(
@@ -243,6 +246,12 @@ export class FunctionRegistry implements Functions {
       }
       return loaded(await readBlob(shard.blobs, { name, sizeBytes }), hash);
     });
+  }
+
+  sideModule(tenant: LogBookId, read: () => Promise<ArrayBuffer | null>, preemptible: boolean): Promise<Uint8Array | null> {
+    const { tenancy, isIsolated } = this.#options;
+    const limits = tenancy.of(tenant).uploadLimits(null);
+    return this.#sideModules.prepared(tenant, read, { limits, preemptible, isIsolated: isIsolated?.(tenant) ?? false });
   }
 
   async #find(

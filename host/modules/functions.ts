@@ -78,4 +78,12 @@ export interface Functions {
   list(tenant: LogBookId): Promise<readonly FunctionVersion[]>;
   /** A loaded artefact, from memory or the owner's blobs; one that is loading is waited for. @throws BLOB_MISSING */
   artefact(shard: Shard, hash: ModuleHash): Promise<Artefact>;
+  /**
+   * A side module as sandboxes take it (`decodeSideModule`): checked and rewritten outside this thread, kept by the hash of its content.
+   * That it is refused is an outcome, the same in every replay.
+   * @param read  called when no other side module of the tenant is read or prepared, so that one at a time is in memory. Null: there is none
+   * @param preemptible  whether the function is that opens it
+   * @throws MODULE_LIMIT, MODULE_REWRITE_FAILED, OVERLOADED  that took more than an upload has. What `read` throws
+   */
+  sideModule(tenant: LogBookId, read: () => Promise<ArrayBuffer | null>, preemptible: boolean): Promise<Uint8Array | null>;
 }

@@ -30,3 +30,6 @@ export const MODULE_CAPS = {
   /** Parts of memory that are not zero then: each is an object wherever the artefact is loaded. */
   snapshotRuns: 100_000,
 } as const;
+
+/** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
+export const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };

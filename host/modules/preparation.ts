@@ -13,6 +13,7 @@ import {
   SHARED_MEMORY,
   type Snapshot,
   START_EXPORT,
+  usesSideModules,
   WASM_PAGE_BYTES,
   ZYGOTE,
 } from "./artefact.ts";
@@ -20,7 +21,7 @@ import { type BulkInstruction, SMALL_BYTES } from "./bulk-memory.ts";
 import { scanBodies } from "./compile-work.ts";
 import { entryPointsSection } from "./entry-points/index.ts";
 import { scanBody } from "./instructions.ts";
-import { MODULE_CAPS } from "./module-caps.ts";
+import { REWRITTEN_CAPS } from "./module-caps.ts";
 import { guestMemory, type ModuleShape, sharedMemory } from "./module-shape.ts";
 import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import { capped, editModule, type ModuleEdit } from "./section-editor.ts";
@@ -32,8 +33,6 @@ import { mutableGlobals, type ValidModule, validateModule } from "./validation.t
 const PIPELINE_VERSION = 4;
 const ENGINE_MESSAGE_MAX = 400;
 const ALIAS_MAX_PAGES = ALIAS_BASE / WASM_PAGE_BYTES;
-/** What rewriting adds is of this host's making: a memory shared with the host, one for a frozen stack, one for regions. */
-const REWRITTEN_CAPS = { ...MODULE_CAPS, memories: 2 };
 
 /** What was uploaded, and what it is made into: equal bytes under other limits are another module. */
 export function moduleHash(bytes: Uint8Array, limits: ModuleLimits, rewriting: RewritingOptions = NO_REWRITING): ModuleHash {
@@ -92,11 +91,16 @@ export function rewritable(
   return editModule(bytes, shape, { ...editOf(bytes, shape, limits, rewriting), globals: [], bulk: [] });
 }
 
-/** To be called before the rewriting. @throws MODULE_LIMIT  it cannot be had with a shared memory, or one so large */
-export function checkRewriting({ shape }: CheckedModule, rewriting: RewritingOptions): void {
+/** To be called before the rewriting. @throws MODULE_LIMIT  it cannot be had with a shared memory, side modules, or a memory so large */
+export function checkRewriting({ shape, valid }: CheckedModule, rewriting: RewritingOptions): void {
   for (const option of ["preemptible", "migratable", "aliasState"] as const) {
     if (rewriting[option] && sharedMemory(shape) !== undefined) {
       throw new NeapError("MODULE_LIMIT", `the memory is shared by threads: the function cannot be ${option}`);
+    }
+  }
+  for (const option of ["migratable", "aliasState"] as const) {
+    if (rewriting[option] && usesSideModules(valid)) {
+      throw new NeapError("MODULE_LIMIT", `the module has side modules, by env.dlopen: the function cannot be ${option}`);
     }
   }
   if (rewriting.aliasState && rewriting.migratable) {
@@ -207,7 +211,7 @@ export function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkIns
 }
 
 /** The engine's own validation of the bytes as they were uploaded, so that its offsets are those of the caller's file. */
-function checkWithEngine(bytes: Uint8Array<ArrayBuffer>): void {
+export function checkWithEngine(bytes: Uint8Array<ArrayBuffer>): void {
   if (WebAssembly.validate(bytes)) {
     return;
   }

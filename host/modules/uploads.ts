@@ -6,6 +6,7 @@ import type { ModuleLimits } from "./artefact.ts";
 import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import { Rewriter } from "./rewriting/rewriter.ts";
 import type { PreparedModule, UploadMessage } from "./upload-messages.ts";
+import type { UploadJob } from "./upload-pipeline.ts";
 import { type UploadListener, type UploadPlace, UploadProcess, UploadThread } from "./upload-places.ts";
 
 const UPLOADS_AT_A_TIME = 2;
@@ -30,6 +31,7 @@ export class Uploads {
    * `module` may be detached. At most two are prepared at a time, the others wait their turn; `uploadTimeoutMs` begins with that.
    *
    * @param isolated  in a process that is confined as those of tenants are
+   * @param kind  of a side module the artefact is what `encodeSideModule` makes, also when it is refused
    * @throws what `checkModule`, `Rewriter.rewrite` and `makeArtefact` throw
    * @throws MODULE_START_FAILED  also when the start function runs beyond `uploadTimeoutMs`
    * @throws MODULE_LIMIT  reading and compiling the module takes more time or memory than an upload has
@@ -40,6 +42,7 @@ export class Uploads {
     limits: ModuleLimits,
     rewriting: RewritingOptions = NO_REWRITING,
     isolated = false,
+    kind: UploadJob["kind"] = "function",
   ): Promise<PreparedModule> {
     if (this.#free > 0) {
       this.#free -= 1;
@@ -47,7 +50,7 @@ export class Uploads {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     try {
-      return await this.#prepare(module, limits, rewriting, isolated);
+      return await this.#prepare(module, { kind, abi: [...this.#abi], limits, rewriting }, isolated);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) {
@@ -58,12 +61,8 @@ export class Uploads {
     }
   }
 
-  async #prepare(
-    module: ArrayBuffer,
-    limits: ModuleLimits,
-    rewriting: RewritingOptions,
-    isolated: boolean,
-  ): Promise<PreparedModule> {
+  async #prepare(module: ArrayBuffer, job: UploadJob, isolated: boolean): Promise<PreparedModule> {
+    const { limits } = job;
     const { promise, resolve, reject } = Promise.withResolvers<PreparedModule>();
     let starting = false;
     const expire = (): void => {
@@ -100,7 +99,6 @@ export class Uploads {
           break;
       }
     };
-    const job = { abi: [...this.#abi], limits, rewriting };
     const listener = { hear, fail: reject };
     const place = isolated ? await this.#process(module, job, listener) : new UploadThread(module, job, listener);
     try {
@@ -111,11 +109,7 @@ export class Uploads {
     }
   }
 
-  async #process(
-    module: ArrayBuffer,
-    job: ConstructorParameters<typeof UploadProcess>[3],
-    listener: UploadListener,
-  ): Promise<UploadPlace> {
+  async #process(module: ArrayBuffer, job: UploadJob, listener: UploadListener): Promise<UploadPlace> {
     invariant(this.#starter !== null, "where tenants are isolated, processes can be started");
     this.#program ??= makeProgram([PROCESS], "(upload) => upload.serve()");
     return new UploadProcess(this.#starter, await this.#program, module, job, listener);

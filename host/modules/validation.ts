@@ -7,6 +7,7 @@ import {
   type ModuleLimits,
   REGION_MODULE,
   RESERVED_EXPORT_PREFIX,
+  SIDE_MODULE_IMPORTS,
   THREAD_START_EXPORT,
   ZYGOTE,
 } from "./artefact.ts";
@@ -52,15 +53,20 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
   if (shape.memories.length === 0 && sharedMemory(shape) === undefined) {
     throw new NeapError("MODULE_LIMIT", "the module has no memory, it must have one of its own");
   }
-  for (const entry of shape.exports) {
-    if (entry.name.startsWith(RESERVED_EXPORT_PREFIX)) {
-      const text = `export ${quote(entry.name)} at offset ${entry.offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
-      throw new NeapError("MODULE_INVALID", text);
-    }
-  }
+  checkExportNames(shape);
   const entryPoints = checkEntryPoints(bytes, shape, (name) => exportedFunction(shape, name));
   const { entry, entryReturns } = findEntry(shape, entryPoints.length > 0);
   return { entry, entryReturns, initialisers: findInitialisers(bytes, shape, entry), imports };
+}
+
+/** @throws MODULE_INVALID */
+export function checkExportNames({ exports }: ModuleShape): void {
+  for (const { name, offset } of exports) {
+    if (name.startsWith(RESERVED_EXPORT_PREFIX)) {
+      const text = `export ${quote(name)} at offset ${offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
+      throw new NeapError("MODULE_INVALID", text);
+    }
+  }
 }
 
 /** What makes a compiler give the module a memory that threads share. */
@@ -82,6 +88,11 @@ function checkThreads(shape: ModuleShape, imports: readonly string[]): void {
   const region = imports.find((name) => name.startsWith(`${REGION_MODULE}.`));
   if (region !== undefined) {
     const text = `import ${quote(region)}: a module whose memory is shared by threads cannot use memory regions`;
+    throw new NeapError("MODULE_LIMIT", text);
+  }
+  const sideModules = imports.find((name) => SIDE_MODULE_IMPORTS.has(name));
+  if (sideModules !== undefined) {
+    const text = `import ${quote(sideModules)}: a module whose memory is shared by threads cannot have side modules`;
     throw new NeapError("MODULE_LIMIT", text);
   }
   const start = exportedFunction(shape, THREAD_START_EXPORT);
@@ -120,24 +131,32 @@ function functionImports(shape: ModuleShape): ImportEntry[] {
 function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
   const name = `${entry.module}.${entry.name}`;
   const fail = (text: string): never => {
-    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section at offset ${entry.offset}: ${quote(name)}${text}`);
+    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section at offset ${entry.offset}: ${quote(name)} ${text}`);
   };
   if (entry.kind !== "function") {
     const threads = entry.kind === "memory" ? ", unless it is shared by threads" : "";
     return fail(
-      ` is a ${entry.kind}: only functions can be imported, a module brings its own memory${threads}, table and globals`,
+      `is a ${entry.kind}: only functions can be imported, a module brings its own memory${threads}, table and globals`,
     );
   }
-  const actual = shape.types[entry.typeIndex] ?? fail(` has type ${entry.typeIndex}, the module has ${shape.types.length} types`);
-  const expected = entry.module.includes(".") ? undefined : abi.get(name);
+  const why = whyNotOffered(entry, shape, abi);
+  return why === null ? name : fail(why);
+}
+
+/** Of an imported function: null when this host has one of its name and type, else a text that goes on behind its name. */
+export function whyNotOffered({ module, name, typeIndex }: ImportEntry, shape: ModuleShape, abi: AbiTable): string | null {
+  const actual = shape.types[typeIndex];
+  if (actual === undefined) {
+    return `has type ${typeIndex}, the module has ${shape.types.length} types`;
+  }
+  const expected = module.includes(".") ? undefined : abi.get(`${module}.${name}`);
   if (expected === undefined) {
-    const reason = whyRefused(entry.module, entry.name);
-    return fail(` ${typeText(actual)} is not offered by this host${reason === null ? "" : `: ${reason}`}`);
+    const reason = whyRefused(module, name);
+    return `${typeText(actual)} is not offered by this host${reason === null ? "" : `: ${reason}`}`;
   }
-  if (!sameTypes(actual.params, expected.params) || !sameTypes(actual.results, expected.results)) {
-    fail(` has type ${typeText(actual)}, this host offers ${typeText(expected)}`);
-  }
-  return name;
+  return sameTypes(actual.params, expected.params) && sameTypes(actual.results, expected.results)
+    ? null
+    : `has type ${typeText(actual)}, this host offers ${typeText(expected)}`;
 }
 
 function sameTypes(left: readonly string[], right: readonly string[]): boolean {

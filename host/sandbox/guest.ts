@@ -31,6 +31,8 @@ export interface Guest {
   readonly aliases: GuestAliases | null;
   /** The threads of the call; null: its module's memory is not shared. */
   readonly team: GuestTeam | null;
+  /** What the call has opened by dlopen; null: its module cannot. */
+  readonly sideModules: GuestSideModules | null;
   /** The call that runs in the sandbox. */
   readonly call: GuestCall;
   /** Sends an operation and suspends the guest until the host answers. Rejects when the call is cancelled. */
@@ -75,6 +77,35 @@ export interface GuestAliases {
   regionBase(handle: number): number;
   /** Its size now. */
   regionBytes(handle: number): number;
+}
+
+/** Modules that a call has loaded into its memory and its table beside its own, the main module. */
+export interface GuestSideModules {
+  /** Set by imports that do anything with them: from then on parts of the call run where it is, and its sandbox ends with it. */
+  isUsed: boolean;
+  /** The handle of the main module. */
+  readonly mainHandle: number;
+  /** The handle of what was opened under this path, which is open once more; 0: nothing was. */
+  reopen(path: string): number;
+  /**
+   * Loads a side module, and runs its constructors on a second stack while the caller is suspended.
+   * @param encoded  by `encodeSideModule`
+   * @returns its handle
+   * @throws SideModuleRefused  none of its code has run. What a constructor throws ends the call
+   */
+  open(path: string, encoded: Uint8Array): Promise<number>;
+  /**
+   * Of a function its index in the table, of a variable its address. @param handle  0: of the first module that has the name
+   * @throws SideModuleRefused  there is none, the handle is none, or the table has no room
+   */
+  address(handle: number, name: string): number;
+  /** What is closed as often as it was opened has no handle any more, and stays where it is. @throws SideModuleRefused */
+  close(handle: number): void;
+}
+
+/** Why a side module is not opened, or something of it not found: a text for its user. */
+export class SideModuleRefused extends Error {
+  override name = "SideModuleRefused";
 }
 
 /** The threads of a call, as one of them sees them. */

@@ -11,7 +11,7 @@ const FAASM_SAMPLES =
   "grep grow json letters matmul replace sha256sum sort substr throws thumbnail-decode thumbnail-shrink wordcount".split(" ");
 
 describe("functions/build.ts", () => {
-  it("finds one function per folder with an index, one per file in a folder without, or of src", () => {
+  it("finds one function per folder with an index, one per file in a folder without, or of src and side", () => {
     expect(sampleFunctions().map(({ folder, name }) => `${folder}/${name}`)).toEqual([
       "account/account",
       "bank/bank",
@@ -42,6 +42,9 @@ describe("functions/build.ts", () => {
       "openmp/matmul",
       "openmp/primes",
       "parallel-sum/parallel-sum",
+      "plugins/upper",
+      "plugins/words",
+      "plugins/plugins",
       "sgd/sgd",
       "shop/shop",
       "transfer/transfer",

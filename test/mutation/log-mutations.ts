@@ -257,14 +257,14 @@ export const logMutations: readonly Mutation[] = [
     file: GUEST_LOG,
     find: "this.#steps.reads.sight(look, at) ?? ",
     replace: "",
-    caughtBy: ["test/unit/host/invocation/pins.test.ts"],
+    caughtBy: ["test/unit/host/invocation/pins-reads.test.ts"],
   },
   {
     name: "F25: what a part has read elsewhere is not pinned",
     file: "host/invocation/part-operations.ts",
     find: "this.#steps.reads.adopt(reply.reads);",
     replace: "",
-    caughtBy: ["test/unit/host/invocation/pins.test.ts"],
+    caughtBy: ["test/unit/host/invocation/pins-reads.test.ts"],
   },
   {
     name: "F36: a trim hides what it names from those who read as of before it",

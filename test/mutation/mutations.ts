@@ -13,6 +13,7 @@ import { mpiMutations } from "./mpi-mutations.ts";
 import { objectMutations } from "./object-mutations.ts";
 import { regionMutations } from "./region-mutations.ts";
 import { sandboxMutations } from "./sandbox-mutations.ts";
+import { sideModuleMutations } from "./side-module-mutations.ts";
 import { threadMutations } from "./thread-mutations.ts";
 
 export interface Mutation {
@@ -34,6 +35,7 @@ export const mutations: readonly Mutation[] = [
   ...regionMutations,
   ...threadMutations,
   ...sandboxMutations,
+  ...sideModuleMutations,
   ...moveMutations,
   ...mpiMutations,
 ];

@@ -242,6 +242,10 @@ export class FakeFunctions implements Functions {
   async current(): Promise<never> {
     throw new Error("not used by the routes");
   }
+
+  async sideModule(): Promise<never> {
+    throw new Error("not used by the routes");
+  }
 }
 
 function version(name: string, bytes: Uint8Array): FunctionVersion {

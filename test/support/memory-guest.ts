@@ -38,7 +38,7 @@ import {
 } from "../../host/abi/operations.ts";
 import { FileOperations } from "../../host/invocation/file-operations.ts";
 import { CallState } from "../../host/sandbox/executor/guest-call.ts";
-import { type Guest, GuestFault, type GuestImport } from "../../host/sandbox/guest.ts";
+import { type Guest, GuestFault, type GuestImport, type GuestSideModules } from "../../host/sandbox/guest.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { memoryObjects } from "./memory-objects.ts";
@@ -138,6 +138,7 @@ export class MemoryHost {
 export class MemoryGuest implements Guest {
   reachesRegions = false;
   readonly aliases = null;
+  readonly sideModules: GuestSideModules | null = null;
   readonly team = null;
   readonly call: CallState;
   readonly #beforeEnd: (() => Promise<void> | undefined)[] = [];

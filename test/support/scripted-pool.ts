@@ -403,7 +403,7 @@ export class ScriptedGuest implements SandboxCall {
 
   /** A storage part, as host/abi runs it. */
   async part(key: string, tableIndex: number): Promise<number> {
-    const offer = await this.request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex }));
+    const offer = await this.request(Operation.partOffer, partOfferArgs.encode({ key, tableIndex, usesSideModules: false }));
     if (offer.code === Placement.ship) {
       const reply = await this.request(Operation.partShip, guestStateBytes.encode(this.#state()));
       const answer = partAnswer.decode(reply);

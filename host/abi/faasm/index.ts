@@ -5,6 +5,7 @@ import type { CallFileSystem } from "../wasi/index.ts";
 import { aliasedState, WAITING_WHEN_ALIASED } from "./aliased-state.ts";
 import { appendedState } from "./appended-state.ts";
 import { chain } from "./chain.ts";
+import { dynamicLinking } from "./dynamic-linking.ts";
 import { exceptions } from "./exceptions.ts";
 import { io } from "./io.ts";
 import { memory } from "./memory.ts";
@@ -58,6 +59,7 @@ export const faasm = (guest: Guest, files: CallFileSystem): Record<string, Guest
   ...(guest.aliases === null ? state(guest) : aliasedState(guest, guest.aliases)),
   ...appendedState(guest),
   ...memory(guest, files),
+  ...dynamicLinking(guest),
   ...exceptions(guest),
   ...sharedMemory(guest),
   ...system(guest),

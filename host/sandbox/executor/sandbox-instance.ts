@@ -9,7 +9,14 @@
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
 import { invariant } from "../../../state/errors.ts";
-import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE, SHARED_MEMORY_IMPORT, usesThreads } from "../../modules/artefact.ts";
+import {
+  CONTROL_IMPORT,
+  INTERRUPT_IMPORT,
+  REWRITING_MODULE,
+  SHARED_MEMORY_IMPORT,
+  usesSideModules,
+  usesThreads,
+} from "../../modules/artefact.ts";
 import { OperationWindow } from "../frames/operation-window.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
 import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport, type ParallelRegion } from "../guest.ts";
@@ -27,6 +34,7 @@ import type { MemoryImage } from "./memory-image.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import { shareOf } from "./region-share.ts";
 import { Settling } from "./settling.ts";
+import { SideModules } from "./side-modules/index.ts";
 import { SliceClock } from "./slice-clock.ts";
 import { tableFunction } from "./table-function.ts";
 import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
@@ -73,6 +81,7 @@ export class SandboxInstance implements Guest {
   /** When it was last used. */
   idleSinceMs = 0;
   readonly aliases: ArenaAliases | null;
+  readonly sideModules: SideModules | null;
   readonly #host: SandboxHost;
   readonly #clock: SliceClock;
   readonly #gate: ImportGate;
@@ -109,9 +118,13 @@ export class SandboxInstance implements Guest {
     this.#clock = new SliceClock(host.marker, host.clock);
     this.#gate = new ImportGate(host, this.#clock, () => this.#isOnResidentStack);
     this.#settling = new Settling(this.#gate);
-    const offered = createImports(this, module.importNames);
+    const { loaded, importNames } = module;
+    // What side modules import is not known yet, and must share with the main module's imports whatever they keep of the call.
+    const offered = usesSideModules(loaded) ? createImports(this) : createImports(this, importNames);
+    const wrapped = (found: GuestImport) => (found.suspends ? this.#gate.suspending(found) : this.#gate.immediate(found.run));
+    const rewriting = { control: host.control, interrupt: this.#gate.interrupt() };
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
-      [REWRITING_MODULE]: { [CONTROL_IMPORT]: host.control, [INTERRUPT_IMPORT]: this.#gate.interrupt() },
+      [REWRITING_MODULE]: { [CONTROL_IMPORT]: rewriting.control, [INTERRUPT_IMPORT]: rewriting.interrupt },
     };
     if (usesThreads(module.loaded)) {
       const { memoryMaxPages: maximum, snapshot } = module.loaded;
@@ -133,7 +146,7 @@ export class SandboxInstance implements Guest {
       }
       suspends ||= found.suspends;
       imports[group] ??= {};
-      imports[group][name] = found.suspends ? this.#gate.suspending(found) : this.#gate.immediate(found.run);
+      imports[group][name] = wrapped(found);
     }
     this.#suspends = suspends;
     this.#exports = new WebAssembly.Instance(module.loaded.module, imports).exports;
@@ -147,6 +160,19 @@ export class SandboxInstance implements Guest {
       immediate: (run) => this.#gate.immediate(run),
     };
     this.#typed = module.typed && new TypedCalls(module.typed, this.#exports, typedHost);
+    const fault = (text: string) => () => {
+      throw new GuestFault(text);
+    };
+    this.sideModules = usesSideModules(loaded)
+      ? new SideModules({
+          exports: this.#exports,
+          hostImport: (name) => offered[name] && wrapped(offered[name]),
+          fault: (text) => this.#gate.immediate(fault(text)),
+          rewriting,
+          grow: (pages) => this.grow(pages),
+          run: (run) => this.#runOnSecondStack(run),
+        })
+      : null;
   }
 
   /** Of its memory. */
@@ -262,7 +288,7 @@ export class SandboxInstance implements Guest {
   reset(): boolean {
     this.call = NO_CALL;
     this.#team = null;
-    return this.#state.reset();
+    return this.sideModules?.isUsed !== true && this.#state.reset();
   }
 
   /** Gives up the stack of a sandbox that runs no call: a parked stack is never collected (H2). */
@@ -390,13 +416,8 @@ export class SandboxInstance implements Guest {
 
   async runRegion(region: ParallelRegion): Promise<void> {
     const share = shareOf(this.#exports, this.memory(), region, 0);
-    try {
-      await WebAssembly.promising(share.run)(...share.args);
-      share.end();
-    } catch (error) {
-      this.#trapped ||= isTrap(error);
-      throw this.#gate.end(error);
-    }
+    await this.#runOnSecondStack(share.run, share.args);
+    share.end();
   }
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
@@ -418,6 +439,16 @@ export class SandboxInstance implements Guest {
   }
 
   // calls
+
+  /** What is thrown there ends the call. */
+  async #runOnSecondStack(run: WebAssembly.ExportValue, args: readonly number[] = []): Promise<void> {
+    try {
+      await WebAssembly.promising(run)(...args);
+    } catch (error) {
+      this.#trapped ||= isTrap(error);
+      throw this.#gate.end(error);
+    }
+  }
 
   async #runEntry(tableIndex: number): Promise<number> {
     const { length } = tableFunction(this.#exports, tableIndex);

@@ -33,6 +33,7 @@ const MAIN_ONLY = "only the main thread of a call may use it, as what a call doe
 export class GuestThread implements Guest {
   readonly reachesRegions = false;
   readonly aliases = null;
+  readonly sideModules = null;
   readonly call: TeamCallState;
   readonly team: Team;
   readonly #host: ThreadHost;
