@@ -60,6 +60,17 @@ export const createImports: CreateImports = (guest) => {
     "t.at_once_async": { suspends: true, run: async () => 7 },
     /** Runs a part here. */
     "t.part": { suspends: true, run: (tableIndex: number) => guest.runTableFunction(tableIndex >>> 0) },
+    /** Runs a part here some microtasks after a reply. */
+    "t.part_later": {
+      suspends: true,
+      run: async (tableIndex: number) => {
+        await guest.request(ASK, new Uint8Array(4));
+        for (let hops = 0; hops < 10; hops++) {
+          await null;
+        }
+        return guest.runTableFunction(tableIndex >>> 0);
+      },
+    },
     /** Ships a part; the reply holds its state afterwards. */
     "t.ship": {
       suspends: true,

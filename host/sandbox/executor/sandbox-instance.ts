@@ -422,6 +422,7 @@ export class SandboxInstance implements Guest {
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
     const f = tableFunction(this.#exports, tableIndex);
+    this.#clock.start();
     try {
       return await runOnOwnStack(f, args);
     } catch (error) {
@@ -440,8 +441,9 @@ export class SandboxInstance implements Guest {
 
   // calls
 
-  /** What is thrown there ends the call. */
+  /** What is thrown there ends the call. Its slice begins here (H7): since the reply that led here others of the worker may have gone on. */
   async #runOnSecondStack(run: WebAssembly.ExportValue, args: readonly number[] = []): Promise<void> {
+    this.#clock.start();
     try {
       await WebAssembly.promising(run)(...args);
     } catch (error) {
