@@ -364,6 +364,21 @@ export class ScriptedHost {
     });
   }
 
+  /** Another host finishes the one unfinished call, which this one still runs, and it is collected. @returns that host, to be closed */
+  async finishElsewhere(): Promise<ScriptedHost> {
+    const [unfinished] = await this.test.shard.unfinished(TENANT);
+    const peer = await ScriptedHost.open({ test: this.test, pool: this.pool });
+    await this.session.release(TENANT, unfinished?.instance as InstanceId);
+    peer.invocations.startRecovery(10_000);
+    while ((await this.test.shard.unfinished(TENANT)).length > 0) {
+      await settled();
+    }
+    await this.put("x", "1");
+    await this.put("x", "2");
+    await this.test.shard.collect();
+    return peer;
+  }
+
   async steps(instance: InstanceId): Promise<readonly LogRecord[]> {
     return (await this.book.readStream(stepTag(instance), 0)).records;
   }

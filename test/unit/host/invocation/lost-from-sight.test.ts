@@ -2,11 +2,10 @@
 import { describe, expect, it } from "vitest";
 import type { RetryPolicy } from "../../../../host/modules/retry-policy.ts";
 import type { CallTaker, PartReply, PartRequest, StoragePool } from "../../../../host/offload/index.ts";
-import type { InstanceId } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { FOREVER } from "../../../support/guest-ends.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
-import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
+import { ScriptedHost, settled, tell } from "../../../support/scripted-host.ts";
 import type { Script, ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const ONCE = [RecordKind.init, RecordKind.write, RecordKind.done];
@@ -37,16 +36,7 @@ describe("F17: a kill", () => {
     await host.define("count", { main: (guest) => guest.part("n", 0), parts: [script] });
     const asked = host.told({ functionName: "count" });
     await settled();
-    const [unfinished] = await host.test.shard.unfinished(TENANT);
-    const peer = await ScriptedHost.open({ test: host.test, pool: host.pool });
-    await host.session.release(TENANT, unfinished?.instance as InstanceId);
-    peer.invocations.startRecovery(10_000);
-    while ((await host.test.shard.unfinished(TENANT)).length > 0) {
-      await settled();
-    }
-    await host.put("x", "1");
-    await host.put("x", "2");
-    await host.test.shard.collect();
+    const peer = await host.finishElsewhere();
     await killTheCall(host);
     expect(await asked).toBe("failed: RESULT_EXPIRED");
     expect(await host.versions("n")).toEqual(["1"]);

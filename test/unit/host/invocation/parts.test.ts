@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import type { StoragePool } from "../../../../host/offload/index.ts";
-import type { InstanceId } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
@@ -102,16 +101,7 @@ describe("F21: a storage part", () => {
     const host = await openCounter([FOREVER]);
     const asked = host.told({ functionName: "count" });
     await settled();
-    const [unfinished] = await host.test.shard.unfinished(TENANT);
-    const peer = await ScriptedHost.open({ test: host.test, pool: host.pool });
-    await host.session.release(TENANT, unfinished?.instance as InstanceId);
-    peer.invocations.startRecovery(10_000);
-    while ((await host.test.shard.unfinished(TENANT)).length > 0) {
-      await settled();
-    }
-    await host.put("x", "1");
-    await host.put("x", "2");
-    await host.test.shard.collect();
+    const peer = await host.finishElsewhere();
     thePart(host).kill("workerLost");
     expect(await asked).toBe("failed: RESULT_EXPIRED");
     expect(await host.versions("n")).toEqual(["1"]);
