@@ -88,7 +88,7 @@ export async function openLocalShard(parts: LocalShardParts): Promise<LocalShard
   await blobs.sweep((name) => index.blobs.has(name));
   const data = encodeEpoch({ epoch: journal.epoch, previousEnd: index.tail });
   await outbox.whenDurable(sequencer.orderOwn(null, { kind: RecordKind.epoch, tags: [], data }));
-  const checkpointer = checkpoints && new Checkpointer(journal, checkpoints, options.checkpointBytes, last);
+  const checkpointer = checkpoints && new Checkpointer(journal, checkpoints, index.store, options.checkpointBytes, last);
   if (checkpointer !== undefined) {
     outbox.onDurable.push(() => checkpointer.consider());
   }

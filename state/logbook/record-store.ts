@@ -4,8 +4,9 @@
  * Owns: where each record lies, its kind, in how many streams it still is, and the frames kept in memory.
  * Does not own: which stream a record is in (book-state), when frames are written (outbox).
  *
- * R1. A record of a frame that is not durable is in memory; durable ones are kept while there is room, then read from the journal,
- *     and from the checkpoint when the journal has released them.
+ * R1. A record of a frame that is not durable is in memory; durable ones are kept while there is room, then read: from the checkpoint
+ *     what that has, and from the journal what came after. So all that is read has been checked since this opening began, or was
+ *     written by it: records have no checksum in the journal, frames and the entries of a checkpoint have (F33).
  * R2. A record is forgotten when its last stream or cell has let go of it. 15 bytes per record; at most 60 for one that outlives those
  *     beside it, and some hundred per chunk that has any.
  */
@@ -36,8 +37,10 @@ export interface LiveRecords {
 }
 
 export class RecordStore {
-  readonly #journal: Pick<JournalReader, "read" | "start">;
+  readonly #journal: Pick<JournalReader, "read">;
   readonly #saved: SavedRecords | undefined;
+  /** Records before this address are in the checkpoint. */
+  #savedBefore = 0;
   readonly #recentMaxBytes: number;
   readonly #chunks = new Map<number, RecordChunk>();
   /** The chunk that is being filled, and its number. */
@@ -52,8 +55,8 @@ export class RecordStore {
   readonly #liveRecords = new Float64Array(256);
   readonly #liveBytes = new Float64Array(256);
 
-  /** @param saved  has the records that lie before the journal's start */
-  constructor(journal: Pick<JournalReader, "read" | "start">, recentMaxBytes: number, saved?: SavedRecords) {
+  /** @param saved  has the records that `savedUpTo` is told of */
+  constructor(journal: Pick<JournalReader, "read">, recentMaxBytes: number, saved?: SavedRecords) {
     this.#journal = journal;
     this.#recentMaxBytes = recentMaxBytes;
     this.#saved = saved;
@@ -165,6 +168,11 @@ export class RecordStore {
     }
   }
 
+  /** A checkpoint has the bytes of all records before this address, and the journal may let go of them. */
+  savedUpTo(address: number): void {
+    this.#savedBefore = address;
+  }
+
   /** A record that some stream still holds. Its data is the reader's to keep and nobody's to change. */
   read(seqnum: SeqNum): LogRecord {
     const place = seqnum % DECODED_RECORDS;
@@ -233,12 +241,12 @@ export class RecordStore {
   }
 
   #readDurable(seqnum: SeqNum, address: number, sizeBytes: number): Uint8Array {
-    if (address >= this.#journal.start) {
+    if (address >= this.#savedBefore) {
       return this.#journal.read(address, sizeBytes);
     }
     const bytes = this.#saved?.record(seqnum);
     if (bytes?.length !== sizeBytes) {
-      throw new NeapError("JOURNAL_DAMAGED", `record ${seqnum} of ${sizeBytes} bytes is in no segment and not in the checkpoint`);
+      throw new NeapError("JOURNAL_DAMAGED", `record ${seqnum} of ${sizeBytes} bytes is not in the checkpoint`);
     }
     return bytes;
   }

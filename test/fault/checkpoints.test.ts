@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CHECKPOINTED_BOOK, objectOf, openCheckpointed, SEGMENT_BYTES } from "../support/checkpointed-shard.ts";
 import { removeFolder, temporaryFolder } from "../support/host-process.ts";
 import { prng } from "../support/prng.ts";
+import { flip, framesOf } from "../support/segment-file.ts";
 
 const KILLS = 8;
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000);
@@ -136,6 +137,31 @@ describe("an owner with checkpoints in LMDB", () => {
     await expect(openCheckpointed(folder)).rejects.toThrow(
       /the checkpoint is of journal [0-9a-f]{32}, the journal is [0-9a-f]{32}/,
     );
+  });
+
+  it("F33: reads what the checkpoint has from there: damage to earlier segments changes nothing", async () => {
+    const { shard, put } = await openCheckpointed(folder);
+    // More than a segment of objects that stay.
+    for (let number = 0; number < 60; number++) {
+      await put(`kept/${number}`, String(number));
+    }
+    await shard.whenDurable(await shard.book(CHECKPOINTED_BOOK).tail());
+    await shard.checkpoint();
+    await shard.close();
+    const first = join(folder, "journal/0000000000.seg");
+    const frames = framesOf(first);
+    for (const { offset, sizeBytes } of frames) {
+      flip(first, offset, sizeBytes);
+    }
+    for (let opening = 0; opening < 2; opening++) {
+      const again = await openCheckpointed(folder);
+      for (let number = 0; number < 60; number++) {
+        expect(await again.get(`kept/${number}`)).toBe(String(number));
+      }
+      await again.shard.close();
+    }
+    rmSync(join(folder, "checkpoint"), { recursive: true });
+    await expect(openCheckpointed(folder)).rejects.toThrow(`${first} at offset ${frames[0]?.offset}: `);
   });
 
   it("F19: reads the whole journal when the checkpoint is deleted while all segments are there", async () => {

@@ -236,6 +236,13 @@ export const logMutations: readonly Mutation[] = [
     replace: "releasable: to.address,",
     caughtBy: ["test/unit/state/logbook/checkpoint.test.ts"],
   },
+  {
+    name: "F33: what the checkpoint has is read from the journal, where records have no checksum",
+    file: "state/logbook/checkpoint/saved-index.ts",
+    find: "index.store.savedUpTo(last.recordsBefore);",
+    replace: "index.store.savedUpTo(last.releasable);",
+    caughtBy: ["test/fault/checkpoints.test.ts", "F33"],
+  },
   // The log of guests
   {
     name: "[5] a guest's append is conditional on the length that the stream has now",

@@ -40,6 +40,7 @@ export function openIndex(
       );
     }
     load(index, store, last);
+    index.store.savedUpTo(last.recordsBefore);
   }
   for (const frame of journal.frames(last?.position ?? JOURNAL_BEGIN, to)) {
     proceed();

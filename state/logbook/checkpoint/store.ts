@@ -17,7 +17,7 @@ export interface Checkpoint {
   readonly epoch: number;
 }
 
-/** Records whose segments are released. */
+/** The records that a checkpoint has. */
 export interface SavedRecords {
   /**
    * The bytes of a record, as they lay in its frame; undefined when it was not saved.

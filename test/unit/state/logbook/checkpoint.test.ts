@@ -47,7 +47,9 @@ test("F19: an index from a checkpoint and the frames after it is the one that a 
           await life.act(step);
         } else if (step.kind === "checkpoint") {
           await life.whenDurable();
-          journal.release(takeCheckpoint(journal, store, journal.durable).releasable);
+          const { recordsBefore, releasable } = takeCheckpoint(journal, store, journal.durable);
+          life.index.store.savedUpTo(recordsBefore);
+          journal.release(releasable);
           compare();
           const again = store.copy();
           takeCheckpoint(journal, again, journal.durable);

@@ -28,7 +28,7 @@ function setUp() {
       });
     },
   };
-  const checkpointer = new Checkpointer(journal, checkpoints, EVERY_BYTES, undefined);
+  const checkpointer = new Checkpointer(journal, checkpoints, { savedUpTo() {} }, EVERY_BYTES, undefined);
   return {
     began,
     grow(to: number) {
