@@ -363,6 +363,8 @@ class NodeBuilder {
     const threads = await createSandboxPool({
       name: kind,
       workers,
+      // Few hosts that do everything run parts beside their calls.
+      startsAtOnce: kind === "compute" || role === "storage",
       importsUrl,
       clock: this.#parts.clock,
       sandboxesMax: Math.min(limits.activeMaxCalls, Math.floor(sandboxCeiling() / poolsOfProcess)),

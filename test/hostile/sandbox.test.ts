@@ -11,7 +11,7 @@ const cancelled = { kind: "killed", reason: "cancelled" };
 async function suspended(pool: SandboxPool, module: typeof asksOnce, count = 1, options: CallOptions = {}): Promise<RunningCall> {
   for (;;) {
     const call = begin(pool, module, { ...options, onOperation: ignore });
-    if ((await Promise.race([call.heard(count), call.end])) === undefined) {
+    if ((await Promise.race([call.end, call.heard(count)])) === undefined) {
       return call;
     }
   }

@@ -45,6 +45,8 @@ export interface SandboxPoolOptions {
   readonly clock: Clock;
   /** Threads that run calls; one more is kept warm. Default: cores − 1, at least 1. */
   readonly workers?: number;
+  /** Whether they start now, or with the first call, which waits for them. Default: now. */
+  readonly startsAtOnce?: boolean;
   /** Workers that may run slices of more than 25 ms at a time. Default: cores − 1, at least 1 (H7). */
   readonly longSlicesMax?: number;
   /** Sandboxes of this pool, running, suspended and idle. Default: `sandboxCeiling()`; several pools share it. */
@@ -77,6 +79,7 @@ export interface WorkerPoolOptions {
   readonly workers: number;
   readonly lanesMax: number;
   readonly spares: 0 | 1;
+  readonly startsAtOnce: boolean;
   readonly attemptsPerWorker: number;
   /** In the worker where preemptible calls go that compute for long: they take turns there. */
   readonly backgroundAttempts: number;
@@ -94,7 +97,7 @@ export interface WorkerPoolOptions {
 const BACKGROUND_SHARE = 0.1;
 export const BACKGROUND_ATTEMPTS_MAX = 64;
 
-/** A pool of threads, and of those that calls start. Resolves when the first worker serves. @throws what the module at `importsUrl` throws */
+/** A pool of threads, and of those that calls start. Resolves when its workers serve, if they start now. @throws what the module at `importsUrl` throws */
 export async function createSandboxPool(options: SandboxPoolOptions): Promise<SandboxPool> {
   endGuestsSoon();
   const coresForGuests = Math.max(1, availableParallelism() - 1);
@@ -116,6 +119,7 @@ export async function createSandboxPool(options: SandboxPoolOptions): Promise<Sa
     workers,
     lanesMax,
     spares: 1,
+    startsAtOnce: options.startsAtOnce ?? true,
     attemptsPerWorker,
     backgroundAttempts,
     compiles: true,
@@ -172,7 +176,7 @@ export class WorkerPool implements SandboxPool {
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
-    const { workers, lanesMax, spares, attemptsPerWorker, backgroundAttempts } = options;
+    const { workers, lanesMax, spares, startsAtOnce, attemptsPerWorker, backgroundAttempts } = options;
     this.#clock = options.clock;
     this.#queueMax = options.queueMax;
     this.#memory = options.memory;
@@ -187,6 +191,7 @@ export class WorkerPool implements SandboxPool {
       workers,
       lanesMax,
       spares,
+      startsAtOnce,
       attemptsPerWorker,
       backgroundAttempts,
       isBusy: ({ attempts }) => Array.from(attempts).some((attempt) => !attempt.waiting || attempt.ended),

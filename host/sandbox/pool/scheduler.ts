@@ -27,6 +27,8 @@ export interface SchedulerOptions {
   readonly lanesMax: number;
   /** 0 where a worker is at hand whenever one is asked for. */
   readonly spares: 0 | 1;
+  /** Whether the first workers start with the pool, or with its first attempt. */
+  readonly startsAtOnce: boolean;
   readonly attemptsPerWorker: number;
   /** The same of the background worker. */
   readonly backgroundAttempts: number;
@@ -51,10 +53,12 @@ export class Scheduler {
   readonly #startsMs: number[] = [];
   #waitsToStart = false;
   #isReplenishedLater = false;
+  #isStarted: boolean;
   #closed = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#isStarted = options.startsAtOnce;
     this.#replenish();
   }
 
@@ -92,6 +96,10 @@ export class Scheduler {
   /** Starts the attempt as soon as a worker may take it. */
   enqueue(attempt: Attempt): void {
     this.#queueOf(attempt).push(attempt);
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      this.#replenish();
+    }
     this.dispatch();
   }
 
@@ -279,7 +287,7 @@ export class Scheduler {
 
   /** As many normal workers as there shall be, taken from the spares, and one spare. */
   #replenish(): void {
-    if (this.#closed) {
+    if (this.#closed || !this.#isStarted) {
       return;
     }
     while (this.#normal.size < this.#options.workers && (this.#spares.size > 0 || this.#mayStart())) {

@@ -26,6 +26,7 @@ export function processPool(reserve: ProcessReserve, options: ProcessPoolOptions
     workers: options.workers,
     lanesMax: options.longSlicesMax ?? Math.max(1, availableParallelism() - 1),
     spares: 0,
+    startsAtOnce: true,
     attemptsPerWorker: options.sandboxesMax,
     backgroundAttempts: Math.min(BACKGROUND_ATTEMPTS_MAX, options.sandboxesMax),
     queueMax: options.queueMax ?? QUEUE_MAX,

@@ -135,6 +135,7 @@ export class ThreadedPool implements SandboxPool {
       ...this.#common,
       ...{ workers, lanesMax, ...shares },
       spares: 1,
+      startsAtOnce: true,
       startCarrier: () => this.#startThread({ sandboxesMax: shares.attemptsPerWorker, idleMaxBytes: IDLE_MAX_BYTES }),
     });
     return this.#workers;
