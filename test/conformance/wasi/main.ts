@@ -17,13 +17,25 @@ if (cases.length === 0) {
   process.exit(2);
 }
 
+type Run = (one: Case) => Promise<Ended> | Ended;
+
+/** What is not as the case expects it: also that it could not be run. */
+async function verdict(one: Case, run: Run): Promise<readonly string[]> {
+  cleanUp(one);
+  try {
+    return differences(one, await run(one));
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  } finally {
+    cleanUp(one);
+  }
+}
+
 /** @returns whether all pass */
-async function runAll(where: string, chosen: readonly Case[], run: (one: Case) => Promise<Ended> | Ended): Promise<boolean> {
+async function runAll(where: string, chosen: readonly Case[], run: Run): Promise<boolean> {
   let passed = 0;
   for (const one of chosen) {
-    cleanUp(one);
-    const found = differences(one, await run(one));
-    cleanUp(one);
+    const found = await verdict(one, run);
     passed += found.length === 0 ? 1 : 0;
     for (const difference of found) {
       process.stdout.write(`${where}: ${one.name}: ${difference}\n`);

@@ -47,6 +47,7 @@ export class CallRunner implements AsyncDisposable {
     return new CallRunner(await startHost({ dataDirectory: data }), data);
   }
 
+  /** @throws Error for a program that the host does not take, or files or variables that it does not */
   async run({ name, file, specification, folders }: Case): Promise<Ended> {
     const files = folders.flatMap(({ host }) => filesIn(host).map((path) => ({ path, host: join(host, path) })));
     await upload(this.#host.url, TENANT, name, readFileSync(file));
@@ -54,11 +55,8 @@ export class CallRunner implements AsyncDisposable {
     for (const { path, host } of files) {
       await this.#send("PUT", `files/${path}`, readFileSync(host));
     }
-    const { status, body } = await call(this.#host.url, {
-      user: TENANT,
-      function: name,
-      cmdline: (specification.args ?? []).join(" "),
-    });
+    const cmdline = (specification.args ?? []).join(" ");
+    const { status, body } = await call(this.#host.url, { user: TENANT, function: name, cmdline });
     for (const { path } of files) {
       await this.#send("DELETE", `files/${path}`);
     }

@@ -71,15 +71,18 @@ describe("cases of a suite", () => {
   });
 
   it("are run by neap run and as calls, and what differs is told", () => {
+    writeFileSync(join(place, "below", "nothing.wasm"), "no module");
     const { status, stdout } = run(process.execPath, [join(here, "main.ts"), place]);
     expect(stdout.split("\n")).toEqual([
+      "neap run: nothing: exit code is 1, must be 0",
       "neap run: wrong: exit code is 13, must be 12",
       'neap run: wrong: stdout is "", must be "x"',
-      "neap run: 3 of 4 pass",
+      "neap run: 3 of 5 pass",
       "calls: arguments is left out: cmdline has no empty arguments and none with spaces",
+      expect.stringMatching(/^calls: nothing: upload of nothing was answered 400: /),
       "calls: wrong: exit code is 13, must be 12",
       expect.stringMatching(/^calls: wrong: stdout is ".*", must be "x"$/),
-      "calls: 2 of 3 pass",
+      "calls: 2 of 4 pass",
       "",
     ]);
     expect(status).toBe(1);
