@@ -1,5 +1,6 @@
 /** Compares what scripts say of modules as they are with what they say of the modules that an upload makes of them. */
 
+import { sharedMemory } from "../../host/modules/module-shape.ts";
 import { bulkInstructions } from "../../host/modules/preparation.ts";
 import { PASSES, type PassName } from "../../host/modules/rewriting/index.ts";
 import { editModule } from "../../host/modules/section-editor.ts";
@@ -7,7 +8,7 @@ import { readSections } from "../../host/modules/sections.ts";
 import { checkCode, mutableGlobals } from "../../host/modules/validation.ts";
 import { NeapError } from "../../state/errors.ts";
 import type { Rewriter } from "./rewriter.ts";
-import { runScript, type ScriptRun, type Transform, type Verdict } from "./run-script.ts";
+import { ANY_NUMBER, runScript, type ScriptRun, type Transform, type Verdict } from "./run-script.ts";
 import type { Script } from "./script.ts";
 
 /** Far above what scripts need: what a host allows is not what is tested. */
@@ -61,6 +62,9 @@ function uploaded(passes: readonly PassName[], rewriter: Rewriter): Transform {
       if (passes.length === 0) {
         return edit(bytes, true);
       }
+      if (sharedMemory(readSections(bytes, ANY_NUMBER)) !== undefined) {
+        return { refusal: "the memory is shared by threads: the module is not rewritten" };
+      }
       try {
         return edit(await rewriter.rewrite(edit(bytes, false), passes), true);
       } catch (error) {
@@ -85,7 +89,7 @@ function refusalOf(bytes: Uint8Array<ArrayBuffer>): string | null {
 }
 
 function edit(bytes: Uint8Array<ArrayBuffer>, isLast: boolean): Uint8Array<ArrayBuffer> {
-  const shape = readSections(bytes, { memories: 1_000, tables: 1_000 });
+  const shape = readSections(bytes, ANY_NUMBER);
   return editModule(bytes, shape, {
     memoryMinPages: shape.memories[0]?.min ?? 0,
     memoryMaxPages: LIMITS.memoryMaxPages,

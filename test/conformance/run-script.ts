@@ -1,7 +1,9 @@
 /** Runs a script against the engine, each module as `transform` makes it. */
 
-import { START_EXPORT } from "../../host/modules/artefact.ts";
+import { SHARED_MEMORY_IMPORT, START_EXPORT } from "../../host/modules/artefact.ts";
 import { CONTROL_IMPORT, INTERRUPT_IMPORT, REWRITING_MODULE } from "../../host/modules/index.ts";
+import { sharedMemory } from "../../host/modules/module-shape.ts";
+import { readSections } from "../../host/modules/sections.ts";
 import type { Action, Command, Script } from "./script.ts";
 import { isExpected, NotExpressible, resultsOf, show, toEngine } from "./values.ts";
 
@@ -43,6 +45,9 @@ export async function runScript(script: Script, transform: Transform): Promise<S
   }
   return { verdicts, refusals: run.refusals };
 }
+
+/** Of memories and tables: scripts may have more than an upload takes. */
+export const ANY_NUMBER = { memories: 1_000, tables: 1_000 };
 
 type Judged = Pick<Verdict, "outcome" | "passed">;
 type Ending = { readonly kind: "returned"; readonly results: readonly unknown[] } | { readonly kind: string };
@@ -149,11 +154,22 @@ class Run {
       this.refusals.push(transformed.refusal);
       return this.#link(bytes);
     }
-    return this.#link(transformed);
+    return this.#link(transformed, { [SHARED_MEMORY_IMPORT]: this.#sharedMemory(bytes) });
   }
 
-  #link(bytes: Uint8Array<ArrayBuffer>): Instantiated {
-    const imports = { ...Object.fromEntries(this.#registered), [REWRITING_MODULE]: host() };
+  /** An upload makes an import of a shared memory, as the threads of a call have one together: what the script's module has or imports. */
+  #sharedMemory(bytes: Uint8Array<ArrayBuffer>): unknown {
+    const shape = readSections(bytes, ANY_NUMBER);
+    const limits = sharedMemory(shape);
+    const imported = shape.imports.find(({ kind }) => kind === "memory");
+    if (limits === undefined || imported !== undefined) {
+      return imported && this.#registered.get(imported.module)?.[imported.name];
+    }
+    return new WebAssembly.Memory({ initial: limits.min, maximum: limits.max ?? limits.min, shared: true });
+  }
+
+  #link(bytes: Uint8Array<ArrayBuffer>, more: Readonly<Record<string, unknown>> = {}): Instantiated {
+    const imports = { ...Object.fromEntries(this.#registered), [REWRITING_MODULE]: { ...host(), ...more } };
     try {
       const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), imports as unknown as WebAssembly.Imports);
       const start = exports[START_EXPORT];
