@@ -20,7 +20,7 @@ import { ClusterServer, connectToOwner, type OwnerConnection, type Peer } from "
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
 import { Broker, type Network } from "./egress/index.ts";
-import { createHttpServer, type HttpServer, type SecurityStatus } from "./http/index.ts";
+import { checkPort, createHttpServer, type HttpServer, type SecurityStatus } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
 import { openIsolation, type TenantProcesses } from "./isolation.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
@@ -91,7 +91,7 @@ type Close = () => Promise<void> | void;
 
 /**
  * Resolves when the node takes calls. Whatever was opened is closed again if it rejects.
- * @throws PORT_IN_USE, JOURNAL_LOCKED, JOURNAL_DAMAGED, DISK_FULL, CLUSTER_KEY_REFUSED, OWNER_UNAVAILABLE
+ * @throws PORT_IN_USE, BAD_OPTION, JOURNAL_LOCKED, FOLDER_UNUSABLE, JOURNAL_DAMAGED, DISK_FULL, CLUSTER_KEY_REFUSED, OWNER_UNAVAILABLE
  */
 export async function startNode(config: ResolvedConfig, parts: NodeParts): Promise<Node> {
   const closes: Close[] = [];
@@ -100,6 +100,14 @@ export async function startNode(config: ResolvedConfig, parts: NodeParts): Promi
   } catch (error) {
     await closeAll(closes);
     throw error;
+  }
+}
+
+/** Before the data folder is opened: a start that fails for a port adds no epoch, and runs no call that was unfinished (F27). */
+async function checkPorts({ host, port, role, cluster }: ResolvedConfig): Promise<void> {
+  await checkPort("--port", host, port);
+  if (role !== "compute" && cluster.key !== null) {
+    await checkPort("--cluster-listen-port", cluster.listenHost, cluster.listenPort);
   }
 }
 
@@ -145,6 +153,7 @@ class NodeBuilder {
 
   async build(): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
+    await checkPorts(config);
     const starter = await ProcessStarter.open();
     this.#starter = starter;
     this.#closes.push(() => starter.close());

@@ -9,8 +9,9 @@
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { hasCode, NeapError } from "../../state/errors.ts";
+import { hasCode } from "../../state/errors.ts";
 import { Access } from "./access.ts";
+import { bind } from "./bind.ts";
 import { discardRest, dropSlowClient, expectsContinue } from "./body.ts";
 import { CallMeter } from "./call-meter.ts";
 import { DEFAULT_TIMEOUTS, type HttpConfig, type HttpContext, type HttpOptions, type HttpTimeouts } from "./context.ts";
@@ -86,12 +87,12 @@ class NodeHttpServer implements HttpServer {
   async listen(): Promise<{ url: string; aliasUrl: string | null }> {
     const { host, port, aliasPort } = this.#config;
     await this.#ready();
-    const url = await bind(this.#server, host, port);
+    const url = await bindUrl(this.#server, host, port);
     if (aliasPort === 0) {
       return { url, aliasUrl: null };
     }
     try {
-      return { url, aliasUrl: await bind(this.#alias, host, aliasPort) };
+      return { url, aliasUrl: await bindUrl(this.#alias, host, aliasPort) };
     } catch (error) {
       if (!hasCode(error, "PORT_IN_USE")) {
         throw error;
@@ -191,24 +192,8 @@ class NodeHttpServer implements HttpServer {
   }
 }
 
-async function bind(server: Server, host: string, port: number): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    const onError = (error: Error) => {
-      server.off("listening", onListening);
-      reject(
-        hasCode(error, "EADDRINUSE")
-          ? new NeapError("PORT_IN_USE", `port ${port} on ${host} is in use by another process; --port chooses another one`)
-          : new NeapError("BAD_OPTION", `the host cannot listen on ${host}, port ${port}: ${error.message}`, { cause: error }),
-      );
-    };
-    const onListening = () => {
-      server.off("error", onError);
-      resolve();
-    };
-    server.once("error", onError);
-    server.once("listening", onListening);
-    server.listen(port, host);
-  });
+async function bindUrl(server: Server, host: string, port: number): Promise<string> {
+  await bind(server, host, port, "--port");
   const address = server.address() as AddressInfo;
   return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
 }
