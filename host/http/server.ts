@@ -20,6 +20,7 @@ import { type Failure, failureOf, sendFailure } from "./failure.ts";
 import { Guard } from "./guard.ts";
 import { MessageThread } from "./message-thread.ts";
 import { createRoutes } from "./routes.ts";
+import { answerUnreadable } from "./unreadable.ts";
 
 export interface HttpServer {
   /** "GET /ping" … every route there is. */
@@ -72,11 +73,13 @@ class NodeHttpServer implements HttpServer {
     };
     this.#guard = new Guard(config.access, config.host);
     this.#call = new FaasmCall(this.#context);
-    this.#alias = this.#createServer();
-    const { app, list } = createRoutes(this.#context, this.#call, (listener) => {
+    const onClientError = (error: Error, socket: Socket) => answerUnreadable(error, socket, this.#exchanges.get(socket));
+    this.#alias = this.#createServer().on("clientError", onClientError);
+    const createServer = (listener: RequestListener) => {
       this.#route = listener;
       return this.#createServer();
-    });
+    };
+    const { app, list } = createRoutes(this.#context, this.#call, createServer, onClientError);
     this.#server = app.server;
     this.#ready = async () => app.ready();
     this.#closeRoutes = async () => app.close();
