@@ -63,6 +63,8 @@ export interface NodeParts {
   readonly machineLoad: () => MachineLoad;
   /** What this process may use of the machine's memory. */
   readonly memoryBytes: number;
+  /** Files and sockets that this process may have open at once. */
+  readonly openFilesMax: number;
   readonly network: Network;
   /** The journal cannot be trusted any more: the process must end (F12). */
   readonly onFailure: (error: unknown) => void;
@@ -483,6 +485,7 @@ class NodeBuilder {
       metrics: parts.metrics,
       faults: parts.faults,
       clock: parts.clock,
+      connectionsMax: parts.openFilesMax / 2,
     });
     invocations.ofOthers.shareRanks(() => nodeLoad(pool), others);
     const { url } = await http.listen();

@@ -6,6 +6,7 @@
  * S1. Every request passes the guard first (H25), whatever its route.
  * S2. `POST /f` and `POST /f/` do not pass Fastify (H27); everything else does.
  * S3. A socket without a byte for `idleMs` is ended while the client owes something, and left alone while the host does.
+ * S4. Connections are bounded: without a file left to open the journal would stop the host.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -60,7 +61,7 @@ class NodeHttpServer implements HttpServer {
   #whenIdle: () => void = () => {};
 
   constructor(options: HttpOptions) {
-    const { config, timeouts = DEFAULT_TIMEOUTS, metrics, clock, faults } = options;
+    const { config, timeouts = DEFAULT_TIMEOUTS, connectionsMax = Number.POSITIVE_INFINITY, metrics, clock, faults } = options;
     this.#config = config;
     this.#timeouts = timeouts;
     this.#context = {
@@ -81,6 +82,12 @@ class NodeHttpServer implements HttpServer {
     };
     const { app, list } = createRoutes(this.#context, this.#call, createServer, onClientError);
     this.#server = app.server;
+    this.#server.maxConnections = connectionsMax;
+    this.#alias.maxConnections = Math.ceil(connectionsMax / 2);
+    const dropped = metrics.counter("neap_http_dropped_connections_total", "Connections above the limit, which were ended.");
+    for (const server of [this.#server, this.#alias]) {
+      server.on("drop", () => dropped.add());
+    }
     this.#ready = async () => app.ready();
     this.#closeRoutes = async () => app.close();
     this.routes = list;

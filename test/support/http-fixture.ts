@@ -36,6 +36,7 @@ export interface FixtureOptions {
   readonly limits?: Partial<HttpConfig["limits"]>;
   readonly tenancy?: Partial<Limits>;
   readonly timeouts?: Partial<HttpTimeouts>;
+  readonly connectionsMax?: number;
   readonly faults?: Faults;
   readonly log?: Log;
   /** Instead of the fake ones. */
@@ -63,6 +64,7 @@ export class HttpFixture {
         ...options.config,
       },
       timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+      ...(options.connectionsMax !== undefined && { connectionsMax: options.connectionsMax }),
       invocations: options.invocations ?? this.invocations,
       functions: this.functions,
       tenancy: testTenancy({ moduleMaxBytes: 1024 * 1024, ...options.tenancy }),

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import type { FaultPoint } from "../../../../state/ports.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { type FixtureOptions, HttpFixture, RawClient, send } from "../../../support/http-fixture.ts";
 
 let open: HttpFixture[] = [];
@@ -230,6 +231,28 @@ describe("clients that go away (H28)", () => {
     await client.closed;
     expect(client.received).toBe("");
   });
+});
+
+test("S4: connections above the limit are ended at once, and those below it are served", async () => {
+  const http = await start({ connectionsMax: 2 });
+  const clients = [http.raw(), http.raw()];
+  const ping = async (client: RawClient | undefined) => {
+    client?.write("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await client?.until("PONG");
+  };
+  await Promise.all(clients.map(ping));
+  const third = http.raw();
+  await third.closed;
+  expect(third.received).toBe("");
+  expect(http.metrics.render()).toContain("neap_http_dropped_connections_total 1");
+  clients[0]?.socket.destroy();
+  await eventually("its place is free", () =>
+    ping(http.raw()).then(
+      () => true,
+      () => false,
+    ),
+  );
+  clients[1]?.socket.destroy();
 });
 
 describe("life of the server", () => {
