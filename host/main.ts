@@ -75,6 +75,16 @@ function memoryBytes(): number {
   return limitBytes > 0 ? Math.min(limitBytes, totalmem()) : totalmem();
 }
 
+/** Node has raised it as far as this user may. Infinity where the system does not say. */
+function openFilesMax(): number {
+  try {
+    const limit = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+    return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog({ level: config.logLevel, destination: process.stderr, pretty: process.stderr.isTTY, clock });
@@ -91,6 +101,7 @@ async function main(): Promise<void> {
     metrics: new Metrics(),
     machineLoad: () => sampler.load(),
     memoryBytes: memoryBytes(),
+    openFilesMax: openFilesMax(),
     network: systemNetwork(),
     onFailure: (error) => {
       log.error("the journal failed; stopping at once so that nothing more is acknowledged", { error });

@@ -20,7 +20,7 @@ import { ClusterServer, connectToOwner, type OwnerConnection, type Peer } from "
 import { abiTable, importsUrl } from "./abi/index.ts";
 import type { ResolvedConfig } from "./config/index.ts";
 import { Broker, type Network } from "./egress/index.ts";
-import { createHttpServer, type HttpServer, type SecurityStatus } from "./http/index.ts";
+import { checkPort, createHttpServer, type HttpServer, type SecurityStatus } from "./http/index.ts";
 import { createInvocations, type InvocationService, PartHost } from "./invocation/index.ts";
 import { openIsolation, type TenantProcesses } from "./isolation.ts";
 import { FunctionRegistry, RETRY_CAUSES } from "./modules/index.ts";
@@ -63,6 +63,8 @@ export interface NodeParts {
   readonly machineLoad: () => MachineLoad;
   /** What this process may use of the machine's memory. */
   readonly memoryBytes: number;
+  /** Files and sockets that this process may have open at once. */
+  readonly openFilesMax: number;
   readonly network: Network;
   /** The journal cannot be trusted any more: the process must end (F12). */
   readonly onFailure: (error: unknown) => void;
@@ -91,7 +93,7 @@ type Close = () => Promise<void> | void;
 
 /**
  * Resolves when the node takes calls. Whatever was opened is closed again if it rejects.
- * @throws PORT_IN_USE, JOURNAL_LOCKED, JOURNAL_DAMAGED, DISK_FULL, CLUSTER_KEY_REFUSED, OWNER_UNAVAILABLE
+ * @throws PORT_IN_USE, BAD_OPTION, JOURNAL_LOCKED, FOLDER_UNUSABLE, JOURNAL_DAMAGED, DISK_FULL, CLUSTER_KEY_REFUSED, OWNER_UNAVAILABLE
  */
 export async function startNode(config: ResolvedConfig, parts: NodeParts): Promise<Node> {
   const closes: Close[] = [];
@@ -100,6 +102,14 @@ export async function startNode(config: ResolvedConfig, parts: NodeParts): Promi
   } catch (error) {
     await closeAll(closes);
     throw error;
+  }
+}
+
+/** Before the data folder is opened: a start that fails for a port adds no epoch, and runs no call that was unfinished (F27). */
+async function checkPorts({ host, port, role, cluster }: ResolvedConfig): Promise<void> {
+  await checkPort("--port", host, port);
+  if (role !== "compute" && cluster.key !== null) {
+    await checkPort("--cluster-listen-port", cluster.listenHost, cluster.listenPort);
   }
 }
 
@@ -145,6 +155,7 @@ class NodeBuilder {
 
   async build(): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
+    await checkPorts(config);
     const starter = await ProcessStarter.open();
     this.#starter = starter;
     this.#closes.push(() => starter.close());
@@ -476,6 +487,7 @@ class NodeBuilder {
       metrics: parts.metrics,
       faults: parts.faults,
       clock: parts.clock,
+      connectionsMax: parts.openFilesMax / 2,
     });
     invocations.ofOthers.shareRanks(() => nodeLoad(pool), others);
     const { url } = await http.listen();

@@ -79,6 +79,12 @@ export const STATE_ERRORS = {
     meaning: "The journal or its checkpoint is damaged, or they do not belong together; the host refuses to start.",
   },
   JOURNAL_LOCKED: { fault: "caller", retry: "never", status: 500, meaning: "Another process uses this data folder." },
+  FOLDER_UNUSABLE: {
+    fault: "caller",
+    retry: "never",
+    status: 500,
+    meaning: "The data folder cannot be made, or not be used by this user.",
+  },
   PROTOCOL_MISMATCH: {
     fault: "caller",
     retry: "never",

@@ -41,6 +41,8 @@ export interface HttpOptions extends HttpPorts {
   readonly config: HttpConfig;
   /** DEFAULT_TIMEOUTS when left out. */
   readonly timeouts?: HttpTimeouts;
+  /** Connections to the port at once, to the alias port half as many; further ones are ended. No limit when left out. */
+  readonly connectionsMax?: number;
 }
 
 export interface HttpTimeouts {

@@ -25,7 +25,7 @@ export function faasmAnswer(answer: CallAnswer): TextAnswer {
       return {
         status: 500,
         body: failureText(answer.result),
-        headers: ["Neap-Error", resultCode(answer.result.trap), ...headers],
+        headers: ["Neap-Error", resultCode(answer.result.trap), ...outputHeader(answer.result), ...headers],
       };
     }
     case "accepted":
@@ -57,6 +57,14 @@ function failureText(result: CallResult): string {
   return result.trap === undefined ? line : `${line}\n${result.trap}`;
 }
 
+const OUTPUT_SHOWN_BYTES = 256;
+
+/** What a function said about its failure, as the body has no place for it. Nothing after a trap, whose text is in the body. */
+function outputHeader({ output, trap }: CallResult): string[] {
+  const said = trap === undefined && output instanceof Uint8Array ? output.subarray(0, OUTPUT_SHOWN_BYTES) : [];
+  return said.length === 0 ? [] : ["Neap-Output", quotedText(Buffer.from(said).toString().trimEnd())];
+}
+
 /** @throws UNKNOWN_CALL */
 export function faasmStatus(status: CallStatus, id: number): TextAnswer {
   switch (status.kind) {
@@ -78,7 +86,7 @@ export function faasmStatus(status: CallStatus, id: number): TextAnswer {
         : {
             status: 500,
             body: `FAILED: ${failureText(status.result)}`,
-            headers: ["Neap-Error", resultCode(status.result.trap), ...headers],
+            headers: ["Neap-Error", resultCode(status.result.trap), ...outputHeader(status.result), ...headers],
           };
     }
   }

@@ -77,6 +77,9 @@ const DEFAULTS: FaasmMessage = {
 /** Of other texts than the input. No longer one has a meaning here but `cmdline`, which is refused then; messages show less. */
 const TEXT_KEPT_MAX = 1024;
 
+/** Beyond it a number is not what was sent any more. */
+const WHOLE_RANGE = ` from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}`;
+
 export const CALL_ID_MAX = 2 ** 31 - 1;
 
 /** @throws BAD_REQUEST  empty body, no object, wrong type; MALFORMED_JSON with the position */
@@ -116,7 +119,7 @@ function checkTypes(given: Record<string, unknown>): FaasmMessage {
     if (type !== undefined) {
       const value = given[key];
       if (type === "integer" ? !Number.isSafeInteger(value) : typeof value !== type) {
-        const wanted = type === "integer" ? "whole number" : type;
+        const wanted = type === "integer" ? `whole number${Number.isInteger(value) ? WHOLE_RANGE : ""}` : type;
         const found = typeof value === "number" && type === "integer" ? String(value) : describe(value);
         throw new NeapError("BAD_REQUEST", `${key} must be a ${wanted}, is ${found}`);
       }

@@ -57,10 +57,15 @@ export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, 
     });
   }
 
-  const stateValue = ({ raw, params }: FastifyRequest<StatePath>) => ({
-    tenant: mustAct(access.caller(raw), tenantField("user", params.user)),
-    key: objectKey(STATE_PREFIX + params.key),
-  });
+  const stateValue = ({ raw, params }: FastifyRequest<StatePath>) => {
+    if (params.key === "") {
+      throw shortPath((raw.url ?? "").split("?", 1)[0] ?? "");
+    }
+    return {
+      tenant: mustAct(access.caller(raw), tenantField("user", params.user)),
+      key: objectKey(STATE_PREFIX + params.key),
+    };
+  };
 
   app.put<StatePath>("/s/:user/:key", async (request, reply) => {
     const { tenant, key } = stateValue(request);
@@ -98,8 +103,9 @@ export function unknownFaasmPath(method: string, path: string): NeapError | unde
   }
   const parts = path.split("/").filter((part) => part !== "");
   const short = ["f", "p", "s"].includes(parts[0] ?? "") && parts.length < 3;
-  return new NeapError(
-    "BAD_REQUEST",
-    short ? `Bad URL, expected single path part ${path}` : `Unrecognised ${method} request to ${path}`,
-  );
+  return short ? shortPath(path) : new NeapError("BAD_REQUEST", `Unrecognised ${method} request to ${path}`);
+}
+
+function shortPath(path: string): NeapError {
+  return new NeapError("BAD_REQUEST", `Bad URL, expected single path part ${path}`);
 }

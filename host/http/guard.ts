@@ -72,4 +72,4 @@ export class Guard {
 
 const METHODS = "GET, POST, PUT, DELETE, OPTIONS";
 const EXPOSED_HEADERS =
-  "Location, Neap-Cpu-Ms, Neap-Error, Neap-Executed-At, Neap-Instance, Neap-Moved-Bytes, Neap-Moves, Neap-Operations, Neap-Parked, Neap-Parts, Neap-Return-Value";
+  "Location, Neap-Cpu-Ms, Neap-Error, Neap-Executed-At, Neap-Instance, Neap-Moved-Bytes, Neap-Moves, Neap-Operations, Neap-Output, Neap-Parked, Neap-Parts, Neap-Return-Value";

@@ -1,5 +1,6 @@
 /** The Fastify instance with every route, and what it says when there is none. */
 import type { IncomingMessage, RequestListener, Server } from "node:http";
+import type { Socket } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { NeapError } from "../../state/errors.ts";
 import { quote } from "../../state/ids.ts";
@@ -21,8 +22,16 @@ export interface Routes {
   readonly list: readonly string[];
 }
 
-/** @param createServer  makes the server that hands requests to Fastify's listener */
-export function createRoutes(context: HttpContext, call: FaasmCall, createServer: (listener: RequestListener) => Server): Routes {
+/**
+ * @param createServer  makes the server that hands requests to Fastify's listener
+ * @param onClientError  answers what is no request
+ */
+export function createRoutes(
+  context: HttpContext,
+  call: FaasmCall,
+  createServer: (listener: RequestListener) => Server,
+  onClientError: (error: Error, socket: Socket) => void,
+): Routes {
   const list: string[] = [];
   const app = fastify({
     serverFactory: (listener) => createServer(listener as RequestListener),
@@ -30,6 +39,7 @@ export function createRoutes(context: HttpContext, call: FaasmCall, createServer
     routerOptions: { maxParamLength: 16_384 },
     exposeHeadRoutes: false,
     return503OnClosing: false,
+    clientErrorHandler: onClientError,
     frameworkErrors: (error, request, reply) => sendError(context, error, request, reply),
   });
   app.addHook("onRoute", ({ method, url }) => {

@@ -6,11 +6,13 @@
  * S1. Every request passes the guard first (H25), whatever its route.
  * S2. `POST /f` and `POST /f/` do not pass Fastify (H27); everything else does.
  * S3. A socket without a byte for `idleMs` is ended while the client owes something, and left alone while the host does.
+ * S4. Connections are bounded: without a file left to open the journal would stop the host.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { hasCode, NeapError } from "../../state/errors.ts";
+import { hasCode } from "../../state/errors.ts";
 import { Access } from "./access.ts";
+import { bind } from "./bind.ts";
 import { discardRest, dropSlowClient, expectsContinue } from "./body.ts";
 import { CallMeter } from "./call-meter.ts";
 import { DEFAULT_TIMEOUTS, type HttpConfig, type HttpContext, type HttpOptions, type HttpTimeouts } from "./context.ts";
@@ -19,6 +21,7 @@ import { type Failure, failureOf, sendFailure } from "./failure.ts";
 import { Guard } from "./guard.ts";
 import { MessageThread } from "./message-thread.ts";
 import { createRoutes } from "./routes.ts";
+import { answerUnreadable } from "./unreadable.ts";
 
 export interface HttpServer {
   /** "GET /ping" … every route there is. */
@@ -58,7 +61,7 @@ class NodeHttpServer implements HttpServer {
   #whenIdle: () => void = () => {};
 
   constructor(options: HttpOptions) {
-    const { config, timeouts = DEFAULT_TIMEOUTS, metrics, clock, faults } = options;
+    const { config, timeouts = DEFAULT_TIMEOUTS, connectionsMax = Number.POSITIVE_INFINITY, metrics, clock, faults } = options;
     this.#config = config;
     this.#timeouts = timeouts;
     this.#context = {
@@ -71,12 +74,20 @@ class NodeHttpServer implements HttpServer {
     };
     this.#guard = new Guard(config.access, config.host);
     this.#call = new FaasmCall(this.#context);
-    this.#alias = this.#createServer();
-    const { app, list } = createRoutes(this.#context, this.#call, (listener) => {
+    const onClientError = (error: Error, socket: Socket) => answerUnreadable(error, socket, this.#exchanges.get(socket));
+    this.#alias = this.#createServer().on("clientError", onClientError);
+    const createServer = (listener: RequestListener) => {
       this.#route = listener;
       return this.#createServer();
-    });
+    };
+    const { app, list } = createRoutes(this.#context, this.#call, createServer, onClientError);
     this.#server = app.server;
+    this.#server.maxConnections = connectionsMax;
+    this.#alias.maxConnections = Math.ceil(connectionsMax / 2);
+    const dropped = metrics.counter("neap_http_dropped_connections_total", "Connections above the limit, which were ended.");
+    for (const server of [this.#server, this.#alias]) {
+      server.on("drop", () => dropped.add());
+    }
     this.#ready = async () => app.ready();
     this.#closeRoutes = async () => app.close();
     this.routes = list;
@@ -86,12 +97,12 @@ class NodeHttpServer implements HttpServer {
   async listen(): Promise<{ url: string; aliasUrl: string | null }> {
     const { host, port, aliasPort } = this.#config;
     await this.#ready();
-    const url = await bind(this.#server, host, port);
+    const url = await bindUrl(this.#server, host, port);
     if (aliasPort === 0) {
       return { url, aliasUrl: null };
     }
     try {
-      return { url, aliasUrl: await bind(this.#alias, host, aliasPort) };
+      return { url, aliasUrl: await bindUrl(this.#alias, host, aliasPort) };
     } catch (error) {
       if (!hasCode(error, "PORT_IN_USE")) {
         throw error;
@@ -191,24 +202,8 @@ class NodeHttpServer implements HttpServer {
   }
 }
 
-async function bind(server: Server, host: string, port: number): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    const onError = (error: Error) => {
-      server.off("listening", onListening);
-      reject(
-        hasCode(error, "EADDRINUSE")
-          ? new NeapError("PORT_IN_USE", `port ${port} on ${host} is in use by another process; --port chooses another one`)
-          : new NeapError("BAD_OPTION", `the host cannot listen on ${host}, port ${port}: ${error.message}`, { cause: error }),
-      );
-    };
-    const onListening = () => {
-      server.off("error", onError);
-      resolve();
-    };
-    server.once("error", onError);
-    server.once("listening", onListening);
-    server.listen(port, host);
-  });
+async function bindUrl(server: Server, host: string, port: number): Promise<string> {
+  await bind(server, host, port, "--port");
   const address = server.address() as AddressInfo;
   return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
 }

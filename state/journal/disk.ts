@@ -1,6 +1,7 @@
 /** The disk as the journal needs it: a port, so that tests can crash, fill and damage it, and the real one over node:fs. */
 import {
   closeSync,
+  existsSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
@@ -14,6 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { hasCode, NeapError } from "../errors.ts";
 import { lockFolder } from "./lock.ts";
 
 /** One folder of files. All calls are synchronous and throw the system's error, with its `code`. */
@@ -24,7 +26,7 @@ export interface Disk {
    * Creates the folder if there is none and takes it for this opening.
    *
    * @returns gives the folder back
-   * @throws JOURNAL_LOCKED  another opening, in whatever process, holds it
+   * @throws JOURNAL_LOCKED  another opening, in whatever process, holds it; FOLDER_UNUSABLE  names the folder and the system's error
    */
   lock(): () => void;
   list(): readonly string[];
@@ -57,8 +59,12 @@ export function realDisk(directory: string): Disk {
   return {
     directory,
     lock() {
-      createFolder(resolve(directory));
-      return lockFolder(directory);
+      try {
+        createFolder(resolve(directory));
+        return lockFolder(directory);
+      } catch (error) {
+        throw error instanceof NeapError ? error : unusable(directory, error);
+      }
     },
     list: () => readdirSync(directory),
     open: (name) => realFile(at(name), "r+"),
@@ -102,12 +108,26 @@ function realFile(path: string, mode: string): DiskFile {
 
 /** A new folder is durable only when the folder that names it is flushed. */
 function createFolder(path: string): void {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (first !== undefined) {
-    for (let child = path; child.length >= first.length; child = dirname(child)) {
-      syncFolder(dirname(child));
-    }
+  const missing: string[] = [];
+  for (let folder = path; !existsSync(folder); folder = dirname(folder)) {
+    missing.push(folder);
   }
+  // One by one: Node's recursive mkdir never ends where the system answers ENOENT for a folder whose parent is there, as /proc does.
+  for (const folder of missing.reverse()) {
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) {
+        throw error;
+      }
+    }
+    syncFolder(dirname(folder));
+  }
+}
+
+function unusable(directory: string, error: unknown): NeapError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new NeapError("FOLDER_UNUSABLE", `data folder ${directory} cannot be used: ${reason}`, { cause: error });
 }
 
 function syncFolder(path: string): void {

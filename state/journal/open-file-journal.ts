@@ -43,6 +43,7 @@ const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
  * `frames()` is going to return (F12). Only the last used segment is checked here, the others by `frames()`.
  *
  * @throws JOURNAL_LOCKED  another opening holds the folder
+ * @throws FOLDER_UNUSABLE  the folder cannot be made or opened
  * @throws JOURNAL_DAMAGED  names the file and the offset; nothing was changed
  * @throws DISK_FULL  no room for the first segment of a new journal, or for the epoch of one whose reserve is used up
  */

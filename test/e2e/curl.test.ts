@@ -57,6 +57,14 @@ describe("the curl lines against one process with every role", () => {
     expect(Number(headers.get("neap-moved-bytes"))).toBe("v1 v2 v3".length);
   });
 
+  it("names the object that is not there", async () => {
+    const none = (name: string) => post({ user: "ndp", function: name, input_data: "none" });
+    expect((await none("get")).body).toBe("FAILED - no object found with key 'none'");
+    const { status, body, headers } = await none("wordcount");
+    expect([status, body]).toEqual([500, "Call failed (return value=1)"]);
+    expect(headers.get("neap-output")).toBe("\"there is no object 'none'\"");
+  });
+
   it("answers an asynchronous call with its id, and keeps its result for every poll", async () => {
     const { status, body: id } = await post({ async: true, user: "ndp", function: "wordcount", input_data: "key" });
     expect(status).toBe(200);

@@ -1,10 +1,11 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { buildFunctions, compileFunction } from "../../functions/build.ts";
 import { eventually } from "../support/eventually.ts";
 import { wat } from "../support/guest-modules.ts";
 import { HostHome } from "../support/host-home.ts";
-import { call, type RunningHost, runHost, sampleModule, startHost, upload } from "../support/host-process.ts";
+import { call, type RunningHost, runHost, sampleModule, upload } from "../support/host-process.ts";
 import { poll, pollUntilDone, readObject, writeObject } from "../support/host-requests.ts";
 
 const LOOP = wat(`(module (memory 1) (func (export "main") (loop (br 0))))`);
@@ -117,19 +118,27 @@ describe("a call that was running whenever the host died", () => {
 });
 
 describe("a host that cannot start", () => {
-  async function startsAgain(folder: string): Promise<void> {
-    const host = await startHost({ dataDirectory: join(home.folder, folder) });
-    expect(await host.stop()).toBe(0);
-  }
+  it.each(["--port", "--cluster-listen-port"])(
+    "because the port of %s is in use ends with PORT_IN_USE and the port, and has changed nothing",
+    async (option) => {
+      const first = await home.start();
+      const { port } = new URL(first.url);
+      const dataDirectory = join(home.folder, "other");
+      const env = { NEAP_CLUSTER_KEY: "a key of a cluster" };
+      const { code, output } = await runHost({ dataDirectory, flags: [option, port], env });
+      expect(code).toBe(1);
+      expect(output).toMatch(new RegExp(`^neap: PORT_IN_USE: port ${port} .+; ${option} .+$`, "m"));
+      expect((await fetch(`${first.url}/ping`)).status).toBe(200);
+      expect(existsSync(dataDirectory)).toBe(false);
+    },
+  );
 
-  it("because its port is in use ends with PORT_IN_USE and the port, and leaves its data usable", async () => {
-    const first = await home.start();
-    const port = Number(new URL(first.url).port);
-    const { code, output } = await runHost({ dataDirectory: join(home.folder, "other"), port });
+  it("because its data folder cannot be made ends with FOLDER_UNUSABLE, the folder and the system's error", async () => {
+    const { code, output } = await runHost({ dataDirectory: "/proc/none/data" });
     expect(code).toBe(1);
-    expect(output).toMatch(new RegExp(`^neap: PORT_IN_USE: port ${port} .+$`, "m"));
-    expect((await fetch(`${first.url}/ping`)).status).toBe(200);
-    await startsAgain("other");
+    expect(output).toBe(
+      "neap: FOLDER_UNUSABLE: data folder /proc/none/data/journal cannot be used: ENOENT: no such file or directory, mkdir '/proc/none'\n",
+    );
   });
 
   it("because its data folder is in use ends with JOURNAL_LOCKED, the folder and the holder", async () => {

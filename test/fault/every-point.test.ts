@@ -4,6 +4,7 @@ import { logBookId, MAX_SEQNUM } from "../../state/ids.ts";
 import type { Mode } from "../../state/logbook/index.ts";
 import type { FaultPoint } from "../../state/ports.ts";
 import { textOf } from "../support/call-bytes.ts";
+import { HttpFixture } from "../support/http-fixture.ts";
 import { prng } from "../support/prng.ts";
 import { ScriptedEgress } from "../support/scripted-egress.ts";
 import { type Crash, copyRemains, type Remains, testPool, World } from "../support/world.ts";
@@ -28,6 +29,39 @@ interface Outcome {
   readonly answers: readonly string[];
   readonly versions: Readonly<Record<string, readonly (string | null)[]>>;
   readonly newest: Readonly<Record<string, string | null>>;
+}
+
+type Request = (typeof REQUESTS)[number];
+
+/** How requests reach a world. */
+interface Client {
+  /** @returns return value and output */
+  ask(request: Request, key: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+function direct(world: World): Client {
+  return {
+    async ask(request, key) {
+      const answer = await world.call({ tenant: BANK, key, ...request });
+      expect(answer.kind, JSON.stringify(answer)).toBe("completed");
+      return answer.kind === "completed" ? `${answer.result.returnValue} ${textOf(answer.result.output)}` : "";
+    },
+    close: async () => {},
+  };
+}
+
+async function overHttp({ invocations, faults }: World): Promise<Client> {
+  const http = await HttpFixture.start({ invocations, faults });
+  return {
+    async ask({ functionName, input }, key) {
+      const message = { user: BANK, function: functionName, input_data: input };
+      const { status, text } = await http.call(message, { "Idempotency-Key": key });
+      expect(status, text).toBe(200);
+      return `0 ${text}`;
+    },
+    close: () => http.close(),
+  };
 }
 
 let pool: SandboxPool;
@@ -56,6 +90,7 @@ afterAll(() => pool.close());
 async function run(
   decide: (point: FaultPoint, count: number) => Crash | null,
   before: (world: World, index: number) => Promise<void> = async () => {},
+  connect: (world: World) => Client | Promise<Client> = direct,
 ): Promise<Outcome & { points: FaultPoint[] }> {
   const points: FaultPoint[] = [];
   /** Of the requests to the outside: what left a world before its crash. */
@@ -80,21 +115,26 @@ async function run(
     return crash;
   };
   let world = await open(copyRemains(prepared));
+  let client = await connect(world);
   const answers: string[] = [];
   for (const [index, request] of REQUESTS.entries()) {
     for (;;) {
-      const current = world;
-      const asked = before(current, index)
-        .then(() => current.call({ tenant: BANK, key: `request-${index}`, ...request }))
-        .then((answer) => ({ answer }));
+      const current = client;
+      const asked = before(world, index)
+        .then(() => current.ask(request, `request-${index}`))
+        .then((output) => ({ output }));
       const happened = await Promise.race([asked, world.crashed.then((remains) => ({ remains }))]);
+      // Whoever was answered does not ask again: what he was told must hold in the next world.
+      const told = "output" in happened || points.at(-1) === "answer:after" ? await asked : null;
       if ("remains" in happened) {
+        await client.close();
         world = await open(happened.remains);
+        client = await connect(world);
+      }
+      if (told === null) {
         continue;
       }
-      const { answer } = happened;
-      expect(answer.kind, JSON.stringify(answer)).toBe("completed");
-      const output = answer.kind === "completed" ? `${answer.result.returnValue} ${textOf(answer.result.output)}` : "";
+      const { output } = told;
       // A crash takes up seqnums.
       answers.push(request.functionName === "feed" ? output.replaceAll(/\d+/g, "n") : output);
       break;
@@ -106,6 +146,7 @@ async function run(
     versions[key] = await world.versions(BANK, key);
     newest[key] = await world.object(BANK, key);
   }
+  await client.close();
   await world.close();
   noteKeys();
   expect(keys.size, "however often the request left, it had one key (F15)").toBe(1);
@@ -176,6 +217,28 @@ describe("a crash at every fault point", () => {
       const crash = crashAt % 2 === 0 ? "kill" : "powerCut";
       const outcome = await run((_, count) => (count === crashAt ? crash : null), before);
       expect(said(outcome), `${crash} at point ${crashAt}, ${calm.points[crashAt - 1]}`).toEqual(said(calm));
+    }
+  });
+
+  it("F8: around an answer leaves every answer and every version as a run without a crash has them", {
+    timeout: 300_000,
+  }, async () => {
+    const over = (crashAt: number) => {
+      let answers = 0;
+      return run(
+        (point) => {
+          answers += point.startsWith("answer:") ? 1 : 0;
+          return answers === crashAt && point.startsWith("answer:") ? (crashAt % 4 < 2 ? "kill" : "powerCut") : null;
+        },
+        undefined,
+        overHttp,
+      );
+    };
+    const calm = await over(0);
+    const points = calm.points.filter((point) => point.startsWith("answer:"));
+    expect(points).toEqual(REQUESTS.flatMap(() => ["answer:before", "answer:after"]));
+    for (let crashAt = 1; crashAt <= points.length; crashAt += 1) {
+      expect(outcomeOf(await over(crashAt)), `at answer point ${crashAt}`).toEqual(outcomeOf(calm));
     }
   });
 

@@ -8,6 +8,7 @@ import {
   type HttpServer,
   type HttpTimeouts,
 } from "../../host/http/index.ts";
+import type { Invocations } from "../../host/invocation/invocation.ts";
 import { type Log, Metrics, silentLog } from "../../host/telemetry/index.ts";
 import type { Limits } from "../../host/tenancy/index.ts";
 import type { Faults } from "../../state/ports.ts";
@@ -35,8 +36,11 @@ export interface FixtureOptions {
   readonly limits?: Partial<HttpConfig["limits"]>;
   readonly tenancy?: Partial<Limits>;
   readonly timeouts?: Partial<HttpTimeouts>;
+  readonly connectionsMax?: number;
   readonly faults?: Faults;
   readonly log?: Log;
+  /** Instead of the fake ones. */
+  readonly invocations?: Invocations;
 }
 
 export class HttpFixture {
@@ -60,7 +64,8 @@ export class HttpFixture {
         ...options.config,
       },
       timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
-      invocations: this.invocations,
+      ...(options.connectionsMax !== undefined && { connectionsMax: options.connectionsMax }),
+      invocations: options.invocations ?? this.invocations,
       functions: this.functions,
       tenancy: testTenancy({ moduleMaxBytes: 1024 * 1024, ...options.tenancy }),
       objects: this.objects,

@@ -55,6 +55,8 @@ export class World {
   readonly invocations: InvocationService;
   /** Another node's, over the same state: they know nothing of each other. */
   readonly elsewhere: InvocationService;
+  /** For what a test puts in front of this world, so that it can crash there, too. */
+  readonly faults: Faults;
   /** Resolves at the crash; from then on nothing of this world counts. */
   readonly crashed: Promise<Remains>;
 
@@ -62,12 +64,14 @@ export class World {
     shard: LocalShard,
     functions: FunctionRegistry,
     [invocations, elsewhere]: readonly [InvocationService, InvocationService],
+    faults: Faults,
     crashed: Promise<Remains>,
   ) {
     this.shard = shard;
     this.functions = functions;
     this.invocations = invocations;
     this.elsewhere = elsewhere;
+    this.faults = faults;
     this.crashed = crashed;
   }
 
@@ -154,7 +158,7 @@ export class World {
     invocations.startRecovery(20);
     // What is gone looks for nothing any more, and leaves the pool to others.
     void crashed.then(() => Promise.all([invocations.drain(0), elsewhere.drain(0)]));
-    return new World(shard, functions, [invocations, elsewhere], crashed);
+    return new World(shard, functions, [invocations, elsewhere], faults, crashed);
   }
 
   /** A world with these samples uploaded, and nothing else, on a disk that was stopped cleanly. */

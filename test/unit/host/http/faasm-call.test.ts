@@ -63,13 +63,20 @@ describe("synchronous calls", () => {
     await http.call({ user: "demo", function: "echo", forbid_ndp: true });
     expect(http.invocations.calls[0]?.forbidPushDown).toBe(true);
   });
-  test("a return value other than 0 answers 500 with Faasm's line instead of the output", async () => {
-    const answer = await http.call({ user: "demo", function: "three" });
-    expect([answer.status, answer.text, answer.headers["neap-error"]]).toEqual([
-      500,
-      "Call failed (return value=3)",
-      "CALL_FAILED",
-    ]);
+  test("a return value other than 0 answers 500 with Faasm's line instead of the output, which begins in a header", async () => {
+    http.invocations.functions.set("wrong", () => ({ returnValue: 3, output: Buffer.from(`no "kéy"\n${"x".repeat(300)}`) }));
+    for (const [name, said] of [
+      ["wrong", `"no \\"k?y\\"?${"x".repeat(246)}"`],
+      ["three", `"lost"`],
+    ]) {
+      const { status, text, headers } = await http.call({ user: "demo", function: name });
+      expect([status, text, headers["neap-error"], headers["neap-output"]]).toEqual([
+        500,
+        "Call failed (return value=3)",
+        "CALL_FAILED",
+        said,
+      ]);
+    }
   });
   test("a trap answers 500 with Faasm's line and the trap on the next one", async () => {
     const answer = await http.call({ user: "demo", function: "trap" });
@@ -145,6 +152,7 @@ describe("bad requests", () => {
     [{ ...good, forbid_ndp: "no" }, 400, "forbid_ndp must be a boolean, is a string"],
     [{ ...good, id: "7" }, 400, "id must be a whole number, is a string"],
     [{ ...good, id: 1.5 }, 400, "id must be a whole number, is 1.5"],
+    [{ ...good, id: 2 ** 53 }, 400, "id must be a whole number from -9007199254740991 to 9007199254740991, is 9007199254740992"],
     [{ ...good, mpi_world_size: true }, 400, "mpi_world_size must be a whole number, is a boolean"],
     [{ ...good, topology_hint: 3 }, 400, "topology_hint must be a string, is a number"],
     [{ ...good, id: -1 }, 400, "id must be a whole number from 1 to 2147483647, is -1"],

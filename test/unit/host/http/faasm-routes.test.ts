@@ -115,6 +115,7 @@ describe("the rest of Faasm's upload service", () => {
     ["PUT", "/f/demo", 400, "Bad URL, expected single path part /f/demo"],
     ["GET", "/f", 400, "Bad URL, expected single path part /f"],
     ["PUT", "/s/demo?x=1", 400, "Bad URL, expected single path part /s/demo"],
+    ["PUT", "/s/demo/?x=1", 400, "Bad URL, expected single path part /s/demo/"],
     ["DELETE", "/f/demo/x", 404, 'there is no DELETE "/f/demo/x"'],
     ["POST", "/other", 404, 'there is no POST "/other"'],
   ])("%s %s answers %i: %s", async (method, path, status, text) => {

@@ -2,7 +2,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import type { FaultPoint } from "../../../../state/ports.ts";
-import { type FixtureOptions, HttpFixture, send } from "../../../support/http-fixture.ts";
+import { eventually } from "../../../support/eventually.ts";
+import { type FixtureOptions, HttpFixture, RawClient, send } from "../../../support/http-fixture.ts";
 
 let open: HttpFixture[] = [];
 afterEach(async () => {
@@ -188,13 +189,70 @@ describe("clients that go away (H28)", () => {
     expect([http.invocations.calls.length, http.functions.modules.size, http.objects.values.size]).toEqual([0, 0, 0]);
     expect((await http.send("POST", "/f/", { body: ECHO })).status).toBe(200);
   });
-  test("bytes that are not HTTP end that connection only", async () => {
-    const http = await start();
+  const LATE = "POST /f/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
+  test.each([
+    [
+      "a greeting of TLS",
+      "\x16\x03\x01\x02\x00 nonsense\r\n\r\n",
+      400,
+      "the request is not HTTP/1.1: Invalid method encountered",
+    ],
+    [
+      "a length that is no number",
+      LATE.replace("9", "x"),
+      400,
+      "the request is not HTTP/1.1: Invalid character in Content-Length",
+    ],
+    ["two lengths", LATE.replace("9", "9\r\nContent-Length: 8"), 400, "the request is not HTTP/1.1: "],
+    ["headers of 20 kB", `GET /ping HTTP/1.1\r\nX: ${"x".repeat(20_000)}\r\n`, 431, "larger than the limit of 16384 bytes"],
+    ["headers that take too long", "GET /ping HTTP/1.1\r\nHost: loc", 408, "the headers of the request took too long"],
+  ])("%s: the answer says what is wrong, and that connection alone ends", async (_what, bytes, status, text) => {
+    const http = await start({ timeouts: { headersMs: 50 } });
     const client = http.raw();
-    client.write("\x16\x03\x01\x02\x00 nonsense\r\n\r\n");
+    client.write(bytes);
     await client.closed;
+    expect(client.received).toContain(`HTTP/1.1 ${status} `);
+    expect(client.received).toContain(text);
+    expect(client.received.includes("Neap-Error: BAD_REQUEST")).toBe(status === 400);
     expect((await http.send("GET", "/ping")).text).toBe("PONG");
   });
+  test("F17: nonsense behind a request that was read is not answered, as that would be taken for the call's answer", async () => {
+    const http = await start();
+    const begun = Promise.withResolvers<void>();
+    http.invocations.functions.set("wait", () => {
+      begun.resolve();
+      return new Promise(() => {});
+    });
+    const client = http.raw();
+    const body = '{"user":"demo","function":"wait"}';
+    client.write(`POST /f/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await begun.promise;
+    client.write("nonsense\r\n\r\n");
+    await client.closed;
+    expect(client.received).toBe("");
+  });
+});
+
+test("S4: connections above the limit are ended at once, and those below it are served", async () => {
+  const http = await start({ connectionsMax: 2 });
+  const clients = [http.raw(), http.raw()];
+  const ping = async (client: RawClient | undefined) => {
+    client?.write("GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await client?.until("PONG");
+  };
+  await Promise.all(clients.map(ping));
+  const third = http.raw();
+  await third.closed;
+  expect(third.received).toBe("");
+  expect(http.metrics.render()).toContain("neap_http_dropped_connections_total 1");
+  clients[0]?.socket.destroy();
+  await eventually("its place is free", () =>
+    ping(http.raw()).then(
+      () => true,
+      () => false,
+    ),
+  );
+  clients[1]?.socket.destroy();
 });
 
 describe("life of the server", () => {
@@ -228,6 +286,9 @@ describe("life of the server", () => {
     const both = await start({ config: { aliasPort: port } });
     expect(both.aliasUrl).toBe(`http://127.0.0.1:${port}`);
     expect((await send(port, "POST", "/f/", { body: ECHO })).text).toBe("x");
+    const client = new RawClient(port);
+    client.write("nonsense\r\n\r\n");
+    await client.until("the request is not HTTP/1.1");
   });
   test("the fault points stand before and after each call's answer", async () => {
     const points: FaultPoint[] = [];

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -187,4 +187,12 @@ test("F9: one process has a folder at a time, also one that stands still: anothe
   await expect(open(folder, true)).rejects.toMatchObject({ code: "JOURNAL_LOCKED" });
   await journal.close();
   await (await open(folder, true)).close();
+});
+
+test("a folder that cannot be one is refused with FOLDER_UNUSABLE and its name; one that has none above it is made with all of them", async () => {
+  const file = join(folder, "file");
+  writeFileSync(file, "");
+  const refused = await open(join(file, "journal"), false).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: "FOLDER_UNUSABLE", message: expect.stringContaining(join(file, "journal")) });
+  await (await open(join(folder, "a", "b", "journal"), false)).close();
 });
