@@ -216,6 +216,14 @@ it("every import is in the table but proc_exit, which does not return", async ()
   }
 });
 
+const errnosIn = (text = "") => new Set(text.match(/\w+/g));
+/** What abi.json says that the import answers. */
+function documented(name: string): ReadonlySet<string> {
+  const { answers } = abi.imports.find((one) => one.module === WASI_MODULE && one.name === name) ?? {};
+  const ofPaths = name.startsWith("path_") ? /Those of paths, [^.]*/.exec(abi.modules[WASI_MODULE])?.[0] : "";
+  return errnosIn(`${answers} ${ofPaths}`);
+}
+
 describe.each(IMPORTS.map(([name, args, right = "success"]) => ({ name, args, right })))("$name", ({ name, args, right }) => {
   it(`answers ${right} for arguments that are right, also where they end with the memory`, async () => {
     expect((await answer(await world(), name, args)).errno).toBe(right);
@@ -233,6 +241,7 @@ describe.each(IMPORTS.map(([name, args, right = "success"]) => ({ name, args, ri
     const wasi = await world();
     for (const [at, arg] of args.entries()) {
       for (const [change, errno] of refused(arg)) {
+        expect(documented(name)).toContain(errno);
         const what = `argument ${at}: ${JSON.stringify(change, (_, value) => (typeof value === "bigint" ? `${value}` : value))}`;
         expect([what, await answer(wasi, name, args, at, change)]).toEqual([what, { errno, changed: false, asked: false }]);
       }
