@@ -67,7 +67,7 @@ function table(imports: readonly Import[]): string {
 function refused(): string {
   const rows = abi.refused.map(({ names, reason }) => `| ${names.map(code).join(", ")} | ${reason} |`);
   return [
-    `These of module ${code(REFUSING)}, where ${code("*")} stands for any ending, and all that are not listed above, are refused at the upload by their names.`,
+    `These of module ${code(REFUSING)}, where ${code("*")} stands for any ending, and all that are not listed above, are refused at the upload by their names ([test](../../test/unit/host/abi/faasm/interface.test.ts)).`,
     "",
     "| import | why |",
     "|---|---|",
