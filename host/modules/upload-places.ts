@@ -2,9 +2,15 @@
 import { createHash, type Hash } from "node:crypto";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { hasCode, NeapError } from "../../state/errors.ts";
-import { CONFINED_ARGUMENTS, type ProcessEnd, type ProcessStarter, type StartedProcess } from "../processes/index.ts";
+import {
+  CONFINED_ARGUMENTS,
+  type ProcessEnd,
+  type ProcessStarter,
+  type StartedProcess,
+  THREAD_ENVIRONMENT,
+} from "../processes/index.ts";
 import { type Artefact, SHARED_MEMORY, WASM_PAGE_BYTES } from "./artefact.ts";
 import { decodeArtefact } from "./artefact-codec.ts";
 import { MODULE_CAPS } from "./module-caps.ts";
@@ -12,6 +18,7 @@ import { hashModule } from "./preparation.ts";
 import { SocketBytes, sized, write } from "./socket-bytes.ts";
 import { UPLOAD_KINDS, type UploadMessage } from "./upload-messages.ts";
 import type { UploadJob } from "./upload-pipeline.ts";
+import type { UploadRequest, UploadTold } from "./upload-worker.ts";
 
 export interface UploadPlace {
   /** Answers `rewriting`. */
@@ -31,30 +38,80 @@ const THREAD_LIMITS = { maxOldGenerationSizeMb: HEAP_MAX_MEGABYTES, maxYoungGene
 
 const outOfMemory = () => new NeapError("MODULE_LIMIT", "the module takes more memory to read than an upload has");
 
-/** A thread that is ended afterwards, whatever the module does. The module is handed over, and comes back with the answer. */
-export class UploadThread implements UploadPlace {
-  readonly #worker: Worker;
+/** Without an upload for so long, a thread ends. */
+const IDLE_MS = 1_000;
 
-  constructor(buffer: ArrayBuffer, job: UploadJob, { hear, fail }: UploadListener) {
+/** Threads for uploads: one that has given its answer takes the next one. */
+export class UploadThreads {
+  readonly #idle = new Set<UploadThread>();
+
+  /** The module is handed over, and comes back with the answer. */
+  begin(buffer: ArrayBuffer, job: UploadJob, listener: UploadListener): UploadPlace {
+    const [thread = new UploadThread(this.#idle)] = this.#idle;
+    thread.begin(buffer, job, listener);
+    return thread;
+  }
+}
+
+class UploadThread implements UploadPlace {
+  readonly #worker: Worker;
+  readonly #idle: Set<UploadThread>;
+  #port: MessagePort | undefined;
+  #fail: (error: unknown) => void = () => {};
+  /** It has answered, and takes a further upload. */
+  #isFree = false;
+  #idleTimer: NodeJS.Timeout | undefined;
+
+  /** @param idle  those that take an upload */
+  constructor(idle: Set<UploadThread>) {
+    this.#idle = idle;
     this.#worker = new Worker(new URL("./upload-worker.ts", import.meta.url), {
-      workerData: { buffer, job },
-      transferList: [buffer],
       resourceLimits: THREAD_LIMITS,
-      env: {},
+      env: THREAD_ENVIRONMENT,
       execArgv: [],
       name: "neap-upload",
     });
-    this.#worker.on("message", hear);
-    this.#worker.on("error", (error) => fail(hasCode(error, "ERR_WORKER_OUT_OF_MEMORY") ? outOfMemory() : error));
-    this.#worker.on("exit", (status) => fail(new Error(`the upload's thread ended with status ${status} and without an answer`)));
+    this.#worker.on("error", (error) => this.#fail(hasCode(error, "ERR_WORKER_OUT_OF_MEMORY") ? outOfMemory() : error));
+    this.#worker.on("exit", (status) => {
+      idle.delete(this);
+      this.#fail(new Error(`the upload's thread ended with status ${status} and without an answer`));
+    });
+  }
+
+  begin(buffer: ArrayBuffer, job: UploadJob, { hear, fail }: UploadListener): void {
+    this.#idle.delete(this);
+    clearTimeout(this.#idleTimer);
+    this.#worker.ref();
+    this.#fail = fail;
+    this.#isFree = false;
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    port1.on("message", ({ message, isSpent }: UploadTold) => {
+      this.#isFree = !isSpent && (message.kind === "prepared" || message.kind === "refused");
+      hear(message);
+    });
+    this.#worker.postMessage({ buffer, job, port: port2 } satisfies UploadRequest, [buffer, port2]);
   }
 
   rewritten(module: Uint8Array): void {
-    this.#worker.postMessage(module);
+    this.#port?.postMessage(module);
   }
 
-  end(): Promise<unknown> {
-    return this.#worker.terminate();
+  async end(): Promise<void> {
+    this.#port?.close();
+    this.#fail = () => {};
+    if (this.#isFree) {
+      this.#worker.unref();
+      this.#idleTimer = setTimeout(() => this.#terminate(), IDLE_MS).unref();
+      this.#idle.add(this);
+    } else {
+      await this.#terminate();
+    }
+  }
+
+  async #terminate(): Promise<void> {
+    this.#idle.delete(this);
+    await this.#worker.terminate();
   }
 }
 

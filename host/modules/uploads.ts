@@ -1,4 +1,4 @@
-/** Prepares uploads: each in a thread of its own, or, for isolated tenants, in a process of its own. */
+/** Prepares uploads: each alone in a thread, or, for isolated tenants, in a process of its own. */
 import { invariant, NeapError } from "../../state/errors.ts";
 import { makeProgram, type ProcessStarter } from "../processes/index.ts";
 import type { AbiTable } from "./abi-table.ts";
@@ -7,7 +7,7 @@ import { NO_REWRITING, type RewritingOptions } from "./rewriting/index.ts";
 import { Rewriter } from "./rewriting/rewriter.ts";
 import type { PreparedModule, UploadMessage } from "./upload-messages.ts";
 import type { UploadJob } from "./upload-pipeline.ts";
-import { type UploadListener, type UploadPlace, UploadProcess, UploadThread } from "./upload-places.ts";
+import { type UploadListener, type UploadPlace, UploadProcess, UploadThreads } from "./upload-places.ts";
 
 const UPLOADS_AT_A_TIME = 2;
 const PROCESS = new URL("./upload-process.ts", import.meta.url);
@@ -16,6 +16,7 @@ export class Uploads {
   readonly #abi: AbiTable;
   readonly #starter: ProcessStarter | null;
   readonly #rewriter: Rewriter | null;
+  readonly #threads = new UploadThreads();
   #program: Promise<Uint8Array> | undefined;
   #free = UPLOADS_AT_A_TIME;
   readonly #waiting: (() => void)[] = [];
@@ -100,7 +101,7 @@ export class Uploads {
       }
     };
     const listener = { hear, fail: reject };
-    const place = isolated ? await this.#process(module, job, listener) : new UploadThread(module, job, listener);
+    const place = isolated ? await this.#process(module, job, listener) : this.#threads.begin(module, job, listener);
     try {
       return await promise;
     } finally {

@@ -1,5 +1,6 @@
 /** Programs for processes that may read no file. */
 import { Worker } from "node:worker_threads";
+import { THREAD_ENVIRONMENT } from "./thread-environment.ts";
 
 /**
  * No files, network, processes, threads, add-ons or inspector for JavaScript, in a process or in one thread of it. SQLite and FFI are built-in
@@ -31,7 +32,7 @@ export const THREADS_ARGUMENT = "--allow-worker";
 export interface ProgramRequest {
   /** URLs. */
   readonly modules: readonly string[];
-  /** See `programText`; left out, the modules become JSON for its `add`. */
+  /** See `programText`; left out, the modules are serialized by `node:v8` for its `add`. */
   readonly run?: string;
   /** See `programText`. */
   readonly forThreads?: readonly string[];
@@ -45,7 +46,7 @@ export function makeProgram(modules: readonly URL[], run?: string, forThreads: r
     forThreads: hrefs(forThreads),
     ...(run !== undefined && { run }),
   };
-  const thread = new Worker(new URL("./program-thread.ts", import.meta.url), { workerData: request, env: {} });
+  const thread = new Worker(new URL("./program-thread.ts", import.meta.url), { workerData: request, env: THREAD_ENVIRONMENT });
   return new Promise((resolve, reject) => {
     thread.once("message", resolve);
     thread.once("error", reject);

@@ -17,20 +17,20 @@ class MemoryFile {
   /** After a power cut: `keep` says of each unflushed sector whether it reached the medium. */
   afterPowerCut(keep: () => boolean): MemoryFile {
     const file = new MemoryFile();
-    file.stored = Buffer.from(this.stored);
+    file.stored = copyOf(this.stored);
     for (const sector of this.dirty) {
       if (keep()) {
         file.stored = copySector(this.cached, file.stored, sector);
       }
     }
-    file.cached = Buffer.from(file.stored);
+    file.cached = copyOf(file.stored);
     return file;
   }
 
   afterKill(): MemoryFile {
     const file = new MemoryFile();
-    file.cached = Buffer.from(this.cached);
-    file.stored = Buffer.from(this.stored);
+    file.cached = copyOf(this.cached);
+    file.stored = copyOf(this.stored);
     for (const sector of this.dirty) {
       file.dirty.add(sector);
     }
@@ -193,7 +193,7 @@ export class MemoryDisk implements Disk {
   }
 }
 
-function copySector(from: Buffer, to: Buffer, sector: number): Buffer<ArrayBuffer> {
+function copySector(from: Buffer, to: Buffer<ArrayBuffer>, sector: number): Buffer<ArrayBuffer> {
   const start = sector * SECTOR_BYTES;
   const end = Math.min(start + SECTOR_BYTES, from.length);
   const target = grow(to, end);
@@ -201,13 +201,25 @@ function copySector(from: Buffer, to: Buffer, sector: number): Buffer<ArrayBuffe
   return target;
 }
 
-function grow(buffer: Buffer, sizeBytes: number): Buffer<ArrayBuffer> {
+/** In memory of its own, never a shared pool's: `grow` takes what lies behind it. */
+function copyOf(bytes: Buffer): Buffer<ArrayBuffer> {
+  const copy = Buffer.alloc(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
+/** With zeros behind it. Has room for as much again, so that a file that grows piece by piece is copied a few times only. */
+function grow(buffer: Buffer<ArrayBuffer>, sizeBytes: number): Buffer<ArrayBuffer> {
   if (sizeBytes <= buffer.length) {
-    return buffer as Buffer<ArrayBuffer>;
+    return buffer;
   }
-  const larger = Buffer.alloc(sizeBytes);
-  buffer.copy(larger);
-  return larger;
+  let { buffer: room } = buffer;
+  if (sizeBytes > room.byteLength) {
+    const larger = Buffer.alloc(2 * sizeBytes);
+    buffer.copy(larger);
+    room = larger.buffer;
+  }
+  return Buffer.from(room, 0, sizeBytes);
 }
 
 function systemError(code: string): Error {

@@ -5,6 +5,7 @@
  */
 import { Socket } from "node:net";
 import { setPriority } from "node:os";
+import { deserialize } from "node:v8";
 import { SocketBytes, sized, write } from "../socket-bytes.ts";
 import type { runPasses } from "./chain.ts";
 import type { RewriteRequest } from "./rewriting.ts";
@@ -20,7 +21,7 @@ export async function serve(chain: string, add: (modules: unknown) => void): Pro
     const socket = new Socket({ fd: 3, readable: true, writable: true });
     const bytes = new SocketBytes(socket);
     const text = async () => new TextDecoder().decode(await bytes.takeSized(ANY_SIZE));
-    add(JSON.parse(await text()));
+    add(deserialize(await bytes.takeSized(ANY_SIZE)));
     const passes = (await import(chain)) as { runPasses: typeof runPasses };
     const request: RewriteRequest = JSON.parse(await text());
     write(socket, ...sized(passes.runPasses(await bytes.takeSized(ANY_SIZE), request)));

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { Worker } from "node:worker_threads";
+import { THREAD_ENVIRONMENT } from "../../processes/index.ts";
 import type { WorkerData, WorkerReady } from "../executor/worker.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { type Channel, createChannel } from "./channel.ts";
@@ -17,10 +18,6 @@ export interface ThreadOptions {
   readonly sandboxesMax: number;
   readonly idleMaxBytes: number;
 }
-
-/** Of the host's environment a thread gets only where compiled sources are kept: loading them takes a fifth of the time then. */
-const { NODE_COMPILE_CACHE } = process.env;
-const SOURCES = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
 
 export class ThreadCarrier implements Carrier {
   readonly channel: Channel;
@@ -42,7 +39,7 @@ export class ThreadCarrier implements Carrier {
       name,
       workerData: data,
       transferList: [workerEnd.port],
-      env: SOURCES,
+      env: THREAD_ENVIRONMENT,
       resourceLimits: RESOURCE_LIMITS,
     });
     let cause: unknown;

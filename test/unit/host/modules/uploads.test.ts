@@ -69,3 +69,27 @@ describe.each([
     expect((await good).hash).toBe(prepareModule(GOOD, ABI, SHORT).hash);
   });
 });
+
+test("a thread takes one upload after the other, but none after a module that has taken much memory, or failed to start", async () => {
+  let threads = 0;
+  const count = () => {
+    threads += 1;
+  };
+  process.on("worker", count);
+  try {
+    const own = new Uploads(ABI, null);
+    const prepare = async (text: string) => {
+      await own.prepare(bufferOf(wat(text)), { ...LIMITS, memoryMaxPages: 1_024 }).catch(() => {});
+      return threads;
+    };
+    const main = `(func (export "main"))`;
+    expect(await prepare(`(module (memory 1) ${main})`)).toBe(1);
+    expect(await prepare(`(module (memory 1))`)).toBe(1);
+    expect(await prepare(`(module (memory 1) (func $s) (start $s) ${main})`)).toBe(1);
+    expect(await prepare(`(module (memory 1) (func $s unreachable) (start $s) ${main})`)).toBe(1);
+    expect(await prepare(`(module (memory 1) (func $s (drop (memory.grow (i32.const 1000)))) (start $s) ${main})`)).toBe(2);
+    expect(await prepare(`(module (memory 1) ${main})`)).toBe(3);
+  } finally {
+    process.off("worker", count);
+  }
+});
