@@ -16,7 +16,10 @@ export class GuestCalls {
     this.#functions = importFunctions(this.guest);
   }
 
-  /** Calls "neap.<name>", or the import of another module by its whole name. Text arguments become a pointer and a length, in memory from 0 on, 2 KiB apart. */
+  /**
+   * Calls "neap.<name>", or the import of another module by its whole name. Text arguments become a pointer and a length, in memory from
+   * 0 on, 2 KiB apart.
+   */
   async call(name: string, ...args: readonly (string | number | bigint)[]): Promise<unknown> {
     let free = 0;
     const flat = args.flatMap((arg) => {

@@ -1,6 +1,6 @@
 /**
- * Imports: merge regions, the critical section of all threads, and the point where a call may move. All threads of a call share one memory here, so that there is nothing to
- * merge: what a program says of its regions is checked, and true.
+ * Imports: merge regions, the critical section of all threads, and the point where a call may move. All threads of a call share one
+ * memory here, so that there is nothing to merge: what a program says of its regions is checked, and true.
  */
 import { type Guest, GuestFault } from "../../sandbox/guest.ts";
 import { guestBytes } from "../guest-memory.ts";
