@@ -13,11 +13,13 @@ const PAGE_BYTES = 64 * 1024;
 
 /** Of the file from `offset` to its end, at most `length`. @throws WasiError */
 export function bytesOfFile(file: FileNode, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(Math.max(0, Math.min(length, Number(file.stat().sizeBytes) - offset)));
-  // What is not there is asked for first, so that the file is copied once and not again with each answer.
-  for (let at = 0; at < bytes.byteLength; at += PAGE_BYTES) {
-    file.read(bytes.subarray(at, at + 1), offset + at);
+  const sizeBytes = Math.max(0, Math.min(length, Number(file.stat().sizeBytes) - offset));
+  // What is not there is asked for first, so that there is one copy of the file and not one with each answer.
+  const probe = new Uint8Array(1);
+  for (let at = 0; at < sizeBytes; at += PAGE_BYTES) {
+    file.read(probe, offset + at);
   }
+  const bytes = new Uint8Array(sizeBytes);
   for (let copiedBytes = 0; copiedBytes < bytes.byteLength; ) {
     const read = file.read(bytes.subarray(copiedBytes), offset + copiedBytes);
     if (read === 0) {
