@@ -124,7 +124,7 @@ export interface RunningCall {
   readonly operations: { operation: number; args: Uint8Array; waits: boolean }[];
   /** How often `onEnd` was called. */
   readonly ends: () => number;
-  /** Resolves when that many operations have been heard of. */
+  /** Resolves when that many operations have been heard of; rejects when the call ends before. */
   readonly heard: (count: number) => Promise<void>;
 }
 
@@ -144,7 +144,7 @@ export interface CallOptions {
 export function begin(pool: SandboxPool, artefact: Artefact, options: CallOptions = {}): RunningCall {
   const logs: string[] = [];
   const operations: RunningCall["operations"] = [];
-  const waiters: { count: number; resolve: () => void }[] = [];
+  const waiters: { count: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   const onOperation = options.onOperation ?? answer;
   let ends = 0;
   const gone = Promise.withResolvers<void>();
@@ -180,16 +180,21 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       onEnd: (value) => {
         ends += 1;
         finish(value);
+        for (const { count, reject } of waiters) {
+          reject(new Error(`the call was ${value.kind} after ${operations.length} of ${count} operations`));
+        }
       },
       onGone: () => gone.resolve(),
     },
   );
   const heard = (count: number) =>
-    new Promise<void>((resolve) => {
+    new Promise<void>((resolve, reject) => {
       if (operations.length >= count) {
         resolve();
+      } else if (ends > 0) {
+        reject(new Error(`the call has ended, after ${operations.length} of ${count} operations`));
       } else {
-        waiters.push({ count, resolve });
+        waiters.push({ count, resolve, reject });
       }
     });
   return { call, end, gone: gone.promise, logs, operations, ends: () => ends, heard };
