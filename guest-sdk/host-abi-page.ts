@@ -3,12 +3,15 @@ import abi from "./abi.json" with { type: "json" };
 
 type Import = (typeof abi.imports)[number];
 
+/** The module of which some imports are refused with a reason. */
+const REFUSING = "env";
+
 /** What holds for all imports of a module. */
 const notes: ReadonlyMap<string, string> = new Map(Object.entries(abi.modules));
 
 export function hostAbiPage(): string {
   const modules = [...new Set(abi.imports.map(({ module }) => module))];
-  return `${[HEAD, abi.about, MODULE_RULES, index(), classes(), errors(), ...modules.map(section)].join("\n\n")}\n`;
+  return `${[HEAD, abi.about, MODULE_RULES, TESTS, classes(), errors(), ...modules.map(section)].join("\n\n")}\n`;
 }
 
 const HEAD = `<!-- Made from guest-sdk/abi.json by \`npm run docs\`. Change that file, not this page. -->
@@ -26,13 +29,10 @@ const MODULE_RULES = `A module
 - does not change its table or drop segments (\`table.set\`, \`table.grow\`, \`data.drop\` and their like are refused);
 - has no export whose name begins with \`$\`.`;
 
-function index(): string {
-  const rows = abi.imports.map(
-    (one) =>
-      `| ${one.answers === undefined ? `[${code(nameOf(one))}](#${anchor(one)})` : code(nameOf(one))} | ${one.class} | ${one.suspends ? "may wait" : ""} |`,
-  );
-  return ["## All imports", "", "| import | class | |", "|---|---|---|", ...rows].join("\n");
-}
+const TESTS = `In an import that *may wait* the guest may be suspended. The test of a row calls the import with right arguments, with those at the
+edge of what is right, and with wrong ones; what those of WASI do with right ones is tested [beside theirs](../../test/unit/host/abi/wasi). Besides, all
+that block no thread get [random arguments](../../test/unit/host/abi/hostile-arguments.test.ts), and those of modules \`neap\` and \`region\`
+[ranges](../../test/unit/host/abi/ranges.test.ts) that end with the memory, and one byte behind it.`;
 
 function classes(): string {
   const rows = Object.entries(abi.classes).map(([name, meaning]) => `| *${name}* | ${meaning} |`);
@@ -46,28 +46,28 @@ function errors(): string {
 
 function section(module: string): string {
   const imports = abi.imports.filter((one) => one.module === module);
-  const tabled = imports.filter((one) => one.answers !== undefined);
-  const entries = imports.filter((one) => one.answers === undefined).map(entry);
   const note = notes.get(module);
   return [
     `## Module ${code(module)}`,
     ...(note === undefined ? [] : [note]),
-    ...entries,
-    ...(tabled.length === 0 ? [] : [table(tabled), refused(module)]),
+    table(imports),
+    ...(module === REFUSING ? [refused()] : []),
   ].join("\n\n");
 }
 
 function table(imports: readonly Import[]): string {
   const rows = imports.map((one) =>
-    ["", code(one.name), code(typeOf(one)), one.summary, one.answers, testLink(one.test), ""].join(" | ").trim(),
+    ["", code(one.name), kindOf(one), one.summary, answersOf(one), testLink(one.test), ""].join(" | ").trim(),
   );
-  return ["| import | type | what it does | supported, or the error | test |", "|---|---|---|---|---|", ...rows].join("\n");
+  return ["| import | type, class | what it does | supported, or the error | test |", "|---|---|---|---|---|", ...rows].join(
+    "\n",
+  );
 }
 
-function refused(module: string): string {
+function refused(): string {
   const rows = abi.refused.map(({ names, reason }) => `| ${names.map(code).join(", ")} | ${reason} |`);
   return [
-    `These of module ${code(module)}, where ${code("*")} stands for any ending, and all that are not listed above, are refused at the upload by their names.`,
+    `These of module ${code(REFUSING)}, where ${code("*")} stands for any ending, and all that are not listed above, are refused at the upload by their names ([test](../../test/unit/host/abi/faasm/interface.test.ts)).`,
     "",
     "| import | why |",
     "|---|---|",
@@ -75,29 +75,20 @@ function refused(module: string): string {
   ].join("\n");
 }
 
-function testLink(test = ""): string {
+function testLink(test: string): string {
   return `[${test.split("/").at(-1)?.replace(".test.ts", "")}](../../${test})`;
 }
 
-function entry(one: Import): string {
-  const facts = [code(typeOf(one)), one.class, ...(one.suspends ? ["may wait"] : [])];
-  const codes = one.errors.length === 0 ? [] : [`codes ${one.errors.join(", ")}`];
-  return [`### ${nameOf(one)}`, [...facts, ...codes].join(" · "), one.summary].join("\n\n");
+function kindOf(one: Import): string {
+  return [code(typeOf(one)), one.class, ...(one.suspends ? ["may wait"] : [])].join("<br>");
+}
+
+function answersOf({ answers, errors }: Import): string {
+  return answers ?? (errors.length === 0 ? "supported" : `supported; ${errors.join(", ")}`);
 }
 
 function typeOf({ params, results }: Import): string {
   return results.length === 0 ? `(${params.join(", ")})` : `(${params.join(", ")}) → ${results.join(", ")}`;
-}
-
-function nameOf({ module, name }: Import): string {
-  return `${module}.${name}`;
-}
-
-/** As the usual Markdown viewers make it of a heading. */
-function anchor(one: Import): string {
-  return nameOf(one)
-    .toLowerCase()
-    .replace(/[^a-z0-9_-]/g, "");
 }
 
 function code(text: string): string {

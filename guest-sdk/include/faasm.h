@@ -90,6 +90,10 @@ void __faasm_write_state(const void *key, void *ptr, int32_t len);
 __attribute__((import_module("env"), import_name("__faasm_write_state_offset")))
 void __faasm_write_state_offset(const void *key, int32_t total, int32_t offset, void *ptr, int32_t len);
 
+/* (key, path) → size of the file, whose bytes the copy becomes. */
+__attribute__((import_module("env"), import_name("__faasm_write_state_from_file")))
+int32_t __faasm_write_state_from_file(const void *key, const void *path);
+
 /* (key, ptr, len) Adds an element to the list of that key, which is a stream of the LogBook, at once for all. */
 __attribute__((import_module("env"), import_name("__faasm_append_state")))
 void __faasm_append_state(const void *key, void *ptr, int32_t len);
@@ -145,6 +149,14 @@ void __faasm_unlock_state_read(const void *key);
 /* (ptr, type, op, currentBatch) Declares a merge region. All threads of a call have one memory: there is nothing to merge. */
 __attribute__((import_module("env"), import_name("__faasm_sm_reduce")))
 void __faasm_sm_reduce(void *ptr, int32_t type, int32_t op, int32_t currentBatch);
+
+/* () Waits until no other thread of the call is in the critical section, of which there is one. Without threads nobody is. */
+__attribute__((import_module("env"), import_name("__faasm_sm_critical_local")))
+void __faasm_sm_critical_local(void);
+
+/* () Leaves the critical section. */
+__attribute__((import_module("env"), import_name("__faasm_sm_critical_local_end")))
+void __faasm_sm_critical_local_end(void);
 
 /* (tableIndex, arg) A call of a migratable function that shall move is stopped here, and goes on here; the function of the table is not called. */
 __attribute__((import_module("env"), import_name("__faasm_migrate_point")))

@@ -116,6 +116,8 @@ export interface GuestTeam {
   readonly handle: number;
   /** So many there may be at once, the main thread included. */
   readonly threadsMax: number;
+  /** Words for one mutex that all threads of the call share; zeros at its beginning. */
+  readonly critical: Int32Array;
   /** Starts a thread. Returns its number, or 0 when there are as many as there may be. */
   start(start: ThreadStart): number;
   /** Starts a thread that can be joined. Returns its handle, or 0 when there is no room for it or its stack. */

@@ -67,6 +67,7 @@ describe.skipIf(clang === null)("aliased state", () => {
       "pushed: SSHAREDbyt!!, before (null)",
       "pulled: pulled",
       "masked: a23d5 12345 0",
+      "from a file: one two 7 7",
       "",
     ]);
     expect(await told("text")).toBe("x".repeat(16));

@@ -7,6 +7,28 @@ const FAASM = "test/unit/host/abi/faasm";
 const CHECKED = `${INVOCATION}/checked-calls.test.ts`;
 
 export const guestMutations: readonly Mutation[] = [
+  // The host's own imports
+  {
+    name: "an import asks the host before it looks where its answer goes",
+    file: "host/abi/log.ts",
+    find: "headPointer, HEAD_BYTES);",
+    replace: "0, HEAD_BYTES);",
+    caughtBy: ["test/unit/host/abi/ranges.test.ts", "head"],
+  },
+  {
+    name: "the name of a lock may be anything",
+    file: "host/abi/locks.ts",
+    find: "    return name ?? GuestError.invalid;",
+    replace: '    return name ?? "";',
+    caughtBy: ["test/unit/host/abi/locks.test.ts", "what no lock can be called"],
+  },
+  {
+    name: "region bytes are pushed to any place of an object",
+    file: "host/abi/regions.ts",
+    find: "if (key === null || at < 0n || at > BigInt(MAX_SEQNUM)) {\n      return GuestError.invalid;",
+    replace: "if (key === null) {\n      return GuestError.invalid;",
+    caughtBy: ["test/unit/host/abi/regions.test.ts", "places that no object has"],
+  },
   // WASI, and Faasm
   {
     name: "a path may lead above the folder it is looked up in",
@@ -14,6 +36,13 @@ export const guestMutations: readonly Mutation[] = [
     find: '      (stack.pop() ?? fail("notcapable")).release();',
     replace: "      stack.pop()?.release();",
     caughtBy: [`${WASI}/files.test.ts`, "a walk never leaves"],
+  },
+  {
+    name: "a range of WASI may end one byte behind the memory",
+    file: "host/abi/wasi/memory.ts",
+    find: "return end > bytes.byteLength ?",
+    replace: "return end > bytes.byteLength + 1 ?",
+    caughtBy: [`${WASI}/arguments.test.ts`, "nothing has happened then"],
   },
   {
     name: "an absolute link is followed below the folder",

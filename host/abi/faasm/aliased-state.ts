@@ -18,7 +18,10 @@ import {
   regionRangeArgs,
 } from "../operations.ts";
 import { request } from "../requests.ts";
+import type { CallFileSystem } from "../wasi/index.ts";
 import { objectBytes, readObject } from "../whole-objects.ts";
+import { wholeFile } from "./files.ts";
+import { VALUE_MAX_BYTES } from "./local-state.ts";
 import { checkChunk, stateKey } from "./text.ts";
 
 const HEADER_BYTES = 64;
@@ -40,7 +43,7 @@ interface AliasedValue {
 /** Imports of Faasm's state that wait here, and not where values are copies. */
 export const WAITING_WHEN_ALIASED: ReadonlySet<string> = new Set(["env.__faasm_write_state", "env.__faasm_unlock_state_read"]);
 
-export const aliasedState = (guest: Guest, aliases: GuestAliases) => {
+export const aliasedState = (guest: Guest, aliases: GuestAliases, files: CallFileSystem) => {
   const ask = async (operation: OperationCode, args: Uint8Array): Promise<number> => (await request(guest, operation, args)).code;
   const header = ({ base }: AliasedValue) => new Int32Array(aliases.memory().buffer, base, HEADER_WORDS);
   const sizeOf = (value: AliasedValue) => Atomics.load(header(value), SIZE) >>> 0;
@@ -50,6 +53,16 @@ export const aliasedState = (guest: Guest, aliases: GuestAliases) => {
   function bytesOf({ base }: AliasedValue, offset: number, length: number): Uint8Array {
     return new Uint8Array(aliases.memory().buffer, base + HEADER_BYTES + offset, length);
   }
+
+  /** The value becomes these bytes. */
+  function replace(value: AliasedValue, bytes: Uint8Array): void {
+    bytesOf(value, 0, bytes.byteLength).set(bytes);
+    Atomics.store(header(value), SIZE, bytes.byteLength);
+  }
+
+  const fileAt = files.asks.waiting((pathPointer: number) =>
+    wholeFile(guest, files, "__faasm_write_state_from_file: path", pathPointer, VALUE_MAX_BYTES),
+  ) as (pathPointer: number) => Uint8Array | Promise<Uint8Array>;
 
   /** @throws GuestFault  the region cannot be had in that size */
   async function openRegion(what: string, name: string, sizeBytes: number): Promise<number> {
@@ -173,8 +186,15 @@ export const aliasedState = (guest: Guest, aliases: GuestAliases) => {
       const name = "__faasm_write_state";
       guestBytes(guest, `${name}: bytes`, pointer, length);
       const value = await open(name, keyAt(name, keyPointer), length >>> 0);
-      bytesOf(value, 0, length >>> 0).set(guestBytes(guest, `${name}: bytes`, pointer, length));
-      Atomics.store(header(value), SIZE, length >>> 0);
+      replace(value, guestBytes(guest, `${name}: bytes`, pointer, length));
+    },
+
+    "env.__faasm_write_state_from_file": async (keyPointer: number, pathPointer: number): Promise<number> => {
+      const name = "__faasm_write_state_from_file";
+      const key = keyAt(name, keyPointer);
+      const bytes = await fileAt(pathPointer);
+      replace(await open(name, key, bytes.byteLength), bytes);
+      return bytes.byteLength;
     },
 
     "env.__faasm_write_state_offset": async (

@@ -31,6 +31,11 @@ export class GuestMutexes {
     at[TYPE] = type;
   }
 
+  /** Of one that is in use, by threads that all say the same. */
+  setType(at: Int32Array, type: number): void {
+    Atomics.store(at, TYPE, type);
+  }
+
   isFree(at: Int32Array): boolean {
     return Atomics.load(at, LOCK) === Lock.free;
   }

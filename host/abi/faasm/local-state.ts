@@ -12,6 +12,8 @@ import { readObject, updateObject, writeBytes } from "../whole-objects.ts";
 import { StateValue } from "./state-value.ts";
 
 const STATE_MAX_BYTES = 64 * 1024 * 1024;
+/** Of one value, when there is no other: its copy, and the object that the copy was made from. */
+export const VALUE_MAX_BYTES = STATE_MAX_BYTES / 2;
 
 /** The copies of the guest's call. */
 export function localState(guest: Guest): LocalState {
@@ -152,7 +154,7 @@ export class LocalState implements TravellingState {
     }
     if (others + 2 * sizeBytes > STATE_MAX_BYTES) {
       throw new GuestFault(
-        `a state value of ${sizeBytes} bytes beside ${others / 2} others: a call may have ${STATE_MAX_BYTES / 2} at once`,
+        `a state value of ${sizeBytes} bytes beside ${others / 2} others: a call may have ${VALUE_MAX_BYTES} at once`,
       );
     }
   }

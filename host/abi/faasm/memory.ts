@@ -7,6 +7,7 @@ import { fileOf } from "../wasi/descriptors.ts";
 import { errnoOf } from "../wasi/errno.ts";
 import type { CallFileSystem } from "../wasi/index.ts";
 import { Right } from "../wasi/types.ts";
+import { bytesOfFile } from "./files.ts";
 
 const FAILED = -1;
 /** The bits of `flags` that matter here, as Linux and wasi-libc have them. */
@@ -18,24 +19,13 @@ const NOTHING = new Uint8Array(0);
 const PAGE_BYTES = 4096;
 
 export const memory = (guest: Guest, { world, asks }: CallFileSystem) => {
-  /** Of the file from `offset`, at most `length`. @throws WasiError */
-  function fileBytes(fd: number, offset: number, length: number): Uint8Array {
-    const { file } = fileOf(world.descriptors(), fd, Right.fdRead);
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, Number(file.stat().sizeBytes) - offset, FILE_MAX_BYTES)));
-    for (let copiedBytes = 0; copiedBytes < bytes.byteLength; ) {
-      const read = file.read(bytes.subarray(copiedBytes), offset + copiedBytes);
-      if (read === 0) {
-        break;
-      }
-      copiedBytes += read;
-    }
-    return bytes;
-  }
-
   function map(length: number, offset: number, fd: number | null): number {
     let bytes: Uint8Array = NOTHING;
     const errno = errnoOf(() => {
-      bytes = fd === null ? NOTHING : fileBytes(fd, offset, length);
+      bytes =
+        fd === null
+          ? NOTHING
+          : bytesOfFile(fileOf(world.descriptors(), fd, Right.fdRead).file, offset, Math.min(length, FILE_MAX_BYTES));
     });
     const pointer = errno === 0 ? guest.call.mappings.take(length, "plain", (pages) => guest.grow(pages)) : null;
     if (pointer === null) {

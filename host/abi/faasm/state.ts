@@ -6,14 +6,16 @@ import { type Guest, GuestFault } from "../../sandbox/guest.ts";
 import { guestBytes } from "../guest-memory.ts";
 import { lockArgs, Operation, type Operation as OperationCode } from "../operations.ts";
 import { post, request } from "../requests.ts";
+import type { CallFileSystem } from "../wasi/index.ts";
 import { objectBytes } from "../whole-objects.ts";
-import { localState, settleState } from "./local-state.ts";
+import { wholeFile } from "./files.ts";
+import { localState, settleState, VALUE_MAX_BYTES } from "./local-state.ts";
 import type { StateValue } from "./state-value.ts";
 import { checkChunk, stateKey } from "./text.ts";
 
 const NOTHING = new Uint8Array(0);
 
-export const state = (guest: Guest) => {
+export const state = (guest: Guest, files: CallFileSystem) => {
   guest.beforeEnd(() => (guest.call.state === null ? undefined : settleState(guest)));
 
   /** Maps a range of the value into the guest's memory, unless it is mapped already. @returns its address */
@@ -60,6 +62,14 @@ export const state = (guest: Guest) => {
       const local = localState(guest);
       await local.merge(guest, key, local.peek(key));
     };
+
+  function writeFromFile(keyPointer: number, pathPointer: number): number {
+    const name = "__faasm_write_state_from_file";
+    const key = stateKey(guest, `${name}: key`, keyPointer);
+    const bytes = wholeFile(guest, files, `${name}: path`, pathPointer, VALUE_MAX_BYTES);
+    localState(guest).replace(guest, key, bytes);
+    return bytes.byteLength;
+  }
 
   return {
     "env.__faasm_read_state": async (keyPointer: number, pointer: number, length: number): Promise<number> => {
@@ -131,6 +141,8 @@ export const state = (guest: Guest) => {
       const value = await localState(guest).atLeast(guest, key, total >>> 0);
       value.write(guest.memory(), offset >>> 0, guestBytes(guest, `${name}: bytes`, pointer, length));
     },
+
+    "env.__faasm_write_state_from_file": files.asks.waiting(writeFromFile),
 
     "env.__faasm_flag_state_dirty": (keyPointer: number, _total: number): void => {
       localState(guest)

@@ -121,7 +121,7 @@ export class Channel implements HostChannel, ExecutorChannel {
   }
 
   receive(): Frame | undefined {
-    const offset = this.#in.next();
+    const offset = this.#closed ? -1 : this.#in.next();
     if (offset < 0) {
       return undefined;
     }

@@ -12,7 +12,10 @@ const LOG_BYTES = 2;
 const OUTPUT_BYTES = 3;
 const KEYS = 4;
 const HANDLES = 5;
-const FIRST_SLOT = 8;
+/** What imports make a mutex of; nothing here waits for it. */
+const CRITICAL = 6;
+const CRITICAL_WORDS = 6;
+const FIRST_SLOT = CRITICAL + CRITICAL_WORDS;
 /** Of the destructor of each key. */
 const FIRST_KEY = FIRST_SLOT + SLOT_WORDS;
 const WORDS = FIRST_KEY + THREAD_KEYS_MAX + 1;
@@ -38,9 +41,11 @@ export class TeamWords {
   readonly #words: Int32Array;
   readonly #output: SharedArrayBuffer;
   readonly slots: ThreadSlots;
+  readonly critical: Int32Array;
 
   constructor({ words, output }: TeamMemory) {
     this.#words = new Int32Array(words);
+    this.critical = this.#words.subarray(CRITICAL, FIRST_SLOT);
     this.slots = new ThreadSlots(this.#words.subarray(FIRST_SLOT, FIRST_KEY));
     this.#output = output;
   }

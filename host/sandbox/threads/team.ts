@@ -68,6 +68,10 @@ export class Team implements GuestTeam {
     return this.#startOnStack(isDetached, grow, (stack) => ({ kind: "function", argument, tableIndex, stack }));
   }
 
+  get critical(): Int32Array {
+    return this.words.critical;
+  }
+
   join(handle: number): number | null {
     return handle === this.handle ? null : this.words.slots.join(handle);
   }

@@ -61,6 +61,10 @@ static void all(void) {
   printf("masked: %s", neap_get("state/whole").data);
   __faasm_push_state_partial("whole");
   printf(" %s %d\n", neap_get("state/whole").data, __faasm_read_state("nothing", NULL, 0));
+  neap_put("files/numbers", "one two", 7);
+  char *filed = (char *)(intptr_t)__faasm_read_state_ptr("filed", 16);
+  int size = __faasm_write_state_from_file("filed", "/numbers");
+  printf("from a file: %s %d %d\n", filed, size, __faasm_read_state("filed", NULL, 0));
   __faasm_lock_state_read("text");
   __faasm_unlock_state_read("text");
   memset(text, 'x', 16);

@@ -103,6 +103,19 @@ describe("guest-sdk/abi.json is what the host offers and the SDK declares", () =
     }
   });
 
+  it("names a test for each import, which there is, and which names the import", () => {
+    const tests = new Map<string, string>();
+    for (const { module, name, test } of abi.imports) {
+      expect(test, `the test of ${module}.${name}`).toMatch(/^test\/unit\/.*\.test\.ts$/);
+      tests.set(test, tests.get(test) ?? readFileSync(join(ROOT, test), "utf8"));
+      const names = [name, `${module}.${name}`, ...(isMpi(`${module}.${name}`) ? [name.slice("MPI_".length)] : [])];
+      expect(
+        names.some((one) => tests.get(test)?.includes(`"${one}"`)),
+        `${module}.${name} in ${test}`,
+      ).toBe(true);
+    }
+  });
+
   it("is loaded by a sandbox from importsUrl", async () => {
     const loaded: { createImports?: unknown } = await import(importsUrl.href);
     expect(loaded.createImports).toBe(createImports);

@@ -55,6 +55,19 @@ describe("random_fill", () => {
     expect(Math.max(...counts)).toBeLessThan(510);
   });
 
+  it("fills nothing at the end of the memory, and ends a call that asks for more", async () => {
+    const calls = fresh();
+    await calls.call("random_fill", 1024 * 1024, 0);
+    for (const [pointer, length] of [
+      [1024 * 1024, 1],
+      [0, 1024 * 1024 + 1],
+      [1, -1],
+    ] as const) {
+      await expect(calls.call("random_fill", pointer, length)).rejects.toThrow("is outside the memory of 1048576 bytes");
+    }
+    expect(calls.bytesAt(0, 1024 * 1024).every((byte) => byte === 0)).toBe(true);
+  });
+
   it("depends on every byte of the seed", () => {
     const seen = new Set<string>();
     for (let at = 0; at < 16; at++) {

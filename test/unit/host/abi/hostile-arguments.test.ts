@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { importFunctions } from "../../../../host/abi/create-imports.ts";
+import { createImports, importFunctions } from "../../../../host/abi/create-imports.ts";
 import { abiTable } from "../../../../host/abi/index.ts";
 import { GuestExit, GuestFault } from "../../../../host/sandbox/guest.ts";
 import { MemoryGuest, MemoryHost } from "../../../support/memory-guest.ts";
@@ -175,8 +175,8 @@ describe("whatever a guest passes, an import ends the call or answers, and write
           guest.attachBytes(memory);
           guest.call.inPart = inPart;
           guest.call.callCount = 1;
-          const before = Uint8Array.from(memory);
-          const run = importFunctions(guest)[name] as ((...args: unknown[]) => unknown) | undefined;
+          const before = memory.slice();
+          const run = createImports(guest, [name])[name]?.run as ((...args: unknown[]) => unknown) | undefined;
           try {
             await run?.(...args);
           } catch (error) {

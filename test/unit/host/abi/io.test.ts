@@ -13,13 +13,23 @@ describe("input and output", () => {
     const read = imports["neap.input_read"]?.run as ((...args: number[]) => number) | undefined;
     expect([read?.(0, 0, 4), read?.(10, 8, 10), read?.(20, 10, 10), read?.(20, -1, 10)]).toEqual([4, 2, 0, 0]);
     expect(memory.toString("utf8", 0, 22)).toBe("0123......89..........");
+    const size = imports["neap.input_size"]?.run as (() => number) | undefined;
+    expect([size?.(), await new GuestCalls(new MemoryHost()).call("input_size")]).toEqual([10, 0]);
   });
 
   it("appends what is written, in order", async () => {
     const calls = new GuestCalls(new MemoryHost());
     await calls.call("output_write", "one ");
     await calls.call("output_write", "two");
+    await calls.call("output_write", 65_536, 0);
     expect(Buffer.from(calls.guest.call.output()).toString()).toBe("one two");
+  });
+
+  it("ends a call whose output is larger than it may be", async () => {
+    const calls = new GuestCalls(new MemoryHost(), 32 * 1024 * 1024);
+    await calls.call("output_write", 0, 32 * 1024 * 1024);
+    await calls.call("output_write", 0, 32 * 1024 * 1024);
+    await expect(calls.call("output_write", 0, 1)).rejects.toThrow("output is 67108865 bytes, at most 67108864 are allowed");
   });
 });
 
@@ -53,29 +63,5 @@ describe("fail", () => {
     calls.memory.fill(0x78);
     await expect(calls.call("fail", 0, 60_000)).rejects.toThrow(new GuestFault("x".repeat(4096)));
     await expect(calls.call("fail", 65_536, 1)).rejects.toThrow("fail: text at 65536 + 1 is outside the memory");
-  });
-});
-
-describe("env.abort", () => {
-  const abort = (message: string, file: string) => {
-    const guest = new MemoryGuest(new MemoryHost(), new Uint8Array(0));
-    const memory = Buffer.alloc(65_536);
-    guest.attachBytes(memory);
-    const place = (text: string, pointer: number) => {
-      memory.writeUInt32LE(text.length * 2, pointer - 4);
-      memory.write(text, pointer, "utf16le");
-      return pointer;
-    };
-    const run = createImports(guest)["env.abort"]?.run as ((...args: number[]) => never) | undefined;
-    return () => run?.(place(message, 16), file === "" ? 0 : place(file, 30_000), 7, 9);
-  };
-
-  it("ends the call with AssemblyScript's message and its place", () => {
-    expect(abort("größer als 😀", "main.ts")).toThrow(new GuestFault("größer als 😀 at main.ts:7:9"));
-    expect(abort("", "")).toThrow(new GuestFault("abort"));
-  });
-
-  it("cuts a message that never ends", () => {
-    expect(abort("x".repeat(10_000), "")).toThrow(new GuestFault("x".repeat(2_048)));
   });
 });

@@ -125,6 +125,54 @@ describe("log_append", () => {
   });
 });
 
+describe("log_post", () => {
+  it("appends without saying where, and nothing to a stream that is closed", async () => {
+    const host = new MemoryHost();
+    const calls = new LogCalls(host);
+    calls.memory.set(Buffer.from("text"), BUFFER);
+    expect(await calls.post(tags("a", "b"))).toBe(0);
+    expect([host.log.texts("a"), host.log.texts("b")]).toEqual([["text"], ["text"]]);
+    const closes = [0, tags("a").byteLength, 0, 0, BUFFER, 4, 1, 0];
+    calls.memory.set(tags("a"), 0);
+    expect(await calls.call("log_append", ...closes)).toBe(2n);
+    expect(await calls.post(tags("a"))).toBe(0);
+    expect(host.log.texts("a")).toHaveLength(2);
+    calls.memory.set(tags("a"), 0);
+    expect(await calls.call("log_append", ...closes)).toBe(BigInt(GuestError.closed));
+  });
+});
+
+describe("log_tail, log_trim and log_await_next", () => {
+  async function tail(calls: LogCalls, tag = "a") {
+    expect(await calls.call("log_tail", tag, HEAD)).toBe(0);
+    return [...[0, 8, 16].map((at) => Number(calls.i64At(HEAD + at))), calls.bytesAt(HEAD + 24, 4).readInt32LE()];
+  }
+
+  it("say how long a stream is, where it ends and begins, and whether it is closed", async () => {
+    const calls = new LogCalls(new MemoryHost());
+    expect(await tail(calls)).toEqual([0, 0, 0, 0]);
+    for (let record = 0; record < 3; record++) {
+      await calls.append(tags("a"), tags());
+    }
+    expect(await calls.call("log_trim", "a", 2n)).toBe(0);
+    expect(await tail(calls)).toEqual([3, 3, 2, 0]);
+    expect(await calls.call("log_await_next", "a", 2n, 0n, BUFFER, 4, HEAD)).toBe(BigInt(GuestError.trimmed));
+    expect(calls.i64At(HEAD)).toBe(2n);
+    expect(await calls.call("log_await_next", "a", 3n, 2n ** 31n - 1n, BUFFER, 4, HEAD)).toBe(4n);
+    expect(await calls.call("log_await_next", "a", 4n, 0n, BUFFER, 4, HEAD)).toBe(BigInt(GuestError.notFound));
+  });
+
+  it("a trim without a name is of all streams, and one beyond the end is of what there is", async () => {
+    const calls = new LogCalls(new MemoryHost());
+    await calls.append(tags("a"), tags());
+    await calls.append(tags("b"), tags());
+    expect(await calls.call("log_trim", "a", SEQNUM_MAX)).toBe(0);
+    expect(await calls.call("log_read_next", "b", 0n, BUFFER, 4, 0)).toBe(4n);
+    expect(await calls.call("log_trim", 0, 0, 2n)).toBe(0);
+    expect(await calls.call("log_read_next", "b", 0n, BUFFER, 4, 0)).toBe(BigInt(GuestError.trimmed));
+  });
+});
+
 describe("reads of the log", () => {
   it("copy what fits, and say the size, the seqnum and whether the record closed the stream", async () => {
     const calls = new LogCalls(new MemoryHost());

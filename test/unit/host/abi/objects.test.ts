@@ -148,6 +148,18 @@ describe("object_write", () => {
   });
 });
 
+describe("object_delete", () => {
+  it("answers 0, whether there was an object or not, and goes on at once (H5)", async () => {
+    const host = new MemoryHost();
+    host.put("key", "value");
+    const calls = new GuestCalls(host);
+    expect(await calls.call("object_delete", "key")).toBe(0);
+    expect(await calls.call("object_delete", "key")).toBe(0);
+    expect(await calls.call("object_delete", "k".repeat(OBJECT_KEY_MAX_BYTES))).toBe(0);
+    expect(await calls.call("object_read", "key", 0n, BUFFER, 4, 0)).toBe(BigInt(GuestError.notFound));
+  });
+});
+
 describe("object_update", () => {
   it("writes once the version is the newest one, and answers conflict otherwise", async () => {
     const host = new MemoryHost();

@@ -74,6 +74,14 @@ describe("storage_call in the place of the call", () => {
     expect(await new MemoryHost().run(SEQUENCE, "")).toMatchObject({ trap: null, value: 20 });
   });
 
+  it.each([2, 2 ** 31 - 1, -1])("ends a call that names the function %i, which its table has not", async (index) => {
+    const calls = new GuestCalls(new MemoryHost());
+    calls.guest.attach({ table: new WebAssembly.Table({ element: "anyfunc", initial: 2 }) });
+    await expect(calls.call("storage_call", "key", index)).rejects.toThrow(
+      new GuestFault(`there is no table function ${index >>> 0}`),
+    );
+  });
+
   it("runs it here after all when it was shipped and refused", async () => {
     const host = new MemoryHost();
     host.shipPart = () => ({ kind: "local" });

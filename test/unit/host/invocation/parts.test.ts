@@ -87,6 +87,25 @@ describe("F21: a storage part", () => {
     expect(reasons(answer)).toEqual(["compute: forbidden by the request"]);
   });
 
+  it.each([
+    [true, "0 here 1"],
+    [false, "0 there 1"],
+  ])(
+    "of a called or spawned function runs here when the request to its caller forbids push-down: %s",
+    async (forbidPushDown, told) => {
+      const host = await openCounter();
+      await host.define("caller", async (guest) => {
+        const { returnValue, text } = await guest.call("count");
+        guest.output(`${returnValue} ${text} ${await guest.spawn("count")}`);
+        return 0;
+      });
+      const answer = tell(await host.call({ functionName: "caller", forbidPushDown }));
+      expect(answer).toContain(told);
+      await expect.poll(() => host.versions("n")).toHaveLength(2);
+      expect(host.pool.started).toBe(forbidPushDown ? 3 : 5);
+    },
+  );
+
   it("H17: that is lost is run again here, and what it had logged, the first step included, is adopted", async () => {
     const host = await openCounter([FOREVER]);
     const asked = host.call({ functionName: "count" });

@@ -125,3 +125,13 @@ describe("a channel", () => {
     await thread.terminate();
   });
 });
+
+test("a channel that is closed gives nothing more, also of what has arrived: its attachments are gone", () => {
+  const { main, workerEnd } = createChannel();
+  const worker = openWorkerEnd(workerEnd);
+  worker.sendAttached({ type: FrameType.thread }, new Uint8Array(10));
+  worker.send({ type: FrameType.thread });
+  main.close();
+  expect(main.receive()).toBeUndefined();
+  worker.close();
+});

@@ -231,6 +231,69 @@ describe("__faasm_write_state and __faasm_push_state", () => {
   });
 });
 
+describe("__faasm_write_state_from_file", () => {
+  const NAME = "__faasm_write_state_from_file";
+
+  async function write(calls: FaasmCalls, path: string, bytes: string): Promise<void> {
+    calls.memory.write(path, 1000);
+    calls.memory.writeUInt32LE(1200, 1100);
+    calls.memory.writeUInt32LE(bytes.length, 1104);
+    calls.memory.write(bytes, 1200);
+    expect(await calls.wasi("path_open", 3, 0, 1000, path.length, 9, 0x40n, 0n, 0, RESULT)).toBe(0);
+    expect(await calls.wasi("fd_write", calls.memory.readUInt32LE(RESULT), 1100, 1, RESULT)).toBe(0);
+  }
+
+  it("makes the value what is in the file, and answers its size", async () => {
+    const calls = withValue("a longer value");
+    await write(calls, "file", "the file");
+    for (const path of ["file", "/file", "//./file"]) {
+      expect(await calls.call(NAME, "k", path)).toBe(8);
+    }
+    expect(await read(calls)).toBe("the file");
+    await calls.call("__faasm_push_state", "k");
+    expect(stored(calls)).toBe("the file");
+    await write(calls, "none", "");
+    expect(await calls.call(NAME, "k", "none")).toBe(0);
+    await calls.call("__faasm_push_state", "k");
+    expect(stored(calls)).toBe("");
+  });
+
+  it("reads the tenant's shared files, also those that no single message holds", async () => {
+    const calls = withValue(null);
+    const large = Buffer.alloc(3_000_000, "0123456789abcdefg");
+    calls.host.put("files/d/large", large);
+    expect(await calls.call(NAME, "k", "/d/large")).toBe(large.byteLength);
+    expect(await calls.call(NAME, "other", "faasm://d/large")).toBe(large.byteLength);
+    await calls.call("__faasm_push_state", "k");
+    expect(Buffer.compare(calls.host.objects.get("state/k")?.bytes ?? Buffer.alloc(0), large)).toBe(0);
+  });
+
+  it.each([
+    ["", "noent"],
+    ["/", "noent"],
+    ["none", "noent"],
+    ["d", "isdir"],
+    ["../file", "notcapable"],
+    ["d/x/y", "notdir"],
+    ["x".repeat(300), "nametoolong"],
+  ])("ends the call for the path %j: %s", async (path, why) => {
+    const calls = withValue("value");
+    calls.host.put("files/d/x", "x");
+    await expect(calls.call(NAME, "k", path)).rejects.toThrow(new GuestFault(`${NAME}: path cannot be read: ${why}`));
+    await calls.call("__faasm_push_state", "k");
+    expect(stored(calls)).toBe("value");
+  });
+
+  it("ends the call for a key that is none, a path without an end, and a file that no value can be", async () => {
+    const calls = withValue("value");
+    calls.host.put("files/large", Buffer.alloc(32 * 1024 * 1024 + 1));
+    await expect(calls.call(NAME, "", "large")).rejects.toThrow(`${NAME}: key is empty`);
+    await expect(calls.call(NAME, "k", 131_072)).rejects.toThrow("does not end with a NUL");
+    await expect(calls.call(NAME, "k", "large")).rejects.toThrow("is a file of 33554433 bytes, at most 33554432 are allowed");
+    expect(await read(calls)).toBe("value");
+  });
+});
+
 describe("__faasm_flag_state_dirty and __faasm_flag_state_offset_dirty", () => {
   it("take over what was written through pointers, so that a pull alone undoes it", async () => {
     const calls = withValue("value");
