@@ -65,6 +65,17 @@ export interface Guest {
   runRegion(region: ParallelRegion): Promise<void> | undefined;
   /** Runs the table's function (i32, …) → i32 on a second stack, while the caller is suspended. */
   runTableFunction(tableIndex: number, args?: readonly number[]): Promise<number>;
+  /** The same of a function of any type. Nested 8 deep at most. @throws GuestFault  it is of another type, or nested deeper */
+  callOfType(type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]): Promise<number | bigint | undefined>;
+}
+
+export type ValueType = "i32" | "i64" | "f32" | "f64";
+
+export interface FunctionType {
+  /** At most 100. */
+  readonly params: readonly ValueType[];
+  /** null: nothing. */
+  readonly result: ValueType | null;
 }
 
 /** The tenant's memory regions as a guest reaches them whose state is aliased. */

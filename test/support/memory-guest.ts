@@ -38,7 +38,7 @@ import {
 } from "../../host/abi/operations.ts";
 import { FileOperations } from "../../host/invocation/file-operations.ts";
 import { CallState } from "../../host/sandbox/executor/guest-call.ts";
-import { type Guest, GuestFault, type GuestImport, type GuestSideModules } from "../../host/sandbox/guest.ts";
+import { type FunctionType, type Guest, GuestFault, type GuestImport, type GuestSideModules } from "../../host/sandbox/guest.ts";
 import type { OperationReply } from "../../host/sandbox/sandbox.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { memoryObjects } from "./memory-objects.ts";
@@ -242,11 +242,15 @@ export class MemoryGuest implements Guest {
   }
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
+    return Number(await this.callOfType({ params: args.map(() => "i32"), result: "i32" }, tableIndex, args));
+  }
+
+  async callOfType(_type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]) {
     const table = this.#table;
     if (table === null || tableIndex >= table.length) {
       throw new GuestFault(`there is no table function ${tableIndex}`);
     }
-    return Number(await WebAssembly.promising(table.get(tableIndex))(...args));
+    return (await WebAssembly.promising(table.get(tableIndex))(...args)) as number | bigint | undefined;
   }
 
   /** Commits nothing: what a transaction writes is there at once, and taken back when it does not commit. */

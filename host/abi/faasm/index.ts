@@ -7,6 +7,7 @@ import { appendedState } from "./appended-state.ts";
 import { chain } from "./chain.ts";
 import { dynamicLinking } from "./dynamic-linking.ts";
 import { exceptions } from "./exceptions.ts";
+import { ffi } from "./ffi.ts";
 import { io } from "./io.ts";
 import { memory } from "./memory.ts";
 import { ndp } from "./ndp.ts";
@@ -63,6 +64,7 @@ export const faasm = (guest: Guest, files: CallFileSystem): Record<string, Guest
   ...memory(guest, files),
   ...dynamicLinking(guest),
   ...exceptions(guest),
+  ...ffi(guest),
   ...sharedMemory(guest),
   ...system(guest),
   ...threads(guest),

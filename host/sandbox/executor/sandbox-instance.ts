@@ -19,7 +19,15 @@ import {
 } from "../../modules/artefact.ts";
 import { OperationWindow } from "../frames/operation-window.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
-import { type CreateImports, type Guest, GuestExit, GuestFault, type GuestImport, type ParallelRegion } from "../guest.ts";
+import {
+  type CreateImports,
+  type FunctionType,
+  type Guest,
+  GuestExit,
+  GuestFault,
+  type GuestImport,
+  type ParallelRegion,
+} from "../guest.ts";
 import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
 import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
 import { ArenaAliases } from "./arena-aliases.ts";
@@ -37,7 +45,7 @@ import { Settling } from "./settling.ts";
 import { SideModules } from "./side-modules/index.ts";
 import { SliceClock } from "./slice-clock.ts";
 import { tableFunction } from "./table-function.ts";
-import { enterResidentStack, runOnOwnStack } from "./trampoline.ts";
+import { enterResidentStack, i32s, runOnOwnStack } from "./trampoline.ts";
 import { UnwindableStack } from "./unwindable-stack.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
@@ -53,6 +61,8 @@ const NO_CALL = new CallState({
 
 /** Of an input that is a number. */
 const NUMBER_MAX_BYTES = 64;
+/** Of calls by `callOfType`: each holds a stack, as storage parts do. */
+const NESTED_MAX = 8;
 
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
@@ -98,6 +108,8 @@ export class SandboxInstance implements Guest {
   #running = false;
   /** The call runs on a stack of its own, not on the resident one. */
   #onOwnStack = false;
+  /** Calls by `callOfType` that have not returned. */
+  #nested = 0;
   readonly #settling: Settling;
   #value = 0;
   #trapped = false;
@@ -424,7 +436,7 @@ export class SandboxInstance implements Guest {
     const f = tableFunction(this.#exports, tableIndex);
     this.#clock.start();
     try {
-      return await runOnOwnStack(f, args);
+      return Number(await runOnOwnStack(f, args, { params: i32s(args.length), result: "i32" }));
     } catch (error) {
       if (error instanceof WebAssembly.LinkError) {
         const taken = args.length === 0 ? "nothing" : `${args.length} i32`;
@@ -436,6 +448,26 @@ export class SandboxInstance implements Guest {
       }
       this.#trapped ||= isTrap(error);
       throw this.#gate.end(error);
+    }
+  }
+
+  async callOfType(type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]) {
+    const f = tableFunction(this.#exports, tableIndex);
+    if (this.#nested === NESTED_MAX) {
+      throw new GuestFault(`calls by their types are nested deeper than ${NESTED_MAX}`);
+    }
+    this.#nested += 1;
+    this.#clock.start();
+    try {
+      return (await runOnOwnStack(f, args, type)) as number | bigint | undefined;
+    } catch (error) {
+      if (error instanceof WebAssembly.LinkError) {
+        throw new GuestFault(`the function at ${tableIndex} of the table is not (${type.params}) → (${type.result ?? ""})`);
+      }
+      this.#trapped ||= isTrap(error);
+      throw this.#gate.end(error);
+    } finally {
+      this.#nested -= 1;
     }
   }
 
@@ -470,6 +502,7 @@ export class SandboxInstance implements Guest {
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#onOwnStack = false;
+    this.#nested = 0;
     this.#settling.isUnderWay = false;
     this.#gate.ending = undefined;
     this.#freezer?.begin();
@@ -537,7 +570,9 @@ export class SandboxInstance implements Guest {
 
   /** Where a call can be stopped in the middle. */
   get #isOnResidentStack(): boolean {
-    return !this.call.inPart && !this.#onOwnStack && !this.#settling.isUnderWay && this.#typed?.isMaking !== true;
+    return (
+      !this.call.inPart && !this.#onOwnStack && this.#nested === 0 && !this.#settling.isUnderWay && this.#typed?.isMaking !== true
+    );
   }
 
   #endThrown(error: unknown): void {

@@ -8,6 +8,7 @@
  * `next` suspends; between calls the sandbox is parked there. A trap and a stack overflow are not caught by wasm: they reject the
  * promise of the loop, and the stack is gone.
  */
+import type { FunctionType, ValueType } from "../guest.ts";
 import { moduleOf, section, text } from "./module-bytes.ts";
 
 export interface TrampolineImports {
@@ -32,21 +33,26 @@ export function enterResidentStack(imports: TrampolineImports, entryReturns: boo
 
 /**
  * Runs `f` on a stack of its own.
- *
- * @param args  at most 2
- * @throws WebAssembly.LinkError, before anything runs, unless `f` is a function that takes as many i32 and returns one
+ * @throws WebAssembly.LinkError, before anything runs, unless `f` is a function of the type
  */
-export async function runOnOwnStack(f: WebAssembly.ExportValue, args: readonly number[]): Promise<number> {
-  const { exports } = new WebAssembly.Instance(passThrough(args.length, true), { t: { run: f } });
-  return Number(await WebAssembly.promising(exports.run)(...args));
+export async function runOnOwnStack(
+  f: WebAssembly.ExportValue,
+  args: readonly (number | bigint)[],
+  type: FunctionType,
+): Promise<unknown> {
+  const { exports } = new WebAssembly.Instance(passThrough(type), { t: { run: f } });
+  return await WebAssembly.promising(exports.run)(...args);
 }
 
 /** @throws WebAssembly.LinkError  unless `f` is a function that takes so many i32, at most 100, and returns nothing */
 export function checkReturnsNothing(f: WebAssembly.ExportValue, params: number): void {
-  new WebAssembly.Instance(passThrough(params, false), { t: { run: f } });
+  new WebAssembly.Instance(passThrough({ params: i32s(params), result: null }), { t: { run: f } });
 }
 
-const I32 = 0x7f;
+export const i32s = (count: number): ValueType[] => Array<ValueType>(count).fill("i32");
+
+const VALUE_TYPES = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c } as const satisfies Record<ValueType, number>;
+const I32 = VALUE_TYPES.i32;
 const VOID = 0x40;
 // types
 const TO_I32 = 0;
@@ -99,16 +105,16 @@ const voidLoop = loopModule(false);
 const returningLoop = loopModule(true);
 const passThroughs = new Map<string, WebAssembly.Module>();
 
-/** Imports a function (i32, …) → i32, or → (), and exports it as `run`: linking it checks the type. */
-function passThrough(params: number, returns: boolean): WebAssembly.Module {
-  const key = `${params} ${returns}`;
+/** Imports a function and exports it as `run`: linking it checks the type. */
+function passThrough({ params, result }: FunctionType): WebAssembly.Module {
+  const key = `${params} ${result}`;
   const known = passThroughs.get(key);
   if (known !== undefined) {
     return known;
   }
-  const results = returns ? [1, I32] : [0];
+  const results = result === null ? [0] : [1, VALUE_TYPES[result]];
   const module = moduleOf(
-    section(1, [1, 0x60, params, ...Array<number>(params).fill(I32), ...results]),
+    section(1, [1, 0x60, params.length, ...params.map((one) => VALUE_TYPES[one]), ...results]),
     section(2, [1, ...importedFunction("run", 0)]),
     section(7, [1, ...text("run"), 0, 0]),
   );

@@ -211,7 +211,11 @@ export class GuestThread implements Guest {
     throw new GuestFault(MAIN_ONLY);
   }
 
-  runTableFunction(): Promise<number> {
+  runTableFunction(): never {
+    throw new GuestFault(MAIN_ONLY);
+  }
+
+  callOfType(): never {
     throw new GuestFault(MAIN_ONLY);
   }
 }

@@ -352,8 +352,8 @@ describe("refuses, and says why", () => {
     ],
     [
       "a function that is refused by name",
-      sideModule(`(import "env" "ffi_call" (func))`),
-      /"env.ffi_call" .*: no function is called whose type/,
+      sideModule(`(import "env" "ffi_prep_closure_loc" (func))`),
+      /"env.ffi_prep_closure_loc" .*: no function is made while/,
     ],
     [
       "what rewriting alone imports",

@@ -43,7 +43,7 @@ const MPI = [
 
 const REFUSED = [
   ...named("__faasm_", "chain_py get_py_user get_py_func get_py_entry"),
-  ...["__faasmndp_storageCallAndAwait_py", "shm_open", "ffi_call", "ffi_prep_closure_loc"],
+  ...["__faasmndp_storageCallAndAwait_py", "shm_open", "ffi_prep_closure_loc"],
 ];
 
 const importing = (name: string) => () =>
