@@ -15,6 +15,13 @@ export const moveMutations: readonly Mutation[] = [
     caughtBy: [PARKING, "is not run again when no other node takes it"],
   },
   {
+    name: "F22: what a stopped call was answered is forgotten, and it asks again",
+    file: "host/invocation/attempt.ts",
+    find: "          this.#goOn(this.#leaveParking(), reply);",
+    replace: "          this.#goOn(this.#leaveParking(), null);",
+    caughtBy: [PARKING, "reads on at the moment of waking"],
+  },
+  {
     name: "F22: a call that the first node refuses is asked of no other",
     file: RUN,
     find: '      if (reply?.kind !== "refused") {\n        break;',

@@ -151,6 +151,21 @@ export const objectMutations: readonly Mutation[] = [
     caughtBy: [HALFMOON_WRITE, "[31]"],
   },
   {
+    name: "F3: a log-free write is in memory only",
+    file: "state/logbook/record-codec.ts",
+    find: "    if (record.cell !== undefined) {\n      flags",
+    replace: "    if (record.cell?.version === null) {\n      flags",
+    caughtBy: [HALFMOON_WRITE, "F3"],
+  },
+  {
+    name: "[33] a read of a cell may be an old one",
+    file: "state/protocols/logged-reads.ts",
+    find: "await steps.book.readCell(key, steps.readsFrom, at);",
+    replace:
+      "await ((globalThis as { [name: string]: any })[steps.tag + key] ??= steps.book.readCell(key, steps.readsFrom, at));",
+    caughtBy: [PROTOCOLS],
+  },
+  {
     name: "F2: a log-free write is made before any record of its own",
     file: STEP_STREAM,
     find: "    if (this.#position === 1 && !this.#isChild) {\n      await",
@@ -247,6 +262,22 @@ export const objectMutations: readonly Mutation[] = [
     find: "    if (!isMigrated(scope)) {",
     replace: "    if (false && !isMigrated(scope)) {",
     caughtBy: [SWITCHING],
+  },
+  {
+    name: "[48] a transitional write has another order in each place",
+    file: "state/protocols/transitional.ts",
+    find: "      cell: key,\n      ...(value.kind",
+    replace:
+      '      ...((await (await import("./halfmoon-write.ts")).writeCell(this.steps, key, this.steps.nextVersion(), value)) ?? {}),\n      ...(value.kind',
+    caughtBy: [SWITCHING, "[48]"],
+  },
+  {
+    name: "[48a] an object that has no version is what its cell holds",
+    file: OBJECT_VERSIONS,
+    find: "  const { record } = await book.readPrev(tag, cursor);",
+    replace:
+      "  const { record } = await book.readPrev(tag, cursor).then((read) => (read.record === null ? book.readCell(tag.slice(2), cursor) : read));",
+    caughtBy: [SWITCHING, "[48a]"],
   },
   {
     name: "[48] a transitional read looks into one place",

@@ -317,19 +317,24 @@ describe("a switch", () => {
     const [begun, go] = [gate(), gate()];
     await host.define("old", async (guest) => {
       guest.put("other", "1");
-      const before = await guest.get("x");
+      const read = async () => `${await guest.get("x")} ${await guest.get("new")}`;
+      const before = await read();
       begun.open();
       await go.opened;
-      guest.output(`${before} ${await guest.get("x")}`);
+      // Another object in between: nothing is left of what was read before.
+      await guest.get("other");
+      guest.output(`${before}, ${await read()}`);
       return 0;
     });
     const old = host.told({ functionName: "old" });
     await begun.opened;
     await host.beginSwitch("", "halfmoon-write");
-    await host.call({ functionName: "put", input: "x=2" });
-    expect(await host.told({ functionName: "get", input: "x" })).toBe("0 2");
+    for (const key of ["x", "new"]) {
+      await host.call({ functionName: "put", input: `${key}=2` });
+      expect(await host.told({ functionName: "get", input: key })).toBe("0 2");
+    }
     go.open();
-    expect(await old).toBe("0 1 1");
+    expect(await old).toBe("0 1 null, 1 null");
   });
 
   it.each<[Mode, Mode]>([

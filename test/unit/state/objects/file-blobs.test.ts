@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, mkdtemp, open as openFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { BlobName } from "../../../../state/ids.ts";
 import type { BlobRef } from "../../../../state/objects/blobs.ts";
 import { type FileBlobs, openFileBlobs } from "../../../../state/objects/file-blobs.ts";
@@ -66,6 +66,32 @@ test("F6: nothing has a blob's name before it is committed, nor after it was giv
   await writer.abort();
   expect(await blobs.size(hash)).toBeNull();
   expect(files()).toEqual([]);
+});
+
+test("F6: a blob gets its name when its bytes are flushed, and counts as held when its folder is", async () => {
+  const blobs = await open();
+  const writer = await blobs.create(hash);
+  await writer.write(bytes("whole"));
+  const path = join(directory, hash.slice(-2), hash);
+  const incoming = () => readdirSync(join(directory, "incoming"));
+  const seen: string[] = [];
+  const handle = await openFile(directory, "r");
+  const flush = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, "sync").mockImplementation(async function (
+    this: FileHandle,
+  ) {
+    const what = (await this.stat()).isDirectory() ? "folder" : readFileSync(join(directory, "incoming", ...incoming()), "utf8");
+    seen.push(`${what}: ${existsSync(path) ? "named" : "unnamed"}, ${blobs.known(hash) === undefined ? "not held" : "held"}`);
+    await this.datasync();
+  });
+  try {
+    await writer.commit();
+  } finally {
+    flush.mockRestore();
+    await handle.close();
+  }
+  expect(seen[0]).toBe("whole: unnamed, not held");
+  expect(seen.at(-1)).toBe("folder: named, not held");
+  expect(blobs.known(hash)).toBe(5);
 });
 
 test("F6: of a blob that cannot get its name nothing is left", async () => {
