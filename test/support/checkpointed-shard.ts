@@ -3,9 +3,16 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type LogBookId, MAX_SEQNUM, type Tag } from "../../state/ids.ts";
 import { type FileJournal, openFileJournal } from "../../state/journal/index.ts";
-import { type Checkpoints, type LocalShard, openLocalShard, RecordKind, threadCheckpoints } from "../../state/logbook/index.ts";
+import {
+  type Checkpoints,
+  type LocalShard,
+  type LocalShardOptions,
+  openLocalShard,
+  RecordKind,
+  threadCheckpoints,
+} from "../../state/logbook/index.ts";
 import { openFileBlobs } from "../../state/objects/index.ts";
-import { noFaults } from "../../state/ports.ts";
+import { type Clock, noFaults } from "../../state/ports.ts";
 import { systemTimers } from "./system-timers.ts";
 
 export const CHECKPOINTED_BOOK = "alice" as LogBookId;
@@ -13,7 +20,7 @@ export const SEGMENT_BYTES = 64 * 1024;
 const VALUE_BYTES = 1_500;
 const OBJECTS = 20;
 
-const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const random = { bytes: randomBytes };
 
 export interface CheckpointedShard {
@@ -32,7 +39,10 @@ function throwIt(error: unknown): void {
   throw error;
 }
 
-export async function openCheckpointed(folder: string): Promise<CheckpointedShard> {
+export async function openCheckpointed(
+  folder: string,
+  { clock = systemClock, options = {} }: { clock?: Clock; options?: Partial<LocalShardOptions> } = {},
+): Promise<CheckpointedShard> {
   const journal = await openFileJournal({
     directory: join(folder, "journal"),
     segmentBytes: SEGMENT_BYTES,
@@ -54,7 +64,7 @@ export async function openCheckpointed(folder: string): Promise<CheckpointedShar
       timers: systemTimers,
       faults: noFaults,
       checkpoints,
-      options: { recentMaxBytes: 0, garbageMin: 10, checkpointBytes: 2 * SEGMENT_BYTES },
+      options: { recentMaxBytes: 0, garbageMin: 10, checkpointBytes: 2 * SEGMENT_BYTES, ...options },
     });
     const book = shard.book(CHECKPOINTED_BOOK);
     return {

@@ -9,13 +9,14 @@
  *
  * L1. One transaction per checkpoint, flushed at its commit: `overlappingSync` would let it count before the flush.
  * L2. One thread writes at a time; others read, each in a snapshot of its own.
+ * L3. The file is as long as LMDB takes it to be (lmdb-file).
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { type Database, open } from "lmdb";
-import { hasCode, NeapError } from "../../errors.ts";
+import { NeapError } from "../../errors.ts";
 import type { SeqNum } from "../../ids.ts";
+import { checkWhole, fillUp } from "./lmdb-file.ts";
 import type { Checkpoint, CheckpointStore, CheckpointWriter } from "./store.ts";
 
 const CHECKPOINT_KEY = Buffer.from("checkpoint");
@@ -23,15 +24,14 @@ const CRC_BYTES = 4;
 
 type Bytes = Database<Buffer, Buffer>;
 
-/**
- * Opens the checkpoints of a folder, which is made if there is none. The journal beside it must be locked by this process.
- * @throws JOURNAL_DAMAGED  the folder holds something else, or less than was written
- */
-export function openLmdbStore(directory: string): CheckpointStore {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const damage = (what: string, cause?: unknown): NeapError =>
-    new NeapError("JOURNAL_DAMAGED", `checkpoint in ${directory}: ${what}`, { cause });
-  checkWhole(join(directory, "data.mdb"), damage);
+type Damage = (what: string, cause?: unknown) => NeapError;
+
+function damageOf(directory: string): Damage {
+  return (what, cause) => new NeapError("JOURNAL_DAMAGED", `checkpoint in ${directory}: ${what}`, { cause });
+}
+
+/** Opens the databases of a file that is whole. */
+function openDatabases(directory: string, damage: Damage) {
   const options = { encoding: "binary", keyEncoding: "binary" } as const;
   const attempt = <T>(run: () => T): T => {
     try {
@@ -43,11 +43,36 @@ export function openLmdbStore(directory: string): CheckpointStore {
         : error;
     }
   };
-  const [root, index, records] = attempt(() => {
-    const environment = open<Buffer, Buffer>({ path: directory, ...options, overlappingSync: false, maxDbs: 4 });
-    const database = (name: string): Bytes => environment.openDB<Buffer, Buffer>({ name, ...options });
-    return [environment, database("index"), database("records")] as const;
+  return attempt(() => {
+    const root = open<Buffer, Buffer>({ path: directory, ...options, overlappingSync: false, maxDbs: 4 });
+    const database = (name: string): Bytes => root.openDB<Buffer, Buffer>({ name, ...options });
+    return { attempt, root, index: database("index"), records: database("records") };
   });
+}
+
+/** Reads every entry and record of a folder. @throws JOURNAL_DAMAGED  one is not what was saved */
+export async function readAll(directory: string): Promise<void> {
+  const damage = damageOf(directory);
+  const { attempt, root, index, records } = openDatabases(directory, damage);
+  attempt(() => {
+    for (const database of [index, records]) {
+      for (const { key, value } of database.getRange({})) {
+        unseal(key, value, damage);
+      }
+    }
+  });
+  await root.close();
+}
+
+/**
+ * Opens the checkpoints of a folder, which is made if there is none. The journal beside it must be locked by this process.
+ * @throws JOURNAL_DAMAGED  the folder holds something else, or less than was written
+ */
+export function openLmdbStore(directory: string): CheckpointStore {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const damage = damageOf(directory);
+  checkWhole(directory, damage);
+  const { attempt, root, index, records } = openDatabases(directory, damage);
 
   const readCheckpoint = (): (Checkpoint & { entries: number }) | undefined => {
     const sealed = root.get(CHECKPOINT_KEY);
@@ -86,6 +111,7 @@ export function openLmdbStore(directory: string): CheckpointStore {
           root.putSync(CHECKPOINT_KEY, seal(CHECKPOINT_KEY, Buffer.from(JSON.stringify({ ...checkpoint, entries }))));
         }),
       );
+      fillUp(directory);
     },
     refresh: () => root.resetReadTxn(),
     close: () => root.close(),
@@ -156,53 +182,10 @@ function seal(key: Buffer, value: Uint8Array): Buffer {
   return sealed;
 }
 
-function unseal(key: Buffer, sealed: Buffer, damage: (what: string) => NeapError): Buffer {
+function unseal(key: Buffer, sealed: Buffer, damage: Damage): Buffer {
   const value = sealed.subarray(CRC_BYTES);
   if (sealed.length < CRC_BYTES || sealed.readUInt32LE(0) !== crc32(value, crc32(key))) {
     throw damage(`the entry ${key.toString("hex").slice(0, 64)} is not what was saved`);
   }
   return value;
-}
-
-const PAGE_BYTES = 4_096;
-const MAGIC = 0xbeefc0de;
-/** In each of the first two pages. */
-const META = { magic: 24, lastPage: 144, transaction: 152 } as const;
-
-/** LMDB maps the file: reading beyond its end would kill the process. So it must not be shorter than it says of itself. */
-function checkWhole(path: string, damage: (what: string, cause?: unknown) => NeapError): void {
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) {
-      return;
-    }
-    throw error;
-  }
-  try {
-    const head = Buffer.alloc(2 * PAGE_BYTES);
-    const { size } = fstatSync(file);
-    if (size === 0) {
-      return;
-    }
-    readSync(file, head, 0, head.length, 0);
-    const metas = [0, PAGE_BYTES]
-      .map((page) => head.subarray(page, page + PAGE_BYTES))
-      .filter((page) => page.readUInt32LE(META.magic) === MAGIC)
-      .map((page) => ({
-        pages: Number(page.readBigUInt64LE(META.lastPage)) + 1,
-        transaction: page.readBigUInt64LE(META.transaction),
-      }))
-      .sort((a, b) => Number(b.transaction - a.transaction));
-    const newest = metas[0];
-    if (newest === undefined) {
-      throw damage("data.mdb is not an LMDB file");
-    }
-    if (newest.pages * PAGE_BYTES > size) {
-      throw damage(`data.mdb has ${size} bytes instead of ${newest.pages * PAGE_BYTES}`);
-    }
-  } finally {
-    closeSync(file);
-  }
 }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { SeqNum } from "../../../../state/ids.ts";
 import { openLmdbStore } from "../../../../state/logbook/checkpoint/lmdb-store.ts";
 import type { Checkpoint, CheckpointStore } from "../../../../state/logbook/index.ts";
+import { prng } from "../../../support/prng.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -105,6 +106,32 @@ test("an entry that is not what was saved, one that is missing, and a record tha
   await tamper((database) => database("records").putSync(Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]), Buffer.from("0000forged")));
   await expect(withStore((store) => store.record(1 as SeqNum))).rejects.toMatchObject(code);
   expect(await withStore(entriesOf)).toEqual({ a: "one", b: "two" });
+});
+
+test("L3: a file whose last pages were taken and given back in one transaction is whole, though LMDB has not written them", async () => {
+  const path = join(folder, "data.mdb");
+  const random = prng(7);
+  let unwritten = 0;
+  for (let frame = 1; unwritten === 0; frame++) {
+    expect(frame, "LMDB has written every page it counts").toBeLessThan(200);
+    const entries = Array.from({ length: 50 + random.below(300) }, (_, i) => [
+      `${random.below(5_000)} ${i}`,
+      "x".repeat(random.below(1_200)),
+    ]);
+    await withStore((store) => save(store, frame, Object.fromEntries(entries)));
+    const pages = readFileSync(path);
+    for (; pages.subarray(pages.length - (unwritten + 1) * 4_096).every((byte) => byte === 0); unwritten++);
+  }
+  const saved = await withStore((store) => [store.last(), entriesOf(store)]);
+  const { size } = statSync(path);
+  // As a crash right behind the commit leaves it.
+  truncateSync(path, size - unwritten * 4_096);
+  expect(await withStore((store) => [store.last(), entriesOf(store)])).toEqual(saved);
+  expect(statSync(path).size).toBe(size);
+  for (let missing = unwritten + 1; missing < unwritten + 4; missing++) {
+    truncateSync(path, size - missing * 4_096);
+    expect(() => openLmdbStore(folder)).toThrow(`data.mdb has ${size - missing * 4_096} bytes instead of ${size}`);
+  }
 });
 
 test("a file that is shorter than it says of itself, or something else, is refused instead of mapped", async () => {
