@@ -281,7 +281,7 @@ export const OPTIONS = {
   ),
   checkpointBytes: option(
     "Recovery",
-    whole(MIB, 1024 * 1024 * MIB),
+    whole(1, 1024 * 1024 * MIB),
     `${32 * MIB}`,
     "a checkpoint of the index is made whenever the journal has grown by so much; a start reads back about as much",
   ),

@@ -40,6 +40,7 @@ export type Unit =
   | "records"
   | "records/s"
   | "ms"
+  | "ns"
   | "µs"
   | "s"
   | "×"

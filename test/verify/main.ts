@@ -7,6 +7,8 @@ import { Option } from "commander";
 import { compileFunction } from "../../functions/build.ts";
 import { above0, choiceOf, commandOf, count } from "../support/command-line.ts";
 import { removeFolder, temporaryFolder } from "../support/host-process.ts";
+import { prng } from "../support/prng.ts";
+import { SideEffects } from "./side-effects.ts";
 import { VARIANTS, type Variant } from "./variants.ts";
 import { Verification, type VerificationOptions } from "./verification.ts";
 
@@ -43,19 +45,28 @@ function readOptions(): Options {
 async function verify(variant: Variant, layer: Uint8Array, options: Options): Promise<void> {
   const folder = temporaryFolder("verify");
   const { protocol, switches } = variant;
-  const deployment = await variant.start(folder, FLAGS);
+  const effects = await SideEffects.open(prng(options.seed));
+  const flags = [...FLAGS, "--egress-allow", effects.place, "--egress-allow-private"];
+  const deployment = await variant.start(folder, flags);
   let nextMs = performance.now() + PROGRESS_MS;
   try {
-    const verified = await new Verification(deployment, { ...options, protocol, switches }).run(layer, (calls, kills) => {
-      if (performance.now() > nextMs) {
-        nextMs += PROGRESS_MS;
-        process.stdout.write(`${variant.name}: ${calls} calls have ended, ${kills} kills\n`);
-      }
-    });
+    const verified = await new Verification(deployment, effects, { ...options, protocol, switches }).run(
+      layer,
+      (calls, kills) => {
+        if (performance.now() > nextMs) {
+          nextMs += PROGRESS_MS;
+          process.stdout.write(`${variant.name}: ${calls} calls have ended, ${kills} kills\n`);
+        }
+      },
+    );
     const { calls, kills, touched, sum } = verified;
-    process.stdout.write(`${variant.name}: ok. ${calls} calls, ${kills} kills; ${touched} counters hold ${sum}, as they must\n`);
+    const beside = `${verified.effects} requests were carried out once, after ${effects.failed} that failed`;
+    process.stdout.write(
+      `${variant.name}: ok. ${calls} calls, ${kills} kills; ${touched} counters hold ${sum}, as they must; ${beside}\n`,
+    );
   } finally {
     await deployment.close();
+    effects.close();
     removeFolder(folder);
   }
 }

@@ -5,6 +5,7 @@
  * a space and a nested program by nothing, as its length comes before it:
  *
  *   increment <counter> <amount> · set <key> <value> · get <key> · clear <key> · wait <ms> · fail
+ *   ask <url>                            asks another system, which fails often, until it has done it
  *   move <from> <to> <amount>            a transaction over two counters
  *   call <count> (<length> <program>)…   starts all of them, then waits for all
  *   spawn <delay in ms> <length> <program>   begins one that nobody waits for
@@ -16,6 +17,8 @@ const OPERATIONS_MAX = 4;
 const CALLS_MAX = 3;
 const AMOUNT_MAX = 5;
 const WAIT_MAX_MS = 20;
+const SLOW_WAIT_MAX_MS = 1_500;
+const EFFECTS = 100;
 const DELAY_MAX_MS = 2_000;
 const SCRATCH_KEYS = 1_000;
 /** Some counters are wanted by everybody. */
@@ -29,6 +32,7 @@ export type Operation =
   | { readonly kind: "call"; readonly programs: readonly Program[] }
   | { readonly kind: "spawn"; readonly delayMs: number; readonly program: Program }
   | { readonly kind: "move"; readonly from: number; readonly to: number; readonly amount: number }
+  | { readonly kind: "ask"; readonly place: string; readonly effect: number }
   /** Ends the program; what it did before stays. */
   | { readonly kind: "fail" };
 
@@ -39,10 +43,16 @@ export function drawProgram(random: Prng, options: ProgramOptions, layer = 1): P
   return Array.from({ length: 1 + random.below(OPERATIONS_MAX) }, () => drawOperation(random, options, layer));
 }
 
-/** `transactions`: whether counters are kept as versions, which transactions need. */
 export interface ProgramOptions {
   readonly counters: number;
-  readonly transactions: boolean;
+  /** Host and port of the other system. */
+  readonly place: string;
+}
+
+/** What programs leave behind. */
+export interface Sums {
+  readonly counters: Map<number, number>;
+  readonly effects: Map<number, number>;
 }
 
 function drawOperation(random: Prng, options: ProgramOptions, layer: number): Operation {
@@ -54,7 +64,7 @@ function drawOperation(random: Prng, options: ProgramOptions, layer: number): Op
   if (dice < 32 && layer < LAYERS) {
     return { kind: "spawn", delayMs: random.below(2) * random.below(DELAY_MAX_MS), program: nested() };
   }
-  if (dice < 40 && options.transactions) {
+  if (dice < 40) {
     const from = drawCounter(random, options);
     const to = (from + 1 + random.below(options.counters - 1)) % options.counters;
     return { kind: "move", from, to, amount: 1 + random.below(AMOUNT_MAX) };
@@ -62,12 +72,16 @@ function drawOperation(random: Prng, options: ProgramOptions, layer: number): Op
   if (dice < 72) {
     return { kind: "increment", counter: drawCounter(random, options), amount: 1 + random.below(AMOUNT_MAX) };
   }
+  if (dice < 76) {
+    return { kind: "ask", place: options.place, effect: random.below(EFFECTS) };
+  }
   if (dice < 94) {
     const key = random.below(SCRATCH_KEYS);
     const kind = (["set", "get", "clear"] as const)[random.below(3)] ?? "get";
     return kind === "set" ? { kind, key, value: random.below(1_000_000) } : { kind, key };
   }
-  return dice < 98 ? { kind: "wait", durationMs: random.below(WAIT_MAX_MS) } : { kind: "fail" };
+  const waitMaxMs = random.below(10) === 0 ? SLOW_WAIT_MAX_MS : WAIT_MAX_MS;
+  return dice < 98 ? { kind: "wait", durationMs: random.below(waitMaxMs) } : { kind: "fail" };
 }
 
 function drawCounter(random: Prng, { counters }: ProgramOptions): number {
@@ -89,6 +103,8 @@ function encodeOperation(operation: Operation): string {
       return `${operation.kind} ${operation.key} `;
     case "wait":
       return `wait ${operation.durationMs} `;
+    case "ask":
+      return `ask http://${operation.place}/${operation.effect} `;
     case "fail":
       return "fail ";
     case "move":
@@ -109,8 +125,9 @@ export function fails(program: Program): boolean {
   return program.some(({ kind }) => kind === "fail");
 }
 
-/** Adds what the program does to the counters, once. */
-export function addTo(counters: Map<number, number>, program: Program): void {
+/** Adds what the program does, once. */
+export function addTo(sums: Sums, program: Program): void {
+  const { counters, effects } = sums;
   const add = (counter: number, amount: number) => counters.set(counter, (counters.get(counter) ?? 0) + amount);
   for (const operation of program) {
     switch (operation.kind) {
@@ -122,12 +139,15 @@ export function addTo(counters: Map<number, number>, program: Program): void {
         add(operation.to, operation.amount);
         break;
       case "spawn":
-        addTo(counters, operation.program);
+        addTo(sums, operation.program);
         break;
       case "call":
         for (const called of operation.programs) {
-          addTo(counters, called);
+          addTo(sums, called);
         }
+        break;
+      case "ask":
+        effects.set(operation.effect, (effects.get(operation.effect) ?? 0) + 1);
         break;
       case "fail":
         return;

@@ -1,5 +1,6 @@
 /**
- * One run: clients call random programs while processes are killed; at the end every counter equals the model's sum.
+ * One run: clients call random programs while processes are killed; at the end every counter equals the model's sum, and so does what was
+ * done at another system.
  *
  * V1. The model counts a program when it is sent: it is sent again under its key until it has ended.
  * V2. A run fails when an answer is not what the program says, when a counter differs, or when nothing has ended for too long.
@@ -10,7 +11,8 @@ import { upload } from "../support/host-process.ts";
 import { type Prng, prng } from "../support/prng.ts";
 import { callUntilEnded } from "./client.ts";
 import type { Deployment } from "./deployment.ts";
-import { addTo, drawProgram, encodeProgram, fails, LAYERS, type Program } from "./program.ts";
+import { addTo, drawProgram, encodeProgram, fails, LAYERS, type Program, type Sums } from "./program.ts";
+import type { SideEffects } from "./side-effects.ts";
 import { describeStuckCalls, unfinishedCalls } from "./stuck-calls.ts";
 
 const TENANT = "verify";
@@ -38,20 +40,24 @@ export interface Verified {
   /** Counters that at least one program has incremented. */
   readonly touched: number;
   readonly sum: number;
+  /** Done at the other system. */
+  readonly effects: number;
 }
 
 export class Verification {
   readonly #deployment: Deployment;
+  readonly #effects: SideEffects;
   readonly #options: VerificationOptions;
-  readonly #expected = new Map<number, number>();
+  readonly #expected: Sums = { counters: new Map(), effects: new Map() };
   #sending = true;
   #ended = 0;
   #kills = 0;
   #lastProgressMs = performance.now();
   #failure: Error | null = null;
 
-  constructor(deployment: Deployment, options: VerificationOptions) {
+  constructor(deployment: Deployment, effects: SideEffects, options: VerificationOptions) {
     this.#deployment = deployment;
+    this.#effects = effects;
     this.#options = options;
   }
 
@@ -86,9 +92,9 @@ export class Verification {
   }
 
   async #drive(client: number): Promise<void> {
-    const { seed, counters, protocol, switches } = this.#options;
+    const { seed, counters } = this.#options;
     const random = prng(seed + 1 + client);
-    const programs = { counters, transactions: protocol === "halfmoon-read" && !switches };
+    const programs = { counters, place: this.#effects.place };
     try {
       for (let n = 0; this.#sending && this.#failure === null; n += 1) {
         const program = drawProgram(random, programs);
@@ -178,7 +184,8 @@ export class Verification {
     const differing: string[] = [];
     const left = await this.#keys();
     let sum = 0;
-    const waiting = [...this.#expected];
+    const { counters, effects } = this.#expected;
+    const waiting = [...counters];
     const read = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const [counter, expected] = next;
@@ -194,10 +201,17 @@ export class Verification {
     };
     await Promise.all(Array.from({ length: READERS }, read));
     differing.push(...Array.from(left, (key) => `${key} exists, and no program has incremented it`));
-    if (differing.length > 0) {
-      throw new Error(`${differing.length} counters differ:\n${differing.slice(0, 20).join("\n")}`);
+    const done = this.#effects.sums;
+    for (const effect of new Set([...effects.keys(), ...done.keys()])) {
+      if (done.get(effect) !== effects.get(effect)) {
+        differing.push(`effect ${effect} was done ${done.get(effect) ?? 0} times, must be ${effects.get(effect) ?? 0}`);
+      }
     }
-    return { calls: this.#ended, kills: this.#kills, touched: this.#expected.size, sum };
+    if (differing.length > 0) {
+      throw new Error(`${differing.length} sums differ:\n${differing.slice(0, 20).join("\n")}`);
+    }
+    const count = effects.values().reduce((total, times) => total + times, 0);
+    return { calls: this.#ended, kills: this.#kills, touched: counters.size, sum, effects: count };
   }
 
   /** The counters that exist. */

@@ -7,7 +7,7 @@ import { MemoryCheckpoints } from "../../../support/memory-checkpoints.ts";
 const EVERY_BYTES = 100;
 
 /** A journal that grows as told, and checkpoints that are made when the test says so. */
-function setUp() {
+function setUp(everyBytes = EVERY_BYTES) {
   let address = 0;
   const began: number[] = [];
   let finish = (_made: boolean): void => {};
@@ -28,7 +28,7 @@ function setUp() {
       });
     },
   };
-  const checkpointer = new Checkpointer(journal, checkpoints, { savedUpTo() {} }, EVERY_BYTES, undefined);
+  const checkpointer = new Checkpointer(journal, checkpoints, { savedUpTo() {} }, everyBytes, undefined);
   return {
     began,
     grow(to: number) {
@@ -54,6 +54,15 @@ test("a checkpoint begins when the journal has grown by so many bytes, one at a 
   expect(began).toEqual([100]);
   grow(200);
   expect(began).toEqual([100, 200]);
+});
+
+test("with one byte each frame brings one, when the one before is done", async () => {
+  const { began, grow, end } = setUp(1);
+  for (const address of [10, 20, 21]) {
+    grow(address);
+    await end();
+  }
+  expect(began).toEqual([10, 20, 21]);
 });
 
 test("K4: after one that took long, twice what came meanwhile must come first; after a quick one, as before", async () => {
