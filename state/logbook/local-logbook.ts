@@ -32,7 +32,7 @@ import type { ScopeLoad } from "./scope-load.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { ShardIndex } from "./shard-index.ts";
 import { firstFrom, firstPosition, goneUpTo, lastUpTo } from "./stream-reads.ts";
-import { WAIT_MAX_MS } from "./waits.ts";
+import { checkTimeout } from "./waits.ts";
 
 /** Names that a slice of a list looks at (H27); each object that it shows counts for LISTED_WORK more, as its record is read. */
 const LIST_SLICE_WORK = 1_024;
@@ -95,9 +95,7 @@ export class LocalLogBook implements LogBook {
 
   async awaitNext(tag: Tag, min: SeqNum, timeoutMs: number, signal?: AbortSignal): Promise<ReadResult> {
     this.#session.check();
-    if (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > WAIT_MAX_MS) {
-      throw new NeapError("BAD_TIMEOUT", `timeoutMs is ${timeoutMs}, must be a whole number from 0 to ${WAIT_MAX_MS}`);
-    }
+    checkTimeout(timeoutMs);
     signal?.throwIfAborted();
     seqNum(min);
     const book = this.#book;

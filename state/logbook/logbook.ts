@@ -281,7 +281,7 @@ export interface LogBook {
    * @throws as `append`; PROTOCOL_MISMATCH when the newest write of the object is in its stream
    */
   writeCell(write: CellWrite): Promise<CellOutcome>;
-  /** The mode of a scope at `cursor`; mode records are never collected. */
+  /** The mode of a scope at `cursor`. Of what lies below the floor only the last mode is known. */
   modeAt(scope: string, cursor: SeqNum): Promise<ModeAt>;
   /** The seqnum of the last applied record of the shard: the cursor of an instance that starts now (F29). */
   tail(): Promise<SeqNum>;

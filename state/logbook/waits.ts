@@ -10,6 +10,13 @@ import { decodeTrim } from "./trim.ts";
 export const WAITS_MAX = 8_192;
 export const WAIT_MAX_MS = 2 ** 31 - 1;
 
+/** @throws BAD_TIMEOUT unless it is a whole number from 0 to WAIT_MAX_MS */
+export function checkTimeout(timeoutMs: number): void {
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > WAIT_MAX_MS) {
+    throw new NeapError("BAD_TIMEOUT", `timeoutMs is ${timeoutMs}, must be a whole number from 0 to ${WAIT_MAX_MS}`);
+  }
+}
+
 export interface WaitFor {
   readonly book: BookState;
   readonly tag: Tag;

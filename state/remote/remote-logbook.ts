@@ -1,5 +1,6 @@
 import { type InstanceId, type LogBookId, MAX_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import { checkAux } from "../logbook/aux-cache.ts";
+import { checkRequest } from "../logbook/check-request.ts";
 import type {
   AppendRequest,
   AppendResult,
@@ -17,6 +18,7 @@ import type {
   StreamTail,
   Turn,
 } from "../logbook/logbook.ts";
+import { checkTimeout } from "../logbook/waits.ts";
 import type { KnownModes } from "./known-modes.ts";
 import {
   appendToWire,
@@ -34,7 +36,7 @@ import * as methods from "./shard-methods.ts";
 
 /**
  * A LogBook of another node. An append that rejects with OWNER_UNAVAILABLE may have been ordered, at most once: its conditions or
- * the log tell (F20, "reload").
+ * the log tell (F20, "reload"). What cannot be asked is refused here, as the owner would.
  */
 export class RemoteLogBook implements LogBook {
   readonly id: LogBookId;
@@ -48,24 +50,26 @@ export class RemoteLogBook implements LogBook {
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {
+    checkRequest(request);
     const [records, when] = appendToWire(request);
     return resultFromWire(await this.#shard.request(methods.append, [this.id, records, when]));
   }
 
   async readPrev(tag: Tag, max: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
-    const read = readFromWire(await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), max, at]));
+    const read = readFromWire(await this.#shard.request(methods.readPrev, [this.id, tagToWire(tag), seqNum(max), seqNum(at)]));
     this.#modes.learn(read.tail, read.modes);
     return read;
   }
 
   async readNext(tag: Tag, min: SeqNum, at: SeqNum = MAX_SEQNUM): Promise<ReadResult> {
-    return readFromWire(await this.#shard.request(methods.readNext, [this.id, tagToWire(tag), min, at]));
+    return readFromWire(await this.#shard.request(methods.readNext, [this.id, tagToWire(tag), seqNum(min), seqNum(at)]));
   }
 
   async awaitNext(tag: Tag, min: SeqNum, timeoutMs: number, signal?: AbortSignal): Promise<ReadResult> {
+    checkTimeout(timeoutMs);
     signal?.throwIfAborted();
     const id = this.#shard.nextNumber();
-    const answer = this.#shard.request(methods.awaitNext, [this.id, tagToWire(tag), min, timeoutMs, id]);
+    const answer = this.#shard.request(methods.awaitNext, [this.id, tagToWire(tag), seqNum(min), timeoutMs, id]);
     const { promise: givenUp, reject } = Promise.withResolvers<never>();
     const abort = () => {
       // A request, not a notice: it must not arrive before the wait has begun.
@@ -81,7 +85,7 @@ export class RemoteLogBook implements LogBook {
   }
 
   async tailOf(tag: Tag, at: SeqNum = MAX_SEQNUM): Promise<StreamTail> {
-    const [length, last, gone, closed, tail] = await this.#shard.request(methods.tailOf, [this.id, tagToWire(tag), at]);
+    const [length, last, gone, closed, tail] = await this.#shard.request(methods.tailOf, [this.id, tagToWire(tag), seqNum(at)]);
     return { length, last: seqNum(last), goneUpTo: seqNum(gone), closed, tail: seqNum(tail) };
   }
 

@@ -72,12 +72,13 @@ describe("answers larger than a message", () => {
 test("a tag that is not well-formed never becomes another tag on its way", async () => {
   const { shard } = await connected();
   const book = shard.book(BOOK);
-  await book.append({ records: [{ kind: RecordKind.write, tags: [tagOf("t/\ufffd")], data: bytes("x") }] });
+  const record = { kind: RecordKind.write, tags: [tagOf("t/\ufffd")], data: bytes("x") };
+  await book.append({ records: [record] });
   const broken = "t/\ud800" as Tag;
   await expect(book.readPrev(broken, MAX_SEQNUM)).rejects.toMatchObject({ code: "BAD_TAG" });
   await expect(book.readStream(broken, 0)).rejects.toMatchObject({ code: "BAD_TAG" });
   await expect(book.turn(broken)).rejects.toMatchObject({ code: "BAD_TAG" });
-  await expect(book.append({ records: [], when: [{ tag: broken, length: 0 }] })).rejects.toMatchObject({ code: "BAD_TAG" });
+  await expect(book.append({ records: [record], when: [{ tag: broken, length: 0 }] })).rejects.toMatchObject({ code: "BAD_TAG" });
 });
 
 test("a turn that a node gives back goes to the next, and giving it back twice harms nobody", async () => {
