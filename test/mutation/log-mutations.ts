@@ -258,6 +258,13 @@ export const logMutations: readonly Mutation[] = [
     caughtBy: SIMULATION,
   },
   {
+    name: "F19: a checkpoint of which LMDB has not written the last pages is refused",
+    file: "state/logbook/checkpoint/lmdb-file.ts",
+    find: "    if (status !== 0) {",
+    replace: "    if (status !== null) {",
+    caughtBy: ["test/unit/state/logbook/lmdb-store.test.ts", "L3"],
+  },
+  {
     name: "F4: a checkpoint lets go of records that are still read",
     file: "state/logbook/checkpoint/saved-index.ts",
     find: "writer.keepRecords((seqnum) => index.store.isHeld(seqnum));",

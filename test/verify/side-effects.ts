@@ -32,6 +32,7 @@ export class SideEffects {
   static async open(random: Prng): Promise<SideEffects> {
     const effects = new SideEffects(random);
     await new Promise<void>((resolve) => effects.#server.listen(0, "127.0.0.1", resolve));
+    effects.#server.unref();
     return effects;
   }
 
