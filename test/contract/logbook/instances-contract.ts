@@ -90,7 +90,10 @@ export function describeInstances(on: OpenLogBook): void {
     const book = on.shard.book(ALICE);
     const before = await book.tail();
     const begin = await on.shard.switchMode(ALICE, "a", "boki", false);
-    await expect(on.shard.switchMode(ALICE, "a", "unsafe", false)).rejects.toMatchObject({ code: "SWITCH_UNDER_WAY" });
+    await expect(on.shard.switchMode(ALICE, "a", "unsafe", false)).rejects.toMatchObject({
+      code: "SWITCH_UNDER_WAY",
+      message: expect.stringContaining('scope "a" is being switched to boki'),
+    });
     expect(await book.modeAt("a", before)).toMatchObject({ mode: null, to: null, defaultMode: "halfmoon-read", modes: 0 });
     expect(await book.modeAt("a", begin)).toMatchObject({ mode: null, to: "boki", seqnum: begin, modes: begin });
     expect(await book.modeAt("b", begin)).toMatchObject({ mode: null, to: null, seqnum: 0, modes: begin });

@@ -71,7 +71,13 @@ describe("a function that uses all of the SDK gets what its documentation says",
         ["later", 5],
         ["posted", 6],
       ]);
-      expect(await host.run(module, "fail")).toMatchObject({ trap: "größer als 😀", value: 1 });
+      for (const [wrong, trap] of [
+        ["fail", "größer als 😀"],
+        ["unlock", "unlock of 'never': this function does not hold it"],
+        ["commit", "transaction.commit: this function has begun no transaction"],
+      ] as const) {
+        expect(await host.run(module, wrong)).toMatchObject({ trap: expect.stringContaining(trap), value: 1 });
+      }
     });
   }
 });

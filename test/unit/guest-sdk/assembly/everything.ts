@@ -42,6 +42,8 @@ export function main(): i32 {
     return 3;
   }
   if (input() == "fail") fail("größer als 😀");
+  if (input() == "unlock") unlock("never");
+  if (input() == "commit") transaction.commit();
   line("input", toText(inputBytes()));
   log("a line");
   trace("traced", 2, 1, 2.5);
