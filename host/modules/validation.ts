@@ -74,7 +74,7 @@ export function checkExportNames({ exports }: ModuleShape): void {
 
 /** What makes a compiler give the module a memory that threads share. */
 const SHARED_MEMORY_FLAGS =
-  "build it with -pthread -Wl,--import-memory,--shared-memory,--max-memory=<bytes>, or in AssemblyScript with --enable threads --sharedMemory --maximumMemory <pages>";
+  "build it with -pthread -Wl,--import-memory,--shared-memory,--max-memory=<bytes>, and --no-check-features with a C library without threads such as Debian's, or in AssemblyScript with --enable threads --sharedMemory --maximumMemory <pages>";
 const THREAD_SPAWN = "wasi.thread-spawn";
 
 /** H23 @throws MODULE_LIMIT  it imports what only threads need */
