@@ -68,7 +68,7 @@ describe.each(["threads", "process"])("with isolation %s", (isolation) => {
   it("a side module whose constructor loops ends its own call, and others are answered meanwhile", async () => {
     await upload(host.url, "bad", "opens", MAIN);
     await upload(host.url, "good", "opens", MAIN);
-    const limits = { method: "PUT", body: JSON.stringify({ limits: { cpuTimeMs: 500 } }) };
+    const limits = { method: "PUT", body: JSON.stringify({ limits: { cpuTimeMs: 200 } }) };
     expect((await fetch(`${host.url}/v1/tenants/bad/functions/opens/options`, limits)).status).toBe(200);
     await put(host, "loops.wasm", sideModule(`(func (export "__wasm_call_ctors") (loop (br 0)))`), "bad");
     await put(host, "runs.wasm", sideModule(`(func (export "run") (param i32) (result i32) (local.get 0))`), "good");
@@ -76,6 +76,7 @@ describe.each(["threads", "process"])("with isolation %s", (isolation) => {
     for (let times = 0; times < 5; times++) {
       expect((await run(host, "good", "opens", "runs.wasm\0run\0\0")).body).toBe("\u0005\0\0\0");
     }
-    expect((await stuck).body).toMatch(/500 ms of CPU time/);
+    // What computes for long gives way to all others: on a busy machine its time may be over first.
+    expect((await stuck).body).toMatch(/more than 200 ms of CPU time|longer than 30000 ms/);
   });
 });

@@ -156,8 +156,8 @@ export class World {
     const invocations = createInvocations(context);
     const elsewhere = createInvocations({ ...context, nodeName: "elsewhere" });
     invocations.startRecovery(20);
-    // What is gone looks for nothing any more, and leaves the pool to others.
-    void crashed.then(() => Promise.all([invocations.drain(0), elsewhere.drain(0)]));
+    // What is gone looks for nothing any more, and leaves the pool to others; but first those hear of it who have called it.
+    void crashed.then(() => setImmediate(() => Promise.all([invocations.drain(0), elsewhere.drain(0)])));
     return new World(shard, functions, [invocations, elsewhere], faults, crashed);
   }
 

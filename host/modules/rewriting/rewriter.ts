@@ -11,7 +11,15 @@ const CHILD = new URL("./child.ts", import.meta.url);
 const CHAIN = new URL("./chain.ts", import.meta.url);
 /** Pages of 64 KiB of binaryen's own memory: 1 GiB. */
 const MEMORY_MAX_PAGES = 16_384;
-const ARGUMENTS = [...CONFINED_ARGUMENTS, "--max-old-space-size=512", `--wasm-max-mem-pages=${MEMORY_MAX_PAGES}`, "-"];
+/** Before a function of binaryen's is compiled again: for most uploads that takes longer than all that they run (asyncify of 6 KB: half). */
+const TIERING_BUDGET = 1_000_000_000;
+const ARGUMENTS = [
+  ...CONFINED_ARGUMENTS,
+  "--max-old-space-size=512",
+  `--wasm-max-mem-pages=${MEMORY_MAX_PAGES}`,
+  `--wasm-tiering-budget=${TIERING_BUDGET}`,
+  "-",
+];
 const LIMITS = { memoryMaxBytes: 2 * 1024 * 1024 * 1024, tasksMax: 64 };
 /** Rewriting never makes a module so many times as large. */
 const GROWTH_MAX = 16;

@@ -3,7 +3,7 @@ import type { Artefact } from "../../../../host/modules/index.ts";
 import type { SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { preemptible } from "../../../support/preemptible.ts";
-import { begin, type CallOptions, ignore, openPool, run } from "../../../support/sandbox-calls.ts";
+import { begin, type CallOptions, ignore, openPool, persist, run } from "../../../support/sandbox-calls.ts";
 import { asks, asksOnce, loops, plain, recurses, resident, STAINS_FRESH, stains } from "../../../support/sandbox-modules.ts";
 
 const returned = (value: number) => expect.objectContaining({ kind: "returned", value });
@@ -35,12 +35,12 @@ describe.each([
     expect(await keep(preemptible(make(COUNTS))).end).toEqual(returned(11));
   });
 
-  test("H32: ten that loop for ever keep no other call of their worker waiting, displaced or failed", async () => {
+  test("H32: ten that loop for ever keep no other call of their worker waiting, and fail none", async () => {
     const suspended = begin(pool, asksOnce, { onOperation: ignore });
     await suspended.heard(1);
     const endless = Array.from({ length: 10 }, () => keep(preemptible(loops(make))));
     for (let call = 0; call < 50; call++) {
-      expect((await run(pool, asks(5))).kind).toBe("returned");
+      expect((await persist(pool, asks(5))).kind).toBe("returned");
     }
     expect(await keep(preemptible(make(COUNTS))).end).toEqual(returned(11));
     for (const loop of endless) {
