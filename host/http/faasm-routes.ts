@@ -22,6 +22,9 @@ interface StatePath {
 /** State values are the objects of this prefix: functions read and write them as such. */
 const STATE_PREFIX = "state/";
 
+const NO_SOURCES =
+  "Python and JavaScript source upload are out of scope for now; upload a WebAssembly module by PUT /f/<user>/<function>";
+
 export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, call: FaasmCall): void {
   const { access, functions, objects, limits, tenancy } = context;
   const target = (request: FastifyRequest<FunctionPath>) => ({
@@ -90,10 +93,9 @@ export function registerFaasmRoutes(app: FastifyInstance, context: HttpContext, 
       .send(Readable.from(value.stream, { objectMode: false }));
   });
 
-  const unoffered = (what: string) => () => {
-    throw new NeapError("NOT_SUPPORTED", what);
-  };
-  app.put("/p/:user/:function", unoffered("Python functions are not offered by this host; upload a WebAssembly module to /f/"));
+  app.put("/p/:user/:function", () => {
+    throw new NeapError("NOT_SUPPORTED", NO_SOURCES);
+  });
 }
 
 /** What Faasm says of a path it does not know. */

@@ -25,6 +25,9 @@ import {
 } from "./module-shape.ts";
 import { whyRefused } from "./refused-imports.ts";
 
+/** Imports that one message says are refused. */
+const REFUSALS_MAX = 16;
+
 /** What the rest of the pipeline needs to know of a valid module. */
 export interface ValidModule {
   /** "" when it has none, only typed entry points. */
@@ -43,7 +46,7 @@ export interface ValidModule {
  * @throws MODULE_INVALID  a reserved export name, an index out of range, broken instructions, what `checkEntryPoints` says
  */
 export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTable, limits: ModuleLimits): ValidModule {
-  const imports = [...new Set(functionImports(shape).map((entry) => checkImport(entry, shape, abi)))];
+  const imports = checkImports(shape, abi);
   checkCode(bytes, shape, limits);
   if (sharedMemory(shape) === undefined) {
     checkWithoutThreads(imports, abi);
@@ -71,7 +74,7 @@ export function checkExportNames({ exports }: ModuleShape): void {
 
 /** What makes a compiler give the module a memory that threads share. */
 const SHARED_MEMORY_FLAGS =
-  "build it with -pthread -Wl,--import-memory,--shared-memory,--max-memory=<bytes>, or in AssemblyScript with --enable threads --sharedMemory --maximumMemory <pages>";
+  "build it with -pthread -Wl,--import-memory,--shared-memory,--max-memory=<bytes>, and --no-check-features with a C library without threads such as Debian's, or in AssemblyScript with --enable threads --sharedMemory --maximumMemory <pages>";
 const THREAD_SPAWN = "wasi.thread-spawn";
 
 /** H23 @throws MODULE_LIMIT  it imports what only threads need */
@@ -128,19 +131,30 @@ function functionImports(shape: ModuleShape): ImportEntry[] {
   return shape.imports.filter((entry) => !isGuests(entry));
 }
 
-function checkImport(entry: ImportEntry, shape: ModuleShape, abi: AbiTable): string {
-  const name = `${entry.module}.${entry.name}`;
-  const fail = (text: string): never => {
-    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section at offset ${entry.offset}: ${quote(name)} ${text}`);
-  };
-  if (entry.kind !== "function") {
-    const threads = entry.kind === "memory" ? ", unless it is shared by threads" : "";
-    return fail(
-      `is a ${entry.kind}: only functions can be imported, a module brings its own memory${threads}, table and globals`,
-    );
+/** @throws MODULE_IMPORT_UNKNOWN  with all that are refused, of very many the first */
+function checkImports(shape: ModuleShape, abi: AbiTable): string[] {
+  const offered = new Set<string>();
+  const refused: string[] = [];
+  for (const entry of functionImports(shape)) {
+    const name = `${entry.module}.${entry.name}`;
+    const why = entry.kind === "function" ? whyNotOffered(entry, shape, abi) : whyNoImport(entry);
+    if (why === null) {
+      offered.add(name);
+    } else {
+      refused.push(`at offset ${entry.offset}: ${quote(name)} ${why}`);
+    }
   }
-  const why = whyNotOffered(entry, shape, abi);
-  return why === null ? name : fail(why);
+  if (refused.length > 0) {
+    const rest = refused.length - REFUSALS_MAX;
+    const text = refused.slice(0, REFUSALS_MAX).join("; ");
+    throw new NeapError("MODULE_IMPORT_UNKNOWN", `import section ${text}${rest > 0 ? `; and ${rest} more` : ""}`);
+  }
+  return [...offered];
+}
+
+function whyNoImport({ kind }: ImportEntry): string {
+  const threads = kind === "memory" ? ", unless it is shared by threads" : "";
+  return `is a ${kind}: only functions can be imported, a module brings its own memory${threads}, table and globals`;
 }
 
 /** Of an imported function: null when this host has one of its name and type, else a text that goes on behind its name. */

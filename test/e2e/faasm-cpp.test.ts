@@ -48,7 +48,7 @@ const OBJECTS: Readonly<Record<string, string | Buffer>> = {
 
 const SAMPLES: readonly Sample[] = [
   { name: "wordcount", input: "text", body: countedWords() },
-  { name: "grep", input: "text a[n]+e?b", body: offsetsOf(/an+e?b/g).join(" ") },
+  { name: "grep", input: "text a[n]+e?b", body: matches(/an+e?b/g) },
   { name: "sha256sum", input: "text", body: createHash("sha256").update(TEXT).digest("hex") },
   {
     name: "substr",
@@ -88,6 +88,17 @@ function countedWords(): string {
 
 function offsetsOf(pattern: RegExp): number[] {
   return Array.from(BYTES.matchAll(pattern), ({ index }) => index);
+}
+
+/** By the texts that match, in order of their bytes. */
+function matches(pattern: RegExp): string {
+  const found = Map.groupBy(BYTES.matchAll(pattern), ([match]) => match);
+  const line = (match: string) =>
+    `${match}\t${found
+      .get(match)
+      ?.map(({ index }) => index)
+      .join(" ")}\n`;
+  return [...found.keys()].sort().map(line).join("");
 }
 
 function lines(): string[] {

@@ -1,4 +1,4 @@
-/** OpenMP in C, from Debian's clang down to worker threads, beside the same sources as programs of one thread. */
+/** OpenMP and pthreads in C, from Debian's clang down to worker threads, beside the same sources as programs of one thread. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -82,6 +82,12 @@ describe.skipIf(clang === null)("C with OpenMP", () => {
     await world.upload(ADA, "vectors", await compile("vectors.cpp"));
     expect(await told("locals", "")).toBe(`${100 + (7 + 1) + (7 + 2) + (7 + 3)} ${1 + 2 + 3}`);
     expect(await told("vectors", "")).toBe(`${1000 * 1001}`);
+  });
+
+  it("C has pthreads beside it: threads, mutexes, conditions, once and keys", async () => {
+    const source = join(import.meta.dirname, "src/pthreads.c");
+    await world.upload(ADA, "pthreads", await compileWithClang(clang, source, OPENMP));
+    expect(await told("pthreads", "")).toBe(`${(2000 * 2001 * 4001) / 6} 3 1`);
   });
 
   it("the same sum of floating-point numbers comes out in each run", async () => {

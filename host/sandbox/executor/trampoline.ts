@@ -103,10 +103,12 @@ function loopModule(entryReturns: boolean): WebAssembly.Module {
 
 const voidLoop = loopModule(false);
 const returningLoop = loopModule(true);
+/** By type. The types are the guests' to choose: all are dropped before there are more than these, of 8 KiB each. */
+const PASS_THROUGHS_MAX = 256;
 const passThroughs = new Map<string, WebAssembly.Module>();
 
-/** Imports a function and exports it as `run`: linking it checks the type. */
-function passThrough({ params, result }: FunctionType): WebAssembly.Module {
+/** Imports a function and exports it as `run`: linking it checks the type. Mostly the same module for a type. */
+export function passThrough({ params, result }: FunctionType): WebAssembly.Module {
   const key = `${params} ${result}`;
   const known = passThroughs.get(key);
   if (known !== undefined) {
@@ -118,6 +120,9 @@ function passThrough({ params, result }: FunctionType): WebAssembly.Module {
     section(2, [1, ...importedFunction("run", 0)]),
     section(7, [1, ...text("run"), 0, 0]),
   );
+  if (passThroughs.size === PASS_THROUGHS_MAX) {
+    passThroughs.clear();
+  }
   passThroughs.set(key, module);
   return module;
 }

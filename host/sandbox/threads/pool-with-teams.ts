@@ -2,7 +2,15 @@
 import type { ArenaMemory } from "../../../state/regions/index.ts";
 import { type Artefact, usesThreads } from "../../modules/artefact.ts";
 import type { IdleMemory } from "../pool/memory-budget.ts";
-import type { CallPool, SandboxCall, SandboxHandler, SandboxLoad, SandboxPool, SandboxStart } from "../sandbox.ts";
+import {
+  addedLoads,
+  type CallPool,
+  type SandboxCall,
+  type SandboxHandler,
+  type SandboxLoad,
+  type SandboxPool,
+  type SandboxStart,
+} from "../sandbox.ts";
 
 export class PoolWithTeams implements SandboxPool {
   readonly #pool: SandboxPool & Pick<IdleMemory, "idleBytes">;
@@ -14,11 +22,7 @@ export class PoolWithTeams implements SandboxPool {
   }
 
   get load(): SandboxLoad {
-    const [pool, teams] = [this.#pool.load, this.#teams.load];
-    const sum = (part: "active" | "queued" | "idle") => pool[part] + teams[part];
-    // Calls with threads wait for each other, and keep no worker of the others busy.
-    const { workers, computing } = pool;
-    return { workers, computing, active: sum("active"), queued: sum("queued"), idle: sum("idle") };
+    return addedLoads([this.#pool, this.#teams]);
   }
 
   get idleBytes(): number {

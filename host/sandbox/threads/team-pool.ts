@@ -91,8 +91,8 @@ export class TeamPool implements CallPool {
       idle += marks.idleSandboxes;
     }
     const active = this.#calls.size;
-    const computing = Array.from(this.#calls.keys()).filter(({ waiting }) => !waiting).length;
-    return { workers: this.#workers.size, active, computing, queued: this.#table.size - active, idle };
+    // Its workers wait for each other, and are no room for other calls: neither those that lie ready nor those that run.
+    return { workers: 0, active, computing: 0, queued: this.#table.size - active, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {

@@ -14,6 +14,7 @@ type BenchGuest =
   | "singleop"
   | "noop"
   | "imports"
+  | "faasm"
   | "endless"
   | "kernels"
   | "region-sum"

@@ -105,7 +105,9 @@ describe("the rest of Faasm's upload service", () => {
   test("PUT /p/… is not offered and says so with 501", async () => {
     const answer = await http.send("PUT", "/p/demo/x", { body: "x" });
     expect([answer.status, answer.headers["neap-error"]]).toEqual([501, "NOT_SUPPORTED"]);
-    expect(answer.text).toMatch(/not offered/);
+    expect(answer.text).toBe(
+      "Python and JavaScript source upload are out of scope for now; upload a WebAssembly module by PUT /f/<user>/<function>",
+    );
   });
   test.each([
     ["GET", "/", 400, "Unrecognised GET request to /"],

@@ -107,5 +107,6 @@ test("H23: a module that starts threads without a shared memory is refused with 
   const refused = refusal(() => prepare(`${SPAWN} (memory 1) ${START} ${MAIN}`));
   expect(refused).toMatch(/^MODULE_LIMIT: import "wasi.thread-spawn": threads need a memory that they share/);
   expect(refused).toContain("-pthread -Wl,--import-memory,--shared-memory,--max-memory=");
+  expect(refused).toContain("--no-check-features");
   expect(refused).toContain("--enable threads --sharedMemory --maximumMemory");
 });

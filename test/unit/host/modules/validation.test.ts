@@ -43,6 +43,16 @@ describe("imports", () => {
     expect(refused).toContain(message);
   });
 
+  test("all that are refused are named at once, of very many the first", () => {
+    const [fork, sky] = [`(import "env" "fork" (func))`, `(import "sky" "fly" (func (param i32)))`];
+    expect(refusal(() => validateText(`${fork} (import "neap" "tick" (func)) ${sky} ${MAIN}`))).toMatch(
+      /^MODULE_IMPORT_UNKNOWN: import section at offset \d+: "env.fork" .*; at offset \d+: "sky.fly" \(i32\) -> \(\) is not offered by this host$/,
+    );
+    const many = refusal(() => validateText(`${fork.repeat(18)} ${MAIN}`));
+    expect(many.split("env.fork")).toHaveLength(1 + 16);
+    expect(many).toMatch(/; and 2 more$/);
+  });
+
   test("an import of a type that does not exist is refused", () => {
     const bytes = moduleOf(section(2, 1, 1, 0x61, 1, 0x62, 0, 7), section(5, 1, 0, 1));
     expect(refusal(() => validate(bytes))).toBe(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SandboxEnd, SandboxPool } from "../../../../host/sandbox/index.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { begin, ignore, openPool, run } from "../../../support/sandbox-calls.ts";
 import { asksOnce } from "../../../support/sandbox-modules.ts";
 import { threaded } from "../../../support/threaded-modules.ts";
@@ -21,6 +22,18 @@ beforeAll(async () => {
 afterAll(() => pool.close());
 
 describe("threads of a call", () => {
+  test("are no room for calls without threads, and no work that keeps these waiting", async () => {
+    // The first call of this pool: nothing of a call with threads lies ready before.
+    const { workers } = pool.load;
+    const endless = threaded(`${forever} (i32.const 0)`, "");
+    const call = begin(pool, endless, FOUR);
+    await eventually("it runs", () => pool.load.active === 1);
+    expect(pool.load).toMatchObject({ workers, computing: 0 });
+    call.call.cancel();
+    await call.end;
+    expect(pool.load).toMatchObject({ workers, computing: 0 });
+  });
+
   test("compute over one memory, and the main thread blocks until they have", async () => {
     const sums = threaded(
       `${spawnsThree} ${joinsThree} (i32.atomic.load (i32.const 4))`,

@@ -1,4 +1,6 @@
 /** pthreads as imports, on the real upload, workers and imports. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { abiTable, importsUrl } from "../../../../../host/abi/index.ts";
 import { prepareModule } from "../../../../../host/modules/preparation.ts";
@@ -404,6 +406,8 @@ describe("hostile arguments end the call with their name", () => {
 
 test("these are all of them, and with those of attributes and destruction that do nothing they answer 0", async () => {
   expect(PTHREADS.map(([name]) => name.slice("env.".length))).toEqual(NAMES);
+  const header = readFileSync(join(import.meta.dirname, "../../../../../guest-sdk/include/pthread.h"), "utf8");
+  expect(Array.from(header.matchAll(/NEAP_PTHREAD\((pthread_\w+)\)/g), ([, name]) => name)).toEqual(NAMES);
   const idle = ["attr_destroy", "mutexattr_destroy", "cond_destroy", "mutexattr_init", "attr_init", "key_delete"];
   const calls = [
     ...idle.map((name) => `(call $${name} (i32.const 900))`),
