@@ -56,8 +56,9 @@ export const ffi = (guest: Guest) => {
   }
 
   /** Integers that are smaller than a register are stored as one, as libffi does. */
-  function store(pointer: number, type: ValueType, value: number | bigint | undefined): void {
-    const at = view("result", pointer, type === "i64" || type === "f64" ? 8 : 4);
+  const resultView = (pointer: number, type: ValueType) => view("result", pointer, type === "i64" || type === "f64" ? 8 : 4);
+
+  function store(at: DataView, type: ValueType, value: number | bigint | undefined): void {
     if (type === "i64") {
       at.setBigInt64(0, BigInt(value ?? 0), true);
     } else if (type === "f64") {
@@ -92,11 +93,11 @@ export const ffi = (guest: Guest) => {
       const returned = typeOf("the result", described.getUint32(CIF.result, true))?.value ?? null;
       const wanted = result === 0 ? null : returned;
       if (wanted !== null) {
-        view("result", result, wanted === "i64" || wanted === "f64" ? 8 : 4);
+        resultView(result, wanted);
       }
       const value = await guest.callOfType({ params, result: returned }, tableIndex >>> 0, args);
       if (wanted !== null) {
-        store(result, wanted, value);
+        store(resultView(result, wanted), wanted, value);
       }
     },
   };
