@@ -91,7 +91,8 @@ describe("an owner with checkpoints in LMDB", () => {
     // A call every ms; every tenth has a key, whose result is kept for a second, and the key as long again.
     let nowMs = 0;
     const clock = { now: () => nowMs, monotonic: () => performance.now() };
-    const options = { clock, options: { retentionMs: 1_000 } };
+    // Checkpoints at the looks alone: how far behind those are that come by themselves is a matter of the machine's speed.
+    const options = { clock, options: { retentionMs: 1_000, checkpointBytes: Number.POSITIVE_INFINITY } };
     const { shard, journal, put } = await openCheckpointed(folder, options);
     await put("once", "written once");
     const book = shard.book(CHECKPOINTED_BOOK);
@@ -121,12 +122,14 @@ describe("an owner with checkpoints in LMDB", () => {
         });
       }
     }
-    const [first, ...later] = looks;
+    // What a checkpoint makes superfluous goes with the next one.
+    const [, first, ...later] = looks;
     // 44 MB were written.
     expect(journal.start).toBeGreaterThan(600 * SEGMENT_BYTES);
     for (const { records, heapBytes, diskBytes } of later) {
       expect(records).toBeLessThan(2 * (first?.records ?? 0));
-      expect(diskBytes).toBeLessThan(2 * (first?.diskBytes ?? 0));
+      // A thread may still be deleting segments. Without that there would be eight times as much in the end.
+      expect(diskBytes).toBeLessThan(3 * (first?.diskBytes ?? 0));
       // Far less than a name for each instance that came since.
       expect(heapBytes).toBeLessThan((first?.heapBytes ?? 0) + 20 * 90_000);
     }
