@@ -18,7 +18,6 @@ export function openJournalFiles({ directory, journalId, segments }: JournalFile
   const reader = new SegmentReader(disk, segments);
   return {
     id: journalId,
-    start: segments[0]?.base ?? 0,
     frames: (from, to = JOURNAL_BEGIN) => readFrames(disk, segments, to, from),
     read: (address, sizeBytes) => reader.read(address, sizeBytes),
     close: () => reader.close(),

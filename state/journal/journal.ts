@@ -14,8 +14,6 @@ export const JOURNAL_BEGIN: JournalPosition = { frame: 0, address: 0 };
 export interface JournalReader {
   /** Drawn when the journal was created; another journal has another one. */
   readonly id: string;
-  /** The lowest address that can still be read; what was before is released. */
-  readonly start: number;
   /**
    * The frames after `from` that were durable before this opening, or those up to `to`, oldest first. The payloads stay valid, but
    * hold on to more memory than their own.
@@ -43,6 +41,8 @@ export interface Journal extends JournalReader {
   readonly epoch: number;
   /** Whether `append` may be called: no frame is in flight. */
   readonly idle: boolean;
+  /** The lowest address that can still be read; what was before is released. */
+  readonly start: number;
   /** Everything before is durable. */
   readonly durable: JournalPosition;
   /** The largest payload: FRAME_MAX_BYTES, or less where segments are small. */

@@ -38,7 +38,8 @@ describe.each(["threads", "process"])("with isolation %s", (isolation) => {
   let host: RunningHost;
   beforeAll(async () => {
     await buildFunctions({ force: false });
-    host = await startHost({ dataDirectory: folder, flags: ["--isolation", isolation] });
+    // What computes for long gives way to all others: on a busy machine it takes long to get 200 ms of CPU time.
+    host = await startHost({ dataDirectory: folder, flags: ["--isolation", isolation, "--wall-time-ms", "150000"] });
   }, 400_000);
   afterAll(async () => {
     await host.kill();
@@ -76,7 +77,6 @@ describe.each(["threads", "process"])("with isolation %s", (isolation) => {
     for (let times = 0; times < 5; times++) {
       expect((await run(host, "good", "opens", "runs.wasm\0run\0\0")).body).toBe("\u0005\0\0\0");
     }
-    // What computes for long gives way to all others: on a busy machine its time may be over first.
-    expect((await stuck).body).toMatch(/more than 200 ms of CPU time|longer than 30000 ms/);
+    expect((await stuck).body).toMatch(/more than 200 ms of CPU time/);
   });
 });

@@ -7,10 +7,7 @@ import { ProcessStarter } from "../../host/processes/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { logBookId } from "../../state/ids.ts";
 import { textOf } from "../support/call-bytes.ts";
-import { MemoryBlobs } from "../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
-import { World } from "../support/world.ts";
+import { noRemains, World } from "../support/world.ts";
 
 const ADA = logBookId("ada");
 const BOB = logBookId("bob");
@@ -26,8 +23,7 @@ describe.skipIf(clang === null)("aliased state", () => {
   beforeAll(async () => {
     starter = await ProcessStarter.open();
     pool = await createSandboxPool({ name: "test", workers: 2, longSlicesMax: 2, importsUrl, clock, sandboxesMax: 200 });
-    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-    world = await World.open(pool, remains, () => null, undefined, { starter });
+    world = await World.open(pool, noRemains(), () => null, undefined, { starter });
     module = await compileWithClang(clang, join(import.meta.dirname, "src/aliased.c"));
     for (const tenant of [ADA, BOB]) {
       await world.upload(tenant, "aliased", module, { aliasState: true });

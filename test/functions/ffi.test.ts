@@ -1,8 +1,7 @@
 import { expect, it } from "vitest";
 import { compileWithClang, findClang } from "../../functions/clang.ts";
 import { logBookId } from "../../state/ids.ts";
-import { noRemains } from "../support/side-modules.ts";
-import { testPool, World } from "../support/world.ts";
+import { noRemains, testPool, World } from "../support/world.ts";
 
 const clang = findClang();
 const ADA = logBookId("ada");

@@ -6,11 +6,8 @@ import type { SandboxPool } from "../../host/sandbox/index.ts";
 import { type LogBookId, logBookId } from "../../state/ids.ts";
 import { readAll } from "../support/call-bytes.ts";
 import { sampleModule } from "../support/host-process.ts";
-import { MemoryBlobs } from "../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
 import { prng } from "../support/prng.ts";
-import { testPool, World } from "../support/world.ts";
+import { noRemains, testPool, World } from "../support/world.ts";
 
 /** By tenant: where its functions are built. */
 const FOLDERS = {
@@ -29,8 +26,7 @@ let world: World;
 async function open(): Promise<void> {
   await buildFunctions({ force: false });
   pool = await testPool();
-  const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-  world = await World.open(pool, remains, () => null);
+  world = await World.open(pool, noRemains(), () => null);
   for (const language of LANGUAGES) {
     for (const [name, path] of Object.entries(FOLDERS[language])) {
       await world.upload(logBookId(language), name, sampleModule(path));

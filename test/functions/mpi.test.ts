@@ -6,11 +6,8 @@ import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts
 import { logBookId } from "../../state/ids.ts";
 import { readAll } from "../support/call-bytes.ts";
 import { sampleModule } from "../support/host-process.ts";
-import { MemoryBlobs } from "../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
 import { heatOf, sortedNumbers, sumOfSquares } from "../support/mpi-results.ts";
-import { World } from "../support/world.ts";
+import { noRemains, World } from "../support/world.ts";
 
 const ADA = logBookId("ada");
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -30,8 +27,7 @@ async function answer(functionName: string, input: string, worldSize: number): P
 describe.skipIf(findClang() === null).each([1, 2, 4])("with %i ranks", (ranks) => {
   beforeAll(async () => {
     pool = await createSandboxPool({ name: "test", workers: 1, importsUrl, clock, sandboxesMax: 200 });
-    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-    world = await World.open(pool, remains, () => null);
+    world = await World.open(pool, noRemains(), () => null);
     for (const name of SAMPLES) {
       await world.upload(ADA, name, sampleModule(`mpi/${name}`));
     }

@@ -8,10 +8,7 @@ import { importsUrl } from "../../host/abi/index.ts";
 import { createSandboxPool, type SandboxPool } from "../../host/sandbox/index.ts";
 import { logBookId } from "../../state/ids.ts";
 import { textOf } from "../support/call-bytes.ts";
-import { MemoryBlobs } from "../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
-import { World } from "../support/world.ts";
+import { noRemains, World } from "../support/world.ts";
 
 const ADA = logBookId("ada");
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -28,8 +25,7 @@ describe.skipIf(clang === null)("C with OpenMP", () => {
 
   beforeAll(async () => {
     pool = await createSandboxPool({ name: "test", workers: 1, importsUrl, clock, sandboxesMax: 200 });
-    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-    world = await World.open(pool, remains, () => null);
+    world = await World.open(pool, noRemains(), () => null);
     for (const { folder, name, sourcePath, wasmPath } of await buildFunctions({ force: false })) {
       if (folder === "openmp") {
         await world.upload(ADA, name, readFileSync(wasmPath));

@@ -7,11 +7,8 @@ import { ProcessStarter } from "../../host/processes/index.ts";
 import type { SandboxPool } from "../../host/sandbox/index.ts";
 import { type LogBookId, logBookId } from "../../state/ids.ts";
 import { textOf } from "../support/call-bytes.ts";
-import { MemoryBlobs } from "../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
 import { openPool } from "../support/sandbox-calls.ts";
-import { World } from "../support/world.ts";
+import { noRemains, World } from "../support/world.ts";
 
 const ADA = logBookId("ada");
 const BOB = logBookId("bob");
@@ -31,8 +28,7 @@ afterAll(() => starter.close());
 
 async function open(workers: number, tenants: readonly LogBookId[]): Promise<void> {
   pool = await openPool({ workers, longSlicesMax: 2, importsUrl, sandboxesMax: 200 });
-  const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-  world = await World.open(pool, remains, () => null, undefined, { starter });
+  world = await World.open(pool, noRemains(), () => null, undefined, { starter });
   for (const tenant of tenants) {
     await world.upload(tenant, "worker", worker);
   }

@@ -8,11 +8,8 @@ import { importsUrl } from "../../host/abi/index.ts";
 import type { SandboxPool } from "../../host/sandbox/index.ts";
 import { logBookId } from "../../state/ids.ts";
 import { textOf } from "../support/call-bytes.ts";
-import { MemoryBlobs } from "../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../support/memory-disk.ts";
 import { openPool } from "../support/sandbox-calls.ts";
-import { World } from "../support/world.ts";
+import { noRemains, World } from "../support/world.ts";
 
 const ADA = logBookId("ada");
 const OPTIONS = [
@@ -32,8 +29,7 @@ let world: World;
 
 beforeAll(async () => {
   pool = await openPool({ importsUrl, sandboxesMax: 200 });
-  const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
-  world = await World.open(pool, remains, () => null);
+  world = await World.open(pool, noRemains(), () => null);
   const sum = sampleFunctions().find(({ name }) => name === "parallel-sum");
   await world.upload(ADA, "parallel-sum", readFileSync(sum?.wasmPath ?? ""));
   await world.upload(

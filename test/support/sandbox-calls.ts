@@ -37,6 +37,9 @@ export function usePoolsOfThreadedProcesses(): void {
   isolation = "threaded";
 }
 
+/** Whether guests are told to give way in memory that they look at, not by a pipe. */
+export const tellsByMemory = (): boolean => isolation === "threads";
+
 export function openPool(options: Partial<SandboxPoolOptions> = {}): Promise<SandboxPool> {
   const importsUrl = new URL("./test-imports.ts", import.meta.url);
   const complete = { name: "test", importsUrl, clock, workers: 1, ...options };

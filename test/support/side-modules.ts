@@ -6,10 +6,7 @@ import type { SandboxPool } from "../../host/sandbox/index.ts";
 import type { LogBookId } from "../../state/ids.ts";
 import { ObjectStore } from "../../state/objects/index.ts";
 import { leb, nameBytes, section, wat } from "./guest-modules.ts";
-import { MemoryBlobs } from "./memory-blobs.ts";
-import { MemoryCheckpoints } from "./memory-checkpoints.ts";
-import { MemoryDisk } from "./memory-disk.ts";
-import { type Remains, World } from "./world.ts";
+import { noRemains, type Remains, World } from "./world.ts";
 
 const FILE_MAX_BYTES = 2 ** 26;
 
@@ -99,12 +96,6 @@ export function mainModule({ imports = "", extra = "", table = "4", pages = "2 4
       (i32.const 0))
     ${extra})`);
 }
-
-export const noRemains = (): Remains => ({
-  disk: new MemoryDisk(),
-  blobs: new MemoryBlobs(),
-  checkpoints: new MemoryCheckpoints(),
-});
 
 /** A tenant that has a host in this process. */
 export class SideModuleWorld {

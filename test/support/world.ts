@@ -49,6 +49,13 @@ export interface Remains {
   readonly checkpoints: MemoryCheckpoints;
 }
 
+/** Of a world that has never been. */
+export const noRemains = (): Remains => ({
+  disk: new MemoryDisk(),
+  blobs: new MemoryBlobs(),
+  checkpoints: new MemoryCheckpoints(),
+});
+
 export class World {
   readonly shard: LocalShard;
   readonly functions: FunctionRegistry;
@@ -163,7 +170,7 @@ export class World {
 
   /** A world with these samples uploaded, and nothing else, on a disk that was stopped cleanly. */
   static async prepare(pool: SandboxPool, tenant: LogBookId, samples: readonly string[]): Promise<Remains> {
-    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
+    const remains = noRemains();
     const starter = await ProcessStarter.open();
     const world = await World.open(pool, remains, () => null, undefined, { starter });
     for (const sample of samples) {

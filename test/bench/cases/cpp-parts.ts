@@ -23,7 +23,7 @@ export const cppParts: BenchCase = {
     const rows: Row[] = [];
     for (const sizeKib of SIZES_KIB.slice(0, bench.size(SIZES_KIB.length, 1))) {
       const key = `text-${sizeKib}`;
-      await compute.request("PUT", `/v1/tenants/${TENANT}/objects/${key}`, englishText(sizeKib * KIB));
+      await compute.request("PUT", `/v1/tenants/${TENANT}/objects/${key}`, englishText(sizeKib * KIB).bytes);
       for (const { functionName, input } of FUNCTIONS) {
         const name = `${functionName}, ${sizeKib} KiB, `;
         rows.push(

@@ -7,11 +7,8 @@ import type { SandboxPool } from "../../../host/sandbox/index.ts";
 import { NeapError } from "../../../state/errors.ts";
 import { logBookId } from "../../../state/ids.ts";
 import { readAll } from "../../support/call-bytes.ts";
-import { MemoryBlobs } from "../../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../../support/memory-disk.ts";
 import { ScriptedEgress } from "../../support/scripted-egress.ts";
-import { testPool, World } from "../../support/world.ts";
+import { noRemains, testPool, World } from "../../support/world.ts";
 
 const EXPECTED = {
   c: `input: text é 7
@@ -89,9 +86,8 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
   let starter: ProcessStarter;
   beforeAll(async () => {
     pool = await testPool();
-    const remains = { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() };
     starter = await ProcessStarter.open();
-    world = await World.open(pool, remains, () => null, egress, { starter });
+    world = await World.open(pool, noRemains(), () => null, egress, { starter });
   }, 60_000);
   afterAll(async () => {
     await world?.close();

@@ -187,7 +187,7 @@ describe("whatever a guest passes, an import ends the call or answers, and write
           expect(Buffer.compare(whole.subarray(0, GUARD_BYTES), GUARD)).toBe(0);
           expect(Buffer.compare(whole.subarray(-GUARD_BYTES), GUARD)).toBe(0);
         }),
-        { numRuns: 100 },
+        { numRuns: 300 },
       );
     });
   }

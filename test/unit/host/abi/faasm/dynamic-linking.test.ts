@@ -3,16 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ProcessStarter } from "../../../../../host/processes/index.ts";
 import type { SandboxPool } from "../../../../../host/sandbox/index.ts";
 import { wat } from "../../../../support/guest-modules.ts";
-import {
-  dylinkSection,
-  MAIN,
-  mainModule,
-  noRemains,
-  SideModuleWorld,
-  sideModule,
-  told,
-} from "../../../../support/side-modules.ts";
-import { type Remains, testPool } from "../../../../support/world.ts";
+import { dylinkSection, MAIN, mainModule, SideModuleWorld, sideModule, told } from "../../../../support/side-modules.ts";
+import { noRemains, type Remains, testPool } from "../../../../support/world.ts";
 
 let pool: SandboxPool;
 let starter: ProcessStarter;

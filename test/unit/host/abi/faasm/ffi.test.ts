@@ -3,10 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SandboxPool } from "../../../../../host/sandbox/index.ts";
 import { type LogBookId, logBookId } from "../../../../../state/ids.ts";
 import { wat } from "../../../../support/guest-modules.ts";
-import { MemoryBlobs } from "../../../../support/memory-blobs.ts";
-import { MemoryCheckpoints } from "../../../../support/memory-checkpoints.ts";
-import { MemoryDisk } from "../../../../support/memory-disk.ts";
-import { testPool, World } from "../../../../support/world.ts";
+import { noRemains, testPool, World } from "../../../../support/world.ts";
 
 /** Codes of libffi. */
 const T = {
@@ -95,11 +92,7 @@ let pool: SandboxPool;
 let world: World;
 beforeAll(async () => {
   pool = await testPool();
-  world = await World.open(
-    pool,
-    { disk: new MemoryDisk(), blobs: new MemoryBlobs(), checkpoints: new MemoryCheckpoints() },
-    () => null,
-  );
+  world = await World.open(pool, noRemains(), () => null);
   await world.upload(ADA, "main", MAIN);
 });
 afterAll(async () => {
