@@ -31,7 +31,7 @@ const READS: ReadonlySet<number> = new Set([
   Operation.logReadNext,
 ]);
 
-type Made = "artefact" | "inherited" | "parker" | "started" | "regions" | "fail";
+type Made = "artefact" | "inherited" | "parker" | "started" | "writtenBytes" | "regions" | "fail";
 
 /** One attempt. */
 export interface Execution extends Omit<OperationParts, Made> {
@@ -107,6 +107,7 @@ export async function execute(execution: Execution): Promise<Executed> {
       artefact,
       inherited,
       started,
+      writtenBytes: moved?.writtenBytes ?? 0,
       regions,
       worlds,
       fail,
@@ -194,6 +195,7 @@ export async function execute(execution: Execution): Promise<Executed> {
           steps: end.isUndone && before !== null ? before : steps.state(),
           children: operations?.started ?? moved?.children ?? [],
           cause: end.departure.cause,
+          writtenBytes: operations?.writtenBytes ?? moved?.writtenBytes ?? 0,
           moves: (moved?.moves ?? 0) + 1,
           cpuMs: (moved?.cpuMs ?? 0) + attempt.cpuMs,
           runCpuMs: runCpuMs(spec, trace),

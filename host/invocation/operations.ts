@@ -48,6 +48,8 @@ export interface OperationParts {
   readonly inherited: InheritedTransaction | null;
   /** Calls that the attempt has started at another node. */
   readonly started: readonly MovedChild[];
+  /** What it has written there. */
+  readonly writtenBytes: number;
   /** What a function has that uses memory regions. */
   readonly regions: RegionSession | null;
   /** With MPI, of this process. */
@@ -58,6 +60,7 @@ export interface OperationParts {
 
 export class Operations {
   readonly #transactions: Transactions;
+  readonly #meter: StateMeter;
   readonly #objects: ObjectOperations;
   readonly #files: FileOperations;
   readonly #sideModules: SideModuleOperations;
@@ -75,8 +78,22 @@ export class Operations {
   readonly #mpi: MpiOperations;
 
   constructor(parts: OperationParts) {
-    const { context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited, started, regions } =
-      parts;
+    const {
+      context,
+      runner,
+      spec,
+      shard,
+      steps,
+      drafts,
+      trace,
+      lockTurns,
+      parker,
+      artefact,
+      inherited,
+      started,
+      writtenBytes,
+      regions,
+    } = parts;
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
@@ -88,8 +105,9 @@ export class Operations {
     const waitMaxMs = runsOnce ? init.wallTimeMs : Math.min(init.wallTimeMs / 2, limits.suspendAfterMs);
     const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
-    const meter = new StateMeter(init.stateMaxBytes);
+    const meter = new StateMeter(init.stateMaxBytes, writtenBytes);
     this.#transactions = transactions;
+    this.#meter = meter;
     this.#wait = wait;
     this.#held = held;
     this.#objects = new ObjectOperations(transactions, drafts, init.objectMaxBytes, meter, trace.moved);
@@ -143,6 +161,10 @@ export class Operations {
   /** What the attempt has started, by handle. */
   get started(): readonly MovedChild[] {
     return this.#children.started;
+  }
+
+  get writtenBytes(): number {
+    return this.#meter.writtenBytes;
   }
 
   /** Whether all that the attempt has here can be told to another node: locks, open transactions and answers from outside cannot. */

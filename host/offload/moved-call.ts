@@ -21,6 +21,8 @@ export interface MovedCall {
   /** Of the operation that the guest waits for; null: it asks for it again, or waits for none. */
   readonly answer: OperationReply | null;
   readonly cause: MoveCause;
+  /** What it has written so far. */
+  readonly writtenBytes: number;
   /** How often it has moved, this time included. */
   readonly moves: number;
   /** CPU time that its guest has taken so far. */
@@ -97,7 +99,7 @@ export function encodeMovedCall(call: MovedCall): Uint8Array {
       w.u8(child.bound ? BOUND : STARTED).text(child.instance);
     }
   }
-  w.u8(MOVE_CAUSES.indexOf(call.cause)).u32(call.moves).f64(call.cpuMs).f64(call.runCpuMs);
+  w.u8(MOVE_CAUSES.indexOf(call.cause)).f64(call.writtenBytes).u32(call.moves).f64(call.cpuMs).f64(call.runCpuMs);
   w.u8(answer === null ? 0 : 1);
   if (answer !== null) {
     w.i32(answer.code).f64(answer.timeMs).bytes(answer.bytes);
@@ -121,9 +123,9 @@ export function decodeMovedCall(bytes: Uint8Array, guest: Uint8Array): MovedCall
   if (cause === undefined) {
     throw new RangeError("unknown cause of a move");
   }
-  const [moves, cpuMs, runCpuMs] = [r.u32(), r.f64(), r.f64()];
+  const [writtenBytes, moves, cpuMs, runCpuMs] = [r.f64(), r.u32(), r.f64(), r.f64()];
   const answer = r.u8() === 0 ? null : { code: r.i32(), timeMs: r.f64(), bytes: r.bytes() };
-  return { tenant, instance, init, steps, children, answer, guest, cause, moves, cpuMs, runCpuMs };
+  return { tenant, instance, init, steps, children, answer, guest, cause, writtenBytes, moves, cpuMs, runCpuMs };
 }
 
 const STARTED = 0;

@@ -2,7 +2,15 @@
 import { ByteReader, ByteWriter } from "../../state/bytes.ts";
 import { type InstanceId, type LogBookId, logBookId, seqNum } from "../../state/ids.ts";
 import { NONCE_BYTES, SEED_BYTES } from "../../state/logbook/step-record.ts";
-import { type MadeRead, readMade, type StepStreamState, writeMade } from "../../state/protocols/index.ts";
+import {
+  type MadeRead,
+  type Reading,
+  readFound,
+  readMade,
+  type StepStreamState,
+  writeFound,
+  writeMade,
+} from "../../state/protocols/index.ts";
 import type { ModuleHash } from "../modules/artefact.ts";
 import type { GuestState, PartStart } from "../sandbox/sandbox.ts";
 
@@ -60,7 +68,12 @@ export function writeSteps(w: ByteWriter, s: StepStreamState): ByteWriter {
     .f64(s.base)
     .u32(s.writes)
     .f64(s.readsFrom);
-  return w.f64(s.pins.initialCursor).f64(s.pins.timeMs).raw(s.pins.seed).raw(s.pins.nonce);
+  w.f64(s.pins.initialCursor).f64(s.pins.timeMs).raw(s.pins.seed).raw(s.pins.nonce);
+  if (s.reading === null) {
+    return w.u8(0);
+  }
+  const { key, end, found } = s.reading;
+  return writeFound(w.u8(1).text(key).f64(end), found);
 }
 
 export function readSteps(r: ByteReader): StepStreamState {
@@ -77,7 +90,12 @@ export function readSteps(r: ByteReader): StepStreamState {
   const writes = r.u32();
   const readsFrom = seqNum(r.f64());
   const pins = { initialCursor: seqNum(r.f64()), timeMs: r.f64(), seed: r.raw(SEED_BYTES), nonce: r.raw(NONCE_BYTES) };
-  return { origin, pins, position, cursor, dependency, touched, isChild, base, writes, readsFrom };
+  const reading = r.u8() === 0 ? null : readReading(r);
+  return { origin, pins, position, cursor, dependency, touched, isChild, base, writes, readsFrom, reading };
+}
+
+function readReading(r: ByteReader): Reading {
+  return { key: r.text(), end: r.f64(), found: readFound(r) };
 }
 
 export function encodePartRequest(p: PartRequest): Uint8Array {

@@ -18,6 +18,6 @@ export {
 } from "./read-log.ts";
 export { ScopeChoices } from "./scope-choices.ts";
 export { type ProtocolChoice, ScopedObjects } from "./scoped-objects.ts";
-export { bytesOf } from "./slice.ts";
-export type { Origin, Step, StepDone, StepRefusal, StepStreamState } from "./step.ts";
+export { bytesOf, readFound, writeFound } from "./slice.ts";
+export type { Origin, Reading, Step, StepDone, StepRefusal, StepStreamState } from "./step.ts";
 export { StepStream } from "./step-stream.ts";

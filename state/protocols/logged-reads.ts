@@ -45,42 +45,38 @@ export async function latest(steps: StepStream, key: string, place: Place, at: S
 /**
  * A read that goes on where the one before has stopped is of the same value: large objects are read slice by slice. Not after
  * anything else that the instance did, as its own writes are seen at once.
+ * @param find  asked unless the read goes on
  */
-export class Slices {
+export async function readSlice(
+  steps: StepStream,
+  blobs: BlobStore,
+  key: string,
+  offset: number,
+  maxBytes: number,
+  find: () => Promise<Found>,
+): Promise<ObjectRead> {
+  const last = steps.reading;
+  const goesOn = last !== null && last.key === key && last.end === offset;
+  steps.reading = null;
+  const found = goesOn ? last.found : await find();
+  const read = await sliceOf(found, blobs, offset, maxBytes);
+  if (read.kind === "found" && read.bytes.byteLength > 0) {
+    steps.reading = { key, end: offset + read.bytes.byteLength, found };
+  }
+  return read;
+}
+
+export class LoggedReads {
   readonly #steps: StepStream;
   readonly #blobs: BlobStore;
-  #last: { readonly key: string; readonly end: number; readonly moment: number; readonly found: Found } | null = null;
 
   constructor(steps: StepStream, blobs: BlobStore) {
     this.#steps = steps;
     this.#blobs = blobs;
   }
 
-  /** @param find  asked unless the read goes on */
-  async read(key: string, offset: number, maxBytes: number, find: () => Promise<Found>): Promise<ObjectRead> {
-    const last = this.#last;
-    const goesOn = last !== null && last.key === key && last.end === offset && last.moment === this.#steps.moment;
-    this.#last = null;
-    const found = goesOn ? last.found : await find();
-    const read = await sliceOf(found, this.#blobs, offset, maxBytes);
-    if (read.kind === "found" && read.bytes.byteLength > 0) {
-      this.#last = { key, end: offset + read.bytes.byteLength, moment: this.#steps.moment, found };
-    }
-    return read;
-  }
-}
-
-export class LoggedReads {
-  readonly #steps: StepStream;
-  readonly #slices: Slices;
-
-  constructor(steps: StepStream, blobs: BlobStore) {
-    this.#steps = steps;
-    this.#slices = new Slices(steps, blobs);
-  }
-
   read(key: string, offset: number, maxBytes: number, place: Place, at = MAX_SEQNUM): Promise<ObjectRead> {
-    return this.#slices.read(key, offset, maxBytes, () => this.#step(key, place, at));
+    return readSlice(this.#steps, this.#blobs, key, offset, maxBytes, () => this.#step(key, place, at));
   }
 
   async #step(key: string, place: Place, at: SeqNum): Promise<Found> {

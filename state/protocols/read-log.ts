@@ -10,10 +10,9 @@
 import { ByteReader, ByteWriter } from "../bytes.ts";
 import { type SeqNum, seqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
-import { readValue, writeValue } from "../objects/object-record.ts";
 import { type GuestLook, type GuestSight, readLook, readSight, writeLook, writeSight } from "./guest-look.ts";
 import { readListed, writeListed } from "./listed.ts";
-import type { Found } from "./slice.ts";
+import { type Found, readFound, writeFound } from "./slice.ts";
 
 /** What was asked, at a cursor. Together they name the answer, which is the same in every replay. */
 export type ReadQuery =
@@ -165,11 +164,9 @@ export function encodeReads(reads: readonly PinnedRead[]): Uint8Array {
   for (const read of reads) {
     writeQuery(w, read, read.cursor);
     switch (read.kind) {
-      case "version": {
-        const { version, timeMs, value } = read.version;
-        writeValue(w.f64(version).f64(timeMs), value);
+      case "version":
+        writeFound(w, read.version);
         break;
-      }
       case "list":
         writeListed(w, read.objects);
         break;
@@ -190,7 +187,7 @@ export function decodeReads(bytes: Uint8Array): PinnedRead[] {
     const { query, cursor } = readQuery(r);
     switch (query.kind) {
       case "version":
-        reads.push({ ...query, cursor, version: { version: seqNum(r.f64()), timeMs: r.f64(), value: readValue(r) } });
+        reads.push({ ...query, cursor, version: readFound(r) });
         break;
       case "list":
         // A log-free list that met a cell has failed.

@@ -1,6 +1,7 @@
-import { NO_SEQNUM, type SeqNum } from "../ids.ts";
+import type { ByteReader, ByteWriter } from "../bytes.ts";
+import { NO_SEQNUM, type SeqNum, seqNum } from "../ids.ts";
 import type { BlobStore } from "../objects/blobs.ts";
-import { type ObjectValue, objectSize } from "../objects/object-record.ts";
+import { type ObjectValue, objectSize, readValue, writeValue } from "../objects/object-record.ts";
 import type { ObjectRead } from "./protocol.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -13,6 +14,16 @@ export interface Found {
 }
 
 export const NOTHING_FOUND: Found = { version: NO_SEQNUM, timeMs: 0, value: null };
+
+export function writeFound(w: ByteWriter, { version, timeMs, value }: Found): ByteWriter {
+  writeValue(w.f64(version).f64(timeMs), value);
+  return w;
+}
+
+/** @throws RangeError  what `writeFound` never writes */
+export function readFound(r: ByteReader): Found {
+  return { version: seqNum(r.f64()), timeMs: r.f64(), value: readValue(r) };
+}
 
 /** Up to `maxBytes` bytes from `offset`, as a protocol answers a read; now, unless they have to be read from a blob. */
 export function sliceOf(

@@ -26,7 +26,7 @@ import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } f
 import { stepTag } from "../tags.ts";
 import { Fenced } from "./fenced.ts";
 import { ReadLog, type ReadQuery } from "./read-log.ts";
-import type { Origin, Step, StepDone, StepRefusal, StepStreamState } from "./step.ts";
+import type { Origin, Reading, Step, StepDone, StepRefusal, StepStreamState } from "./step.ts";
 
 const EMPTY = new Uint8Array(0);
 /** Steps whose fingerprints hold a value that the guest gave. */
@@ -72,6 +72,8 @@ export class StepStream {
   #base: SeqNum;
   #writes = 0;
   #moment = 0;
+  #reading: Reading | null = null;
+  #readingMoment = 0;
   /** The newest log-free write that is done: of this attempt, or of one before a long wait. */
   #written: CellVersion | null = null;
   /** From here on the instance holds what it may read: its initial cursor, or its last RESUME, also on the way there (F25). */
@@ -116,6 +118,7 @@ export class StepStream {
     stream.#base = state.base;
     stream.#writes = state.writes;
     stream.#readsFrom = Math.max(stream.#readsFrom, state.readsFrom) as SeqNum;
+    stream.reading = state.reading;
     stream.consulted(state.dependency);
     return stream;
   }
@@ -161,9 +164,14 @@ export class StepStream {
     return this.#origin.pins;
   }
 
-  /** Changes with each step, join and own write, at the same points of the program in every attempt. */
-  get moment(): number {
-    return this.#moment;
+  /** What a read may go on from: null after each step, join and own write, so at the same points of the program in every attempt. */
+  get reading(): Reading | null {
+    return this.#readingMoment === this.#moment ? this.#reading : null;
+  }
+
+  set reading(reading: Reading | null) {
+    this.#reading = reading;
+    this.#readingMoment = this.#moment;
   }
 
   /** The attempt has come to such a point without a step. */
@@ -213,6 +221,7 @@ export class StepStream {
       base: this.#base,
       writes: this.#writes,
       readsFrom: this.#readsFrom,
+      reading: this.reading,
     };
   }
 

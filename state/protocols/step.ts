@@ -3,6 +3,7 @@ import type { SeqNum, Tag } from "../ids.ts";
 import type { RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogRecord, NewRecord } from "../logbook/logbook.ts";
 import type { Fingerprint, Pins } from "../logbook/step-record.ts";
+import type { Found } from "./slice.ts";
 
 /** How the first record of the instance comes into the log. */
 export type Origin =
@@ -51,7 +52,14 @@ export interface StepDone {
   readonly failed: Tag | null;
 }
 
-/** What travels with a storage part, both ways (F21, H15). */
+/** A read of a value slice by slice, up to `end`. */
+export interface Reading {
+  readonly key: string;
+  readonly end: number;
+  readonly found: Found;
+}
+
+/** What travels with a storage part, both ways (F21, H15), and with a call that moves (F22). */
 export interface StepStreamState {
   readonly origin: "unlogged" | "initialised" | "pinned";
   readonly pins: Pins;
@@ -66,4 +74,5 @@ export interface StepStreamState {
   readonly writes: number;
   /** The initial cursor, or the last RESUME. */
   readonly readsFrom: SeqNum;
+  readonly reading: Reading | null;
 }

@@ -10,7 +10,7 @@ import type { ObjectValue } from "../objects/object-record.ts";
 import { objectTag } from "../tags.ts";
 import { Fenced } from "./fenced.ts";
 import { entryOf } from "./halfmoon-write.ts";
-import { latest, Slices } from "./logged-reads.ts";
+import { latest, readSlice } from "./logged-reads.ts";
 import type { ObjectRead, ScopeProtocol, UpdateOutcome } from "./protocol.ts";
 import type { StepStream } from "./step-stream.ts";
 import type { ObjectTurns } from "./turns.ts";
@@ -18,18 +18,19 @@ import type { ObjectTurns } from "./turns.ts";
 export class Unsafe implements ScopeProtocol {
   readonly place = "cell";
   readonly #steps: StepStream;
-  readonly #slices: Slices;
+  readonly #blobs: BlobStore;
   readonly #turns: ObjectTurns;
 
   constructor(steps: StepStream, blobs: BlobStore, turns: ObjectTurns) {
     this.#steps = steps;
-    this.#slices = new Slices(steps, blobs);
+    this.#blobs = blobs;
     this.#turns = turns;
   }
 
   async read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
     this.#steps.touch();
-    return this.#slices.read(key, offset, maxBytes, () => latest(this.#steps, key, this.place, MAX_SEQNUM));
+    const find = () => latest(this.#steps, key, this.place, MAX_SEQNUM);
+    return readSlice(this.#steps, this.#blobs, key, offset, maxBytes, find);
   }
 
   async write(key: string, value: ObjectValue, _valueCrc: number): Promise<void> {

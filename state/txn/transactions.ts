@@ -322,6 +322,8 @@ export class Transactions implements ObjectProtocol {
     this.#open = null;
     this.#lastRead = null;
     this.#steps.reads.isOpen = false;
+    // What it has read was of its snapshot.
+    this.#steps.nextMoment();
     this.#locks.endTransaction();
   }
 

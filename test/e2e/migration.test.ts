@@ -13,7 +13,7 @@ const MODULES = new Map<string, Uint8Array>();
 let cluster: HostCluster;
 
 beforeAll(async () => {
-  for (const name of ["napper", "reader", "looper"]) {
+  for (const name of ["napper", "reader", "slices", "looper"]) {
     const source = fileURLToPath(new URL(`../migration/assembly/${name}.ts`, import.meta.url));
     MODULES.set(name, await compileFunction(source, ["--runtime", "minimal"]));
   }
@@ -122,6 +122,23 @@ it("a call that keeps reading what the storage node has goes on there, once, if 
   expect(printed([cluster.storage, cluster.node(0)])).toBe(3);
   expect(await moved(cluster.node(0), "data", "moved")).toBe(1);
   expect(await moved(cluster.storage, "data", "taken")).toBe(1);
+});
+
+it("what a call reads piece by piece is one value and one step, wherever it goes on in between", async () => {
+  await start(1, ["--move-to-data-min-bytes", `${MIB}`]);
+  await upload("slices");
+  const scope = `${cluster.storage.url}/v1/tenants/${USER}/scopes/kept?protocol=halfmoon-write`;
+  expect((await fetch(scope, { method: "PUT" })).status).toBe(202);
+  await writeObject(cluster.storage.url, USER, "kept/large", Buffer.alloc(1_300_000, 7));
+  const read = async (more: object) => {
+    const { body, headers } = await call(cluster.url(0), { user: USER, function: "slices", id: 7, ...more });
+    const steps = await fetch(`${cluster.storage.url}/v1/tenants/${USER}/calls/${headers.get("neap-instance")}/steps`);
+    const kinds = ((await steps.json()) as { steps: { kind: string }[] }).steps.map(({ kind }) => kind);
+    return { body, kinds, executedAt: headers.get("neap-executed-at") };
+  };
+  const told = { body: "1300000 bytes, sum 9100000", kinds: ["init", "read", "done"] };
+  expect(await read({})).toEqual({ ...told, executedAt: "compute@compute-0, storage@store" });
+  expect(await read({ id: 8, forbid_ndp: true })).toEqual({ ...told, executedAt: "compute@compute-0" });
 });
 
 it("no call moves to its data where that is turned off", async () => {

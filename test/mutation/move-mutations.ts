@@ -36,6 +36,27 @@ export const moveMutations: readonly Mutation[] = [
     caughtBy: [PARKING, "has no more CPU time there"],
   },
   {
+    name: "F22: a call that moves between two pieces of a value reads on in another one",
+    file: "state/protocols/step-stream.ts",
+    find: "    stream.reading = state.reading;\n",
+    replace: "",
+    caughtBy: ["test/e2e/migration.test.ts", "piece by piece"],
+  },
+  {
+    name: "a call that moves may write again what it may write in all",
+    file: "host/invocation/execution.ts",
+    find: "writtenBytes: moved?.writtenBytes ?? 0,",
+    replace: "writtenBytes: 0,",
+    caughtBy: [PARKING, "may write no more there"],
+  },
+  {
+    name: "a read behind a transaction goes on in its snapshot",
+    file: "state/txn/transactions.ts",
+    find: "    this.#steps.nextMoment();\n    this.#locks.endTransaction();",
+    replace: "    this.#locks.endTransaction();",
+    caughtBy: ["test/unit/host/invocation/mixed-transactions.test.ts", "does not go on from one inside"],
+  },
+  {
     name: "a call that has moved forgets the CPU time before",
     file: "host/invocation/context.ts",
     find: "return (moved?.runCpuMs ?? 0) + cpuMs;",

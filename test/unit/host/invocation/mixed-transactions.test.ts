@@ -308,3 +308,17 @@ describe("what cells held before is kept for transactions only", () => {
     expect((await after.readCell("c/x", await after.tail())).record?.seqnum).toBeGreaterThan(begin ?? 0);
   });
 });
+
+it("a read behind a transaction that wrote nothing does not go on from one inside", async () => {
+  const host = await openHost("halfmoon-write");
+  await put(host, "c/x", "old");
+  await host.define("f", async (guest) => {
+    await guest.transaction();
+    const inside = await guest.slice("c/x", 0, 1);
+    await put(host, "c/x", "new");
+    const end = await guest.commit();
+    guest.output(`${inside} ${end} ${await guest.slice("c/x", 1, 2)}`);
+    return 0;
+  });
+  expect(await host.told({ functionName: "f" })).toBe("0 o committed ew");
+});

@@ -276,6 +276,26 @@ describe("a migratable function whose host stops while another one is there", ()
     await world.close();
   });
 
+  it("may write no more there than it has left", async () => {
+    const { world } = await openWorld();
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    let writtenBytes = 0;
+    const taker: CallTaker = {
+      name: "elsewhere",
+      take: (moved) => {
+        writtenBytes = moved.writtenBytes;
+        return world.elsewhere.ofOthers.take({ ...moved, writtenBytes: 2 ** 40 });
+      },
+    };
+    const drained = world.invocations.drain(60_000, onlyTo(taker));
+    const { answer: told } = await answer;
+    expect(writtenBytes).toBe("1".length);
+    expect(told).toMatchObject({ result: { trap: expect.stringContaining("STATE_LIMIT") } });
+    await drained;
+    await world.close();
+  });
+
   it("goes on at the next node when the first one refuses", async () => {
     const { world, began } = await openWorld();
     const answer = call(world, "moves", NAP);

@@ -9,13 +9,21 @@ import {
   type PartReply,
   type PartRequest,
 } from "../../../../host/offload/index.ts";
-import type { InstanceId, SeqNum, Tag } from "../../../../state/ids.ts";
+import type { BlobName, InstanceId, SeqNum, Tag } from "../../../../state/ids.ts";
 import { logBookId } from "../../../../state/ids.ts";
 import type { ReadQuery } from "../../../../state/protocols/index.ts";
 
 const seqnum = fc.maxSafeNat() as fc.Arbitrary<SeqNum>;
 const bytes = (sizeBytes: number) => fc.uint8Array({ minLength: sizeBytes, maxLength: sizeBytes });
 const state = fc.record({ delta: fc.uint8Array(), hostState: fc.uint8Array() });
+const value = fc.oneof(
+  fc.record({ kind: fc.constant("inline" as const), bytes: fc.uint8Array() }),
+  fc.record({
+    kind: fc.constant("blob" as const),
+    ref: fc.record({ name: fc.string() as unknown as fc.Arbitrary<BlobName>, sizeBytes: fc.nat() }),
+  }),
+);
+const found = fc.record({ version: seqnum, timeMs: fc.nat(), value: fc.option(value) });
 const steps = fc.record({
   origin: fc.constantFrom("unlogged" as const, "initialised" as const, "pinned" as const),
   pins: fc.record({ initialCursor: seqnum, timeMs: fc.maxSafeNat(), seed: bytes(16), nonce: bytes(8) }),
@@ -27,6 +35,7 @@ const steps = fc.record({
   base: seqnum,
   writes: fc.nat(),
   readsFrom: seqnum,
+  reading: fc.option(fc.record({ key: fc.string(), end: fc.nat(), found })),
 });
 const request: fc.Arbitrary<PartRequest> = fc.record({
   tenant: fc.constant(logBookId("ndp")),

@@ -28,6 +28,7 @@ const steps = {
   base: 1 as SeqNum,
   writes: 0,
   readsFrom: 1 as SeqNum,
+  reading: null,
 } as const;
 
 function stateOf(deltaBytes: number, hostBytes: number, fill: number): GuestState {
