@@ -34,19 +34,32 @@ import { rankEnd } from "./mpi-operations.ts";
 import type { Worlds } from "./world.ts";
 
 const STOPS = "the host is stopping";
+/** Each of the two nodes would wait for the other one. */
+const COMES_BACK = "the call has come from here, where its outcome is waited for";
 
 export class CallsOfOthers implements CallTaker, OwnRanks {
   readonly #context: InvocationContext;
   readonly #runner: InstanceRunner;
   readonly #worlds: Worlds;
   readonly #stops: () => boolean;
+  readonly #isElsewhere: (instance: InstanceId) => boolean;
 
-  /** @param stops  whether nothing is taken any more */
-  constructor(context: InvocationContext, runner: InstanceRunner, worlds: Worlds, stops: () => boolean) {
+  /**
+   * @param stops  whether nothing is taken any more
+   * @param isElsewhere  whether this node waits for what becomes of the instance at another one
+   */
+  constructor(
+    context: InvocationContext,
+    runner: InstanceRunner,
+    worlds: Worlds,
+    stops: () => boolean,
+    isElsewhere: (instance: InstanceId) => boolean,
+  ) {
     this.#context = context;
     this.#runner = runner;
     this.#worlds = worlds;
     this.#stops = stops;
+    this.#isElsewhere = isElsewhere;
   }
 
   get name(): string {
@@ -85,7 +98,7 @@ export class CallsOfOthers implements CallTaker, OwnRanks {
 
   async take(call: MovedCall): Promise<MoveReply> {
     const { moves } = this.#context;
-    const refusal = this.#stops() ? STOPS : moves.refusal(call.cause);
+    const refusal = this.#stops() ? STOPS : this.#isElsewhere(call.instance) ? COMES_BACK : moves.refusal(call.cause);
     moves.count(call.cause, refusal === null ? "taken" : "turned away");
     if (refusal !== null) {
       return { kind: "refused", reason: refusal };

@@ -58,6 +58,7 @@ export class InstanceRun {
   #endWait: () => void = () => {};
   /** Where the first attempt goes on. */
   #moved: MovedCall | null;
+  #isElsewhere = false;
   /** The host stops: the next attempt shall leave, too. */
   #departure: Departure | null = null;
 
@@ -112,6 +113,11 @@ export class InstanceRun {
   handOver(departure: Departure): void {
     this.#departure = departure;
     this.#depart();
+  }
+
+  /** Whether it waits for what becomes of it at another node. */
+  get isElsewhere(): boolean {
+    return this.#isElsewhere;
   }
 
   /** Whether it computes here, and has for some time, longer with each move. */
@@ -309,11 +315,13 @@ export class InstanceRun {
 
   async #taken(taker: CallTaker, moves: MovedCall): Promise<MoveReply | null> {
     let reply = null as MoveReply | null;
+    this.#isElsewhere = true;
     await this.#wait(
       taker.take(moves).then((told) => {
         reply = told;
       }),
     );
+    this.#isElsewhere = false;
     return reply;
   }
 

@@ -68,7 +68,8 @@ class Service implements InvocationService {
     this.#parking = new Parking(context.limits.parkedMaxBytes);
     const stops = () => this.#draining;
     this.#intake = new CallIntake(context, this, stops);
-    this.ofOthers = new CallsOfOthers(context, this, this.#worlds, stops);
+    const isElsewhere = (instance: InstanceId) => this.#running.get(instance)?.run.isElsewhere === true;
+    this.ofOthers = new CallsOfOthers(context, this, this.#worlds, stops, isElsewhere);
     this.#chronicle = new Chronicle(context);
     this.#recovery = new Recovery(context, this);
   }

@@ -43,6 +43,13 @@ export const moveMutations: readonly Mutation[] = [
     caughtBy: ["test/e2e/migration.test.ts", "piece by piece"],
   },
   {
+    name: "a call comes back to the node that waits for what becomes of it",
+    file: "host/invocation/calls-of-others.ts",
+    find: "this.#isElsewhere(call.instance) ? COMES_BACK : ",
+    replace: "",
+    caughtBy: [PARKING, "does not come back"],
+  },
+  {
     name: "a call that moves may write again what it may write in all",
     file: "host/invocation/execution.ts",
     find: "writtenBytes: moved?.writtenBytes ?? 0,",

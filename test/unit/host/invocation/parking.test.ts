@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../../../functions/build.ts";
 import { Parking } from "../../../../host/invocation/parking.ts";
-import type { CallTaker, OtherNodes } from "../../../../host/offload/index.ts";
+import type { CallTaker, MoveReply, OtherNodes } from "../../../../host/offload/index.ts";
 import { ProcessStarter } from "../../../../host/processes/index.ts";
 import type { SandboxPool } from "../../../../host/sandbox/index.ts";
 import { type Log, silentLog } from "../../../../host/telemetry/index.ts";
@@ -12,6 +12,7 @@ import { eventually } from "../../../support/eventually.ts";
 import { copyRemains, type Remains, testPool, World } from "../../../support/world.ts";
 
 const TENANT = "demo" as LogBookId;
+const LOOPER = fileURLToPath(new URL("../../../migration/assembly/looper.ts", import.meta.url));
 const NAPPER = fileURLToPath(new URL("../../../migration/assembly/napper.ts", import.meta.url));
 /** Long enough that a busy machine has stopped the guest before, in ms. */
 const NAP = "2000";
@@ -27,11 +28,13 @@ async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 beforeAll(async () => {
   pool = await testPool();
   const wasm = await compileFunction(NAPPER, ["--runtime", "minimal"]);
+  const loops = await compileFunction(LOOPER, ["--runtime", "minimal"]);
   prepared = await World.prepare(pool, TENANT, []);
   const starter = await ProcessStarter.open();
   const world = await World.open(pool, prepared, () => null, undefined, { starter });
   await world.functions.upload(TENANT, "moves", oneChunk(wasm), { migratable: true });
   await world.functions.upload(TENANT, "stays", oneChunk(wasm));
+  await world.functions.upload(TENANT, "loops", oneChunk(loops), { migratable: true });
   await world.close();
   await starter.close();
 }, 120_000);
@@ -338,6 +341,24 @@ describe("a migratable function whose host stops while another one is there", ()
       await world.close();
     }
   });
+});
+
+it("a call that has gone from a node with too much to do does not come back to where its outcome is waited for", async () => {
+  const { world, began } = await openWorld();
+  const answer = call(world, "loops", "turns");
+  const { invocations: here, elsewhere: there } = world;
+  await eventually("it has left", () => here.evacuate(1, [there.ofOthers]) === 1);
+  let refused: MoveReply | null = null;
+  const back: CallTaker = { name: "here", take: async (moved) => (refused = await here.ofOthers.take(moved)) };
+  await eventually("it was to come back", () => there.evacuate(1, [back]) === 1 || refused !== null);
+  await eventually("it has been refused", () => refused !== null);
+  expect(refused).toMatchObject({ kind: "refused" });
+  await put(world, "go", "now");
+  const { text, answer: told } = await answer;
+  expect(told).toMatchObject({ kind: "completed", trace: { executedAt: ["compute", "elsewhere"] } });
+  expect(text).toBe((await world.versions(TENANT, "turns")).at(-1));
+  expect(began()).toBe(1);
+  await world.close();
 });
 
 it("a parking takes what it has room for and no more", () => {
