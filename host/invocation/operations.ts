@@ -145,6 +145,7 @@ export class Operations {
             transactions,
             blobs: drafts,
             objectMaxBytes: init.objectMaxBytes,
+            meter,
             wait,
             time: context,
             moved: trace.moved,

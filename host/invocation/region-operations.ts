@@ -33,6 +33,7 @@ import { payloadBlobs, readPayload, writePayload } from "./instance-record.ts";
 import { plainReply, refuseOverflown } from "./object-operations.ts";
 import { after, type Time } from "./pause.ts";
 import { fromPayload, toPayload } from "./payloads.ts";
+import type { StateMeter } from "./state-meter.ts";
 
 const NOTHING = new Uint8Array(0);
 const Waited = { notified: 0, notEqual: 1, timedOut: 2 } as const;
@@ -43,6 +44,7 @@ export interface RegionOperationsOptions {
   readonly transactions: Transactions;
   readonly blobs: BlobStore;
   readonly objectMaxBytes: number;
+  readonly meter: StateMeter;
   readonly wait: AttemptWait;
   readonly time: Time;
   /** Told what passes between regions and objects. */
@@ -55,6 +57,7 @@ export class RegionOperations {
   readonly #transactions: Transactions;
   readonly #blobs: BlobStore;
   readonly #objectMaxBytes: number;
+  readonly #meter: StateMeter;
   readonly #wait: AttemptWait;
   readonly #time: Time;
   readonly #moved: (sizeBytes: number) => void;
@@ -65,6 +68,7 @@ export class RegionOperations {
     this.#transactions = options.transactions;
     this.#blobs = options.blobs;
     this.#objectMaxBytes = options.objectMaxBytes;
+    this.#meter = options.meter;
     this.#wait = options.wait;
     this.#time = options.time;
     this.#moved = options.moved;
@@ -185,6 +189,7 @@ export class RegionOperations {
     if (range.mode !== PushMode.whole) {
       return this.#pushPart(region, range);
     }
+    this.#meter.add(range.length);
     const value = await receive(this.#blobs, this.#bytesOf(region, range), INLINE_MAX_BYTES);
     await this.#transactions.write(range.key, value, NO_VALUE);
     return plainReply(0);
@@ -200,6 +205,7 @@ export class RegionOperations {
       if (at + range.length > this.#objectMaxBytes) {
         return plainReply(GuestError.tooLarge);
       }
+      this.#meter.add(Math.max(sizeBytes, at + range.length));
       const value = await receive(this.#blobs, this.#patched(region, range, at, sizeBytes), INLINE_MAX_BYTES);
       const { kind, timeMs } = await this.#transactions.update(key, before.version, value, NO_VALUE);
       if (kind === "applied") {
@@ -240,6 +246,7 @@ export class RegionOperations {
       return plainReply(GuestError.invalid);
     }
     const { offset, length } = range;
+    this.#meter.add(length);
     const bytes = (await this.#session.read(region, offset, length)) ?? NOTHING;
     const payload = await toPayload(this.#blobs, bytes);
     const { record, theirs } = await this.#steps.step({

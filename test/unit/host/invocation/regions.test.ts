@@ -89,6 +89,21 @@ describe("what a call does with regions", () => {
   });
 });
 
+it("what regions give to objects and to the log counts as written, a changed object as a whole", async () => {
+  host = await ScriptedHost.open({ limits: { stateMaxBytes: 100 } });
+  const codes: number[] = [];
+  const told = await once(async (guest) => {
+    const region = await ScriptedRegion.open(guest, "r", 64);
+    codes.push(await region.push("o", 0, 20), await region.append("o", 0, 10), await region.pushPartial("o", 0, 10, 0));
+    await region.snapshot(0, 20);
+    await region.push("p", 0, 1);
+    return 0;
+  });
+  expect(told).toMatch(/^trap STATE_LIMIT: the call writes 101 bytes/);
+  expect(codes).toEqual([0, 0, 0]);
+  expect(await host.object("p")).toBeNull();
+});
+
 describe.each([...MODES])("values between regions and objects, under %s", (mode) => {
   beforeEach(async () => {
     await host.choose("", mode);
