@@ -12,7 +12,8 @@
  *     its answer takes the guest to a sandbox again (F22). Nobody else notices.
  * A5. It ends `moved` with the guest stopped and no operation under way. One that was under way has been carried out, and its answer is
  *     there; or it is to be asked for again, and what it has logged is found then.
- * A6. A guest that was stopped, and neither leaves nor waits for long, goes on here where it was.
+ * A6. A guest that was stopped, and neither leaves nor waits for long, goes on here where it was, if there is room for its bytes until it has
+ *     a sandbox again; else the attempt is displaced, and the next one begins anew.
  */
 import { invariant, type NeapError } from "../../state/errors.ts";
 import type { LogBookId } from "../../state/ids.ts";
@@ -136,6 +137,8 @@ export class Attempt implements SandboxHandler {
   #cpuMs = 0;
   /** The guest while it is parked. */
   #parked: Uint8Array | null = null;
+  /** Of the guest that waits for a sandbox to go on in. */
+  #queuedBytes = 0;
   /** The guest shall be parked until that has settled. */
   #until: Promise<unknown> | null = null;
   /** The call shall go on at another node. */
@@ -271,11 +274,19 @@ export class Attempt implements SandboxHandler {
       this.#frozen(end);
       return;
     }
+    this.onBegun();
     this.#sandboxEnd = this.#cpuMs > 0 && "cpuMs" in end ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
     if (end.kind === "displaced" || (end.kind === "killed" && end.reason !== "outputTooLarge")) {
       this.#interrupt();
     }
     this.#report();
+  }
+
+  onBegun(): void {
+    if (this.#queuedBytes > 0) {
+      this.#parking?.give(this.#queuedBytes);
+      this.#queuedBytes = 0;
+    }
   }
 
   onGone(): void {
@@ -297,7 +308,9 @@ export class Attempt implements SandboxHandler {
         } else if (this.#leaving !== null) {
           this.#moved(reply, false);
         } else if (this.#parked !== null) {
-          this.#goOn(this.#leaveParking(), reply);
+          const bytes = this.#parked;
+          this.#parked = null;
+          this.#goOn(bytes, reply);
         } else {
           this.#answer = this.#until === null && this.#departure === null ? null : reply;
           next.call.reply(reply);
@@ -320,18 +333,21 @@ export class Attempt implements SandboxHandler {
 
   #frozen({ bytes, awaits, cpuMs }: Extract<SandboxEnd, { kind: "frozen" }>): void {
     this.#cpuMs += cpuMs;
+    const { byteLength } = bytes;
     if (this.#isStopped) {
       this.#sandboxEnd = PARKED_AND_STOPPED;
       this.#report();
-    } else if (this.#departure !== null && this.#mayMove() && this.#departure.accepts(bytes.byteLength)) {
+    } else if (this.#departure !== null && this.#mayMove() && this.#departure.accepts(byteLength)) {
       this.#leave({ departure: this.#departure, guest: bytes, awaits });
+    } else if (this.#parking?.take(byteLength) !== true) {
+      this.#sandboxEnd = PARKED_AND_STOPPED;
+      const goesOn = !awaits || this.#answer !== null;
+      this.stop(goesOn ? { kind: "displaced" } : { kind: "suspended", until: this.#until ?? Promise.resolve() });
+      this.#report();
     } else if (!awaits || this.#answer !== null) {
       this.#goOn(bytes, awaits ? this.#answer : null);
-    } else if (this.#parking?.take(bytes.byteLength) === true) {
-      this.#parked = bytes;
     } else {
-      this.#sandboxEnd = PARKED_AND_STOPPED;
-      this.stop({ kind: "suspended", until: this.#until ?? Promise.resolve() });
+      this.#parked = bytes;
     }
   }
 
@@ -343,7 +359,9 @@ export class Attempt implements SandboxHandler {
     }
   }
 
+  /** @param bytes  which have room in the parking */
   #goOn(bytes: Uint8Array, answer: OperationReply | null): void {
+    this.#queuedBytes = bytes.byteLength;
     this.#until = null;
     this.#departure = null;
     this.#answer = null;

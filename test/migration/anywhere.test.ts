@@ -14,6 +14,8 @@ const MOVES = 5;
 const ROUNDS = "1500";
 
 let pools: readonly SandboxPool[] = [];
+/** How often a sandbox has taken a stopped call. */
+let begunAgain = 0;
 beforeAll(async () => {
   pools = await Promise.all([openPool("here"), openPool("there")]);
 });
@@ -65,10 +67,12 @@ test.skipIf(findClang() === null)("F22: so is one in C++", { timeout: 300_000 },
 
 async function goesOnElsewhere(artefact: Artefact): Promise<void> {
   const unmoved = await run(artefact, 0);
+  begunAgain = 0;
   const moved = await run(artefact, MOVES);
   expect(unmoved).toMatchObject({ moves: 0, kind: "returned" });
   expect(moved).toEqual({ ...unmoved, moves: expect.any(Number) });
   expect(moved.moves).toBeGreaterThan(0);
+  expect(begunAgain).toBeGreaterThanOrEqual(moved.moves);
 }
 
 /** Asks the call to stop as soon as it has begun, so many times, each time to go on in the other pool. */
@@ -108,7 +112,14 @@ function attempt(
         ...(frozen !== null && { frozen: { bytes: frozen } }),
         ...(freezes === "when it must" && { mayFreeze: true }),
       },
-      { onOperation: () => reject(new Error("the guest asks nobody")), onLog: () => {}, onEnd: resolve },
+      {
+        onOperation: () => reject(new Error("the guest asks nobody")),
+        onLog: () => {},
+        onEnd: resolve,
+        onBegun: () => {
+          begunAgain += 1;
+        },
+      },
     );
     if (freezes === "at once") {
       call?.freeze();

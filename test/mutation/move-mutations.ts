@@ -17,8 +17,8 @@ export const moveMutations: readonly Mutation[] = [
   {
     name: "F22: what a stopped call was answered is forgotten, and it asks again",
     file: "host/invocation/attempt.ts",
-    find: "          this.#goOn(this.#leaveParking(), reply);",
-    replace: "          this.#goOn(this.#leaveParking(), null);",
+    find: "          this.#goOn(bytes, reply);",
+    replace: "          this.#goOn(bytes, null);",
     caughtBy: [PARKING, "reads on at the moment of waking"],
   },
   {
@@ -41,6 +41,20 @@ export const moveMutations: readonly Mutation[] = [
     find: "    stream.reading = state.reading;\n",
     replace: "",
     caughtBy: ["test/e2e/migration.test.ts", "piece by piece"],
+  },
+  {
+    name: "M1: calls that wait for the background are bytes that nobody counts",
+    file: "host/invocation/attempt.ts",
+    find: "    } else if (this.#parking?.take(byteLength) !== true) {",
+    replace: "    } else if (awaits && this.#answer === null && this.#parking?.take(byteLength) !== true) {",
+    caughtBy: [PARKING, "counts as parked until it has a sandbox"],
+  },
+  {
+    name: "M1: the memory of a preemptible guest that asks for nothing is not counted",
+    file: "host/sandbox/pool/pool.ts",
+    find: "    } else if (frame.type === FrameType.memory) {\n      this.#resize(attempt, frame.b);",
+    replace: "    } else if (frame.type === FrameType.memory) {",
+    caughtBy: ["test/unit/host/sandbox/memory.test.ts", "so do preemptible ones"],
   },
   {
     name: "a call comes back to the node that waits for what becomes of it",

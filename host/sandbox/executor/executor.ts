@@ -161,6 +161,10 @@ export class Executor implements SandboxHost {
     });
   }
 
+  sendMemory({ slot, attempt, pages }: SandboxInstance): void {
+    this.#channel.send({ type: FrameType.memory, call: slot, attempt, b: pages });
+  }
+
   sendLog({ slot, attempt }: AttemptName, text: Uint8Array): void {
     this.#channel.send({ type: FrameType.log, call: slot, attempt, body: text });
   }

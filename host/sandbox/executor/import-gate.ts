@@ -122,8 +122,8 @@ export class ImportGate {
     suspended.resolve(suspended.nothing);
   }
 
-  /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. */
-  interrupt(): WebAssembly.Suspending {
+  /** By which a preemptible guest gives way. Answers 0 when it may go on, 1 when it shall trap. @param givesWay  told of it */
+  interrupt(givesWay: () => void): WebAssembly.Suspending {
     return new WebAssembly.Suspending(() => {
       const left = this.freezer?.arrive() ?? null;
       if (this.ending !== undefined) {
@@ -134,6 +134,7 @@ export class ImportGate {
       }
       this.#clock.stop();
       this.#endOverCpuTime();
+      givesWay();
       return new Promise((resolve) => {
         this.#loop.onOwnTurn(() => {
           this.markNext();

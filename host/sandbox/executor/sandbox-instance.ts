@@ -70,6 +70,8 @@ export interface SandboxHost extends MessageLoop {
   /** What preemptible guests look at. */
   readonly control: WebAssembly.Memory;
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void;
+  /** Its memory has another size than it had when the call began, or than was said last. */
+  sendMemory(sandbox: SandboxInstance): void;
   sendLog(sandbox: SandboxInstance, text: Uint8Array): void;
   /** A thread of the sandbox's call shall begin. */
   sendBirth(sandbox: SandboxInstance, ...birth: Parameters<SendBirth>): void;
@@ -118,6 +120,7 @@ export class SandboxInstance implements Guest {
   #windowOpens: Waiting<void> | undefined;
   /** Of the operation that the guest asks next: it was asked before the call was stopped. */
   #answer: OperationReply | undefined;
+  #toldPages = 0;
   /** Leaves the parking place of the resident stack: 1 runs a call, 0 ends the stack. */
   #wake: ((run: number) => void) | undefined;
 
@@ -134,7 +137,7 @@ export class SandboxInstance implements Guest {
     // What side modules import is not known yet, and must share with the main module's imports whatever they keep of the call.
     const offered = usesSideModules(loaded) ? createImports(this) : createImports(this, importNames);
     const wrapped = (found: GuestImport) => (found.suspends ? this.#gate.suspending(found) : this.#gate.immediate(found.run));
-    const rewriting = { control: host.control, interrupt: this.#gate.interrupt() };
+    const rewriting = { control: host.control, interrupt: this.#gate.interrupt(() => this.#tellMemory()) };
     const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
       [REWRITING_MODULE]: { [CONTROL_IMPORT]: rewriting.control, [INTERRUPT_IMPORT]: rewriting.interrupt },
     };
@@ -507,6 +510,7 @@ export class SandboxInstance implements Guest {
     this.#gate.ending = undefined;
     this.#freezer?.begin();
     this.#answer = undefined;
+    this.#toldPages = this.module.loaded.snapshot.pages;
     this.#value = 0;
     this.#window = new OperationWindow();
     this.#typed?.begin(pins.commandLine);
@@ -519,6 +523,14 @@ export class SandboxInstance implements Guest {
       throw new WebAssembly.LinkError(`the module exports no function ${this.module.loaded.entry}`);
     }
     return run;
+  }
+
+  /** Whoever gives way may compute for long, beside others, before it asks for anything. */
+  #tellMemory(): void {
+    if (this.pages !== this.#toldPages) {
+      this.#toldPages = this.pages;
+      this.#host.sendMemory(this);
+    }
   }
 
   /** What no other thread changes: bytes in shared memory are sent as they are. */

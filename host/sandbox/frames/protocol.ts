@@ -33,6 +33,8 @@ export const FrameType = {
   operation: 16,
   /** body: text. */
   log: 17,
+  /** Of a preemptible guest that gives way. b: pages of its memory, if they are not what was said last. */
+  memory: 26,
   /**
    * code: an EndKind, a: value, or index of the kill reason, or 1 for a frozen call that awaits an answer, b: threads of the call that
    * go on, x: CPU ms; body: output, message, state or frozen call.

@@ -2,7 +2,7 @@
 
 import { AcknowledgementBatch } from "../frames/operation-window.ts";
 import { EMPTY, FrameType, type SharedReply } from "../frames/protocol.ts";
-import type { OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "../sandbox.ts";
+import type { FrozenStart, OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "../sandbox.ts";
 import type { AttemptQueue } from "./attempt-queue.ts";
 import type { MemoryClaim } from "./memory-budget.ts";
 import type { ModuleEntry } from "./module-cache.ts";
@@ -13,7 +13,10 @@ import type { SandboxWorker } from "./sandbox-worker.ts";
  * 2. An attempt that has ended here keeps its slot until its worker has let go of it: only then may the slot be used again.
  */
 export class Attempt implements SandboxCall {
+  /** Without `frozen`. */
   readonly start: SandboxStart;
+  /** The call as it was stopped, until a worker has it. */
+  frozen: FrozenStart | undefined;
   readonly handler: SandboxHandler;
   readonly module: ModuleEntry;
   /** Monotonic, ms. */
@@ -55,7 +58,9 @@ export class Attempt implements SandboxCall {
     this.slot = place.slot;
     this.attempt = place.attempt;
     this.module = module;
-    this.start = start;
+    const { frozen, ...others } = start;
+    this.start = frozen === undefined ? start : others;
+    this.frozen = frozen;
     this.handler = handler;
     this.deadlineMs = deadlineMs;
     this.#onCancel = onCancel;
@@ -64,6 +69,14 @@ export class Attempt implements SandboxCall {
   /** It has posted more than its window lets through. */
   get isOverrun(): boolean {
     return this.#acknowledgements.isOverrun;
+  }
+
+  /** A worker has it. */
+  begun(): void {
+    if (this.frozen !== undefined) {
+      this.frozen = undefined;
+      this.handler.onBegun?.();
+    }
   }
 
   reply({ code, timeMs, bytes, state }: OperationReply): void {

@@ -20,10 +20,9 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
       if (attempt.waiting) {
         return "an operation while another one is waited for";
       }
-      if (frame.b < 0 || frame.b > attempt.start.artefact.memoryMaxPages) {
-        return `a memory of ${frame.b} pages, at most ${attempt.start.artefact.memoryMaxPages} are allowed`;
-      }
-      return attempt.isOverrun ? "more operations than its window lets through" : undefined;
+      return wrongInMemory(frame, attempt) ?? (attempt.isOverrun ? "more operations than its window lets through" : undefined);
+    case FrameType.memory:
+      return wrongInMemory(frame, attempt);
     case FrameType.log:
       attempt.logBytes += sizeBytes;
       return attempt.logBytes > limits.logMaxBytes + LOG_NOTE_MAX_BYTES
@@ -40,6 +39,11 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
     default:
       return `a frame of type ${frame.type}`;
   }
+}
+
+function wrongInMemory({ b: pages }: Frame, { start }: Attempt): string | undefined {
+  const { memoryMaxPages } = start.artefact;
+  return pages < 0 || pages > memoryMaxPages ? `a memory of ${pages} pages, at most ${memoryMaxPages} are allowed` : undefined;
 }
 
 function wrongInState(body: Uint8Array): string | undefined {

@@ -459,6 +459,8 @@ export class WorkerPool implements SandboxPool {
       if (this.#scheduler.queuedSuspects > 0) {
         this.#scheduler.dispatch();
       }
+    } else if (frame.type === FrameType.memory) {
+      this.#resize(attempt, frame.b);
     } else if (frame.type === FrameType.log) {
       attempt.handler.onLog(Buffer.from(frame.body).toString());
     }

@@ -101,11 +101,11 @@ export class SandboxWorker {
 
   /** Sends an attempt to the worker, and its module first if it does not know it. The module must be compiled. */
   begin(attempt: Attempt): void {
-    const { start, module, slot, attempt: use } = attempt;
+    const { start, frozen, module, slot, attempt: use } = attempt;
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, commandLine, tableIndex = ENTRY, part, frozen } = start;
+    const { pins, limits, input, commandLine, tableIndex = ENTRY, part } = start;
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,
@@ -138,6 +138,7 @@ export class SandboxWorker {
     } else {
       this.channel.send(frame);
     }
+    attempt.begun();
     if (attempt.freezeAsked) {
       attempt.freeze();
     }

@@ -1,10 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileFunction } from "../../../../functions/build.ts";
+import { Attempt } from "../../../../host/invocation/attempt.ts";
 import { Parking } from "../../../../host/invocation/parking.ts";
+import type { Artefact } from "../../../../host/modules/artefact.ts";
 import type { CallTaker, MoveReply, OtherNodes } from "../../../../host/offload/index.ts";
 import { ProcessStarter } from "../../../../host/processes/index.ts";
-import type { SandboxPool } from "../../../../host/sandbox/index.ts";
+import type { SandboxCall, SandboxHandler, SandboxPool, SandboxStart } from "../../../../host/sandbox/index.ts";
 import { type Log, silentLog } from "../../../../host/telemetry/index.ts";
 import type { InstanceId, LogBookId } from "../../../../state/ids.ts";
 import { ObjectStore } from "../../../../state/objects/index.ts";
@@ -13,6 +15,7 @@ import { copyRemains, type Remains, testPool, World } from "../../../support/wor
 
 const TENANT = "demo" as LogBookId;
 const LOOPER = fileURLToPath(new URL("../../../migration/assembly/looper.ts", import.meta.url));
+const SPINNER = fileURLToPath(new URL("../../../migration/assembly/spinner.ts", import.meta.url));
 const NAPPER = fileURLToPath(new URL("../../../migration/assembly/napper.ts", import.meta.url));
 /** Long enough that a busy machine has stopped the guest before, in ms. */
 const NAP = "2000";
@@ -28,12 +31,14 @@ async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 beforeAll(async () => {
   pool = await testPool();
   const wasm = await compileFunction(NAPPER, ["--runtime", "minimal"]);
+  const spins = await compileFunction(SPINNER, ["--runtime", "minimal"]);
   const loops = await compileFunction(LOOPER, ["--runtime", "minimal"]);
   prepared = await World.prepare(pool, TENANT, []);
   const starter = await ProcessStarter.open();
   const world = await World.open(pool, prepared, () => null, undefined, { starter });
   await world.functions.upload(TENANT, "moves", oneChunk(wasm), { migratable: true });
   await world.functions.upload(TENANT, "stays", oneChunk(wasm));
+  await world.functions.upload(TENANT, "spins", oneChunk(spins), { migratable: true, preemptible: true });
   await world.functions.upload(TENANT, "loops", oneChunk(loops), { migratable: true });
   await world.close();
   await starter.close();
@@ -341,6 +346,47 @@ describe("a migratable function whose host stops while another one is there", ()
       await world.close();
     }
   });
+});
+
+it("a call that computes for long ends alike whether there is room to go on from its bytes in the background or not", async () => {
+  const texts = new Set<string>();
+  for (const roomBytes of [2 ** 24, 10]) {
+    const { world } = await openWorld(roomBytes);
+    for (const { kind, text } of await Promise.all(["1500", "1500 b"].map((input) => call(world, "spins", input)))) {
+      expect(kind).toBe("completed");
+      texts.add(text);
+    }
+    expect(world.invocations.parked).toEqual({ calls: 0, sizeBytes: 0 });
+    await world.close();
+  }
+  expect([...texts]).toEqual([expect.stringMatching(/^\d+ \d/)]);
+});
+
+it("a stopped guest that goes on counts as parked until it has a sandbox, and is displaced when there is no room for it", async () => {
+  const parking = new Parking(100);
+  const asked: { start: SandboxStart; handler: SandboxHandler }[] = [];
+  const nobody: SandboxCall = { reply: () => {}, acknowledge: () => {}, cancel: () => {}, freeze: () => {} };
+  const queue = {
+    start: (start: SandboxStart, handler: SandboxHandler) => {
+      asked.push({ start, handler });
+      return nobody;
+    },
+  };
+  const attempt = new Attempt({
+    ...{ pool: queue as unknown as SandboxPool, tenant: TENANT, parking, artefact: {} as Artefact },
+    ...{ input: new Uint8Array(0), commandLine: new Uint8Array(0), depth: 0, sandboxesMax: 1 },
+    pins: { timeMs: 0, seed: new Uint8Array(32) },
+    limits: { wallTimeMs: 1_000, cpuTimeMs: 1_000, outputMaxBytes: 0, logMaxBytes: 0 },
+    ...{ perform: () => Promise.reject(new Error("it asks nobody")), onStop: () => {}, onLog: () => {} },
+  });
+  const stopped = (sizeBytes: number) => ({ kind: "frozen", bytes: new Uint8Array(sizeBytes), awaits: false, cpuMs: 1 }) as const;
+  asked.at(-1)?.handler.onEnd(stopped(60));
+  expect([asked.length, asked.at(-1)?.start.frozen?.bytes.byteLength, parking.usedBytes]).toEqual([2, 60, 60]);
+  asked.at(-1)?.handler.onBegun?.();
+  expect(parking.usedBytes).toBe(0);
+  asked.at(-1)?.handler.onEnd(stopped(101));
+  expect(await attempt.ended).toEqual({ kind: "displaced" });
+  expect([asked.length, parking.usedBytes, parking.calls]).toEqual([2, 0, 0]);
 });
 
 it("a call that has gone from a node with too much to do does not come back to where its outcome is waited for", async () => {

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { MemoryBudget, type MemoryBudgetOptions, type SandboxPool } from "../../../../host/sandbox/index.ts";
-import { begin, ignore, openPool, type RunningCall, run } from "../../../support/sandbox-calls.ts";
+import { eventually } from "../../../support/eventually.ts";
+import { preemptible } from "../../../support/preemptible.ts";
+import { begin, ignore, openPool, persist, type RunningCall, run } from "../../../support/sandbox-calls.ts";
 import { asksOnce } from "../../../support/sandbox-modules.ts";
 import { artefactOf } from "../../../support/wasm.ts";
 
@@ -28,6 +30,15 @@ const holds = (mib: number) =>
     (import "t" "ask" (func $ask (param i32) (result i32)))
     (memory (export "$memory") ${mib * PAGES_PER_MIB} 4096)
     (func (export "run") (result i32) (call $ask (i32.const ${mib}))))`);
+
+const growsAndLoops = (mib: number) =>
+  preemptible(
+    artefactOf(`(module
+    (memory (export "$memory") 1 4096)
+    (func (export "run") (result i32)
+      (drop (memory.grow (i32.const ${mib * PAGES_PER_MIB - 1})))
+      (loop $forever (br $forever)) (i32.const 0)))`),
+  );
 
 const pools: SandboxPool[] = [];
 
@@ -64,6 +75,19 @@ describe("sandboxes that take memory", () => {
       call.cancel();
     }
     await expect.poll(() => budget.usedBytes).toBe(0);
+  });
+
+  it("so do preemptible ones that grow and then compute, and ask the host for nothing", async () => {
+    const { pool, budget } = await open({});
+    let ended = 0;
+    for (let i = 0; i < 20; i += 1) {
+      void persist(pool, growsAndLoops(8)).then((end) => {
+        ended += end.kind === "killed" && end.reason === "overloaded" ? 1 : 0;
+      });
+    }
+    await eventually("no more are left than there is room for", () => ended >= 12);
+    await eventually("the others have left their sandboxes", () => budget.usedBytes <= 64 * MIB);
+    expect(budget.usedBytes).toBeGreaterThan(8 * MIB);
   });
 
   it("those that begin with much wait until there is room, and one that alone is too large is refused", async () => {
