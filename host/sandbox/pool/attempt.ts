@@ -58,9 +58,8 @@ export class Attempt implements SandboxCall {
     this.slot = place.slot;
     this.attempt = place.attempt;
     this.module = module;
-    const { frozen, ...others } = start;
-    this.start = frozen === undefined ? start : others;
-    this.frozen = frozen;
+    this.start = start.frozen === undefined ? start : withoutFrozen(start);
+    this.frozen = start.frozen;
     this.handler = handler;
     this.deadlineMs = deadlineMs;
     this.#onCancel = onCancel;
@@ -135,4 +134,8 @@ export class Attempt implements SandboxCall {
       this.worker?.channel.send({ type, call: this.slot, attempt: this.attempt, a, x, body });
     }
   }
+}
+
+function withoutFrozen({ frozen: _, ...others }: SandboxStart): SandboxStart {
+  return others;
 }
