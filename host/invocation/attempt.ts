@@ -186,6 +186,9 @@ export class Attempt implements SandboxHandler {
       arena,
       mayFreeze: this.#parking !== null,
     };
+    if (frozen !== undefined && this.#parking?.take(frozen.bytes.byteLength) === true) {
+      this.#queuedBytes = frozen.bytes.byteLength;
+    }
     this.#call = pool.start(frozen === undefined ? this.#start : { ...this.#start, frozen }, this);
   }
 

@@ -31,6 +31,7 @@ import {
 import { answerRank, FarWorld } from "./far-world.ts";
 import { decodeInit, type InstanceInit } from "./instance-record.ts";
 import { rankEnd } from "./mpi-operations.ts";
+import type { Parking } from "./parking.ts";
 import type { Worlds } from "./world.ts";
 
 const STOPS = "the host is stopping";
@@ -41,10 +42,12 @@ export class CallsOfOthers implements CallTaker, OwnRanks {
   readonly #context: InvocationContext;
   readonly #runner: InstanceRunner;
   readonly #worlds: Worlds;
+  readonly #parking: Parking;
   readonly #stops: () => boolean;
   readonly #isElsewhere: (instance: InstanceId) => boolean;
 
   /**
+   * @param parking  where calls that have come have room until they have a sandbox
    * @param stops  whether nothing is taken any more
    * @param isElsewhere  whether this node waits for what becomes of the instance at another one
    */
@@ -52,12 +55,14 @@ export class CallsOfOthers implements CallTaker, OwnRanks {
     context: InvocationContext,
     runner: InstanceRunner,
     worlds: Worlds,
+    parking: Parking,
     stops: () => boolean,
     isElsewhere: (instance: InstanceId) => boolean,
   ) {
     this.#context = context;
     this.#runner = runner;
     this.#worlds = worlds;
+    this.#parking = parking;
     this.#stops = stops;
     this.#isElsewhere = isElsewhere;
   }
@@ -98,7 +103,7 @@ export class CallsOfOthers implements CallTaker, OwnRanks {
 
   async take(call: MovedCall): Promise<MoveReply> {
     const { moves } = this.#context;
-    const refusal = this.#stops() ? STOPS : this.#isElsewhere(call.instance) ? COMES_BACK : moves.refusal(call.cause);
+    const refusal = this.#refusal(call);
     moves.count(call.cause, refusal === null ? "taken" : "turned away");
     if (refusal !== null) {
       return { kind: "refused", reason: refusal };
@@ -114,6 +119,19 @@ export class CallsOfOthers implements CallTaker, OwnRanks {
       const { code, message } = toNeapError(error);
       return { kind: "refused", reason: `${code}: ${message}` };
     }
+  }
+
+  #refusal({ instance, guest, cause }: MovedCall): string | null {
+    if (this.#stops()) {
+      return STOPS;
+    }
+    if (this.#isElsewhere(instance)) {
+      return COMES_BACK;
+    }
+    const { byteLength } = guest;
+    return this.#parking.fits(byteLength)
+      ? this.#context.moves.refusal(cause)
+      : `stopped calls have ${this.#parking.usedBytes} bytes here, ${byteLength} more are too many (--parked-max-bytes)`;
   }
 
   async #goOn(moved: MovedCall, trace: Trace): Promise<InstanceOutcome> {

@@ -16,9 +16,13 @@ export class Parking {
     return this.#usedBytes;
   }
 
+  fits(sizeBytes: number): boolean {
+    return this.#usedBytes + sizeBytes <= this.#maxBytes;
+  }
+
   /** False, having taken nothing, when so many bytes more are too many. */
   take(sizeBytes: number): boolean {
-    if (this.#usedBytes + sizeBytes > this.#maxBytes) {
+    if (!this.fits(sizeBytes)) {
       return false;
     }
     this.#usedBytes += sizeBytes;

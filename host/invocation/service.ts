@@ -69,7 +69,7 @@ class Service implements InvocationService {
     const stops = () => this.#draining;
     this.#intake = new CallIntake(context, this, stops);
     const isElsewhere = (instance: InstanceId) => this.#running.get(instance)?.run.isElsewhere === true;
-    this.ofOthers = new CallsOfOthers(context, this, this.#worlds, stops, isElsewhere);
+    this.ofOthers = new CallsOfOthers(context, this, this.#worlds, this.#parking, stops, isElsewhere);
     this.#chronicle = new Chronicle(context);
     this.#recovery = new Recovery(context, this);
   }

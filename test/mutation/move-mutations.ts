@@ -59,7 +59,7 @@ export const moveMutations: readonly Mutation[] = [
   {
     name: "a call comes back to the node that waits for what becomes of it",
     file: "host/invocation/calls-of-others.ts",
-    find: "this.#isElsewhere(call.instance) ? COMES_BACK : ",
+    find: "    if (this.#isElsewhere(instance)) {\n      return COMES_BACK;\n    }\n",
     replace: "",
     caughtBy: [PARKING, "does not come back"],
   },

@@ -304,6 +304,24 @@ describe("a migratable function whose host stops while another one is there", ()
     await world.close();
   });
 
+  it("is turned away where its bytes are too many", async () => {
+    const { world, began } = await openWorld(2 ** 16);
+    const answer = call(world, "moves", NAP);
+    await parked(world);
+    let reply: MoveReply | null = null;
+    const taker: CallTaker = {
+      name: "elsewhere",
+      take: async (moved) => (reply = await world.elsewhere.ofOthers.take({ ...moved, guest: new Uint8Array(2 ** 16 + 1) })),
+    };
+    const drained = world.invocations.drain(60_000, onlyTo(taker));
+    expect((await answer).text).toBe("count 1 signal none ");
+    expect(reply).toMatchObject({ kind: "refused", reason: expect.stringContaining("65537 more are too many") });
+    expect(began()).toBe(1);
+    await drained;
+    expect(world.invocations.parked).toEqual({ calls: 0, sizeBytes: 0 });
+    await world.close();
+  });
+
   it("goes on at the next node when the first one refuses", async () => {
     const { world, began } = await openWorld();
     const answer = call(world, "moves", NAP);
