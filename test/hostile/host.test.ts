@@ -50,6 +50,9 @@ describe("H8: a guest that attacks the host fails its own call, with its code; a
     for (const answer of result) {
       expect([name, answer.status, answer.headers.get("neap-error")]).toEqual([name, status, code]);
       expect(answer.body).toMatch(body);
+      if (code === "CPU_LIMIT") {
+        expect(Number(answer.headers.get("neap-cpu-ms"))).toBeGreaterThan(limits?.cpuTimeMs ?? Number.POSITIVE_INFINITY);
+      }
       expect(answer.body).not.toContain(SECRET);
     }
     expect(answers).toBeGreaterThanOrEqual(isLong ? 1 : 0);
