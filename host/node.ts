@@ -1,18 +1,7 @@
 /** Builds a node of the role that the configuration names, and takes it down again. */
-import { join } from "node:path";
 import { NeapError } from "../state/errors.ts";
-import { openFileJournal } from "../state/journal/index.ts";
-import {
-  type Checkpoints,
-  DEFAULT_CONTROLLER_OPTIONS,
-  type LocalShard,
-  openLocalShard,
-  RecordKind,
-  type Shard,
-  type ShardSource,
-  threadCheckpoints,
-} from "../state/logbook/index.ts";
-import { decodeObjectValue, ObjectStore, objectSize, openFileBlobs } from "../state/objects/index.ts";
+import type { LocalShard, Shard, ShardSource } from "../state/logbook/index.ts";
+import { ObjectStore } from "../state/objects/index.ts";
 import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
 import { ScopeChoices } from "../state/protocols/index.ts";
 import { Regions } from "../state/regions/index.ts";
@@ -48,6 +37,7 @@ import {
   serveMoves,
   serveParts,
 } from "./offload/index.ts";
+import { type Close, openOwnShard } from "./own-shard.ts";
 import { ProcessStarter } from "./processes/index.ts";
 import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
 import type { Log, Metrics } from "./telemetry/index.ts";
@@ -87,9 +77,6 @@ const ANSWERS_MS = 500;
 /** Above it sandboxes that lie ready are no longer worth their memory. */
 const MEMORY_SHORT_SHARE = 0.95;
 const ARTEFACT_CACHE_BYTES = 256 * 1024 * 1024;
-
-/** Something to be closed when the node stops, in the reverse order of its making. */
-type Close = () => Promise<void> | void;
 
 /**
  * Resolves when the node takes calls. Whatever was opened is closed again if it rejects.
@@ -167,7 +154,7 @@ class NodeBuilder {
   /** Roles `all` and `storage`: the journal is here. */
   async #ownerNode(): Promise<Node> {
     const { config, parts } = { config: this.#config, parts: this.#parts };
-    const { shard, journalId } = await this.#openShard();
+    const { shard, journalId } = await openOwnShard(config, parts, this.#closes);
     const storagePool = await this.#pool("storage", config.workers.storage);
     const pool = config.role === "all" ? await this.#pool("compute", config.workers.compute) : storagePool;
     await this.#noteTenants(shard);
@@ -266,69 +253,6 @@ class NodeBuilder {
 
   #bounded(pool: StoragePool): StoragePool {
     return boundedPool(pool, this.#parts.timers, this.#config.offload.partTimeoutMs);
-  }
-
-  async #openShard(): Promise<{ shard: LocalShard; journalId: string }> {
-    const { dataDirectory, retention, checkpoint, protocols } = this.#config;
-    const { clock, timers, random, faults, onFailure, log, metrics } = this.#parts;
-    const journal = await openFileJournal({
-      directory: join(dataDirectory, "journal"),
-      thread: true,
-      clock,
-      timers,
-      random,
-      faults,
-      onFailure,
-    });
-    let shard: LocalShard | undefined;
-    let checkpoints: Checkpoints | undefined;
-    this.#closes.push(async () => {
-      if (shard === undefined) {
-        await checkpoints?.store.close();
-        await journal.close();
-      } else {
-        await shard.close();
-      }
-    });
-    const blobs = await openFileBlobs({ directory: join(dataDirectory, "blobs"), epoch: journal.epoch, random });
-    checkpoints = await threadCheckpoints(journal, join(dataDirectory, "checkpoint"), (error) =>
-      log.error("no checkpoint could be made; the journal keeps what it would have held", { error }),
-    );
-    shard = await openLocalShard({
-      journal,
-      blobs,
-      objectSizeBytes: (record) => objectSize(decodeObjectValue(record) ?? NO_VALUE),
-      clock,
-      timers,
-      faults,
-      checkpoints,
-      options: {
-        retentionMs: retention.resultsMs,
-        checkpointBytes: checkpoint.everyBytes,
-        garbageMin: retention.collectMinGarbage,
-        modes: {
-          ...DEFAULT_CONTROLLER_OPTIONS,
-          enabled: protocols.choice === "on",
-          dwellMs: protocols.dwellMs,
-          crossover: protocols.crossover,
-          margin: protocols.margin,
-        },
-      },
-    });
-    for (const [name, kind] of Object.entries(RecordKind)) {
-      metrics.gauge("neap_log_live_records", "Records that are not collected, by kind.", () => shard.live(kind).records, {
-        kind: name,
-      });
-      metrics.gauge("neap_log_live_bytes", "Bytes of these records in the journal.", () => shard.live(kind).sizeBytes, {
-        kind: name,
-      });
-    }
-    this.#repeat(
-      retention.collectIntervalMs,
-      () => shard.collect(),
-      (error) => log.warn("collection was put off", { error }),
-    );
-    return { shard, journalId: journal.id };
   }
 
   async #cluster(
@@ -513,21 +437,6 @@ class NodeBuilder {
     };
     return { url, clusterUrl, epoch: epoch(), security: security(), stop };
   }
-
-  #repeat(everyMs: number, work: () => Promise<void>, failed: (error: unknown) => void): void {
-    let isClosed = false;
-    let cancel = () => {};
-    const next = () => {
-      if (!isClosed) {
-        cancel = this.#parts.timers.after(everyMs, () => void work().catch(failed).finally(next));
-      }
-    };
-    next();
-    this.#closes.push(() => {
-      isClosed = true;
-      cancel();
-    });
-  }
 }
 
 function nodeLoad({ load }: SandboxPool): NodeLoad {
@@ -546,4 +455,3 @@ const ONLY_THREADS: SecurityStatus = {
   isIsolated: () => false,
   mayStartThreads: () => false,
 };
-const NO_VALUE = { kind: "inline", bytes: new Uint8Array(0) } as const;

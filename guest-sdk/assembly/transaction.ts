@@ -44,7 +44,10 @@ export namespace transaction {
     return true;
   }
 
-  /** What the last commit found changed: "object <key>", "list", "lock <name>"; "" when it was not refused. */
+  /**
+   * Why the last commit was refused: "object <key>", "list" or "lock <name>" was changed by others, or what the transaction held too
+   * much of, with the limit; "" when it was not.
+   */
   export function conflict(): string {
     const room = new Uint8Array(host.transactionConflict(0, 0));
     host.transactionConflict(room.dataStart, room.byteLength);
@@ -80,7 +83,7 @@ function reason(code: i32): string {
   if (code == host.IN_TRANSACTION) return "a transaction is open already";
   if (code == host.NO_TRANSACTION) return "this function has begun no transaction";
   if (code == host.OPEN_CALLS) return "wait for the calls that were started inside first";
-  if (code == host.TOO_LARGE) return "more than 1,000 objects, 300 written ones, 1,000,000 bytes or 200 values above 4 KiB; nothing was written";
+  if (code == host.TOO_LARGE) return transaction.conflict() + "; nothing was written";
   if (code == host.NOT_IN_PART) return "transactions begin and end outside of storage.run";
   return "no such isolation";
 }

@@ -37,7 +37,7 @@ export const transactions = (guest: Guest) => {
         return GuestError.notInPart;
       }
       const { code, bytes } = await request(guest, Operation.transactionCommit, NOTHING);
-      call.conflict = code === GuestError.conflict ? Uint8Array.from(bytes) : NOTHING;
+      call.conflict = code < 0 ? Uint8Array.from(bytes) : NOTHING;
       return code;
     },
 

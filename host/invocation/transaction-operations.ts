@@ -58,7 +58,7 @@ export class TransactionOperations {
       case "conflict":
         return { code: GuestError.conflict, timeMs: outcome.timeMs, bytes: Buffer.from(describe(outcome.on)) };
       case "tooLarge":
-        return plainReply(GuestError.tooLarge);
+        return { code: GuestError.tooLarge, timeMs: 0, bytes: Buffer.from(outcome.excess) };
       case "openCalls":
         return plainReply(GuestError.openCalls);
       case "none":

@@ -263,7 +263,7 @@ export interface GuestCall {
   state: TravellingState | Uint8Array | null;
   /** The last output of an awaited call that did not fit: the guest may ask again with more room. */
   keptAnswer: KeptAnswer | null;
-  /** What the last commit found changed. */
+  /** Why the last commit was refused. */
   conflict: Uint8Array;
   /** @throws GuestExit … `outputTooLarge` kills the attempt */
   appendOutput(bytes: Uint8Array): void;

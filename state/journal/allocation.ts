@@ -42,6 +42,15 @@ export class Allocation {
    * @throws any other failure of the disk
    */
   step(): "more" | "done" | "full" {
+    return this.#writeTo(Math.min(this.#position + ALLOCATION_STEP_BYTES, this.#segment.sizeBytes));
+  }
+
+  /** All that is left, with one flush: where no frame waits for the disk meanwhile. Answers and throws as `step`. */
+  finish(): "done" | "full" {
+    return this.#writeTo(this.#segment.sizeBytes) === "full" ? "full" : "done";
+  }
+
+  #writeTo(end: number): "more" | "done" | "full" {
     const name = segmentName(this.#segment.number);
     const unfinished = name + UNFINISHED_SUFFIX;
     try {
@@ -49,7 +58,10 @@ export class Allocation {
       if (this.#file === undefined) {
         return "full";
       }
-      this.#writeNext(this.#file);
+      while (this.#position < end) {
+        this.#writeNext(this.#file);
+      }
+      this.#file.flush();
     } catch (error) {
       if (!isNoRoom(error)) {
         throw error;
@@ -92,7 +104,6 @@ export class Allocation {
     if (this.#position === 0) {
       file.write(0, this.#header);
     }
-    file.flush();
     this.#position += sizeBytes;
   }
 }
@@ -112,12 +123,7 @@ export function inlineAllocator(disk: Disk): SegmentAllocator {
   let state: AllocationState = "none";
   return {
     allocate(header) {
-      const allocation = new Allocation(disk, header);
-      let outcome = allocation.step();
-      while (outcome === "more") {
-        outcome = allocation.step();
-      }
-      state = outcome;
+      state = new Allocation(disk, header).finish();
     },
     allocation() {
       const taken = state;

@@ -3,7 +3,7 @@
  *
  * T1. Nothing of it is in the log before its commit; what it holds follows from the begin step and the guest's operations alone, so
  *     every replay has the same.
- * T2. It never holds more than its limits: beyond them it is `overflown`, lets go of everything, and can only end.
+ * T2. It never holds more than its limits: beyond them it lets go of everything but its `excess`, and can only end.
  */
 import type { InstanceId, SeqNum } from "../ids.ts";
 import type { ListedObject } from "../logbook/logbook.ts";
@@ -76,7 +76,7 @@ export class Transaction {
   #hasListed = false;
   #sizeBytes = 0;
   #blobs = 0;
-  #overflown = false;
+  #excess: string | null = null;
 
   /** @param writes  left out by the function that begins it */
   constructor({ snapshot, isolation, beginner, writes }: Omit<InheritedTransaction, "writes"> & Partial<InheritedTransaction>) {
@@ -90,8 +90,9 @@ export class Transaction {
     }
   }
 
-  get overflown(): boolean {
-    return this.#overflown;
+  /** What it would have held beyond its limits, with the limit: "301 objects written, 300 may be"; null within them. */
+  get excess(): string | null {
+    return this.#excess;
   }
 
   /** Versions read, for the conditions of the commit. Empty unless serializable. */
@@ -114,7 +115,7 @@ export class Transaction {
   }
 
   read(key: string, version: SeqNum): void {
-    if (this.isolation === "serializable" && !this.#overflown && !this.#reads.has(key)) {
+    if (this.isolation === "serializable" && this.#excess === null && !this.#reads.has(key)) {
       this.#sizeBytes += READ_BYTES + Buffer.byteLength(key);
       this.#reads.set(key, version);
       this.#limit();
@@ -126,7 +127,7 @@ export class Transaction {
   }
 
   write(key: string, write: BufferedWrite): void {
-    if (this.#overflown) {
+    if (this.#excess !== null) {
       return;
     }
     const before = this.#writes.get(key);
@@ -147,7 +148,7 @@ export class Transaction {
   /** What a called function has done becomes part of this transaction. Its writes count as later ones. */
   join(effects: TransactionEffects): void {
     if (effects.overflown) {
-      this.#overflow();
+      this.#overflow("more than a transaction may hold was read or written by a function that was called in it");
     }
     for (const [key, version] of effects.reads) {
       this.read(key, version);
@@ -191,14 +192,19 @@ export class Transaction {
 
   #limit(): void {
     const written = this.#writes.size + this.#given.size;
-    const isMany = written > TRANSACTION_MAX_WRITES || this.#reads.size + written > TRANSACTION_MAX_OBJECTS;
-    if (isMany || this.#sizeBytes > TRANSACTION_MAX_BYTES || this.#blobs > TRANSACTION_MAX_BLOBS) {
-      this.#overflow();
+    if (written > TRANSACTION_MAX_WRITES) {
+      this.#overflow(`${written} objects written, ${TRANSACTION_MAX_WRITES} may be`);
+    } else if (this.#reads.size + written > TRANSACTION_MAX_OBJECTS) {
+      this.#overflow(`${this.#reads.size + written} objects read or written, ${TRANSACTION_MAX_OBJECTS} may be`);
+    } else if (this.#sizeBytes > TRANSACTION_MAX_BYTES) {
+      this.#overflow(`keys and values of ${this.#sizeBytes} bytes, ${TRANSACTION_MAX_BYTES} may be`);
+    } else if (this.#blobs > TRANSACTION_MAX_BLOBS) {
+      this.#overflow(`${this.#blobs} values above 4 KiB, ${TRANSACTION_MAX_BLOBS} may be`);
     }
   }
 
-  #overflow(): void {
-    this.#overflown = true;
+  #overflow(excess: string): void {
+    this.#excess ??= excess;
     this.#reads.clear();
     this.#writes.clear();
   }

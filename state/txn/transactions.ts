@@ -54,7 +54,7 @@ export type CommitOutcome =
   /** Nothing was written, and the transaction is over. */
   | { readonly kind: "conflict"; readonly on: ConflictOn; readonly timeMs: number }
   /** Above a limit of `transaction.ts`. Nothing was written, and the transaction is over. */
-  | { readonly kind: "tooLarge" }
+  | { readonly kind: "tooLarge"; readonly excess: string }
   /** Calls started inside were not waited for: what they do belongs to the transaction, which goes on. */
   | { readonly kind: "openCalls" }
   /** None is open that this function has begun. */
@@ -133,9 +133,10 @@ export class Transactions implements ObjectProtocol {
     if (transaction.openCalls > 0) {
       return { kind: "openCalls" };
     }
-    if (transaction.overflown) {
+    const { excess } = transaction;
+    if (excess !== null) {
       await this.abort();
-      return { kind: "tooLarge" };
+      return { kind: "tooLarge", excess };
     }
     const { writes } = transaction;
     if (writes.size === 0 && !this.#locks.inTransaction) {
@@ -200,8 +201,8 @@ export class Transactions implements ObjectProtocol {
     if (transaction === null || !transaction.inherited) {
       return null;
     }
-    const { snapshot, reads, hasListed, writes, overflown } = transaction;
-    return { snapshot, reads, hasListed, writes, overflown, locks: this.#locks.takenInTransaction() };
+    const { snapshot, reads, hasListed, writes, excess } = transaction;
+    return { snapshot, reads, hasListed, writes, overflown: excess !== null, locks: this.#locks.takenInTransaction() };
   }
 
   read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
@@ -363,7 +364,7 @@ export class Transactions implements ObjectProtocol {
 }
 
 function mustFit(transaction: Transaction): void {
-  if (transaction.overflown) {
+  if (transaction.excess !== null) {
     throw new TransactionOverflown();
   }
 }

@@ -338,10 +338,14 @@ export class ScriptedGuest implements SandboxCall {
     return (await this.request(Operation.transactionBegin, beginArgs.encode(ISOLATIONS.indexOf(isolation) & 0xff))).code;
   }
 
-  /** "committed", what conflicted, or the code of the answer. */
+  /** "committed", what conflicted, or the code of the answer and what came with it. */
   async commit(): Promise<string> {
     const { code, bytes } = await this.request(Operation.transactionCommit, EMPTY);
-    return code === 1 ? "committed" : code === GuestError.conflict ? Buffer.from(bytes).toString() : `${code}`;
+    return code === 1
+      ? "committed"
+      : code === GuestError.conflict
+        ? Buffer.from(bytes).toString()
+        : `${code} ${Buffer.from(bytes)}`.trim();
   }
 
   async abort(): Promise<number> {

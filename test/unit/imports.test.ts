@@ -30,7 +30,7 @@ const BOTTOM_TO_TOP = [
 ];
 
 /** Wires everything; nobody imports it. */
-const WIRING = ["host/main.ts", "host/node.ts", "host/isolation.ts", "host/greeting.ts"];
+const WIRING = ["host/main.ts", "host/node.ts", "host/own-shard.ts", "host/isolation.ts", "host/greeting.ts"];
 const SHARED_FILES = new Set([
   "state/bytes.ts",
   "state/errors.ts",

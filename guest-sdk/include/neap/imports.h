@@ -180,7 +180,7 @@ int32_t neap_host_transaction_begin(int32_t isolation);
 __attribute__((import_module("neap"), import_name("transaction_commit")))
 int32_t neap_host_transaction_commit(void);
 
-/* (ptr, cap) → size of the text, of which min(cap, size) bytes are copied, that says what the call's last commit found changed: "object <key>", "list", "lock <name>". 0 when it did not answer -6. */
+/* (ptr, cap) → size of the text, of which min(cap, size) bytes are copied, that says why the call's last commit was refused: what it found changed with -6 ("object <key>", "list", "lock <name>"), what the transaction held too much of, and the limit, with -5. 0 after any other answer. */
 __attribute__((import_module("neap"), import_name("transaction_conflict")))
 int32_t neap_host_transaction_conflict(void *ptr, int32_t cap);
 

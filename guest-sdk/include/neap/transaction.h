@@ -22,13 +22,27 @@ enum neap_isolation {
   NEAP_READ_ATOMIC = 2,
 };
 
+/*
+ * Why the last commit was refused: "object <key>", "list" or "lock <name>" was changed by others, or what the transaction held too much
+ * of, with the limit; "" when it was not.
+ */
+static inline neap_bytes neap_conflict(void) {
+  neap_bytes text = neap_room((size_t)neap_host_transaction_conflict(NULL, 0));
+  neap_host_transaction_conflict(text.data, (int32_t)text.size);
+  return text;
+}
+
 static inline int32_t neap_transaction_checked(int32_t code, const char *what) {
   if (code >= 0 || code == NEAP_CONFLICT) return code;
+  if (code == NEAP_TOO_LARGE) {
+    neap_bytes excess = neap_conflict(), reason = neap_room(excess.size + strlen("is not possible: "));
+    strcat(strcpy(reason.data, "is not possible: "), excess.data);
+    neap_fail_at("transaction", what, reason.data);
+  }
   neap_fail_at("transaction", what,
                code == NEAP_IN_TRANSACTION   ? "is not possible: a transaction is open already"
                : code == NEAP_NO_TRANSACTION ? "is not possible: this function has begun no transaction"
                : code == NEAP_OPEN_CALLS     ? "is not possible: calls that were started inside have not been awaited"
-               : code == NEAP_TOO_LARGE      ? "is not possible: more objects or bytes than a transaction holds; nothing was written"
                : code == NEAP_NOT_IN_PART    ? "is not possible inside a storage part"
                                              : "is not possible: there is no such isolation");
 }
@@ -40,13 +54,6 @@ static inline void neap_begin(enum neap_isolation isolation) {
 
 /* False when what it rests on was changed by others: nothing was written, begin again. */
 static inline bool neap_commit(void) { return neap_transaction_checked(neap_host_transaction_commit(), "commit") != NEAP_CONFLICT; }
-
-/* What the last commit found changed: "object <key>", "list", "lock <name>"; "" when it was not refused. */
-static inline neap_bytes neap_conflict(void) {
-  neap_bytes text = neap_room((size_t)neap_host_transaction_conflict(NULL, 0));
-  neap_host_transaction_conflict(text.data, (int32_t)text.size);
-  return text;
-}
 
 /* Nothing of it was written. */
 static inline void neap_abort(void) { neap_transaction_checked(neap_host_transaction_abort(), "abort"); }

@@ -138,6 +138,7 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
     expect(refused).toBe("refused: 0 'object x' 1 2 1\n");
     expect(await told("fail")).toBe("lock: 'not held' is not held by this function");
     expect(await told("commit")).toBe("transaction: 'commit' is not possible: this function has begun no transaction");
+    expect(await told("many")).toBe("transaction: 'commit' is not possible: 301 objects written, 300 may be");
   });
 
   it("C with memory regions", { timeout: 200_000 }, async () => {

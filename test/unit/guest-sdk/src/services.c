@@ -110,10 +110,21 @@ static void requests(void) {
   printf("large: %zu %s\n", large.body.size, large.error.data);
 }
 
+static void many(void) {
+  neap_begin(NEAP_READ_ATOMIC);
+  for (int i = 0; i <= 300; i++) {
+    char key[16];
+    snprintf(key, sizeof(key), "many/%d", i);
+    neap_put(key, "", 0);
+  }
+  neap_commit();
+}
+
 int main(void) {
   const char *input = neap_input().data;
   if (strcmp(input, "reader") == 0) reader();
   if (strcmp(input, "writer") == 0) writer();
+  if (strcmp(input, "many") == 0) many();
   if (strcmp(input, "") != 0 && strcmp(input, "fail") != 0 && strcmp(input, "commit") != 0) return 0;
   if (strcmp(input, "fail") == 0) neap_unlock("not held");
   if (strcmp(input, "commit") == 0) neap_commit();

@@ -6,7 +6,7 @@ import { MemoryHost } from "../../../support/memory-guest.ts";
 import { ScriptedHost } from "../../../support/scripted-host.ts";
 
 const BUFFER = 16_384;
-const { conflict, inTransaction, invalid, noTransaction, notInPart, openCalls } = GuestError;
+const { conflict, inTransaction, invalid, noTransaction, notInPart, openCalls, tooLarge } = GuestError;
 
 let host: ScriptedHost;
 beforeEach(async () => {
@@ -86,6 +86,19 @@ describe("transaction_conflict", () => {
       expect(await calls.call("transaction_conflict", BUFFER, 100)).toBe(0);
     });
     expect(await host.object("key")).toBe("theirs");
+  });
+
+  it("says what the transaction held too much of, with the limit", async () => {
+    await withinCall(host, async (calls) => {
+      await calls.call("transaction_begin", 2);
+      for (let i = 0; i <= 300; i += 1) {
+        await write(calls, "", `n/${i}`);
+      }
+      expect(await calls.call("transaction_commit")).toBe(tooLarge);
+      const size = Number(await calls.call("transaction_conflict", BUFFER, 100));
+      expect(calls.bytesAt(BUFFER, size).toString()).toBe("301 objects written, 300 may be");
+    });
+    expect(await host.object("n/0")).toBeNull();
   });
 });
 
