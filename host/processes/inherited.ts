@@ -30,8 +30,8 @@ function openDescriptors(): number[] {
 /** False for one that is not open any more, as that of the list itself. */
 function isInherited(descriptor: number): boolean {
   try {
-    const info = readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1");
-    return (Number.parseInt(/^flags:\s+([0-7]+)$/m.exec(info)?.[1] ?? "", 8) & CLOSE_ON_EXEC) === 0;
+    const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "latin1"))?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
   } catch {
     return false;
   }
