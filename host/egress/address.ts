@@ -46,8 +46,7 @@ const IPV6 = ranges([
 ]);
 
 /** IPv6 prefixes behind which an IPv4 address stands: mapped, NAT64, 6to4. */
-const MAPPED = prefix("::ffff:0:0", 96);
-const CARRIERS: readonly Prefix[] = [MAPPED, prefix("64:ff9b::", 96), prefix("2002::", 16)];
+const CARRIERS: readonly Prefix[] = [prefix("::ffff:0:0", 96), prefix("64:ff9b::", 96), prefix("2002::", 16)];
 
 /** 4 or 16 bytes, a zone is left out; null when the text is no address. */
 export function addressBytes(text: string): Uint8Array | null {
@@ -62,19 +61,24 @@ export function addressBytes(text: string): Uint8Array | null {
   }
 }
 
-/** The same text for the same address, however it was written; one that is mapped to IPv6 is the IPv4 address. Null: no address. */
+/** The same text for the same address, however it was written; one that carries an IPv4 address is that one. Null: no address. */
 export function canonicalAddress(text: string): string | null {
   const bytes = addressBytes(text);
-  return bytes === null ? null : (isIn(bytes, MAPPED) ? bytes.subarray(12) : bytes).join(".");
+  return bytes === null ? null : (carried(bytes) ?? bytes).join(".");
 }
 
 export function addressKind(bytes: Uint8Array): AddressKind {
-  const carrier = CARRIERS.find((one) => isIn(bytes, one));
-  if (carrier !== undefined) {
-    const start = carrier.bits / 8;
-    return addressKind(bytes.subarray(start, start + 4));
+  const inner = carried(bytes);
+  if (inner !== null) {
+    return addressKind(inner);
   }
   return (bytes.length === 4 ? IPV4 : IPV6).find((range) => isIn(bytes, range))?.kind ?? "special";
+}
+
+/** The IPv4 address that one stands for; null: none. */
+function carried(bytes: Uint8Array): Uint8Array | null {
+  const carrier = CARRIERS.find((one) => isIn(bytes, one));
+  return carrier === undefined ? null : bytes.subarray(carrier.bits / 8, carrier.bits / 8 + 4);
 }
 
 function prefix(text: string, bits: number): Prefix {

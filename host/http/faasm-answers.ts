@@ -35,7 +35,7 @@ export function faasmAnswer(answer: CallAnswer): TextAnswer {
       return {
         status: failure.status,
         body: failure.message,
-        headers: [...failureHeaders(failure), "Neap-Instance", answer.instance],
+        headers: [...failureHeaders(failure), "Neap-Instance", answer.instance, ...cpuHeader(answer)],
       };
     }
   }

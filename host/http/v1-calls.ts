@@ -8,7 +8,7 @@ import { mustAct } from "./access.ts";
 import { ARGUMENTS_MAX_BYTES, argumentsCheck, entryPointField } from "./arguments.ts";
 import { readSmallBody, takeBody } from "./body.ts";
 import { byteBody, lengthHeader } from "./byte-body.ts";
-import { callHeaders, inMicroseconds } from "./call-headers.ts";
+import { callHeaders, cpuHeader, inMicroseconds } from "./call-headers.ts";
 import { clientSignal } from "./client-signal.ts";
 import type { HttpContext } from "./context.ts";
 import { unfinishedFailure } from "./faasm-answers.ts";
@@ -168,7 +168,7 @@ function nativeAnswer(answer: CallAnswer, tenant: LogBookId, type: string): Nati
         status: failure.status,
         type: PROBLEM,
         body: jsonBody(problem(failure, { instance: answer.instance, ...(pending ? { parked: answer.parked } : {}) })),
-        headers: [...failureHeaders(failure), ...instance, ...(pending ? location : [])],
+        headers: [...failureHeaders(failure), ...instance, ...cpuHeader(answer), ...(pending ? location : [])],
       };
     }
   }

@@ -274,9 +274,9 @@ export class CallIntake {
         return { kind: "completed", instance, result, trace: trace.view(outcome.done) };
       }
       case "pending":
-        return { kind: "pending", instance, parked: outcome.parked, reason: outcome.reason };
+        return { kind: "pending", instance, cpuMs: trace.knownCpuMs, parked: outcome.parked, reason: outcome.reason };
       case "failed":
-        return { kind: "failed", instance, code: outcome.code, message: outcome.message };
+        return { kind: "failed", instance, cpuMs: trace.knownCpuMs, code: outcome.code, message: outcome.message };
     }
   }
 }

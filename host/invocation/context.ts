@@ -151,12 +151,16 @@ export class Trace {
     this.computed(cpuMs);
   }
 
+  /** Of a call of which nothing ran here: null. */
+  get knownCpuMs(): number | null {
+    return this.executedAt.size === 0 ? null : this.cpuMs;
+  }
+
   /** Of a finished call. @param done  what it has come to: an answer that is asked for again says the same of its CPU time */
   view(done: Pick<InstanceDone, "cpuMs">): CallTrace {
     const { parts, moves, movedBytes, operations } = this;
-    const isStored = this.executedAt.size === 0;
-    const executedAt = isStored ? ["stored"] : [...this.executedAt];
-    const cpuMs = done.cpuMs ?? (isStored ? null : this.cpuMs);
+    const executedAt = this.executedAt.size === 0 ? ["stored"] : [...this.executedAt];
+    const cpuMs = done.cpuMs ?? this.knownCpuMs;
     return { executedAt, parts, moves, movedBytes, cpuMs, ...(operations !== null && operations.length > 0 && { operations }) };
   }
 }

@@ -55,9 +55,15 @@ export type CallAnswer =
   /** Durable: it will run whatever happens. */
   | { readonly kind: "accepted"; readonly instance: InstanceId; readonly callId: number }
   /** Logged and not finished: it goes on, or is parked; ask again with the same key or by the id (F17). */
-  | { readonly kind: "pending"; readonly instance: InstanceId; readonly parked: boolean; readonly reason: string }
+  | (Unfinished & { readonly kind: "pending"; readonly parked: boolean; readonly reason: string })
   /** The attempt was ended by the host, and nothing had been logged: nothing happened. `code` is one of host/errors.ts. */
-  | { readonly kind: "failed"; readonly instance: InstanceId; readonly code: string; readonly message: string };
+  | (Unfinished & { readonly kind: "failed"; readonly code: string; readonly message: string });
+
+export interface Unfinished {
+  readonly instance: InstanceId;
+  /** What its attempts in this run have taken until now; null: not known, as of a call that others run. */
+  readonly cpuMs: number | null;
+}
 
 /** What the guest did. */
 export interface CallResult {

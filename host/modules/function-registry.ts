@@ -31,6 +31,7 @@ import {
 } from "./registry-entry.ts";
 import type { RewritingOptions } from "./rewriting/index.ts";
 import { SideModules } from "./side-modules/side-modules.ts";
+import { TenantTurns } from "./tenant-turns.ts";
 import { receiveUpload } from "./upload-body.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -53,6 +54,8 @@ const ALL_FUNCTIONS_TAG = functionTag("");
 const OWNER_WAIT_MS = 5_000;
 /** Uploads that are received, wait or are prepared; each may hold a module's bytes. */
 const UPLOADS_MAX = 16;
+/** Of one tenant. */
+const TENANT_UPLOADS_MAX = 12;
 const ENTRIES_PER_SHARD_MAX = 10_000;
 
 type MadeModule = Pick<FunctionData, "hash" | "artefact" | "original">;
@@ -63,7 +66,10 @@ export class FunctionRegistry implements Functions {
   readonly #artefacts: ArtefactCache;
   readonly #sideModules: SideModules;
   readonly #entries = new WeakMap<Shard, Map<SeqNum, RegistryEntry>>();
+  /** To make a module: others' uploads do not wait behind those of one tenant, each of which may take a minute. */
+  readonly #turns = new TenantTurns();
   #uploads = 0;
+  readonly #tenantUploads = new Map<LogBookId, number>();
 
   constructor(options: FunctionRegistryOptions) {
     this.#options = options;
@@ -84,11 +90,25 @@ export class FunctionRegistry implements Functions {
     if (this.#uploads >= UPLOADS_MAX) {
       throw new NeapError("OVERLOADED", `${UPLOADS_MAX} uploads are under way already`);
     }
-    this.#uploads += 1;
+    const own = this.#tenantUploads.get(tenant) ?? 0;
+    if (own >= TENANT_UPLOADS_MAX) {
+      throw new NeapError("OVERLOADED", `${TENANT_UPLOADS_MAX} uploads of tenant ${tenant} are under way already`);
+    }
+    this.#countUploads(tenant, 1);
     try {
       return await this.#upload(tenant, name, body, options);
     } finally {
-      this.#uploads -= 1;
+      this.#countUploads(tenant, -1);
+    }
+  }
+
+  #countUploads(tenant: LogBookId, change: 1 | -1): void {
+    this.#uploads += change;
+    const own = (this.#tenantUploads.get(tenant) ?? 0) + change;
+    if (own === 0) {
+      this.#tenantUploads.delete(tenant);
+    } else {
+      this.#tenantUploads.set(tenant, own);
     }
   }
 
@@ -159,7 +179,7 @@ export class FunctionRegistry implements Functions {
   ): Promise<MadeModule> {
     const { tenancy, shards, isIsolated, onUpload } = this.#options;
     const limits = tenancy.of(tenant).uploadLimits(own);
-    const prepared = await this.#modules.prepare(module, limits, rewriting, isIsolated?.(tenant));
+    const prepared = await this.#turns.run(tenant, () => this.#modules.prepare(module, limits, rewriting, isIsolated?.(tenant)));
     const { hash, uploadHash, artefact: bytes } = prepared;
     const shard = await shards.available(OWNER_WAIT_MS);
     const original = await putBlob(shard.blobs, originalBlobName(uploadHash), prepared.module);

@@ -136,7 +136,7 @@ export function scanBody(bytes: Uint8Array, body: FunctionBody, visitor: BodyVis
 
 /** Moves the reader behind a constant expression. */
 export function skipConstantExpression(reader: ModuleReader): void {
-  reader.offset = scan(reader.bytes, reader.offset, reader.end, "constant expression", {});
+  reader.offset = scan(reader.bytes, reader.offset, reader.end, reader.what, {});
 }
 
 /** Returns where the outermost block has ended. Operands are skipped without looking whether they go past `limit`: the loop does. */

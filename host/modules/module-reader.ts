@@ -9,12 +9,12 @@ export class ModuleReader {
   /** Offset of the next byte in the module. */
   offset: number;
   readonly end: number;
-  readonly #what: string;
+  /** How errors name the stretch, such as "type section". */
+  readonly what: string;
 
-  /** @param what  names the stretch in errors, such as "type section" */
   constructor(bytes: Uint8Array, what: string, offset = 0, end = bytes.byteLength) {
     this.bytes = bytes;
-    this.#what = what;
+    this.what = what;
     this.offset = offset;
     this.end = end;
   }
@@ -24,7 +24,7 @@ export class ModuleReader {
   }
 
   fail(text: string, offset = this.offset): never {
-    throw new NeapError("MODULE_INVALID", `${this.#what} at offset ${offset}: ${text}`);
+    throw new NeapError("MODULE_INVALID", `${this.what} at offset ${offset}: ${text}`);
   }
 
   u8(what: string): number {
@@ -67,7 +67,7 @@ export class ModuleReader {
       this.fail(`truncated: says ${count} ${what}, ${this.remaining} bytes are left`, start);
     }
     if (count > max) {
-      throw new NeapError("MODULE_LIMIT", `${this.#what} at offset ${start}: ${count} ${what}, at most ${max} are allowed`);
+      throw new NeapError("MODULE_LIMIT", `${this.what} at offset ${start}: ${count} ${what}, at most ${max} are allowed`);
     }
     return count;
   }

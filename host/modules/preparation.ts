@@ -68,7 +68,7 @@ export function checkModule(bytes: Uint8Array<ArrayBuffer>, abi: AbiTable, limit
   }
   const shape = readSections(bytes);
   const valid = validateModule(bytes, shape, abi, limits);
-  checkWithEngine(bytes);
+  checkWithEngine(bytes, shape);
   return { bytes, shape, valid };
 }
 
@@ -210,18 +210,24 @@ export function bulkInstructions(bytes: Uint8Array, shape: ModuleShape): BulkIns
   return found;
 }
 
-/** The engine's own validation of the bytes as they were uploaded, so that its offsets are those of the caller's file. */
-export function checkWithEngine(bytes: Uint8Array<ArrayBuffer>): void {
+/** The engine's own validation of the bytes as they were uploaded, so that its offsets are those of the caller's file. @throws MODULE_INVALID */
+export function checkWithEngine(bytes: Uint8Array<ArrayBuffer>, { sections }: ModuleShape): void {
   if (WebAssembly.validate(bytes)) {
     return;
   }
   try {
     new WebAssembly.Module(bytes);
   } catch (error) {
-    throw new NeapError("MODULE_INVALID", messageOf(error).replace(/^WebAssembly\.Module\(\): /, ""));
+    const { text, offset } = ENGINE_COMPLAINT.exec(String(error))?.groups ?? {};
+    const section = sections.find(({ start, end }) => start <= Number(offset) && Number(offset) < end);
+    const where = section === undefined ? "module" : `${section.name} section`;
+    throw new NeapError("MODULE_INVALID", `${where} at offset ${offset}: ${shortened(text ?? String(error))}`);
   }
   throw new NeapError("MODULE_INVALID", "the engine refuses the module");
 }
+
+/** What is wrong, and at which byte. */
+const ENGINE_COMPLAINT = /WebAssembly\.Module\(\): (?<text>.*) @\+(?<offset>\d+)$/s;
 
 /** Instantiates the module and runs what prepares it. Host calls fail, as what they answer could differ from upload to upload. */
 function runStart(
@@ -273,6 +279,9 @@ function hostCallText(hostCall: string): string {
 }
 
 function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  return shortened(error instanceof Error ? error.message : String(error));
+}
+
+function shortened(text: string): string {
   return text.length > ENGINE_MESSAGE_MAX ? `${text.slice(0, ENGINE_MESSAGE_MAX)}…` : text;
 }

@@ -49,7 +49,7 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
   const imports = checkImports(shape, abi);
   checkCode(bytes, shape, limits);
   if (sharedMemory(shape) === undefined) {
-    checkWithoutThreads(imports, abi);
+    checkWithoutThreads(shape, imports, abi);
   } else {
     checkThreads(shape, imports);
   }
@@ -66,7 +66,7 @@ export function validateModule(bytes: Uint8Array, shape: ModuleShape, abi: AbiTa
 export function checkExportNames({ exports }: ModuleShape): void {
   for (const { name, offset } of exports) {
     if (name.startsWith(RESERVED_EXPORT_PREFIX)) {
-      const text = `export ${quote(name)} at offset ${offset}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
+      const text = `export section at offset ${offset}: ${quote(name)}: names that begin with "${RESERVED_EXPORT_PREFIX}" are reserved`;
       throw new NeapError("MODULE_INVALID", text);
     }
   }
@@ -78,30 +78,42 @@ const SHARED_MEMORY_FLAGS =
 const THREAD_SPAWN = "wasi.thread-spawn";
 
 /** H23 @throws MODULE_LIMIT  it imports what only threads need */
-function checkWithoutThreads(imports: readonly string[], abi: AbiTable): void {
+function checkWithoutThreads(shape: ModuleShape, imports: readonly string[], abi: AbiTable): void {
   const ofThreads = imports.find((name) => abi.get(name)?.threads);
   if (ofThreads !== undefined) {
-    const text = `import ${quote(ofThreads)}: threads need a memory that they share, the module's is not: ${SHARED_MEMORY_FLAGS}`;
+    const text = `${importPlace(shape, ofThreads)}: threads need a memory that they share, the module's is not: ${SHARED_MEMORY_FLAGS}`;
     throw new NeapError("MODULE_LIMIT", text);
   }
+}
+
+/** @param wanted  "module.name" */
+function importPlace({ imports }: ModuleShape, wanted: string): string {
+  const offset = imports.find(({ module, name }) => `${module}.${name}` === wanted)?.offset;
+  return `import section at offset ${offset}: ${quote(wanted)}`;
+}
+
+function exportPlace({ exports }: ModuleShape, wanted: string): string {
+  const offset = exports.find(({ name }) => name === wanted)?.offset;
+  return `export section at offset ${offset}: ${quote(wanted)}`;
 }
 
 /** @throws MODULE_LIMIT, MODULE_NO_ENTRY */
 function checkThreads(shape: ModuleShape, imports: readonly string[]): void {
   const region = imports.find((name) => name.startsWith(`${REGION_MODULE}.`));
   if (region !== undefined) {
-    const text = `import ${quote(region)}: a module whose memory is shared by threads cannot use memory regions`;
+    const text = `${importPlace(shape, region)}: a module whose memory is shared by threads cannot use memory regions`;
     throw new NeapError("MODULE_LIMIT", text);
   }
   const sideModules = imports.find((name) => SIDE_MODULE_IMPORTS.has(name));
   if (sideModules !== undefined) {
-    const text = `import ${quote(sideModules)}: a module whose memory is shared by threads cannot have side modules`;
+    const text = `${importPlace(shape, sideModules)}: a module whose memory is shared by threads cannot have side modules`;
     throw new NeapError("MODULE_LIMIT", text);
   }
   const start = exportedFunction(shape, THREAD_START_EXPORT);
   const isStart = start !== undefined && sameTypes(start.params, ["i32", "i32"]) && start.results.length === 0;
   if (imports.includes(THREAD_SPAWN) && !isStart) {
-    const found = start === undefined ? "it exports none" : `its has type ${typeText(start)}`;
+    const found =
+      start === undefined ? "it exports none" : `${exportPlace(shape, THREAD_START_EXPORT)} has type ${typeText(start)}`;
     const text = `a module that imports ${quote(THREAD_SPAWN)} must export ${THREAD_START_EXPORT} (i32, i32) -> (); ${found}`;
     throw new NeapError("MODULE_NO_ENTRY", text);
   }
@@ -235,7 +247,7 @@ export function mutableGlobals(shape: ModuleShape): { readonly index: number; re
       return [];
     }
     if (type !== "i32" && type !== "i64" && type !== "f32" && type !== "f64") {
-      const text = `global ${index} at offset ${offset} is a mutable ${type}; mutable globals must be i32, i64, f32 or f64`;
+      const text = `global section at offset ${offset}: global ${index} is a mutable ${type}; mutable globals must be i32, i64, f32 or f64`;
       throw new NeapError("MODULE_LIMIT", text);
     }
     return [{ index, type }];
@@ -279,12 +291,9 @@ function findEntry(shape: ModuleShape, hasEntryPoints: boolean): { entry: string
   }
   const found = Object.entries({ main, _start: start })
     .filter(([, type]) => type !== undefined)
-    .map(([name, type]) => `${name} has type ${typeText(type ?? { params: [], results: [] })}`);
+    .map(([name, type]) => `${exportPlace(shape, name)} has type ${typeText(type ?? { params: [], results: [] })}`);
   const text = `the module must export main () -> () or () -> (i32), or _start () -> ()`;
-  throw new NeapError(
-    "MODULE_NO_ENTRY",
-    found.length > 0 ? `${text}; its ${found.join(", its ")}` : `${text}; it exports neither`,
-  );
+  throw new NeapError("MODULE_NO_ENTRY", `${text}; ${found.length > 0 ? found.join("; ") : "it exports neither"}`);
 }
 
 function isProcedure(type: FunctionType): boolean {
@@ -323,7 +332,7 @@ function zygoteOf(shape: ModuleShape): string[] {
     return [];
   }
   if (type.params.length > 0 || !sameTypes(type.results, ["i32"])) {
-    throw new NeapError("MODULE_INVALID", `export ${quote(ZYGOTE)} has type ${typeText(type)}, it must be () -> (i32)`);
+    throw new NeapError("MODULE_INVALID", `${exportPlace(shape, ZYGOTE)} has type ${typeText(type)}, it must be () -> (i32)`);
   }
   return [ZYGOTE];
 }
@@ -353,7 +362,8 @@ function exportedFunction(shape: ModuleShape, name: string): FunctionType | unde
   const type = typeIndex === undefined ? undefined : shape.types[typeIndex];
   if (type === undefined) {
     const count = imports.length + shape.functions.length;
-    throw new NeapError("MODULE_INVALID", `export ${quote(name)}: function ${index} or its type is missing, there are ${count}`);
+    const text = `${exportPlace(shape, name)}: function ${index} or its type is missing, there are ${count}`;
+    throw new NeapError("MODULE_INVALID", text);
   }
   return type;
 }

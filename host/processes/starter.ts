@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { strongest } from "./confinement.ts";
 import { type ControlGroup, ControlGroups } from "./control-groups.ts";
+import { closeInherited } from "./inherited.ts";
 import type { FromStarter, ProcessEnd, ToStarter } from "./messages.ts";
 
 const COMPLAINT_MAX_CHARACTERS = 2_000;
@@ -41,6 +42,7 @@ interface Running {
   isKilled: boolean;
 }
 
+closeInherited();
 const running = new Map<number, Running>();
 /** Those on their way; taken out, they are killed as soon as they are there. */
 const starting = new Set<number>();

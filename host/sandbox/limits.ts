@@ -17,7 +17,7 @@ export function sandboxCeiling(): number {
  * In units of the engine, about the bytes of code run. Code that was compiled quickly looks only when so much has run whether its thread
  * shall end, and may touch a page of memory at each turn of a loop: with the engine's own 13 million that takes 200 ms.
  */
-const TIERING_BUDGET = 500_000;
+const TIERING_BUDGET = 125_000;
 
 /** Bounds how long a guest goes on when its thread is being ended. Of the whole process, for modules that are compiled from now on. */
 export function endGuestsSoon(): void {

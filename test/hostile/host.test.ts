@@ -50,6 +50,9 @@ describe("H8: a guest that attacks the host fails its own call, with its code; a
     for (const answer of result) {
       expect([name, answer.status, answer.headers.get("neap-error")]).toEqual([name, status, code]);
       expect(answer.body).toMatch(body);
+      if (code === "CPU_LIMIT") {
+        expect(Number(answer.headers.get("neap-cpu-ms"))).toBeGreaterThan(limits?.cpuTimeMs ?? Number.POSITIVE_INFINITY);
+      }
       expect(answer.body).not.toContain(SECRET);
     }
     expect(answers).toBeGreaterThanOrEqual(isLong ? 1 : 0);
@@ -90,11 +93,13 @@ describe("H8: a guest that attacks the host fails its own call, with its code; a
   });
 
   test("every host call with pointers and lengths out of range: it says so to the guest or ends it, and touches nothing", async () => {
-    await upload(host.url, ATTACKER, "host-calls", wat(hostCallsModule()));
+    for (const kind of ["plain", "regions", "threads"] as const) {
+      await upload(host.url, ATTACKER, `host-calls-${kind}`, wat(hostCallsModule(kind)));
+    }
     await bystander.during(async () => {
       let ended = 0;
-      for (const { name, input } of HOST_CALLS) {
-        const answer = await attackWith("host-calls", input);
+      for (const { kind, name, input } of HOST_CALLS) {
+        const answer = await attackWith(`host-calls-${kind}`, input);
         if (answer.status !== 200) {
           expect([name, answer.status, answer.headers.get("neap-error")]).toEqual([name, 500, "CALL_FAILED"]);
           ended += 1;

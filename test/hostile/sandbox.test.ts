@@ -258,6 +258,19 @@ test("a worker that ends costs the call that ran; calls suspended there are disp
   expect(await persist(pool, asksOnce)).toEqual(returned(42));
 });
 
+test("what a call had computed when its worker ended is told", async () => {
+  const ends = plain(
+    `(local $left i32) (local.set $left (i32.const 200000000))
+     (loop $burn (br_if $burn (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+     (call $end_thread) (i32.const 0)`,
+    "",
+    '(import "t" "end_thread" (func $end_thread))',
+  );
+  const end = await persist(pool, ends);
+  expect(end).toMatchObject({ kind: "killed", reason: "workerLost" });
+  expect(end.kind === "killed" ? end.cpuMs : 0).toBeGreaterThan(1);
+});
+
 test("thousands of traps in a row neither exhaust stacks nor memory", async () => {
   const trapping = traps(resident);
   let running: Promise<SandboxEnd>[] = [];

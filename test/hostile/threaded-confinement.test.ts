@@ -92,6 +92,7 @@ describe("a process with threads that says what no executor would", () => {
 
   test("at random never ends the host, nor a call twice", async () => {
     const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000);
+    process.stdout.write(`seed of random bytes ${seed}; again: FUZZ_SEED=${seed}\n`);
     const random = prng(seed);
     for (let round = 0; round < 4; round++) {
       const bytes = Buffer.from(Array.from({ length: 200 + random.below(2000) }, () => random.below(256)));

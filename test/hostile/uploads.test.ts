@@ -137,8 +137,8 @@ afterAll(async () => {
   removeFolder(folder);
 });
 
-const put = async (module: Uint8Array<ArrayBuffer>) => {
-  const response = await fetch(`${host.url}/f/attacker/bad`, { method: "PUT", body: module });
+const put = async (module: Uint8Array<ArrayBuffer>, tenant = "attacker") => {
+  const response = await fetch(`${host.url}/f/${tenant}/bad`, { method: "PUT", body: module });
   return { status: response.status, code: response.headers.get("neap-error"), text: await response.text() };
 };
 
@@ -156,6 +156,19 @@ describe("a bad upload is refused with what is wrong, where and by which limit; 
     );
     expect(result.map(({ status }) => status)).toEqual([400, 400, 400, 200]);
     expect(answers).toBeGreaterThan(0);
+  });
+
+  test("uploads of one tenant, however many and long, do not keep another's waiting", async () => {
+    const looping = BAD["a start function that loops"]?.module() ?? moduleOf();
+    let ended = 0;
+    const attack = [1, 2, 3, 4, 5, 6].map(async () => {
+      await put(looping);
+      ended += 1;
+    });
+    await Promise.race(attack);
+    expect((await put(wat(`(module (memory 1) ${MAIN})`), "guest")).status).toBe(200);
+    expect(ended).toBeLessThan(4);
+    await Promise.all(attack);
   });
 
   test("nobody has been answered wrongly meanwhile", async () => {

@@ -182,8 +182,8 @@ export const callMutations: readonly Mutation[] = [
   {
     name: "what a call took is told of this run, whatever is stored",
     file: "host/invocation/context.ts",
-    find: "const cpuMs = done.cpuMs ?? (isStored ? null : this.cpuMs);",
-    replace: "const cpuMs = isStored ? done.cpuMs : this.cpuMs;",
+    find: "const cpuMs = done.cpuMs ?? this.knownCpuMs;",
+    replace: "const cpuMs = this.knownCpuMs ?? done.cpuMs;",
     caughtBy: [`${INVOCATION}/cpu-time.test.ts`, "of an attempt that a peer"],
   },
   {

@@ -39,8 +39,8 @@ export const isolationMutations: readonly Mutation[] = [
   {
     name: "H24: an isolated tenant's modules are read in the host",
     file: "host/modules/function-registry.ts",
-    find: "isIsolated?.(tenant));",
-    replace: "false);",
+    find: "isIsolated?.(tenant)));",
+    replace: "false));",
     caughtBy: ["test/unit/host/modules/function-registry.test.ts", "H24"],
   },
   {

@@ -18,7 +18,7 @@ export const sideModuleMutations: readonly Mutation[] = [
   },
   {
     name: "side modules: all that a tenant opens are prepared at once",
-    file: "host/modules/side-modules/side-modules.ts",
+    file: "host/modules/tenant-turns.ts",
     find: "before === undefined ? run() : before.then(run, run)",
     replace: "run()",
     caughtBy: ["test/unit/host/modules/side-modules.test.ts", "are read and prepared one after the other"],

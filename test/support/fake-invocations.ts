@@ -189,7 +189,7 @@ function replay(known: FakeCall, request: FakeRequest): CallAnswer {
   }
   return known.status.kind === "completed"
     ? { kind: "completed", instance, result: known.status.result, trace: { ...FAKE_TRACE, executedAt: ["stored"] } }
-    : { kind: "pending", instance, parked: false, reason: "still running" };
+    : { kind: "pending", instance, cpuMs: null, parked: false, reason: "still running" };
 }
 
 /** Keeps modules as they come; refuses bytes that do not begin as a module does. */

@@ -58,7 +58,7 @@ export function checkSideModule(bytes: Uint8Array<ArrayBuffer>, abi: AbiTable, l
   const functions = shape.imports.filter((entry) => !isOfConvention(entry, shape));
   checkCode(bytes, shape, limits);
   checkExportNames(shape);
-  checkWithEngine(bytes);
+  checkWithEngine(bytes, shape);
   const notOffered = new Map<string, string>();
   const suspending: string[] = [];
   for (const entry of functions) {

@@ -4,6 +4,7 @@ import type { LogBookId } from "../../../state/ids.ts";
 import type { ModuleHash, ModuleLimits } from "../artefact.ts";
 import { ArtefactCache } from "../artefact-cache.ts";
 import { NO_REWRITING } from "../rewriting/index.ts";
+import { TenantTurns } from "../tenant-turns.ts";
 import { hashInSlices } from "../upload-places.ts";
 import type { Uploads } from "../uploads.ts";
 import { decodeSideModule } from "./side-module.ts";
@@ -19,8 +20,8 @@ interface KeptSideModule {
 export class SideModules {
   readonly #uploads: Uploads;
   readonly #kept = new ArtefactCache<KeptSideModule>(CACHE_MAX_BYTES);
-  /** One at a time is read and prepared for each tenant, so that none takes all the places or memory there are. */
-  readonly #turns = new Map<LogBookId, Promise<unknown>>();
+  /** To read and prepare one. */
+  readonly #turns = new TenantTurns();
 
   /** @param uploads  of its own: no upload waits for a side module */
   constructor(uploads: Uploads) {
@@ -32,7 +33,7 @@ export class SideModules {
    * @throws what `read` throws, and `Uploads.prepare` for reasons of the host's: time, memory, processes
    */
   prepared(tenant: LogBookId, read: () => Promise<ArrayBuffer | null>, options: SideModuleOptions): Promise<Uint8Array | null> {
-    return this.#inTurn(tenant, async () => {
+    return this.#turns.run(tenant, async () => {
       const module = await read();
       if (module === null) {
         return null;
@@ -43,19 +44,6 @@ export class SideModules {
       const { bytes } = await this.#kept.get(key, () => this.#prepare(module, options));
       return bytes;
     });
-  }
-
-  async #inTurn<T>(tenant: LogBookId, run: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(tenant);
-    const turn = before === undefined ? run() : before.then(run, run);
-    this.#turns.set(tenant, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(tenant) === turn) {
-        this.#turns.delete(tenant);
-      }
-    }
   }
 
   async #prepare(module: ArrayBuffer, { limits, preemptible, isIsolated }: SideModuleOptions) {

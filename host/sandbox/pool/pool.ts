@@ -514,7 +514,9 @@ export class WorkerPool implements SandboxPool {
     const { running, cpuMs } = worker.marks.read();
     const ran = running && this.#table.get(running.call, running.attempt);
     const culprit = this.#blame.culprit(worker.attempts, ran, end);
-    this.#abandon(worker, culprit, lost(end.message, culprit === ran ? cpuMs : 0));
+    // The marks have the slices that were over, the watchdog's last look the one that ran.
+    const took = Math.max(culprit?.cpuMs ?? 0, culprit === ran ? cpuMs : 0);
+    this.#abandon(worker, culprit, lost(end.message, took));
   };
 
   #isSuspect({ module }: Attempt): boolean {

@@ -52,7 +52,11 @@ describe("what an address stands for", () => {
 
   it("the same address is the same text, however it is written", () => {
     expect(
-      new Set(["127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:FFFF:7f00:0001"].map(canonicalAddress)).size,
+      new Set(
+        ["127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:FFFF:7f00:0001", "64:ff9b::7f00:1", "2002:7f00:1::"].map(
+          canonicalAddress,
+        ),
+      ).size,
     ).toBe(1);
     expect(canonicalAddress("fe80::1%eth0")).toBe(canonicalAddress("FE80:0::1"));
     expect(canonicalAddress("::1")).not.toBe(canonicalAddress("127.0.0.1"));

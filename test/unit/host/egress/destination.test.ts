@@ -35,7 +35,7 @@ async function reach(url: string, entries: string, rules: Partial<DestinationRul
       }
       return found;
     },
-    ownAddresses: () => ["127.0.0.1", "::1", "192.168.7.7"],
+    ownAddresses: () => ["127.0.0.1", "::1", "192.168.7.7", "93.184.216.99"],
   };
   try {
     const found = await destination(
@@ -151,7 +151,17 @@ describe("addresses", () => {
 
   it("nothing leads to a port of this process, whatever is allowed", async () => {
     const rules = { allowPrivate: true };
-    const hosts = ["127.0.0.1", "127.0.0.9", "[::1]", "[::ffff:127.0.0.1]", "192.168.7.7", "loop.example", "self.example"];
+    const hosts = [
+      "127.0.0.1",
+      "127.0.0.9",
+      "[::1]",
+      "[::ffff:127.0.0.1]",
+      "192.168.7.7",
+      "loop.example",
+      "self.example",
+      "[64:ff9b::5db8:d863]",
+      "[2002:5db8:d863::]",
+    ];
     for (const host of hosts) {
       expect([host, await reach(`http://${host}:${OWN_PORT}/`, `*:${OWN_PORT} ${host}:${OWN_PORT}`, rules)]).toEqual([
         host,

@@ -13,15 +13,28 @@ beforeAll(async () => {
   functions.set("large", () => ({ output: new Uint8Array(300_000).fill(65) }));
   functions.set("three", () => ({ returnValue: 3, output: Buffer.from("lost") }));
   functions.set("trap", () => ({ returnValue: 1, trap: "unreachable executed" }));
-  functions.set("pending", (_, instance) => ({ kind: "pending", instance, parked: false, reason: "the worker was lost" }));
-  functions.set("parked", (_, instance) => ({ kind: "pending", instance, parked: true, reason: 'replay "differs"\n' }));
+  functions.set("pending", (_, instance) => ({
+    kind: "pending",
+    instance,
+    cpuMs: null,
+    parked: false,
+    reason: "the worker was lost",
+  }));
+  functions.set("parked", (_, instance) => ({ kind: "pending", instance, cpuMs: 3, parked: true, reason: 'replay "differs"\n' }));
   functions.set("slow", (_, instance) => ({
     kind: "failed",
     instance,
+    cpuMs: 21.0625,
     code: "TIME_LIMIT",
     message: "ran 30001 ms, limit 30000",
   }));
-  functions.set("lost", (_, instance) => ({ kind: "failed", instance, code: "WORKER_LOST", message: "the worker was lost" }));
+  functions.set("lost", (_, instance) => ({
+    kind: "failed",
+    instance,
+    cpuMs: 7,
+    code: "WORKER_LOST",
+    message: "the worker was lost",
+  }));
   functions.set("full", () => {
     throw new NeapError("OVERLOADED", "10000 calls wait, the limit is 10000");
   });
@@ -99,6 +112,15 @@ describe("synchronous calls", () => {
 });
 
 describe("headers of an answer", () => {
+  test.each([
+    ["slow", "21.063"],
+    ["parked", "3"],
+    ["pending", undefined],
+  ])("of a call without a result they say what it has taken, where it is known: %s", async (name, cpuMs) => {
+    const { headers } = await http.call({ user: "demo", function: name });
+    expect(headers["neap-cpu-ms"]).toBe(cpuMs);
+  });
+
   test("they say which instance it was, where it ran and what it moved", async () => {
     http.invocations.functions.set("parts", (_, instance) => ({
       kind: "completed",

@@ -10,8 +10,14 @@ beforeAll(async () => {
   functions.set("echo", ({ input }) => ({ output: input }));
   functions.set("three", () => ({ returnValue: 3, output: Buffer.from("partial") }));
   functions.set("trap", () => ({ returnValue: 1, trap: "unreachable executed" }));
-  functions.set("parked", (_, instance) => ({ kind: "pending", instance, parked: true, reason: "no more attempts" }));
-  functions.set("slow", (_, instance) => ({ kind: "failed", instance, code: "TIME_LIMIT", message: "ran 31 s" }));
+  functions.set("parked", (_, instance) => ({
+    kind: "pending",
+    instance,
+    cpuMs: 12.5,
+    parked: true,
+    reason: "no more attempts",
+  }));
+  functions.set("slow", (_, instance) => ({ kind: "failed", instance, cpuMs: 7, code: "TIME_LIMIT", message: "ran 31 s" }));
 });
 afterAll(() => http.close());
 
@@ -79,12 +85,13 @@ describe("calls", () => {
     const answer = await http.send("POST", calls("parked"));
     expect(answer.status).toBe(504);
     expect(JSON.parse(answer.text)).toMatchObject({ code: "OUTCOME_PENDING", parked: true });
+    expect(answer.headers["neap-cpu-ms"]).toBe("12.5");
     const status = await http.send("GET", `${answer.headers.location}`);
     expect(JSON.parse(status.text)).toMatchObject({ state: "parked", reason: "no more attempts" });
   });
   test("an attempt that the host ended answers its code", async () => {
     const answer = await http.send("POST", calls("slow"));
-    expect([answer.status, JSON.parse(answer.text).code]).toEqual([504, "TIME_LIMIT"]);
+    expect([answer.status, JSON.parse(answer.text).code, answer.headers["neap-cpu-ms"]]).toEqual([504, "TIME_LIMIT", "7"]);
   });
   test("Idempotency-Key and Neap-Push-Down reach the call", async () => {
     await http.send("POST", calls("echo"), { headers: { "Idempotency-Key": "k-1", "Neap-Push-Down": "never" } });

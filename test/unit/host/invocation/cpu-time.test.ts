@@ -9,7 +9,7 @@ import { type LogRecord, RecordKind } from "../../../../state/logbook/index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { stepTag } from "../../../../state/tags.ts";
 import { gate } from "../../../support/gate.ts";
-import { FOREVER, theGuest } from "../../../support/guest-ends.ts";
+import { FOREVER, killAll, theGuest } from "../../../support/guest-ends.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
 
 interface Answered {
@@ -163,6 +163,23 @@ describe("the CPU time of a call", () => {
     slow.open();
     expect(await asked).toEqual({ instance, cpuMs: 2 });
     expect([runs, await stored(host, instance)]).toEqual([2, 2]);
+  });
+
+  it.each([
+    ["logs nothing", 0, "failed", 3],
+    ["is parked", 1, "pending", 9],
+  ])("is told of a call that the host ends and that %s: that of all its attempts", async (_, writes, kind, cpuMs) => {
+    const host = await ScriptedHost.open();
+    await host.define("work", async (guest) => {
+      guest.cpuMs = 3;
+      if (writes > 0) {
+        guest.put("x", "1");
+      }
+      return FOREVER;
+    });
+    const asked = host.call({ functionName: "work" });
+    await killAll(host, asked);
+    expect(await asked).toMatchObject({ kind, cpuMs });
   });
 
   it("of a call that was cancelled is not stored: who waited for it is told what it took here", async () => {

@@ -300,14 +300,18 @@ describe("the function registry", () => {
     await expect(registry.upload(BOOK, "cut", broken())).rejects.toThrow("client went away");
   });
 
-  test("more uploads than the host can hold are refused, and it takes others afterwards", async () => {
+  test("more uploads than the host can hold, or one tenant may have, are refused, and it takes others afterwards", async () => {
     const { registry, upload } = await open();
     const gate = Promise.withResolvers<void>();
     async function* slow(): AsyncGenerator<Uint8Array> {
       await gate.promise;
       yield Buffer.from("no module");
     }
-    const held = Array.from({ length: 16 }, (_, at) => asyncRefusal(registry.upload(BOOK, `f${at}`, slow())));
+    const hold = (tenant: LogBookId, count: number) =>
+      Array.from({ length: count }, (_, at) => asyncRefusal(registry.upload(tenant, `f${at}`, slow())));
+    const held = hold(BOOK, 12);
+    expect(await asyncRefusal(upload("hello", module(1)))).toBe(`OVERLOADED: 12 uploads of tenant ${BOOK} are under way already`);
+    held.push(...hold("another" as LogBookId, 4));
     expect(await asyncRefusal(upload("hello", module(1)))).toBe("OVERLOADED: 16 uploads are under way already");
     gate.resolve();
     expect((await Promise.all(held)).every((text) => text.startsWith("MODULE_INVALID: "))).toBe(true);

@@ -67,7 +67,11 @@ describe("memory, table, globals, locals", () => {
     ["a 64-bit memory", `(memory i64 1) (func (export "main"))`, "the memory is 64-bit, which is not allowed"],
     ["too much memory", `(memory 65) (func (export "main"))`, "begins with 65 pages of 64 KiB, at most 64 are allowed"],
     ["too large a table", `(table 101 funcref) ${MAIN}`, "the table begins with 101 elements, at most 100 are allowed"],
-    ["a mutable reference", `(global (mut funcref) (ref.null func)) ${MAIN}`, "global 0 at offset 26 is a mutable funcref"],
+    [
+      "a mutable reference",
+      `(global (mut funcref) (ref.null func)) ${MAIN}`,
+      "global section at offset 26: global 0 is a mutable funcref",
+    ],
     ["a mutable vector", `(global (mut v128) (v128.const i32x4 0 0 0 0)) ${MAIN}`, "is a mutable v128; mutable globals must be"],
     ["too many locals in a function", `(func ${"(local i32)".repeat(10_001)}) ${MAIN}`, "has 10001 locals, at most 10000"],
     [
@@ -111,7 +115,9 @@ describe("memory, table, globals, locals", () => {
 describe("exports", () => {
   test("names the host uses itself are refused", () => {
     const refused = refusal(() => validateText(`${MAIN} (func (export "$memory"))`));
-    expect(refused).toMatch(/^MODULE_INVALID: export "\$memory" at offset \d+: names that begin with "\$" are reserved$/);
+    expect(refused).toMatch(
+      /^MODULE_INVALID: export section at offset \d+: "\$memory": names that begin with "\$" are reserved$/,
+    );
   });
 
   test.each([
@@ -131,9 +137,9 @@ describe("exports", () => {
   test.each([
     ["", "it exports neither"],
     [`(func (export "run"))`, "it exports neither"],
-    [`(func (export "main") (param i32))`, "its main has type (i32) -> ()"],
-    [`(func (export "main") (result i64) i64.const 1)`, "its main has type () -> (i64)"],
-    [`(func (export "_start") (result i32) i32.const 1)`, "its _start has type () -> (i32)"],
+    [`(func (export "main") (param i32))`, 'export section at offset 27: "main" has type (i32) -> ()'],
+    [`(func (export "main") (result i64) i64.const 1)`, '"main" has type () -> (i64)'],
+    [`(func (export "_start") (result i32) i32.const 1)`, '"_start" has type () -> (i32)'],
   ])("%s: refused without an entry", (text, message) => {
     const refused = refusal(() => validateText(`(memory 1) ${text}`));
     expect(refused).toMatch(/^MODULE_NO_ENTRY: the module must export main/);
@@ -142,7 +148,9 @@ describe("exports", () => {
 
   test("an exported function that does not exist is refused", () => {
     const bytes = moduleOf(section(5, 1, 0, 1), section(7, 1, 4, ...Buffer.from("main"), 0, 7));
-    expect(refusal(() => validate(bytes))).toBe('MODULE_INVALID: export "main": function 7 or its type is missing, there are 0');
+    expect(refusal(() => validate(bytes))).toBe(
+      'MODULE_INVALID: export section at offset 16: "main": function 7 or its type is missing, there are 0',
+    );
   });
 
   test.each([
@@ -194,7 +202,7 @@ describe("exports", () => {
   test("a zygote of another type is refused", () => {
     const text = `(memory 1) (func (export "_start")) (func (export "_faasm_zygote"))`;
     expect(refusal(() => validateText(text))).toBe(
-      'MODULE_INVALID: export "_faasm_zygote" has type () -> (), it must be () -> (i32)',
+      'MODULE_INVALID: export section at offset 36: "_faasm_zygote" has type () -> (), it must be () -> (i32)',
     );
   });
 });

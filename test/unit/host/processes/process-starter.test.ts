@@ -25,6 +25,8 @@ function start(source: string, request: Partial<ProcessRequest> = {}): StartedPr
     ...request,
   });
 }
+const PROCESSES_URL = new URL("../../../../host/processes/index.ts", import.meta.url).href;
+const MODULE_FLAGS = ["--no-warnings", "--input-type=module", "-e"];
 const ECHOES = "socket.on('data', (chunk) => socket.write(chunk)); socket.on('end', () => process.exit(7));";
 const LIVES = "setInterval(() => {}, 1000); socket.write('here');";
 
@@ -53,6 +55,19 @@ test("a process has no environment, and its descriptor 5 is the file, which is g
   const started = start("socket.write(JSON.stringify([require('node:fs').readFileSync(5, 'utf8'), process.env]));", { file });
   expect(JSON.parse(await heard(await started.socket))).toEqual(["tide", {}]);
   expect(existsSync(file)).toBe(false);
+  rmSync(folder, { recursive: true });
+});
+
+test("H24: a process inherits no descriptor that was open when the host was started", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "neap-inherited-"));
+  const file = join(folder, "secret");
+  writeFileSync(file, "of the host");
+  const host = spawn("bash", ["-c", `exec 40<"$0"; exec "$@"`, file, process.execPath, ...MODULE_FLAGS, inheritingHost], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [said] = await once(host.stdout, "data");
+  expect(`${said}`).toBe("EBADF");
+  host.kill("SIGKILL");
   rmSync(folder, { recursive: true });
 });
 
@@ -123,8 +138,7 @@ test("close ends all that it has started", async () => {
 });
 
 test("F38: a host that is killed while it hears nothing takes its starter and all processes along", async () => {
-  const url = new URL("../../../../host/processes/index.ts", import.meta.url);
-  const host = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", deafHost(url.href)], {
+  const host = spawn(process.execPath, [...MODULE_FLAGS, deafHost], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(host.stdout, "data");
@@ -137,9 +151,21 @@ test("F38: a host that is killed while it hears nothing takes its starter and al
   await eventually("all of them are gone", () => ![starterPid as number, ...pids].some(isAlive));
 });
 
+/** Says what a process of it reads from a descriptor that it was started with. */
+const inheritingHost = `
+  import { ProcessStarter } from ${JSON.stringify(PROCESSES_URL)};
+  setInterval(() => {}, 1000);
+  const starter = await ProcessStarter.open();
+  const reads = \`
+    const socket = new (require("node:net").Socket)({ fd: 3, readable: true, writable: true });
+    try { socket.write(require("node:fs").readFileSync(40, "utf8")); } catch (error) { socket.write(error.code); }\`;
+  const limits = { memoryMaxBytes: 2 ** 30, tasksMax: 64 };
+  const started = starter.start({ arguments: ["--permission", "--no-warnings", "-"], input: Buffer.from(reads), limits });
+  (await started.socket).once("data", (said) => process.stdout.write(said));`;
+
 /** Has three processes started, and looks at nothing from then on: what its starter sends of them waits for an answer. */
-const deafHost = (url: string) => `
-  import { ProcessStarter } from ${JSON.stringify(url)};
+const deafHost = `
+  import { ProcessStarter } from ${JSON.stringify(PROCESSES_URL)};
   setInterval(() => {}, 1000);
   const starter = await ProcessStarter.open();
   for (let count = 0; count < 3; count++) {

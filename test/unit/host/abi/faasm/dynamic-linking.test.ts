@@ -501,7 +501,7 @@ describe("functions of which it is refused at the upload", () => {
     const threaded = wat(`(module (import "env" "memory" (memory 1 2 shared))
       (import "env" "dlopen" (func (param i32 i32) (result i32))) (func (export "main")))`);
     await expect(host.upload("refused", threaded)).rejects.toThrow(
-      `import "env.dlopen": a module whose memory is shared by threads cannot have side modules`,
+      `"env.dlopen": a module whose memory is shared by threads cannot have side modules`,
     );
   });
 });
