@@ -23,7 +23,7 @@ export function faasmHeader(): string {
   return header(
     "NEAP_FAASM_H",
     about,
-    [],
+    ['#include "neap/heap.h"'],
     abi.imports.filter(({ name }) => name.startsWith(FAASM)),
   );
 }

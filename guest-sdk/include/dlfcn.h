@@ -2,6 +2,8 @@
 #ifndef NEAP_DLFCN_H
 #define NEAP_DLFCN_H
 
+#include "neap/heap.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "neap/heap.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

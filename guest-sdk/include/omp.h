@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "neap/heap.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "neap/heap.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

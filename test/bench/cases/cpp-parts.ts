@@ -7,7 +7,7 @@ import { pushedAndFetched, startTwoNodes } from "../support/two-nodes.ts";
 const KIB = 1024;
 const SIZES_KIB = [64, 1024, 16 * 1024];
 const FUNCTIONS = [
-  { functionName: "substr", input: " which " },
+  { functionName: "substr", input: " the " },
   { functionName: "wordcount", input: "" },
 ] as const;
 

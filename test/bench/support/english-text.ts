@@ -9,8 +9,8 @@ const DOCUMENTS = [
   { folder: join(ROOT, "node_modules"), patterns: ["**/*.md", "**/LICENSE*"] },
   { folder: "/usr/share/doc", patterns: ["**/*.{md,txt}", "**/{README,copyright}", "**/*.html"] },
 ];
-/** Pages that hold what other pages hold. */
-const COLLECTIONS = /\/all\.html$/;
+/** Pages that hold what other pages hold, and translations. */
+const LEFT_OUT = /\/all\.html$|\.(?!en\b)[a-z]{2}(-[A-Z]{2})?\.md$/;
 const NEWLINE = Buffer.from("\n");
 
 export interface EnglishText {
@@ -45,7 +45,7 @@ function* documents(): Iterable<string> {
       const entries = globSync(pattern, { cwd: folder, withFileTypes: true }).filter((entry) => entry.isFile());
       yield* entries
         .map(({ parentPath, name }) => join(parentPath, name))
-        .filter((path) => !COLLECTIONS.test(path))
+        .filter((path) => !LEFT_OUT.test(path))
         .sort();
     }
   }

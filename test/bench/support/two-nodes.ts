@@ -33,7 +33,7 @@ export async function pushedAndFetched(
   const bodies = new Set([...pushed.replies, ...fetched.replies].map(({ body }) => body.toString()));
   const [answer = ""] = bodies;
   if (bodies.size !== 1 || answer === "") {
-    throw new Error(`${functionName} did not answer the same everywhere`);
+    throw new Error(`${functionName} ${answer === "" ? "found nothing" : "did not answer the same everywhere"}`);
   }
   for (const { headers } of pushed.replies) {
     if (!`${headers["neap-executed-at"]}`.includes("storage")) {

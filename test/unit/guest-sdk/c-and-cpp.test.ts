@@ -141,6 +141,11 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
     expect(await told("many")).toBe("transaction: 'commit' is not possible: 301 objects written, 300 may be");
   });
 
+  it("C that maps an object before it allocates anything gets memory beside it", { timeout: 200_000 }, async () => {
+    const told = await uploadC("early-map");
+    expect(await told("")).toBe("4194304 bytes are mapped, beside what is allocated\n");
+  });
+
   it("C with memory regions", { timeout: 200_000 }, async () => {
     const told = await uploadC("regions");
     expect(await told("")).toBe(REGIONS);
