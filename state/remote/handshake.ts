@@ -18,7 +18,7 @@ import { pack, unpack } from "./frames.ts";
 import { CloseCode } from "./peer.ts";
 
 const PROTOCOL = "neap cluster";
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 const NONCE_BYTES = 32;
 export const INCARNATION_BYTES = 16;
 /** Nobody needs more before authentication. */
