@@ -186,20 +186,17 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   },
 };
 
-/** Looks through all memory it can get for the first bytes of the bystander's secret; returns 1 when it finds them. */
-export const SCAVENGER = moduleText(
-  main(
-    `(local $at i32) (local $end i32)
-    (drop (memory.grow (i32.const 63)))
-    (local.set $end (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 8)))
-    (loop $all
-      (if (i64.eq (i64.load (local.get $at)) (i64.xor (i64.const 0x5a5a5a5a5a5a5a5a) (i64.const ${xored("s3cret-o")})))
-        (then (return (i32.const 1))))
-      (br_if $all (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $end))))
-    (i32.const 0)`,
-    "(result i32)",
-  ),
-);
+/** The body of a function that looks through all memory it can get for the first bytes of the bystander's secret; 1 when it finds them. */
+export const SCAVENGES = `(result i32) (local $at i32) (local $end i32)
+  (drop (memory.grow (i32.const 63)))
+  (local.set $end (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 8)))
+  (loop $all
+    (if (i64.eq (i64.load (local.get $at)) (i64.xor (i64.const 0x5a5a5a5a5a5a5a5a) (i64.const ${xored("s3cret-o")})))
+      (then (return (i32.const 1))))
+    (br_if $all (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $end))))
+  (i32.const 0)`;
+
+export const SCAVENGER = moduleText(main(SCAVENGES));
 
 /** As a little-endian number, xor 0x5a…: the module itself must not hold what it looks for. */
 function xored(text: string): string {
