@@ -117,6 +117,7 @@ export const OPTIONS = {
   logMaxBytes: limit("logMaxBytes"),
   stateMaxBytes: limit("stateMaxBytes"),
   callMaxDepth: limit("callMaxDepth"),
+  functionMaxSandboxes: limit("functionMaxSandboxes"),
   tenantMaxCalls: limit("tenantMaxCalls"),
   tenantMaxSandboxes: limit("tenantMaxSandboxes"),
   callMaxThreads: limit("callMaxThreads"),

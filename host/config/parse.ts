@@ -216,6 +216,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       logMaxBytes: values.logMaxBytes,
       stateMaxBytes: values.stateMaxBytes,
       callMaxDepth: values.callMaxDepth,
+      functionMaxSandboxes: values.functionMaxSandboxes,
       tenantMaxCalls: values.tenantMaxCalls,
       tenantMaxSandboxes: values.tenantMaxSandboxes,
       callMaxThreads: values.callMaxThreads,

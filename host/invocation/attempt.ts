@@ -88,6 +88,7 @@ export interface AttemptOptions {
   readonly pins: { readonly timeMs: number; readonly seed: Uint8Array };
   readonly limits: SandboxLimits;
   readonly sandboxesMax: number;
+  readonly ofFunction?: SandboxStart["ofFunction"];
   /** Of a call whose threads share its memory. */
   readonly threads?: SandboxStart["threads"];
   /** Of a rank of a world. */
@@ -165,7 +166,7 @@ export class Attempt implements SandboxHandler {
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
     const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits } = options;
-    const { threads, ranks, part, arena, frozen } = options;
+    const { ofFunction, threads, ranks, part, arena, frozen } = options;
     this.#pool = pool;
     this.#parking = options.parking ?? null;
     this.#mayMove = options.mayMove ?? (() => false);
@@ -173,6 +174,7 @@ export class Attempt implements SandboxHandler {
     this.#start = {
       tenant,
       sandboxesMax,
+      ofFunction,
       artefact,
       input,
       commandLine,

@@ -137,6 +137,7 @@ export class CallIntake {
       logMaxBytes: bounds.logMaxBytes,
       stateMaxBytes: bounds.stateMaxBytes,
       callMaxDepth: bounds.callMaxDepth,
+      functionMaxSandboxes: bounds.functionMaxSandboxes,
       objectMaxBytes: limits.objectMaxBytes,
       retry: version.retry ?? limits.retry,
       bound: false,

@@ -5,7 +5,7 @@ import { Fenced, type StepStream, type StepStreamState } from "../../state/proto
 import { decodeInherited, type TransactionEffects } from "../../state/txn/index.ts";
 import { Operation } from "../abi/operations.ts";
 import { usesRegions, usesThreads } from "../modules/artefact.ts";
-import { calledEntryPoint } from "../modules/entry-points/index.ts";
+import { calledEntryPoint, functionNameOf } from "../modules/entry-points/index.ts";
 import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
@@ -146,6 +146,9 @@ export async function execute(execution: Execution): Promise<Executed> {
     depth: init.depth,
     limits: moved === null ? init : { ...init, cpuTimeMs: Math.max(1, init.cpuTimeMs - moved.cpuMs) },
     sandboxesMax: limits.tenantMaxSandboxes,
+    ...(init.functionMaxSandboxes < limits.tenantMaxSandboxes && {
+      ofFunction: { name: functionNameOf(init.functionName), sandboxesMax: init.functionMaxSandboxes },
+    }),
     threads: { callMax: limits.callMaxThreads, tenantMax: limits.tenantMaxThreads },
     // What is in memory regions stays here, and locks of them end with the guest; so do messages of ranks.
     ...(isOfWorld(init) && { ranks: init.rank === 0 ? init.worldSize : 0 }),

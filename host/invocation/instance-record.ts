@@ -93,9 +93,9 @@ export const CANCELLED: InstanceDone = {
 export const NO_SEED = new Uint8Array(SEED_BYTES);
 /**
  * 2: with the limits of wall time and output only, and without a command line; 3: without a table index and an environment; 4: without
- * a world.
+ * a world; 5: without the function's sandboxes.
  */
-const FORMATS = { oldest: 2, newest: 5 };
+const FORMATS = { oldest: 2, newest: 6 };
 const NO_TABLE_INDEX = 2 ** 32 - 1;
 const NO_LIMIT = Number.POSITIVE_INFINITY;
 const LEGACY_MAX_DEPTH = 32;
@@ -137,6 +137,7 @@ export function encodeInit(init: InstanceInit): Uint8Array {
     .text(init.environment)
     .u16(init.worldSize)
     .u16(init.rank)
+    .f64(init.functionMaxSandboxes)
     .take();
 }
 
@@ -175,6 +176,7 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         logMaxBytes: LEGACY_LOG_MAX_BYTES,
         stateMaxBytes: NO_LIMIT,
         callMaxDepth: LEGACY_MAX_DEPTH,
+        functionMaxSandboxes: NO_LIMIT,
         commandLine: "",
         tableIndex: null,
         environment: "",
@@ -192,6 +194,7 @@ export function decodeInit(bytes: Uint8Array, notBeforeMs = 0): InstanceInit {
         environment: format === 3 ? "" : r.text(),
         worldSize: format < 5 ? 0 : r.u16(),
         rank: format < 5 ? 0 : r.u16(),
+        functionMaxSandboxes: format < 6 ? NO_LIMIT : r.f64(),
       };
 }
 

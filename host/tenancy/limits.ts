@@ -73,6 +73,14 @@ export const LIMITS = {
     "what a call may write in all: values of objects and records of the log",
   ),
   callMaxDepth: limit("call", "calls", [0, 32], 32, "tooDeep", "how many calls deep functions may call functions"),
+  functionMaxSandboxes: limit(
+    "call",
+    "sandboxes",
+    [1, 8000],
+    1000,
+    "OVERLOADED",
+    "sandboxes that calls of one function hold at once, suspended ones included; further calls wait for one",
+  ),
   tenantMaxCalls: limit(
     "tenant",
     "calls",

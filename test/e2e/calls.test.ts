@@ -2,6 +2,7 @@ import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { buildFunctions } from "../../functions/build.ts";
 import { curl, LINES } from "../support/curl.ts";
 import { eventually } from "../support/eventually.ts";
+import { wat } from "../support/guest-modules.ts";
 import { HostHome } from "../support/host-home.ts";
 import { call, sampleModule, upload } from "../support/host-process.ts";
 import { readObject } from "../support/host-requests.ts";
@@ -100,5 +101,27 @@ it("what a call took is told with its answer, and whenever the answer is asked f
     expect(states.map(({ cpuMs }) => cpuMs)).toEqual([byKey.cpuMs, byId.cpuMs, laterMs]);
     await running.kill();
     running = await home.start();
+  }
+});
+
+it("a function may hold fewer sandboxes than its tenant: its calls beyond them wait, those of other functions do not", async () => {
+  const { url } = await home.start();
+  const sleeps = `(module (import "neap" "sleep" (func $sleep (param i64))) (memory 1)
+    (func (export "main") (call $sleep (i64.const 1500))))`;
+  await upload(url, T, "sleeps", wat(sleeps));
+  await upload(url, T, "hello", sampleModule("hello"));
+  const limits = { method: "PUT", body: JSON.stringify({ limits: { functionMaxSandboxes: 2 } }) };
+  expect((await fetch(`${url}/v1/tenants/${T}/functions/sleeps/options`, limits)).status).toBe(200);
+  const load = async () =>
+    ((await (await fetch(`${url}/v1/status`)).json()) as { load: { active: number; queued: number } }).load;
+  const calls = Array.from({ length: 5 }, () => call(url, { user: T, function: "sleeps" }));
+  await eventually("two sleep, and others wait for them", async () => {
+    const { active, queued } = await load();
+    return active === 2 && queued > 0;
+  });
+  expect((await call(url, { user: T, function: "hello", input_data: "you" })).body).toBe("Hello, you!");
+  expect((await load()).active).toBeLessThanOrEqual(2);
+  for (const { status } of await Promise.all(calls)) {
+    expect(status).toBe(200);
   }
 });

@@ -215,9 +215,10 @@ describe("H4: CPU time is counted over all slices, and a call that takes more th
   });
 });
 
-describe("a tenant's sandboxes", () => {
-  const of = (tenant: string) => ({ tenant, sandboxesMax: 3 });
-
+describe.each([
+  { whose: "a tenant", of: (tenant: string) => ({ tenant, sandboxesMax: 3 }) },
+  { whose: "a function", of: (name: string) => ({ tenant: "both", ofFunction: { name, sandboxesMax: 3 } }) },
+])("sandboxes of $whose", ({ of }) => {
   test("are so many at most: its further calls wait, others' do not", async () => {
     const [first, ...others] = await Promise.all([1, 2, 3].map(() => suspended(pool, asksOnce, 1, of("a"))));
     const waiting = begin(pool, asksOnce, { ...of("a"), onOperation: ignore });

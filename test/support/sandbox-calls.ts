@@ -9,6 +9,7 @@ import {
   type SandboxLimits,
   type SandboxPool,
   type SandboxPoolOptions,
+  type SandboxStart,
 } from "../../host/sandbox/index.ts";
 import { WorkerPool } from "../../host/sandbox/pool/pool.ts";
 import {
@@ -138,6 +139,7 @@ export interface CallOptions {
   readonly part?: PartStart;
   readonly depth?: number;
   readonly sandboxesMax?: number;
+  readonly ofFunction?: SandboxStart["ofFunction"];
   readonly threads?: { readonly callMax: number; readonly tenantMax: number };
   readonly arena?: ArenaMemory;
   /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
@@ -163,6 +165,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
       depth: options.depth ?? 0,
       commandLine: new Uint8Array(0),
       sandboxesMax: options.sandboxesMax ?? 8000,
+      ofFunction: options.ofFunction,
       pins: { timeMs: 1_000, seed: new Uint8Array(32) },
       limits: { wallTimeMs: 60_000, cpuTimeMs: 60_000, outputMaxBytes: 1 << 20, logMaxBytes: 1 << 16, ...options.limits },
       ...(options.part && { part: options.part }),

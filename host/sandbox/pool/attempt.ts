@@ -24,8 +24,6 @@ export class Attempt implements SandboxCall {
   /** Names the attempt to workers, see `protocol.ts`. */
   readonly slot: number;
   readonly attempt: number;
-  /** Its tenant lets it be in a sandbox. */
-  isThrough = false;
   /** Where it waits for a worker. */
   queue: AttemptQueue | undefined;
   /** Its part of the pool's memory, from when it could begin on. */

@@ -30,11 +30,11 @@ import { IdleWorkers } from "./idle-workers.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { bytesOf, DISPLACED, decodeEnd, lost } from "./sandbox-end.ts";
+import { ofFunction, ofTenant, SandboxGate } from "./sandbox-gate.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
 import { SuspectList } from "./suspect-list.ts";
-import { TenantGate } from "./tenant-gate.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface SandboxPoolOptions {
@@ -162,7 +162,8 @@ export class WorkerPool implements SandboxPool {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
-  readonly #gate = new TenantGate();
+  readonly #functions = new SandboxGate(ofFunction);
+  readonly #tenants = new SandboxGate(ofTenant);
   readonly #blame: Blame;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
@@ -226,7 +227,7 @@ export class WorkerPool implements SandboxPool {
       idle += worker.marks.idleSandboxes;
     }
     const workers = [...this.#scheduler.normalWorkers()].length;
-    return { workers, active, computing, queued: this.#queued + this.#gate.waiting, idle };
+    return { workers, active, computing, queued: this.#queued + this.#functions.waiting + this.#tenants.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -305,9 +306,15 @@ export class WorkerPool implements SandboxPool {
     return this.#scheduler.queued + this.#compiling + this.#withoutRoom.size;
   }
 
-  /** Its tenant may have one more sandbox, then there is room for its memory, then it waits for a worker. */
+  /** Its function may have one more sandbox, then its tenant, then there is room for its memory, then it waits for a worker. */
   #enqueue(attempt: Attempt): void {
-    if (this.#gate.enter(attempt)) {
+    if (this.#functions.enter(attempt)) {
+      this.#askTenant(attempt);
+    }
+  }
+
+  #askTenant(attempt: Attempt): void {
+    if (this.#tenants.enter(attempt)) {
       this.#askForRoom(attempt);
     }
   }
@@ -410,8 +417,11 @@ export class WorkerPool implements SandboxPool {
         this.#withoutRoom.delete(attempt);
         this.#memory.leave(attempt.memory);
       }
-      for (const next of this.#gate.leave(attempt)) {
+      for (const next of this.#tenants.leave(attempt)) {
         this.#askForRoom(next);
+      }
+      for (const next of this.#functions.leave(attempt)) {
+        this.#askTenant(next);
       }
     }
   }

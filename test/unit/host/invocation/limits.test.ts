@@ -53,6 +53,7 @@ describe("a call's limits", () => {
       logMaxBytes: 4,
       stateMaxBytes: 5,
       callMaxDepth: 6,
+      functionMaxSandboxes: 8,
       objectMaxBytes: 7,
       retry: { attemptsMax: 1, backoffMs: 0, backoffMaxMs: 0, causes: ["cpuLimit"] },
       bound: false,
@@ -70,17 +71,21 @@ describe("a call's limits", () => {
     };
     const bytes = new Uint8Array(encodeInit(init));
     expect(decodeInit(bytes)).toEqual(init);
-    const old = bytes.slice(0, -37);
+    const old = bytes.slice(0, -45);
     old[0] = 2;
     const none = Number.POSITIVE_INFINITY;
-    const before = { cpuTimeMs: none, stateMaxBytes: none, logMaxBytes: 65_536, callMaxDepth: 32 };
+    const ofAll = { functionMaxSandboxes: none };
+    const before = { ...ofAll, cpuTimeMs: none, stateMaxBytes: none, logMaxBytes: 65_536, callMaxDepth: 32 };
     expect(decodeInit(old)).toEqual({ ...init, ...before });
-    const recent = bytes.slice(0, -8);
-    recent[0] = 3;
-    expect(decodeInit(recent)).toEqual(init);
-    const latest = bytes.slice(0, -4);
-    latest[0] = 4;
-    expect(decodeInit(latest)).toEqual(init);
+    for (const [format, fewerBytes] of [
+      [3, 16],
+      [4, 12],
+      [5, 8],
+    ] as const) {
+      const recent = bytes.slice(0, -fewerBytes);
+      recent[0] = format;
+      expect(decodeInit(recent)).toEqual({ ...init, ...ofAll });
+    }
     expect(childPins({ seqnum: NO_SEQNUM, timeMs: 3 }, decodeInit(old)).timeMs).toBe(9);
   });
 });
