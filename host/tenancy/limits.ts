@@ -77,7 +77,7 @@ export const LIMITS = {
     "call",
     "sandboxes",
     [1, 8000],
-    1000,
+    8000,
     "OVERLOADED",
     "sandboxes that calls of one function hold at once, suspended ones included; further calls wait for one",
   ),
