@@ -2,7 +2,6 @@
 import { NeapError } from "../state/errors.ts";
 import type { LocalShard, Shard, ShardSource } from "../state/logbook/index.ts";
 import { ObjectStore } from "../state/objects/index.ts";
-import type { Clock, Faults, Random, Timers } from "../state/ports.ts";
 import { ScopeChoices } from "../state/protocols/index.ts";
 import { Regions } from "../state/regions/index.ts";
 import { ClusterServer, connectToOwner, type OwnerConnection, type Peer } from "../state/remote/index.ts";
@@ -37,27 +36,18 @@ import {
   serveMoves,
   serveParts,
 } from "./offload/index.ts";
-import { type Close, openOwnShard } from "./own-shard.ts";
+import { type Close, openOwnShard, type ShardParts } from "./own-shard.ts";
 import { ProcessStarter } from "./processes/index.ts";
 import { createSandboxPool, MemoryBudget, type SandboxPool, sandboxCeiling } from "./sandbox/index.ts";
-import type { Log, Metrics } from "./telemetry/index.ts";
 import { ALL_OTHERS, Tenancy } from "./tenancy/index.ts";
 
-export interface NodeParts {
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly faults: Faults;
-  readonly log: Log;
-  readonly metrics: Metrics;
+export interface NodeParts extends ShardParts {
   readonly machineLoad: () => MachineLoad;
   /** What this process may use of the machine's memory. */
   readonly memoryBytes: number;
   /** Files and sockets that this process may have open at once. */
   readonly openFilesMax: number;
   readonly network: Network;
-  /** The journal cannot be trusted any more: the process must end (F12). */
-  readonly onFailure: (error: unknown) => void;
 }
 
 export interface Node {

@@ -17,7 +17,8 @@ import type { Log, Metrics } from "./telemetry/index.ts";
 /** Something to be closed when the node stops, in the reverse order of its making. */
 export type Close = () => Promise<void> | void;
 
-interface ShardParts {
+/** What it is made of besides the configuration. */
+export interface ShardParts {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

@@ -78,22 +78,8 @@ export class Operations {
   readonly #mpi: MpiOperations;
 
   constructor(parts: OperationParts) {
-    const {
-      context,
-      runner,
-      spec,
-      shard,
-      steps,
-      drafts,
-      trace,
-      lockTurns,
-      parker,
-      artefact,
-      inherited,
-      started,
-      writtenBytes,
-      regions,
-    } = parts;
+    const { context, runner, spec, shard, steps, drafts, trace, lockTurns, parker, artefact, inherited, started, regions } =
+      parts;
     const { offload, timers, limits, nodeName } = context;
     const { init, tenant, instance } = spec;
     const held = new HeldLocks(steps, init.root === "" ? instance : init.root);
@@ -105,7 +91,7 @@ export class Operations {
     const waitMaxMs = runsOnce ? init.wallTimeMs : Math.min(init.wallTimeMs / 2, limits.suspendAfterMs);
     const wait = new AttemptWait(timers, waitMaxMs, parker);
     const callees = new Callees({ context, shard, drafts, tenant, steps, caller: init });
-    const meter = new StateMeter(init.stateMaxBytes, writtenBytes);
+    const meter = new StateMeter(init.stateMaxBytes, parts.writtenBytes);
     this.#transactions = transactions;
     this.#meter = meter;
     this.#wait = wait;
