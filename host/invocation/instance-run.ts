@@ -316,12 +316,15 @@ export class InstanceRun {
   async #taken(taker: CallTaker, moves: MovedCall): Promise<MoveReply | null> {
     let reply = null as MoveReply | null;
     this.#isElsewhere = true;
-    await this.#wait(
-      taker.take(moves).then((told) => {
-        reply = told;
-      }),
-    );
-    this.#isElsewhere = false;
+    try {
+      await this.#wait(
+        taker.take(moves).then((told) => {
+          reply = told;
+        }),
+      );
+    } finally {
+      this.#isElsewhere = false;
+    }
     return reply;
   }
 

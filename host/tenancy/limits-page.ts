@@ -56,7 +56,7 @@ What happens at each:
 - **tenantMaxCalls**: a call is answered OVERLOADED; a call that would start one more ends its attempt and is run again a little later.
 - **tenantMaxSandboxes**: calls wait in the order in which they came, called ones before others, and their time runs. Of the calls that others
   wait for one more for each depth is let in, so that callers cannot keep out what they wait for.
-- **functionMaxSandboxes**: the same for the calls of one function. Storage parts, and calls with threads, do not count.
+- **functionMaxSandboxes**: the same for the calls of one function. Storage parts do not count; a call with threads or ranks counts as one.
 - **callMaxThreads**: \`thread-spawn\` answers -6, the errno \`again\`.
 - **tenantMaxThreads**: calls of functions whose memory is shared by threads wait, as for a sandbox. What a call may start is set aside for it when it
   begins: 16 threads are enough for two calls that may have 8 each.

@@ -30,7 +30,7 @@ import { IdleWorkers } from "./idle-workers.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { bytesOf, DISPLACED, decodeEnd, lost } from "./sandbox-end.ts";
-import { ofFunction, ofTenant, SandboxGate } from "./sandbox-gate.ts";
+import { SandboxGates } from "./sandbox-gates.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RunningSlice } from "./slice-watch.ts";
@@ -162,8 +162,7 @@ export class WorkerPool implements SandboxPool {
   readonly #clock: Clock;
   readonly #queueMax: number;
   readonly #table = new AttemptTable();
-  readonly #functions = new SandboxGate(ofFunction);
-  readonly #tenants = new SandboxGate(ofTenant);
+  readonly #gates = new SandboxGates();
   readonly #blame: Blame;
   readonly #modules: ModuleCache;
   readonly #scheduler: Scheduler;
@@ -227,7 +226,7 @@ export class WorkerPool implements SandboxPool {
       idle += worker.marks.idleSandboxes;
     }
     const workers = [...this.#scheduler.normalWorkers()].length;
-    return { workers, active, computing, queued: this.#queued + this.#functions.waiting + this.#tenants.waiting, idle };
+    return { workers, active, computing, queued: this.#queued + this.#gates.waiting, idle };
   }
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
@@ -308,13 +307,7 @@ export class WorkerPool implements SandboxPool {
 
   /** Its function may have one more sandbox, then its tenant, then there is room for its memory, then it waits for a worker. */
   #enqueue(attempt: Attempt): void {
-    if (this.#functions.enter(attempt)) {
-      this.#askTenant(attempt);
-    }
-  }
-
-  #askTenant(attempt: Attempt): void {
-    if (this.#tenants.enter(attempt)) {
+    if (this.#gates.enter(attempt)) {
       this.#askForRoom(attempt);
     }
   }
@@ -417,11 +410,8 @@ export class WorkerPool implements SandboxPool {
         this.#withoutRoom.delete(attempt);
         this.#memory.leave(attempt.memory);
       }
-      for (const next of this.#tenants.leave(attempt)) {
+      for (const next of this.#gates.leave(attempt)) {
         this.#askForRoom(next);
-      }
-      for (const next of this.#functions.leave(attempt)) {
-        this.#askTenant(next);
       }
     }
   }

@@ -5,9 +5,9 @@
  *
  * 1. Every attempt ends exactly once (`Attempt`).
  * 2. A worker serves one call at a time: what blocks or loops there keeps no other call waiting.
- * 3. Room for all threads that a call may have is taken when it begins: out of its tenant's, and out of this pool's. Beyond that one nested
- *    call for each depth begins, and a deeper one only: callers cannot keep out what they wait for.
- *    So for ranks of a world: the first takes the room for all.
+ * 3. Room for all threads that a call may have is taken when it begins: out of its tenant's, and out of this pool's; of what its function
+ *    may have it takes one sandbox. Beyond that one nested call for each depth begins, and a deeper one only: callers cannot keep out
+ *    what they wait for. So for ranks of a world: the first takes the room for all.
  * 4. The call ends with its main thread, or with the first thread that traps, exits, or is lost. Workers in which a thread of it still
  *    runs then end, at once and with nothing asked of the guest; what they say is heard no more (H6).
  */
@@ -26,7 +26,7 @@ import { IdleWorkers } from "../pool/idle-workers.ts";
 import type { MemoryBudget } from "../pool/memory-budget.ts";
 import { ModuleCache } from "../pool/module-cache.ts";
 import { bytesOf, DISPLACED, decodeEnd, lost } from "../pool/sandbox-end.ts";
-import { ofTenant, SandboxGate } from "../pool/sandbox-gate.ts";
+import { SandboxGates } from "../pool/sandbox-gates.ts";
 import type { SandboxWorker } from "../pool/sandbox-worker.ts";
 import { SuspectList } from "../pool/suspect-list.ts";
 import type { CallPool, KillReason, SandboxCall, SandboxEnd, SandboxHandler, SandboxLoad, SandboxStart } from "../sandbox.ts";
@@ -52,7 +52,7 @@ const LOOK_EVERY_MS = 10;
 export class TeamPool implements CallPool {
   readonly #options: TeamPoolOptions;
   readonly #table = new AttemptTable();
-  readonly #gate = new SandboxGate(ofTenant);
+  readonly #gates = new SandboxGates();
   readonly #modules: ModuleCache;
   readonly #workers: TeamWorkers;
   readonly #blame: Blame;
@@ -173,7 +173,7 @@ export class TeamPool implements CallPool {
   }
 
   #enqueue(attempt: Attempt): void {
-    if (!attempt.ended && (attempt.start.ranks === 0 || this.#gate.enter(attempt))) {
+    if (!attempt.ended && (attempt.start.ranks === 0 || this.#gates.enter(attempt))) {
       this.#askForMemory(attempt);
     }
   }
@@ -392,7 +392,7 @@ export class TeamPool implements CallPool {
     if (attempt.memory !== undefined) {
       this.#options.memory.leave(attempt.memory);
     }
-    for (const next of this.#gate.leave(attempt)) {
+    for (const next of this.#gates.leave(attempt)) {
       this.#askForMemory(next);
     }
     this.#dispatch();

@@ -61,7 +61,7 @@ describe("sandboxes that take memory", () => {
     const bomb = grows(8);
     const bombs = Array.from({ length: 30 }, () => begin(pool, bomb, { onOperation: ignore }));
     for (let i = 0; i < 5; i += 1) {
-      expect(await run(pool, asksOnce, { tenant: "other" })).toMatchObject({ kind: "returned", value: 42 });
+      expect(await persist(pool, asksOnce, { tenant: "other" })).toMatchObject({ kind: "returned", value: 42 });
     }
     await Promise.all(bombs.map((bomb) => Promise.race([bomb.end, bomb.heard(1)])));
     expect(budget.usedBytes).toBeLessThanOrEqual(64 * MIB);

@@ -262,6 +262,26 @@ test("a tenant's calls with threads wait for each other, one that they wait for 
   }
 });
 
+test("calls with threads count as one sandbox each of what their function may have: those beyond wait, those of another do not", async () => {
+  const waits = threaded("(call $ask (i32.const 1))", "");
+  const begins = (name: string) =>
+    begin(pool, waits, {
+      threads: { callMax: 4, tenantMax: 16 },
+      ofFunction: { name, sandboxesMax: 1 },
+      onOperation: ignore,
+    });
+  const [first, second, other] = [begins("one"), begins("one"), begins("another")];
+  await Promise.all([first.heard(1), other.heard(1)]);
+  expect(second.operations).toHaveLength(0);
+  const answer = { code: 3, timeMs: 0, bytes: new Uint8Array(0) };
+  first.call.reply(answer);
+  await second.heard(1);
+  for (const { call, end } of [second, other]) {
+    call.reply(answer);
+    expect(await end).toEqual(returned(3));
+  }
+});
+
 test("H8: calls of others go on while threads loop and wait", async () => {
   const loops = threaded(`${spawnsThree} ${forever} (i32.const 0)`, forever);
   const hog = begin(pool, loops, FOUR);

@@ -9,7 +9,7 @@ import type { SandboxStart } from "../sandbox.ts";
 import type { Attempt } from "./attempt.ts";
 import { DepthQueues } from "./attempt-queue.ts";
 
-export interface SandboxBound {
+interface SandboxBound {
   readonly group: string;
   readonly sandboxesMax: number;
 }
@@ -23,13 +23,36 @@ interface GroupAttempts {
 }
 
 /** All of a tenant. */
-export const ofTenant = ({ tenant, sandboxesMax }: SandboxStart): SandboxBound => ({ group: tenant, sandboxesMax });
+const ofTenant = ({ tenant, sandboxesMax }: SandboxStart): SandboxBound => ({ group: tenant, sandboxesMax });
 
 /** Those of a function that may have fewer than its tenant; null: it may have as many. */
-export const ofFunction = ({ tenant, ofFunction: own }: SandboxStart): SandboxBound | null =>
+const ofFunction = ({ tenant, ofFunction: own }: SandboxStart): SandboxBound | null =>
   own === undefined ? null : { group: `${tenant}/${own.name}`, sandboxesMax: own.sandboxesMax };
 
-export class SandboxGate {
+/** What its function may have, and then its tenant: what waits for the first takes nothing of the second. */
+export class SandboxGates {
+  readonly #functions = new SandboxGate(ofFunction);
+  readonly #tenants = new SandboxGate(ofTenant);
+
+  /** Attempts that wait here. */
+  get waiting(): number {
+    return this.#functions.waiting + this.#tenants.waiting;
+  }
+
+  /** False when the attempt waits now; a later `leave` lets it through. */
+  enter(attempt: Attempt): boolean {
+    return this.#functions.enter(attempt) && this.#tenants.enter(attempt);
+  }
+
+  /** The attempt is in no queue and no sandbox any more. Returns those that are through now. */
+  leave(attempt: Attempt): readonly Attempt[] {
+    const through = this.#tenants.leave(attempt);
+    const next = this.#functions.leave(attempt).filter((one) => this.#tenants.enter(one));
+    return [...through, ...next];
+  }
+}
+
+class SandboxGate {
   readonly #boundOf: (start: SandboxStart) => SandboxBound | null;
   readonly #groups = new Map<string, GroupAttempts>();
 
@@ -38,7 +61,6 @@ export class SandboxGate {
     this.#boundOf = boundOf;
   }
 
-  /** Attempts that wait here. */
   get waiting(): number {
     let waiting = 0;
     for (const own of this.#groups.values()) {
@@ -47,7 +69,6 @@ export class SandboxGate {
     return waiting;
   }
 
-  /** False when the attempt waits now; a later `leave` lets it through. */
   enter(attempt: Attempt): boolean {
     const bound = this.#boundOf(attempt.start);
     if (bound === null) {
@@ -66,7 +87,6 @@ export class SandboxGate {
     return true;
   }
 
-  /** The attempt is in no queue and no sandbox any more. Returns those that are through now. */
   leave(attempt: Attempt): readonly Attempt[] {
     const bound = this.#boundOf(attempt.start);
     const own = bound === null ? undefined : this.#groups.get(bound.group);
