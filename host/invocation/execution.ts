@@ -157,7 +157,7 @@ export async function execute(execution: Execution): Promise<Executed> {
       !isOfWorld(init) && {
         parking,
         mayMove: () => inherited === null && (operations?.mayMove ?? true),
-        departs: () => reads?.departure() ?? null,
+        departs: () => (parking.isFull ? null : (reads?.departure() ?? null)),
       }),
     ...(moved !== null && { frozen: { bytes: moved.guest, ...(moved.answer !== null && { answer: moved.answer }) } }),
     perform: trace.operations === null ? perform : measured(perform, context.clock, trace.operations),

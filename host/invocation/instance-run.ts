@@ -264,9 +264,10 @@ export class InstanceRun {
     { moves, readBytes }: Executed,
     departure: Departure,
   ): Promise<Verdict> {
-    const { trace, context } = this.#parts;
+    const { trace, context, parking } = this.#parts;
     if (moves !== null) {
-      const { taker, reply } = await this.#handedOver(moves, departure);
+      const letGo = parking.hold(moves.guest.byteLength);
+      const { taker, reply } = await this.#handedOver(moves, departure).finally(letGo);
       const isTaken = reply?.kind !== "refused";
       context.moves.count(departure.cause, isTaken ? "moved" : "stayed");
       if (isTaken) {

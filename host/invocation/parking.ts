@@ -1,4 +1,4 @@
-/** Room for calls that were stopped in the middle and wait as bytes, in memory, their sandboxes given back. */
+/** Room for calls that were stopped in the middle and are bytes, in memory, their sandboxes given back. */
 export class Parking {
   readonly #maxBytes: number;
   #usedBytes = 0;
@@ -16,6 +16,11 @@ export class Parking {
     return this.#usedBytes;
   }
 
+  /** Then no call leaves a node that does not stop: `hold` would go further beyond. */
+  get isFull(): boolean {
+    return this.#usedBytes > 0 && this.#usedBytes >= this.#maxBytes;
+  }
+
   fits(sizeBytes: number): boolean {
     return this.#usedBytes + sizeBytes <= this.#maxBytes;
   }
@@ -28,6 +33,17 @@ export class Parking {
     this.#usedBytes += sizeBytes;
     this.#calls += 1;
     return true;
+  }
+
+  /**
+   * Of a call that goes on at another node, for as long as it may come back: there is no refusing it any more. The returned call gives the
+   * room back.
+   */
+  hold(sizeBytes: number): () => void {
+    this.#usedBytes += sizeBytes;
+    return () => {
+      this.#usedBytes -= sizeBytes;
+    };
   }
 
   give(sizeBytes: number): void {

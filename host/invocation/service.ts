@@ -179,6 +179,9 @@ class Service implements InvocationService {
   }
 
   evacuate(count: number, takers: readonly CallTaker[]): number {
+    if (this.#parking.isFull) {
+      return 0;
+    }
     const leaving = Array.from(this.#running.values(), ({ run }) => run)
       .filter(({ mayLeave }) => mayLeave)
       .slice(0, count);

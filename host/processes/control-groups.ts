@@ -164,11 +164,13 @@ function delegated(root: string, path: string, mounts: string): Parent | undefin
     return undefined;
   }
   const folder = dirname(own);
-  const control = join(folder, "cgroup.subtree_control");
   try {
-    writeFileSync(control, "+memory +pids");
-    const handedDown = readFileSync(control, "utf8").trim().split(" ");
-    return { folder, version: 2, limits: { memoryLimit: handedDown.includes("memory"), taskLimit: handedDown.includes("pids") } };
+    // All of them are handed down, or none: one that is not there would have the others refused.
+    const there = readFileSync(join(folder, "cgroup.controllers"), "utf8").trim().split(" ");
+    const controllers = ["memory", "pids"].filter((name) => there.includes(name));
+    writeFileSync(join(folder, "cgroup.subtree_control"), controllers.map((name) => `+${name}`).join(" "));
+    const limits = { memoryLimit: there.includes("memory"), taskLimit: there.includes("pids") };
+    return controllers.length === 0 ? undefined : { folder, version: 2, limits };
   } catch {
     return undefined;
   }

@@ -32,7 +32,8 @@ beforeAll(async () => {
   pool = await testPool();
   const wasm = await compileFunction(NAPPER, ["--runtime", "minimal"]);
   const spins = await compileFunction(SPINNER, ["--runtime", "minimal"]);
-  const loops = await compileFunction(LOOPER, ["--runtime", "minimal"]);
+  // It goes on for as long as a test does: nothing it allocates may stay.
+  const loops = await compileFunction(LOOPER, ["--runtime", "incremental"]);
   prepared = await World.prepare(pool, TENANT, []);
   const starter = await ProcessStarter.open();
   const world = await World.open(pool, prepared, () => null, undefined, { starter });
@@ -196,7 +197,10 @@ describe("a migratable function whose host stops while another one is there", ()
     await eventually("the reads are pinned", async () => (await kinds(world, instance)).includes("pin"));
     await put(world, "signal", "meanwhile");
     await drained(world);
+    // Until its outcome has come it might have to go on here.
+    expect(world.invocations.parked.sizeBytes).toBeGreaterThan(100);
     const { text, answer: told } = await answer;
+    expect(world.invocations.parked.sizeBytes).toBe(0);
     expect(text).toBe("count 1 signal meanwhile ");
     expect(told).toMatchObject({ kind: "completed", trace: { executedAt: ["compute", "elsewhere"] } });
     expect(await world.versions(TENANT, "count")).toEqual(["1"]);
@@ -364,6 +368,34 @@ describe("a migratable function whose host stops while another one is there", ()
       await world.close();
     }
   });
+});
+
+it("a loaded node gives no more calls away when those it has given fill the room", async () => {
+  const { world } = await openWorld(10);
+  const { invocations: here } = world;
+  const outcome = Promise.withResolvers<MoveReply>();
+  let asked = 0;
+  const taker: CallTaker = {
+    name: "elsewhere",
+    take: () => {
+      asked += 1;
+      return outcome.promise;
+    },
+  };
+  const answers = ["turns", "others"].map((input) => call(world, "loops", input));
+  await eventually("one leaves", () => here.evacuate(1, [taker]) === 1);
+  await eventually("it is elsewhere", () => asked === 1);
+  const untilMs = performance.now() + 1_500;
+  await eventually("the other one has been here long enough to leave", () => performance.now() > untilMs);
+  expect(here.evacuate(1, [taker])).toBe(0);
+  outcome.resolve({ kind: "refused", reason: "no room" });
+  await eventually("the first one is back", () => here.parked.sizeBytes === 0);
+  expect(here.evacuate(1, [taker])).toBe(1);
+  await put(world, "go", "now");
+  for (const { kind } of await Promise.all(answers)) {
+    expect(kind).toBe("completed");
+  }
+  await world.close();
 });
 
 it("a call that computes for long ends alike whether there is room to go on from its bytes in the background or not", async () => {

@@ -36,12 +36,25 @@ test("with version 1 a group is made below the host's own for each controller, s
 test("with version 2 a group is made beside the host's own, if that was made for the host inside a delegated one", () => {
   write("proc/self/cgroup", "0::/system.slice/neap.service/host\n");
   write("proc/self/mountinfo", "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n");
-  write("cg/system.slice/neap.service/cgroup.subtree_control", "");
+  write("cg/system.slice/neap.service/cgroup.controllers", "cpu memory pids\n");
   mkdirSync(join(root, "cg/system.slice/neap.service/host"));
   const groups = ControlGroups.find(root);
   expect(read("cg/system.slice/neap.service/cgroup.subtree_control")).toBe("+memory +pids");
   groups.create("neap-1-7", 4096, 9);
   expect(existsSync(join(root, "cg/system.slice/neap.service/neap-1-7"))).toBe(true);
+});
+
+test("with version 2 what the delegated group has not is left out, and the rest holds", () => {
+  write("proc/self/cgroup", "0::/box/host\n");
+  write("proc/self/mountinfo", "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n");
+  write("cg/box/cgroup.controllers", "cpu pids\n");
+  mkdirSync(join(root, "cg/box/host"));
+  const groups = ControlGroups.find(root);
+  expect(groups.limits).toEqual({ memoryLimit: false, taskLimit: true });
+  expect(read("cg/box/cgroup.subtree_control")).toBe("+pids");
+  groups.create("neap-1-7", 4096, 9);
+  expect(read("cg/box/neap-1-7/pids.max")).toBe("9");
+  expect(existsSync(join(root, "cg/box/neap-1-7/memory.max"))).toBe(false);
 });
 
 test.each([
