@@ -11,7 +11,7 @@ const SPINNER = fileURLToPath(new URL("assembly/spinner.ts", import.meta.url));
 const CPP_SPINNER = fileURLToPath(new URL("src/spinner.cpp", import.meta.url));
 const MOVES = 5;
 /** Far more work than there is before the first move. */
-const ROUNDS = "1500";
+const ROUNDS = 1_500;
 
 let pools: readonly SandboxPool[] = [];
 /** How often a sandbox has taken a stopped call. */
@@ -35,30 +35,31 @@ test("one that computes for long is stopped and goes on in the background, where
   const artefact = await uploadedGuest(SPINNER, "stub", { ...NO_REWRITING, preemptible: true, migratable: true });
   const other = await openPool("other");
   try {
-    expect(await endsAlone(artefact)).toEqual(["frozen", "returned"]);
+    const { ends, rounds } = await endsAlone(artefact, ROUNDS);
+    expect(ends).toEqual(["frozen", "returned"]);
     // One that cannot be stopped is begun anew there, as soon as the background's thread has started.
-    while ((await attempt([other], artefact, 0, null, "never")).kind !== "displaced") {}
+    while ((await attempt([other], artefact, 0, null, "never", rounds)).kind !== "displaced") {}
   } finally {
     await other.close();
   }
 });
 
-/** How its attempts end in a pool of its own, each from where the one before was stopped. */
-async function endsAlone(artefact: Artefact): Promise<string[]> {
+/** How its attempts end in a pool of its own, each from where the one before was stopped; and with how many rounds. */
+async function endsAlone(artefact: Artefact, rounds: number): Promise<{ ends: string[]; rounds: number }> {
   const pool = await openPool("alone");
   const ends: string[] = [];
   try {
-    let end = await attempt([pool], artefact, 0, null, "when it must");
+    let end = await attempt([pool], artefact, 0, null, "when it must", rounds);
     ends.push(end.kind);
     while (end.kind === "frozen") {
-      end = await attempt([pool], artefact, 0, Uint8Array.from(end.bytes), "when it must");
+      end = await attempt([pool], artefact, 0, Uint8Array.from(end.bytes), "when it must", rounds);
       ends.push(end.kind);
     }
   } finally {
     await pool.close();
   }
-  // On a busy machine it may have ended before the pool is let look, or the time in which it has to stop may be over before it is let run.
-  return ends[0] === "frozen" ? ends : endsAlone(artefact);
+  // On a fast machine it has ended before it has computed for long; on a busy one, before the pool is let look.
+  return ends[0] === "frozen" ? { ends, rounds } : endsAlone(artefact, rounds * 2);
 }
 
 test.skipIf(findClang() === null)("F22: so is one in C++", { timeout: 300_000 }, async () => {
@@ -97,13 +98,14 @@ function attempt(
   place: number,
   frozen: Uint8Array | null,
   freezes: "at once" | "when it must" | "never",
+  rounds = ROUNDS,
 ): Promise<SandboxEnd> {
   return new Promise((resolve, reject) => {
     const call = among[place % among.length]?.start(
       {
         tenant: "demo" as LogBookId,
         artefact,
-        input: Buffer.from(ROUNDS),
+        input: Buffer.from(`${rounds}`),
         commandLine: new Uint8Array(0),
         depth: 0,
         sandboxesMax: 8_000,

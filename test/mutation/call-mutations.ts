@@ -149,7 +149,7 @@ export const callMutations: readonly Mutation[] = [
     file: "host/invocation/instance-history.ts",
     find: "if (last !== undefined && endsInstance(last.kind)) {",
     replace: "if (last !== undefined && endsInstance(last.kind) && init.depth === 0) {",
-    caughtBy: SIMULATION,
+    caughtBy: ["test/unit/host/invocation/cancel-select.test.ts", "[40]"],
   },
   {
     name: "F20: an instance of an earlier epoch that was collected is begun anew",

@@ -118,7 +118,7 @@ export const objectMutations: readonly Mutation[] = [
     file: STEP_STREAM,
     find: "    this.#moveTo(record.seqnum);\n    const failed = record",
     replace: "    this.#moveTo(record.kind === RecordKind.lock ? this.#cursor : record.seqnum);\n    const failed = record",
-    caughtBy: SIMULATION,
+    caughtBy: ["test/unit/host/invocation/locks.test.ts", "moves the cursor in a replay as it did before"],
   },
   {
     name: "[55] the locks of a transaction that only reads are never released",

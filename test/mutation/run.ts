@@ -2,6 +2,8 @@
 import { spawn } from "node:child_process";
 import type { Mutation } from "./mutations.ts";
 
+/** A defect may make a test go on for ever, which nobody would call a failure. */
+const ENDS_WITHIN_MS = 600_000;
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 export interface MutationRun {
@@ -18,11 +20,22 @@ export async function runMutation(mutation: Mutation): Promise<MutationRun> {
   const args = ["node_modules/vitest/vitest.mjs", "run", "--config", "test/vitest.config.ts", "--bail", "1", path];
   const filter = name === undefined ? [] : ["-t", name.replaceAll(/[[\]]/g, "\\$&")];
   const env = { ...process.env, NEAP_MUTATION: mutation.name, SIM_SEED: "1", SIM_SEEDS: "400", NO_COLOR: "1" };
-  const child = spawn(process.execPath, [...args, ...filter], { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...args, ...filter], {
+    cwd: ROOT,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const giveUp = setTimeout(() => {
+    output += `the test did not end within ${ENDS_WITHIN_MS} ms\n`;
+    // With the processes that run its tests.
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+  }, ENDS_WITHIN_MS);
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  clearTimeout(giveUp);
   // Tests that failed, not a suite that could not be loaded: that would prove nothing.
   const caught = code !== 0 && /Tests\s+.*\d+ failed/.test(output);
   return { mutation, caught, output };
