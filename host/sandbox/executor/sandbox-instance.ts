@@ -8,16 +8,7 @@
  * 2. What an import has thrown is the call's outcome, whatever the guest makes of it (H3).
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
-import { invariant } from "../../../state/errors.ts";
-import {
-  CONTROL_IMPORT,
-  INTERRUPT_IMPORT,
-  REWRITING_MODULE,
-  SHARED_MEMORY_IMPORT,
-  usesSideModules,
-  usesThreads,
-} from "../../modules/artefact.ts";
-import { OperationWindow } from "../frames/operation-window.ts";
+import { CONTROL_IMPORT, INTERRUPT_IMPORT, SHARED_MEMORY_IMPORT, usesSideModules, usesThreads } from "../../modules/artefact.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
 import {
   type CreateImports,
@@ -31,21 +22,24 @@ import {
 import type { FrozenStart, GuestState, OperationReply } from "../sandbox.ts";
 import { type SendBirth, Team, TeamCallState } from "../threads/team.ts";
 import { ArenaAliases } from "./arena-aliases.ts";
+import { AskedOperations } from "./asked-operations.ts";
 import { TypedCalls, type TypedHost } from "./entry-points/index.ts";
 import { Freezer } from "./freezer.ts";
 import { decodeFrozenCall, encodeFrozenCall } from "./frozen-call.ts";
 import { type CallPins, CallState, GuestKill } from "./guest-call.ts";
 import { ImportGate, type MessageLoop } from "./import-gate.ts";
 import { InstanceState } from "./instance-state.ts";
+import { linkImports } from "./link-imports.ts";
 import { logWithin } from "./log-within.ts";
 import type { MemoryImage } from "./memory-image.ts";
 import { isTrap, type Outcome, outcomeOf } from "./outcome.ts";
 import { shareOf } from "./region-share.ts";
+import { SecondStacks } from "./second-stacks.ts";
 import { Settling } from "./settling.ts";
 import { SideModules } from "./side-modules/index.ts";
 import { SliceClock } from "./slice-clock.ts";
 import { tableFunction } from "./table-function.ts";
-import { enterResidentStack, i32s, runOnOwnStack } from "./trampoline.ts";
+import { enterResidentStack } from "./trampoline.ts";
 import { UnwindableStack } from "./unwindable-stack.ts";
 import type { WorkerModule } from "./worker-module.ts";
 
@@ -61,8 +55,6 @@ const NO_CALL = new CallState({
 
 /** Of an input that is a number. */
 const NUMBER_MAX_BYTES = 64;
-/** Of calls by `callOfType`: each holds a stack, as storage parts do. */
-const NESTED_MAX = 8;
 
 /** What a sandbox needs of the worker it lives in. */
 export interface SandboxHost extends MessageLoop {
@@ -77,11 +69,6 @@ export interface SandboxHost extends MessageLoop {
   sendBirth(sandbox: SandboxInstance, ...birth: Parameters<SendBirth>): void;
   /** `reusable`: after a reset. `state`: of a part that ran here. */
   ended(sandbox: SandboxInstance, outcome: Outcome, reusable: boolean, state?: GuestState): void;
-}
-
-interface Waiting<T> {
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export class SandboxInstance implements Guest {
@@ -106,20 +93,15 @@ export class SandboxInstance implements Guest {
   /** Of a module whose calls have threads. */
   readonly #sharedMemory: WebAssembly.Memory | undefined;
   #team: Team | null = null;
-  #window = new OperationWindow();
+  readonly #asked: AskedOperations;
+  readonly #stacks: SecondStacks;
   #running = false;
   /** The call runs on a stack of its own, not on the resident one. */
   #onOwnStack = false;
-  /** Calls by `callOfType` that have not returned. */
-  #nested = 0;
   readonly #settling: Settling;
   #value = 0;
   #trapped = false;
   #dropped = false;
-  #pending: Waiting<OperationReply> | undefined;
-  #windowOpens: Waiting<void> | undefined;
-  /** Of the operation that the guest asks next: it was asked before the call was stopped. */
-  #answer: OperationReply | undefined;
   #toldPages = 0;
   /** Leaves the parking place of the resident stack: 1 runs a call, 0 ends the stack. */
   #wake: ((run: number) => void) | undefined;
@@ -138,37 +120,25 @@ export class SandboxInstance implements Guest {
     const offered = usesSideModules(loaded) ? createImports(this) : createImports(this, importNames);
     const wrapped = (found: GuestImport) => (found.suspends ? this.#gate.suspending(found) : this.#gate.immediate(found.run));
     const rewriting = { control: host.control, interrupt: this.#gate.interrupt(() => this.#tellMemory()) };
-    const imports: Record<string, Record<string, WebAssembly.Suspending | WebAssembly.Memory | GuestImport["run"]>> = {
-      [REWRITING_MODULE]: { [CONTROL_IMPORT]: rewriting.control, [INTERRUPT_IMPORT]: rewriting.interrupt },
-    };
-    if (usesThreads(module.loaded)) {
-      const { memoryMaxPages: maximum, snapshot } = module.loaded;
-      this.#sharedMemory = new WebAssembly.Memory({ initial: snapshot.pages, maximum, shared: true });
-      imports[REWRITING_MODULE] = { [SHARED_MEMORY_IMPORT]: this.#sharedMemory };
-    }
-    let suspends = module.loaded.preemptible;
-    for (const { module: group, name, kind } of module.imports) {
-      if (imports[group]?.[name] !== undefined) {
-        continue;
-      }
-      if (kind === "memory" && module.loaded.arena !== undefined) {
-        imports[group] = { ...imports[group], [name]: module.loaded.arena };
-        continue;
-      }
-      const found = offered[`${group}.${name}`];
-      if (found === undefined) {
-        throw new WebAssembly.LinkError(`the import ${group}.${name} is not offered`);
-      }
-      suspends ||= found.suspends;
-      imports[group] ??= {};
-      imports[group][name] = wrapped(found);
-    }
+    const { memoryMaxPages: maximum, snapshot } = loaded;
+    this.#sharedMemory = usesThreads(loaded)
+      ? new WebAssembly.Memory({ initial: snapshot.pages, maximum, shared: true })
+      : undefined;
+    const ofRewriting =
+      this.#sharedMemory === undefined
+        ? { [CONTROL_IMPORT]: rewriting.control, [INTERRUPT_IMPORT]: rewriting.interrupt }
+        : { [SHARED_MEMORY_IMPORT]: this.#sharedMemory };
+    const { imports, suspends } = linkImports(module, offered, wrapped, ofRewriting);
     this.#suspends = suspends;
     this.#exports = new WebAssembly.Instance(module.loaded.module, imports).exports;
     this.#state = new InstanceState(module, this.#exports);
     const stack = UnwindableStack.of(this.#exports);
     this.#freezer = stack && new Freezer(stack);
     this.#gate.freezer = this.#freezer;
+    this.#asked = new AskedOperations(this.#gate, this.#clock, (operation, args, waits) =>
+      this.#sendOperation(operation, args, waits),
+    );
+    this.#stacks = new SecondStacks(this.#exports, this.#clock, (error) => this.#failed(error));
     const typedHost: TypedHost = {
       call: () => this.call,
       isUnwinding: () => this.#freezer?.isUnwinding === true,
@@ -185,7 +155,7 @@ export class SandboxInstance implements Guest {
           fault: (text) => this.#gate.immediate(fault(text)),
           rewriting,
           grow: (pages) => this.grow(pages),
-          run: (run) => this.#runOnSecondStack(run),
+          run: (run) => this.#stacks.run(run),
         })
       : null;
   }
@@ -294,7 +264,7 @@ export class SandboxInstance implements Guest {
       this.#endThrown(new GuestKill("cancelled", `a frozen call is damaged: ${error instanceof Error ? error.message : error}`));
       return;
     }
-    this.#answer = answer;
+    this.#asked.goOn(answer);
     this.#gate.markNext();
     this.#wake?.(1);
   }
@@ -318,39 +288,22 @@ export class SandboxInstance implements Guest {
       return;
     }
     this.#freezer.ask();
-    if (this.#freezer.isAsked && this.#pending !== undefined && this.#gate.operations === 1 && this.#isOnResidentStack) {
-      this.#pending = undefined;
+    if (this.#freezer.isAsked && this.#isOnResidentStack && this.#asked.breakOff()) {
       this.#gate.leave();
     }
   }
 
   reply(reply: OperationReply): void {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    if (pending !== undefined) {
-      this.#gate.markNext();
-      pending.resolve(reply);
-    }
+    this.#asked.reply(reply);
   }
 
   acknowledge(count: number): void {
-    this.#window.acknowledge(count);
-    if (!this.#window.full) {
-      this.#windowOpens?.resolve();
-      this.#windowOpens = undefined;
-    }
+    this.#asked.acknowledge(count);
   }
 
   /** Ends the call as soon as the guest lets it: what it waits for is rejected, and from now on every import throws (H3). */
   cancel(): void {
-    const ending = this.#gate.end(new GuestKill("cancelled", "the attempt was cancelled"));
-    const waiting = this.#pending ?? this.#windowOpens;
-    this.#pending = undefined;
-    this.#windowOpens = undefined;
-    if (waiting !== undefined) {
-      this.#gate.markNext();
-      waiting.reject(ending);
-    }
+    this.#asked.reject(this.#gate.end(new GuestKill("cancelled", "the attempt was cancelled")));
   }
 
   // Guest
@@ -368,31 +321,11 @@ export class SandboxInstance implements Guest {
   }
 
   request(operation: number, args: Uint8Array): Promise<OperationReply> {
-    invariant(this.#pending === undefined, "a guest waits for one operation at a time");
-    this.#gate.operations += 1;
-    const answer = this.#answer;
-    if (answer !== undefined) {
-      this.#answer = undefined;
-      return Promise.resolve(answer);
-    }
-    this.#host.sendOperation(this, operation, this.#own(args), true);
-    this.#clock.stop();
-    return new Promise((resolve, reject) => {
-      this.#pending = { resolve, reject };
-    });
+    return this.#asked.request(operation, args);
   }
 
   post(operation: number, args: Uint8Array): Promise<void> | undefined {
-    this.#gate.operations += 1;
-    this.#host.sendOperation(this, operation, this.#own(args), false);
-    this.#window.add(args.byteLength);
-    if (!this.#window.full) {
-      return undefined;
-    }
-    this.#clock.stop();
-    return new Promise((resolve, reject) => {
-      this.#windowOpens = { resolve, reject };
-    });
+    return this.#asked.post(operation, args);
   }
 
   log(text: string): void {
@@ -431,61 +364,28 @@ export class SandboxInstance implements Guest {
 
   async runRegion(region: ParallelRegion): Promise<void> {
     const share = shareOf(this.#exports, this.memory(), region, 0);
-    await this.#runOnSecondStack(share.run, share.args);
+    await this.#stacks.run(share.run, share.args);
     share.end();
   }
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
-    const f = tableFunction(this.#exports, tableIndex);
-    this.#clock.start();
     try {
-      return Number(await runOnOwnStack(f, args, { params: i32s(args.length), result: "i32" }));
+      return await this.#stacks.atIndex(tableIndex, args);
     } catch (error) {
-      if (error instanceof WebAssembly.LinkError) {
-        const taken = args.length === 0 ? "nothing" : `${args.length} i32`;
-        throw new GuestFault(`the function at ${tableIndex} of the table does not take ${taken} and return an i32`);
-      }
       if (error instanceof GuestExit && (this.call.inPart || !this.#onOwnStack)) {
         // A part that is shipped could not say so: only its value travels back.
         this.#gate.ending = new GuestFault("the guest exited inside a storage part");
+        throw this.#gate.ending;
       }
-      this.#trapped ||= isTrap(error);
-      throw this.#gate.end(error);
+      throw error;
     }
   }
 
-  async callOfType(type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]) {
-    const f = tableFunction(this.#exports, tableIndex);
-    if (this.#nested === NESTED_MAX) {
-      throw new GuestFault(`calls by their types are nested deeper than ${NESTED_MAX}`);
-    }
-    this.#nested += 1;
-    this.#clock.start();
-    try {
-      return (await runOnOwnStack(f, args, type)) as number | bigint | undefined;
-    } catch (error) {
-      if (error instanceof WebAssembly.LinkError) {
-        throw new GuestFault(`the function at ${tableIndex} of the table is not (${type.params}) → (${type.result ?? ""})`);
-      }
-      this.#trapped ||= isTrap(error);
-      throw this.#gate.end(error);
-    } finally {
-      this.#nested -= 1;
-    }
+  callOfType(type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]) {
+    return this.#stacks.ofType(type, tableIndex, args);
   }
 
   // calls
-
-  /** What is thrown there ends the call. Its slice begins here (H7): since the reply that led here others of the worker may have gone on. */
-  async #runOnSecondStack(run: WebAssembly.ExportValue, args: readonly number[] = []): Promise<void> {
-    this.#clock.start();
-    try {
-      await WebAssembly.promising(run)(...args);
-    } catch (error) {
-      this.#trapped ||= isTrap(error);
-      throw this.#gate.end(error);
-    }
-  }
 
   async #runEntry(tableIndex: number): Promise<number> {
     const { length } = tableFunction(this.#exports, tableIndex);
@@ -505,14 +405,13 @@ export class SandboxInstance implements Guest {
     this.#gate.cpuTimeMs = pins.cpuTimeMs;
     this.#running = true;
     this.#onOwnStack = false;
-    this.#nested = 0;
+    this.#stacks.begin();
     this.#settling.isUnderWay = false;
     this.#gate.ending = undefined;
     this.#freezer?.begin();
-    this.#answer = undefined;
+    this.#asked.begin();
     this.#toldPages = this.module.loaded.snapshot.pages;
     this.#value = 0;
-    this.#window = new OperationWindow();
     this.#typed?.begin(pins.commandLine);
   }
 
@@ -533,10 +432,10 @@ export class SandboxInstance implements Guest {
     }
   }
 
-  /** What no other thread changes: bytes in shared memory are sent as they are. */
-  #own(args: Uint8Array): Uint8Array {
+  /** Bytes that other threads may change are copied: they are sent as they are. */
+  #sendOperation(operation: number, args: Uint8Array, waits: boolean): void {
     const isChanging = args.buffer === this.#sharedMemory?.buffer || args.buffer === this.module.loaded.arena?.buffer;
-    return isChanging ? Uint8Array.from(args) : args;
+    this.#host.sendOperation(this, operation, isChanging ? Uint8Array.from(args) : args, waits);
   }
 
   #enterStack(): void {
@@ -583,14 +482,23 @@ export class SandboxInstance implements Guest {
   /** Where a call can be stopped in the middle. */
   get #isOnResidentStack(): boolean {
     return (
-      !this.call.inPart && !this.#onOwnStack && this.#nested === 0 && !this.#settling.isUnderWay && this.#typed?.isMaking !== true
+      !this.call.inPart &&
+      !this.#onOwnStack &&
+      !this.#stacks.isNested &&
+      !this.#settling.isUnderWay &&
+      this.#typed?.isMaking !== true
     );
   }
 
   #endThrown(error: unknown): void {
-    this.#trapped ||= isTrap(error);
-    this.#gate.end(error);
+    this.#failed(error);
     this.#end();
+  }
+
+  /** The call ends with it, or with what was thrown before. Returns which. */
+  #failed(error: unknown): unknown {
+    this.#trapped ||= isTrap(error);
+    return this.#gate.end(error);
   }
 
   /** @param partBase the state that the part which ends here started from */
