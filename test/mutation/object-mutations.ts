@@ -123,7 +123,7 @@ export const objectMutations: readonly Mutation[] = [
   {
     name: "[55] the locks of a transaction that only reads are never released",
     file: TRANSACTIONS,
-    find: "if (writes.size === 0 && !this.#locks.inTransaction) {",
+    find: "if (writes.size === 0 && !this.#mayHoldLocks(transaction)) {",
     replace: "if (writes.size === 0) {",
     caughtBy: SIMULATION,
   },
