@@ -434,6 +434,32 @@ describe("a lock that an administrator breaks", () => {
     expect([await host.versions("x"), await host.versions("y")]).toEqual([["new"], ["old"]]);
   });
 
+  it("refuses no transaction of a function that the holder called, nor one that commits behind the unlock", async () => {
+    const host = await ScriptedHost.open();
+    const broken = gate();
+    await host.define("called", async (guest) => {
+      await guest.transaction();
+      guest.put("x", "called");
+      await broken.promise;
+      guest.output(await guest.commit());
+      return 0;
+    });
+    await host.define("holder", async (guest) => {
+      await guest.lock("l");
+      const { text } = await guest.call("called");
+      await guest.transaction();
+      guest.put("y", "holder");
+      await guest.unlock("l");
+      guest.output(`${text} ${await guest.commit()}`);
+      return 0;
+    });
+    const asked = host.told({ functionName: "holder" });
+    await settled();
+    await host.invocations.breakLock("l", TENANT);
+    broken.resolve();
+    expect(await asked).toBe("0 committed committed");
+  });
+
   it("is shown with its holder, since when it is held, and that the holder is parked; the act is in the log", async () => {
     const host = await ScriptedHost.open();
     let runs = 0;
