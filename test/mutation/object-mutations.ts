@@ -128,6 +128,13 @@ export const objectMutations: readonly Mutation[] = [
     caughtBy: SIMULATION,
   },
   {
+    name: "[55] the locks that a cancelled function took for a transaction are never released",
+    file: TRANSACTIONS,
+    find: "return this.#locks.inTransaction || hasLost || openCalls > 0;",
+    replace: "return this.#locks.inTransaction || openCalls > 0;",
+    caughtBy: [`${INVOCATION}/locks.test.ts`, "as it was cancelled"],
+  },
+  {
     name: "[55] a lock is taken by whoever asks",
     file: "state/txn/held-locks.ts",
     find: "return held === null || held.root === this.#root;",
