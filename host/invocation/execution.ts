@@ -217,7 +217,9 @@ async function replay(steps: StepStream, perform: () => Promise<OperationReply>)
   return reply;
 }
 
-/** What a trap leaves of a child's part in a transaction: what it has read and locked, but nothing that it wrote. */
+/** What a failure leaves of a child's part in a transaction: what it has read and locked, but nothing that it or its calls wrote. */
 function effectsOf(end: AttemptEnd, effects: TransactionEffects | null): TransactionEffects | null {
-  return effects !== null && end.kind === "trapped" ? { ...effects, writes: new Map() } : effects;
+  return effects === null || end.kind === "returned"
+    ? effects
+    : { ...effects, writes: new Map(), unawaited: false, lost: effects.lost || effects.unawaited };
 }

@@ -243,7 +243,7 @@ export class InstanceRun {
               returnValue: 1,
               trap: `OUTPUT_TOO_LARGE: ${end.message}`,
               output: EMPTY,
-              effects: null,
+              effects,
             })
           : this.#retries.afterKill(steps, end);
       case "displaced":

@@ -30,6 +30,7 @@ import {
   isResultTag,
 } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
+import type { LockOwner } from "./lock-record.ts";
 import { Locks } from "./locks.ts";
 import type { CellEntry, Home, NewRecord } from "./logbook.ts";
 import { migrate } from "./migration.ts";
@@ -321,7 +322,10 @@ export class BookState {
     }
     this.garbage++;
     if (kind === RecordKind.lock) {
-      this.locks.take(tag, data, { self, seqnum, timeMs, isUnfinished: (id) => this.instances.unfinished.has(id) });
+      const { unfinished } = this.instances;
+      const { byInstance: transactions } = this.cells.snapshots;
+      const isOpen = ({ instance, inTransaction }: LockOwner) => (inTransaction ? transactions : unfinished).has(instance);
+      this.locks.take(tag, data, { self, seqnum, timeMs, isOpen });
     } else {
       this.locks.give(tag, data, self);
     }

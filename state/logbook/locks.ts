@@ -31,8 +31,8 @@ export interface TakenBy {
   readonly self: InstanceId;
   readonly seqnum: SeqNum;
   readonly timeMs: number;
-  /** Whether an instance has no DONE yet. */
-  readonly isUnfinished: (id: InstanceId) => boolean;
+  /** Whether the owner's instance has no DONE yet; if it is to hold the lock for its transaction, whether that is open. */
+  readonly isOpen: (owner: LockOwner) => boolean;
 }
 
 const NONE: ReadonlySet<Tag> = new Set();
@@ -46,10 +46,11 @@ export class Locks {
   /** Locks whose holders changed since the owner of the LogBook last looked. Not part of the fold. */
   #changed = new Set<Tag>();
 
-  take(tag: Tag, data: Uint8Array, { self, seqnum, timeMs, isUnfinished }: TakenBy): void {
+  take(tag: Tag, data: Uint8Array, { self, seqnum, timeMs, isOpen }: TakenBy): void {
     const { instance, inTransaction, root, token } = lockOf(data);
-    // A function whose caller is done already holds the lock itself: nobody else would ever release it.
-    const owner = isUnfinished(instance) ? { instance, inTransaction } : { instance: self, inTransaction: false };
+    // A function whose caller is done, or has ended the transaction, holds the lock itself: nobody else would ever release it.
+    const named = { instance, inTransaction };
+    const owner = isOpen(named) ? named : { instance: self, inTransaction: false };
     const hold = this.held.get(tag) ?? { root, token: token === NO_SEQNUM ? seqnum : token, sinceMs: timeMs, shares: [] };
     const share = hold.shares.find((one) => isSame(one, owner));
     if (share === undefined) {

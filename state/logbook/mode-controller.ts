@@ -10,6 +10,7 @@
  *     the measured time of an append, and the last change is long enough ago.
  * C2. A scope that somebody has pinned, or that is in another mode than these two, is left alone.
  */
+import { NeapError } from "../errors.ts";
 import type { Clock, Timers } from "../ports.ts";
 import type { BookState } from "./book-state.ts";
 import type { ModeSwitches } from "./mode-switches.ts";
@@ -150,7 +151,15 @@ export class ModeController {
     if (restMs > 0) {
       return `stays ${mode} for another ${Math.ceil(restMs / 1_000)} s: ${seen}, ${cost}`;
     }
-    this.#switches.begin(book.id, name, wanted, true);
+    try {
+      this.#switches.begin(book.id, name, wanted, true);
+    } catch (error) {
+      if (error instanceof NeapError) {
+        // No room on the disk: there will be some later.
+        return `stays ${mode}: ${seen}, ${cost}, but ${error.message}`;
+      }
+      throw error;
+    }
     return `switched to ${wanted}: ${seen}, ${cost}`;
   }
 

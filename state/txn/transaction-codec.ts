@@ -20,10 +20,15 @@ export function decodeInherited(bytes: Uint8Array): InheritedTransaction {
   return { snapshot, isolation, beginner: r.text() as InstanceId, writes: readWrites(r) };
 }
 
-export function encodeEffects({ snapshot, reads, hasListed, writes, locks, overflown }: TransactionEffects): Uint8Array {
+const OVERFLOWN = 1;
+const UNAWAITED = 2;
+const LOST = 4;
+
+export function encodeEffects(effects: TransactionEffects): Uint8Array {
+  const { snapshot, reads, hasListed, writes, locks, overflown, unawaited, lost } = effects;
   const w = new ByteWriter(256)
     .f64(snapshot)
-    .u8(overflown ? 1 : 0)
+    .u8((overflown ? OVERFLOWN : 0) | (unawaited ? UNAWAITED : 0) | (lost ? LOST : 0))
     .u8(hasListed ? 1 : 0);
   writeSeqNums(w, reads);
   writeSeqNums(w, locks);
@@ -34,11 +39,13 @@ export function encodeEffects({ snapshot, reads, hasListed, writes, locks, overf
 export function decodeEffects(bytes: Uint8Array): TransactionEffects {
   const r = new ByteReader(bytes);
   const snapshot = r.f64() as SeqNum;
-  const overflown = r.u8() === 1;
+  const flags = r.u8();
   const hasListed = r.u8() === 1;
   const reads = readSeqNums(r);
   const locks = readSeqNums(r);
-  return { snapshot, overflown, hasListed, reads, locks, writes: readWrites(r) };
+  const has = (flag: number) => (flags & flag) !== 0;
+  const told = { overflown: has(OVERFLOWN), unawaited: has(UNAWAITED), lost: has(LOST) };
+  return { snapshot, ...told, hasListed, reads, locks, writes: readWrites(r) };
 }
 
 /** What the record that carries the writes must name (F6). */

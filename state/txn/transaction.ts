@@ -60,6 +60,10 @@ export interface TransactionEffects {
   /** Locks taken for the transaction, with their tokens. */
   readonly locks: ReadonlyMap<string, SeqNum>;
   readonly overflown: boolean;
+  /** Calls that it started inside were not waited for: what they do is part of the transaction, and cannot be told any more. */
+  readonly unawaited: boolean;
+  /** Of a call inside it was never told what it has locked. */
+  readonly lost: boolean;
 }
 
 export class Transaction {
@@ -70,6 +74,8 @@ export class Transaction {
   readonly inherited: boolean;
   /** Calls started inside that were not waited for. */
   openCalls = 0;
+  /** One of the calls was ended by others, or by the host: what it has locked is known to the log alone. */
+  hasLost = false;
   readonly #given: ReadonlyMap<string, BufferedWrite>;
   readonly #reads = new Map<string, SeqNum>();
   readonly #writes = new Map<string, BufferedWrite>();
@@ -150,6 +156,8 @@ export class Transaction {
     if (effects.overflown) {
       this.#overflow("more than a transaction may hold was read or written by a function that was called in it");
     }
+    this.openCalls += effects.unawaited ? 1 : 0;
+    this.hasLost ||= effects.lost;
     for (const [key, version] of effects.reads) {
       this.read(key, version);
     }

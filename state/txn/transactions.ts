@@ -8,7 +8,7 @@
  * X2. A commit is one append request: all writes and then the commit step, all or none. Its conditions name the versions that were
  *     read at the snapshot, in streams and cells alike (F14); one that fails is a logged CONFLICT, and the transaction is over (F10).
  * X3. Only the instance that began a transaction commits it. What a function called inside does travels in its DONE (F37).
- * X4. A transaction that wrote nothing is a read of one moment: its commit needs no condition, and no record unless it has locks.
+ * X4. A transaction that wrote nothing is a read of one moment: its commit needs no condition, and no record unless it may have locks.
  */
 import { ByteWriter } from "../bytes.ts";
 import { hasCode } from "../errors.ts";
@@ -139,7 +139,7 @@ export class Transactions implements ObjectProtocol {
       return { kind: "tooLarge", excess };
     }
     const { writes } = transaction;
-    if (writes.size === 0 && !this.#locks.inTransaction) {
+    if (writes.size === 0 && !this.#mayHoldLocks(transaction)) {
       this.#end();
       return { kind: "committed", timeMs: 0 };
     }
@@ -165,7 +165,7 @@ export class Transactions implements ObjectProtocol {
     if (this.#open === null || this.#open.inherited) {
       return false;
     }
-    if (this.#locks.inTransaction) {
+    if (this.#mayHoldLocks(this.#open)) {
       await this.#steps.step({ kind: RecordKind.abort, fingerprint: NO_FINGERPRINT, payload: EMPTY });
     }
     this.#end();
@@ -189,7 +189,9 @@ export class Transactions implements ObjectProtocol {
       return;
     }
     transaction.openCalls -= 1;
-    if (effects !== null) {
+    if (effects === null) {
+      transaction.hasLost = true;
+    } else {
       transaction.join(effects);
       this.#locks.join(effects.locks);
     }
@@ -201,8 +203,9 @@ export class Transactions implements ObjectProtocol {
     if (transaction === null || !transaction.inherited) {
       return null;
     }
-    const { snapshot, reads, hasListed, writes, excess } = transaction;
-    return { snapshot, reads, hasListed, writes, overflown: excess !== null, locks: this.#locks.takenInTransaction() };
+    const { snapshot, reads, hasListed, writes, excess, openCalls, hasLost } = transaction;
+    const locks = this.#locks.takenInTransaction();
+    return { snapshot, reads, hasListed, writes, locks, overflown: excess !== null, unawaited: openCalls > 0, lost: hasLost };
   }
 
   read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
@@ -317,6 +320,11 @@ export class Transactions implements ObjectProtocol {
 
   close(): void {
     this.#plain.close();
+  }
+
+  /** Of its own functions, or of those called inside whose locks it was not told. */
+  #mayHoldLocks({ hasLost, openCalls }: Transaction): boolean {
+    return this.#locks.inTransaction || hasLost || openCalls > 0;
   }
 
   #end(): void {

@@ -117,6 +117,13 @@ export const callMutations: readonly Mutation[] = [
     caughtBy: [`${INVOCATION}/stopped-attempts.test.ts`, "F31"],
   },
   {
+    name: "F8: an answer does not wait for what was written under unsafe",
+    file: "state/protocols/unsafe.ts",
+    find: '    this.#steps.consulted(result.kind === "appended" ? result.seqnum : result.tail);\n',
+    replace: "",
+    caughtBy: ["test/unit/host/invocation/output-commit.test.ts", "made a change"],
+  },
+  {
     name: "F8: an answer leaves before it is durable",
     file: "host/invocation/instance-end.ts",
     find: "      await shard.whenDurable(outcome.dependency);\n",

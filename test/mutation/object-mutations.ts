@@ -123,9 +123,16 @@ export const objectMutations: readonly Mutation[] = [
   {
     name: "[55] the locks of a transaction that only reads are never released",
     file: TRANSACTIONS,
-    find: "if (writes.size === 0 && !this.#locks.inTransaction) {",
+    find: "if (writes.size === 0 && !this.#mayHoldLocks(transaction)) {",
     replace: "if (writes.size === 0) {",
     caughtBy: SIMULATION,
+  },
+  {
+    name: "[55] the locks that a cancelled function took for a transaction are never released",
+    file: TRANSACTIONS,
+    find: "return this.#locks.inTransaction || hasLost || openCalls > 0;",
+    replace: "return this.#locks.inTransaction || openCalls > 0;",
+    caughtBy: [`${INVOCATION}/locks.test.ts`, "as it was cancelled"],
   },
   {
     name: "[55] a lock is taken by whoever asks",

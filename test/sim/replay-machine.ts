@@ -8,7 +8,7 @@ import type { Mode } from "../../state/logbook/modes.ts";
 import { decodeStep } from "../../state/logbook/step-record.ts";
 import { decodeTrim } from "../../state/logbook/trim.ts";
 import { HOLD_TAG_PREFIX, lockTag, NAMES_TAG } from "../../state/tags.ts";
-import { decodeEffects, type InheritedTransaction, type Isolation } from "../../state/txn/index.ts";
+import { decodeEffects, decodeInherited, type InheritedTransaction, type Isolation } from "../../state/txn/index.ts";
 import type { FinalLog } from "./final-log.ts";
 import type { HistoryRecord } from "./log-history.ts";
 import { brief, type LogTail, type Looked, type Machine, type Program } from "./machine.ts";
@@ -130,8 +130,16 @@ export class ReplayMachine implements Machine {
     const { returnValue, trap, output, transaction } = doneOf(end);
     if (transaction !== null) {
       this.#open?.join(decodeEffects(this.#log.bytes(transaction)));
+    } else if (this.#open !== null && this.#wasGiven(this.#open, handle)) {
+      this.#open.hasLost = true;
     }
     return { returnValue, text: trap === "" ? this.#log.bytes(output).toString() : trap };
+  }
+
+  /** Whether the call was started in the transaction. */
+  #wasGiven({ snapshot }: ReplayTransaction, handle: number): boolean {
+    const { transaction } = initOf(this.#children[handle] as HistoryRecord);
+    return transaction !== null && decodeInherited(this.#log.bytes(transaction)).snapshot === snapshot;
   }
 
   async select(handles: readonly number[]): Promise<number> {
@@ -245,7 +253,7 @@ export class ReplayMachine implements Machine {
 
   /** Leaves a record if there are locks to be released. */
   async abort(): Promise<void> {
-    if ((this.#open?.locks.size ?? 0) > 0) {
+    if (this.#open?.mayHoldLocks === true) {
       this.#stream.next(RecordKind.abort);
     }
     this.#open = null;

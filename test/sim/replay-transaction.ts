@@ -11,6 +11,8 @@ export class ReplayTransaction {
   readonly writes = new Map<string, string | null>();
   /** Taken in it, and their tokens. */
   readonly locks = new Map<string, number>();
+  /** Of a call inside it was never told what it has locked. */
+  hasLost = false;
   /** What the caller had written when it called this function. */
   readonly #given: ReadonlyMap<string, string | null>;
   readonly #log: FinalLog;
@@ -48,7 +50,8 @@ export class ReplayTransaction {
   }
 
   /** What a called function did becomes part of it. */
-  join({ reads, hasListed, writes }: TransactionEffects): void {
+  join({ reads, hasListed, writes, lost }: TransactionEffects): void {
+    this.hasLost ||= lost;
     for (const key of reads.keys()) {
       this.#read.set(key, this.#log.versionAt(key, this.snapshot));
     }
@@ -63,8 +66,13 @@ export class ReplayTransaction {
     return this.#read.has(key) ? this.#log.text(this.#read.get(key)) : undefined;
   }
 
+  /** Then its end leaves a record. */
+  get mayHoldLocks(): boolean {
+    return this.locks.size > 0 || this.hasLost;
+  }
+
   get isEmpty(): boolean {
-    return this.writes.size === 0 && this.locks.size === 0;
+    return this.writes.size === 0 && !this.mayHoldLocks;
   }
 
   /**

@@ -51,4 +51,28 @@ describe("F17: what the guest did is a result", () => {
     expect(await asked).toMatch(/^parked: NOT_DETERMINISTIC: step 1 was kind 5/);
     expect(await host.versions("x")).toEqual(["a"]);
   });
+
+  it("F32: a called function that does something else ends for its caller, which says what", async () => {
+    const host = await ScriptedHost.open();
+    let other = false;
+    await host.define("random", async (guest) => {
+      guest.put("x", other ? "b" : "a");
+      await guest.get("x");
+      return other ? 0 : FOREVER;
+    });
+    await host.define("caller", async (guest) => {
+      const { returnValue, text } = await guest.call("random");
+      guest.output(`${returnValue} ${text}`);
+      return 0;
+    });
+    const asked = host.told({ functionName: "caller" });
+    await settled();
+    other = true;
+    for (const guest of host.pool.running) {
+      guest.displace();
+    }
+    const told = /^0 1 ended by the host: NOT_DETERMINISTIC: step 1 was kind 5 \[\w+:\w+\], a replay asks for kind 5 \[\w+:\w+\]/;
+    expect(await asked).toMatch(told);
+    expect(await host.versions("x")).toEqual(["a"]);
+  });
 });

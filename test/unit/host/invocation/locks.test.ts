@@ -338,6 +338,64 @@ describe("[55] locks of a transaction", () => {
   });
 });
 
+describe("[55] locks that a called function took for a transaction, when it does not tell", () => {
+  for (const end of ["commit", "abort"] as const) {
+    it(`as it was cancelled: the ${end} gives them back`, async () => {
+      const host = await ScriptedHost.open();
+      const counts: number[] = [];
+      await host.define("child", async (guest) => {
+        await guest.lock("l");
+        return FOREVER;
+      });
+      await host.define("between", async (guest) => {
+        const handle = guest.callStart("child", "");
+        await settled();
+        await guest.cancelCall(handle);
+        await guest.callAwait(handle);
+        return 0;
+      });
+      await host.define("caller", async (guest) => {
+        await guest.transaction();
+        await guest.call("between");
+        counts.push((await held(host)).length);
+        guest.output(`${end === "commit" ? await guest.commit() : await guest.abort()}`);
+        counts.push((await held(host)).length);
+        return 0;
+      });
+      expect(await host.told({ functionName: "caller" })).toBe(end === "commit" ? "0 committed" : "0 0");
+      expect(counts).toEqual([1, 0]);
+    });
+  }
+
+  it("as the transaction was over before: the abort gives back what it had, its own end what it takes later", async () => {
+    const host = await ScriptedHost.open();
+    const go = gate();
+    const counts: number[] = [];
+    await host.define("child", async (guest) => {
+      await guest.lock("early");
+      await go.promise;
+      await guest.lock("late");
+      await guest.lock("given");
+      await guest.unlock("given");
+      return 0;
+    });
+    await host.define("caller", async (guest) => {
+      await guest.transaction();
+      const handle = guest.callStart("child", "");
+      await settled();
+      counts.push((await held(host)).length);
+      await guest.abort();
+      counts.push((await held(host)).length);
+      go.resolve();
+      await guest.callAwait(handle);
+      counts.push((await held(host)).length);
+      return 0;
+    });
+    expect(await host.told({ functionName: "caller" })).toBe("0 ");
+    expect(counts).toEqual([1, 0, 0]);
+  });
+});
+
 describe("a lock that an administrator breaks", () => {
   it("goes to the next; the unlock of the one before is harmless, and its transaction is refused", async () => {
     const host = await ScriptedHost.open();
@@ -374,6 +432,32 @@ describe("a lock that an administrator breaks", () => {
     done.resolve();
     expect(await next).toBe("0 committed");
     expect([await host.versions("x"), await host.versions("y")]).toEqual([["new"], ["old"]]);
+  });
+
+  it("refuses no transaction of a function that the holder called, nor one that commits behind the unlock", async () => {
+    const host = await ScriptedHost.open();
+    const broken = gate();
+    await host.define("called", async (guest) => {
+      await guest.transaction();
+      guest.put("x", "called");
+      await broken.promise;
+      guest.output(await guest.commit());
+      return 0;
+    });
+    await host.define("holder", async (guest) => {
+      await guest.lock("l");
+      const { text } = await guest.call("called");
+      await guest.transaction();
+      guest.put("y", "holder");
+      await guest.unlock("l");
+      guest.output(`${text} ${await guest.commit()}`);
+      return 0;
+    });
+    const asked = host.told({ functionName: "holder" });
+    await settled();
+    await host.invocations.breakLock("l", TENANT);
+    broken.resolve();
+    expect(await asked).toBe("0 committed committed");
   });
 
   it("is shown with its holder, since when it is held, and that the holder is parked; the act is in the log", async () => {

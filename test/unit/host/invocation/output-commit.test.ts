@@ -1,10 +1,14 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { InstanceId } from "../../../../state/ids.ts";
+import { MODES, RecordKind } from "../../../../state/logbook/index.ts";
+import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import { ObjectStore } from "../../../../state/objects/index.ts";
 import { keyTag, STEP_TAG_PREFIX } from "../../../../state/tags.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
+
+const DELETED = encodeStep({ fingerprint: NO_FINGERPRINT, pins: null }, new Uint8Array(0));
 
 let journal: MemoryJournal;
 let host: ScriptedHost;
@@ -237,3 +241,48 @@ async function* chunks(...texts: string[]): AsyncGenerator<Uint8Array> {
     yield Buffer.from(text);
   }
 }
+
+describe.each(MODES)("F8: under %s nothing leaves before everything it rests on is durable", (mode) => {
+  const KEY = "s/x";
+
+  beforeEach(async () => {
+    journal.automatic = true;
+    journal.flush();
+    await host.choose("s", mode);
+    await host.define("change", async (guest) => {
+      if (guest.input === "update") {
+        await guest.update(KEY, (old) => `${old}, updated`);
+      } else if (guest.input === "write") {
+        guest.put(KEY, "written");
+      } else {
+        guest.delete(KEY);
+      }
+      return 0;
+    });
+    await host.define("look", async (guest) => {
+      guest.output(guest.input === "list" ? (await guest.list("s/")).join() : `${await guest.get(KEY)}`);
+      return 0;
+    });
+    await host.put(KEY, "old");
+    await host.test.shard.whenDurable(await host.book.tail());
+    journal.automatic = false;
+  });
+
+  it.each(["write", "update", "delete"])("the answer of a call that made a change: %s", async (input) => {
+    expect(await leavesEarly(host.call({ functionName: "change", input }))).toBe(false);
+  });
+
+  it.each(["get", "list"])(
+    "the answer of a call that saw an undurable write, or by an undurable delete nothing: %s",
+    async (input) => {
+      await host.put(KEY, "new");
+      const found = host.told({ functionName: "look", input });
+      expect(await leavesEarly(found)).toBe(false);
+      expect(await found).toBe(input === "get" ? "0 new" : `0 ${KEY}`);
+      await host.book.append({ records: [{ kind: RecordKind.delete, tags: [], place: KEY, data: DELETED }] });
+      const missed = host.told({ functionName: "look", input });
+      expect(await leavesEarly(missed)).toBe(false);
+      expect(await missed).toBe(input === "get" ? "0 null" : "0 ");
+    },
+  );
+});

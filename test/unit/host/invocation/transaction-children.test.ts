@@ -122,6 +122,44 @@ describe("F37: functions called inside a transaction run in it", () => {
     expect([await host.versions("a"), await host.versions("b")]).toEqual([["1"], ["2"]]);
   });
 
+  it("a commit is refused when a called function left calls of its own unawaited, unless it failed", async () => {
+    const host = await openHost();
+    await host.define("child", async (guest) => {
+      guest.callStart("add", "a 1");
+      await guest.sleep(0);
+      return guest.input === "trap" ? guest.trap("broken") : 0;
+    });
+    await host.define("caller", async (guest) => {
+      await guest.transaction();
+      await guest.call("child", "trap");
+      guest.output(`${await guest.commit()} `);
+      await guest.transaction();
+      await guest.call("child");
+      guest.output(`${await guest.commit()} ${await guest.abort()}`);
+      return 0;
+    });
+    expect(await host.told({ functionName: "caller" })).toBe("0 committed -42 0");
+    expect(await host.versions("a")).toEqual([]);
+  });
+
+  it("what one has read whose output was too long counts: the commit is refused when others change it", async () => {
+    const host = await openHost();
+    await host.define("child", async (guest) => {
+      guest.output(`${await guest.get("x")}`);
+      guest.kill("outputTooLarge");
+      return 0;
+    });
+    await host.define("caller", async (guest) => {
+      await guest.transaction();
+      await guest.call("child");
+      await host.put("x", "other");
+      guest.put("y", "1");
+      guest.output(await guest.commit());
+      return 0;
+    });
+    expect(await host.told({ functionName: "caller" })).toBe("0 object x");
+  });
+
   it("what a call of an aborted transaction did is not part of the next one", async () => {
     const host = await openHost();
     await host.define("caller", async (guest) => {

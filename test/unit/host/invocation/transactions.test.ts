@@ -147,6 +147,19 @@ describe("isolation", () => {
     expect(await counted).toBe("0 committed");
   });
 
+  it("records of streams are there at once, whatever becomes of the transaction", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("note", async (guest) => {
+      await guest.transaction();
+      await guest.append("feed", "noted");
+      guest.put("x", "1");
+      await guest.abort();
+      guest.output(`${(await guest.logTail("feed")).length} ${await guest.get("x")}`);
+      return 0;
+    });
+    expect(await host.told({ functionName: "note" })).toBe("0 1 null");
+  });
+
   it("serializable: an object that was not there must still not be there", async () => {
     const host = await ScriptedHost.open();
     const meeting = new Meeting();

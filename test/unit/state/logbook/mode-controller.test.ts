@@ -123,3 +123,19 @@ it("a saving below the least one is not worth a switch, and a host can be told t
     expect((await mode()).mode).toBe("halfmoon-read");
   }
 });
+
+it("F34: a switch that the disk has no room for is begun when there is some again, and stops nobody", async () => {
+  await open({ dwellMs: 0 });
+  await automatic("halfmoon-write");
+  // What an append takes is known from now on.
+  await second(100, 100);
+  test.journal.roomBytes = 0;
+  await second(200, 0);
+  expect(await mode()).toMatchObject({
+    mode: "halfmoon-write",
+    decision: expect.stringMatching(/^stays halfmoon-write: 100 % reads, .*no room/),
+  });
+  test.journal.roomBytes = Number.POSITIVE_INFINITY;
+  await second(200, 0);
+  expect((await mode()).mode).toBe("halfmoon-read");
+});
