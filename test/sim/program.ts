@@ -47,9 +47,10 @@ function draw(place: Place, id: string): Program {
 type Kinds = readonly (readonly [string, StepKind])[];
 
 function isPossible([op, kind]: Kinds[number], { depth, mayBeCut, inTransaction, isPart }: Place): boolean {
-  const { isWhole = false, isOfRoot = false, isOfObjects = false } = kind;
+  const { isWhole = false, isOfRoot = false, isOfObjects = false, isOfTransaction = false } = kind;
+  const isOfPlace = isOfTransaction ? inTransaction && !isPart : isOfObjects || !(inTransaction || isPart);
   return (
-    (isOfObjects || !(inTransaction || isPart)) &&
+    isOfPlace &&
     !(op.startsWith("call") && depth >= DEPTH_MAX) &&
     !(mayBeCut && isWhole) &&
     !(depth > 0 && isOfRoot)

@@ -111,6 +111,9 @@ export class ReplayMachine implements Machine {
       throw new Error(`F40: the call at ${record.seqnum} of ${this.#stream.instance} is bound or not, against what was asked`);
     }
     this.#children.push(record);
+    if (this.#open !== null) {
+      this.#open.openCalls += 1;
+    }
     return this.#children.length - 1;
   }
 
@@ -128,10 +131,13 @@ export class ReplayMachine implements Machine {
     const end = this.#endOf(handle);
     this.#stream.join(end);
     const { returnValue, trap, output, transaction } = doneOf(end);
-    if (transaction !== null) {
-      this.#open?.join(decodeEffects(this.#log.bytes(transaction)));
-    } else if (this.#open !== null && this.#wasGiven(this.#open, handle)) {
-      this.#open.hasLost = true;
+    if (this.#open !== null && this.#wasGiven(this.#open, handle)) {
+      this.#open.openCalls -= 1;
+      if (transaction === null) {
+        this.#open.hasLost = true;
+      } else {
+        this.#open.join(decodeEffects(this.#log.bytes(transaction)));
+      }
     }
     return { returnValue, text: trap === "" ? this.#log.bytes(output).toString() : trap };
   }

@@ -13,6 +13,9 @@ export class ReplayTransaction {
   readonly locks = new Map<string, number>();
   /** Of a call inside it was never told what it has locked. */
   hasLost = false;
+  /** Calls started inside that were not waited for. */
+  openCalls = 0;
+  #hasJoinedLocks = false;
   /** What the caller had written when it called this function. */
   readonly #given: ReadonlyMap<string, string | null>;
   readonly #log: FinalLog;
@@ -50,8 +53,9 @@ export class ReplayTransaction {
   }
 
   /** What a called function did becomes part of it. */
-  join({ reads, hasListed, writes, lost }: TransactionEffects): void {
+  join({ reads, hasListed, writes, locks, lost }: TransactionEffects): void {
     this.hasLost ||= lost;
+    this.#hasJoinedLocks ||= locks.size > 0;
     for (const key of reads.keys()) {
       this.#read.set(key, this.#log.versionAt(key, this.snapshot));
     }
@@ -68,7 +72,7 @@ export class ReplayTransaction {
 
   /** Then its end leaves a record. */
   get mayHoldLocks(): boolean {
-    return this.locks.size > 0 || this.hasLost;
+    return this.locks.size > 0 || this.#hasJoinedLocks || this.hasLost || this.openCalls > 0;
   }
 
   get isEmpty(): boolean {

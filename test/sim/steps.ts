@@ -27,6 +27,8 @@ export interface StepKind {
   readonly weight: number;
   /** May be done by a function in its caller's transaction, and by a part: it changes nothing but objects, and begins nothing. */
   readonly isOfObjects?: true;
+  /** Only done by a function in its caller's transaction. */
+  readonly isOfTransaction?: true;
   /** What must not be left half done: never in a call that may be cancelled. */
   readonly isWhole?: true;
   /** Of the calls of one client's request only the first: functions of one root share its locks. */
@@ -139,6 +141,35 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
         await machine.put(keyOf(step), name);
         return [await callAll(machine, step), await machine.list(""), await readAll(machine, OBJECTS)];
       }),
+  },
+  /** As `callAtOnce`, but nothing is to stay of it, also of a call that is cancelled, or still runs when it is over. */
+  callAndAbort: {
+    weight: 2,
+    draw: ({ random, called }) => ({
+      amount: random.below(3),
+      isolation: pick(random, ISOLATIONS),
+      programs: [called("/0", { inTransaction: true, mayBeCut: true })],
+    }),
+    run: async (machine, { isolation = "serializable", programs = [], amount }) => {
+      await machine.begin(isolation);
+      const handles = await startAll(machine, programs);
+      const seen: unknown[] = [];
+      for (const handle of amount === 0 ? handles : []) {
+        seen.push(await machine.cancel(handle));
+      }
+      if (amount !== 1) {
+        seen.push(await joinAll(machine, handles));
+      }
+      await machine.abort();
+      return amount === 1 ? joinAll(machine, handles) : seen;
+    },
+  },
+  /** Until the transaction is over, however the function ends: nobody else waits for it longer. */
+  lockInside: {
+    weight: 4,
+    isOfTransaction: true,
+    draw: () => ({}),
+    run: (machine) => machine.lock("lock of those inside"),
   },
   callRace: {
     weight: 3,
