@@ -16,6 +16,7 @@ import {
   SHARED_MEMORY_IMPORT,
   usesSideModules,
   usesThreads,
+  WASM_PAGE_BYTES,
 } from "../../modules/artefact.ts";
 import { OperationWindow } from "../frames/operation-window.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
@@ -190,9 +191,9 @@ export class SandboxInstance implements Guest {
       : null;
   }
 
-  /** Of its memory. */
+  /** Of its memory, and as many as what the host holds for its call would take. */
   get pages(): number {
-    return this.#state.pages;
+    return this.#state.pages + Math.floor(this.call.heldBytes / WASM_PAGE_BYTES);
   }
 
   get idleBytes(): number {

@@ -40,6 +40,19 @@ const growsAndLoops = (mib: number) =>
       (loop $forever (br $forever)) (i32.const 0)))`),
   );
 
+/** Keeps its memory small, writes so many MiB of output, and asks. */
+const writes = (mib: number) =>
+  artefactOf(`(module
+    (import "t" "ask" (func $ask (param i32) (result i32)))
+    (import "t" "output" (func $output (param i32 i32)))
+    (memory (export "$memory") 1)
+    (func (export "run") (result i32) (local $left i32)
+      (local.set $left (i32.const ${mib * PAGES_PER_MIB}))
+      (loop $more
+        (call $output (i32.const 0) (i32.const 65536))
+        (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (call $ask (i32.const ${mib}))))`);
+
 const pools: SandboxPool[] = [];
 
 afterEach(async () => {
@@ -73,6 +86,23 @@ describe("sandboxes that take memory", () => {
     }
     for (const { call } of left) {
       call.cancel();
+    }
+    await expect.poll(() => budget.usedBytes).toBe(0);
+  });
+
+  it("so do those for which the host holds much: an output that is not told yet", async () => {
+    const { pool, budget } = await open({ maxBytes: 8 * MIB });
+    const limits = { outputMaxBytes: 2 * MIB };
+    const floods = Array.from({ length: 12 }, () => begin(pool, writes(1), { onOperation: ignore, limits }));
+    await Promise.all(floods.map((flood) => Promise.race([flood.end, flood.heard(1)])));
+    await eventually("the others have left their sandboxes", () => budget.usedBytes <= 8 * MIB);
+    const left = floods.filter((flood) => !isOver(flood));
+    expect(left.length).toBeGreaterThan(0);
+    expect(budget.usedBytes).toBeGreaterThanOrEqual(left.length * MIB);
+    expect(await floods.find(isOver)?.end).toMatchObject({ kind: "killed", reason: "overloaded" });
+    for (const { call, end } of left) {
+      call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
+      expect(await end).toMatchObject({ kind: "returned", output: { byteLength: MIB } });
     }
     await expect.poll(() => budget.usedBytes).toBe(0);
   });
