@@ -25,6 +25,7 @@ import type {
   FrozenStart,
   GuestState,
   KillReason,
+  LateInput,
   OperationReply,
   PartStart,
   SandboxCall,
@@ -79,7 +80,7 @@ export interface AttemptOptions {
   readonly pool: SandboxPool;
   readonly tenant: LogBookId;
   readonly artefact: Artefact;
-  readonly input: Uint8Array;
+  readonly input: Uint8Array | LateInput;
   readonly commandLine: Uint8Array;
   /** Left out: the module's entry runs. */
   readonly tableIndex?: number | undefined;

@@ -68,7 +68,7 @@ export interface SandboxStart {
   readonly tenant: string;
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
-  readonly input: Uint8Array;
+  readonly input: Uint8Array | LateInput;
   /**
    * The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. The name is the
    * function's, or `<function>/<entry point>`: then that runs.
@@ -103,6 +103,13 @@ export interface SandboxStart {
    * process the attempt ends `displaced`.
    */
   readonly arena?: ArenaMemory | undefined;
+}
+
+/** A long input: nobody has it in memory until there is room for it. */
+export interface LateInput {
+  readonly byteLength: number;
+  /** When it fails, the attempt ends `workerLost`. */
+  read(): Promise<Uint8Array>;
 }
 
 /** A call that was stopped in the middle. */

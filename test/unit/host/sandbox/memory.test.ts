@@ -135,6 +135,31 @@ describe("sandboxes that take memory", () => {
     }
   });
 
+  it("a long input counts from the beginning on, and is read when there is room for it", async () => {
+    const { pool, budget } = await open({ maxBytes: 16 * MIB });
+    let reads = 0;
+    const input = {
+      byteLength: 5 * MIB,
+      read: async () => {
+        reads += 1;
+        return new Uint8Array(new SharedArrayBuffer(5 * MIB));
+      },
+    };
+    const calls = Array.from({ length: 6 }, () => begin(pool, holds(1), { onOperation: ignore, input }));
+    await Promise.all(calls.slice(0, 2).map((call) => call.heard(1)));
+    expect([budget.usedBytes / MIB, budget.waiting, pool.load.queued, reads]).toEqual([12, 4, 4, 2]);
+    for (const call of calls) {
+      await call.heard(1);
+      call.call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
+      expect((await call.end).kind).toBe("returned");
+    }
+    expect(reads).toBe(6);
+    expect(await run(pool, holds(12), { input })).toMatchObject({ kind: "killed", reason: "overloaded" });
+    const unreadable = { byteLength: MIB, read: () => Promise.reject(new Error("the blob is gone")) };
+    expect(await run(pool, holds(1), { input: unreadable })).toMatchObject({ kind: "killed", reason: "workerLost" });
+    await expect.poll(() => budget.usedBytes).toBe(0);
+  });
+
   it("one tenant's that hold everything make room for another's", async () => {
     const { pool } = await open({ maxBytes: 16 * MIB });
     const holding = holds(2);
