@@ -1,6 +1,10 @@
-/** Memory for bodies that are read whole: those of all requests that have no answer yet have so much together, and no more. */
+/**
+ * Memory for bodies that are read whole, and for outputs that no disk has: those of all exchanges that are not over have so much
+ * together, and no more. A client that does not take its answer keeps it there.
+ */
 import type { ServerResponse } from "node:http";
 import { NeapError } from "../../state/errors.ts";
+import type { CallAnswer } from "../invocation/invocation.ts";
 
 /** Of each body this much does not count: connections bound it. */
 const FREE_BYTES = 64 * 1024;
@@ -17,6 +21,13 @@ export class BodyRoom {
     return this.#usedBytes;
   }
 
+  /** Of the answer to a call of which nothing is stored: without room for it, nothing has happened. @throws OVERLOADED */
+  holdOutput(answer: CallAnswer, response: ServerResponse): void {
+    if (answer.kind === "completed" && answer.result.output instanceof Uint8Array) {
+      this.forBodyOf(response)(answer.result.output.byteLength);
+    }
+  }
+
   /**
    * For the body of one request, whose sizes are to be told: it has its room until the exchange is over, as its call may keep it so long.
    * @throws OVERLOADED  from what is returned
@@ -28,10 +39,7 @@ export class BodyRoom {
         return;
       }
       if (this.#usedBytes + sizeBytes - heldBytes > this.#maxBytes) {
-        throw new NeapError(
-          "OVERLOADED",
-          `the bodies of requests that have no answer yet have all of their ${this.#maxBytes} bytes`,
-        );
+        throw new NeapError("OVERLOADED", `bodies of other requests and answers have all of their ${this.#maxBytes} bytes`);
       }
       if (heldBytes === 0) {
         response.once("close", () => {

@@ -44,7 +44,7 @@ export interface HttpOptions extends HttpPorts {
   readonly timeouts?: HttpTimeouts;
   /** Connections to the port at once, to the alias port half as many; further ones are ended. No limit when left out. */
   readonly connectionsMax?: number;
-  /** Bodies that are read whole, until their requests are answered. No limit when left out. */
+  /** Bodies that are read whole until their requests are answered, and answers until they are sent. No limit when left out. */
   readonly bodiesMaxBytes?: number;
 }
 

@@ -7,7 +7,7 @@
  * S2. `POST /f` and `POST /f/` do not pass Fastify (H27); everything else does.
  * S3. A socket without a byte for `idleMs` is ended while the client owes something, and left alone while the host does.
  * S4. Connections are bounded: without a file left to open the journal would stop the host.
- * S5. So is what the bodies of all requests have of the memory.
+ * S5. So is what bodies of requests and answers have of the memory.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -96,7 +96,11 @@ class NodeHttpServer implements HttpServer {
     this.#ready = async () => app.ready();
     this.#closeRoutes = async () => app.close();
     this.routes = list;
-    metrics.gauge("neap_http_body_bytes", "Bodies of requests that have no answer yet.", () => bodies.usedBytes);
+    metrics.gauge(
+      "neap_http_body_bytes",
+      "Bodies of requests that have no answer yet, and of answers that are not sent.",
+      () => bodies.usedBytes,
+    );
     metrics.gauge("neap_http_in_flight", "Requests that have no answer yet.", () => this.#inFlight);
   }
 
