@@ -133,7 +133,7 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   displace(): void {
-    this.#end({ kind: "displaced" });
+    this.#end({ kind: "displaced", cpuMs: this.cpuMs });
   }
 
   /** After its end: it can do nothing more. */

@@ -125,7 +125,7 @@ export class Attempt implements SandboxCall {
   end(end: SandboxEnd): void {
     if (!this.ended) {
       this.ended = true;
-      this.handler.onEnd(end);
+      this.handler.onEnd(end.kind === "displaced" && this.cpuMs > 0 ? { ...end, cpuMs: this.cpuMs } : end);
     }
   }
 
