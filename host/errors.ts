@@ -103,7 +103,8 @@ export const HOST_ERRORS = {
     fault: "platform",
     retry: "after-backoff",
     status: 503,
-    meaning: "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have.",
+    meaning:
+      "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have, or bodies of requests and answers all that those may have.",
   },
   SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
   TIME_LIMIT: {

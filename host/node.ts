@@ -402,6 +402,7 @@ class NodeBuilder {
       faults: parts.faults,
       clock: parts.clock,
       connectionsMax: parts.openFilesMax / 2,
+      bodiesMaxBytes: Math.floor(config.bodyMemoryShare * parts.memoryBytes),
     });
     invocations.ofOthers.shareRanks(() => nodeLoad(pool), others);
     const { url } = await http.listen();

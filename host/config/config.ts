@@ -24,6 +24,8 @@ export interface ResolvedConfig {
   };
   /** What the operator says of tenants; empty without a file. */
   readonly tenants: TenantsFile;
+  /** Of the memory of machine or container, for bodies of requests and answers. */
+  readonly bodyMemoryShare: number;
   readonly sandboxes: { readonly memoryShare: number; readonly keepAliveMs: number };
   readonly workers: { readonly compute: number; readonly storage: number };
   readonly isolation: {

@@ -71,6 +71,12 @@ export const OPTIONS = {
     'JSON file {"<token>": "<tenant>"}, "*" for the administrator; without it everyone may do everything',
   ),
   insecureOpen: option("HTTP", Flag, "false", "listen beyond loopback without tokens: whoever reaches the port owns the host"),
+  bodyMemoryShare: option(
+    "HTTP",
+    between(0.001, 1),
+    "0.1",
+    "share of this machine's memory, or of this process's limit, that bodies of requests and answers may have together; beyond it requests are answered 503",
+  ),
   corsOrigins: option("HTTP", texts, "", "web origins that may call this host from a browser, comma-separated"),
   allowedHosts: option(
     "HTTP",

@@ -239,6 +239,7 @@ function resolve(values: OptionValues, machine: Machine): ResolvedConfig {
       tenantMax: values.egressTenantMaxRequests,
     },
     tenants,
+    bodyMemoryShare: values.bodyMemoryShare,
     sandboxes: { memoryShare: values.sandboxMemoryShare, keepAliveMs: values.sandboxKeepAliveMs },
     workers: { compute: values.computeWorkers, storage: values.storageWorkers },
     isolation: {

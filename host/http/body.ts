@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { invariant, NeapError } from "../../state/errors.ts";
 import type { Clock } from "../../state/ports.ts";
+import type { BodyRoom } from "./body-room.ts";
 
 export interface BodyLimit {
   readonly maxBytes: number;
@@ -30,17 +31,18 @@ export type Body =
 
 /**
  * The body in one piece if it has at most `wholeMaxBytes`. @throws the limit's code, also before the first byte is asked for;
- * CANCELLED when the client goes away
+ * CANCELLED when the client goes away; OVERLOADED
  */
-export function readBody(exchange: Exchange, limit: BodyLimit, pace: Pace, wholeMaxBytes: number): Promise<Body> {
-  const { request } = exchange;
+export function readBody(exchange: Exchange, limit: BodyLimit, reading: Reading, wholeMaxBytes: number): Promise<Body> {
+  const { request, response } = exchange;
   return new Promise((resolve, reject) => {
     admit(exchange, limit);
     const gathered = new Gathering(wholeMaxBytes);
-    const meter = new Meter(exchange, limit, pace);
+    const meter = new Meter(exchange, limit, reading);
+    const makeRoom = reading.bodies.forBodyOf(response);
     const onData = (chunk: Buffer) => {
       try {
-        meter.take(chunk.length);
+        makeRoom(meter.take(chunk.length));
       } catch (error) {
         request.off("data", onData);
         reject(error);
@@ -59,8 +61,8 @@ export function readBody(exchange: Exchange, limit: BodyLimit, pace: Pace, whole
 }
 
 /** A body with a limit of at most WHOLE_BODY_MAX_BYTES. @throws as `readBody` does */
-export async function readSmallBody(exchange: Exchange, limit: BodyLimit, pace: Pace): Promise<Buffer> {
-  const body = await readBody(exchange, limit, pace, limit.maxBytes);
+export async function readSmallBody(exchange: Exchange, limit: BodyLimit, reading: Reading): Promise<Buffer> {
+  const body = await readBody(exchange, limit, reading, limit.maxBytes);
   invariant(body.kind === "whole", "a body within its limit came in blocks");
   return body.bytes;
 }
@@ -119,13 +121,13 @@ class Gathering {
 export async function takeBody(
   exchange: Exchange,
   limit: BodyLimit,
-  pace: Pace,
+  reading: Reading,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
   const { headers } = exchange.request;
   if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > WHOLE_BODY_MAX_BYTES) {
-    return streamBody(exchange, limit, pace);
+    return streamBody(exchange, limit, reading);
   }
-  const body = await readBody(exchange, limit, pace, WHOLE_BODY_MAX_BYTES);
+  const body = await readBody(exchange, limit, reading, WHOLE_BODY_MAX_BYTES);
   invariant(body.kind === "whole", "a body is not longer than its Content-Length");
   return body.bytes;
 }
@@ -173,6 +175,11 @@ export interface Pace {
   readonly idleMs: number;
 }
 
+/** Of a body that is read whole. */
+export interface Reading extends Pace {
+  readonly bodies: BodyRoom;
+}
+
 /** Counts what arrived against the limit and the least rate. */
 class Meter {
   readonly #exchange: Exchange;
@@ -188,7 +195,8 @@ class Meter {
     this.#startMs = pace.clock.monotonic();
   }
 
-  take(sizeBytes: number): void {
+  /** @returns the size so far */
+  take(sizeBytes: number): number {
     this.#sizeBytes += sizeBytes;
     if (this.#sizeBytes > this.#limit.maxBytes) {
       throw tooLarge(this.#limit);
@@ -198,6 +206,7 @@ class Meter {
       dropSlowClient(this.#exchange);
       throw clientGone();
     }
+    return this.#sizeBytes;
   }
 }
 

@@ -6,6 +6,7 @@ import type { Functions } from "../modules/functions.ts";
 import type { Log, Metrics } from "../telemetry/index.ts";
 import type { Tenancy } from "../tenancy/index.ts";
 import type { Access } from "./access.ts";
+import type { BodyRoom } from "./body-room.ts";
 import type { CallMeter } from "./call-meter.ts";
 import type { MessageThread } from "./message-thread.ts";
 import type { NodeStatus, SecurityStatus } from "./node-status.ts";
@@ -43,6 +44,8 @@ export interface HttpOptions extends HttpPorts {
   readonly timeouts?: HttpTimeouts;
   /** Connections to the port at once, to the alias port half as many; further ones are ended. No limit when left out. */
   readonly connectionsMax?: number;
+  /** Bodies that are read whole until their requests are answered, and answers until they are sent. No limit when left out. */
+  readonly bodiesMaxBytes?: number;
 }
 
 export interface HttpTimeouts {
@@ -60,5 +63,6 @@ export interface HttpContext extends HttpPorts {
   readonly access: Access;
   readonly meter: CallMeter;
   readonly thread: MessageThread;
+  readonly bodies: BodyRoom;
   readonly idleMs: number;
 }

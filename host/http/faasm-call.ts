@@ -50,7 +50,7 @@ export class FaasmCall {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<TextAnswer> {
-    const { access, invocations, thread } = this.#context;
+    const { access, invocations, thread, bodies } = this.#context;
     const caller = access.caller(request);
     const body = await readBody({ request, response }, this.#bodyLimit, this.#context, PARSE_HERE_MAX_BYTES);
     const message = body.kind === "whole" ? parseFaasmMessage(body.bytes) : await thread.parse(body.blocks);
@@ -61,7 +61,9 @@ export class FaasmCall {
         ? faasmStatus(await invocations.status(id, tenant), id)
         : faasmGraph(await invocations.graph(id, tenant), id);
     }
-    return faasmAnswer(await invocations.call(this.#callRequest(message, caller, request, response)));
+    const answer = await invocations.call(this.#callRequest(message, caller, request, response));
+    bodies.holdOutput(answer, response);
+    return faasmAnswer(answer);
   }
 
   #callRequest(message: FaasmMessage, caller: Caller, request: IncomingMessage, response: ServerResponse): CallRequest {

@@ -7,6 +7,7 @@
  * S2. `POST /f` and `POST /f/` do not pass Fastify (H27); everything else does.
  * S3. A socket without a byte for `idleMs` is ended while the client owes something, and left alone while the host does.
  * S4. Connections are bounded: without a file left to open the journal would stop the host.
+ * S5. So is what bodies of requests and answers have of the memory.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -14,6 +15,7 @@ import { hasCode } from "../../state/errors.ts";
 import { Access } from "./access.ts";
 import { bind } from "./bind.ts";
 import { discardRest, dropSlowClient, expectsContinue } from "./body.ts";
+import { BodyRoom } from "./body-room.ts";
 import { CallMeter } from "./call-meter.ts";
 import { DEFAULT_TIMEOUTS, type HttpConfig, type HttpContext, type HttpOptions, type HttpTimeouts } from "./context.ts";
 import { FaasmCall, messageMaxBytes } from "./faasm-call.ts";
@@ -61,7 +63,9 @@ class NodeHttpServer implements HttpServer {
   #whenIdle: () => void = () => {};
 
   constructor(options: HttpOptions) {
-    const { config, timeouts = DEFAULT_TIMEOUTS, connectionsMax = Number.POSITIVE_INFINITY, metrics, clock, faults } = options;
+    const { config, timeouts = DEFAULT_TIMEOUTS, metrics, clock, faults } = options;
+    const { connectionsMax = Number.POSITIVE_INFINITY, bodiesMaxBytes = Number.POSITIVE_INFINITY } = options;
+    const bodies = new BodyRoom(bodiesMaxBytes);
     this.#config = config;
     this.#timeouts = timeouts;
     this.#context = {
@@ -70,6 +74,7 @@ class NodeHttpServer implements HttpServer {
       access: new Access(config.access.tokens),
       meter: new CallMeter(metrics, clock, faults),
       thread: new MessageThread(messageMaxBytes(config.limits.inputMaxBytes)),
+      bodies,
       idleMs: timeouts.idleMs,
     };
     this.#guard = new Guard(config.access, config.host);
@@ -91,6 +96,11 @@ class NodeHttpServer implements HttpServer {
     this.#ready = async () => app.ready();
     this.#closeRoutes = async () => app.close();
     this.routes = list;
+    metrics.gauge(
+      "neap_http_body_bytes",
+      "Bodies of requests that have no answer yet, and of answers that are not sent.",
+      () => bodies.usedBytes,
+    );
     metrics.gauge("neap_http_in_flight", "Requests that have no answer yet.", () => this.#inFlight);
   }
 

@@ -36,7 +36,7 @@ interface NativeAnswer {
 }
 
 export function registerCallRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { access, invocations, meter, limits } = context;
+  const { access, invocations, meter, limits, bodies } = context;
 
   app.post<CallPath>("/v1/tenants/:tenant/functions/:function/calls", async (request, reply) => {
     const startMs = meter.start();
@@ -47,7 +47,9 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
       { maxBytes: limits.inputMaxBytes, code: "BODY_TOO_LARGE", what: "the input" },
       context,
     );
-    const native = nativeAnswer(await invocations.call({ ...options, functionName, input }), options.tenant, BYTES);
+    const answer = await invocations.call({ ...options, functionName, input });
+    bodies.holdOutput(answer, reply.raw);
+    const native = nativeAnswer(answer, options.tenant, BYTES);
     meter.answer(startMs, native.status, () => send(reply, native));
     return reply;
   });
@@ -62,7 +64,9 @@ export function registerCallRoutes(app: FastifyInstance, context: HttpContext): 
       context,
     );
     const check = argumentsCheck(functionName, input, context.thread);
-    const native = nativeAnswer(await invocations.call({ ...options, functionName, input, check }), options.tenant, JSON_TEXT);
+    const answer = await invocations.call({ ...options, functionName, input, check });
+    bodies.holdOutput(answer, reply.raw);
+    const native = nativeAnswer(answer, options.tenant, JSON_TEXT);
     meter.answer(startMs, native.status, () => send(reply, native));
     return reply;
   });

@@ -25,6 +25,7 @@ import type {
   FrozenStart,
   GuestState,
   KillReason,
+  LateInput,
   OperationReply,
   PartStart,
   SandboxCall,
@@ -79,7 +80,7 @@ export interface AttemptOptions {
   readonly pool: SandboxPool;
   readonly tenant: LogBookId;
   readonly artefact: Artefact;
-  readonly input: Uint8Array;
+  readonly input: Uint8Array | LateInput;
   readonly commandLine: Uint8Array;
   /** Left out: the module's entry runs. */
   readonly tableIndex?: number | undefined;
@@ -201,7 +202,7 @@ export class Attempt implements SandboxHandler {
 
   /** CPU time of its guest, ms; once it has ended. */
   get cpuMs(): number {
-    return this.#sandboxEnd === null || this.#sandboxEnd.kind === "displaced" ? this.#cpuMs : this.#sandboxEnd.cpuMs;
+    return this.#sandboxEnd?.cpuMs ?? this.#cpuMs;
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -280,7 +281,7 @@ export class Attempt implements SandboxHandler {
       return;
     }
     this.onBegun();
-    this.#sandboxEnd = this.#cpuMs > 0 && "cpuMs" in end ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
+    this.#sandboxEnd = this.#cpuMs > 0 && end.cpuMs !== undefined ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
     if (end.kind === "displaced" || (end.kind === "killed" && end.reason !== "outputTooLarge")) {
       this.#interrupt();
     }

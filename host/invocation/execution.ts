@@ -10,7 +10,7 @@ import type { MovedCall } from "../offload/index.ts";
 import type { OperationReply } from "../sandbox/sandbox.ts";
 import { Attempt, type AttemptEnd, type PerformOperation, Suspended } from "./attempt.ts";
 import type { Parker } from "./attempt-wait.ts";
-import { runCpuMs } from "./context.ts";
+import { runCpuMs, toNeapError } from "./context.ts";
 import type { InstanceHistory } from "./instance-history.ts";
 import { commandLineBytes, encodeInit, isOfWorld } from "./instance-record.ts";
 import type { LiveAttempts } from "./live-attempts.ts";
@@ -18,7 +18,7 @@ import type { WorldEnd } from "./mpi-operations.ts";
 import { measured } from "./operation-times.ts";
 import { type OperationParts, Operations } from "./operations.ts";
 import type { Parking } from "./parking.ts";
-import { fromPayload, guestInput } from "./payloads.ts";
+import { fromPayload, lateInput } from "./payloads.ts";
 import type { RunRegions } from "./run-regions.ts";
 
 const NO_CHILDREN: readonly InstanceId[] = [];
@@ -71,7 +71,8 @@ export async function execute(execution: Execution): Promise<Executed> {
   if (init.tableIndex === null) {
     calledEntryPoint(artefact, init.functionName);
   }
-  const input = await guestInput(shard.blobs, init.input);
+  const fail = (error: unknown) => attempt.stop({ kind: "failed", error: toNeapError(error) });
+  const input = lateInput(shard.blobs, init.input, fail);
   const inherited = init.transaction === null ? null : decodeInherited(await fromPayload(shard.blobs, init.transaction));
   if ((usesThreads(artefact) || usesRegions(artefact)) && isOfWorld(init)) {
     throw new NeapError(
@@ -93,7 +94,6 @@ export async function execute(execution: Execution): Promise<Executed> {
   };
   const asked = () => {
     const started = moved?.children ?? [];
-    const fail = (error: NeapError) => attempt.stop({ kind: "failed", error });
     operations ??= new Operations({
       context,
       runner,

@@ -135,11 +135,11 @@ export class InstanceEnd {
         return await this.committed(shard, completedOutcome(theirs));
       }
       const { seqnum, timeMs } = record;
-      const made: Payload = { kind: "inline", bytes: output };
       return await this.committed(shard, {
         kind: "completed",
         done,
-        output: made,
+        // What is on disk is not held in memory for a client that takes it slowly.
+        output: stored,
         seqnum,
         timeMs,
         dependency: steps.dependency,

@@ -2,6 +2,7 @@
 import { invariant } from "../../state/errors.ts";
 import { BLOB_CHUNK_BYTES, type BlobRef, type BlobStore } from "../../state/objects/blobs.ts";
 import { blobPieces, inPieces, receive } from "../../state/objects/index.ts";
+import type { LateInput } from "../sandbox/sandbox.ts";
 import { PAYLOAD_INLINE_MAX_BYTES, type Payload } from "./instance-record.ts";
 import type { CallBytes, CallInput } from "./invocation.ts";
 
@@ -40,7 +41,23 @@ export async function payloadSlice(blobs: BlobStore, payload: Payload, offset: n
     : blobs.read(payload.ref.name, offset, sizeBytes);
 }
 
-/** What a sandbox is started with: a long input is in shared memory, so that it reaches the worker without one more copy. */
+/** What a sandbox is started with. A long input is read when there is room for it. @param onFailure  why it could not be read */
+export function lateInput(blobs: BlobStore, payload: Payload, onFailure: (error: unknown) => void): Uint8Array | LateInput {
+  if (payload.kind === "inline") {
+    return payload.bytes;
+  }
+  const read = async () => {
+    try {
+      return await guestInput(blobs, payload);
+    } catch (error) {
+      onFailure(error);
+      throw error;
+    }
+  };
+  return { byteLength: payload.ref.sizeBytes, read };
+}
+
+/** A long input is in shared memory, so that it reaches the worker without one more copy. */
 export function guestInput(blobs: BlobStore, payload: Payload): Uint8Array | Promise<Uint8Array> {
   return payload.kind === "inline"
     ? payload.bytes

@@ -229,8 +229,13 @@ export class ThreadExit extends Error {
   }
 }
 
+/** Of what groups of imports keep for one call: files, copies of state values, and what they need to find those. */
+export const HELD_STATE_MAX_BYTES = 128 * 1024 * 1024;
+
 /** State that a group of imports keeps for a call, and that is encoded when it travels. */
 export interface TravellingState {
+  /** What it takes of the host's memory, about; HELD_STATE_MAX_BYTES at most for all of a call. */
+  readonly heldBytes: number;
   encode(): Uint8Array;
 }
 

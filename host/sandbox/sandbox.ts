@@ -68,7 +68,7 @@ export interface SandboxStart {
   readonly tenant: string;
   readonly artefact: Artefact;
   /** Not copied on this thread when its buffer is shared; it must not be changed then. */
-  readonly input: Uint8Array;
+  readonly input: Uint8Array | LateInput;
   /**
    * The program's name and arguments in UTF-8, a NUL between two of them; at most 64 KiB. A part has its call's. The name is the
    * function's, or `<function>/<entry point>`: then that runs.
@@ -103,6 +103,13 @@ export interface SandboxStart {
    * process the attempt ends `displaced`.
    */
   readonly arena?: ArenaMemory | undefined;
+}
+
+/** A long input: nobody has it in memory until there is room for it. */
+export interface LateInput {
+  readonly byteLength: number;
+  /** When it fails, the attempt ends `workerLost`. */
+  read(): Promise<Uint8Array>;
 }
 
 /** A call that was stopped in the middle. */
@@ -193,8 +200,8 @@ export type SandboxEnd =
   | { readonly kind: "trapped"; readonly message: string; readonly cpuMs: number }
   /** The host ended it; says nothing about the function (F17). */
   | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string; readonly cpuMs: number }
-  /** Another call stuck its worker. Start it again; it is not its fault (H7). */
-  | { readonly kind: "displaced" }
+  /** Another call stuck its worker. Start it again; it is not its fault (H7). `cpuMs` is left out when it has not computed. */
+  | { readonly kind: "displaced"; readonly cpuMs?: number }
   /**
    * It was stopped in the middle, by `SandboxCall.freeze`. `awaits`: for the answer of the operation that it has sent last, which
    * `FrozenStart` may bring along. What it has posted counts, and comes first.

@@ -272,6 +272,27 @@ test("what a call had computed when its worker ended is told", async () => {
   expect(end.kind === "killed" ? end.cpuMs : 0).toBeGreaterThan(1);
 });
 
+test("what a call had computed when another one displaced it is told, up to what it had asked before", async () => {
+  const waiting = await Promise.all(Array.from({ length: 50 }, () => suspended(pool, asks(2))));
+  for (const { call, heard } of waiting) {
+    call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(0) });
+    await heard(2);
+  }
+  // Of a function that nobody suspects yet.
+  const loop = begin(pool, resident("(loop $forever (br $forever)) (i32.const 43)"), { limits: { wallTimeMs: 300 } });
+  await loop.end;
+  const displaced = waiting.filter((call) => call.ends() > 0);
+  expect(displaced.length).toBeGreaterThan(0);
+  for (const { end } of displaced) {
+    const { kind, cpuMs = 0 } = await end;
+    expect([kind, cpuMs > 0]).toEqual(["displaced", true]);
+  }
+  for (const { call, end } of waiting) {
+    call.cancel();
+    await end;
+  }
+});
+
 test("thousands of traps in a row neither exhaust stacks nor memory", async () => {
   const trapping = traps(resident);
   let running: Promise<SandboxEnd>[] = [];

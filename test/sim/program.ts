@@ -49,12 +49,7 @@ type Kinds = readonly (readonly [string, StepKind])[];
 function isPossible([op, kind]: Kinds[number], { depth, mayBeCut, inTransaction, isPart }: Place): boolean {
   const { isWhole = false, isOfRoot = false, isOfObjects = false, isOfTransaction = false } = kind;
   const isOfPlace = isOfTransaction ? inTransaction && !isPart : isOfObjects || !(inTransaction || isPart);
-  return (
-    isOfPlace &&
-    !(op.startsWith("call") && depth >= DEPTH_MAX) &&
-    !(mayBeCut && isWhole) &&
-    !(depth > 0 && isOfRoot)
-  );
+  return isOfPlace && !(op.startsWith("call") && depth >= DEPTH_MAX) && !(mayBeCut && isWhole) && !(depth > 0 && isOfRoot);
 }
 
 function drawKind(random: Prng, kinds: Kinds): Kinds[number] {

@@ -37,6 +37,7 @@ export interface FixtureOptions {
   readonly tenancy?: Partial<Limits>;
   readonly timeouts?: Partial<HttpTimeouts>;
   readonly connectionsMax?: number;
+  readonly bodiesMaxBytes?: number;
   readonly faults?: Faults;
   readonly log?: Log;
   /** Instead of the fake ones. */
@@ -64,6 +65,7 @@ export class HttpFixture {
         ...options.config,
       },
       timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+      ...(options.bodiesMaxBytes !== undefined && { bodiesMaxBytes: options.bodiesMaxBytes }),
       ...(options.connectionsMax !== undefined && { connectionsMax: options.connectionsMax }),
       invocations: options.invocations ?? this.invocations,
       functions: this.functions,

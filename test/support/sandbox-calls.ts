@@ -134,7 +134,7 @@ export interface RunningCall {
 
 export interface CallOptions {
   readonly tenant?: string;
-  readonly input?: Uint8Array;
+  readonly input?: SandboxStart["input"];
   readonly limits?: Partial<SandboxLimits>;
   readonly part?: PartStart;
   readonly depth?: number;

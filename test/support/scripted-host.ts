@@ -133,6 +133,7 @@ export class ScriptedHost {
   readonly pool: ScriptedPool;
   readonly invocations: InvocationService;
   readonly source = new SwitchedSource();
+  readonly functions: FunctionRegistry;
   readonly egress: ScriptedEgress;
   readonly #partSlots: number;
 
@@ -144,6 +145,7 @@ export class ScriptedHost {
     const { runAhead = true } = parts;
     const tenancy = testTenancy({ wallTimeMs: 20_000, outputMaxBytes: 2 ** 20, logMaxBytes: 1024, ...parts.limits });
     const functions = new FunctionRegistry({ shards: this.source, abi: abiTable, tenancy, cacheMaxBytes: 2 ** 20 });
+    this.functions = functions;
     const partHosts = new WeakMap<Shard, StoragePool>();
     const admission = new Admission({ slots: this.#partSlots, cpuThreshold: 1, memoryThreshold: 1 }, () => ({
       cpuShare: 0,

@@ -68,7 +68,7 @@ const EMPTY = new Uint8Array(0);
 class Trap extends Error {}
 
 export class ScriptedGuest implements SandboxCall {
-  readonly input: string;
+  input = "";
   /** Of the sandbox that it is in. */
   start: SandboxStart;
   /** The guest's memory: what travels with a storage part. */
@@ -100,7 +100,6 @@ export class ScriptedGuest implements SandboxCall {
     this.#name = name;
     this.#scripted = scripted;
     this.start = start;
-    this.input = Buffer.from(start.input).toString();
     this.#handler = handler;
     this.#onEnd = onEnd;
     this.#timeMs = start.pins.timeMs;
@@ -109,8 +108,17 @@ export class ScriptedGuest implements SandboxCall {
   // What a test does to the guest
 
   begin(): void {
-    const { frozen } = this.start;
-    queueMicrotask(() => void (frozen === undefined ? this.#run() : this.#goOn(frozen.answer)));
+    const { frozen, input } = this.start;
+    const enter = (bytes: Uint8Array) => {
+      this.input = Buffer.from(bytes).toString();
+      void (frozen === undefined ? this.#run() : this.#goOn(frozen.answer));
+    };
+    if (input instanceof Uint8Array) {
+      this.input = Buffer.from(input).toString();
+      queueMicrotask(() => enter(input));
+    } else {
+      void input.read().then(enter);
+    }
   }
 
   /** It goes on in another sandbox, where it was: once, as its script's stack cannot be copied. */
@@ -125,7 +133,7 @@ export class ScriptedGuest implements SandboxCall {
   }
 
   displace(): void {
-    this.#end({ kind: "displaced" });
+    this.#end({ kind: "displaced", cpuMs: this.cpuMs });
   }
 
   /** After its end: it can do nothing more. */

@@ -4,14 +4,19 @@
  * L1. A copy is made alike to the object when it is read, and all of it is of one version of the object.
  * L2. What the call changes is merged into the object at `push`, at the unlock of its write lock, before another function is called,
  *     before and behind a storage part, and at the end of the call: only the bytes that it has changed.
- * L3. All copies of a call have at most STATE_MAX_BYTES in the host's memory.
+ * L3. All copies of a call have at most STATE_MAX_BYTES in the host's memory, and are VALUES_MAX at most.
  */
 import { ByteReader, ByteWriter } from "../../../state/bytes.ts";
+import { quote } from "../../../state/ids.ts";
 import { type Guest, GuestFault, type TravellingState } from "../../sandbox/guest.ts";
 import { readObject, updateObject, writeBytes } from "../whole-objects.ts";
 import { StateValue } from "./state-value.ts";
 
 const STATE_MAX_BYTES = 64 * 1024 * 1024;
+/** Also of those that have no bytes: each takes some memory. */
+export const VALUES_MAX = 4096;
+/** What a value and its key take beside its bytes, about. */
+const VALUE_BYTES = 1024;
 /** Of one value, when there is no other: its copy, and the object that the copy was made from. */
 export const VALUE_MAX_BYTES = STATE_MAX_BYTES / 2;
 
@@ -33,6 +38,14 @@ export async function settleState(guest: Guest): Promise<void> {
 
 export class LocalState implements TravellingState {
   readonly #values = new Map<string, StateValue>();
+
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const value of this.#values.values()) {
+      bytes += value.hostBytes + VALUE_BYTES;
+    }
+    return bytes;
+  }
 
   /** The copy, alike to the object but for what the call has changed. */
   async read(guest: Guest, key: string): Promise<StateValue> {
@@ -141,8 +154,14 @@ export class LocalState implements TravellingState {
   }
 
   #value(key: string): StateValue {
-    const value = this.#values.get(key) ?? new StateValue();
-    this.#values.set(key, value);
+    let value = this.#values.get(key);
+    if (value === undefined) {
+      if (this.#values.size === VALUES_MAX) {
+        throw new GuestFault(`state value ${quote(key)}: the call has ${VALUES_MAX} others, which is all that it may have`);
+      }
+      value = new StateValue();
+      this.#values.set(key, value);
+    }
     return value;
   }
 

@@ -11,6 +11,8 @@ import type { SharedFiles } from "./shared-files.ts";
 import { SharedFile, SharedFolder } from "./shared-folder.ts";
 
 const STREAMS: readonly Stream[] = ["input", "output", "log"];
+/** What a name and what it stands for take, about. */
+const NAME_BYTES = 1024;
 const NO_NODE = 0xffff_ffff;
 /** The name of the root among the folders that a program is given. */
 const ROOT = "/";
@@ -46,6 +48,11 @@ export class CallFiles implements TravellingState {
       }
     }
     return new CallFiles(readDescriptors(r, nodes), scratch);
+  }
+
+  get heldBytes(): number {
+    const { usedBytes, nameCount } = this.#scratch;
+    return usedBytes + nameCount * NAME_BYTES;
   }
 
   encode(): Uint8Array {

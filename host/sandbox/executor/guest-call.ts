@@ -54,7 +54,8 @@ export class CallState implements GuestCall {
   state: TravellingState | Uint8Array | null = null;
   keptAnswer: KeptAnswer | null = null;
   conflict: Uint8Array = EMPTY;
-  #appended: Uint8Array[] = [];
+  /** Its beginning is the output, the rest is room for more: many short pieces would each take more than their bytes. */
+  #appended: Uint8Array = EMPTY;
   #appendedBytes = 0;
   #replaced: Uint8Array = EMPTY;
 
@@ -70,10 +71,14 @@ export class CallState implements GuestCall {
   /** `bytes` may be a view of the guest's memory. */
   appendOutput(bytes: Uint8Array): void {
     this.#checkOutput(this.#appendedBytes + this.#replaced.byteLength + bytes.byteLength);
-    if (bytes.byteLength > 0) {
-      this.#appended.push(Buffer.from(bytes));
-      this.#appendedBytes += bytes.byteLength;
+    const endBytes = this.#appendedBytes + bytes.byteLength;
+    if (this.#appendedBytes === 0) {
+      this.#appended = Buffer.from(bytes);
+    } else {
+      this.#makeRoom(endBytes);
+      this.#appended.set(bytes, this.#appendedBytes);
     }
+    this.#appendedBytes = endBytes;
   }
 
   /** `bytes` may be a view of the guest's memory. */
@@ -88,11 +93,22 @@ export class CallState implements GuestCall {
     return this.#replaced.byteLength === 0 ? appended : Buffer.concat([appended, this.#replaced]);
   }
 
+  /** Of the host's memory, beside the guest's own. */
+  get heldBytes(): number {
+    const outputBytes = this.#appended.byteLength + this.#replaced.byteLength;
+    return this.input.byteLength + outputBytes + heldBytes(this.files) + heldBytes(this.state);
+  }
+
   #appendedOutput(): Uint8Array {
-    if (this.#appended.length !== 1) {
-      this.#appended = [Buffer.concat(this.#appended)];
+    return this.#appended.subarray(0, this.#appendedBytes);
+  }
+
+  #makeRoom(sizeBytes: number): void {
+    if (sizeBytes > this.#appended.byteLength) {
+      const longer = Buffer.allocUnsafeSlow(Math.min(this.outputMaxBytes, Math.max(sizeBytes, 2 * this.#appended.byteLength)));
+      longer.set(this.#appendedOutput());
+      this.#appended = longer;
     }
-    return this.#appended[0] ?? EMPTY;
   }
 
   #checkOutput(sizeBytes: number): void {
@@ -149,10 +165,14 @@ export class CallState implements GuestCall {
     Object.assign(this, { partArguments, mappings });
     this.files = files.byteLength === 0 ? null : files;
     this.state = state.byteLength === 0 ? null : state;
-    this.#appended = [appended];
+    this.#appended = appended;
     this.#appendedBytes = appended.byteLength;
     this.#replaced = replaced;
   }
+}
+
+function heldBytes(state: TravellingState | Uint8Array | null): number {
+  return state instanceof Uint8Array ? state.byteLength : (state?.heldBytes ?? 0);
 }
 
 function encoded(state: TravellingState | Uint8Array | null): Uint8Array {

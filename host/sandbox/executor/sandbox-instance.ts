@@ -8,7 +8,14 @@
  * 2. What an import has thrown is the call's outcome, whatever the guest makes of it (H3).
  * 3. A stack that is parked or suspended is left in the end: by `drop`, by a cancellation, or by a trap (H2).
  */
-import { CONTROL_IMPORT, INTERRUPT_IMPORT, SHARED_MEMORY_IMPORT, usesSideModules, usesThreads } from "../../modules/artefact.ts";
+import {
+  CONTROL_IMPORT,
+  INTERRUPT_IMPORT,
+  SHARED_MEMORY_IMPORT,
+  usesSideModules,
+  usesThreads,
+  WASM_PAGE_BYTES,
+} from "../../modules/artefact.ts";
 import type { SliceMarks } from "../frames/slice-marks.ts";
 import {
   type CreateImports,
@@ -160,9 +167,9 @@ export class SandboxInstance implements Guest {
       : null;
   }
 
-  /** Of its memory. */
+  /** Of its memory, and as many as what the host holds for its call would take. */
   get pages(): number {
-    return this.#state.pages;
+    return this.#state.pages + Math.floor(this.call.heldBytes / WASM_PAGE_BYTES);
   }
 
   get idleBytes(): number {

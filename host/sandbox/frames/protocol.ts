@@ -29,11 +29,11 @@ export const FrameType = {
   /** To a worker that becomes a thread of the call. a: module number, b: number of the thread; the attachment is a port, see threads/team.ts; in a process its hub adds that. */
   thread: 12,
   // to the main thread
-  /** code: operation, a: 1 when the guest waits, b: pages of its memory, x: CPU ms so far; body: arguments. */
+  /** code: operation, a: 1 when the guest waits, b: pages of its memory and of what the host holds for it, x: CPU ms so far; body: arguments. */
   operation: 16,
   /** body: text. */
   log: 17,
-  /** Of a preemptible guest that gives way. b: pages of its memory, if they are not what was said last. */
+  /** Of a preemptible guest that gives way. b: as of `operation`, if they are not what was said last. */
   memory: 26,
   /**
    * code: an EndKind, a: value, or index of the kill reason, or 1 for a frozen call that awaits an answer, b: threads of the call that

@@ -24,6 +24,8 @@ export class Attempt implements SandboxCall {
   /** Names the attempt to workers, see `protocol.ts`. */
   readonly slot: number;
   readonly attempt: number;
+  /** Once it is read. */
+  input: Uint8Array | undefined;
   /** Where it waits for a worker. */
   queue: AttemptQueue | undefined;
   /** Its part of the pool's memory, from when it could begin on. */
@@ -58,6 +60,7 @@ export class Attempt implements SandboxCall {
     this.module = module;
     this.start = start.frozen === undefined ? start : withoutFrozen(start);
     this.frozen = start.frozen;
+    this.input = start.input instanceof Uint8Array ? start.input : undefined;
     this.handler = handler;
     this.deadlineMs = deadlineMs;
     this.#onCancel = onCancel;
@@ -68,8 +71,15 @@ export class Attempt implements SandboxCall {
     return this.#acknowledgements.isOverrun;
   }
 
+  /** @throws what reading it throws */
+  async readInput(): Promise<void> {
+    const { input } = this.start;
+    this.input = input instanceof Uint8Array ? input : await input.read();
+  }
+
   /** A worker has it. */
   begun(): void {
+    this.input = undefined;
     if (this.frozen !== undefined) {
       this.frozen = undefined;
       this.handler.onBegun?.();
@@ -115,7 +125,7 @@ export class Attempt implements SandboxCall {
   end(end: SandboxEnd): void {
     if (!this.ended) {
       this.ended = true;
-      this.handler.onEnd(end);
+      this.handler.onEnd(end.kind === "displaced" && this.cpuMs > 0 ? { ...end, cpuMs: this.cpuMs } : end);
     }
   }
 

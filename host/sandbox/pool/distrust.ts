@@ -3,7 +3,9 @@
  * anything, as they run in his hands; the host's memory and time he must not get.
  */
 
+import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { EndKind, type Frame, FrameType, guestStateBytes } from "../frames/protocol.ts";
+import { HELD_STATE_MAX_BYTES } from "../guest.ts";
 import type { Attempt } from "./attempt.ts";
 
 /** Messages of ends, and what surrounds an output. */
@@ -42,8 +44,10 @@ export function wrongIn(frame: Frame, attempt: Attempt): string | undefined {
 }
 
 function wrongInMemory({ b: pages }: Frame, { start }: Attempt): string | undefined {
-  const { memoryMaxPages } = start.artefact;
-  return pages < 0 || pages > memoryMaxPages ? `a memory of ${pages} pages, at most ${memoryMaxPages} are allowed` : undefined;
+  const { artefact, input, limits } = start;
+  const heldMaxBytes = input.byteLength + 2 * limits.outputMaxBytes + HELD_STATE_MAX_BYTES;
+  const maxPages = artefact.memoryMaxPages + Math.ceil(heldMaxBytes / WASM_PAGE_BYTES);
+  return pages < 0 || pages > maxPages ? `a memory of ${pages} pages, at most ${maxPages} are allowed` : undefined;
 }
 
 function wrongInState(body: Uint8Array): string | undefined {

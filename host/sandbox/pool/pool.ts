@@ -172,7 +172,7 @@ export class WorkerPool implements SandboxPool {
   readonly #leaveMemory: () => void;
   /** Attempts that wait for room for their memory. */
   readonly #withoutRoom = new Set<Attempt>();
-  #compiling = 0;
+  #preparing = 0;
   #closed = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -241,7 +241,7 @@ export class WorkerPool implements SandboxPool {
     } else if (module.isReady) {
       this.#enqueue(attempt);
     } else {
-      this.#enqueueCompiled(attempt);
+      this.#prepared(attempt, module.compiled(), "the module does not compile", () => this.#enqueue(attempt));
     }
     return attempt;
   }
@@ -302,7 +302,7 @@ export class WorkerPool implements SandboxPool {
   }
 
   get #queued(): number {
-    return this.#scheduler.queued + this.#compiling + this.#withoutRoom.size;
+    return this.#scheduler.queued + this.#preparing + this.#withoutRoom.size;
   }
 
   /** Its function may have one more sandbox, then its tenant, then there is room for its memory, then it waits for a worker. */
@@ -313,14 +313,18 @@ export class WorkerPool implements SandboxPool {
   }
 
   #askForRoom(attempt: Attempt): void {
-    const { tenant, artefact, depth, part } = attempt.start;
+    const { tenant, depth, part } = attempt.start;
     const memory = {
       group: tenant,
       depth: depth + (part === undefined ? 0 : 1),
-      bytes: bytesOf(artefact),
+      bytes: bytesOf(attempt.start),
       admit: () => {
         this.#withoutRoom.delete(attempt);
-        this.#scheduler.enqueue(attempt);
+        if (attempt.input === undefined) {
+          this.#prepared(attempt, attempt.readInput(), "the input cannot be read", () => this.#scheduler.enqueue(attempt));
+        } else {
+          this.#scheduler.enqueue(attempt);
+        }
       },
       end: (message: string) => this.#kill(attempt, "overloaded", message),
     };
@@ -331,7 +335,8 @@ export class WorkerPool implements SandboxPool {
     }
   }
 
-  #refusal({ artefact, depth, part }: SandboxStart): [KillReason, string] | undefined {
+  #refusal(start: SandboxStart): [KillReason, string] | undefined {
+    const { artefact, depth, part } = start;
     if (this.#closed) {
       return ["closed", "the host is stopping"];
     }
@@ -339,9 +344,9 @@ export class WorkerPool implements SandboxPool {
     if (depth === 0 && this.#queued >= this.#queueMax) {
       return ["overloaded", `${this.#queued} calls wait for a sandbox, at most ${this.#queueMax} may`];
     }
-    const bytes = bytesOf(artefact);
+    const bytes = bytesOf(start);
     if (bytes > this.#memory.maxBytes) {
-      return ["overloaded", `the function begins with ${bytes} bytes, all sandboxes together may have ${this.#memory.maxBytes}`];
+      return ["overloaded", `the call begins with ${bytes} bytes, all sandboxes together may have ${this.#memory.maxBytes}`];
     }
     if (part !== undefined && part.snapshotHash !== artefact.snapshot.hash) {
       return ["cancelled", `the part was made on snapshot ${part.snapshotHash}, this module's is ${artefact.snapshot.hash}`];
@@ -349,19 +354,20 @@ export class WorkerPool implements SandboxPool {
     return undefined;
   }
 
-  async #enqueueCompiled(attempt: Attempt): Promise<void> {
-    this.#compiling += 1;
+  /** Goes on when the attempt has what it begins with, if it has not ended by then. */
+  async #prepared(attempt: Attempt, ready: Promise<void>, failed: string, next: () => void): Promise<void> {
+    this.#preparing += 1;
     let failure: unknown;
     try {
-      await attempt.module.compiled();
+      await ready;
     } catch (error) {
       failure = error;
     }
-    this.#compiling -= 1;
+    this.#preparing -= 1;
     if (failure !== undefined) {
-      this.#kill(attempt, "workerLost", `the module does not compile: ${failure}`);
+      this.#kill(attempt, "workerLost", `${failed}: ${failure}`);
     } else if (!attempt.ended) {
-      this.#enqueue(attempt);
+      next();
     }
   }
 

@@ -1,7 +1,7 @@
 /** Ends of attempts, as frames of workers tell them and as pools give them. */
-import { type Artefact, WASM_PAGE_BYTES } from "../../modules/artefact.ts";
+import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { EMPTY, EndKind, type Frame, guestStateBytes, KILL_REASONS } from "../frames/protocol.ts";
-import type { SandboxEnd } from "../sandbox.ts";
+import type { SandboxEnd, SandboxStart } from "../sandbox.ts";
 
 export const DISPLACED: SandboxEnd = { kind: "displaced" };
 
@@ -9,9 +9,9 @@ export function lost(message: string, cpuMs: number): SandboxEnd {
   return { kind: "killed", reason: "workerLost", message, cpuMs };
 }
 
-/** What a sandbox of the module begins with. */
-export function bytesOf({ snapshot }: Artefact): number {
-  return snapshot.pages * WASM_PAGE_BYTES;
+/** What a sandbox begins with, as a worker counts it. */
+export function bytesOf({ artefact, input }: SandboxStart): number {
+  return (artefact.snapshot.pages + Math.floor(input.byteLength / WASM_PAGE_BYTES)) * WASM_PAGE_BYTES;
 }
 
 export function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {

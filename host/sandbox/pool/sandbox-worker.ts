@@ -105,7 +105,9 @@ export class SandboxWorker {
     this.#load(module);
     this.attempts.add(attempt);
     attempt.worker = this;
-    const { pins, limits, input, commandLine, tableIndex = ENTRY, part } = start;
+    const { pins, limits, commandLine, tableIndex = ENTRY, part } = start;
+    const { input } = attempt;
+    invariant(input !== undefined, "an attempt has its input when it begins");
     const isBeside = isShared(input) || (part !== undefined && isShared(part.state.delta)) || frozen !== undefined;
     const frame = {
       type: FrameType.start,

@@ -149,7 +149,8 @@ export class TeamPool implements CallPool {
     return { ...start, threads: { callMax: threads, tenantMax }, sandboxesMax: Math.max(1, Math.floor(tenantMax / threads)) };
   }
 
-  #refusal({ artefact, depth, ranks = 0 }: SandboxStart): [KillReason, string] | undefined {
+  #refusal(start: SandboxStart): [KillReason, string] | undefined {
+    const { depth, ranks = 0 } = start;
     const { queued } = this.load;
     const { threadsMax } = this.#options;
     if (this.#closed) {
@@ -162,11 +163,11 @@ export class TeamPool implements CallPool {
     if (ranks > threadsMax) {
       return ["overloaded", `a world of ${ranks} ranks, all worlds and threads together may have ${threadsMax} here`];
     }
-    const bytes = bytesOf(artefact);
+    const bytes = bytesOf(start);
     if (bytes > this.#options.memory.maxBytes) {
       return [
         "overloaded",
-        `the function begins with ${bytes} bytes, all sandboxes together may have ${this.#options.memory.maxBytes}`,
+        `the call begins with ${bytes} bytes, all sandboxes together may have ${this.#options.memory.maxBytes}`,
       ];
     }
     return undefined;
@@ -179,23 +180,37 @@ export class TeamPool implements CallPool {
   }
 
   #askForMemory(attempt: Attempt): void {
-    const { tenant, artefact, depth } = attempt.start;
+    const { tenant, depth } = attempt.start;
     attempt.memory = {
       group: tenant,
       depth,
-      bytes: bytesOf(artefact),
+      bytes: bytesOf(attempt.start),
       admit: () => {
-        if (attempt.start.ranks === 0) {
-          this.#begin(attempt);
+        if (attempt.input === undefined) {
+          attempt.readInput().then(
+            () => this.#admit(attempt),
+            (error) => this.#kill(attempt, "workerLost", `the input cannot be read: ${error}`),
+          );
         } else {
-          this.#waiting.push(attempt);
-          this.#dispatch();
+          this.#admit(attempt);
         }
       },
       end: (message) => this.#kill(attempt, "overloaded", message),
     };
     if (this.#options.memory.enter(attempt.memory)) {
       attempt.memory.admit();
+    }
+  }
+
+  #admit(attempt: Attempt): void {
+    if (attempt.ended) {
+      return;
+    }
+    if (attempt.start.ranks === 0) {
+      this.#begin(attempt);
+    } else {
+      this.#waiting.push(attempt);
+      this.#dispatch();
     }
   }
 

@@ -139,6 +139,10 @@ export class TeamCallState extends CallState {
     super.replaceOutput(bytes);
   }
 
+  override get heldBytes(): number {
+    return super.heldBytes + this.#words.outputBytes;
+  }
+
   override output(): Uint8Array {
     return Buffer.concat([this.#words.output(), super.output()]);
   }

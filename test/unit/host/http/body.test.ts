@@ -2,16 +2,28 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { BODY_BLOCK_BYTES, type Body, readBody } from "../../../../host/http/body.ts";
+import { BODY_BLOCK_BYTES, type Body, discardRest, readBody } from "../../../../host/http/body.ts";
+import { BodyRoom } from "../../../../host/http/body-room.ts";
+import { hasCode } from "../../../../state/errors.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { send } from "../../../support/http-fixture.ts";
 
 const WHOLE_MAX_BYTES = 32 * 1024;
 const LIMIT = { maxBytes: 8 * 1024 * 1024, code: "BODY_TOO_LARGE", what: "the body" } as const;
-const pace = { clock: { now: () => 0, monotonic: () => 0 }, idleMs: 1000 };
+const room = new BodyRoom(5 * BODY_BLOCK_BYTES);
+const reading = { clock: { now: () => 0, monotonic: () => 0 }, idleMs: 1000, bodies: room };
 
 let read: Body | undefined;
+/** The next answers wait for it. */
+let held: Promise<void> | undefined;
 const server = createServer(async (request, response) => {
-  read = await readBody({ request, response }, LIMIT, pace, WHOLE_MAX_BYTES);
+  try {
+    read = await readBody({ request, response }, LIMIT, reading, WHOLE_MAX_BYTES);
+    await held;
+  } catch (error) {
+    response.statusCode = hasCode(error, "OVERLOADED") ? 503 : 500;
+    discardRest(request);
+  }
   response.end();
 });
 beforeAll(async () => {
@@ -48,4 +60,21 @@ test("H27: a body is one piece up to the limit, and beyond it blocks that may be
     ),
     { numRuns: 60 },
   );
+});
+
+test("bodies that are read together have so much memory at most, until they are answered; small ones are always let in", async () => {
+  const { port } = server.address() as AddressInfo;
+  const body = Buffer.alloc(3 * BODY_BLOCK_BYTES);
+  const hold = Promise.withResolvers<void>();
+  held = hold.promise;
+  const first = send(port, "POST", "/", { body });
+  await eventually("the first one is read", () => room.usedBytes === body.byteLength);
+  expect((await send(port, "POST", "/", { body })).status).toBe(503);
+  expect(room.usedBytes).toBe(body.byteLength);
+  held = undefined;
+  expect((await send(port, "POST", "/", { body: Buffer.alloc(50_000) })).status).toBe(200);
+  hold.resolve();
+  expect((await first).status).toBe(200);
+  await eventually("its room is free", () => room.usedBytes === 0);
+  expect((await send(port, "POST", "/", { body })).status).toBe(200);
 });

@@ -335,3 +335,22 @@ describe("life of the server", () => {
     await ended;
   });
 });
+
+test("S5: an output that no disk has takes room until its client has taken it; without room nothing has happened", async () => {
+  const output = new Uint8Array(30_000_000);
+  const http = await start({ bodiesMaxBytes: 40_000_000 });
+  http.invocations.functions.set("long", () => ({ output }));
+  const body = JSON.stringify({ user: "demo", function: "long" });
+  const slow = http.raw();
+  slow.socket.pause();
+  slow.write(`POST /f/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  const held = () => http.metrics.render().includes("neap_http_body_bytes 30000000");
+  await eventually("the slow client has its answer", held);
+  for (const path of ["/f/", "/v1/tenants/demo/functions/long/calls"]) {
+    const refused = await http.send("POST", path, { body });
+    expect([refused.status, refused.headers["neap-error"]]).toEqual([503, "OVERLOADED"]);
+  }
+  slow.socket.destroy();
+  await eventually("its room is free", () => http.metrics.render().includes("neap_http_body_bytes 0"));
+  expect((await http.send("POST", "/f/", { body })).text).toHaveLength(output.byteLength);
+});

@@ -56,29 +56,36 @@ const record = (data: Uint8Array): LogRecord => ({
 });
 
 describe("the CPU time of a call", () => {
-  it("is the same at once, under its key, by its id, and from the next host: that of all attempts of its run", async () => {
-    const host = await ScriptedHost.open();
-    let runs = 0;
-    await host.define("work", async (guest) => {
-      runs += 1;
-      guest.cpuMs = runs === 1 ? 3 : 4.5;
-      guest.put("x", "1");
-      await guest.get("x");
-      return runs === 1 ? FOREVER : 0;
-    });
-    const request = { functionName: "work", callId: 7 };
-    const asked = answered(host, request);
-    await settled();
-    theGuest(host).kill("workerLost");
-    const { instance, cpuMs } = await asked;
-    expect(cpuMs).toBe(7.5);
-    for (const one of [host, await host.crash()]) {
-      expect(await answered(one, request)).toEqual({ instance, cpuMs });
-      expect(await stored(one, instance)).toBe(cpuMs);
-      expect(await one.invocations.status(7, TENANT)).toMatchObject({ call: { cpuMs } });
-    }
-    expect(runs).toBe(2);
-  });
+  it.each(["lost", "displaced"])(
+    "is the same at once, under its key, by its id, and from the next host: that of all attempts of its run, one was %s",
+    async (how) => {
+      const host = await ScriptedHost.open();
+      let runs = 0;
+      await host.define("work", async (guest) => {
+        runs += 1;
+        guest.cpuMs = runs === 1 ? 3 : 4.5;
+        guest.put("x", "1");
+        await guest.get("x");
+        return runs === 1 ? FOREVER : 0;
+      });
+      const request = { functionName: "work", callId: 7 };
+      const asked = answered(host, request);
+      await settled();
+      if (how === "displaced") {
+        theGuest(host).displace();
+      } else {
+        theGuest(host).kill("workerLost");
+      }
+      const { instance, cpuMs } = await asked;
+      expect(cpuMs).toBe(7.5);
+      for (const one of [host, await host.crash()]) {
+        expect(await answered(one, request)).toEqual({ instance, cpuMs });
+        expect(await stored(one, instance)).toBe(cpuMs);
+        expect(await one.invocations.status(7, TENANT)).toMatchObject({ call: { cpuMs } });
+      }
+      expect(runs).toBe(2);
+    },
+  );
 
   it("has in it that of its storage parts and of what it calls; what is called has its own", async () => {
     const host = await ScriptedHost.open({ partSlots: 1 });

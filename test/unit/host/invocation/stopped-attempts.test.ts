@@ -146,18 +146,16 @@ describe("F31: a call that is cancelled between two states of its run ends at on
   it("while its next attempt is prepared", async () => {
     const host = await sleepingHost(5_000);
     const gate = Promise.withResolvers<void>();
-    const asked = host.told({ functionName: "sleeper", key: "k", input: "x".repeat(200_000) });
+    const asked = host.told({ functionName: "sleeper", key: "k" });
     await settled();
-    const { blobs } = host.test;
-    const open = blobs.open.bind(blobs);
-    blobs.open = async (name) => {
+    const { functions } = host;
+    const artefact = functions.artefact.bind(functions);
+    functions.artefact = async (...which) => {
       await gate.promise;
-      return open(name);
+      return artefact(...which);
     };
     theGuest(host).displace();
     await settled();
-    // The answer to who cancels tells the input too.
-    blobs.open = open;
     expect(await cancelAt(gate, host, asked)).toBe("trap cancelled");
   });
 });

@@ -41,6 +41,19 @@ const growsAndLoops = (mib: number) =>
       (loop $forever (br $forever)) (i32.const 0)))`),
   );
 
+/** Keeps its memory small, writes so many MiB of output, and asks. */
+const writes = (mib: number) =>
+  artefactOf(`(module
+    (import "t" "ask" (func $ask (param i32) (result i32)))
+    (import "t" "output" (func $output (param i32 i32)))
+    (memory (export "$memory") 1)
+    (func (export "run") (result i32) (local $left i32)
+      (local.set $left (i32.const ${mib * PAGES_PER_MIB}))
+      (loop $more
+        (call $output (i32.const 0) (i32.const 65536))
+        (br_if $more (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (call $ask (i32.const ${mib}))))`);
+
 const pools: SandboxPool[] = [];
 
 afterEach(async () => {
@@ -95,6 +108,23 @@ describe("sandboxes that take memory", () => {
     await expect.poll(() => budget.usedBytes).toBe(0);
   });
 
+  it("so do those for which the host holds much: an output that is not told yet", async () => {
+    const { pool, budget } = await open({ maxBytes: 8 * MIB });
+    const limits = { outputMaxBytes: 2 * MIB };
+    const floods = Array.from({ length: 12 }, () => begin(pool, writes(1), { onOperation: ignore, limits }));
+    await Promise.all(floods.map((flood) => Promise.race([flood.end, flood.heard(1)])));
+    await eventually("the others have left their sandboxes", () => budget.usedBytes <= 8 * MIB);
+    const left = floods.filter((flood) => !isOver(flood));
+    expect(left.length).toBeGreaterThan(0);
+    expect(budget.usedBytes).toBeGreaterThanOrEqual(left.length * MIB);
+    expect(await floods.find(isOver)?.end).toMatchObject({ kind: "killed", reason: "overloaded" });
+    for (const { call, end } of left) {
+      call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
+      expect(await end).toMatchObject({ kind: "returned", output: { byteLength: MIB } });
+    }
+    await expect.poll(() => budget.usedBytes).toBe(0);
+  });
+
   it("so do preemptible ones that grow and then compute, and ask the host for nothing", async () => {
     const { pool, budget } = await open({});
     let ended = 0;
@@ -121,6 +151,31 @@ describe("sandboxes that take memory", () => {
       expect((await call.end).kind).toBe("returned");
       expect(budget.usedBytes).toBeLessThanOrEqual(16 * MIB);
     }
+  });
+
+  it("a long input counts from the beginning on, and is read when there is room for it", async () => {
+    const { pool, budget } = await open({ maxBytes: 16 * MIB });
+    let reads = 0;
+    const input = {
+      byteLength: 5 * MIB,
+      read: async () => {
+        reads += 1;
+        return new Uint8Array(new SharedArrayBuffer(5 * MIB));
+      },
+    };
+    const calls = Array.from({ length: 6 }, () => begin(pool, holds(1), { onOperation: ignore, input }));
+    await Promise.all(calls.slice(0, 2).map((call) => call.heard(1)));
+    expect([budget.usedBytes / MIB, budget.waiting, pool.load.queued, reads]).toEqual([12, 4, 4, 2]);
+    for (const call of calls) {
+      await call.heard(1);
+      call.call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
+      expect((await call.end).kind).toBe("returned");
+    }
+    expect(reads).toBe(6);
+    expect(await run(pool, holds(12), { input })).toMatchObject({ kind: "killed", reason: "overloaded" });
+    const unreadable = { byteLength: MIB, read: () => Promise.reject(new Error("the blob is gone")) };
+    expect(await run(pool, holds(1), { input: unreadable })).toMatchObject({ kind: "killed", reason: "workerLost" });
+    await expect.poll(() => budget.usedBytes).toBe(0);
   });
 
   it("one tenant's that hold everything make room for another's", async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { VALUES_MAX } from "../../../../../host/abi/faasm/local-state.ts";
 import { Operation } from "../../../../../host/abi/operations.ts";
 import { CallState } from "../../../../../host/sandbox/executor/guest-call.ts";
-import { GuestFault } from "../../../../../host/sandbox/guest.ts";
+import { GuestFault, HELD_STATE_MAX_BYTES } from "../../../../../host/sandbox/guest.ts";
 import { FaasmCalls, RESULT } from "../../../../support/faasm-calls.ts";
 import { MemoryHost } from "../../../../support/memory-guest.ts";
 
@@ -22,6 +23,20 @@ async function read(calls: FaasmCalls, length = 100): Promise<string> {
 }
 
 const stored = (calls: FaasmCalls) => calls.host.text("state/k");
+
+it("what the host holds of a call's values is told, and they are bounded, those without bytes too", async () => {
+  const calls = withValue("value");
+  const before = calls.guest.call.heldBytes;
+  await calls.call("__faasm_write_state_offset", "k", 1_000_000, 0, bytes("x"));
+  expect(calls.guest.call.heldBytes - before).toBeGreaterThanOrEqual(2_000_000);
+  const fill = async () => {
+    for (let i = 0; i <= VALUES_MAX; i += 1) {
+      await calls.call("__faasm_write_state_offset", `k${i}`, 0, 0, bytes(""));
+    }
+  };
+  await expect(fill()).rejects.toThrow(`the call has ${VALUES_MAX} others, which is all that it may have`);
+  expect(calls.guest.call.heldBytes).toBeLessThan(HELD_STATE_MAX_BYTES);
+});
 
 describe("__faasm_read_state", () => {
   it("answers the size for a length of 0, without keeping the value", async () => {
