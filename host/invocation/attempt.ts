@@ -109,6 +109,8 @@ export interface AttemptOptions {
   readonly arena?: ArenaMemory;
   /** The guest can run no more. */
   readonly onGone?: () => void;
+  /** Settles when nobody needs the output of its end any more; left out: it is not kept. */
+  readonly outputUsed?: Promise<void>;
   readonly perform: PerformOperation;
   /** The guest was stopped: an operation under way shall end soon, and have no effect any more. Called at most once. */
   readonly onStop: () => void;
@@ -134,6 +136,7 @@ export class Attempt implements SandboxHandler {
   readonly #onMove: () => void;
   readonly #onLog: (text: string) => void;
   readonly #onGone: () => void;
+  readonly outputUsed: Promise<void> | undefined;
   #call: SandboxCall;
   /** Of earlier sandboxes. */
   #cpuMs = 0;
@@ -166,6 +169,7 @@ export class Attempt implements SandboxHandler {
     this.#onLog = options.onLog;
     this.#onMove = options.onMove ?? (() => {});
     this.#onGone = options.onGone ?? (() => {});
+    this.outputUsed = options.outputUsed;
     const { pool, tenant, sandboxesMax, artefact, input, commandLine, tableIndex, depth, pins, limits } = options;
     const { ofFunction, threads, ranks, part, arena, frozen } = options;
     this.#pool = pool;

@@ -42,6 +42,8 @@ export interface Execution extends Omit<OperationParts, Made> {
   readonly runRegions: RunRegions;
   /** Told the attempt when it has begun, and what tells whether its guest waits for a time, a call or a lock. */
   readonly begun: (attempt: Attempt, isWaiting: () => boolean) => void;
+  /** As `AttemptOptions.outputUsed`. */
+  readonly outputUsed: Promise<void>;
   /** The attempt is over, as one that waits for nothing, when it has replayed all there is. */
   readonly replayOnly: boolean;
   /** The attempt goes on where it was stopped at another node. */
@@ -64,7 +66,7 @@ export interface Executed {
 /** The end of the attempt: nothing of it is under way any more, and unless it is a result `steps` is fenced. */
 export async function execute(execution: Execution): Promise<Executed> {
   const { context, runner, attempts, parking, history, spec, shard, steps, drafts, trace, lockTurns, runRegions } = execution;
-  const { begun, moved, worlds } = execution;
+  const { begun, moved, worlds, outputUsed } = execution;
   const { functions, pool, tenancy, log, nodeName, moves: policy } = context;
   const { init, tenant, instance, signal } = spec;
   const artefact = await functions.artefact(shard, init.module);
@@ -160,6 +162,7 @@ export async function execute(execution: Execution): Promise<Executed> {
         departs: () => (parking.isFull ? null : (reads?.departure() ?? null)),
       }),
     ...(moved !== null && { frozen: { bytes: moved.guest, ...(moved.answer !== null && { answer: moved.answer }) } }),
+    outputUsed,
     perform: trace.operations === null ? perform : measured(perform, context.clock, trace.operations),
     onMove: () => operations?.breakOff(),
     onStop: () => {

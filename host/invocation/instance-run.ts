@@ -27,7 +27,17 @@ import { pause } from "./pause.ts";
 import { AGAIN, HOST_STOPS, Retries, type Verdict } from "./retries.ts";
 import { RunRegions } from "./run-regions.ts";
 
-type Own = "history" | "moved" | "shard" | "steps" | "drafts" | "lockTurns" | "runRegions" | "begun" | "replayOnly";
+type Own =
+  | "history"
+  | "moved"
+  | "shard"
+  | "steps"
+  | "drafts"
+  | "lockTurns"
+  | "runRegions"
+  | "begun"
+  | "outputUsed"
+  | "replayOnly";
 type RunParts = Omit<Execution, Own>;
 
 type Attempted = Verdict | Extract<AttemptEnd, { kind: "suspended" }>;
@@ -162,11 +172,13 @@ export class InstanceRun {
       return this.#end.refuse(shard, steps, refused);
     }
     const drafts = new Drafts(shard.blobs);
+    const outputUsed = Promise.withResolvers<void>();
     let after: Attempted;
     try {
-      after = await this.#attempted(shard, steps, drafts, moved);
+      after = await this.#attempted(shard, steps, drafts, moved, outputUsed.promise);
     } finally {
       drafts.end();
+      outputUsed.resolve();
     }
     return after.kind === "suspended" ? this.#afterWait(shard, after.until) : after;
   }
@@ -192,7 +204,13 @@ export class InstanceRun {
   }
 
   /** One attempt, and the DONE of its result: afterwards nothing comes to name what it has stored. */
-  async #attempted(shard: Shard, steps: StepStream, drafts: Drafts, moved: MovedCall | null): Promise<Attempted> {
+  async #attempted(
+    shard: Shard,
+    steps: StepStream,
+    drafts: Drafts,
+    moved: MovedCall | null,
+    outputUsed: Promise<void>,
+  ): Promise<Attempted> {
     const begun = (attempt: Attempt, isWaiting: () => boolean) => {
       this.#attempt = attempt;
       this.#isWaiting = isWaiting;
@@ -217,6 +235,7 @@ export class InstanceRun {
       lockTurns: this.#lockTurns,
       runRegions: this.#runRegions,
       begun,
+      outputUsed,
       replayOnly: this.#pinsFirst,
       moved,
     });

@@ -181,6 +181,8 @@ export interface SandboxHandler {
   onOperation(operation: number, args: Uint8Array, waits: boolean): void;
   onLog(text: string): void;
   onEnd(end: SandboxEnd): void;
+  /** Settles when the output of the end is not needed any more, until when it counts as memory of the call; left out: at once. */
+  readonly outputUsed?: Promise<void> | undefined;
   /** Of a call that was stopped in the middle: it is in a sandbox now, and its bytes are not needed any more. Not when it ends before. */
   onBegun?(): void;
   /** Called once, at `onEnd` or later: the guest can run no more, and touches no memory region. */

@@ -50,6 +50,13 @@ export const moveMutations: readonly Mutation[] = [
     caughtBy: [PARKING, "counts as parked until it has a sandbox"],
   },
   {
+    name: "M1: the output of a call that has ended is not counted",
+    file: "host/sandbox/pool/attempt.ts",
+    find: "const bytes = this.ended ? 0 : outputBytes(end);",
+    replace: "const bytes = outputBytes(this.ended ? end : undefined);",
+    caughtBy: ["test/unit/host/sandbox/memory.test.ts", "a long output counts until"],
+  },
+  {
     name: "M1: the memory of a preemptible guest that asks for nothing is not counted",
     file: "host/sandbox/pool/pool.ts",
     find: "    } else if (frame.type === FrameType.memory) {\n      this.#resize(attempt, frame.b);",

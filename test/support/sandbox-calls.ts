@@ -140,6 +140,7 @@ export interface CallOptions {
   readonly depth?: number;
   readonly sandboxesMax?: number;
   readonly ofFunction?: SandboxStart["ofFunction"];
+  readonly outputUsed?: Promise<void>;
   readonly threads?: { readonly callMax: number; readonly tenantMax: number };
   readonly arena?: ArenaMemory;
   /** Without it ASK is answered with its argument plus one, and POST acknowledged. */
@@ -183,6 +184,7 @@ export function begin(pool: SandboxPool, artefact: Artefact, options: CallOption
         onOperation(call, operation, args, waits);
       },
       onLog: (text) => logs.push(text),
+      outputUsed: options.outputUsed,
       onEnd: (value) => {
         ends += 1;
         finish(value);

@@ -4,8 +4,9 @@ import { AcknowledgementBatch } from "../frames/operation-window.ts";
 import { EMPTY, FrameType, type SharedReply } from "../frames/protocol.ts";
 import type { FrozenStart, OperationReply, SandboxCall, SandboxEnd, SandboxHandler, SandboxStart } from "../sandbox.ts";
 import type { AttemptQueue } from "./attempt-queue.ts";
-import type { MemoryClaim } from "./memory-budget.ts";
+import type { MemoryBudget, MemoryClaim } from "./memory-budget.ts";
 import type { ModuleEntry } from "./module-cache.ts";
+import { outputBytes } from "./sandbox-end.ts";
 import type { SandboxWorker } from "./sandbox-worker.ts";
 
 /**
@@ -126,6 +127,26 @@ export class Attempt implements SandboxCall {
     if (!this.ended) {
       this.ended = true;
       this.handler.onEnd(end.kind === "displaced" && this.cpuMs > 0 ? { ...end, cpuMs: this.cpuMs } : end);
+    }
+  }
+
+  /** The end as its owner gets it: an output for which there is no room is lost, and with it the attempt. */
+  endWithin(budget: MemoryBudget, end: SandboxEnd): SandboxEnd {
+    const bytes = outputBytes(end);
+    if (bytes === 0 || this.memory === undefined || budget.mayBecome(this.memory, bytes)) {
+      return end;
+    }
+    const message = `the sandboxes of this host have all of their ${budget.maxBytes} bytes: none are left for an output of ${bytes}`;
+    return { kind: "killed", reason: "overloaded", message, cpuMs: end.cpuMs ?? 0 };
+  }
+
+  /** Gives back its part of the memory; what an end with a long output needs of it when that is used. */
+  leaveMemory(budget: MemoryBudget, end: SandboxEnd | undefined): void {
+    const bytes = this.ended ? 0 : outputBytes(end);
+    if (this.memory !== undefined && bytes === 0) {
+      budget.leave(this.memory);
+    } else if (this.memory !== undefined) {
+      void budget.leaveAfter(this.handler.outputUsed, this.memory, bytes);
     }
   }
 

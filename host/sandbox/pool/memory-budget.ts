@@ -5,7 +5,7 @@
  *
  * M1. What attempts have is at most `maxBytes`: an attempt has room for its memory when it begins, or waits. A memory that grows is
  *     seen when its guest next asks the host for something or gives way; until then it goes beyond, one guest per worker at a time, up to
- *     what a module may have.
+ *     what a module may have. A long output counts until its owner has used it, and ends the attempt when there is no room for it.
  * M2. Beyond that one nested attempt for each depth has room, and a deeper one only: callers cannot keep their own callees out.
  * M3. What lies ready is the first to go: when it is beyond what attempts leave of `maxBytes`, when the machine is short of memory, and
  *     when it has not been used for `keepAliveMs`; the least recently used first.
@@ -47,7 +47,7 @@ export class MemoryBudget {
   /** In the order of their admission. */
   readonly #admitted = new Set<MemoryClaim>();
   readonly #waiting = new Set<MemoryClaim>();
-  /** Told to end and still there. */
+  /** Told to end, or ended, and still there. */
   readonly #going = new Set<MemoryClaim>();
   /** Admitted beyond `maxBytes`, each deeper than the one before. */
   readonly #beyond: MemoryClaim[] = [];
@@ -115,6 +115,23 @@ export class MemoryBudget {
     }
   }
 
+  /** Whether there is room for the memory to have that size. */
+  mayBecome(claim: MemoryClaim, bytes: number): boolean {
+    return this.#usedBytes - claim.bytes + bytes <= this.maxBytes;
+  }
+
+  /** The attempt has ended: it leaves when `used` has settled, and until then has so many bytes. */
+  async leaveAfter(used: Promise<void> | undefined, claim: MemoryClaim, bytes: number): Promise<void> {
+    if (this.#admitted.has(claim)) {
+      this.#usedBytes += bytes - claim.bytes;
+      claim.bytes = bytes;
+      this.#going.add(claim);
+      this.#admitWaiting();
+    }
+    await used;
+    this.leave(claim);
+  }
+
   /** The memory is gone, or the claim need not wait any more. */
   leave(claim: MemoryClaim): void {
     this.#waiting.delete(claim);
@@ -127,6 +144,10 @@ export class MemoryBudget {
     if (index >= 0) {
       this.#beyond.splice(index, 1);
     }
+    this.#admitWaiting();
+  }
+
+  #admitWaiting(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       this.#waiting.delete(next);
       this.#take(next);

@@ -406,16 +406,14 @@ export class WorkerPool implements SandboxPool {
   }
 
   /** The attempt is in no worker any more. */
-  #release(attempt: Attempt): void {
+  #release(attempt: Attempt, end?: SandboxEnd): void {
     if (this.#table.remove(attempt)) {
       attempt.module.users -= 1;
       if (attempt.worker !== undefined) {
         attempt.worker.released(attempt);
       }
-      if (attempt.memory !== undefined) {
-        this.#withoutRoom.delete(attempt);
-        this.#memory.leave(attempt.memory);
-      }
+      this.#withoutRoom.delete(attempt);
+      attempt.leaveMemory(this.#memory, end);
       for (const next of this.#gates.leave(attempt)) {
         this.#askForRoom(next);
       }
@@ -449,8 +447,8 @@ export class WorkerPool implements SandboxPool {
 
   #take(attempt: Attempt, frame: Frame): void {
     if (frame.type === FrameType.end) {
-      const end = decodeEnd(frame);
-      this.#release(attempt);
+      const end = attempt.endWithin(this.#memory, decodeEnd(frame));
+      this.#release(attempt, end);
       this.#scheduler.dispatch();
       attempt.end(end);
       attempt.gone();

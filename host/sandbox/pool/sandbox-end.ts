@@ -14,6 +14,11 @@ export function bytesOf({ artefact, input }: SandboxStart): number {
   return (artefact.snapshot.pages + Math.floor(input.byteLength / WASM_PAGE_BYTES)) * WASM_PAGE_BYTES;
 }
 
+/** Of an output that its owner has yet to use; 0 when it is small. */
+export function outputBytes(end: SandboxEnd | undefined): number {
+  return end?.kind === "returned" && end.output.byteLength > WASM_PAGE_BYTES ? end.output.byteLength : 0;
+}
+
 export function decodeEnd({ code, a, x: cpuMs, body }: Frame): SandboxEnd {
   switch (code) {
     case EndKind.returned:

@@ -308,7 +308,7 @@ export class TeamPool implements CallPool {
 
   #mainEnded(call: TeamCall, frame: Frame): void {
     const { attempt, main } = call;
-    const end = decodeEnd(frame);
+    const end = attempt.endWithin(this.#options.memory, decodeEnd(frame));
     call.leave(main, frame.x);
     this.#callOf.delete(main);
     // What they have printed, and what they have cost.
@@ -322,7 +322,7 @@ export class TeamPool implements CallPool {
     const others = call.workers();
     const cpuMs = call.cpuMs(this.#options.clock.monotonic());
     const ended = frame.b > 0 ? this.#endWorkers(others) : Promise.resolve();
-    this.#release(attempt);
+    this.#release(attempt, end);
     this.#workers.rest(main, attempt.module.artefact.hash);
     attempt.end("cpuMs" in end ? { ...end, cpuMs } : end);
     ended.then(() => attempt.gone());
@@ -390,7 +390,7 @@ export class TeamPool implements CallPool {
   }
 
   /** The attempt has no room any more. */
-  #release(attempt: Attempt): void {
+  #release(attempt: Attempt, end?: SandboxEnd): void {
     if (!this.#table.remove(attempt)) {
       return;
     }
@@ -404,9 +404,7 @@ export class TeamPool implements CallPool {
         this.#beyond.splice(index, 1);
       }
     }
-    if (attempt.memory !== undefined) {
-      this.#options.memory.leave(attempt.memory);
-    }
+    attempt.leaveMemory(this.#options.memory, end);
     for (const next of this.#gates.leave(attempt)) {
       this.#askForMemory(next);
     }

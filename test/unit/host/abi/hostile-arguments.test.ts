@@ -32,7 +32,7 @@ const WRITES: Readonly<Record<string, Writes>> = {
   "neap.log_read_prev": { ranges: [[3, 4]], numbers: [[5, 12]] },
   "neap.log_read_next": { ranges: [[3, 4]], numbers: [[5, 12]] },
   "neap.log_await_next": { ranges: [[4, 5]], numbers: [[6, 12]] },
-  "neap.log_tail": { numbers: [[2, 28]] },
+  "neap.log_tail": { always: [[2, 28]] },
   "neap.http_read": { ranges: [[2, 3]] },
   "neap.call_spawn": { ranges: [[5, 6]] },
   "neap.transaction_conflict": { ranges: [[0, 1]] },

@@ -3,7 +3,7 @@ import type { Artefact } from "../../../../host/modules/artefact.ts";
 import { MemoryBudget, type MemoryBudgetOptions, type SandboxEnd, type SandboxPool } from "../../../../host/sandbox/index.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { preemptible } from "../../../support/preemptible.ts";
-import { begin, ignore, openPool, persist, type RunningCall, run } from "../../../support/sandbox-calls.ts";
+import { begin, type CallOptions, ignore, openPool, persist, type RunningCall, run } from "../../../support/sandbox-calls.ts";
 import { asksOnce } from "../../../support/sandbox-modules.ts";
 import { artefactOf } from "../../../support/wasm.ts";
 
@@ -70,11 +70,12 @@ async function open(memory: Partial<MemoryBudgetOptions>): Promise<{ pool: Sandb
 const isOver = (call: RunningCall) => call.ends() > 0;
 
 /** A call that nobody answers, begun again as often as it is displaced. `end`: how it ended otherwise. */
-function owned(pool: SandboxPool, artefact: Artefact): { call: RunningCall; end: SandboxEnd | null } {
-  const owned = { call: begin(pool, artefact, { onOperation: ignore }), end: null as SandboxEnd | null };
+function owned(pool: SandboxPool, artefact: Artefact, options: CallOptions = {}): { call: RunningCall; end: SandboxEnd | null } {
+  const again = () => begin(pool, artefact, { onOperation: ignore, ...options });
+  const owned = { call: again(), end: null as SandboxEnd | null };
   const heard = (end: SandboxEnd): void => {
     if (end.kind === "displaced") {
-      owned.call = begin(pool, artefact, { onOperation: ignore });
+      owned.call = again();
       void owned.call.end.then(heard);
     } else {
       owned.end = end;
@@ -111,17 +112,37 @@ describe("sandboxes that take memory", () => {
   it("so do those for which the host holds much: an output that is not told yet", async () => {
     const { pool, budget } = await open({ maxBytes: 8 * MIB });
     const limits = { outputMaxBytes: 2 * MIB };
-    const floods = Array.from({ length: 12 }, () => begin(pool, writes(1), { onOperation: ignore, limits }));
-    await Promise.all(floods.map((flood) => Promise.race([flood.end, flood.heard(1)])));
+    const floods = Array.from({ length: 12 }, () => owned(pool, writes(1), { limits }));
+    await eventually("each has ended, or waits", () =>
+      floods.every(({ call, end }) => end !== null || call.operations.length > 0),
+    );
     await eventually("the others have left their sandboxes", () => budget.usedBytes <= 8 * MIB);
-    const left = floods.filter((flood) => !isOver(flood));
+    const left = floods.filter(({ end }) => end === null);
     expect(left.length).toBeGreaterThan(0);
     expect(budget.usedBytes).toBeGreaterThanOrEqual(left.length * MIB);
-    expect(await floods.find(isOver)?.end).toMatchObject({ kind: "killed", reason: "overloaded" });
-    for (const { call, end } of left) {
-      call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
-      expect(await end).toMatchObject({ kind: "returned", output: { byteLength: MIB } });
+    expect(floods.find(({ end }) => end !== null)?.end).toMatchObject({ kind: "killed", reason: "overloaded" });
+    for (const { call } of left) {
+      call.call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
+      expect(await call.end).toMatchObject({ kind: "returned", output: { byteLength: MIB } });
     }
+    await expect.poll(() => budget.usedBytes).toBe(0);
+  });
+
+  it("a long output counts until its owner has used it", async () => {
+    const { pool, budget } = await open({ maxBytes: 8 * MIB });
+    const used = Promise.withResolvers<void>();
+    const end = await persist(pool, writes(3), { limits: { outputMaxBytes: 4 * MIB }, outputUsed: used.promise });
+    expect(end).toMatchObject({ kind: "returned", output: { byteLength: 3 * MIB } });
+    expect(budget.usedBytes).toBe(3 * MIB);
+    expect(await persist(pool, writes(3), { limits: { outputMaxBytes: 4 * MIB } })).toMatchObject({ kind: "returned" });
+    const limits = { outputMaxBytes: 6 * MIB };
+    expect(await persist(pool, writes(6), { limits })).toMatchObject({ kind: "killed", reason: "overloaded" });
+    const waits = begin(pool, holds(6), { onOperation: ignore });
+    await expect.poll(() => budget.waiting).toBe(1);
+    used.resolve();
+    await waits.heard(1);
+    expect(budget.usedBytes).toBe(6 * MIB);
+    waits.call.cancel();
     await expect.poll(() => budget.usedBytes).toBe(0);
   });
 
