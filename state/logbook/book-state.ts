@@ -152,10 +152,10 @@ export class BookState {
     return newestOf(last, this.cells.size === 0 ? undefined : this.cells.get(objectKeyOf(object)));
   }
 
-  /** As `newest`, as of `at`, at which a transaction reads; null when that is over and what the cell held then is gone. */
-  newestAt(object: Tag, at: SeqNum): Newest | null {
+  /** As `newest`, as of `at`, at which an open transaction reads. */
+  newestAt(object: Tag, at: SeqNum): Newest {
     const held = this.cells.size === 0 ? null : this.cells.heldAt(objectKeyOf(object), at);
-    return held === "gone" ? null : newestOf(this.streams.get(object)?.atOrBefore(at) ?? NO_SEQNUM, held ?? undefined);
+    return newestOf(this.streams.get(object)?.atOrBefore(at) ?? NO_SEQNUM, held ?? undefined);
   }
 
   /** @param position  of the record that says so */

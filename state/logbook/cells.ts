@@ -6,6 +6,7 @@
  * L3. What a cell held at the moment that an open transaction reads at is kept until that has ended (F37): of each cell one entry for
  *     each such moment at most, however often it is written.
  */
+import { invariant } from "../errors.ts";
 import type { SeqNum } from "../ids.ts";
 import { Snapshots } from "./snapshots.ts";
 
@@ -88,16 +89,17 @@ export class Cells {
   }
 
   /**
-   * What the cell held as of `at`, at which a transaction reads; null: no cell was there, "gone": that is over. A version that became a
-   * cell after `at` was the object's value before: its stream may be collected as soon as the cell has another entry.
+   * What the cell held as of `at`, at which an open transaction reads; null: no cell was there. A version that became a cell after `at` was
+   * the object's value before: its stream may be collected as soon as the cell has another entry.
    */
-  heldAt(key: string, at: SeqNum): EarlierEntry | null | "gone" {
+  heldAt(key: string, at: SeqNum): EarlierEntry | null {
     const cell = this.byKey.get(key);
     if (cell === undefined) {
       return null;
     }
     const held = cell.entry <= at ? cell : cell.earlier?.findLast(({ entry }) => entry <= at);
-    return held ?? (cell.since > at ? null : "gone");
+    invariant(held !== undefined || cell.since > at, "what a cell held at the moment of an open transaction is kept");
+    return held ?? null;
   }
 
   remove(key: string, drop: (entry: SeqNum) => void): void {

@@ -286,13 +286,12 @@ export class LocalLogBook implements LogBook {
     return { home: "versions", seqnum: this.#book.streams.get(object)?.atOrBefore(cursor) ?? NO_SEQNUM };
   }
 
-  /** @throws TRIMMED  no transaction reads at `at` any more */
+  /** @throws TRIMMED  no transaction reads at `at` any more: what is there now may be older or newer than what was held then */
   #heldAt(key: string, at: SeqNum): Newest {
-    const found = this.#book.newestAt(objectTag(key), at);
-    if (found === null) {
-      throw new NeapError("TRIMMED", `the transaction of ${at} is over, and what ${quote(key)} held then is gone`);
+    if (!this.#book.cells.snapshots.isOpen(at)) {
+      throw new NeapError("TRIMMED", `the transaction of ${at} is over, and what ${quote(key)} held then may be gone`);
     }
-    return found;
+    return this.#book.newestAt(objectTag(key), at);
   }
 
   /** Whether an object that had a cell at `at` was written after `tail`: what the cell held then is gone. */

@@ -24,6 +24,10 @@ export class Snapshots {
     }
   }
 
+  isOpen(at: SeqNum): boolean {
+    return this.#moments[this.#firstFrom(at)] === at;
+  }
+
   /** Whether somebody reads at `from` or later, and before `to`. */
   hasBetween(from: SeqNum, to: SeqNum): boolean {
     const last = this.#moments.at(-1) ?? NO_SEQNUM;
