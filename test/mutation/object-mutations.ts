@@ -63,6 +63,13 @@ export const objectMutations: readonly Mutation[] = [
     caughtBy: SIMULATION,
   },
   {
+    name: "F37: somebody reads at the moment of a transaction that is over",
+    file: "state/logbook/local-logbook.ts",
+    find: "if (!this.#book.cells.snapshots.isOpen(at)) {",
+    replace: "if (this.#book.cells.snapshots.isOpen(at) && at < NO_SEQNUM) {",
+    caughtBy: [`${INVOCATION}/transaction-children.test.ts`, "reads nothing of another moment"],
+  },
+  {
     name: "F37: what a cell held is not kept for those who read at that moment",
     file: "state/logbook/cells.ts",
     find: "before.earlier === undefined && !this.snapshots.hasBetween(before.entry, entry)",

@@ -53,6 +53,30 @@ describe("F37: functions called inside a transaction run in it", () => {
     expect(await host.versions("seen")).toEqual([]);
   });
 
+  it("one that goes on when its caller has ended the transaction reads nothing of another moment: it is ended", async () => {
+    const host = await ScriptedHost.openIn("halfmoon-write");
+    await host.put("x", "before");
+    const gate = Promise.withResolvers<void>();
+    const seen: unknown[] = [];
+    await host.define("late", async (guest) => {
+      await gate.promise;
+      seen.push(await guest.get("x"));
+      return 0;
+    });
+    await host.define("caller", async (guest) => {
+      await guest.transaction();
+      const call = await guest.callStart("late", "");
+      await guest.abort();
+      await host.put("x", "after");
+      gate.resolve();
+      const { returnValue, text } = await guest.callAwait(call);
+      guest.output(`${returnValue} ${text}`);
+      return 0;
+    });
+    expect(await host.told({ functionName: "caller" })).toMatch(/^0 1 ended by the host: .*the transaction of \d+ is over/);
+    expect(seen).toEqual([]);
+  });
+
   it("through several levels, and their writes are there at one moment", async () => {
     const host = await openHost();
     await host.define("middle", async (guest) => {
