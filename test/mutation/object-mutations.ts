@@ -67,7 +67,7 @@ export const objectMutations: readonly Mutation[] = [
     file: "state/logbook/local-logbook.ts",
     find: "if (!this.#book.cells.snapshots.isOpen(at)) {",
     replace: "if (this.#book.cells.snapshots.isOpen(at) && at < NO_SEQNUM) {",
-    caughtBy: [`${INVOCATION}/transaction-children.test.ts`, "reads nothing of another moment"],
+    caughtBy: ["test/unit/state/logbook/cells.test.ts", "is not told when that is over"],
   },
   {
     name: "F37: what a cell held is not kept for those who read at that moment",

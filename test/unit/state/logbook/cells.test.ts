@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { InstanceId, SeqNum } from "../../../../state/ids.ts";
+import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../../../../state/ids.ts";
 import { Cells, ownVersion } from "../../../../state/logbook/cells.ts";
+import { RecordKind } from "../../../../state/logbook/index.ts";
+import { BOOK, openTestShard } from "../../../support/open-shard.ts";
 
 const at = (seqnum: number) => seqnum as SeqNum;
 const named = (name: string) => name as InstanceId;
@@ -27,6 +29,16 @@ describe("F37: what a cell held at the moment of a transaction", () => {
     snapshots.begin(named("late"), at(25));
     snapshots.end(named("late"));
     expect([14, 15, 16, 25, 26].map((moment) => snapshots.isOpen(at(moment)))).toEqual([false, true, false, false, false]);
+  });
+
+  it("is not told when that is over, also of an object that has no cell", async () => {
+    const { shard } = await openTestShard();
+    const book = shard.book(BOOK);
+    const result = await book.append({ records: [{ kind: RecordKind.append, tags: ["a" as Tag], data: new Uint8Array(1) }] });
+    const moment = result.kind === "appended" ? result.seqnum : NO_SEQNUM;
+    await expect(book.readCell("x", moment, moment)).rejects.toMatchObject({ code: "TRIMMED" });
+    await expect(book.listObjects("", "", moment, 10, moment)).resolves.toMatchObject({ objects: [] });
+    await shard.close();
   });
 
   it("was nothing before the object had a cell", () => {
