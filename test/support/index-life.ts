@@ -151,7 +151,7 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
     spawn: step(notBefore),
     lock: step(encodeLock({ ...owner, root: `${a}` as InstanceId, token: NO_SEQNUM })),
     unlock: step(encodeUnlock(owner)),
-    pin: writePinHead(new ByteWriter(32), { position: 0, written: pinned ? cellVersion({ a, b }) : null }).take(),
+    pin: writePinHead(new ByteWriter(32), { position: 0, written: pinned ? cellVersion({ a, b }, tail) : null }).take(),
   };
   if (found === undefined) {
     return undefined;
@@ -163,11 +163,13 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
   return kind === "place" ? { ...record, place: `${b}` } : record;
 }
 
-const cellVersion = ({ a, b }: Pick<Action, "a" | "b">) => ({ seqnum: at(a * 20), role: 0, counter: b }) as const;
+/** No step that a version could begin with is yet to come. */
+const cellVersion = ({ a, b }: Pick<Action, "a" | "b">, tail: SeqNum) =>
+  ({ seqnum: at(Math.min(a * 20, tail)), role: 0, counter: b }) as const;
 
-const cellWrite = ({ a, b }: Action): CellWrite => ({
+const cellWrite = ({ a, b }: Action, tail: SeqNum): CellWrite => ({
   key: `${b}`,
-  version: cellVersion({ a, b }),
+  version: cellVersion({ a, b }, tail),
   kind: RecordKind.write,
   data: new Uint8Array([a, b]),
   initialCursor: MAX_SEQNUM,
@@ -223,7 +225,7 @@ export class IndexLife {
     if (own !== undefined) {
       this.#sequencer.orderOwn(book, own);
     } else if (action.kind === "cell") {
-      await this.#sequencer.writeCell(book, cellWrite(action), session).catch(unlessMismatch);
+      await this.#sequencer.writeCell(book, cellWrite(action, index.tail), session).catch(unlessMismatch);
     } else if (record !== undefined) {
       const request = action.pinned ? { ...record, initialCursor: index.tail } : record;
       await new Promise((resolve) => resolve(this.#sequencer.append(book, { records: [request] }, session))).catch(

@@ -14,6 +14,8 @@ export class TeamCall {
   readonly main: SandboxWorker;
   /** So many threads were set aside for it. */
   readonly threads: number;
+  /** Set when its main thread has ended: called when all others have. */
+  onAlone: () => void = () => {};
   readonly #members = new Map<SandboxWorker, Member>();
   /** Of threads that have ended. */
   #endedCpuMs = 0;

@@ -303,6 +303,8 @@ export class TeamPool implements CallPool {
       // What the main thread has posted before counts, and comes first.
       call.main.hear();
       this.#end(call.attempt, end.kind === "trapped" ? { ...end, message: `in a thread: ${end.message}` } : end);
+    } else if (call.workers().length === 0 && !call.attempt.ended) {
+      call.onAlone();
     }
   }
 
@@ -319,11 +321,20 @@ export class TeamPool implements CallPool {
       this.#workers.rest(main);
       return;
     }
-    const others = call.workers();
-    const cpuMs = call.cpuMs(this.#options.clock.monotonic());
-    const ended = frame.b > 0 ? this.#endWorkers(others) : Promise.resolve();
-    this.#release(attempt, end);
     this.#workers.rest(main, attempt.module.artefact.hash);
+    if (frame.b > 0 || call.workers().length === 0) {
+      this.#finish(call, end);
+    } else {
+      // They have ended before it, and what they have cost is on its way.
+      call.onAlone = () => this.#finish(call, end);
+    }
+  }
+
+  #finish(call: TeamCall, end: SandboxEnd): void {
+    const { attempt } = call;
+    const cpuMs = call.cpuMs(this.#options.clock.monotonic());
+    const ended = this.#endWorkers(call.workers());
+    this.#release(attempt, end);
     attempt.end("cpuMs" in end ? { ...end, cpuMs } : end);
     ended.then(() => attempt.gone());
   }
