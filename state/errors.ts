@@ -91,6 +91,12 @@ export const STATE_ERRORS = {
     status: 409,
     meaning: "An object lives where the function's protocol does not look.",
   },
+  TRANSACTION_OVER: {
+    fault: "caller",
+    retry: "never",
+    status: 409,
+    meaning: "A function reads in the transaction that it was called in, and that has ended before it.",
+  },
   REGIONS_FULL: {
     fault: "platform",
     retry: "after-backoff",

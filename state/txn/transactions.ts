@@ -11,7 +11,7 @@
  * X4. A transaction that wrote nothing is a read of one moment: its commit needs no condition, and no record unless it may have locks.
  */
 import { ByteWriter } from "../bytes.ts";
-import { hasCode } from "../errors.ts";
+import { hasCode, NeapError } from "../errors.ts";
 import { NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { RecordKind } from "../logbook/kinds.ts";
 import type { Condition, ListedObject, NewRecord } from "../logbook/logbook.ts";
@@ -241,15 +241,19 @@ export class Transactions implements ObjectProtocol {
     return read;
   }
 
-  /** What cells held is gone when the transaction is over: of this function's own another attempt has ended it. */
+  /** What cells held is gone when the transaction is over: another attempt has ended this function's own, its caller the one it was called in. */
   async #whileOpen<T>(transaction: Transaction, read: () => Promise<T>): Promise<T> {
     try {
       return await read();
     } catch (error) {
-      if (hasCode(error, "TRIMMED") && !transaction.inherited) {
-        throw this.#steps.fence(new Fenced("badPosition", "another attempt has ended the transaction"));
+      if (!hasCode(error, "TRIMMED")) {
+        throw error;
       }
-      throw error;
+      throw transaction.inherited
+        ? new NeapError("TRANSACTION_OVER", "the transaction that the function was called in has ended before it", {
+            cause: error,
+          })
+        : this.#steps.fence(new Fenced("badPosition", "another attempt has ended the transaction"));
     }
   }
 

@@ -20,8 +20,11 @@ import type { Done } from "./replay-objects.ts";
 import { ReplayStream, StreamEnded } from "./replay-stream.ts";
 import { textsOf } from "./replay-transaction.ts";
 
-/** The host gave the child up, as too many of its attempts were ended (F17). */
-export const GIVEN_UP = "ended by the host";
+/**
+ * How traps begin of children that the host gave up, as too many of their attempts were ended (F17), or that went on when the transaction
+ * was over which they were called in.
+ */
+const GIVEN_UP = ["ended by the host", "TRANSACTION_OVER"];
 
 export interface Replayed {
   readonly program: Program;
@@ -65,7 +68,7 @@ export async function replay(log: FinalLog, instance: InstanceId): Promise<Repla
   }
   const program = JSON.parse(log.bytes(init.input).toString()) as Program;
   const outcome = doneOf(end);
-  const givenUp = outcome.trap.startsWith(GIVEN_UP);
+  const givenUp = GIVEN_UP.some((begin) => outcome.trap.startsWith(begin));
   // Its steps are a beginning of what the program does.
   const isCut = givenUp || end.kind === RecordKind.cancel;
   const said = log.bytes(outcome.output).toString();
