@@ -16,7 +16,7 @@ export interface Attack {
   readonly isLong?: boolean;
 }
 
-/** Of the host, in `host.test.ts`. */
+/** Of the host, in `host-under-attack.ts`. */
 export const LIMITS = { memoryPages: 4096, stateBytes: 1_000_000 };
 
 const IMPORTS = `

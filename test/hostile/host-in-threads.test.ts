@@ -1,0 +1,3 @@
+import { attackHost } from "./host-under-attack.ts";
+
+attackHost("threads");
