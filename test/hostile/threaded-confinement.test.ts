@@ -149,7 +149,7 @@ describe("H8: in a process with threads", () => {
       await eventually("all are out of that process", async () => begun.every((call) => call.ends() === 1));
       for (const { call, end, ends } of running) {
         if (ends() === 1) {
-          expect(await end).toEqual({ kind: "displaced" });
+          expect(await end).toMatchObject({ kind: "displaced" });
         }
         call.cancel();
         await end;
@@ -164,6 +164,6 @@ describe("H8: in a process with threads", () => {
       process.kill(pid, "SIGKILL");
     }
     await eventually("it is gone", async () => !pool.reaches("acme", arena));
-    expect(await run(pool, asksOnce, { arena })).toEqual({ kind: "displaced" });
+    expect(await run(pool, asksOnce, { arena })).toMatchObject({ kind: "displaced" });
   });
 });
