@@ -58,7 +58,8 @@ export namespace http {
   /**
    * Sends a request and waits for its answer. `headers`: each "name: value". The host follows redirects, and adds the header
    * `Idempotency-Key` unless it is among `headers`. When this call is cut off before the answer is logged, the request is sent again,
-   * with the same key: a system that knows such keys does it once. Not possible inside `storage.run`, nor in a transaction.
+   * with the same key: a system that knows such keys does it once. Whoever asks again after a failure gives a key of their own, made of
+   * `random`: the failed request may have been carried out. Not possible inside `storage.run`, nor in a transaction.
    */
   export function request(method: string, url: string, headers: string[], body: Uint8Array): HttpResponse {
     return sent(method, url, headers, body, 0);

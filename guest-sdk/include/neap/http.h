@@ -61,7 +61,8 @@ static inline neap_http_response neap_http_send(const char *method, const char *
 /*
  * Sends a request and waits for its answer. `headers`: lines "name: value". The host follows redirects, and adds the header Idempotency-Key
  * unless it is there. When this call is cut off before the answer is logged, the request is sent again, with the same key: a system that
- * knows such keys does it once. Not inside a storage part, nor in a transaction.
+ * knows such keys does it once. Whoever asks again after a failure gives a key of their own, made of random bytes: the failed request may
+ * have been carried out. Not inside a storage part, nor in a transaction.
  */
 static inline neap_http_response neap_http_request(const char *method, const char *url, const char *headers, const void *body,
                                                    size_t size) {

@@ -1,5 +1,5 @@
 // One layer of the call tree. Input: "<layer> <program>"; what programs look like is said in ../program.ts. Calls go to "layer-<layer + 1>".
-import { http, input, Isolation, objects, output, post, sleep, start, StartedCall, transaction } from "../../../guest-sdk/assembly";
+import { http, input, Isolation, objects, output, post, random, sleep, start, StartedCall, transaction } from "../../../guest-sdk/assembly";
 
 let amount: i64 = 0;
 let from: string = "";
@@ -31,7 +31,9 @@ function run(program: Program, next: i32): void {
     sleep(program.number());
   } else if (operation == "ask") {
     const url = program.word();
-    while (!http.post(url, "").ok) {}
+    // One key for all tries: a request that failed may have been carried out for another attempt at this call.
+    const key = "Idempotency-Key: " + random().toString();
+    while (!http.request("POST", url, [key], new Uint8Array(0)).ok) {}
   } else if (operation == "call") {
     const calls = new Array<StartedCall>(<i32>program.number());
     for (let i = 0; i < calls.length; i++) {

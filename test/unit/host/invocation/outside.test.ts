@@ -338,6 +338,43 @@ describe("what comes of a request", () => {
   });
 });
 
+it("F15: of two attempts that both send a request one outcome counts, be it a failure of what was done for the other; a retry's own key holds", async () => {
+  const host = await open(async (guest) => {
+    let [came, tries] = ["", 0];
+    while (!came.startsWith("200")) {
+      came = await guest.http("POST", URL, { headers: "Idempotency-Key: mine" });
+      tries += 1;
+    }
+    guest.output(`${tries} tries: ${came}`);
+    return 0;
+  });
+  const [first, peers] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const done = new Set<string>();
+  host.egress.answer = async ({ headers }) => {
+    if (host.egress.sent.length === 1) {
+      await first.promise;
+      return { status: 500, headers: [], body: "" };
+    }
+    const isPeers = host.egress.sent.length === 2;
+    done.add(String(headers.find(([name]) => name === "Idempotency-Key")?.[1]));
+    await (isPeers ? peers.promise : undefined);
+    return { status: 200, headers: [], body: `done ${done.size}` };
+  };
+  const asked = host.told(ASK);
+  await settled();
+  const [one] = await host.test.shard.unfinished(TENANT);
+  const peer = await ScriptedHost.open({ test: host.test, pool: host.pool, egress: host.egress });
+  await host.session.release(TENANT, one?.instance as InstanceId);
+  peer.invocations.startRecovery(10_000);
+  await settled();
+  expect(host.egress.sent).toHaveLength(2);
+  first.resolve();
+  expect(await asked).toBe("0 2 tries: 200 done 1");
+  peers.resolve();
+  await settled();
+  expect(new Set(keysOf(host.egress)).size).toBe(2);
+});
+
 it("F31: a call that is cancelled gives up its request at once", async () => {
   const host = await open();
   const reasons: unknown[] = [];
