@@ -180,7 +180,8 @@ export class InstanceHistory {
   async #reload(shard: Shard): Promise<StepStream | InstanceOutcome> {
     const { tenant, instance, init } = this.#spec;
     const book = this.#stepBook(shard);
-    const { records, tail } = await book.readStream(stepTag(instance), 0);
+    // Its lease has ended with the session before; nobody else need take the instance over.
+    const [{ records, tail }] = await Promise.all([book.readStream(stepTag(instance), 0), shard.hold(tenant, instance)]);
     const [first, second] = records;
     if (first === undefined) {
       return this.#absent(shard, tail);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { InstanceId } from "../../../../state/ids.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { attemptTag } from "../../../../state/tags.ts";
+import { eventually } from "../../../support/eventually.ts";
 import type { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
@@ -152,6 +153,28 @@ describe("[24] F27: the recovery scanner", () => {
     other.invocations.startRecovery(10_000);
     expect(await other.told({ functionName: "stuck", key: "k" })).toBe("9 ");
     expect(await host.versions("x")).toEqual(["begun"]);
+  });
+
+  it.each([
+    ["the owner was restarted", (host: ScriptedHost) => host.restartOwner()],
+    ["the connection was lost", (host: ScriptedHost) => host.reconnect()],
+  ])("nobody takes over an instance that its host goes on with: %s", async (_, interrupt) => {
+    const host = await ScriptedHost.open();
+    const gate = Promise.withResolvers<void>();
+    await host.define("waits", async (guest) => {
+      guest.put("x", "1");
+      await guest.get("x");
+      await gate.promise;
+      return 0;
+    });
+    const asked = host.told({ functionName: "waits" });
+    await settled();
+    await host.test.shard.whenDurable(await host.book.tail());
+    await interrupt(host);
+    await eventually("the next attempt", () => host.pool.started === 2);
+    expect(await host.test.shard.openSession().claim(10)).toEqual([]);
+    gate.resolve();
+    expect(await asked).toBe("0 ");
   });
 
   it("F31: an attempt whose instance a peer has finished stops quietly and tells the peer's result", async () => {
