@@ -22,7 +22,7 @@ import {
 import type { InstanceHistory } from "./instance-history.ts";
 import { encodeDone, type InstanceDone, type Payload, payloadBlobs } from "./instance-record.ts";
 import { toPayload } from "./payloads.ts";
-import type { Retries, Verdict } from "./retries.ts";
+import type { Refusal, Retries, Verdict } from "./retries.ts";
 import type { RunRegions } from "./run-regions.ts";
 import { completedOutcome } from "./stored-outcome.ts";
 
@@ -91,9 +91,9 @@ export class InstanceEnd {
   }
 
   /** With what the function may not do, as its own failure. */
-  async refuse(shard: Shard, steps: StepStream, { code, message }: NeapError): Promise<Verdict> {
+  async refuse(shard: Shard, steps: StepStream, { error: { code, message }, effects }: Refusal): Promise<Verdict> {
     steps.consulted(await steps.book.tail());
-    return this.#endWith(shard, steps, `${code}: ${message}`);
+    return this.#endWith(shard, steps, `${code}: ${message}`, effects);
   }
 
   /** A child gets a DONE of its own, so that its caller can go on; a root is parked (F17). */
@@ -103,7 +103,7 @@ export class InstanceEnd {
       return { kind: "failed", code, message };
     }
     if (init.depth > 0) {
-      return this.#endWith(shard, steps, `ended by the host: ${message}`);
+      return this.#endWith(shard, steps, `ended by the host: ${message}`, null);
     }
     await this.#history.pin(shard);
     await park(shard, tenant, instance, message);
@@ -155,9 +155,9 @@ export class InstanceEnd {
   }
 
   /** The instance ends where its log does, with no attempt under way that knows its children (F40). */
-  async #endWith(shard: Shard, steps: StepStream, trap: string): Promise<Verdict> {
+  async #endWith(shard: Shard, steps: StepStream, trap: string, effects: TransactionEffects | null): Promise<Verdict> {
     steps.skipToEnd();
-    const verdict = await this.completed(shard, steps, [], { returnValue: 1, trap, output: EMPTY, effects: null });
+    const verdict = await this.completed(shard, steps, [], { returnValue: 1, trap, output: EMPTY, effects });
     if (steps.logged) {
       await this.cancelLeft(shard);
     }

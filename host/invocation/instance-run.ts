@@ -272,7 +272,7 @@ export class InstanceRun {
       case "fenced":
         return this.#retries.afterFence(end.fenced);
       case "failed":
-        return this.#retries.failed(end.error);
+        return this.#retries.failed(end.error, effects);
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import { NeapError } from "../../state/errors.ts";
 import type { Fenced, StepStream } from "../../state/protocols/index.ts";
+import type { TransactionEffects } from "../../state/txn/index.ts";
 import { backoffMs, type RetryCause } from "../modules/retry-policy.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import { type InstanceOutcome, type InstanceSpec, type InvocationContext, isSessionOver, toNeapError } from "./context.ts";
@@ -28,6 +29,13 @@ const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "
 /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
 const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT", "TRANSACTION_OVER", "WORLD_LOST"]);
 
+/** What the function did that it may not do, whichever attempt. */
+export interface Refusal {
+  readonly error: NeapError;
+  /** In its caller's transaction, up to there; null outside of one. */
+  readonly effects: TransactionEffects | null;
+}
+
 export class Retries {
   readonly #context: InvocationContext;
   readonly #spec: InstanceSpec;
@@ -35,7 +43,7 @@ export class Retries {
   /** Attempts that were made after others. */
   made = 0;
   #hopeless: NeapError | null = null;
-  #refused: NeapError | null = null;
+  #refused: Refusal | null = null;
   /** Attempts that the host has ended. */
   #ended = 0;
   #shortages = 0;
@@ -56,8 +64,8 @@ export class Retries {
     this.#hopeless = why;
   }
 
-  /** What the function did that it may not do, whichever attempt. */
-  get refused(): NeapError | null {
+  /** Why no further attempt is made, when it is the function's own doing. */
+  get refused(): Refusal | null {
     return this.#refused;
   }
 
@@ -90,8 +98,11 @@ export class Retries {
     return AGAIN;
   }
 
-  /** An operation, or the platform around the attempt, failed. */
-  failed(thrown: unknown): Verdict {
+  /**
+   * An operation, or the platform around the attempt, failed.
+   * @param effects  of the attempt
+   */
+  failed(thrown: unknown, effects: TransactionEffects | null = null): Verdict {
     const { limits, log, source } = this.#context;
     const { tenant, instance, init } = this.#spec;
     const error = toNeapError(thrown);
@@ -104,7 +115,7 @@ export class Retries {
       return { kind: "again", afterMs: SHORTAGE_BACKOFF_MS };
     }
     if (OWN_DOING.has(code) || (code === "UNKNOWN_ENTRY_POINT" && this.#history.mayBeLogged)) {
-      this.#refused = error;
+      this.#refused = { error, effects };
       return AGAIN;
     }
     if (!this.#history.mayBeLogged) {

@@ -230,10 +230,15 @@ export class Transactions implements ObjectProtocol {
             bytes: await bytesOf(value, this.#blobs, offset, maxBytes),
           };
     }
-    const found =
+    const stored =
       place === "versions"
-        ? await this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes)
-        : await this.#whileOpen(transaction, () => this.#logged.read(key, offset, maxBytes, place, snapshot));
+        ? this.#versions.read(key, objectTag(key), snapshot, offset, maxBytes)
+        : this.#whileOpen(transaction, () => this.#logged.read(key, offset, maxBytes, place, snapshot));
+    const found = await stored.catch((error: unknown) => {
+      // A caller is told that the object lives elsewhere, too.
+      transaction.read(key, NO_SEQNUM);
+      throw error;
+    });
     // Of a delete the seqnum is not told: it may be collected before the commit.
     const read: ObjectRead = found.kind === "absent" ? { kind: "absent", version: NO_SEQNUM, timeMs: 0 } : found;
     transaction.read(key, read.version);

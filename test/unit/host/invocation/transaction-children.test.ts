@@ -186,6 +186,40 @@ describe("F37: functions called inside a transaction run in it", () => {
     expect(await host.told({ functionName: "caller" })).toBe("0 object x");
   });
 
+  it.each([
+    ["x", "0 1 object x"],
+    ["elsewhere", "0 1 object elsewhere"],
+    ["unread", "0 1 committed"],
+  ])("what one has read that ends with PROTOCOL_MISMATCH counts: others change %s", async (changed, told) => {
+    const host = await openHost();
+    await host.put("x", "1");
+    await host.define(
+      "other",
+      async (guest) => {
+        guest.put("elsewhere", "1");
+        return 0;
+      },
+      { protocol: "halfmoon-write" },
+    );
+    await host.call({ functionName: "other" });
+    await host.define("child", async (guest) => {
+      guest.put("dropped", "1");
+      await guest.get("x");
+      await guest.get("elsewhere");
+      return 0;
+    });
+    await host.define("caller", async (guest) => {
+      await guest.transaction();
+      const { returnValue } = await guest.call("child");
+      await host.put(changed, "other");
+      guest.put("y", "1");
+      guest.output(`${returnValue} ${await guest.commit()}`);
+      return 0;
+    });
+    expect(await host.told({ functionName: "caller" })).toBe(told);
+    expect(await host.versions("dropped")).toEqual([]);
+  });
+
   it("what a call of an aborted transaction did is not part of the next one", async () => {
     const host = await openHost();
     await host.define("caller", async (guest) => {
