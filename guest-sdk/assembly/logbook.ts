@@ -12,6 +12,10 @@ import * as host from "./host";
 export const MAX_SEQNUM: i64 = 9007199254740991;
 
 const RECORD_MAX_BYTES: i32 = 262144;
+const TAG_MAX_BYTES: i32 = 256;
+const TAGS_MAX: i32 = 16;
+const CONDITIONS_MAX: i32 = 16;
+const NO_CONDITIONS: Condition[] = [];
 const FIRST_READ_BYTES: i32 = 4096;
 const OUTCOME_BYTES: i32 = 20;
 const HEAD_BYTES: i32 = 12;
@@ -115,7 +119,7 @@ export class Append {
 export namespace logbook {
   /** Appends a record to a stream. Refused only when that is closed. */
   export function append(tag: string, text: string): Append {
-    return appendIf([tag], toBytes(text), []);
+    return appendIf([tag], toBytes(text), NO_CONDITIONS);
   }
 
   /** Appends one record to several streams, if all conditions hold. */
@@ -128,12 +132,12 @@ export namespace logbook {
     const tags = packTags([tag]);
     const bytes = toBytes(text);
     const code = host.logPost(tags.dataStart, tags.byteLength, bytes.dataStart, bytes.byteLength);
-    checked(code, "logbook.post", tag, bytes.byteLength);
+    checked(code, "logbook.post", [tag], NO_CONDITIONS, "record", bytes.byteLength);
   }
 
   /** Appends a stream's last record: every later append is refused with it. */
   export function close(tag: string, text: string): Append {
-    return appended("logbook.close", [tag], toBytes(text), [], true);
+    return appended("logbook.close", [tag], toBytes(text), NO_CONDITIONS, true);
   }
 
   /** The last record with a seqnum up to `max`; MAX_SEQNUM for the newest. */
@@ -142,7 +146,7 @@ export namespace logbook {
     const head = memory.data(HEAD_BYTES, 8);
     const room = new Uint8Array(FIRST_READ_BYTES);
     const size = host.logReadPrev(name.dataStart, name.byteLength, max, room.dataStart, room.byteLength, head);
-    return found("logbook.prev", tag, max, size, head, room);
+    return found("logbook.prev", tag, "max", max, size, head, room);
   }
 
   /** The first record with a seqnum of `min` or more: one above the last one read goes through a stream without gaps. */
@@ -151,7 +155,7 @@ export namespace logbook {
     const head = memory.data(HEAD_BYTES, 8);
     const room = new Uint8Array(FIRST_READ_BYTES);
     const size = host.logReadNext(name.dataStart, name.byteLength, min, room.dataStart, room.byteLength, head);
-    return found("logbook.next", tag, min, size, head, room);
+    return found("logbook.next", tag, "min", min, size, head, room);
   }
 
   /**
@@ -163,14 +167,14 @@ export namespace logbook {
     const head = memory.data(HEAD_BYTES, 8);
     const room = new Uint8Array(FIRST_READ_BYTES);
     const size = host.logAwaitNext(name.dataStart, name.byteLength, min, timeoutMs, room.dataStart, room.byteLength, head);
-    return found("logbook.awaitNext", tag, min, size, head, room);
+    return found("logbook.awaitNext", tag, "min", min, size, head, room);
   }
 
   /** The stream as it is now. */
   export function tail(tag: string): LogTail {
     const name = toBytes(tag);
     const at = memory.data(TAIL_BYTES, 8);
-    checked(host.logTail(name.dataStart, name.byteLength, at), "logbook.tail", tag, 0);
+    checked(host.logTail(name.dataStart, name.byteLength, at), "logbook.tail", [tag], NO_CONDITIONS, "", 0);
     return new LogTail(load<i64>(at), load<i64>(at, 8), load<i64>(at, 16), load<i32>(at, 24) != 0);
   }
 
@@ -178,12 +182,12 @@ export namespace logbook {
   export function trim(tag: string, upTo: i64): void {
     const name = toBytes(tag);
     if (name.byteLength == 0) throw new Error("logbook.trim: '' is not a tag: trimAll trims all streams");
-    checked(host.logTrim(name.dataStart, name.byteLength, upTo), "logbook.trim", tag, upTo);
+    checked(host.logTrim(name.dataStart, name.byteLength, upTo), "logbook.trim", [tag], NO_CONDITIONS, "upTo", upTo);
   }
 
   /** Takes the records with a seqnum up to `upTo` away from all streams of the tenant's functions. */
   export function trimAll(upTo: i64): void {
-    checked(host.logTrim(0, 0, upTo), "logbook.trimAll", "", upTo);
+    if (host.logTrim(0, 0, upTo) < 0) throw new Error("logbook.trimAll: " + outOfRange("upTo", upTo));
   }
 }
 
@@ -202,18 +206,18 @@ function appended(what: string, tags: string[], bytes: Uint8Array, when: Conditi
     outcome,
   );
   if (code > 0) return new Append(code, "", 0, 0);
-  checked(code, what, tags.join("', '"), bytes.byteLength);
+  checked(code, what, tags, when, "record", bytes.byteLength);
   const index = load<i32>(outcome, 16);
   const tag = index < when.length ? when[index].tag : tags[index - when.length];
   return new Append(code, tag, load<i64>(outcome), load<i64>(outcome, 8));
 }
 
 /** A record that is larger than `room` is read again: its seqnum is known now, so that costs no step. */
-function found(what: string, tag: string, asked: i64, size: i64, head: usize, room: Uint8Array): LogRead {
+function found(what: string, tag: string, field: string, asked: i64, size: i64, head: usize, room: Uint8Array): LogRead {
   if (size == host.NOT_FOUND) return new LogRead(null, 0);
   const seqnum = load<i64>(head);
   if (size == host.TRIMMED) return new LogRead(null, seqnum);
-  checked(size, what, tag, asked);
+  checked(size, what, [tag], NO_CONDITIONS, field, asked);
   const closes = load<i32>(head, 8) != 0;
   if (size <= room.byteLength) return new LogRead(new LogRecord(seqnum, room.subarray(0, <i32>size), closes), 0);
   const name = toBytes(tag);
@@ -255,15 +259,63 @@ function packTag(tag: string, at: usize): usize {
   return at + 2 + bytes.byteLength;
 }
 
-/** Passes refusals on; a tag, number or record that may not be is a mistake of the program and ends the call. */
-function checked(code: i64, what: string, tag: string, value: i64): void {
-  if (code == host.INVALID) {
-    throw new Error(
-      what + "('" + tag + "', " + value.toString() + "): a tag is 1 to 256 bytes without control characters, " +
-        "at most 16 different ones; at most 16 conditions; a seqnum or length is 0 to 2^53 - 1",
-    );
-  }
+/**
+ * Passes refusals on; a tag, number or record that may not be is a mistake of the program and ends the call.
+ *
+ * `value`: of `field`, a seqnum; or the size of a record.
+ */
+function checked(code: i64, what: string, tags: string[], when: Condition[], field: string, value: i64): void {
+  if (code == host.INVALID) throw new Error(what + ": " + mistake(tags, when, field, value));
   if (code == host.TOO_LARGE) {
-    throw new Error(what + "('" + tag + "'): the record has " + value.toString() + " bytes, the limit is " + RECORD_MAX_BYTES.toString());
+    const limit = RECORD_MAX_BYTES.toString();
+    throw new Error(what + "('" + tags.join("', '") + "'): the record has " + value.toString() + " bytes, the limit is " + limit);
   }
+}
+
+/** The first thing that the host has refused, with its limit. */
+function mistake(tags: string[], when: Condition[], field: string, value: i64): string {
+  if (tags.length < 1 || tags.length > TAGS_MAX) {
+    return "tags holds " + tags.length.toString() + ", must hold 1 to " + TAGS_MAX.toString();
+  }
+  for (let i = 0; i < tags.length; i++) {
+    const wrong = tagMistake(tags[i]);
+    if (wrong != "") return wrong;
+    if (tags.indexOf(tags[i]) < i) return "tag '" + tags[i] + "' is twice in tags";
+  }
+  if (when.length > CONDITIONS_MAX) {
+    return "when holds " + when.length.toString() + " conditions, must hold at most " + CONDITIONS_MAX.toString();
+  }
+  for (let i = 0; i < when.length; i++) {
+    const wrong = tagMistake(when[i].tag);
+    if (wrong != "") return "condition: " + wrong;
+    if (!isSeqnum(when[i].value)) {
+      return "condition: " + outOfRange((when[i].what == 0 ? "length of '" : "last of '") + when[i].tag + "'", when[i].value);
+    }
+  }
+  return outOfRange(field, value);
+}
+
+/** "" when there is none. */
+function tagMistake(tag: string): string {
+  const sizeBytes = String.UTF8.byteLength(tag);
+  if (sizeBytes < 1 || sizeBytes > TAG_MAX_BYTES) {
+    return "tag '" + tag.slice(0, 64) + "' has " + sizeBytes.toString() + " bytes, must have 1 to " + TAG_MAX_BYTES.toString();
+  }
+  for (let i = 0; i < tag.length; i++) {
+    const code = tag.codePointAt(i);
+    const isControl = code < 0x20 || (code >= 0x7f && code < 0xa0);
+    if (isControl || (code >= 0xd800 && code < 0xe000)) {
+      return "tag '" + tag + "' has the character U+" + code.toString(16) + ": control characters and halves of others may not be";
+    }
+    if (code > 0xffff) i++;
+  }
+  return "";
+}
+
+function outOfRange(field: string, value: i64): string {
+  return field + " is " + value.toString() + ", must be 0 to " + MAX_SEQNUM.toString();
+}
+
+function isSeqnum(value: i64): bool {
+  return value >= 0 && value <= MAX_SEQNUM;
 }

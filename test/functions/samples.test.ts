@@ -107,9 +107,9 @@ describe("feed", () => {
     const [, tooLarge] = await answer("feed", `add news ${"x".repeat(262_145)}`);
     expect(tooLarge).toContain("logbook.append('news'): the record has 262145 bytes, the limit is 262144");
     const [, badTag] = await answer("feed", `page ${"t".repeat(257)}`);
-    expect(badTag).toContain("', 0): a tag is 1 to 256 bytes");
+    expect(badTag).toContain("has 257 bytes, must have 1 to 256");
     const [, badSeqnum] = await answer("feed", "page news 9007199254740992");
-    expect(badSeqnum).toContain("logbook.next('news', 9007199254740992)");
+    expect(badSeqnum).toContain("logbook.next: min is 9007199254740992, must be 0 to 9007199254740991");
     expect(host.log.records).toEqual([]);
   });
 

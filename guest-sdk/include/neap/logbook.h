@@ -58,21 +58,56 @@ typedef struct neap_appended {
   int64_t length;
 } neap_appended;
 
-static inline int64_t neap_log_checked(int64_t code, const char *tag) {
-  if (code >= 0 || code == NEAP_NOT_FOUND || code == NEAP_TRIMMED || code == NEAP_CONFLICT || code == NEAP_CLOSED || code == NEAP_GAP) {
-    return code;
+#define NEAP_RECORD_MAX_BYTES 262144
+#define NEAP_TAG_MAX_BYTES 256
+#define NEAP_TAGS_MAX 16
+#define NEAP_CONDITIONS_MAX 16
+
+/* Fails with "log stream: '<tag>': <field> is <value>, must be <limit>". */
+static inline __attribute__((noreturn)) void neap_log_wrong(const char *tag, const char *field, int64_t value, const char *limit) {
+  char digits[24], *at = digits + sizeof digits - 1;
+  uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  *at = 0;
+  do *--at = (char)('0' + left % 10);
+  while ((left /= 10) > 0);
+  if (value < 0) *--at = '-';
+  neap_bytes reason = neap_room(strlen(field) + strlen(at) + strlen(limit) + 16);
+  strcat(strcat(strcat(strcat(strcpy(reason.data, field), " is "), at), ", must be "), limit);
+  neap_fail_at("log stream", tag, reason.data);
+}
+
+/* A seqnum or a length. */
+static inline void neap_check_seqnum(const char *tag, const char *field, int64_t value) {
+  if (value < 0 || value > NEAP_MAX_SEQNUM) neap_log_wrong(tag, field, value, "0 to 9007199254740991");
+}
+
+static inline void neap_check_record(const char *tag, size_t size) {
+  if (size > NEAP_RECORD_MAX_BYTES) neap_log_wrong(tag, "the size of the record", (int64_t)size, "at most 262144 bytes");
+}
+
+/* Returns its size. */
+static inline size_t neap_check_tag(const char *tag) {
+  size_t size = strlen(tag);
+  if (size < 1 || size > NEAP_TAG_MAX_BYTES) neap_log_wrong(tag, "the size of the tag", (int64_t)size, "1 to 256 bytes");
+  for (size_t at = 0; at < size; at++) {
+    unsigned char byte = (unsigned char)tag[at], next = (unsigned char)tag[at + 1];
+    if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next >= 0x80 && next < 0xa0)) {
+      neap_fail_at("log stream", tag, "is not a tag: it has a control character");
+    }
   }
-  neap_fail_at("log stream", tag,
-               code == NEAP_TOO_LARGE     ? "cannot have a record of more than 262144 bytes"
-               : code == NEAP_NOT_IN_PART ? "cannot be used so inside a storage part"
-                                          : "or a seqnum is not possible: a tag has 1 to 256 bytes without control characters");
+  return size;
+}
+
+/* What may not be is looked for before the host is asked: all that is left is bytes that are no text. */
+static inline int64_t neap_log_checked(int64_t code, const char *tag) {
+  if (code == NEAP_INVALID) neap_fail_at("log stream", tag, "is not a tag: it is not UTF-8");
+  return code;
 }
 
 /* u16 length and bytes. */
 static inline char *neap_put_tag(char *at, const char *tag) {
-  size_t size = strlen(tag);
+  size_t size = neap_check_tag(tag);
   uint16_t length = (uint16_t)size;
-  if (size > 256) neap_log_checked(NEAP_INVALID, tag);
   memcpy(at, &length, 2);
   memcpy(at + 2, tag, size);
   return at + 2 + size;
@@ -80,7 +115,13 @@ static inline char *neap_put_tag(char *at, const char *tag) {
 
 static inline neap_bytes neap_tags(const char *const *tags, size_t count) {
   size_t size = 0;
-  for (size_t at = 0; at < count; at++) size += 2 + strlen(tags[at]);
+  if (count < 1 || count > NEAP_TAGS_MAX) neap_log_wrong(count > 0 ? tags[0] : "", "the number of tags", (int64_t)count, "1 to 16");
+  for (size_t at = 0; at < count; at++) {
+    size += 2 + strlen(tags[at]);
+    for (size_t before = 0; before < at; before++) {
+      if (strcmp(tags[at], tags[before]) == 0) neap_fail_at("log stream", tags[at], "is twice among the tags");
+    }
+  }
   neap_bytes packed = neap_room(size);
   char *end = packed.data;
   for (size_t at = 0; at < count; at++) end = neap_put_tag(end, tags[at]);
@@ -90,8 +131,15 @@ static inline neap_bytes neap_tags(const char *const *tags, size_t count) {
 static inline neap_appended neap_append_record(const char *const *tags, size_t tag_count, const void *bytes, size_t size,
                                                const neap_condition *when, size_t when_count, bool closes) {
   size_t when_size = 0;
-  for (size_t at = 0; at < when_count; at++) when_size += 2 + strlen(when[at].tag) + 9;
+  if (when_count > NEAP_CONDITIONS_MAX) {
+    neap_log_wrong(when[0].tag, "the number of conditions", (int64_t)when_count, "at most 16");
+  }
+  for (size_t at = 0; at < when_count; at++) {
+    when_size += 2 + strlen(when[at].tag) + 9;
+    neap_check_seqnum(when[at].tag, when[at].what == NEAP_LENGTH_IS ? "length" : "last seqnum", when[at].value);
+  }
   neap_bytes names = neap_tags(tags, tag_count), conditions = neap_room(when_size);
+  neap_check_record(tags[0], size);
   char *end = conditions.data;
   for (size_t at = 0; at < when_count; at++) {
     end = neap_put_tag(end, when[at].tag);
@@ -108,7 +156,7 @@ static inline neap_appended neap_append_record(const char *const *tags, size_t t
                                       (int32_t)size, closes ? 1 : 0, &outcome);
   free(names.data);
   free(conditions.data);
-  neap_log_checked(code, tag_count > 0 ? tags[0] : "");
+  neap_log_checked(code, tags[0]);
   neap_appended done = {code, 0, NULL, 0, 0};
   if (code < 0) {
     size_t stream = (size_t)outcome.stream;
@@ -140,6 +188,7 @@ static inline neap_appended neap_close(const char *tag, const void *bytes, size_
 /* Appends a record without waiting to be told. When the stream is closed, nothing happens. */
 static inline void neap_post(const char *tag, const void *bytes, size_t size) {
   neap_bytes names = neap_tags(&tag, 1);
+  neap_check_record(tag, size);
   neap_log_checked(neap_host_log_post(names.data, (int32_t)names.size, (void *)bytes, (int32_t)size), tag);
   free(names.data);
 }
@@ -148,7 +197,8 @@ enum neap_log_read { NEAP_READ_PREV, NEAP_READ_NEXT, NEAP_AWAIT_NEXT };
 
 /* One that is larger than there is room for is read again: its seqnum is known then, so that costs no step. */
 static inline neap_record neap_read_record(enum neap_log_read how, const char *tag, int64_t asked, int64_t timeout_ms) {
-  int32_t tag_size = (int32_t)strlen(tag);
+  int32_t tag_size = (int32_t)neap_check_tag(tag);
+  neap_check_seqnum(tag, how == NEAP_READ_PREV ? "max" : "min", asked);
   neap_bytes room = neap_room(NEAP_FIRST_ROOM);
   struct {
     int64_t seqnum;
@@ -186,7 +236,7 @@ static inline neap_log_tail neap_tail(const char *tag) {
     int64_t length, last, gone_up_to;
     int32_t closed;
   } now;
-  neap_log_checked(neap_host_log_tail(tag, (int32_t)strlen(tag), &now), tag);
+  neap_log_checked(neap_host_log_tail(tag, (int32_t)neap_check_tag(tag), &now), tag);
   neap_log_tail tail = {now.length, now.last, now.gone_up_to, now.closed != 0};
   return tail;
 }
@@ -194,11 +244,15 @@ static inline neap_log_tail neap_tail(const char *tag) {
 /* Takes the records with a seqnum up to `up_to` away from a stream. In their other streams they stay. */
 static inline void neap_trim(const char *tag, int64_t up_to) {
   if (tag[0] == 0) neap_fail("neap_trim: '' is not a tag: neap_trim_all trims all streams");
-  neap_log_checked(neap_host_log_trim(tag, (int32_t)strlen(tag), up_to), tag);
+  neap_check_seqnum(tag, "up_to", up_to);
+  neap_log_checked(neap_host_log_trim(tag, (int32_t)neap_check_tag(tag), up_to), tag);
 }
 
 /* The same for all streams of the tenant's functions. */
-static inline void neap_trim_all(int64_t up_to) { neap_log_checked(neap_host_log_trim(NULL, 0, up_to), "all"); }
+static inline void neap_trim_all(int64_t up_to) {
+  neap_check_seqnum("all", "up_to", up_to);
+  neap_host_log_trim(NULL, 0, up_to);
+}
 
 #ifdef __cplusplus
 }

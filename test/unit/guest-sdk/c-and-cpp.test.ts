@@ -139,6 +139,24 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
     expect(await told("fail")).toBe("lock: 'not held' is not held by this function");
     expect(await told("commit")).toBe("transaction: 'commit' is not possible: this function has begun no transaction");
     expect(await told("many")).toBe("transaction: 'commit' is not possible: 301 objects written, 300 may be");
+    for (const [which, why] of [
+      ["long", `'${"t".repeat(257)}' the size of the tag is 257, must be 1 to 256 bytes`],
+      ["empty", "'' the size of the tag is 0, must be 1 to 256 bytes"],
+      ["control", "'a\nb' is not a tag: it has a control character"],
+      ["no text", "'\ufffd' is not a tag: it is not UTF-8"],
+      ["tags", "'first' the number of tags is 17, must be 1 to 16"],
+      ["no tags", "'' the number of tags is 0, must be 1 to 16"],
+      ["twice", "'a' is twice among the tags"],
+      ["low", "'feed' length is -1, must be 0 to 9007199254740991"],
+      ["high", "'feed' last seqnum is 9007199254740992, must be 0 to 9007199254740991"],
+      ["conditions", "'feed' the number of conditions is 17, must be at most 16"],
+      ["large", "'feed' the size of the record is 262145, must be at most 262144 bytes"],
+      ["next", "'feed' min is -9223372036854775808, must be 0 to 9007199254740991"],
+      ["trim", "'feed' up_to is -1, must be 0 to 9007199254740991"],
+      ["trim all", "'all' up_to is 9223372036854775807, must be 0 to 9007199254740991"],
+    ]) {
+      expect(await told(`wrong ${which}`)).toBe(`log stream: ${why}`);
+    }
   });
 
   it("C that maps an object before it allocates anything gets memory beside it", { timeout: 200_000 }, async () => {

@@ -35,6 +35,27 @@ import {
 let found: i64 = 0;
 let tries: i32 = 0;
 
+/** What may not be asked of the log. */
+function mistake(which: string): void {
+  const bytes = toBytes("text");
+  if (which == "long") logbook.append("t".repeat(257), "");
+  if (which == "empty") logbook.tail("");
+  if (which == "control") logbook.next("a\nb", 0);
+  if (which == "half") logbook.next("a\ud800", 0);
+  if (which == "tags") logbook.appendIf(new Array<string>(17).fill("a"), bytes, []);
+  if (which == "no tags") logbook.appendIf([], bytes, []);
+  if (which == "twice") logbook.appendIf(["a", "b", "a"], bytes, []);
+  if (which == "low") logbook.appendIf(["a", "b"], bytes, [Condition.last("b", 1), Condition.length("a", -1)]);
+  if (which == "high") logbook.appendIf(["a"], bytes, [Condition.last("b", MAX_SEQNUM + 1)]);
+  if (which == "of none") logbook.appendIf(["a"], bytes, [Condition.last("", 1)]);
+  if (which == "conditions") logbook.appendIf(["a"], bytes, new Array<Condition>(17).fill(Condition.last("b", 1)));
+  if (which == "large") logbook.post("feed", "x".repeat(262145));
+  if (which == "prev") logbook.prev("feed", -1);
+  if (which == "next") logbook.awaitNext("feed", i64.MIN_VALUE, 0);
+  if (which == "trim") logbook.trim("feed", -1);
+  if (which == "trim all") logbook.trimAll(i64.MAX_VALUE);
+}
+
 /** Uses all of the SDK, one line of output per thing. */
 export function main(): i32 {
   if (input() == "child") {
@@ -44,6 +65,7 @@ export function main(): i32 {
   if (input() == "fail") fail("größer als 😀");
   if (input() == "unlock") unlock("never");
   if (input() == "commit") transaction.commit();
+  if (input().startsWith("wrong ")) mistake(input().slice(6));
   line("input", toText(inputBytes()));
   log("a line");
   trace("traced", 2, 1, 2.5);

@@ -120,8 +120,33 @@ static void many(void) {
   neap_commit();
 }
 
+/* What may not be asked of the log. */
+static void mistake(const char *which) {
+  char long_tag[258], *large = (char *)calloc(1, 262145);
+  memset(long_tag, 't', 257);
+  long_tag[257] = 0;
+  const char *tags[17], *twice[] = {"a", "b", "a"};
+  for (int i = 0; i < 17; i++) tags[i] = i == 0 ? "first" : &long_tag[240 + i];
+  neap_condition low = {"feed", NEAP_LENGTH_IS, -1}, high = {"feed", NEAP_LAST_IS, NEAP_MAX_SEQNUM + 1}, many[17] = {low};
+  if (strcmp(which, "long") == 0) neap_append(long_tag, "", 0);
+  if (strcmp(which, "empty") == 0) neap_tail("");
+  if (strcmp(which, "control") == 0) neap_log_next("a\nb", 0);
+  if (strcmp(which, "no text") == 0) neap_log_next("\xff", 0);
+  if (strcmp(which, "tags") == 0) neap_append_if(tags, 17, "", 0, NULL, 0);
+  if (strcmp(which, "no tags") == 0) neap_append_if(tags, 0, "", 0, NULL, 0);
+  if (strcmp(which, "twice") == 0) neap_append_if(twice, 3, "", 0, NULL, 0);
+  if (strcmp(which, "low") == 0) neap_append_if(twice, 2, "text", 4, &low, 1);
+  if (strcmp(which, "high") == 0) neap_append_if(twice, 2, "text", 4, &high, 1);
+  if (strcmp(which, "conditions") == 0) neap_append_if(twice, 2, "text", 4, many, 17);
+  if (strcmp(which, "large") == 0) neap_post("feed", large, 262145);
+  if (strcmp(which, "next") == 0) neap_log_next("feed", INT64_MIN);
+  if (strcmp(which, "trim") == 0) neap_trim("feed", -1);
+  if (strcmp(which, "trim all") == 0) neap_trim_all(INT64_MAX);
+}
+
 int main(void) {
   const char *input = neap_input().data;
+  if (strncmp(input, "wrong ", 6) == 0) mistake(input + 6);
   if (strcmp(input, "reader") == 0) reader();
   if (strcmp(input, "writer") == 0) writer();
   if (strcmp(input, "many") == 0) many();
