@@ -7,6 +7,7 @@
  */
 import { toBytes, toText } from "./bytes";
 import * as host from "./host";
+import { transaction } from "./transaction";
 
 /** Most objects are smaller: one request reads them. */
 const FIRST_READ_BYTES: i32 = 4096;
@@ -192,6 +193,6 @@ export namespace objects {
 /** Passes sizes and "not found" on; a key or value that may not be is a mistake of the program and ends the call. */
 function checked(code: i64, what: string, key: string): i64 {
   if (code == host.INVALID) throw new Error(what + ": '" + key + "' is not a key: 1 to 1024 bytes without control characters");
-  if (code == host.TOO_LARGE) throw new Error(what + ": '" + key + "': the value, or the open transaction, is larger than this host allows");
+  if (code == host.TOO_LARGE) throw new Error(what + ": '" + key + "': " + transaction.conflict());
   return code;
 }

@@ -46,7 +46,7 @@ export namespace transaction {
 
   /**
    * Why the last commit was refused: "object <key>", "list" or "lock <name>" was changed by others, or what the transaction held too
-   * much of, with the limit; "" when it was not.
+   * much of, with the limit; "" when it was not. After a use of `objects` that failed: what was too large.
    */
   export function conflict(): string {
     const room = new Uint8Array(host.transactionConflict(0, 0));

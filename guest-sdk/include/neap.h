@@ -64,6 +64,24 @@ static inline neap_bytes neap_room(size_t size) {
   return room;
 }
 
+/*
+ * Why the last commit was refused: "object <key>", "list" or "lock <name>" was changed by others, or what the transaction held too much
+ * of, with the limit; "" when it was not. After a use of an object that failed: what was too large.
+ */
+static inline neap_bytes neap_conflict(void) {
+  neap_bytes text = neap_room((size_t)neap_host_transaction_conflict(NULL, 0));
+  neap_host_transaction_conflict(text.data, (int32_t)text.size);
+  return text;
+}
+
+/* Fails with what was too large, and the limit. */
+static inline __attribute__((noreturn)) void neap_fail_too_large(const char *what, const char *name) {
+  static const char begin[] = "is not possible: ";
+  neap_bytes why = neap_conflict(), reason = neap_room(strlen(begin) + why.size);
+  strcat(strcpy(reason.data, begin), why.data);
+  neap_fail_at(what, name, reason.data);
+}
+
 /* ---- Input, output, log ---- */
 
 /* What the caller sent. */
@@ -86,7 +104,7 @@ static inline void neap_log(const char *text) { neap_host_log_write((void *)text
 /* Passes sizes and "not found" on. */
 static inline int64_t neap_checked(int64_t code, const char *what, const char *key) {
   if (code == NEAP_INVALID) neap_fail_at(what, key, "is not a key: 1 to 1024 bytes without control characters");
-  if (code == NEAP_TOO_LARGE) neap_fail_at(what, key, "the value, or the open transaction, is larger than this host allows");
+  if (code == NEAP_TOO_LARGE) neap_fail_too_large(what, key);
   return code;
 }
 

@@ -1,6 +1,7 @@
 /** Imports: objects. */
 import { MAX_SEQNUM } from "../../state/ids.ts";
 import type { Guest } from "../sandbox/guest.ts";
+import type { OperationReply } from "../sandbox/sandbox.ts";
 import { checkRoom, guestBytes, storeI64 } from "./guest-memory.ts";
 import { guestKey, guestPrefix } from "./guest-text.ts";
 import {
@@ -88,7 +89,7 @@ export const objects = (guest: Guest) => ({
         return code;
       }
     }
-    return (await request(guest, Operation.objectUpdate, args)).code;
+    return codeOf(guest, await request(guest, Operation.objectUpdate, args));
   },
 
   "neap.object_delete": (keyPointer: number, keyLength: number): number | Promise<number> => {
@@ -114,7 +115,7 @@ export const objects = (guest: Guest) => ({
     const limit = Math.max(1, Math.min(LIST_ENTRIES_MAX, Math.floor(byteLength / LIST_ENTRY_MIN_BYTES)));
     const reply = await request(guest, Operation.objectList, objectListArgs.encode({ prefix, after, limit }));
     if (reply.code < 0) {
-      return reply.code;
+      return codeOf(guest, reply);
     }
     return writeEntries(guestBytes(guest, "object_list: buffer", pointer, capacity), objectListReply.decode(reply.bytes));
   },
@@ -152,9 +153,9 @@ async function copyObject(guest: Guest, operation: Operation, copy: Copy): Promi
     const maxBytes = Math.min(capacity - copiedBytes, READ_SLICE_BYTES);
     const reply = await request(guest, next, objectReadArgs.encode({ key, offset: start + copiedBytes, maxBytes }));
     if (reply.code < 0) {
-      const version = reply.bytes.byteLength === 0 ? 0 : objectReadReply.decode(reply.bytes).version;
-      storeI64(guest, "version", versionPointer, version);
-      return BigInt(reply.code);
+      const isRead = reply.code !== GuestError.tooLarge && reply.bytes.byteLength > 0;
+      storeI64(guest, "version", versionPointer, isRead ? objectReadReply.decode(reply.bytes).version : 0);
+      return BigInt(codeOf(guest, reply));
     }
     const { sizeBytes, version, slice } = objectReadReply.decode(reply.bytes);
     guestBytes(guest, "buffer", pointer + copiedBytes, slice.byteLength).set(slice);
@@ -178,12 +179,20 @@ const ofGuest =
 export async function stage(guest: Guest, sizeBytes: number, piece: Piece): Promise<number> {
   for (let offset = 0; offset < sizeBytes; offset += STAGE_CHUNK_BYTES) {
     const chunk = await piece(offset, Math.min(STAGE_CHUNK_BYTES, sizeBytes - offset));
-    const { code } = await request(guest, Operation.stageChunk, chunk);
-    if (code < 0) {
-      return code;
+    const reply = await request(guest, Operation.stageChunk, chunk);
+    if (reply.code < 0) {
+      return codeOf(guest, reply);
     }
   }
   return 0;
+}
+
+/** Keeps what was too large, for `transaction_conflict`. @returns the code */
+export function codeOf({ call }: Guest, { code, bytes }: OperationReply): number {
+  if (code === GuestError.tooLarge) {
+    call.refusal = Uint8Array.from(bytes);
+  }
+  return code;
 }
 
 /** @returns bytes written, or GuestError.tooLarge when not even the first entry fits */

@@ -37,15 +37,15 @@ export const transactions = (guest: Guest) => {
         return GuestError.notInPart;
       }
       const { code, bytes } = await request(guest, Operation.transactionCommit, NOTHING);
-      call.conflict = code < 0 ? Uint8Array.from(bytes) : NOTHING;
+      call.refusal = code < 0 ? Uint8Array.from(bytes) : NOTHING;
       return code;
     },
 
     "neap.transaction_conflict": (pointer: number, capacity: number): number => {
       const room = guestBytes(guest, "transaction_conflict: buffer", pointer, capacity);
-      const { conflict } = guest.call;
-      room.set(conflict.subarray(0, room.byteLength));
-      return conflict.byteLength;
+      const { refusal } = guest.call;
+      room.set(refusal.subarray(0, room.byteLength));
+      return refusal.byteLength;
     },
 
     "neap.transaction_abort": async (): Promise<number> =>

@@ -1,6 +1,6 @@
 /** Objects in one piece, in the host's memory: for imports that keep copies of them. */
 import { type Guest, GuestFault } from "../sandbox/guest.ts";
-import { READ_SLICE_BYTES, stage } from "./objects.ts";
+import { codeOf, READ_SLICE_BYTES, stage } from "./objects.ts";
 import {
   GuestError,
   Operation,
@@ -61,9 +61,9 @@ export async function updateObject(guest: Guest, key: string, change: (bytes: Ui
     const changed = change(await readRest(guest, key, head));
     const staged = await stageLong(guest, key, changed);
     const args = objectUpdateArgs.encode({ key, version: head.version, staged, value: staged ? NOTHING : changed });
-    const { code } = await request(guest, Operation.objectUpdate, args);
+    const code = codeOf(guest, await request(guest, Operation.objectUpdate, args));
     if (code !== GuestError.conflict) {
-      checkCode(code, key, changed);
+      checkCode(guest, code, key, changed);
       return changed;
     }
   }
@@ -71,6 +71,9 @@ export async function updateObject(guest: Guest, key: string, change: (bytes: Ui
 
 async function readSlice(guest: Guest, operation: OperationCode, key: string, offset: number, maxBytes: number) {
   const { code, bytes } = await request(guest, operation, objectReadArgs.encode({ key, offset, maxBytes }));
+  if (code === GuestError.tooLarge) {
+    throw new GuestFault(`the object ${key} cannot be read: ${Buffer.from(bytes)}`);
+  }
   if (code < 0) {
     return { sizeBytes: 0, version: versionOf(bytes), slice: NOTHING };
   }
@@ -102,12 +105,13 @@ async function stageLong(guest: Guest, key: string, bytes: Uint8Array): Promise<
   if (bytes.byteLength <= STAGE_CHUNK_BYTES) {
     return false;
   }
-  checkCode(await stage(guest, bytes.byteLength, (offset, length) => bytes.subarray(offset, offset + length)), key, bytes);
+  const code = await stage(guest, bytes.byteLength, (offset, length) => bytes.subarray(offset, offset + length));
+  checkCode(guest, code, key, bytes);
   return true;
 }
 
-function checkCode(code: number, key: string, bytes: Uint8Array): void {
+function checkCode({ call }: Guest, code: number, key: string, bytes: Uint8Array): void {
   if (code < 0) {
-    throw new GuestFault(`the object ${key} cannot have ${bytes.byteLength} bytes: code ${code}`);
+    throw new GuestFault(`the object ${key} cannot have ${bytes.byteLength} bytes: ${Buffer.from(call.refusal)}`);
   }
 }

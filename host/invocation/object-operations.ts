@@ -26,6 +26,9 @@ const LIST_MAX_ENTRIES = 1000;
 
 export const plainReply = (code: number, timeMs = 0): OperationReply => ({ code, timeMs, bytes: EMPTY });
 
+/** @param why  with the limit */
+const tooLarge = (why: string): OperationReply => ({ code: GuestError.tooLarge, timeMs: 0, bytes: Buffer.from(why) });
+
 interface StepValue {
   readonly object: ObjectValue;
   /** CRC-32 of the value. */
@@ -142,13 +145,13 @@ export class ObjectOperations {
     this.#meter.add(chunk.byteLength);
     this.#staged ??= { writer: await this.#blobs.create(), crc: 0, sizeBytes: 0 };
     const staged = this.#staged;
-    if (staged.sizeBytes + chunk.byteLength > this.#objectMaxBytes) {
+    staged.sizeBytes += chunk.byteLength;
+    if (staged.sizeBytes > this.#objectMaxBytes) {
       this.#staged = null;
       await staged.writer.abort();
-      return plainReply(GuestError.tooLarge);
+      return tooLarge(`a value of ${staged.sizeBytes} bytes or more, ${this.#objectMaxBytes} may be (objectMaxBytes)`);
     }
     staged.crc = crc32(chunk, staged.crc);
-    staged.sizeBytes += chunk.byteLength;
     await staged.writer.write(chunk);
     this.#onMoved(chunk.byteLength);
     return plainReply(0);
@@ -174,10 +177,10 @@ export class ObjectOperations {
   }
 }
 
-/** The guest learns that its transaction can only be ended. */
+/** The guest learns that its transaction can only be ended, and why. */
 export function refuseOverflown(error: unknown): OperationReply {
   if (error instanceof TransactionOverflown) {
-    return plainReply(GuestError.tooLarge);
+    return tooLarge(error.message);
   }
   throw error;
 }

@@ -268,8 +268,8 @@ export interface GuestCall {
   state: TravellingState | Uint8Array | null;
   /** The last output of an awaited call that did not fit: the guest may ask again with more room. */
   keptAnswer: KeptAnswer | null;
-  /** Why the last commit was refused. */
-  conflict: Uint8Array;
+  /** Why the last commit was refused, or what was too large when an object, or the transaction that it was asked for in, was so. */
+  refusal: Uint8Array;
   /** @throws GuestExit … `outputTooLarge` kills the attempt */
   appendOutput(bytes: Uint8Array): void;
   /** Puts `bytes` in place of what the last `replaceOutput` gave, behind all that was appended. @throws as `appendOutput` */

@@ -20,20 +20,22 @@ export function decodeInherited(bytes: Uint8Array): InheritedTransaction {
   return { snapshot, isolation, beginner: r.text() as InstanceId, writes: readWrites(r) };
 }
 
+/** Written before effects told what there was too much of. */
 const OVERFLOWN = 1;
 const UNAWAITED = 2;
 const LOST = 4;
+const EXCESS = 8;
 
 export function encodeEffects(effects: TransactionEffects): Uint8Array {
-  const { snapshot, reads, hasListed, writes, locks, overflown, unawaited, lost } = effects;
+  const { snapshot, reads, hasListed, writes, locks, excess, unawaited, lost } = effects;
   const w = new ByteWriter(256)
     .f64(snapshot)
-    .u8((overflown ? OVERFLOWN : 0) | (unawaited ? UNAWAITED : 0) | (lost ? LOST : 0))
+    .u8((excess !== null ? EXCESS : 0) | (unawaited ? UNAWAITED : 0) | (lost ? LOST : 0))
     .u8(hasListed ? 1 : 0);
   writeSeqNums(w, reads);
   writeSeqNums(w, locks);
   writeWrites(w, writes);
-  return w.take();
+  return (excess === null ? w : w.text(excess)).take();
 }
 
 export function decodeEffects(bytes: Uint8Array): TransactionEffects {
@@ -44,8 +46,9 @@ export function decodeEffects(bytes: Uint8Array): TransactionEffects {
   const reads = readSeqNums(r);
   const locks = readSeqNums(r);
   const has = (flag: number) => (flags & flag) !== 0;
-  const told = { overflown: has(OVERFLOWN), unawaited: has(UNAWAITED), lost: has(LOST) };
-  return { snapshot, ...told, hasListed, reads, locks, writes: readWrites(r) };
+  const writes = readWrites(r);
+  const excess = has(EXCESS) ? r.text() : has(OVERFLOWN) ? "more was read or written in it than may be" : null;
+  return { snapshot, hasListed, reads, locks, writes, excess, unawaited: has(UNAWAITED), lost: has(LOST) };
 }
 
 /** What the record that carries the writes must name (F6). */

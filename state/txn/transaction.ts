@@ -59,7 +59,8 @@ export interface TransactionEffects {
   readonly writes: ReadonlyMap<string, BufferedWrite>;
   /** Locks taken for the transaction, with their tokens. */
   readonly locks: ReadonlyMap<string, SeqNum>;
-  readonly overflown: boolean;
+  /** What it held beyond the transaction's limits, as `Transaction.excess`. */
+  readonly excess: string | null;
   /** Calls that it started inside were not waited for: what they do is part of the transaction, and cannot be told any more. */
   readonly unawaited: boolean;
   /** Of a call inside it was never told what it has locked. */
@@ -153,8 +154,8 @@ export class Transaction {
 
   /** What a called function has done becomes part of this transaction. Its writes count as later ones. */
   join(effects: TransactionEffects): void {
-    if (effects.overflown) {
-      this.#overflow("more than a transaction may hold was read or written by a function that was called in it");
+    if (effects.excess !== null) {
+      this.#overflow(effects.excess);
     }
     this.openCalls += effects.unawaited ? 1 : 0;
     this.hasLost ||= effects.lost;

@@ -60,7 +60,7 @@ export type CommitOutcome =
   /** None is open that this function has begun. */
   | { readonly kind: "none" };
 
-/** The transaction holds more than it may: it can only be ended. */
+/** The transaction holds more than it may, which the message says with the limit: it can only be ended. */
 export class TransactionOverflown extends Error {
   override name = "TransactionOverflown";
 }
@@ -205,7 +205,7 @@ export class Transactions implements ObjectProtocol {
     }
     const { snapshot, reads, hasListed, writes, excess, openCalls, hasLost } = transaction;
     const locks = this.#locks.takenInTransaction();
-    return { snapshot, reads, hasListed, writes, locks, overflown: excess !== null, unawaited: openCalls > 0, lost: hasLost };
+    return { snapshot, reads, hasListed, writes, locks, excess, unawaited: openCalls > 0, lost: hasLost };
   }
 
   read(key: string, offset: number, maxBytes: number): Promise<ObjectRead> {
@@ -384,7 +384,7 @@ export class Transactions implements ObjectProtocol {
 
 function mustFit(transaction: Transaction): void {
   if (transaction.excess !== null) {
-    throw new TransactionOverflown();
+    throw new TransactionOverflown(`the transaction is too large: ${transaction.excess}`);
   }
 }
 

@@ -316,7 +316,7 @@ export class MemoryGuest implements Guest {
           return reply(0);
         }
         this.#staged = [];
-        return reply(GuestError.tooLarge);
+        return reply(GuestError.tooLarge, Buffer.from(`${host.objectMaxBytes} bytes may be`));
       }
       case Operation.objectWrite: {
         const { key, staged, value } = objectWriteArgs.decode(args);

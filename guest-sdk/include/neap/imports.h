@@ -180,7 +180,7 @@ int32_t neap_host_transaction_begin(int32_t isolation);
 __attribute__((import_module("neap"), import_name("transaction_commit")))
 int32_t neap_host_transaction_commit(void);
 
-/* (ptr, cap) → size of the text, of which min(cap, size) bytes are copied, that says why the call's last commit was refused: what it found changed with -6 ("object <key>", "list", "lock <name>"), what the transaction held too much of, and the limit, with -5. 0 after any other answer. */
+/* (ptr, cap) → size of the text, of which min(cap, size) bytes are copied, that says why the call's last commit was refused: what it found changed with -6 ("object <key>", "list", "lock <name>"), what the transaction held too much of, and the limit, with -5. 0 after any other answer of a commit. Behind a -5 of an import of objects: what was too large, the value or the open transaction, with size and limit. */
 __attribute__((import_module("neap"), import_name("transaction_conflict")))
 int32_t neap_host_transaction_conflict(void *ptr, int32_t cap);
 

@@ -22,23 +22,9 @@ enum neap_isolation {
   NEAP_READ_ATOMIC = 2,
 };
 
-/*
- * Why the last commit was refused: "object <key>", "list" or "lock <name>" was changed by others, or what the transaction held too much
- * of, with the limit; "" when it was not.
- */
-static inline neap_bytes neap_conflict(void) {
-  neap_bytes text = neap_room((size_t)neap_host_transaction_conflict(NULL, 0));
-  neap_host_transaction_conflict(text.data, (int32_t)text.size);
-  return text;
-}
-
 static inline int32_t neap_transaction_checked(int32_t code, const char *what) {
   if (code >= 0 || code == NEAP_CONFLICT) return code;
-  if (code == NEAP_TOO_LARGE) {
-    neap_bytes excess = neap_conflict(), reason = neap_room(excess.size + strlen("is not possible: "));
-    strcat(strcpy(reason.data, "is not possible: "), excess.data);
-    neap_fail_at("transaction", what, reason.data);
-  }
+  if (code == NEAP_TOO_LARGE) neap_fail_too_large("transaction", what);
   neap_fail_at("transaction", what,
                code == NEAP_IN_TRANSACTION   ? "is not possible: a transaction is open already"
                : code == NEAP_NO_TRANSACTION ? "is not possible: this function has begun no transaction"

@@ -53,7 +53,7 @@ export class CallState implements GuestCall {
   files: TravellingState | Uint8Array | null = null;
   state: TravellingState | Uint8Array | null = null;
   keptAnswer: KeptAnswer | null = null;
-  conflict: Uint8Array = EMPTY;
+  refusal: Uint8Array = EMPTY;
   /** Its beginning is the output, the rest is room for more: many short pieces would each take more than their bytes. */
   #appended: Uint8Array = EMPTY;
   #appendedBytes = 0;
@@ -135,7 +135,7 @@ export class CallState implements GuestCall {
       .bytes(this.commandLine)
       .bytes(files)
       .bytes(state)
-      .bytes(this.conflict)
+      .bytes(this.refusal)
       .u8(this.partArguments.length);
     for (const argument of this.partArguments) {
       w.i32(argument);
@@ -152,7 +152,7 @@ export class CallState implements GuestCall {
     const [appended, replaced] = [Buffer.from(r.bytes()), Buffer.from(r.bytes())];
     const commandLine = Uint8Array.from(r.bytes());
     const [files, state] = [Uint8Array.from(r.bytes()), Uint8Array.from(r.bytes())];
-    const conflict = Uint8Array.from(r.bytes());
+    const refusal = Uint8Array.from(r.bytes());
     const partArguments = Array.from({ length: r.u8() }, () => r.i32());
     const mappings = Mappings.decode(r);
     const keptAnswer =
@@ -161,7 +161,7 @@ export class CallState implements GuestCall {
     if (outputBytes > this.outputMaxBytes) {
       throw new RangeError(`the state holds ${outputBytes} bytes of output, at most ${this.outputMaxBytes} are allowed`);
     }
-    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine, conflict, keptAnswer });
+    Object.assign(this, { inPart, callCount, clockCount, randomCount, lastTimeMs, logBytes, commandLine, refusal, keptAnswer });
     Object.assign(this, { partArguments, mappings });
     this.files = files.byteLength === 0 ? null : files;
     this.state = state.byteLength === 0 ? null : state;

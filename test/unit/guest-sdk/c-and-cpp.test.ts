@@ -139,6 +139,9 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
     expect(await told("fail")).toBe("lock: 'not held' is not held by this function");
     expect(await told("commit")).toBe("transaction: 'commit' is not possible: this function has begun no transaction");
     expect(await told("many")).toBe("transaction: 'commit' is not possible: 301 objects written, 300 may be");
+    expect(await told("many and a read")).toMatch(
+      /^neap_get: 'many\/0' is not possible: the transaction is too large: 301 objects written, 300 may be$/,
+    );
     for (const [which, why] of [
       ["long", `'${"t".repeat(257)}' the size of the tag is 257, must be 1 to 256 bytes`],
       ["empty", "'' the size of the tag is 0, must be 1 to 256 bytes"],

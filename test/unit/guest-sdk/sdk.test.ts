@@ -47,6 +47,7 @@ describe("a function that uses all of the SDK gets what its documentation says",
       const module = new WebAssembly.Module(await compileFunction(SOURCE, ["--runtime", runtime]));
       host.functions.set("everything", module);
       host.lockedByOthers.add("taken");
+      host.objectMaxBytes = 3_500_000;
       // The first and the last commit are refused.
       let commits = 0;
       host.beforeCommit = () => {
@@ -75,6 +76,7 @@ describe("a function that uses all of the SDK gets what its documentation says",
         ["fail", "größer als 😀"],
         ["unlock", "unlock of 'never': this function does not hold it"],
         ["commit", "transaction.commit: this function has begun no transaction"],
+        ["wrong value", "objects.put: 'x': 3500000 bytes may be"],
         ["wrong long", `logbook.append: tag '${"t".repeat(64)}' has 257 bytes, must have 1 to 256`],
         ["wrong empty", "logbook.tail: tag '' has 0 bytes, must have 1 to 256"],
         ["wrong control", "logbook.next: tag 'a\nb' has the character U+a: control characters"],

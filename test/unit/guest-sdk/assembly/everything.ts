@@ -35,8 +35,9 @@ import {
 let found: i64 = 0;
 let tries: i32 = 0;
 
-/** What may not be asked of the log. */
+/** What may not be asked of objects and the log. */
 function mistake(which: string): void {
+  if (which == "value") objects.putBytes("x", new Uint8Array(4000000));
   const bytes = toBytes("text");
   if (which == "long") logbook.append("t".repeat(257), "");
   if (which == "empty") logbook.tail("");

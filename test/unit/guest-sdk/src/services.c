@@ -110,13 +110,14 @@ static void requests(void) {
   printf("large: %zu %s\n", large.body.size, large.error.data);
 }
 
-static void many(void) {
+static void many(bool reads) {
   neap_begin(NEAP_READ_ATOMIC);
   for (int i = 0; i <= 300; i++) {
     char key[16];
     snprintf(key, sizeof(key), "many/%d", i);
     neap_put(key, "", 0);
   }
+  if (reads) neap_get("many/0");
   neap_commit();
 }
 
@@ -149,7 +150,8 @@ int main(void) {
   if (strncmp(input, "wrong ", 6) == 0) mistake(input + 6);
   if (strcmp(input, "reader") == 0) reader();
   if (strcmp(input, "writer") == 0) writer();
-  if (strcmp(input, "many") == 0) many();
+  if (strcmp(input, "many") == 0) many(false);
+  if (strcmp(input, "many and a read") == 0) many(true);
   if (strcmp(input, "") != 0 && strcmp(input, "fail") != 0 && strcmp(input, "commit") != 0) return 0;
   if (strcmp(input, "fail") == 0) neap_unlock("not held");
   if (strcmp(input, "commit") == 0) neap_commit();

@@ -102,6 +102,57 @@ describe("transaction_conflict", () => {
   });
 });
 
+describe("transaction_conflict behind an import of objects that answers -5", () => {
+  async function why(calls: GuestCalls): Promise<string> {
+    const size = Number(await calls.call("transaction_conflict", BUFFER, 200));
+    return calls.bytesAt(BUFFER, size).toString();
+  }
+
+  it("says what the open transaction holds too much of, with the limit; so does one that a function called in it reads in", async () => {
+    const excess = "the transaction is too large: 301 objects written, 300 may be";
+    await host.define("fill", async (guest) => {
+      for (let i = 0; i <= 300; i += 1) {
+        guest.put(`n/${i}`, "");
+      }
+      return 0;
+    });
+    await withinCall(host, async (calls) => {
+      await calls.call("transaction_begin", 0);
+      await calls.call("call_start", "fill", "");
+      await calls.call("call_await", 0, BUFFER, 0, 0);
+      expect([await calls.call("object_list", "n/", "", BUFFER, 100), await why(calls)]).toEqual([tooLarge, excess]);
+      await calls.call("transaction_abort");
+      await calls.call("transaction_begin", 0);
+      expect([await read(calls), await calls.call("transaction_commit"), await why(calls)]).toEqual(["old", 1, ""]);
+      await calls.call("transaction_begin", 0);
+      await calls.call("call_start", "fill", "");
+      await calls.call("call_await", 1, BUFFER, 0, 0);
+      expect([await read(calls), await why(calls)]).toEqual([`${tooLarge}`, excess]);
+      expect([await calls.call("object_read_for_update", "key", BUFFER, 0, 0), await why(calls)]).toEqual([-5n, excess]);
+      expect([await calls.call("object_update", "key", BUFFER, 1, 0n), await why(calls)]).toEqual([tooLarge, excess]);
+      expect(await calls.call("transaction_commit")).toBe(tooLarge);
+      expect(await why(calls)).toBe("301 objects written, 300 may be");
+    });
+    expect([await host.object("n/0"), await host.object("key")]).toEqual([null, "old"]);
+  });
+
+  it("says how large a value may be", async () => {
+    const sizeBytes = 2 ** 20 + 1;
+    await withinCall(
+      host,
+      async (calls) => {
+        for (const write of [["object_write"], ["object_update", 0n]] as const) {
+          const [name, ...version] = write;
+          expect(await calls.call(name, "key", BUFFER, sizeBytes, ...version)).toBe(tooLarge);
+          expect(await why(calls)).toBe("a value of 1048577 bytes or more, 1048576 may be (objectMaxBytes)");
+        }
+      },
+      2 ** 21,
+    );
+    expect(await host.object("key")).toBe("old");
+  });
+});
+
 describe("transaction_abort", () => {
   it("leaves nothing of what was written, and there is no transaction afterwards", async () => {
     await withinCall(host, async (calls) => {
