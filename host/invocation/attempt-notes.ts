@@ -1,5 +1,5 @@
 /** Records about an instance's attempts, outside its step stream. */
-import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM } from "../../state/ids.ts";
+import { type InstanceId, type LogBookId, NO_SEQNUM } from "../../state/ids.ts";
 import { RecordKind, type Shard } from "../../state/logbook/index.ts";
 import { attemptTag } from "../../state/tags.ts";
 
@@ -22,10 +22,11 @@ export async function park(shard: Shard, tenant: LogBookId, instance: InstanceId
 
 /** Why the instance is parked, or null when it is not. What it tells is durable. */
 export async function parkReason(shard: Shard, tenant: LogBookId, instance: InstanceId): Promise<string | null> {
-  // The last one: a PIN comes before parking.
-  const { record } = await shard.book(tenant).readPrev(attemptTag(instance), MAX_SEQNUM);
-  await shard.whenDurable(record?.seqnum ?? NO_SEQNUM);
-  return record?.kind === RecordKind.parked ? Buffer.from(record.data).toString() : null;
+  const { records } = await shard.book(tenant).readStream(attemptTag(instance), 0);
+  await shard.whenDurable(records.at(-1)?.seqnum ?? NO_SEQNUM);
+  // Behind it there may be a PIN, of an attempt at another node that waits.
+  const last = records.findLast(({ kind }) => kind === RecordKind.parked || kind === RecordKind.resumed);
+  return last?.kind === RecordKind.parked ? Buffer.from(last.data).toString() : null;
 }
 
 /** Whether an administrator has let a parked instance go on. */

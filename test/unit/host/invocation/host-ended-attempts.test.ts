@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { pinAgain } from "../../../../host/invocation/pinned-reads.ts";
 import { FOREVER, killAll, theGuest } from "../../../support/guest-ends.ts";
 import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
 
@@ -44,6 +45,22 @@ describe("F17: what the host did to an attempt is no result", () => {
     expect(await host.versions("x")).toEqual(["1"]);
     await expect(host.invocations.resume(answer.instance, TENANT)).rejects.toMatchObject({ code: "UNKNOWN_INSTANCE" });
     await host.invocations.drain(0);
+  });
+
+  it("a parked call stays parked, with its reason, when an attempt at another node pins what it has read", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("stuck", async (guest) => {
+      guest.put("x", "1");
+      return FOREVER;
+    });
+    const asked = host.call({ functionName: "stuck", key: "k" });
+    await settled();
+    await killAll(host, asked);
+    const { instance } = await asked;
+    await pinAgain(host.session, TENANT, instance, (await host.steps(instance)).length);
+    const reason = "3 attempts were ended by the host: killed by the test: wallTime";
+    expect(await host.invocations.statusOfInstance(instance, TENANT)).toMatchObject({ kind: "parked", reason });
+    expect(await host.told({ functionName: "stuck", key: "k" })).toBe(`parked: ${reason}`);
   });
 
   it("a parked call can be resumed through any node, and stays parked over a restart", async () => {
