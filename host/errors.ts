@@ -37,6 +37,12 @@ export const HOST_ERRORS = {
   UNKNOWN_CALL: { fault: "caller", retry: "never", status: 404, meaning: "No call has this id." },
   UNKNOWN_LOCK: { fault: "caller", retry: "never", status: 404, meaning: "Nobody holds a lock of this name." },
   UNKNOWN_INSTANCE: { fault: "caller", retry: "never", status: 404, meaning: "No instance has this id." },
+  NOT_PARKED: {
+    fault: "caller",
+    retry: "never",
+    status: 409,
+    meaning: "An instance that is to be resumed is not parked: it runs, waits for its time, or is done.",
+  },
   UNKNOWN_OBJECT: { fault: "caller", retry: "never", status: 404, meaning: "The object does not exist." },
   CALL_ID_TAKEN: { fault: "caller", retry: "never", status: 409, meaning: "The call id was used for another function or input." },
   IDEMPOTENCY_MISMATCH: {

@@ -166,7 +166,7 @@ export interface Invocations {
   graph(callId: number, tenant: LogBookId | undefined): Promise<CallGraphNode | null>;
   /** Unfinished instances of a tenant with their attempts and whether they are parked. */
   unfinished(tenant: LogBookId): Promise<readonly { instance: InstanceId; attempts: number; parked: boolean }[]>;
-  /** Lets a parked instance run again. @throws UNKNOWN_INSTANCE */
+  /** Lets a parked instance run again. @throws UNKNOWN_INSTANCE; NOT_PARKED when it is running, delayed or done */
   resume(instance: InstanceId, tenant: LogBookId): Promise<void>;
   /**
    * Ends a call that is in the log: its result is `cancelled`, what it did so far stays, what it has called goes on unless it is

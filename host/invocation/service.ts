@@ -125,7 +125,7 @@ class Service implements InvocationService {
     const cancelled = await cancelInstance(shard, tenant, instance, (one) => this.stop(one));
     if (cancelled.kind === "unknown") {
       await shard.whenDurable(await shard.book(tenant).tail());
-      throw new NeapError("UNKNOWN_INSTANCE", `no instance of ${tenant} has the id ${quote(instance)}`);
+      throw unknownInstance(instance, tenant);
     }
     await shard.whenDurable(cancelled.end.seqnum);
     return this.#chronicle.statusOfInstance(instance, tenant);
@@ -154,8 +154,15 @@ class Service implements InvocationService {
     return unfinished;
   }
 
-  resume(instance: InstanceId, tenant: LogBookId): Promise<void> {
-    return this.#recovery.resume(instance, tenant);
+  async resume(instance: InstanceId, tenant: LogBookId): Promise<void> {
+    const status = await this.#chronicle.statusOfInstance(instance, tenant);
+    if (status.kind === "unknown") {
+      throw unknownInstance(instance, tenant);
+    }
+    if (status.kind !== "parked") {
+      throw new NeapError("NOT_PARKED", `instance ${instance} is ${stateOf(status)}, only one that is parked can be resumed`);
+    }
+    await this.#recovery.resume(instance, tenant);
   }
 
   async locks(tenant: LogBookId): Promise<readonly HeldLock[]> {
@@ -208,4 +215,15 @@ class Service implements InvocationService {
       run.leave();
     }
   }
+}
+
+function unknownInstance(instance: InstanceId, tenant: LogBookId): NeapError {
+  return new NeapError("UNKNOWN_INSTANCE", `no instance of ${tenant} has the id ${quote(instance)}`);
+}
+
+function stateOf(status: Exclude<CallStatus, { kind: "unknown" }>): string {
+  if (status.kind !== "completed") {
+    return status.kind;
+  }
+  return status.result.cancelled === true ? "cancelled" : "done";
 }

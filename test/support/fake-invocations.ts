@@ -114,7 +114,7 @@ export class FakeInvocations implements Invocations {
 
   async resume(instance: InstanceId): Promise<void> {
     if (!this.parked.delete(instance)) {
-      throw new NeapError("UNKNOWN_INSTANCE", `no instance has the id ${instance}`);
+      throw new NeapError("NOT_PARKED", `instance ${instance} is running`);
     }
   }
 

@@ -340,7 +340,8 @@ describe("instances and the node", () => {
     expect(JSON.parse(list.text)).toEqual({ instances: [{ instance: "1-p", attempts: 3, parked: true }] });
     const resume = await http.send("POST", "/v1/tenants/demo/instances/1-p/resume");
     expect([resume.status, JSON.parse(resume.text)]).toEqual([202, { instance: "1-p" }]);
-    expect((await http.send("POST", "/v1/tenants/demo/instances/1-p/resume")).status).toBe(404);
+    const again = await http.send("POST", "/v1/tenants/demo/instances/1-p/resume");
+    expect([again.status, JSON.parse(again.text).code]).toEqual([409, "NOT_PARKED"]);
   });
   test("another state answers 400", async () => {
     expect((await http.send("GET", "/v1/tenants/demo/instances?state=done")).status).toBe(400);

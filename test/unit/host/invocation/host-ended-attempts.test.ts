@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { pinAgain } from "../../../../host/invocation/pinned-reads.ts";
 import { FOREVER, killAll, theGuest } from "../../../support/guest-ends.ts";
-import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
+import { HttpFixture } from "../../../support/http-fixture.ts";
+import { type ScriptedCall, ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
 
 describe("F17: what the host did to an attempt is no result", () => {
   it("a call that was ended before it logged anything has failed, and nothing happened", async () => {
@@ -43,7 +44,38 @@ describe("F17: what the host did to an attempt is no result", () => {
     await host.invocations.resume(answer.instance, TENANT);
     expect(await host.told({ functionName: "stuck", key: "k" })).toBe("4 ");
     expect(await host.versions("x")).toEqual(["1"]);
-    await expect(host.invocations.resume(answer.instance, TENANT)).rejects.toMatchObject({ code: "UNKNOWN_INSTANCE" });
+    await host.invocations.drain(0);
+  });
+
+  it("what is not parked cannot be resumed: over HTTP it is told what it is instead, and nothing changes", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("stuck", async (guest) => {
+      guest.put("x", "1");
+      return guest.input === "done" ? 0 : FOREVER;
+    });
+    const begin = (request: Omit<ScriptedCall, "functionName">) =>
+      host.call({ functionName: "stuck", answer: "accepted", ...request });
+    const { instance: done } = await host.call({ functionName: "stuck", input: "done" });
+    const [{ instance: runs }, { instance: waits }, { instance: ended }] = [
+      await begin({ input: "runs" }),
+      await begin({ input: "waits", delayMs: 1000 }),
+      await begin({ input: "ends" }),
+    ];
+    await host.invocations.cancel(ended, TENANT);
+    const http = await HttpFixture.start({ invocations: host.invocations });
+    const tail = await host.book.tail();
+    for (const [instance, status, code, text] of [
+      [done, 409, "NOT_PARKED", `instance ${done} is done, only one that is parked can be resumed`],
+      [runs, 409, "NOT_PARKED", `instance ${runs} is running, only one that is parked can be resumed`],
+      [waits, 409, "NOT_PARKED", `instance ${waits} is delayed, only one that is parked can be resumed`],
+      [ended, 409, "NOT_PARKED", `instance ${ended} is cancelled, only one that is parked can be resumed`],
+      ["1-nobody", 404, "UNKNOWN_INSTANCE", `no instance of ${TENANT} has the id "1-nobody"`],
+    ] as const) {
+      const answer = await http.send("POST", `/v1/tenants/${TENANT}/instances/${instance}/resume`);
+      expect([answer.status, JSON.parse(answer.text)]).toEqual([status, expect.objectContaining({ code, detail: text })]);
+    }
+    expect(await host.book.tail()).toBe(tail);
+    await http.close();
     await host.invocations.drain(0);
   });
 
