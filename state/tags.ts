@@ -20,6 +20,8 @@ export const NAMES_TAG: Tag = tag("n/");
 export const lockTag = (name: string): Tag => tag(`${LOCK_TAG_PREFIX}${name}`);
 /** The records that begin or break a hold of a lock: its last one is the token of whoever holds it. */
 export const holdTag = (name: string): Tag => tag(`${HOLD_TAG_PREFIX}${name}`);
+/** The LOCK_BROKEN records of all locks, for who looks later. */
+export const LOCK_BREAKS_TAG: Tag = tag("lock-breaks/");
 
 /** A stream that a guest names: of the tenant's LogBook, and of no stream of the host's (F36). */
 export const guestTag = (name: string): Tag => tag(`u/${name}`);

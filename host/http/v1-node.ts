@@ -45,12 +45,15 @@ export function registerNodeRoutes(app: FastifyInstance, context: HttpContext): 
 
   app.get<TenantPath>("/v1/tenants/:tenant/locks", async (request) => {
     const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
-    return { locks: await invocations.locks(tenant) };
+    const broken = await invocations.brokenLocks(tenant);
+    return { locks: await invocations.locks(tenant), broken };
   });
 
   app.delete<LockPath>("/v1/tenants/:tenant/locks/*", async (request, reply) => {
-    const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
-    await invocations.breakLock(objectKey(request.params["*"]), tenant);
+    const caller = access.caller(request.raw);
+    const tenant = mustAct(caller, tenantField("tenant", request.params.tenant));
+    const by = caller.admin ? "administrator" : caller.tenant === null ? "anyone" : "tenant";
+    await invocations.breakLock(objectKey(request.params["*"]), tenant, by);
     return reply.code(204).send();
   });
 

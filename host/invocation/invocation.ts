@@ -1,6 +1,6 @@
 /** The contract of the invocation layer, as the HTTP routes see it. */
 import type { InstanceId, LogBookId, SeqNum } from "../../state/ids.ts";
-import type { HeldLock } from "../../state/logbook/index.ts";
+import type { HeldLock, LockBreak } from "../../state/logbook/index.ts";
 import type { Artefact } from "../modules/artefact.ts";
 import type { MoveTrace } from "../offload/index.ts";
 
@@ -151,6 +151,15 @@ export interface CallGraphNode {
   readonly chained: readonly CallGraphNode[];
 }
 
+/** Whose token it was: the administrator's, or the tenant's. Anyone: the host asks for none. */
+export type LockBreaker = "administrator" | "tenant" | "anyone";
+
+/** A lock that was taken from its holder. */
+export interface BrokenLock extends LockBreak {
+  readonly brokenMs: number;
+  readonly seqnum: SeqNum;
+}
+
 export interface Invocations {
   /**
    * A streamed input whose blob is lost with its owner's epoch is `failed` with EPOCH_CHANGED: only its sender can send it again.
@@ -176,6 +185,8 @@ export interface Invocations {
   cancel(instance: InstanceId, tenant: LogBookId): Promise<CallStatus>;
   /** Locks that are held, in the order of their names. */
   locks(tenant: LogBookId): Promise<readonly HeldLock[]>;
+  /** The last locks that were broken, newest first. */
+  brokenLocks(tenant: LogBookId): Promise<readonly BrokenLock[]>;
   /** Takes a lock from whoever holds it; durable when it resolves. @throws UNKNOWN_LOCK when nobody holds it */
-  breakLock(name: string, tenant: LogBookId): Promise<void>;
+  breakLock(name: string, tenant: LogBookId, by: LockBreaker): Promise<void>;
 }

@@ -21,9 +21,18 @@ import {
   type Trace,
 } from "./context.ts";
 import { InstanceRun } from "./instance-run.ts";
-import type { CallAnswer, CallGraphNode, CallRequest, CallStatus, Invocations, TimelineEntry } from "./invocation.ts";
+import type {
+  BrokenLock,
+  CallAnswer,
+  CallGraphNode,
+  CallRequest,
+  CallStatus,
+  Invocations,
+  LockBreaker,
+  TimelineEntry,
+} from "./invocation.ts";
 import { LiveAttempts } from "./live-attempts.ts";
-import { breakLock, heldLocks } from "./lock-administration.ts";
+import { breakLock, brokenLocks, heldLocks } from "./lock-administration.ts";
 import { Parking } from "./parking.ts";
 import { after } from "./pause.ts";
 import { Recovery } from "./recovery.ts";
@@ -169,8 +178,13 @@ class Service implements InvocationService {
     return heldLocks(await shardOf(this.#context), tenant);
   }
 
-  async breakLock(name: string, tenant: LogBookId): Promise<void> {
-    await breakLock(await shardOf(this.#context), tenant, name);
+  async brokenLocks(tenant: LogBookId): Promise<readonly BrokenLock[]> {
+    return brokenLocks(await shardOf(this.#context), tenant);
+  }
+
+  async breakLock(name: string, tenant: LogBookId, by: LockBreaker): Promise<void> {
+    const { holder, root } = await breakLock(await shardOf(this.#context), tenant, name, by);
+    this.#context.log.warn("a lock was broken", { tenant, lock: name, instance: holder, root, by });
   }
 
   get parked(): InvocationService["parked"] {

@@ -18,6 +18,7 @@ import {
   attemptTag,
   DEFAULT_MODE_TAG,
   holdTag,
+  LOCK_BREAKS_TAG,
   LOCK_TAG_PREFIX,
   MODES_TAG,
   modeTag,
@@ -30,6 +31,7 @@ import type { BookState, IndexedRecords } from "./book-state.ts";
 import type { Collection } from "./collection.ts";
 import type { Instance } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
+import { LOCK_BREAKS_KEPT } from "./lock-record.ts";
 
 type Drop = (seqnum: SeqNum) => void;
 
@@ -56,6 +58,7 @@ export function collect(book: BookState, collection: Collection, timeMs: number,
   book.trims.settle(book.floor, book.streams, drop);
   collectPassed(book, NAMES_TAG, budget());
   collectLocks(book, piece?.locks ?? book.locks.streams, budget());
+  collectLockBreaks(book, budget());
   if (piece === undefined || piece.isFirst) {
     collectModes(book, budget());
   }
@@ -168,6 +171,12 @@ function collectLocks(book: BookState, tags: Iterable<Tag>, budget: Budget): voi
       }
     }
   }
+}
+
+/** Nobody reads them at a cursor, so they may go whatever the floor is. */
+function collectLockBreaks(book: BookState, { drop, left }: Budget): void {
+  const breaks = book.streams.get(LOCK_BREAKS_TAG);
+  breaks?.collectFirst(Math.min(left, Math.max(0, breaks.kept - LOCK_BREAKS_KEPT)), drop);
 }
 
 function collectModes(book: BookState, budget: Budget): void {

@@ -17,6 +17,7 @@ export {
   type LocalShardParts,
   openLocalShard,
 } from "./local-shard.ts";
+export { encodeLockBreak, LOCK_BREAKS_KEPT, type LockBreak, lockBreakOf } from "./lock-record.ts";
 export type {
   AppendRequest,
   AppendResult,

@@ -1,4 +1,4 @@
-/** What `lock` and `unlock` records say, after the step header. */
+/** What `lock` and `unlock` records say, after the step header, and what `lockBroken` records say, which have none. */
 import { ByteReader, ByteWriter } from "../bytes.ts";
 import type { InstanceId, SeqNum } from "../ids.ts";
 import { decodeStep } from "./step-record.ts";
@@ -15,6 +15,30 @@ export interface LockTaking extends LockOwner {
   readonly root: InstanceId;
   /** Of the hold that this one adds to; 0 when it begins one, and its own seqnum is the token. */
   readonly token: SeqNum;
+}
+
+/** So many LOCK_BROKEN records stay for who looks later, and in a GC no more. */
+export const LOCK_BREAKS_KEPT = 100;
+
+/** A hold that was broken. */
+export interface LockBreak {
+  readonly name: string;
+  readonly holder: InstanceId;
+  readonly root: InstanceId;
+  /** Of the hold. */
+  readonly token: SeqNum;
+  /** Whose act it was, as the host tells it. */
+  readonly by: string;
+}
+
+export function encodeLockBreak({ name, holder, root, token, by }: LockBreak): Uint8Array {
+  return new ByteWriter(128).text(name).text(holder).text(root).f64(token).text(by).view();
+}
+
+/** From a `lockBroken` record in the stream of LOCK_BREAKS_TAG. */
+export function lockBreakOf(data: Uint8Array): LockBreak {
+  const r = new ByteReader(data);
+  return { name: r.text(), holder: readInstance(r), root: readInstance(r), token: r.f64() as SeqNum, by: r.text() };
 }
 
 export function encodeLock({ instance, inTransaction, root, token }: LockTaking): Uint8Array {

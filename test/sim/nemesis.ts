@@ -223,7 +223,7 @@ async function breakLock(cluster: Cluster, random: Prng): Promise<void> {
   const host = pick(random, cluster.hosts);
   await unlessRefused(cluster, async () => {
     const lock = pick(random, (await host?.invocations.locks(TENANT)) ?? []);
-    await (lock === undefined ? undefined : host?.invocations.breakLock(lock.name, TENANT));
+    await (lock === undefined ? undefined : host?.invocations.breakLock(lock.name, TENANT, "administrator"));
   });
 }
 

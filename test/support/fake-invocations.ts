@@ -2,6 +2,7 @@
 
 import type { Objects, Protocols, StoredObject } from "../../host/http/index.ts";
 import type {
+  BrokenLock,
   CallAnswer,
   CallDescription,
   CallGraphNode,
@@ -11,6 +12,7 @@ import type {
   CallStatus,
   CallTrace,
   Invocations,
+  LockBreaker,
   TimelineEntry,
 } from "../../host/invocation/invocation.ts";
 import type { ModuleHash } from "../../host/modules/artefact.ts";
@@ -41,6 +43,7 @@ interface FakeCall {
 /** Runs functions that are TypeScript; keeps the calls that have an id, a key or are asynchronous. */
 export class FakeInvocations implements Invocations {
   readonly heldLocks: HeldLock[] = [];
+  readonly broken: BrokenLock[] = [];
   readonly functions = new Map<string, FakeFunction>();
   readonly calls: FakeRequest[] = [];
   /** Sizes of the chunks in which streamed inputs came. */
@@ -146,12 +149,18 @@ export class FakeInvocations implements Invocations {
     return this.heldLocks;
   }
 
-  async breakLock(name: string): Promise<void> {
+  async brokenLocks(): Promise<readonly BrokenLock[]> {
+    return this.broken;
+  }
+
+  async breakLock(name: string, _tenant: LogBookId, by: LockBreaker): Promise<void> {
     const index = this.heldLocks.findIndex((lock) => lock.name === name);
     if (index < 0) {
       throw new NeapError("UNKNOWN_LOCK", `nobody holds a lock ${JSON.stringify(name)}`);
     }
-    this.heldLocks.splice(index, 1);
+    for (const { holder, root, token } of this.heldLocks.splice(index, 1)) {
+      this.broken.unshift({ name, holder, root, token, by, brokenMs: 9, seqnum: seqNum(10) });
+    }
   }
 
   #finish(call: FakeCall, made: Partial<CallResult> | CallAnswer): CallAnswer {

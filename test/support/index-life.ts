@@ -15,7 +15,7 @@ import { Sequencer } from "../../state/logbook/sequencer.ts";
 import type { ShardIndex } from "../../state/logbook/shard-index.ts";
 import { encodeStep, NO_FINGERPRINT } from "../../state/logbook/step-record.ts";
 import { noFaults } from "../../state/ports.ts";
-import { MODES_TAG, modeTag } from "../../state/tags.ts";
+import { LOCK_BREAKS_TAG, MODES_TAG, modeTag } from "../../state/tags.ts";
 import type { ManualTime } from "./manual-time.ts";
 import type { MemoryBlobs } from "./memory-blobs.ts";
 import type { MemoryJournal } from "./memory-journal.ts";
@@ -135,7 +135,7 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
     resume: [RecordKind.resume, [own]],
     lock: [RecordKind.lock, [own, tagOf(`l/${b}`), tagOf(`h/${b}`)]],
     unlock: [RecordKind.unlock, [own, tagOf(`l/${b}`)]],
-    broken: [RecordKind.lockBroken, [tagOf(`l/${b}`), tagOf(`h/${b}`)]],
+    broken: [RecordKind.lockBroken, [tagOf(`l/${b}`), tagOf(`h/${b}`), LOCK_BREAKS_TAG]],
     transaction: [RecordKind.begin, [own]],
     commit: [RecordKind.commit, [own]],
     abort: [RecordKind.abort, [own]],

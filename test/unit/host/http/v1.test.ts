@@ -350,9 +350,12 @@ describe("instances and the node", () => {
     const root = "1-r" as InstanceId;
     const lock = { name: "a/b ü", holder: root, root, token: seqNum(5), sinceMs: 7, count: 2, parked: true };
     http.invocations.heldLocks.push(lock);
-    expect(JSON.parse((await http.send("GET", "/v1/tenants/demo/locks")).text)).toEqual({ locks: [lock] });
+    expect(JSON.parse((await http.send("GET", "/v1/tenants/demo/locks")).text)).toEqual({ locks: [lock], broken: [] });
     const path = `/v1/tenants/demo/locks/${encodeURIComponent("a/b ü")}`;
     expect((await http.send("DELETE", path)).status).toBe(204);
+    const { name, holder, token } = lock;
+    const broken = [{ name, holder, root, token, by: "anyone", brokenMs: 9, seqnum: 10 }];
+    expect(JSON.parse((await http.send("GET", "/v1/tenants/demo/locks")).text)).toEqual({ locks: [], broken });
     const again = await http.send("DELETE", path);
     expect([again.status, JSON.parse(again.text).code]).toEqual([404, "UNKNOWN_LOCK"]);
     expect((await http.send("DELETE", "/v1/tenants/demo/locks/%00")).status).toBe(400);

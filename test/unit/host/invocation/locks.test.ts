@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type HeldLock, RecordKind } from "../../../../state/logbook/index.ts";
+import { lockTag } from "../../../../state/tags.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
 
 const FOREVER = new Promise<never>(() => {});
@@ -425,7 +426,7 @@ describe("a lock that an administrator breaks", () => {
     await reached.promise;
     const next = host.told({ functionName: "new" });
     await settled();
-    await host.invocations.breakLock("l", TENANT);
+    await host.invocations.breakLock("l", TENANT, "administrator");
     await settled();
     go.resolve();
     expect(await old).toBe("0 lock l 0 1");
@@ -455,7 +456,7 @@ describe("a lock that an administrator breaks", () => {
     });
     const asked = host.told({ functionName: "holder" });
     await settled();
-    await host.invocations.breakLock("l", TENANT);
+    await host.invocations.breakLock("l", TENANT, "administrator");
     broken.resolve();
     expect(await asked).toBe("0 committed committed");
   });
@@ -479,10 +480,42 @@ describe("a lock that an administrator breaks", () => {
     const locks = await host.invocations.locks(TENANT);
     expect(locks).toMatchObject([{ name: "l", holder: instance, root: instance, count: 1, parked: true }]);
     expect(locks[0]?.sinceMs).toBe(host.test.time.now());
-    await host.invocations.breakLock("l", TENANT);
+    await host.invocations.breakLock("l", TENANT, "administrator");
     expect(await host.invocations.locks(TENANT)).toEqual([]);
     const { records } = await host.book.readStream("l/l" as never, 0);
     expect(records.map(({ kind }) => kind)).toEqual([RecordKind.lock, RecordKind.lockBroken]);
-    await expect(host.invocations.breakLock("l", TENANT)).rejects.toMatchObject({ code: "UNKNOWN_LOCK" });
+    await expect(host.invocations.breakLock("l", TENANT, "administrator")).rejects.toMatchObject({ code: "UNKNOWN_LOCK" });
+  });
+
+  it("is an act that is shown later: what was held, whose act it was and when, also after collections and on another host", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("f", async (guest) => {
+      await guest.lock(guest.input);
+      return FOREVER;
+    });
+    const told: unknown[] = [];
+    for (const [name, by] of [
+      ["a", "administrator"],
+      ["b/ü", "tenant"],
+    ] as const) {
+      void host.call({ functionName: "f", input: name });
+      await settled();
+      const [lock] = await host.invocations.locks(TENANT);
+      host.test.time.advance(7);
+      await host.invocations.breakLock(name, TENANT, by);
+      const { holder, root, token } = lock ?? {};
+      told.unshift({ name, holder, root, token, by, brokenMs: host.test.time.now(), seqnum: expect.any(Number) });
+    }
+    expect(await host.invocations.brokenLocks(TENANT)).toEqual(told);
+    for (const { instance } of await host.invocations.unfinished(TENANT)) {
+      await host.invocations.cancel(instance, TENANT);
+    }
+    await host.put("x", "1");
+    await host.put("x", "2");
+    await host.test.shard.collect();
+    expect((await host.book.tailOf(lockTag("a"))).length).toBe(0);
+    const next = await host.crash();
+    expect(await next.invocations.brokenLocks(TENANT)).toEqual(told);
+    expect(await next.invocations.locks(TENANT)).toEqual([]);
   });
 });

@@ -152,7 +152,7 @@ describe("a migratable function that waits for long", () => {
     await parked(world, 2);
     const instance = (await world.invocations.unfinished(TENANT)).map((one) => one.instance).at(-1) as InstanceId;
     await put(world, "signal", "meanwhile");
-    await world.invocations.breakLock("gate", TENANT);
+    await world.invocations.breakLock("gate", TENANT, "administrator");
     expect((await answer).text).toBe("count 2 signal meanwhile before");
     // What it had read since its last step keeps it from reading on at another moment.
     expect(await kinds(world, instance)).not.toContain("resume");

@@ -5,7 +5,7 @@ import { encodeLock, encodeUnlock } from "../../../../state/logbook/lock-record.
 import { encodeStep, NO_FINGERPRINT } from "../../../../state/logbook/step-record.ts";
 import type { BlobRef } from "../../../../state/objects/blobs.ts";
 import { encodeObjectValue } from "../../../../state/objects/object-record.ts";
-import { attemptTag, holdTag, keyTag, lockTag, objectTag, stepTag } from "../../../../state/tags.ts";
+import { attemptTag, holdTag, keyTag, LOCK_BREAKS_TAG, lockTag, objectTag, stepTag } from "../../../../state/tags.ts";
 import { at, BOOK, bytes, none, openTestShard, type TestShard } from "../../../support/open-shard.ts";
 
 const HOUR_MS = 3_600_000;
@@ -380,6 +380,20 @@ describe("instances", () => {
     await append(record(RecordKind.done, step("i")));
     await append(version("3"), version("4"));
     expect(await lengths()).toEqual([0, 0]);
+  });
+
+  test("of the locks that were broken the last hundred stay for who looks later, whatever the floor is", async () => {
+    const { shard, book, append } = await open();
+    for (let i = 0; i < 130; i++) {
+      await append(record(RecordKind.lockBroken, lockTag("l"), holdTag("l"), LOCK_BREAKS_TAG));
+    }
+    await append(version("1"), version("2"));
+    await shard.collect();
+    await expect(book.readStream(LOCK_BREAKS_TAG, 29)).rejects.toMatchObject({ code: "TRIMMED" });
+    expect((await book.readStream(LOCK_BREAKS_TAG, 30)).records).toHaveLength(100);
+    await append(version("3"), version("4"));
+    await shard.collect();
+    expect((await book.readStream(LOCK_BREAKS_TAG, 30)).records).toHaveLength(100);
   });
 
   test("nothing is collected, and no record is written, while nothing has become collectable", async () => {
