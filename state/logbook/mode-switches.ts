@@ -82,7 +82,10 @@ export class ModeSwitches {
    */
   begin(id: LogBookId, name: string, to: Mode, automatic: boolean): SeqNum {
     if (name.includes("/") || (name !== "" && !isObjectKey(name))) {
-      throw new NeapError("BAD_KEY", `scope ${quote(name)} is not what object keys can have before their first "/"`);
+      throw new NeapError(
+        "BAD_KEY",
+        `scope ${quote(name)} is not what object keys can have before their first "/": at most 1023 bytes of UTF-8 without control characters`,
+      );
     }
     const book = this.#index.book(id);
     const { mode = null, to: target = null, automatic: wasAutomatic = null } = book.scopes.get(name) ?? {};

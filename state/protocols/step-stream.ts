@@ -20,7 +20,7 @@
 import { NeapError } from "../errors.ts";
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
 import { type CellVersion, compareVersions } from "../logbook/cells.ts";
-import { endsInstance, RecordKind } from "../logbook/kinds.ts";
+import { endsInstance, kindName, RecordKind } from "../logbook/kinds.ts";
 import type { AppendResult, BlobRefLike, Condition, LogBook, LogRecord, NewRecord } from "../logbook/logbook.ts";
 import { decodeStep, encodeStep, type Fingerprint, NO_FINGERPRINT, type Pins } from "../logbook/step-record.ts";
 import { stepTag } from "../tags.ts";
@@ -495,7 +495,7 @@ export class StepStream {
       throw this.fence(
         new Fenced(
           "notDeterministic",
-          `step ${this.#position} was kind ${record.kind} ${describe(theirs)}, a replay asks for kind ${step.kind} ${describe(ours)}`,
+          `step ${this.#position} was ${kindName(record.kind)} ${describe(theirs)}, a replay asks for ${kindName(step.kind)} ${describe(ours)}`,
         ),
       );
     }

@@ -48,7 +48,7 @@ describe("F17: what the guest did is a result", () => {
     await settled();
     other = true;
     theGuest(host).displace();
-    expect(await asked).toMatch(/^parked: NOT_DETERMINISTIC: step 1 was kind 5/);
+    expect(await asked).toMatch(/^parked: NOT_DETERMINISTIC: step 1 was write/);
     expect(await host.versions("x")).toEqual(["a"]);
   });
 
@@ -71,7 +71,7 @@ describe("F17: what the guest did is a result", () => {
     for (const guest of host.pool.running) {
       guest.displace();
     }
-    const told = /^0 1 ended by the host: NOT_DETERMINISTIC: step 1 was kind 5 \[\w+:\w+\], a replay asks for kind 5 \[\w+:\w+\]/;
+    const told = /^0 1 ended by the host: NOT_DETERMINISTIC: step 1 was write \[\w+:\w+\], a replay asks for write \[\w+:\w+\]/;
     expect(await asked).toMatch(told);
     expect(await host.versions("x")).toEqual(["a"]);
   });

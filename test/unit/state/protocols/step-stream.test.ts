@@ -363,7 +363,7 @@ describe("a step stream", () => {
     await steps.step(write("a"));
     const again = await replay(book);
     const other = again.step(write("another value"));
-    await expect(other).rejects.toThrow(/step 1 was kind 5 \[\w+:\w+\], a replay asks for kind 5 \[\w+:\w+\]/);
+    await expect(other).rejects.toThrow(/step 1 was write \[\w+:\w+\], a replay asks for write \[\w+:\w+\]/);
     expect(await fenceOf(again.step(write("a")))).toBe("notDeterministic");
   });
 
