@@ -5,7 +5,7 @@
  *
  * What was written before the lock was given back is seen by whoever takes it next.
  */
-import { toBytes } from "./bytes";
+import { notAName, toBytes } from "./bytes";
 import * as host from "./host";
 
 /**
@@ -27,19 +27,20 @@ export function tryLock(name: string): i64 {
 export function unlock(name: string): void {
   const bytes = toBytes(name);
   const code = host.unlock(bytes.dataStart, bytes.byteLength);
-  if (code < 0) throw new Error("unlock of '" + name + "': " + reason(code));
+  if (code < 0) throw new Error("unlock" + reason(code, name));
 }
 
 function taken(name: string, waits: bool): i64 {
   const bytes = toBytes(name);
   const token = waits ? host.lock(bytes.dataStart, bytes.byteLength) : host.lockTry(bytes.dataStart, bytes.byteLength);
-  if (token < 0) throw new Error("lock of '" + name + "': " + reason(<i32>token));
+  if (token < 0) throw new Error("lock" + reason(<i32>token, name));
   return token;
 }
 
-function reason(code: i32): string {
-  if (code == host.NOT_HELD) return "this function does not hold it";
-  if (code == host.NOT_IN_PART) return "locks are not possible inside storage.run";
-  if (code == host.TOO_LARGE) return "this function holds 100 locks, which is the limit";
-  return "a name has 1 to 1024 bytes without control characters";
+function reason(code: i32, name: string): string {
+  if (code == host.INVALID) return ": " + notAName(name, "name");
+  const which = " of '" + name + "': ";
+  if (code == host.NOT_HELD) return which + "this function does not hold it";
+  if (code == host.NOT_IN_PART) return which + "locks are not possible inside storage.run";
+  return which + "this function holds 100 locks, which is the limit";
 }

@@ -5,7 +5,7 @@
  * A call reads the objects as they were at one moment, and sees its own writes. Every write happens exactly once, also when the
  * host crashes and runs the call again.
  */
-import { toBytes, toText } from "./bytes";
+import { notAName, toBytes, toText } from "./bytes";
 import * as host from "./host";
 import { transaction } from "./transaction";
 
@@ -57,6 +57,7 @@ export namespace objects {
    * @returns how many bytes were read, 0 at the end of the object, -1 when there is no such object
    */
   export function read(key: string, offset: i64, buffer: Uint8Array): i32 {
+    if (offset < 0) throw new Error("objects.read: offset is " + offset.toString() + ", must be 0 or more");
     const name = toBytes(key);
     const size = checked(
       host.objectRead(name.dataStart, name.byteLength, offset, buffer.dataStart, buffer.byteLength, 0),
@@ -192,7 +193,7 @@ export namespace objects {
 
 /** Passes sizes and "not found" on; a key or value that may not be is a mistake of the program and ends the call. */
 function checked(code: i64, what: string, key: string): i64 {
-  if (code == host.INVALID) throw new Error(what + ": '" + key + "' is not a key: 1 to 1024 bytes without control characters");
+  if (code == host.INVALID) throw new Error(what + ": " + notAName(key, "key"));
   if (code == host.TOO_LARGE) throw new Error(what + ": '" + key + "': " + transaction.conflict());
   return code;
 }

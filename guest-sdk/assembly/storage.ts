@@ -1,5 +1,5 @@
 /** Work that may move to the data instead of having the data come to it. */
-import { toBytes } from "./bytes";
+import { notAName, toBytes } from "./bytes";
 import * as host from "./host";
 
 export namespace storage {
@@ -22,7 +22,7 @@ export namespace storage {
   export function run(key: string, part: () => i32): i32 {
     const name = toBytes(key);
     const value = host.storageCall(name.dataStart, name.byteLength, part.index);
-    if (value == host.INVALID) throw new Error("storage.run: '" + key + "' is not a key: 1 to 1024 bytes without control characters");
+    if (value == host.INVALID) throw new Error("storage.run: " + notAName(key, "key"));
     return value;
   }
 }

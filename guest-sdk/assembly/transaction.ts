@@ -29,7 +29,7 @@ export namespace transaction {
   /** Begins one. Not inside another one: see `run`. */
   export function begin(isolation: Isolation): void {
     const code = host.transactionBegin(isolation);
-    if (code < 0) throw new Error("transaction.begin: " + reason(code));
+    if (code < 0) throw new Error("transaction.begin: " + reason(code, isolation));
   }
 
   /**
@@ -70,7 +70,7 @@ export namespace transaction {
       body();
       return;
     }
-    if (code < 0) throw new Error("transaction.run: " + reason(code));
+    if (code < 0) throw new Error("transaction.run: " + reason(code, isolation));
     body();
     while (!commit()) {
       begin(isolation);
@@ -79,11 +79,11 @@ export namespace transaction {
   }
 }
 
-function reason(code: i32): string {
+function reason(code: i32, isolation: i32 = 0): string {
   if (code == host.IN_TRANSACTION) return "a transaction is open already";
   if (code == host.NO_TRANSACTION) return "this function has begun no transaction";
   if (code == host.OPEN_CALLS) return "wait for the calls that were started inside first";
   if (code == host.TOO_LARGE) return transaction.conflict() + "; nothing was written";
   if (code == host.NOT_IN_PART) return "transactions begin and end outside of storage.run";
-  return "no such isolation";
+  return "isolation is " + isolation.toString() + ", must be 0 (serializable), 1 (snapshot) or 2 (read-atomic)";
 }

@@ -64,6 +64,20 @@ static inline neap_bytes neap_room(size_t size) {
   return room;
 }
 
+/* Fails with "<what>: '<name>' <field> is <value>, must be <limit>". */
+static inline __attribute__((noreturn)) void neap_fail_number(const char *what, const char *name, const char *field, int64_t value,
+                                                              const char *limit) {
+  char digits[24], *at = digits + sizeof digits - 1;
+  uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  *at = 0;
+  do *--at = (char)('0' + left % 10);
+  while ((left /= 10) > 0);
+  if (value < 0) *--at = '-';
+  neap_bytes reason = neap_room(strlen(field) + strlen(at) + strlen(limit) + 16);
+  strcat(strcat(strcat(strcat(strcpy(reason.data, field), " is "), at), ", must be "), limit);
+  neap_fail_at(what, name, reason.data);
+}
+
 /*
  * Why the last commit was refused: "object <key>", "list" or "lock <name>" was changed by others, or what the transaction held too much
  * of, with the limit; "" when it was not. After a use of an object that failed: what was too large.
@@ -101,9 +115,16 @@ static inline void neap_log(const char *text) { neap_host_log_write((void *)text
 
 /* ---- Objects ---- */
 
+/* Fails because the host has refused a name of an object or a lock. */
+static inline __attribute__((noreturn)) void neap_fail_name(const char *what, const char *name) {
+  size_t size = strlen(name);
+  if (size < 1 || size > 1024) neap_fail_number(what, name, "the size of the name", (int64_t)size, "1 to 1024 bytes");
+  neap_fail_at(what, name, "has a control character, or is not UTF-8");
+}
+
 /* Passes sizes and "not found" on. */
 static inline int64_t neap_checked(int64_t code, const char *what, const char *key) {
-  if (code == NEAP_INVALID) neap_fail_at(what, key, "is not a key: 1 to 1024 bytes without control characters");
+  if (code == NEAP_INVALID) neap_fail_name(what, key);
   if (code == NEAP_TOO_LARGE) neap_fail_too_large(what, key);
   return code;
 }
@@ -118,6 +139,7 @@ static inline int64_t neap_size(const char *key) {
  * Returns how many were read, 0 at the end of the object, -1 when there is no such object.
  */
 static inline int64_t neap_read(const char *key, int64_t offset, void *room, size_t room_size) {
+  if (offset < 0) neap_fail_number("neap_read", key, "offset", offset, "0 or more");
   int64_t size =
       neap_checked(neap_host_object_read(key, (int32_t)strlen(key), offset, room, (int32_t)room_size, NULL), "neap_read", key);
   if (size < 0) return -1;

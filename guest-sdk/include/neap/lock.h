@@ -14,11 +14,11 @@ extern "C" {
 
 static inline int64_t neap_lock_checked(int64_t code, const char *name) {
   if (code >= 0) return code;
+  if (code == NEAP_INVALID) neap_fail_name("lock", name);
   neap_fail_at("lock", name,
                code == NEAP_NOT_HELD      ? "is not held by this function"
                : code == NEAP_NOT_IN_PART ? "is not possible inside a storage part"
-               : code == NEAP_TOO_LARGE   ? "is one more than the 100 that a function may hold"
-                                          : "is not a name: 1 to 1024 bytes without control characters");
+                                          : "is one more than the 100 that a function may hold");
 }
 
 /*

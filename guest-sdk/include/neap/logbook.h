@@ -63,32 +63,19 @@ typedef struct neap_appended {
 #define NEAP_TAGS_MAX 16
 #define NEAP_CONDITIONS_MAX 16
 
-/* Fails with "log stream: '<tag>': <field> is <value>, must be <limit>". */
-static inline __attribute__((noreturn)) void neap_log_wrong(const char *tag, const char *field, int64_t value, const char *limit) {
-  char digits[24], *at = digits + sizeof digits - 1;
-  uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-  *at = 0;
-  do *--at = (char)('0' + left % 10);
-  while ((left /= 10) > 0);
-  if (value < 0) *--at = '-';
-  neap_bytes reason = neap_room(strlen(field) + strlen(at) + strlen(limit) + 16);
-  strcat(strcat(strcat(strcat(strcpy(reason.data, field), " is "), at), ", must be "), limit);
-  neap_fail_at("log stream", tag, reason.data);
-}
-
 /* A seqnum or a length. */
 static inline void neap_check_seqnum(const char *tag, const char *field, int64_t value) {
-  if (value < 0 || value > NEAP_MAX_SEQNUM) neap_log_wrong(tag, field, value, "0 to 9007199254740991");
+  if (value < 0 || value > NEAP_MAX_SEQNUM) neap_fail_number("log stream", tag, field, value, "0 to 9007199254740991");
 }
 
 static inline void neap_check_record(const char *tag, size_t size) {
-  if (size > NEAP_RECORD_MAX_BYTES) neap_log_wrong(tag, "the size of the record", (int64_t)size, "at most 262144 bytes");
+  if (size > NEAP_RECORD_MAX_BYTES) neap_fail_number("log stream", tag, "the size of the record", (int64_t)size, "at most 262144 bytes");
 }
 
 /* Returns its size. */
 static inline size_t neap_check_tag(const char *tag) {
   size_t size = strlen(tag);
-  if (size < 1 || size > NEAP_TAG_MAX_BYTES) neap_log_wrong(tag, "the size of the tag", (int64_t)size, "1 to 256 bytes");
+  if (size < 1 || size > NEAP_TAG_MAX_BYTES) neap_fail_number("log stream", tag, "the size of the tag", (int64_t)size, "1 to 256 bytes");
   for (size_t at = 0; at < size; at++) {
     unsigned char byte = (unsigned char)tag[at], next = (unsigned char)tag[at + 1];
     if (byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next >= 0x80 && next < 0xa0)) {
@@ -115,7 +102,9 @@ static inline char *neap_put_tag(char *at, const char *tag) {
 
 static inline neap_bytes neap_tags(const char *const *tags, size_t count) {
   size_t size = 0;
-  if (count < 1 || count > NEAP_TAGS_MAX) neap_log_wrong(count > 0 ? tags[0] : "", "the number of tags", (int64_t)count, "1 to 16");
+  if (count < 1 || count > NEAP_TAGS_MAX) {
+    neap_fail_number("log stream", count > 0 ? tags[0] : "", "the number of tags", (int64_t)count, "1 to 16");
+  }
   for (size_t at = 0; at < count; at++) {
     size += 2 + strlen(tags[at]);
     for (size_t before = 0; before < at; before++) {
@@ -132,7 +121,7 @@ static inline neap_appended neap_append_record(const char *const *tags, size_t t
                                                const neap_condition *when, size_t when_count, bool closes) {
   size_t when_size = 0;
   if (when_count > NEAP_CONDITIONS_MAX) {
-    neap_log_wrong(when[0].tag, "the number of conditions", (int64_t)when_count, "at most 16");
+    neap_fail_number("log stream", when[0].tag, "the number of conditions", (int64_t)when_count, "at most 16");
   }
   for (size_t at = 0; at < when_count; at++) {
     when_size += 2 + strlen(when[at].tag) + 9;

@@ -29,12 +29,18 @@ static inline int32_t neap_transaction_checked(int32_t code, const char *what) {
                code == NEAP_IN_TRANSACTION   ? "is not possible: a transaction is open already"
                : code == NEAP_NO_TRANSACTION ? "is not possible: this function has begun no transaction"
                : code == NEAP_OPEN_CALLS     ? "is not possible: calls that were started inside have not been awaited"
-               : code == NEAP_NOT_IN_PART    ? "is not possible inside a storage part"
-                                             : "is not possible: there is no such isolation");
+                                             : "is not possible inside a storage part");
+}
+
+static inline void neap_check_isolation(enum neap_isolation isolation) {
+  if ((int32_t)isolation < 0 || (int32_t)isolation > 2) {
+    neap_fail_number("transaction", "begin", "isolation", (int32_t)isolation, "0 (serializable), 1 (snapshot) or 2 (read-atomic)");
+  }
 }
 
 /* Not inside another one: see neap_transact. */
 static inline void neap_begin(enum neap_isolation isolation) {
+  neap_check_isolation(isolation);
   neap_transaction_checked(neap_host_transaction_begin((int32_t)isolation), "begin");
 }
 
@@ -49,6 +55,7 @@ static inline void neap_abort(void) { neap_transaction_checked(neap_host_transac
  * of that.
  */
 static inline void neap_transact(enum neap_isolation isolation, void (*body)(void *context), void *context) {
+  neap_check_isolation(isolation);
   int32_t code = neap_host_transaction_begin((int32_t)isolation);
   if (code == NEAP_IN_TRANSACTION) {
     body(context);

@@ -143,6 +143,15 @@ describe.skipIf(clang === null)("a function that uses all of the headers gets wh
       /^neap_get: 'many\/0' is not possible: the transaction is too large: 301 objects written, 300 may be$/,
     );
     for (const [which, why] of [
+      ["key", "neap_get: '' the size of the name is 0, must be 1 to 1024 bytes"],
+      ["key text", "neap_put: 'a\nb' has a control character, or is not UTF-8"],
+      ["offset", "neap_read: 'x' offset is -1, must be 0 or more"],
+      ["lock", "lock: '' the size of the name is 0, must be 1 to 1024 bytes"],
+      ["isolation", "transaction: 'begin' isolation is 3, must be 0 (serializable), 1 (snapshot) or 2 (read-atomic)"],
+    ]) {
+      expect(await told(`wrong ${which}`)).toBe(why);
+    }
+    for (const [which, why] of [
       ["long", `'${"t".repeat(257)}' the size of the tag is 257, must be 1 to 256 bytes`],
       ["empty", "'' the size of the tag is 0, must be 1 to 256 bytes"],
       ["control", "'a\nb' is not a tag: it has a control character"],

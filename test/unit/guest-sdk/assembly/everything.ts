@@ -35,10 +35,14 @@ import {
 let found: i64 = 0;
 let tries: i32 = 0;
 
-/** What may not be asked of objects and the log. */
+/** What may not be asked for. */
 function mistake(which: string): void {
-  if (which == "value") objects.putBytes("x", new Uint8Array(4000000));
   const bytes = toBytes("text");
+  if (which == "key") objects.get("k".repeat(1025));
+  if (which == "offset") objects.read("x", -1, bytes);
+  if (which == "lock") tryLock("a\nb");
+  if (which == "isolation") transaction.run(<Isolation>3, () => {});
+  if (which == "value") objects.putBytes("x", new Uint8Array(4000000));
   if (which == "long") logbook.append("t".repeat(257), "");
   if (which == "empty") logbook.tail("");
   if (which == "control") logbook.next("a\nb", 0);

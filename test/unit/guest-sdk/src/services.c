@@ -121,7 +121,7 @@ static void many(bool reads) {
   neap_commit();
 }
 
-/* What may not be asked of the log. */
+/* What may not be asked for. */
 static void mistake(const char *which) {
   char long_tag[258], *large = (char *)calloc(1, 262145);
   memset(long_tag, 't', 257);
@@ -129,6 +129,11 @@ static void mistake(const char *which) {
   const char *tags[17], *twice[] = {"a", "b", "a"};
   for (int i = 0; i < 17; i++) tags[i] = i == 0 ? "first" : &long_tag[240 + i];
   neap_condition low = {"feed", NEAP_LENGTH_IS, -1}, high = {"feed", NEAP_LAST_IS, NEAP_MAX_SEQNUM + 1}, many[17] = {low};
+  if (strcmp(which, "key") == 0) neap_get("");
+  if (strcmp(which, "key text") == 0) neap_put("a\nb", "", 0);
+  if (strcmp(which, "offset") == 0) neap_read("x", -1, large, 1);
+  if (strcmp(which, "lock") == 0) neap_try_lock("");
+  if (strcmp(which, "isolation") == 0) neap_begin((enum neap_isolation)3);
   if (strcmp(which, "long") == 0) neap_append(long_tag, "", 0);
   if (strcmp(which, "empty") == 0) neap_tail("");
   if (strcmp(which, "control") == 0) neap_log_next("a\nb", 0);
