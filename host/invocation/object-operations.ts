@@ -1,6 +1,7 @@
 /** Carries out a guest's object operations on the protocol of its attempt. */
 import { crc32 } from "node:zlib";
-import { seqNum } from "../../state/ids.ts";
+import { NeapError } from "../../state/errors.ts";
+import { quote, seqNum } from "../../state/ids.ts";
 import type { BlobStore, BlobWriter } from "../../state/objects/blobs.ts";
 import { INLINE_MAX_BYTES, type ObjectValue } from "../../state/objects/object-record.ts";
 import type { ObjectProtocol, ObjectRead } from "../../state/protocols/index.ts";
@@ -113,6 +114,10 @@ export class ObjectOperations {
   async #write(args: Uint8Array): Promise<OperationReply> {
     const { key, staged, value } = objectWriteArgs.decode(args);
     this.#meter.add(value.byteLength);
+    if (value.byteLength > this.#objectMaxBytes) {
+      // The guest has gone on: it cannot be told.
+      throw new NeapError("OBJECT_TOO_LARGE", `object ${quote(key)}: ${this.#excess(`${value.byteLength}`)}`);
+    }
     const { object, crc } = this.#inline(staged, value) ?? (await this.#value(staged, value));
     await this.#protocol.write(key, object, crc);
     return plainReply(0);
@@ -121,6 +126,9 @@ export class ObjectOperations {
   async #update(args: Uint8Array): Promise<OperationReply> {
     const { key, version, staged, value } = objectUpdateArgs.decode(args);
     this.#meter.add(value.byteLength);
+    if (value.byteLength > this.#objectMaxBytes) {
+      return tooLarge(this.#excess(`${value.byteLength}`));
+    }
     const { object, crc } = this.#inline(staged, value) ?? (await this.#value(staged, value));
     const { kind, timeMs } = await this.#protocol.update(key, seqNum(version), object, crc);
     if (kind === "conflict" && object.kind === "blob") {
@@ -149,12 +157,16 @@ export class ObjectOperations {
     if (staged.sizeBytes > this.#objectMaxBytes) {
       this.#staged = null;
       await staged.writer.abort();
-      return tooLarge(`a value of ${staged.sizeBytes} bytes or more, ${this.#objectMaxBytes} may be (objectMaxBytes)`);
+      return tooLarge(this.#excess(`at least ${staged.sizeBytes}`));
     }
     staged.crc = crc32(chunk, staged.crc);
     await staged.writer.write(chunk);
     this.#onMoved(chunk.byteLength);
     return plainReply(0);
+  }
+
+  #excess(sizeBytes: string): string {
+    return `a value of ${sizeBytes} bytes, ${this.#objectMaxBytes} may be (objectMaxBytes)`;
   }
 
   /** A value that travels in its record; null for a longer one. */

@@ -27,7 +27,13 @@ const SHORTAGE_BACKOFF_MAX_MS = 2_000;
 /** They say nothing about the instance and pass by. */
 const SHORTAGES: ReadonlySet<string> = new Set(["DISK_FULL", "TOO_MANY_WAITS", "REGIONS_FULL", "OVERLOADED"]);
 /** Every attempt would ask for it again: the function's own doing, as a trap is (F17). */
-const OWN_DOING: ReadonlySet<string> = new Set(["PROTOCOL_MISMATCH", "STATE_LIMIT", "TRANSACTION_OVER", "WORLD_LOST"]);
+const OWN_DOING: ReadonlySet<string> = new Set([
+  "OBJECT_TOO_LARGE",
+  "PROTOCOL_MISMATCH",
+  "STATE_LIMIT",
+  "TRANSACTION_OVER",
+  "WORLD_LOST",
+]);
 
 /** What the function did that it may not do, whichever attempt. */
 export interface Refusal {

@@ -144,7 +144,7 @@ describe("transaction_conflict behind an import of objects that answers -5", () 
         for (const write of [["object_write"], ["object_update", 0n]] as const) {
           const [name, ...version] = write;
           expect(await calls.call(name, "key", BUFFER, sizeBytes, ...version)).toBe(tooLarge);
-          expect(await why(calls)).toBe("a value of 1048577 bytes or more, 1048576 may be (objectMaxBytes)");
+          expect(await why(calls)).toBe("a value of at least 1048577 bytes, 1048576 may be (objectMaxBytes)");
         }
       },
       2 ** 21,

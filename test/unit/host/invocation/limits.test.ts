@@ -105,6 +105,35 @@ describe("callMaxDepth", () => {
   });
 });
 
+describe("OBJECT_TOO_LARGE", () => {
+  it.each([undefined, 1])(
+    "a value above the limit is not written, however short it is (storage slots: %j)",
+    async (partSlots) => {
+      const host = await ScriptedHost.open({ objectMaxBytes: 2_000, ...(partSlots !== undefined && { partSlots }) });
+      const put = async (guest: ScriptedGuest) => {
+        guest.put("a", "x".repeat(2_000));
+        guest.put("b", "x".repeat(2_001));
+        guest.put("c", "x");
+        return 0;
+      };
+      await host.define("put", {
+        main: async (guest) => (guest.input === "part" ? guest.part("k", 0) : put(guest)),
+        parts: [put],
+      });
+      for (const [input, key] of [
+        ["", "k"],
+        ["", undefined],
+        ["part", "p"],
+      ] as const) {
+        expect(await host.told({ functionName: "put", input, ...(key !== undefined && { key }) })).toBe(
+          'trap OBJECT_TOO_LARGE: object "b": a value of 2001 bytes, 2000 may be (objectMaxBytes)',
+        );
+      }
+      expect([(await host.object("a"))?.length, await host.object("b"), await host.object("c")]).toEqual([2_000, null, null]);
+    },
+  );
+});
+
 describe("STATE_LIMIT", () => {
   const fill = (key: string, sizeBytes: number) => (guest: ScriptedGuest) => guest.put(key, "x".repeat(sizeBytes));
 
