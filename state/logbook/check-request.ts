@@ -1,6 +1,6 @@
 /** Checks what a peer or a host module asks to append, before anything is decided or ordered. */
 import { NeapError } from "../errors.ts";
-import { objectKey, type Tag, tag } from "../ids.ts";
+import { objectKey, quote, type Tag, tag } from "../ids.ts";
 import { FRAME_MAX_BYTES } from "../journal/journal.ts";
 import { LOCK_TAG_PREFIX } from "../tags.ts";
 import { RecordKind } from "./kinds.ts";
@@ -88,8 +88,9 @@ function checkRecord({ kind, tags, data, initialCursor, blobs, cell, place }: Ne
   for (let i = 0; i < tags.length; i++) {
     tag(tags[i] as Tag);
   }
-  if (tags.length > 1 && hasDuplicate(tags)) {
-    throw new NeapError("BAD_TAG", "a tag is twice in tags");
+  const twice = tags.length > 1 ? duplicateOf(tags) : undefined;
+  if (twice !== undefined) {
+    throw new NeapError("BAD_TAG", `tag ${quote(twice)} is twice in tags, may be once`);
   }
   if (kind === RecordKind.trim) {
     checkTrim(data);
@@ -172,20 +173,16 @@ function checkConditions(when: readonly Condition[]): void {
   }
 }
 
-function checkNumber(field: string, value: number): void {
+/** @throws BAD_SEQNUM */
+export function checkNumber(field: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0) {
     throw new NeapError("BAD_SEQNUM", `${field} is ${value}, must be a whole number from 0 to 2^53 - 1`);
   }
 }
 
-function hasDuplicate(tags: readonly Tag[]): boolean {
-  if (tags.length > 8) {
-    return new Set(tags).size < tags.length;
+function duplicateOf(tags: readonly Tag[]): Tag | undefined {
+  if (tags.length > 8 && new Set(tags).size === tags.length) {
+    return undefined;
   }
-  for (let i = 1; i < tags.length; i++) {
-    if (tags.lastIndexOf(tags[i] as Tag, i - 1) >= 0) {
-      return true;
-    }
-  }
-  return false;
+  return tags.find((tag, i) => i > 0 && tags.lastIndexOf(tag, i - 1) >= 0);
 }

@@ -4,6 +4,7 @@ import { betweenSlices, type Timers } from "../ports.ts";
 import { DEFAULT_MODE_TAG, isObjectTag, LOCK_TAG_PREFIX, lockTag, MODES_TAG, modeTag, objectKeyOf, objectTag } from "../tags.ts";
 import { checkAux } from "./aux-cache.ts";
 import type { BookState, Newest } from "./book-state.ts";
+import { checkNumber } from "./check-request.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
 import type { Hold } from "./locks.ts";
@@ -136,6 +137,7 @@ export class LocalLogBook implements LogBook {
 
   /** In slices: a record that is there stays where it is, so only what comes and goes in between has to be looked at again. */
   async readStream(tag: Tag, from: number, most: number = Number.POSITIVE_INFINITY): Promise<StreamRead> {
+    checkNumber("from", from);
     const records: LogRecord[] = [];
     for (;;) {
       this.#session.check();

@@ -251,7 +251,7 @@ export interface LogBook {
   setAux(tag: Tag, seqnum: SeqNum, bytes: Uint8Array): Promise<void>;
   /**
    * The records of a stream from position `from` on (0-based), `most` at most; all there are when it is left out.
-   * @throws TRIMMED when `from` was collected, or is collected before the answer is complete
+   * @throws BAD_SEQNUM; TRIMMED when `from` was collected, or is collected before the answer is complete
    */
   readStream(tag: Tag, from: number, most?: number): Promise<StreamRead>;
   /**

@@ -1,6 +1,6 @@
 import { type InstanceId, type LogBookId, MAX_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import { checkAux } from "../logbook/aux-cache.ts";
-import { checkRequest } from "../logbook/check-request.ts";
+import { checkNumber, checkRequest } from "../logbook/check-request.ts";
 import type {
   AppendRequest,
   AppendResult,
@@ -97,6 +97,7 @@ export class RemoteLogBook implements LogBook {
   /** Long streams come in pages; the length is that of the last page, and every position below it is there. */
   async readStream(tag: Tag, from: number, most: number = Number.POSITIVE_INFINITY): Promise<StreamRead> {
     const name = tagToWire(tag);
+    checkNumber("from", from);
     const records: LogRecord[] = [];
     for (;;) {
       const [page, length, closed, tail] = await this.#shard.request(methods.readStream, [this.id, name, from + records.length]);
