@@ -110,7 +110,7 @@ export const HOST_ERRORS = {
     retry: "after-backoff",
     status: 503,
     meaning:
-      "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have, or bodies of requests and answers all that those may have.",
+      "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have, or bodies of requests and answers of the tenant, or of the client's address, as much as may be theirs.",
   },
   SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
   TIME_LIMIT: {

@@ -75,7 +75,7 @@ export const OPTIONS = {
     "HTTP",
     between(0.001, 1),
     "0.1",
-    "share of this machine's memory, or of this process's limit, that bodies of requests and answers may have together; beyond it requests are answered 503",
+    "share of this machine's memory, or of this process's limit, that bodies of requests and answers may have together, one tenant as much as is still free; beyond it requests are answered 503",
   ),
   corsOrigins: option("HTTP", texts, "", "web origins that may call this host from a browser, comma-separated"),
   allowedHosts: option(

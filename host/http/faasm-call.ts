@@ -52,6 +52,9 @@ export class FaasmCall {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<TextAnswer> {
     const { access, invocations, thread, bodies } = this.#context;
     const caller = access.caller(request);
+    if (caller.tenant !== null) {
+      bodies.giveTo(caller.tenant, response);
+    }
     const body = await readBody({ request, response }, this.#bodyLimit, this.#context, PARSE_HERE_MAX_BYTES);
     const message = body.kind === "whole" ? parseFaasmMessage(body.bytes) : await thread.parse(body.blocks);
     if (message.status || message.exec_graph) {
@@ -83,8 +86,10 @@ export class FaasmCall {
       throw new NeapError("BODY_TOO_LARGE", `input_data is ${input.length} bytes, the limit is ${inputMaxBytes}`);
     }
     const functionName = targetField("function", message.function);
+    const tenant = mustAct(caller, tenantField("user", message.user));
+    this.#context.bodies.giveTo(tenant, response);
     return {
-      tenant: mustAct(caller, tenantField("user", message.user)),
+      tenant,
       functionName,
       input,
       check:

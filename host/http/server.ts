@@ -7,7 +7,7 @@
  * S2. `POST /f` and `POST /f/` do not pass Fastify (H27); everything else does.
  * S3. A socket without a byte for `idleMs` is ended while the client owes something, and left alone while the host does.
  * S4. Connections are bounded: without a file left to open the journal would stop the host.
- * S5. So is what bodies of requests and answers have of the memory.
+ * S5. So is what bodies of requests and answers have of the memory, and no tenant has all of it.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";

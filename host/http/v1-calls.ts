@@ -104,11 +104,12 @@ const JSON_TEXT = "application/json";
 
 /** What the path and the headers say of a call. */
 function callOptions(
-  { access }: HttpContext,
+  { access, bodies }: HttpContext,
   request: FastifyRequest<{ Params: { tenant: string } }>,
   reply: FastifyReply,
 ): Omit<CallRequest, "functionName" | "input"> {
   const tenant = mustAct(access.caller(request.raw), tenantField("tenant", request.params.tenant));
+  bodies.giveTo(tenant, reply.raw);
   const key = idempotencyKey(request.raw);
   const delayMs = delay(request);
   return {

@@ -38,6 +38,13 @@ export const sandboxMutations: readonly Mutation[] = [
     caughtBy: [BULK, "do what the instructions do"],
   },
   {
+    name: "H27: one tenant's bodies have all the room for bodies",
+    file: "host/http/body-room.ts",
+    find: "partyBytes > freeBytes",
+    replace: "moreBytes > freeBytes",
+    caughtBy: ["test/unit/host/http/body.test.ts", "no tenant, and no address"],
+  },
+  {
     name: "limits: a module's own maximum counts before the tenant's",
     file: "host/modules/section-editor.ts",
     find: "  return Math.min(limits.max ?? max, max);",

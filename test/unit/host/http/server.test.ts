@@ -338,7 +338,7 @@ describe("life of the server", () => {
 
 test("S5: an output that no disk has takes room until its client has taken it; without room nothing has happened", async () => {
   const output = new Uint8Array(30_000_000);
-  const http = await start({ bodiesMaxBytes: 40_000_000 });
+  const http = await start({ bodiesMaxBytes: 70_000_000 });
   http.invocations.functions.set("long", () => ({ output }));
   const body = JSON.stringify({ user: "demo", function: "long" });
   const slow = http.raw();
@@ -350,7 +350,29 @@ test("S5: an output that no disk has takes room until its client has taken it; w
     const refused = await http.send("POST", path, { body });
     expect([refused.status, refused.headers["neap-error"]]).toEqual([503, "OVERLOADED"]);
   }
+  http.invocations.functions.set("short", () => ({ output: output.subarray(0, 20_000_000) }));
+  const others = await http.call({ user: "other", function: "short" });
+  expect(others.status).toBe(200);
   slow.socket.destroy();
   await eventually("its room is free", () => http.metrics.render().includes("neap_http_body_bytes 0"));
   expect((await http.send("POST", "/f/", { body })).text).toHaveLength(output.byteLength);
+});
+
+test("S5: what is for a client that has gone takes no room", async () => {
+  const http = await start({ bodiesMaxBytes: 70_000_000 });
+  const [begun, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  http.invocations.functions.set("late", async ({ signal }) => {
+    signal?.addEventListener("abort", () => gone.resolve());
+    begun.resolve();
+    await gone.promise;
+    return { output: new Uint8Array(30_000_000) };
+  });
+  const client = http.raw();
+  const body = JSON.stringify({ user: "demo", function: "late" });
+  client.write(`POST /f/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  await begun.promise;
+  client.socket.destroy();
+  const answered = () => http.metrics.render().includes('neap_call_answers_total{status="200"} 1');
+  await eventually("its answer is made", answered);
+  expect(http.metrics.render()).toContain("neap_http_body_bytes 0");
 });
