@@ -48,7 +48,7 @@ What happens at each:
   again as the function's retry policy says, and then parked. CPU time is that of the guest's own code over all the slices in which it ran,
   in this attempt; waiting costs none. A storage part that runs elsewhere has the limit for itself. \`Neap-Cpu-Ms\` says what a call took: all
   attempts of its run, storage parts, and the functions that it called. Of an attempt that another call displaced, or whose process died, it is
-  what it had computed when it last asked the host for something before that wait.
+  what it had computed when it last waited for the host, or was last looked at while it ran, which is done every 5 ms.
 - **OUTPUT_TOO_LARGE, STATE_LIMIT**: the function's own doing, as a trap is. What it wrote before stays. The answer has the code in \`Neap-Error\`.
 - **LOG_LIMIT**: the call goes on. The log says once that the rest is left out.
 - **tooDeep** (-7): what awaiting the call answers. The caller goes on.

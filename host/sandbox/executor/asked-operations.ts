@@ -50,6 +50,8 @@ export class AskedOperations {
       this.#answer = undefined;
       return Promise.resolve(answer);
     }
+    // Told along: the worker may be lost before the guest asks again.
+    this.#clock.count();
     this.#send(operation, args, true);
     this.#clock.stop();
     return new Promise((resolve, reject) => {

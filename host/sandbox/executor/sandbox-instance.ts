@@ -176,7 +176,7 @@ export class SandboxInstance implements Guest {
     return this.#state.idleBytes;
   }
 
-  /** CPU time of the call, ms, without the slice that runs. */
+  /** CPU time of the call, ms, without what the slice that runs has taken since the guest last waited. */
   get cpuMs(): number {
     return this.#clock.cpuMs;
   }

@@ -3,7 +3,7 @@ import type { SliceMarks } from "../frames/slice-marks.ts";
 import type { ThreadClock } from "./thread-clock.ts";
 
 export class SliceClock {
-  /** Of the slices that have ended, ms. */
+  /** Of the slices that have ended, and of the one that runs up to the last `count`, ms. */
   cpuMs = 0;
   readonly #marker: SliceMarks;
   readonly #thread: ThreadClock;
@@ -28,6 +28,14 @@ export class SliceClock {
     this.stop();
     this.#startMs = this.#thread.now();
     this.#marker.mark(this.#call, this.#attempt, this.cpuMs);
+  }
+
+  /** What the slice that runs has taken so far counts from now on. */
+  count(): void {
+    if (!Number.isNaN(this.#startMs)) {
+      this.cpuMs += this.#thread.cpuSince(this.#startMs);
+      this.#startMs = this.#thread.now();
+    }
   }
 
   /** No guest code runs from now on. */
