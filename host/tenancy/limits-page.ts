@@ -52,7 +52,8 @@ What happens at each:
 - **OUTPUT_TOO_LARGE, STATE_LIMIT**: the function's own doing, as a trap is. What it wrote before stays. The answer has the code in \`Neap-Error\`.
 - **LOG_LIMIT**: the call goes on. The log says once that the rest is left out.
 - **tooDeep** (-7): what awaiting the call answers. The caller goes on.
-- **memoryMaxPages**: a module that begins with more is refused. At run time \`memory.grow\` answers -1.
+- **memoryMaxPages**: a module that begins with more is refused. At run time \`memory.grow\` answers -1. To take back what a guest had takes the kernel up to
+  0.1 ms for each MiB, in which threads of the same process may wait: [what that means for large ones](../benchmarks.md#runs-and-what-limits).
 - **uploadTimeoutMs**: MODULE_LIMIT while the module is read and compiled, MODULE_START_FAILED while its own start function runs.
 - **tenantMaxCalls**: a call is answered OVERLOADED; a call that would start one more ends its attempt and is run again a little later.
 - **tenantMaxSandboxes**: calls wait in the order in which they came, called ones before others, and their time runs. Of the calls that others

@@ -1,6 +1,6 @@
 /** Entry of a sandbox worker's thread. */
 import { readlinkSync } from "node:fs";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../../state/errors.ts";
 import { type ChannelEnd, openWorkerEnd } from "../frames/channel.ts";
 import { SliceMarker } from "../frames/slice-marks.ts";
@@ -10,6 +10,8 @@ import { threadClock } from "./thread-clock.ts";
 
 export interface WorkerData {
   readonly channel: ChannelEnd;
+  /** See `ThreadLife`. */
+  readonly life: MessagePort;
   readonly marks: SharedArrayBuffer;
   readonly importsUrl: string;
   readonly sandboxesMax: number;

@@ -70,7 +70,7 @@ export interface Carrier {
   cpuMs(): number | undefined;
   /** Lowers its priority for good, where the system allows it (H7). */
   renice(): void;
-  /** Ends it. Nothing it has said or says need be heard from now on. */
+  /** Ends it: resolves when it runs nothing any more. Nothing it has said or says need be heard from now on. */
   terminate(): Promise<void>;
   /** Ends it, with all that is in its hands: it has said what no executor would. Left out: `terminate` does that. */
   breached?(): void;

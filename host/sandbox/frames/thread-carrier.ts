@@ -7,6 +7,7 @@ import type { WorkerData, WorkerReady } from "../executor/worker.ts";
 import type { Carrier, CarrierEnd } from "./carrier.ts";
 import { type Channel, createChannel } from "./channel.ts";
 import { createSliceMarks, SliceReader } from "./slice-marks.ts";
+import { ThreadLife } from "./thread-life.ts";
 
 /** JavaScript heap of a worker: wrappers of some thousand sandboxes; guests' memories do not count. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 };
@@ -26,19 +27,21 @@ export class ThreadCarrier implements Carrier {
   readonly ready: Promise<void>;
   readonly ended: Promise<CarrierEnd>;
   readonly #thread: Worker;
+  readonly #life = new ThreadLife();
   /** The kernel's id of the thread, where it is known. */
   #threadId: number | undefined;
 
   constructor({ name, importsUrl, sandboxesMax, idleMaxBytes }: ThreadOptions) {
     const { main, workerEnd } = createChannel();
     const marks = createSliceMarks();
-    const data: WorkerData = { channel: workerEnd, marks, importsUrl: importsUrl.href, sandboxesMax, idleMaxBytes };
+    const life = this.#life.port;
+    const data: WorkerData = { channel: workerEnd, life, marks, importsUrl: importsUrl.href, sandboxesMax, idleMaxBytes };
     this.channel = main;
     this.marks = new SliceReader(marks);
     this.#thread = new Worker(new URL("../executor/worker.ts", import.meta.url), {
       name,
       workerData: data,
-      transferList: [workerEnd.port],
+      transferList: [workerEnd.port, life],
       env: THREAD_ENVIRONMENT,
       resourceLimits: RESOURCE_LIMITS,
     });
@@ -72,7 +75,7 @@ export class ThreadCarrier implements Carrier {
   }
 
   async terminate(): Promise<void> {
-    await this.#thread.terminate();
+    await Promise.race([this.#thread.terminate(), this.#life.over]);
   }
 }
 

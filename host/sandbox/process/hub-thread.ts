@@ -3,6 +3,7 @@ import { type MessagePort, Worker } from "node:worker_threads";
 import type { ThreadProgram } from "../../processes/program-text.ts";
 import { type Channel, createChannel } from "../frames/channel.ts";
 import type { Frame } from "../frames/protocol.ts";
+import { ThreadLife } from "../frames/thread-life.ts";
 import type { ProcessData } from "./process-worker.ts";
 import type { ThreadData } from "./thread-worker.ts";
 
@@ -24,12 +25,15 @@ export interface HubThreadOptions extends ProcessData {
   /** The frame is the receiver's until this returns. */
   readonly onFrame: (frame: Frame) => void;
   readonly onServes: () => void;
+  /** Told once: it runs nothing any more. */
   readonly onEnd: (message: string) => void;
 }
 
 export class HubThread {
   readonly #channel: Channel;
   readonly #thread: Worker;
+  readonly #life = new ThreadLife();
+  readonly #onEnd: (message: string) => void;
   readonly #onFrame: (frame: Frame) => void;
   #isEnded = false;
   #isDraining = false;
@@ -40,7 +44,9 @@ export class HubThread {
     const { main, workerEnd } = createChannel();
     this.#channel = main;
     this.#onFrame = onFrame;
-    const data: ThreadData = { channel: workerEnd, slot, imports, sandboxesMax, idleMaxBytes };
+    this.#onEnd = onEnd;
+    const life = this.#life.port;
+    const data: ThreadData = { channel: workerEnd, life, slot, imports, sandboxesMax, idleMaxBytes };
     const { sources, packages, loads } = program;
     const text = `(${loads})(require("node:worker_threads").workerData.program); import(${JSON.stringify(entry)})`;
     this.#thread = new Worker(text, {
@@ -48,7 +54,7 @@ export class HubThread {
       // By it the host finds the thread among those of the process.
       name: threadName(number),
       workerData: { ...data, program: { sources, packages } },
-      transferList: [workerEnd.port],
+      transferList: [workerEnd.port, life],
       env: {},
       // Given none, a thread has all permissions.
       execArgv: [...flags],
@@ -59,11 +65,7 @@ export class HubThread {
       why = error instanceof Error ? error.message : `${error}`;
     });
     this.#thread.once("message", onServes);
-    this.#thread.once("exit", () => {
-      this.#isEnded = true;
-      main.close();
-      onEnd(why);
-    });
+    this.#thread.once("exit", () => this.#hasEnded(why));
     this.#drain();
   }
 
@@ -85,11 +87,20 @@ export class HubThread {
 
   end(): void {
     void this.#thread.terminate();
+    void this.#life.over.then(() => this.#hasEnded("it was ended"));
   }
 
   /** Passes on what it has said so far. */
   hear(): void {
     while (!this.#isDraining && !this.#isEnded && !this.#takeFrames()) {}
+  }
+
+  #hasEnded(why: string): void {
+    if (!this.#isEnded) {
+      this.#isEnded = true;
+      this.#channel.close();
+      this.#onEnd(why);
+    }
   }
 
   readonly #drain = (): void => {

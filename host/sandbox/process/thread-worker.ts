@@ -1,5 +1,5 @@
 /** Entry of an executor in a thread of a tenant's process. Who starts it is `hub.ts`. */
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../../state/errors.ts";
 import { Executor } from "../executor/executor.ts";
 import { threadClock } from "../executor/thread-clock.ts";
@@ -10,6 +10,8 @@ import { SliceFileMarker } from "./slice-file.ts";
 
 export interface ThreadData extends ProcessData {
   readonly channel: ChannelEnd;
+  /** See `ThreadLife`. */
+  readonly life: MessagePort;
   /** Where its slice marks are. */
   readonly slot: number;
   /** Name of the module that makes imports. */

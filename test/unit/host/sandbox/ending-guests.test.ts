@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
+import { ThreadLife } from "../../../../host/sandbox/frames/thread-life.ts";
 import { endGuestsSoon } from "../../../../host/sandbox/limits.ts";
 import { wat } from "../../../support/guest-modules.ts";
 
@@ -33,4 +34,33 @@ test("a loop whose thread is being ended goes on for a few thousand turns at mos
     most = Math.max(most, Atomics.load(turns, 0) - asked);
   }
   expect(most).toBeLessThan(TURNS_MAX);
+});
+
+/** What the kernel takes back takes it far longer than it takes the thread to tell. */
+const TOUCHED_BYTES = 192 * 1024 * 1024;
+const TOUCHES = `new Uint8Array(new WebAssembly.Memory({ initial: ${TOUCHED_BYTES / 65_536} }).buffer).fill(1);`;
+
+test("a thread whose life is over writes nothing any more, and tells so before its memory is given back", async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const turns = new Uint32Array(memory.buffer, 0, 1);
+  let early = 0;
+  for (let kill = 0; kill < KILLS && early < 3; kill++) {
+    const life = new ThreadLife();
+    const workerData = { wasm: COUNTS, memory, life: life.port };
+    const thread = new Worker(TOUCHES + RUNS, { eval: true, workerData, transferList: [life.port] });
+    let isGone = false;
+    const gone = once(thread, "exit").then(() => {
+      isGone = true;
+    });
+    await once(thread, "message");
+    const before = Atomics.load(turns, 0);
+    while (Atomics.load(turns, 0) - before < 1_000) {}
+    void thread.terminate();
+    await life.over;
+    early += isGone ? 0 : 1;
+    const last = Atomics.load(turns, 0);
+    await gone;
+    expect(Atomics.load(turns, 0)).toBe(last);
+  }
+  expect(early).toBeGreaterThan(0);
 });
