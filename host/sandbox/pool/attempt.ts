@@ -133,7 +133,7 @@ export class Attempt implements SandboxCall {
   /** The end as its owner gets it: an output for which there is no room is lost, and with it the attempt. */
   endWithin(budget: MemoryBudget, end: SandboxEnd): SandboxEnd {
     const bytes = outputBytes(end);
-    if (bytes === 0 || this.memory === undefined || budget.mayBecome(this.memory, bytes)) {
+    if (bytes === 0 || this.memory === undefined || budget.mayEndWith(this.memory, bytes)) {
       return end;
     }
     const message = `the sandboxes of this host have all of their ${budget.maxBytes} bytes: none are left for an output of ${bytes}`;

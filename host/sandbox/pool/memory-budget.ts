@@ -5,7 +5,7 @@
  *
  * M1. What attempts have is at most `maxBytes`: an attempt has room for its memory when it begins, or waits. A memory that grows is
  *     seen when its guest next asks the host for something or gives way; until then it goes beyond, one guest per worker at a time, up to
- *     what a module may have. A long output counts until its owner has used it, and ends the attempt when there is no room for it.
+ *     what a module may have. A long output counts until its owner has used it; one for which there is no room is lost with its attempt.
  * M2. Beyond that one nested attempt for each depth has room, and a deeper one only: callers cannot keep their own callees out.
  * M3. What lies ready is the first to go: when it is beyond what attempts leave of `maxBytes`, when the machine is short of memory, and
  *     when it has not been used for `keepAliveMs`; the least recently used first.
@@ -47,8 +47,10 @@ export class MemoryBudget {
   /** In the order of their admission. */
   readonly #admitted = new Set<MemoryClaim>();
   readonly #waiting = new Set<MemoryClaim>();
-  /** Told to end, or ended, and still there. */
+  /** Told to end and still there. */
   readonly #going = new Set<MemoryClaim>();
+  /** Ended, and what they have left is still used. */
+  readonly #ended = new Set<MemoryClaim>();
   /** Admitted beyond `maxBytes`, each deeper than the one before. */
   readonly #beyond: MemoryClaim[] = [];
   readonly #pools = new Set<IdleMemory>();
@@ -108,16 +110,19 @@ export class MemoryBudget {
     this.#usedBytes += bytes - claim.bytes;
     claim.bytes = bytes;
     this.#trimIdle(this.#seenIdleBytes);
-    let excessBytes = this.#usedBytes - sum(this.#going) - sum(this.#beyond) - this.maxBytes;
-    for (let victim = this.#largest(0); excessBytes > 0 && victim !== undefined; victim = this.#largest(0)) {
-      excessBytes -= victim.bytes;
+    while (this.#excessBytes > 0) {
+      const victim = this.#largest(0, this.#beyond);
+      if (victim === undefined) {
+        return;
+      }
       this.#end(victim);
     }
   }
 
-  /** Whether there is room for the memory to have that size. */
-  mayBecome(claim: MemoryClaim, bytes: number): boolean {
-    return this.#usedBytes - claim.bytes + bytes <= this.maxBytes;
+  /** Whether an attempt may leave so many bytes when it ends: what it has in any case, and what it was admitted beyond the limit for. */
+  mayEndWith(claim: MemoryClaim, bytes: number): boolean {
+    const moreBytes = bytes - claim.bytes;
+    return moreBytes <= 0 || this.#beyond.includes(claim) || this.#excessBytes + moreBytes <= 0;
   }
 
   /** The attempt has ended: it leaves when `used` has settled, and until then has so many bytes. */
@@ -125,7 +130,7 @@ export class MemoryBudget {
     if (this.#admitted.has(claim)) {
       this.#usedBytes += bytes - claim.bytes;
       claim.bytes = bytes;
-      this.#going.add(claim);
+      this.#ended.add(claim);
       this.#admitWaiting();
     }
     await used;
@@ -140,11 +145,17 @@ export class MemoryBudget {
     }
     this.#usedBytes -= claim.bytes;
     this.#going.delete(claim);
+    this.#ended.delete(claim);
     const index = this.#beyond.indexOf(claim);
     if (index >= 0) {
       this.#beyond.splice(index, 1);
     }
     this.#admitWaiting();
+  }
+
+  /** Of what must be below `maxBytes`; negative: so much room is left. */
+  get #excessBytes(): number {
+    return this.#usedBytes - sum(new Set([...this.#going, ...this.#beyond])) - this.maxBytes;
   }
 
   #admitWaiting(): void {
@@ -207,15 +218,18 @@ export class MemoryBudget {
     claim.end(`the sandboxes of this host have all of their ${mib} MiB, and this call had most of those of its tenant`);
   }
 
-  /** The largest attempt of the group that has most, if that is more than `bytes`; the latest of equals. */
-  #largest(bytes: number): MemoryClaim | undefined {
-    let most: [group: string, bytes: number] = ["", bytes];
-    for (const one of this.#bytesByGroup()) {
-      most = one[1] > most[1] ? one : most;
-    }
+  /** The largest attempt that runs, of the group that has most, if that is more than `bytes`; the latest of equals. */
+  #largest(bytes: number, spared: readonly MemoryClaim[] = []): MemoryClaim | undefined {
+    const groups = this.#bytesByGroup();
+    const has = ({ group }: MemoryClaim) => groups.get(group) ?? 0;
     let largest: MemoryClaim | undefined;
     for (const claim of this.#admitted) {
-      if (claim.group === most[0] && !this.#going.has(claim) && claim.bytes >= (largest?.bytes ?? 0)) {
+      const isSpared = this.#going.has(claim) || this.#ended.has(claim) || spared.includes(claim);
+      if (isSpared || has(claim) <= bytes) {
+        continue;
+      }
+      const isOfSame = claim.group === largest?.group;
+      if (largest === undefined || (isOfSame ? claim.bytes >= largest.bytes : has(claim) > has(largest))) {
         largest = claim;
       }
     }

@@ -94,6 +94,33 @@ describe("the memory of attempts", () => {
   });
 });
 
+describe("what attempts leave that have ended, until it is used", () => {
+  it("counts as long as that takes, against memories that grow, too: those end", async () => {
+    const used = Promise.withResolvers<void>();
+    const [ended, grows] = [claim("a1", 10), claim("b1", 10)];
+    budget.enter(ended);
+    budget.enter(grows);
+    const left = budget.leaveAfter(used.promise, ended, 80);
+    expect([budget.usedBytes, budget.mayEndWith(grows, 20), budget.mayEndWith(grows, 21)]).toEqual([90, true, false]);
+    budget.resized(grows, 30);
+    expect(news()).toBe("end b1");
+    used.resolve();
+    await left;
+    expect(budget.usedBytes).toBe(30);
+  });
+
+  it("may be as much as they had, and any output of one that was admitted beyond the limit: its callers have all there is", () => {
+    const [caller, other, called] = [claim("a1", 60), claim("a2", 40), claim("a3", 50, 1)];
+    for (const one of [caller, other, called]) {
+      budget.enter(one);
+    }
+    expect([called, caller, other].map((one) => budget.mayEndWith(one, 60))).toEqual([true, true, false]);
+    budget.leave(other);
+    expect(budget.mayEndWith(caller, 100)).toBe(true);
+    expect(budget.mayEndWith(caller, 101)).toBe(false);
+  });
+});
+
 describe("a group that takes too much", () => {
   it("loses its largest attempts to one that has less than its part, and no more of them than that one needs", () => {
     const many = [claim("a1", 10), claim("a2", 40), claim("a3", 40), claim("a4", 10)];

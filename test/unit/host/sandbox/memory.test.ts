@@ -146,6 +146,16 @@ describe("sandboxes that take memory", () => {
     await expect.poll(() => budget.usedBytes).toBe(0);
   });
 
+  it("one that its callers have left no room for returns all the same, with a long output too", async () => {
+    const { pool } = await open({ maxBytes: 8 * MIB });
+    const caller = begin(pool, holds(8), { onOperation: ignore });
+    await caller.heard(1);
+    const limits = { outputMaxBytes: 2 * MIB };
+    expect(await persist(pool, writes(1), { depth: 1, limits })).toMatchObject({ kind: "returned", output: { byteLength: MIB } });
+    caller.call.cancel();
+    await caller.end;
+  });
+
   it("so do preemptible ones that grow and then compute, and ask the host for nothing", async () => {
     const { pool, budget } = await open({});
     let ended = 0;
