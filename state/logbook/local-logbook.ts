@@ -1,9 +1,9 @@
 import { NeapError } from "../errors.ts";
-import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, quote, type SeqNum, seqNum, type Tag } from "../ids.ts";
+import { type InstanceId, type LogBookId, MAX_SEQNUM, NO_SEQNUM, type SeqNum, seqNum, type Tag } from "../ids.ts";
 import { betweenSlices, type Timers } from "../ports.ts";
 import { DEFAULT_MODE_TAG, isObjectTag, LOCK_TAG_PREFIX, lockTag, MODES_TAG, modeTag, objectKeyOf, objectTag } from "../tags.ts";
 import { checkAux } from "./aux-cache.ts";
-import type { BookState, Newest } from "./book-state.ts";
+import type { BookState } from "./book-state.ts";
 import { checkNumber } from "./check-request.ts";
 import type { Holder } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
@@ -187,6 +187,7 @@ export class LocalLogBook implements LogBook {
    * What cells held at the moment of an open transaction is kept.
    * @param mayGiveUp  false: all in one slice
    * @returns null  it has to begin anew
+   * @throws TRIMMED  the transaction is over
    */
   async #list(
     prefix: string,
@@ -200,11 +201,14 @@ export class LocalLogBook implements LogBook {
     for (;;) {
       let work = mayGiveUp ? LIST_SLICE_WORK : Number.POSITIVE_INFINITY;
       let hasChanged = false;
+      if (isSnapshot) {
+        this.#checkMoment(at);
+      }
       this.#book.names.visit(prefix, last, (key) => {
         if (objects.length >= limit || work <= 0) {
           return false;
         }
-        const { seqnum, home } = isSnapshot ? this.#heldAt(key, at) : this.#placeAt(key, at);
+        const { seqnum, home } = isSnapshot ? this.#book.newestAt(objectTag(key), at) : this.#placeAt(key, at);
         hasChanged = !isSnapshot && this.#hasChanged(key, at, tail);
         if (!hasChanged && seqnum !== NO_SEQNUM && this.#index.kindOf(seqnum) === RecordKind.write) {
           objects.push({ key, sizeBytes: this.#session.objectSizeBytes(this.#index.store.read(seqnum)), seqnum, home });
@@ -236,7 +240,10 @@ export class LocalLogBook implements LogBook {
     }
     this.#checkCursor(seqNum(at));
     this.#load.read(key);
-    const { home, seqnum } = at === MAX_SEQNUM ? this.#book.newest(objectTag(key)) : this.#heldAt(key, at);
+    if (at !== MAX_SEQNUM) {
+      this.#checkMoment(at);
+    }
+    const { home, seqnum } = at === MAX_SEQNUM ? this.#book.newest(objectTag(key)) : this.#book.newestAt(objectTag(key), at);
     return { record: seqnum === NO_SEQNUM ? null : this.#index.store.read(seqnum), home, tail: this.#index.tail };
   }
 
@@ -288,12 +295,11 @@ export class LocalLogBook implements LogBook {
     return { home: "versions", seqnum: this.#book.streams.get(object)?.atOrBefore(cursor) ?? NO_SEQNUM };
   }
 
-  /** @throws TRIMMED  no transaction reads at `at` any more: what is there now may be older or newer than what was held then */
-  #heldAt(key: string, at: SeqNum): Newest {
+  /** @throws TRIMMED  no transaction reads at `at` any more: what is there now may be older or newer than what was there then */
+  #checkMoment(at: SeqNum): void {
     if (!this.#book.cells.snapshots.isOpen(at)) {
-      throw new NeapError("TRIMMED", `the transaction of ${at} is over, and what ${quote(key)} held then may be gone`);
+      throw new NeapError("TRIMMED", `the transaction of ${at} is over, and what objects held then may be gone`);
     }
-    return this.#book.newestAt(objectTag(key), at);
   }
 
   /** Whether an object that had a cell at `at` was written after `tail`: what the cell held then is gone. */

@@ -273,7 +273,7 @@ export interface LogBook {
    * @param initialCursor  of the reader; MAX_SEQNUM for one outside of any function
    * @param at  as of this moment, which is the seqnum of the begin step of a transaction that is open; MAX_SEQNUM for now
    * @throws TRIMMED when `initialCursor` lies below the floor: the reader's scope may have been switched since; or `at` does, or the
-   *   transaction is over and what the cell held then is gone
+   *   transaction is over
    */
   readCell(key: string, initialCursor: SeqNum, at?: SeqNum): Promise<CellRead>;
   /**
