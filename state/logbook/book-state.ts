@@ -30,7 +30,7 @@ import {
   isResultTag,
 } from "./instances.ts";
 import { RecordKind } from "./kinds.ts";
-import type { LockOwner } from "./lock-record.ts";
+import type { LockTaking } from "./lock-record.ts";
 import { Locks } from "./locks.ts";
 import type { CellEntry, Home, NewRecord } from "./logbook.ts";
 import { migrate } from "./migration.ts";
@@ -324,7 +324,10 @@ export class BookState {
     if (kind === RecordKind.lock) {
       const { unfinished } = this.instances;
       const { byInstance: transactions } = this.cells.snapshots;
-      const isOpen = ({ instance, inTransaction }: LockOwner) => (inTransaction ? transactions : unfinished).has(instance);
+      const isOpen = ({ instance, inTransaction, snapshot }: LockTaking) => {
+        const open = transactions.get(instance);
+        return inTransaction ? open !== undefined && open === (snapshot ?? open) : unfinished.has(instance);
+      };
       this.locks.take(tag, data, { self, seqnum, timeMs, isOpen });
     } else {
       this.locks.give(tag, data, self);

@@ -1,6 +1,6 @@
 /** What `lock` and `unlock` records say, after the step header, and what `lockBroken` records say, which have none. */
 import { ByteReader, ByteWriter } from "../bytes.ts";
-import type { InstanceId, SeqNum } from "../ids.ts";
+import { type InstanceId, NO_SEQNUM, type SeqNum } from "../ids.ts";
 import { decodeStep } from "./step-record.ts";
 
 /** Who holds a lock: the instance that took it, or the one whose transaction it was taken for. */
@@ -15,6 +15,8 @@ export interface LockTaking extends LockOwner {
   readonly root: InstanceId;
   /** Of the hold that this one adds to; 0 when it begins one, and its own seqnum is the token. */
   readonly token: SeqNum;
+  /** The moment of the transaction that it is taken for; null: it is for none, or the record is of before this was said. */
+  readonly snapshot: SeqNum | null;
 }
 
 /** So many LOCK_BROKEN records stay for who looks later, and in a GC no more. */
@@ -41,8 +43,12 @@ export function lockBreakOf(data: Uint8Array): LockBreak {
   return { name: r.text(), holder: readInstance(r), root: readInstance(r), token: r.f64() as SeqNum, by: r.text() };
 }
 
-export function encodeLock({ instance, inTransaction, root, token }: LockTaking): Uint8Array {
-  return writeOwner({ instance, inTransaction }).text(root).f64(token).view();
+export function encodeLock({ instance, inTransaction, root, token, snapshot }: LockTaking): Uint8Array {
+  return writeOwner({ instance, inTransaction })
+    .text(root)
+    .f64(token)
+    .f64(snapshot ?? NO_SEQNUM)
+    .view();
 }
 
 export function encodeUnlock(owner: LockOwner): Uint8Array {
@@ -52,7 +58,9 @@ export function encodeUnlock(owner: LockOwner): Uint8Array {
 /** From a `lock` record that has its lock's tag. @throws RangeError when it is malformed */
 export function lockOf(data: Uint8Array): LockTaking {
   const r = new ByteReader(decodeStep(data).payload);
-  return { ...readOwner(r), root: readInstance(r), token: r.f64() as SeqNum };
+  const taking = { ...readOwner(r), root: readInstance(r), token: r.f64() as SeqNum };
+  const snapshot = r.remaining > 0 ? r.f64() : NO_SEQNUM;
+  return { ...taking, snapshot: snapshot === NO_SEQNUM ? null : (snapshot as SeqNum) };
 }
 
 /** From an `unlock` record. @throws RangeError when it is malformed */

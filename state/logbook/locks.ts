@@ -8,7 +8,7 @@
  * L3. Plain fields only, which but for `#changed` follow from the log alone.
  */
 import { type InstanceId, NO_SEQNUM, type SeqNum, type Tag } from "../ids.ts";
-import { type LockOwner, lockOf, unlockOf } from "./lock-record.ts";
+import { type LockOwner, type LockTaking, lockOf, unlockOf } from "./lock-record.ts";
 
 /** One holder's share of a lock. */
 export interface LockShare extends LockOwner {
@@ -31,8 +31,8 @@ export interface TakenBy {
   readonly self: InstanceId;
   readonly seqnum: SeqNum;
   readonly timeMs: number;
-  /** Whether the owner's instance has no DONE yet; if it is to hold the lock for its transaction, whether that is open. */
-  readonly isOpen: (owner: LockOwner) => boolean;
+  /** Whether the owner's instance has no DONE yet; if it is to hold the lock for a transaction, whether that is open. */
+  readonly isOpen: (taking: LockTaking) => boolean;
 }
 
 const NONE: ReadonlySet<Tag> = new Set();
@@ -47,10 +47,10 @@ export class Locks {
   #changed = new Set<Tag>();
 
   take(tag: Tag, data: Uint8Array, { self, seqnum, timeMs, isOpen }: TakenBy): void {
-    const { instance, inTransaction, root, token } = lockOf(data);
-    // A function whose caller is done, or has ended the transaction, holds the lock itself: nobody else would ever release it.
-    const named = { instance, inTransaction };
-    const owner = isOpen(named) ? named : { instance: self, inTransaction: false };
+    const taking = lockOf(data);
+    const { instance, inTransaction, root, token } = taking;
+    // A function whose caller is done, or has ended the transaction, holds the lock itself: nobody else would release it in time.
+    const owner = isOpen(taking) ? { instance, inTransaction } : ownOf(self);
     const hold = this.held.get(tag) ?? { root, token: token === NO_SEQNUM ? seqnum : token, sinceMs: timeMs, shares: [] };
     const share = hold.shares.find((one) => isSame(one, owner));
     if (share === undefined) {
@@ -75,11 +75,12 @@ export class Locks {
   give(tag: Tag, data: Uint8Array, self: InstanceId): void {
     // After a break the lock's stream may have been collected: this record begins it anew.
     this.streams.add(tag);
-    const owner = unlockOf(data);
+    const named = unlockOf(data);
     const hold = this.held.get(tag);
-    const share =
-      hold?.shares.find((one) => isSame(one, owner)) ??
-      hold?.shares.find((one) => isSame(one, { instance: self, inTransaction: false }));
+    const find = (owner: LockOwner) => hold?.shares.find((one) => isSame(one, owner));
+    // What a called function holds itself it took when the transaction was over that it names.
+    const [first, second] = named.instance === self ? [named, ownOf(self)] : [ownOf(self), named];
+    const share = find(first) ?? find(second);
     if (hold !== undefined && share !== undefined) {
       share.count -= 1;
       if (share.count === 0) {
@@ -155,6 +156,10 @@ export class Locks {
       this.byInstance.delete(instance);
     }
   }
+}
+
+function ownOf(self: InstanceId): LockOwner {
+  return { instance: self, inTransaction: false };
 }
 
 function isSame(a: LockOwner, b: LockOwner): boolean {

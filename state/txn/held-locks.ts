@@ -75,7 +75,7 @@ export class HeldLocks {
     const { record, theirs, failed } = await this.#steps.step({
       kind: RecordKind.lock,
       fingerprint: fingerprint(name, 0),
-      payload: mayTake ? encodeLock({ ...owner, root: this.#root, token }) : BUSY,
+      payload: mayTake ? encodeLock({ ...owner, root: this.#root, token, snapshot: transaction?.snapshot ?? null }) : BUSY,
       tags: mayTake ? [tag, ...(read.held === null ? [holdTag(name)] : [])] : [],
       when: mayTake ? [{ tag, last: read.last }] : [],
       mayConflict: true,

@@ -149,7 +149,7 @@ export function recordOf({ kind, a, b, pinned }: Action, blob: NewRecord["blobs"
   const data: Record<string, Uint8Array> = {
     delayed: notBefore,
     spawn: step(notBefore),
-    lock: step(encodeLock({ ...owner, root: `${a}` as InstanceId, token: NO_SEQNUM })),
+    lock: step(encodeLock({ ...owner, root: `${a}` as InstanceId, token: NO_SEQNUM, snapshot: null })),
     unlock: step(encodeUnlock(owner)),
     pin: writePinHead(new ByteWriter(32), { position: 0, written: pinned ? cellVersion({ a, b }, tail) : null }).take(),
   };

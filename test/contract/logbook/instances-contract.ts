@@ -13,7 +13,13 @@ export function describeInstances(on: OpenLogBook): void {
     tags: [stepTag(instance as InstanceId), tag, holdTag("l")],
     data: encodeStep(
       { fingerprint: NO_FINGERPRINT, pins: null },
-      encodeLock({ instance: instance as InstanceId, inTransaction: false, root: root as InstanceId, token: NO_SEQNUM }),
+      encodeLock({
+        instance: instance as InstanceId,
+        inTransaction: false,
+        root: root as InstanceId,
+        token: NO_SEQNUM,
+        snapshot: null,
+      }),
     ),
   });
   const initRecord = (instance: string): NewRecord => ({

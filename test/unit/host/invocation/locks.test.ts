@@ -395,6 +395,35 @@ describe("[55] locks that a called function took for a transaction, when it does
     expect(await host.told({ functionName: "caller" })).toBe("0 ");
     expect(counts).toEqual([1, 0, 0]);
   });
+
+  it("as the caller is in another one by then: its own end gives back what it takes, and its unlock nothing of the other one", async () => {
+    const host = await ScriptedHost.open();
+    const go = gate();
+    const names: string[][] = [];
+    const look = async () => names.push((await held(host)).map(({ name }) => name));
+    await host.define("child", async (guest) => {
+      await go.promise;
+      await guest.lock("late");
+      await guest.lock("both");
+      await guest.unlock("both");
+      return 0;
+    });
+    await host.define("caller", async (guest) => {
+      await guest.transaction();
+      const handle = guest.callStart("child", "");
+      await guest.abort();
+      await guest.transaction();
+      await guest.lock("both");
+      go.resolve();
+      await guest.callAwait(handle);
+      await look();
+      guest.output(await guest.commit());
+      await look();
+      return 0;
+    });
+    expect(await host.told({ functionName: "caller" })).toBe("0 committed");
+    expect(names).toEqual([["both"], []]);
+  });
 });
 
 describe("a lock that an administrator breaks", () => {

@@ -363,7 +363,7 @@ describe("instances", () => {
     const [lock, hold] = [lockTag("l"), holdTag("l")];
     const owner = { instance: id("i"), inTransaction: false };
     const header = { fingerprint: NO_FINGERPRINT, pins: null };
-    const taking = encodeStep(header, encodeLock({ ...owner, root: id("i"), token: NO_SEQNUM }));
+    const taking = encodeStep(header, encodeLock({ ...owner, root: id("i"), token: NO_SEQNUM, snapshot: null }));
     const lengths = async () => {
       await shard.collect();
       return [(await book.tailOf(lock)).length, (await book.tailOf(hold)).length];
