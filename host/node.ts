@@ -373,7 +373,11 @@ class NodeBuilder {
     });
     const { metrics } = parts;
     metrics.gauge("neap_parked_calls", "Calls that wait as bytes, without a sandbox.", () => service.parked.calls);
-    metrics.gauge("neap_parked_bytes", "Memory of calls that wait as bytes.", () => service.parked.sizeBytes);
+    metrics.gauge(
+      "neap_parked_bytes",
+      "Memory of calls that wait as bytes, or were given to other nodes and may come back.",
+      () => service.parked.sizeBytes,
+    );
     service.startRecovery(config.recovery.scanIntervalMs);
     this.#closes.push(() => service.drain(0));
     return service;

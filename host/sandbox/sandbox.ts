@@ -79,7 +79,7 @@ export interface SandboxStart {
   readonly limits: SandboxLimits;
   /** So many sandboxes of the pool attempts of the tenant may be in at once. */
   readonly sandboxesMax: number;
-  /** So many of them attempts of this function; left out: all. Not of one whose calls have threads. */
+  /** So many of them attempts of this function, one with threads or a world of ranks as one; left out: all. */
   readonly ofFunction?: { readonly name: string; readonly sandboxesMax: number } | undefined;
   /**
    * Of a rank of a world: it has a worker to itself, as it cannot begin anew when another call blocks that. So many workers are set aside when it
