@@ -168,9 +168,12 @@ function delegated(root: string, path: string, mounts: string): Parent | undefin
     // All of them are handed down, or none: one that is not there would have the others refused.
     const there = readFileSync(join(folder, "cgroup.controllers"), "utf8").trim().split(" ");
     const controllers = ["memory", "pids"].filter((name) => there.includes(name));
+    if (controllers.length === 0) {
+      return undefined;
+    }
     writeFileSync(join(folder, "cgroup.subtree_control"), controllers.map((name) => `+${name}`).join(" "));
     const limits = { memoryLimit: there.includes("memory"), taskLimit: there.includes("pids") };
-    return controllers.length === 0 ? undefined : { folder, version: 2, limits };
+    return { folder, version: 2, limits };
   } catch {
     return undefined;
   }

@@ -33,11 +33,18 @@ test("with version 1 a group is made below the host's own for each controller, s
   expect([read("cg/pids/box/a/neap-1-7/pids.max"), read("cg/pids/box/a/neap-1-7/cgroup.procs")]).toEqual(["9", "42"]);
 });
 
+const VERSION_2 = "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n";
+
+/** A group of the host's own inside one that has these controllers. */
+function inDelegated(path: string, controllers: string): void {
+  write("proc/self/cgroup", `0::/${path}/host\n`);
+  write("proc/self/mountinfo", VERSION_2);
+  write(`cg/${path}/cgroup.controllers`, `${controllers}\n`);
+  mkdirSync(join(root, "cg", path, "host"));
+}
+
 test("with version 2 a group is made beside the host's own, if that was made for the host inside a delegated one", () => {
-  write("proc/self/cgroup", "0::/system.slice/neap.service/host\n");
-  write("proc/self/mountinfo", "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n");
-  write("cg/system.slice/neap.service/cgroup.controllers", "cpu memory pids\n");
-  mkdirSync(join(root, "cg/system.slice/neap.service/host"));
+  inDelegated("system.slice/neap.service", "cpu memory pids");
   const groups = ControlGroups.find(root);
   expect(read("cg/system.slice/neap.service/cgroup.subtree_control")).toBe("+memory +pids");
   groups.create("neap-1-7", 4096, 9);
@@ -45,16 +52,21 @@ test("with version 2 a group is made beside the host's own, if that was made for
 });
 
 test("with version 2 what the delegated group has not is left out, and the rest holds", () => {
-  write("proc/self/cgroup", "0::/box/host\n");
-  write("proc/self/mountinfo", "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n");
-  write("cg/box/cgroup.controllers", "cpu pids\n");
-  mkdirSync(join(root, "cg/box/host"));
+  inDelegated("box", "cpu pids");
   const groups = ControlGroups.find(root);
   expect(groups.limits).toEqual({ memoryLimit: false, taskLimit: true });
   expect(read("cg/box/cgroup.subtree_control")).toBe("+pids");
   groups.create("neap-1-7", 4096, 9);
   expect(read("cg/box/neap-1-7/pids.max")).toBe("9");
   expect(existsSync(join(root, "cg/box/neap-1-7/memory.max"))).toBe(false);
+});
+
+test("with version 2 no group is made inside a delegated one that limits neither", () => {
+  inDelegated("box", "cpu io");
+  const groups = ControlGroups.find(root);
+  expect(groups.limits).toEqual({ memoryLimit: false, taskLimit: false });
+  groups.create("neap-1-7", 4096, 9);
+  expect(existsSync(join(root, "cg/box/neap-1-7"))).toBe(false);
 });
 
 test.each([
@@ -64,11 +76,15 @@ test.each([
   ["it is no list of groups", "nonsense"],
 ])("no group is made where none may be: %s", (_, text) => {
   write("proc/self/cgroup", text);
-  write("proc/self/mountinfo", "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n");
-  write("cg/system.slice/cgroup.subtree_control", "");
+  write("proc/self/mountinfo", VERSION_2);
+  const parents = ["cg/system.slice", "."];
+  for (const parent of parents) {
+    write(`${parent}/cgroup.controllers`, "memory pids\n");
+    write(`${parent}/cgroup.subtree_control`, "");
+  }
   mkdirSync(join(root, "cg/system.slice/neap.service"), { recursive: true });
   expect(ControlGroups.find(root).limits).toEqual({ memoryLimit: false, taskLimit: false });
-  expect(read("cg/system.slice/cgroup.subtree_control")).toBe("");
+  expect(parents.map((parent) => read(`${parent}/cgroup.subtree_control`))).toEqual(["", ""]);
 });
 
 test("groups of hosts that are gone are taken away, those of living ones stay", () => {
