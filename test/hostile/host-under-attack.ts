@@ -1,12 +1,12 @@
 /** A started host that one tenant attacks in every way of `attacks.ts` while another one calls its functions without pause: the tests. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildFunctions } from "../../functions/build.ts";
 import type { FunctionLimits } from "../../host/tenancy/index.ts";
-import { Bystander, SECRET } from "../support/bystander.ts";
+import { type Bystander, SECRET } from "../support/bystander.ts";
 import { eventually } from "../support/eventually.ts";
 import { wat } from "../support/guest-modules.ts";
-import { call, type RunningHost, removeFolder, startHost, temporaryFolder, upload } from "../support/host-process.ts";
+import { call, type RunningHost, upload } from "../support/host-process.ts";
 import { readObject } from "../support/host-requests.ts";
+import { AttackedHost } from "./attacked-host.ts";
 import { ATTACKS, LIMITS, moduleText, SCAVENGER } from "./attacks.ts";
 import { HOST_CALLS, hostCallsModule } from "./host-calls.ts";
 
@@ -19,22 +19,17 @@ const FLAGS = [
 
 /** @param isolation  whether both tenants are in threads of the host, or, by `auto`, in processes of their own */
 export function attackHost(isolation: "auto" | "threads"): void {
+  let attacked: AttackedHost;
   let host: RunningHost;
   let bystander: Bystander;
-  let folder: string;
 
   beforeAll(async () => {
-    await buildFunctions({ force: false });
-    folder = temporaryFolder("hostile");
-    host = await startHost({ dataDirectory: folder, flags: [...FLAGS, "--isolation", isolation] });
-    bystander = await Bystander.begin(host);
+    attacked = await AttackedHost.start("hostile", [...FLAGS, "--isolation", isolation]);
+    ({ host, bystander } = attacked);
     await upload(host.url, ATTACKER, "scavenger", wat(SCAVENGER));
   }, 120_000);
 
-  afterAll(async () => {
-    await host.kill();
-    removeFolder(folder);
-  });
+  afterAll(() => attacked.close());
 
   async function setLimits(functionName: string, limits: FunctionLimits | null): Promise<void> {
     const url = `${host.url}/v1/tenants/${ATTACKER}/functions/${functionName}/options`;

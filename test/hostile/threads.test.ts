@@ -1,9 +1,9 @@
 /** A started host that one tenant attacks with threads while another one calls its functions without pause. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildFunctions } from "../../functions/build.ts";
-import { Bystander, SECRET } from "../support/bystander.ts";
+import { type Bystander, SECRET } from "../support/bystander.ts";
 import { wat } from "../support/guest-modules.ts";
-import { call, type RunningHost, removeFolder, startHost, temporaryFolder, upload } from "../support/host-process.ts";
+import { call, type RunningHost, upload } from "../support/host-process.ts";
+import { AttackedHost } from "./attacked-host.ts";
 import { SCAVENGES } from "./attacks.ts";
 
 const ATTACKER = "attacker";
@@ -139,25 +139,18 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
 };
 
 describe.each(["threads", "process"])("H8: with isolation %s, a guest that attacks the host with threads", (isolation) => {
-  const folder = temporaryFolder(`hostile-threads-${isolation}`);
+  let attacked: AttackedHost;
   let host: RunningHost;
   let bystander: Bystander;
 
   beforeAll(async () => {
-    await buildFunctions({ force: false });
-    host = await startHost({
-      dataDirectory: folder,
-      flags: ["--isolation", isolation, "--call-max-threads", "6", "--wall-time-ms", "120000"],
-    });
-    bystander = await Bystander.begin(host);
+    const flags = ["--isolation", isolation, "--call-max-threads", "6", "--wall-time-ms", "120000"];
+    attacked = await AttackedHost.start(`hostile-threads-${isolation}`, flags);
+    ({ host, bystander } = attacked);
     await upload(host.url, ATTACKER, "scavenger", module(SCAVENGES, ""));
   }, 120_000);
 
-  afterAll(async () => {
-    await bystander.end();
-    await host.kill();
-    removeFolder(folder);
-  });
+  afterAll(() => attacked.close());
 
   test.each(Object.entries(ATTACKS))(
     "fails its own call; another tenant is served during and after it, and nothing of it is readable: %s",

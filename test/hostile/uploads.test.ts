@@ -1,9 +1,9 @@
 /** Modules that are made to harm whoever reads, compiles or starts them, uploaded while another tenant calls without pause. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildFunctions } from "../../functions/build.ts";
-import { Bystander } from "../support/bystander.ts";
+import type { Bystander } from "../support/bystander.ts";
 import { leb, moduleOf, nameBytes, section, wat } from "../support/guest-modules.ts";
-import { type RunningHost, removeFolder, startHost, temporaryFolder } from "../support/host-process.ts";
+import type { RunningHost } from "../support/host-process.ts";
+import { AttackedHost } from "./attacked-host.ts";
 
 const UPLOAD_TIMEOUT_MS = 3000;
 const MAIN = `(func (export "main"))`;
@@ -118,24 +118,16 @@ const BAD: Readonly<Record<string, BadUpload>> = {
   },
 };
 
+let attacked: AttackedHost;
 let host: RunningHost;
 let bystander: Bystander;
-let folder: string;
 
 beforeAll(async () => {
-  await buildFunctions({ force: false });
-  folder = temporaryFolder("uploads");
-  host = await startHost({
-    dataDirectory: folder,
-    flags: ["--upload-timeout-ms", `${UPLOAD_TIMEOUT_MS}`, "--log-level", "error"],
-  });
-  bystander = await Bystander.begin(host);
+  attacked = await AttackedHost.start("uploads", ["--upload-timeout-ms", `${UPLOAD_TIMEOUT_MS}`, "--log-level", "error"]);
+  ({ host, bystander } = attacked);
 }, 300_000);
 
-afterAll(async () => {
-  await host.kill();
-  removeFolder(folder);
-});
+afterAll(() => attacked.close());
 
 const put = async (module: Uint8Array<ArrayBuffer>, tenant = "attacker") => {
   const response = await fetch(`${host.url}/f/${tenant}/bad`, { method: "PUT", body: module });

@@ -1,6 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { FOREVER, theGuest } from "../../../support/guest-ends.ts";
+import { FOREVER } from "../../../support/guest-ends.ts";
 import { ScriptedHost, settled, tell } from "../../../support/scripted-host.ts";
+
+/** With the function "random", which writes "a" and goes no further; `doOtherwise`: all that run begin anew, and it writes "b". */
+async function openRandom(): Promise<{ host: ScriptedHost; doOtherwise: () => void }> {
+  const host = await ScriptedHost.open();
+  let other = false;
+  await host.define("random", async (guest) => {
+    guest.put("x", other ? "b" : "a");
+    await guest.get("x");
+    return other ? 0 : FOREVER;
+  });
+  const doOtherwise = () => {
+    other = true;
+    for (const guest of host.pool.running) {
+      guest.displace();
+    }
+  };
+  return { host, doOtherwise };
+}
 
 describe("F17: what the guest did is a result", () => {
   it("a trap after a step is logged, and told again without running the guest", async () => {
@@ -37,29 +55,16 @@ describe("F17: what the guest did is a result", () => {
   });
 
   it("F32: a replay that does something else is parked and says what", async () => {
-    const host = await ScriptedHost.open();
-    let other = false;
-    await host.define("random", async (guest) => {
-      guest.put("x", other ? "b" : "a");
-      await guest.get("x");
-      return other ? 0 : FOREVER;
-    });
+    const { host, doOtherwise } = await openRandom();
     const asked = host.told({ functionName: "random" });
     await settled();
-    other = true;
-    theGuest(host).displace();
+    doOtherwise();
     expect(await asked).toMatch(/^parked: NOT_DETERMINISTIC: step 1 was write/);
     expect(await host.versions("x")).toEqual(["a"]);
   });
 
   it("F32: a called function that does something else ends for its caller, which says what", async () => {
-    const host = await ScriptedHost.open();
-    let other = false;
-    await host.define("random", async (guest) => {
-      guest.put("x", other ? "b" : "a");
-      await guest.get("x");
-      return other ? 0 : FOREVER;
-    });
+    const { host, doOtherwise } = await openRandom();
     await host.define("caller", async (guest) => {
       const { returnValue, text } = await guest.call("random");
       guest.output(`${returnValue} ${text}`);
@@ -67,10 +72,7 @@ describe("F17: what the guest did is a result", () => {
     });
     const asked = host.told({ functionName: "caller" });
     await settled();
-    other = true;
-    for (const guest of host.pool.running) {
-      guest.displace();
-    }
+    doOtherwise();
     const told = /^0 1 ended by the host: NOT_DETERMINISTIC: step 1 was write \[\w+:\w+\], a replay asks for write \[\w+:\w+\]/;
     expect(await asked).toMatch(told);
     expect(await host.versions("x")).toEqual(["a"]);
