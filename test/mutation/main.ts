@@ -32,6 +32,10 @@ async function work(): Promise<void> {
   }
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  // What has been started is in groups of processes of its own.
+  process.once(signal, () => process.exit(1));
+}
 await Promise.all([work(), work()]);
 process.stdout.write(`${chosen.length - missed.length} of ${chosen.length} caught\n`);
 for (const name of missed) {

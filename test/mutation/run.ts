@@ -29,12 +29,15 @@ export async function runMutation(mutation: Mutation): Promise<MutationRun> {
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  // With the processes that run its tests.
+  const end = () => child.pid !== undefined && process.kill(-child.pid, "SIGKILL");
   const giveUp = setTimeout(() => {
     output += `the test did not end within ${ENDS_WITHIN_MS} ms\n`;
-    // With the processes that run its tests.
-    process.kill(-(child.pid ?? 0), "SIGKILL");
+    end();
   }, ENDS_WITHIN_MS);
+  process.once("exit", end);
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  process.off("exit", end);
   clearTimeout(giveUp);
   // Tests that failed, not a suite that could not be loaded: that would prove nothing.
   const caught = code !== 0 && /Tests\s+.*\d+ failed/.test(output);
