@@ -14,7 +14,7 @@ import { FileOperations } from "./file-operations.ts";
 import { decodeInit } from "./instance-record.ts";
 import { LogOperations } from "./log-operations.ts";
 import { ObjectOperations } from "./object-operations.ts";
-import { guestInput } from "./payloads.ts";
+import { lateInput } from "./payloads.ts";
 import { resumeSteps } from "./resumed-steps.ts";
 import { StateMeter } from "./state-meter.ts";
 import { stepBook } from "./step-book.ts";
@@ -101,7 +101,8 @@ export class PartHost implements StoragePool {
     const init = decodeInit(request.init);
     const book = stepBook(shard, request.tenant, this.#options.runAhead);
     const steps = await resumeSteps(book, request.instance, request.steps, init, request.init);
-    const input = await guestInput(shard.blobs, init.input);
+    const fail = (error: unknown) => part.attempt?.stop({ kind: "failed", error: toNeapError(error) });
+    const input = lateInput(shard.blobs, init.input, fail);
     if (part.isCancelled) {
       return { kind: "lost", reason: CANCELLED, mayGoOn: false };
     }

@@ -41,27 +41,25 @@ export async function payloadSlice(blobs: BlobStore, payload: Payload, offset: n
     : blobs.read(payload.ref.name, offset, sizeBytes);
 }
 
-/** What a sandbox is started with. A long input is read when there is room for it. @param onFailure  why it could not be read */
+/**
+ * What a sandbox is started with. A long input is read when there is room for it, into shared memory, so that it reaches the worker
+ * without one more copy.
+ * @param onFailure  why it could not be read
+ */
 export function lateInput(blobs: BlobStore, payload: Payload, onFailure: (error: unknown) => void): Uint8Array | LateInput {
   if (payload.kind === "inline") {
     return payload.bytes;
   }
+  const { ref } = payload;
   const read = async () => {
     try {
-      return await guestInput(blobs, payload);
+      return await load(blobs, ref, new Uint8Array(new SharedArrayBuffer(ref.sizeBytes)));
     } catch (error) {
       onFailure(error);
       throw error;
     }
   };
-  return { byteLength: payload.ref.sizeBytes, read };
-}
-
-/** A long input is in shared memory, so that it reaches the worker without one more copy. */
-export function guestInput(blobs: BlobStore, payload: Payload): Uint8Array | Promise<Uint8Array> {
-  return payload.kind === "inline"
-    ? payload.bytes
-    : load(blobs, payload.ref, new Uint8Array(new SharedArrayBuffer(payload.ref.sizeBytes)));
+  return { byteLength: ref.sizeBytes, read };
 }
 
 async function load(blobs: BlobStore, ref: BlobRef, bytes: Uint8Array): Promise<Uint8Array> {

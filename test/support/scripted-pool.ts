@@ -117,7 +117,7 @@ export class ScriptedGuest implements SandboxCall {
       this.input = Buffer.from(input).toString();
       queueMicrotask(() => enter(input));
     } else {
-      void input.read().then(enter);
+      void input.read().then(enter, () => this.kill("workerLost"));
     }
   }
 

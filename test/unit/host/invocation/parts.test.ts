@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StoragePool } from "../../../../host/offload/index.ts";
+import { NeapError } from "../../../../state/errors.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
@@ -223,23 +224,47 @@ describe("F21: a storage part", () => {
   it("that is cancelled while it is being prepared does not run", async () => {
     const host = await openCounter();
     const gate = Promise.withResolvers<void>();
-    const call = host.call({ functionName: "count", key: "k", input: "y".repeat(100_000) });
-    const { blobs } = host.test;
-    const open = blobs.open.bind(blobs);
-    let opened = 0;
-    blobs.open = async (...args) => {
-      opened += 1;
-      // The first is the module, the second the caller's input, the third the part's.
-      if (opened === 3) {
+    const call = host.call({ functionName: "count", key: "k" });
+    const { functions } = host;
+    const artefact = functions.artefact.bind(functions);
+    let asked = 0;
+    functions.artefact = async (...args) => {
+      asked += 1;
+      // The first is the caller's, the second the part's.
+      if (asked === 2) {
         await gate.promise;
       }
-      return open(...args);
+      return artefact(...args);
     };
     await settled();
     theCaller(host).displace();
     gate.resolve();
     expect(tell(await call)).toBe("0 there 1");
     expect(host.pool.started).toBe(3);
+  });
+
+  it("whose input cannot be read there, where it is when there is room for it, is run again here", async () => {
+    const host = await openCounter();
+    const { blobs } = host.test;
+    const open = blobs.open.bind(blobs);
+    await host.define("reads", {
+      main: (guest) => guest.part("n", 0),
+      parts: [
+        async (guest) => {
+          guest.output(`${guest.input.length} ${guest.start.part === undefined ? "here" : "there"}`);
+          return 0;
+        },
+      ],
+    });
+    blobs.open = async (...args) => {
+      if ([...host.pool.running].some(({ start }) => start.part !== undefined)) {
+        throw new NeapError("DISK_FAILED", "the disk is gone");
+      }
+      return open(...args);
+    };
+    const answer = await host.call({ functionName: "reads", input: "y".repeat(100_000) });
+    expect(tell(answer)).toBe("0 100000 here");
+    expect(reasons(answer)).toEqual(["compute: lost: DISK_FAILED: the disk is gone"]);
   });
 
   it("F1: of a session that has ended is ended with it, also when nobody can cancel it", async () => {
