@@ -43,6 +43,8 @@ interface EndParts {
 }
 
 const EMPTY = new Uint8Array(0);
+/** Of an output that is on disk: a longer one is not held in memory for a client that takes it slowly, a shorter one not read back. */
+const KEPT_MAX_BYTES = 64 * 1024;
 
 export class InstanceEnd {
   readonly #context: InvocationContext;
@@ -138,8 +140,7 @@ export class InstanceEnd {
       return await this.committed(shard, {
         kind: "completed",
         done,
-        // What is on disk is not held in memory for a client that takes it slowly.
-        output: stored,
+        output: output.byteLength <= KEPT_MAX_BYTES ? { kind: "inline", bytes: output } : stored,
         seqnum,
         timeMs,
         dependency: steps.dependency,

@@ -76,6 +76,26 @@ describe("H27: a long output", () => {
     expect(Math.max(...read.map((piece) => piece.byteLength))).toBe(BLOB_CHUNK_BYTES);
   });
 
+  test("is read back from the disk for the call's own answer, one of up to 64 KiB is not", async () => {
+    const { host, blobs } = await openHost();
+    await host.define("writes", async (guest) => {
+      guest.put("seen", guest.input);
+      guest.output("x".repeat(Number(guest.input)));
+      return 0;
+    });
+    // The module is read as well, once.
+    await host.call({ functionName: "writes", input: "1" });
+    const opened = vi.spyOn(blobs, "open");
+    const opens: number[] = [];
+    for (const sizeBytes of [65_536, 65_537]) {
+      opened.mockClear();
+      const bytes = await readAll(outputOf(await host.call({ functionName: "writes", input: `${sizeBytes}` })));
+      expect(bytes.byteLength).toBe(sizeBytes);
+      opens.push(opened.mock.calls.length);
+    }
+    expect(opens).toEqual([0, 1]);
+  });
+
   test("is let go of by a reader that stops in the middle", async () => {
     const { host, blobs } = await openHost();
     for await (const _ of (await storedOutput(host)).pieces) {
