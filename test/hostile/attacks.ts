@@ -196,7 +196,8 @@ export const SCAVENGES = `(result i32) (local $at i32) (local $end i32)
     (br_if $all (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $end))))
   (i32.const 0)`;
 
-export const SCAVENGER = moduleText(main(SCAVENGES));
+/** @param there  what else is in the module */
+export const scavenger = (there = ""): string => moduleText(main(SCAVENGES) + there);
 
 /** As a little-endian number, xor 0x5a…: the module itself must not hold what it looks for. */
 function xored(text: string): string {

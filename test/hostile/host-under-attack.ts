@@ -7,7 +7,7 @@ import { wat } from "../support/guest-modules.ts";
 import { call, type RunningHost, upload } from "../support/host-process.ts";
 import { readObject } from "../support/host-requests.ts";
 import { AttackedHost } from "./attacked-host.ts";
-import { ATTACKS, LIMITS, moduleText, SCAVENGER } from "./attacks.ts";
+import { ATTACKS, LIMITS, moduleText, scavenger } from "./attacks.ts";
 import { HOST_CALLS, hostCallsModule } from "./host-calls.ts";
 
 const ATTACKER = "attacker";
@@ -26,7 +26,7 @@ export function attackHost(isolation: "auto" | "threads"): void {
   beforeAll(async () => {
     attacked = await AttackedHost.start("hostile", [...FLAGS, "--isolation", isolation]);
     ({ host, bystander } = attacked);
-    await upload(host.url, ATTACKER, "scavenger", wat(SCAVENGER));
+    await upload(host.url, ATTACKER, "scavenger", wat(scavenger()));
   }, 120_000);
 
   afterAll(() => attacked.close());
@@ -46,6 +46,11 @@ export function attackHost(isolation: "auto" | "threads"): void {
     return told;
   }
 
+  test("who looks for the bystander's secret finds it where it is", async () => {
+    await upload(host.url, ATTACKER, "self", wat(scavenger(`(data (i32.const 65000) "${SECRET}")`)));
+    expect([(await attackWith("self")).status, (await attackWith("scavenger")).status]).toEqual([500, 200]);
+  });
+
   describe("H8: a guest that attacks the host fails its own call, with its code; another tenant is served during and after it", () => {
     test.each(Object.entries(ATTACKS))("%s", async (name, { text, input, limits = null, status, code, body, isLong = false }) => {
       await upload(host.url, ATTACKER, "self", wat(moduleText(text)));
@@ -59,7 +64,9 @@ export function attackHost(isolation: "auto" | "threads"): void {
         }
         expect(answer.body).not.toContain(SECRET);
       }
-      expect(answers).toBeGreaterThanOrEqual(isLong ? 1 : 0);
+      if (isLong) {
+        expect(answers).toBeGreaterThan(0);
+      }
     });
 
     test("an endless loop after a step is parked, with its step in the log", async () => {
