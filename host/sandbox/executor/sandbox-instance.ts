@@ -377,7 +377,7 @@ export class SandboxInstance implements Guest {
 
   async runTableFunction(tableIndex: number, args: readonly number[] = []): Promise<number> {
     try {
-      return await this.#stacks.atIndex(tableIndex, args);
+      return await this.#stacks.runTableFunction(tableIndex, args);
     } catch (error) {
       if (error instanceof GuestExit && (this.call.inPart || !this.#onOwnStack)) {
         // A part that is shipped could not say so: only its value travels back.
@@ -389,7 +389,7 @@ export class SandboxInstance implements Guest {
   }
 
   callOfType(type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]) {
-    return this.#stacks.ofType(type, tableIndex, args);
+    return this.#stacks.callOfType(type, tableIndex, args);
   }
 
   // calls

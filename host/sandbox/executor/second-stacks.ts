@@ -4,14 +4,14 @@ import type { SliceClock } from "./slice-clock.ts";
 import { tableFunction } from "./table-function.ts";
 import { i32s, runOnOwnStack } from "./trampoline.ts";
 
-/** Of calls by `ofType`: each holds a stack, as storage parts do. */
+/** Of calls by `callOfType`: each holds a stack, as storage parts do. */
 const NESTED_MAX = 8;
 
 export class SecondStacks {
   readonly #exports: WebAssembly.Exports;
   readonly #clock: SliceClock;
   readonly #failed: (error: unknown) => unknown;
-  /** Calls by `ofType` that have not returned. */
+  /** Calls by `callOfType` that have not returned. */
   #nested = 0;
 
   /** @param failed  told what was thrown there, which ends the call; returns what has ended it */
@@ -26,7 +26,7 @@ export class SecondStacks {
     this.#nested = 0;
   }
 
-  /** Whether a call by `ofType` has not returned. */
+  /** Whether a call by `callOfType` has not returned. */
   get isNested(): boolean {
     return this.#nested > 0;
   }
@@ -42,7 +42,7 @@ export class SecondStacks {
   }
 
   /** As `Guest.runTableFunction`. */
-  async atIndex(tableIndex: number, args: readonly number[]): Promise<number> {
+  async runTableFunction(tableIndex: number, args: readonly number[]): Promise<number> {
     const f = tableFunction(this.#exports, tableIndex);
     this.#clock.start();
     try {
@@ -57,7 +57,7 @@ export class SecondStacks {
   }
 
   /** As `Guest.callOfType`. */
-  async ofType(type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]) {
+  async callOfType(type: FunctionType, tableIndex: number, args: readonly (number | bigint)[]) {
     const f = tableFunction(this.#exports, tableIndex);
     if (this.#nested === NESTED_MAX) {
       throw new GuestFault(`calls by their types are nested deeper than ${NESTED_MAX}`);
