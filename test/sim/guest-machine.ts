@@ -1,5 +1,5 @@
 import type { Isolation } from "../../state/txn/index.ts";
-import type { ScriptedGuest } from "../support/scripted-pool.ts";
+import type { ScriptedGuest } from "../support/scripted-guest.ts";
 import { brief, type LogTail, type Looked, type Machine, type Program } from "./machine.ts";
 import type { SimProcess } from "./process.ts";
 

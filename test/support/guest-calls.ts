@@ -1,8 +1,8 @@
 /** Calls single imports the way a guest does, for tests: a memory to put arguments into and to read results from. */
 import { importFunctions } from "../../host/abi/create-imports.ts";
 import { MemoryGuest, MemoryHost } from "./memory-guest.ts";
+import type { ScriptedGuest } from "./scripted-guest.ts";
 import type { ScriptedHost } from "./scripted-host.ts";
-import type { ScriptedGuest } from "./scripted-pool.ts";
 
 export class GuestCalls {
   readonly guest: MemoryGuest;

@@ -1,5 +1,5 @@
+import type { ScriptedGuest } from "./scripted-guest.ts";
 import { type ScriptedHost, settled } from "./scripted-host.ts";
-import type { ScriptedGuest } from "./scripted-pool.ts";
 
 /** What a guest waits for that shall not end by itself. */
 export const FOREVER = new Promise<never>(() => {});

@@ -9,7 +9,7 @@ import {
   regionWaitArgs,
 } from "../../host/abi/operations.ts";
 import { ThreadArena } from "../../host/sandbox/index.ts";
-import type { ScriptedGuest } from "./scripted-pool.ts";
+import type { ScriptedGuest } from "./scripted-guest.ts";
 
 export class ScriptedRegion {
   readonly handle: number;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const FOREVER = new Promise<never>(() => {});
 

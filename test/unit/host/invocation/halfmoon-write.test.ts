@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { gate } from "../../../support/gate.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { Script } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { Script } from "../../../support/scripted-pool.ts";
 
 describe("Halfmoon-write", () => {
   const put: Script = async (guest) => {

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { childPins, decodeInit, encodeInit, type InstanceInit, NO_SEED } from "../../../../host/invocation/instance-record.ts";
 import type { ModuleHash } from "../../../../host/modules/index.ts";
 import { NO_SEQNUM } from "../../../../state/ids.ts";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 describe("a call's limits", () => {
   it("are its function's own, also when another function calls it, and are kept however often it is run again", async () => {

@@ -4,8 +4,8 @@ import { guestTag, objectTag } from "../../../../state/tags.ts";
 import { textOf } from "../../../support/call-bytes.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const { append: APPEND, observe: OBSERVE, conflict: CONFLICT, done: DONE, init: INIT } = RecordKind;
 

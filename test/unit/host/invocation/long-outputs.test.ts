@@ -4,8 +4,8 @@ import { BLOB_CHUNK_BYTES } from "../../../../state/objects/index.ts";
 import { readAll } from "../../../support/call-bytes.ts";
 import { MemoryBlobs } from "../../../support/memory-blobs.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost } from "../../../support/scripted-host.ts";
-import { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const LONG = `${"x".repeat(3 * BLOB_CHUNK_BYTES)}end`;
 /** Of a reply, around a slice of an output. */

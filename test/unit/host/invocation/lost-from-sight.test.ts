@@ -5,8 +5,8 @@ import type { CallTaker, PartReply, PartRequest, StoragePool } from "../../../..
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { FOREVER } from "../../../support/guest-ends.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { Script, ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled, tell } from "../../../support/scripted-host.ts";
-import type { Script, ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const ONCE = [RecordKind.init, RecordKind.write, RecordKind.done];
 

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { type Mode, RecordKind } from "../../../../state/logbook/index.ts";
 import type { Isolation } from "../../../../state/txn/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const FOREVER = new Promise<never>(() => {});
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mpiAbortArgs, mpiJoinReply, mpiTakeArgs, mpiTakeReply, Operation } from "../../../../host/abi/operations.ts";
+import type { Script, ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
-import type { Script, ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const NOTHING = new Uint8Array(0);
 const FOREVER = new Promise<never>(() => {});

@@ -12,8 +12,8 @@ import type { Transactions } from "../../../../state/txn/index.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
 import { ScriptedEgress } from "../../../support/scripted-egress.ts";
+import type { Script } from "../../../support/scripted-guest.ts";
 import { atPoint, ScriptedHost, type ScriptedHostParts, settled, TENANT } from "../../../support/scripted-host.ts";
-import type { Script } from "../../../support/scripted-pool.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const FOREVER = new Promise<never>(() => {});

@@ -3,8 +3,8 @@ import type { StoragePool } from "../../../../host/offload/index.ts";
 import { NeapError } from "../../../../state/errors.ts";
 import { RecordKind } from "../../../../state/logbook/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const FOREVER = new Promise<never>(() => {});
 

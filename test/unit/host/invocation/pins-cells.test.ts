@@ -5,8 +5,8 @@ import { entryOf } from "../../../../state/protocols/index.ts";
 import { stepTag } from "../../../../state/tags.ts";
 import { FOREVER } from "../../../support/guest-ends.ts";
 import { DAY_MS, load, openHost, theUnfinished } from "../../../support/pins.ts";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { settled, TENANT } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 describe("F25: an instance whose objects are in cells", () => {
   it.each(["halfmoon-write", "boki", "unsafe"] as const)(

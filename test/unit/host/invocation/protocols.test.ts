@@ -6,8 +6,8 @@ import { MODES, type Mode, RecordKind } from "../../../../state/logbook/index.ts
 import type { StoredRecord } from "../../../../state/logbook/record-codec.ts";
 import { NAMES_TAG } from "../../../../state/tags.ts";
 import { gate } from "../../../support/gate.ts";
+import type { Script } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { Script } from "../../../support/scripted-pool.ts";
 
 const KIND_NAMES = new Map<number, string>(Object.entries(RecordKind).map(([name, kind]) => [kind, name]));
 

@@ -4,8 +4,8 @@ import { MODES } from "../../../../state/logbook/index.ts";
 import { FOREVER } from "../../../support/guest-ends.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { Script, ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled, TENANT, tell } from "../../../support/scripted-host.ts";
-import type { Script, ScriptedGuest } from "../../../support/scripted-pool.ts";
 import { ScriptedRegion } from "../../../support/scripted-region.ts";
 
 let host: ScriptedHost;

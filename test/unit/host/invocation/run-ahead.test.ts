@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Mode } from "../../../../state/logbook/index.ts";
 import { MemoryJournal } from "../../../support/memory-journal.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 interface Scene {
   readonly mode: Mode;

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { type LogBook, MODES, type Mode } from "../../../../state/logbook/index.ts";
 import { objectTag } from "../../../../state/tags.ts";
 import { gate } from "../../../support/gate.ts";
+import type { Script } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled, TENANT } from "../../../support/scripted-host.ts";
-import type { Script } from "../../../support/scripted-pool.ts";
 
 const SWITCHES: readonly (readonly [Mode, Mode])[] = [
   ["halfmoon-read", "halfmoon-write"],

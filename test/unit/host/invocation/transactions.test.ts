@@ -4,8 +4,8 @@ import { LocalLogBook } from "../../../../state/logbook/local-logbook.ts";
 import { objectTag } from "../../../../state/tags.ts";
 import type { Isolation } from "../../../../state/txn/index.ts";
 import { openTestShard } from "../../../support/open-shard.ts";
+import type { ScriptedGuest } from "../../../support/scripted-guest.ts";
 import { ScriptedHost, settled } from "../../../support/scripted-host.ts";
-import type { ScriptedGuest } from "../../../support/scripted-pool.ts";
 
 const original = LocalLogBook.prototype.readCell;
 const FOREVER = new Promise<never>(() => {});
