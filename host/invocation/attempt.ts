@@ -138,7 +138,7 @@ export class Attempt implements SandboxHandler {
   readonly #onGone: () => void;
   readonly outputUsed: Promise<void> | undefined;
   #call: SandboxCall;
-  /** Of earlier sandboxes. */
+  /** Of sandboxes that it has left. */
   #cpuMs = 0;
   /** The guest while it is parked. */
   #parked: Uint8Array | null = null;
@@ -156,7 +156,7 @@ export class Attempt implements SandboxHandler {
   #answer: OperationReply | null = null;
   readonly #pending: Pending[] = [];
   #performing = false;
-  #sandboxEnd: Exclude<SandboxEnd, { kind: "frozen" }> | null = null;
+  #sandboxEnd: Exclude<SandboxEnd, { kind: "frozen" }> | typeof PARKED_AND_STOPPED | null = null;
   /** Why no further operation counts, whatever the sandbox says. */
   #verdict: AttemptEnd | null = null;
   #isStopped = false;
@@ -206,7 +206,7 @@ export class Attempt implements SandboxHandler {
 
   /** CPU time of its guest, ms; once it has ended. */
   get cpuMs(): number {
-    return this.#sandboxEnd?.cpuMs ?? this.#cpuMs;
+    return this.#cpuMs;
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -285,7 +285,8 @@ export class Attempt implements SandboxHandler {
       return;
     }
     this.onBegun();
-    this.#sandboxEnd = this.#cpuMs > 0 && end.cpuMs !== undefined ? { ...end, cpuMs: this.#cpuMs + end.cpuMs } : end;
+    this.#cpuMs += end.cpuMs;
+    this.#sandboxEnd = { ...end, cpuMs: this.#cpuMs };
     if (end.kind === "displaced" || (end.kind === "killed" && end.reason !== "outputTooLarge")) {
       this.#interrupt();
     }

@@ -202,8 +202,8 @@ export type SandboxEnd =
   | { readonly kind: "trapped"; readonly message: string; readonly cpuMs: number }
   /** The host ended it; says nothing about the function (F17). */
   | { readonly kind: "killed"; readonly reason: KillReason; readonly message: string; readonly cpuMs: number }
-  /** Another call stuck its worker. Start it again; it is not its fault (H7). `cpuMs` is left out when it has not computed. */
-  | { readonly kind: "displaced"; readonly cpuMs?: number }
+  /** Another call stuck its worker. Start it again; it is not its fault (H7). */
+  | { readonly kind: "displaced"; readonly cpuMs: number }
   /**
    * It was stopped in the middle, by `SandboxCall.freeze`. `awaits`: for the answer of the operation that it has sent last, which
    * `FrozenStart` may bring along. What it has posted counts, and comes first.

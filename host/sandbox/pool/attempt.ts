@@ -126,7 +126,7 @@ export class Attempt implements SandboxCall {
   end(end: SandboxEnd): void {
     if (!this.ended) {
       this.ended = true;
-      this.handler.onEnd(end.kind === "displaced" && this.cpuMs > 0 ? { ...end, cpuMs: this.cpuMs } : end);
+      this.handler.onEnd(end);
     }
   }
 
@@ -137,7 +137,7 @@ export class Attempt implements SandboxCall {
       return end;
     }
     const message = `the sandboxes of this host have all of their ${budget.maxBytes} bytes: none are left for an output of ${bytes}`;
-    return { kind: "killed", reason: "overloaded", message, cpuMs: end.cpuMs ?? 0 };
+    return { kind: "killed", reason: "overloaded", message, cpuMs: end.cpuMs };
   }
 
   /** Gives back its part of the memory; what an end with a long output needs of it when that is used. */

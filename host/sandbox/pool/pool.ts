@@ -29,7 +29,7 @@ import { wrongIn } from "./distrust.ts";
 import { IdleWorkers } from "./idle-workers.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
-import { bytesOf, DISPLACED, decodeEnd, lost } from "./sandbox-end.ts";
+import { bytesOf, decodeEnd, displaced, lost } from "./sandbox-end.ts";
 import { SandboxGates } from "./sandbox-gates.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -206,7 +206,7 @@ export class WorkerPool implements SandboxPool {
       onExhausted: (attempt) => this.#kill(attempt, "cpuTime", cpuTimeText(attempt.start.limits.cpuTimeMs)),
       onLongSlice: (worker, slice) => this.#demote(worker, slice),
       onLongCall: (attempt) => this.#moveToBackground(attempt),
-      onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt), DISPLACED),
+      onOverdue: (worker, slice) => this.#abandon(worker, this.#table.get(slice.call, slice.attempt)),
     });
   }
 
@@ -278,7 +278,7 @@ export class WorkerPool implements SandboxPool {
   displaceWaiting(arena: ArenaMemory): void {
     for (const attempt of Array.from(this.#table.all())) {
       if (attempt.start.arena === arena && attempt.worker === undefined) {
-        this.#end(attempt, DISPLACED);
+        this.#end(attempt, displaced(attempt.cpuMs));
       }
     }
   }
@@ -398,7 +398,7 @@ export class WorkerPool implements SandboxPool {
     if (!worker.sharesMemory) {
       const abandon = () => {
         if (worker.attempts.has(attempt) && this.#scheduler.has(worker)) {
-          this.#abandon(worker, attempt, DISPLACED);
+          this.#abandon(worker, attempt);
         }
       };
       setTimeout(abandon, RELEASE_MAX_MS).unref();
@@ -484,12 +484,12 @@ export class WorkerPool implements SandboxPool {
     }
     worker.renice();
     if (!this.#scheduler.demote(worker)) {
-      this.#abandon(worker, running, DISPLACED);
+      this.#abandon(worker, running);
       return;
     }
     for (const attempt of Array.from(worker.attempts)) {
       if (attempt !== running) {
-        this.#end(attempt, DISPLACED);
+        this.#end(attempt, displaced(attempt.cpuMs));
       }
     }
   }
@@ -507,7 +507,7 @@ export class WorkerPool implements SandboxPool {
       attempt.freezeMaxCpuMs = attempt.cpuMs + FREEZE_MAX_CPU_MS;
       attempt.freeze();
     } else if (attempt.cpuMs >= (attempt.freezeMaxCpuMs ?? 0)) {
-      this.#end(attempt, DISPLACED);
+      this.#end(attempt, displaced(attempt.cpuMs));
     }
   }
 
@@ -527,8 +527,8 @@ export class WorkerPool implements SandboxPool {
     return this.#blame.suspects.has(module.artefact.hash);
   }
 
-  /** Gives up a worker: `end` is for the call that ran, if it has not ended, all others are displaced. */
-  #abandon(worker: SandboxWorker, culprit: Attempt | undefined, end: SandboxEnd): void {
+  /** Gives up a worker. @param end  of the call that ran, if it has not ended; left out, and all others: it is displaced */
+  #abandon(worker: SandboxWorker, culprit: Attempt | undefined, end?: SandboxEnd): void {
     if (culprit !== undefined) {
       this.#blame.suspects.add(culprit.module.artefact.hash);
     }
@@ -540,7 +540,7 @@ export class WorkerPool implements SandboxPool {
       this.#release(attempt);
     }
     for (const attempt of attempts) {
-      attempt.end(attempt === culprit ? end : DISPLACED);
+      attempt.end((attempt === culprit ? end : undefined) ?? displaced(attempt.cpuMs));
     }
     this.#scheduler.dispatch();
   }

@@ -3,7 +3,9 @@ import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { EMPTY, EndKind, type Frame, guestStateBytes, KILL_REASONS } from "../frames/protocol.ts";
 import type { SandboxEnd, SandboxStart } from "../sandbox.ts";
 
-export const DISPLACED: SandboxEnd = { kind: "displaced" };
+export function displaced(cpuMs: number): SandboxEnd {
+  return { kind: "displaced", cpuMs };
+}
 
 export function lost(message: string, cpuMs: number): SandboxEnd {
   return { kind: "killed", reason: "workerLost", message, cpuMs };

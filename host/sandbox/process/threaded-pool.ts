@@ -23,7 +23,7 @@ import {
   unlimitedMemory,
   WorkerPool,
 } from "../pool/pool.ts";
-import { DISPLACED } from "../pool/sandbox-end.ts";
+import { displaced } from "../pool/sandbox-end.ts";
 import { SuspectList } from "../pool/suspect-list.ts";
 import {
   addedLoads,
@@ -87,7 +87,7 @@ export class ThreadedPool implements SandboxPool {
 
   start(start: SandboxStart, handler: SandboxHandler): SandboxCall {
     if (start.arena !== undefined && !this.reaches(start.tenant, start.arena)) {
-      return endedAtOnce(handler, DISPLACED);
+      return endedAtOnce(handler, displaced(0));
     }
     return (start.ranks === undefined ? this.#of(start.artefact) : this.#withTeams()).start(start, handler);
   }

@@ -25,7 +25,7 @@ import { wrongIn } from "../pool/distrust.ts";
 import { IdleWorkers } from "../pool/idle-workers.ts";
 import type { MemoryBudget } from "../pool/memory-budget.ts";
 import { ModuleCache } from "../pool/module-cache.ts";
-import { bytesOf, DISPLACED, decodeEnd, lost } from "../pool/sandbox-end.ts";
+import { bytesOf, decodeEnd, displaced, lost } from "../pool/sandbox-end.ts";
 import { SandboxGates } from "../pool/sandbox-gates.ts";
 import type { SandboxWorker } from "../pool/sandbox-worker.ts";
 import { SuspectList } from "../pool/suspect-list.ts";
@@ -335,7 +335,7 @@ export class TeamPool implements CallPool {
     const cpuMs = call.cpuMs(this.#options.clock.monotonic());
     const ended = this.#endWorkers(call.workers());
     this.#release(attempt, end);
-    attempt.end("cpuMs" in end ? { ...end, cpuMs } : end);
+    attempt.end({ ...end, cpuMs });
     ended.then(() => attempt.gone());
   }
 
@@ -378,7 +378,7 @@ export class TeamPool implements CallPool {
       attempt.queue?.withdraw(attempt);
     }
     this.#release(attempt);
-    attempt.end("cpuMs" in end ? { ...end, cpuMs: Math.max(end.cpuMs, cpuMs) } : end);
+    attempt.end({ ...end, cpuMs: Math.max(end.cpuMs, cpuMs) });
     ended.then(() => attempt.gone());
   }
 
@@ -389,7 +389,7 @@ export class TeamPool implements CallPool {
     if (call !== undefined) {
       const { attempt } = call;
       const isToBlame = this.#blame.culprit([attempt], attempt, end) !== undefined;
-      this.#end(attempt, isToBlame ? lost(end.message, attempt.cpuMs) : DISPLACED);
+      this.#end(attempt, isToBlame ? lost(end.message, attempt.cpuMs) : displaced(attempt.cpuMs));
     }
   };
 
