@@ -29,7 +29,7 @@ import { wrongIn } from "./distrust.ts";
 import { IdleWorkers } from "./idle-workers.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { ModuleCache } from "./module-cache.ts";
-import { bytesOf, decodeEnd, displaced, lost } from "./sandbox-end.ts";
+import { bytesOf, decodeEnd, displaced, lost, refusedFor } from "./sandbox-end.ts";
 import { SandboxGates } from "./sandbox-gates.ts";
 import { SandboxWorker } from "./sandbox-worker.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -344,14 +344,10 @@ export class WorkerPool implements SandboxPool {
     if (depth === 0 && this.#queued >= this.#queueMax) {
       return ["overloaded", `${this.#queued} calls wait for a sandbox, at most ${this.#queueMax} may`];
     }
-    const bytes = bytesOf(start);
-    if (bytes > this.#memory.maxBytes) {
-      return ["overloaded", `the call begins with ${bytes} bytes, all sandboxes together may have ${this.#memory.maxBytes}`];
-    }
     if (part !== undefined && part.snapshotHash !== artefact.snapshot.hash) {
       return ["cancelled", `the part was made on snapshot ${part.snapshotHash}, this module's is ${artefact.snapshot.hash}`];
     }
-    return undefined;
+    return refusedFor(this.#memory, start);
   }
 
   /** Goes on when the attempt has what it begins with, if it has not ended by then. */

@@ -1,7 +1,8 @@
 /** Ends of attempts, as frames of workers tell them and as pools give them. */
 import { WASM_PAGE_BYTES } from "../../modules/artefact.ts";
 import { EMPTY, EndKind, type Frame, guestStateBytes, KILL_REASONS } from "../frames/protocol.ts";
-import type { SandboxEnd, SandboxStart } from "../sandbox.ts";
+import type { KillReason, SandboxEnd, SandboxStart } from "../sandbox.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 
 export function displaced(cpuMs: number): SandboxEnd {
   return { kind: "displaced", cpuMs };
@@ -14,6 +15,13 @@ export function lost(message: string, cpuMs: number): SandboxEnd {
 /** What a sandbox begins with, as a worker counts it. */
 export function bytesOf({ artefact, input }: SandboxStart): number {
   return (artefact.snapshot.pages + Math.floor(input.byteLength / WASM_PAGE_BYTES)) * WASM_PAGE_BYTES;
+}
+
+/** Why it can never begin, whatever others have; undefined: it can. */
+export function refusedFor({ maxBytes }: MemoryBudget, start: SandboxStart): [KillReason, string] | undefined {
+  const bytes = bytesOf(start);
+  const message = `the call begins with ${bytes} bytes, all sandboxes together may have ${maxBytes}`;
+  return bytes > maxBytes ? ["overloaded", message] : undefined;
 }
 
 /** Of an output that its owner has yet to use; 0 when it is small. */

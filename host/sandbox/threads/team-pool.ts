@@ -25,7 +25,7 @@ import { wrongIn } from "../pool/distrust.ts";
 import { IdleWorkers } from "../pool/idle-workers.ts";
 import type { MemoryBudget } from "../pool/memory-budget.ts";
 import { ModuleCache } from "../pool/module-cache.ts";
-import { bytesOf, decodeEnd, displaced, lost } from "../pool/sandbox-end.ts";
+import { bytesOf, decodeEnd, displaced, lost, refusedFor } from "../pool/sandbox-end.ts";
 import { SandboxGates } from "../pool/sandbox-gates.ts";
 import type { SandboxWorker } from "../pool/sandbox-worker.ts";
 import { SuspectList } from "../pool/suspect-list.ts";
@@ -163,14 +163,7 @@ export class TeamPool implements CallPool {
     if (ranks > threadsMax) {
       return ["overloaded", `a world of ${ranks} ranks, all worlds and threads together may have ${threadsMax} here`];
     }
-    const bytes = bytesOf(start);
-    if (bytes > this.#options.memory.maxBytes) {
-      return [
-        "overloaded",
-        `the call begins with ${bytes} bytes, all sandboxes together may have ${this.#options.memory.maxBytes}`,
-      ];
-    }
-    return undefined;
+    return refusedFor(this.#options.memory, start);
   }
 
   #enqueue(attempt: Attempt): void {
