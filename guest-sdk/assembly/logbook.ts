@@ -305,7 +305,7 @@ function tagMistake(tag: string): string {
     const code = tag.codePointAt(i);
     const isControl = code < 0x20 || (code >= 0x7f && code < 0xa0);
     if (isControl || (code >= 0xd800 && code < 0xe000)) {
-      return "tag '" + tag + "' has the character U+" + code.toString(16) + ": control characters and halves of others may not be";
+      return "tag '" + tag + "' has the control character, or half of another, " + code.toString();
     }
     if (code > 0xffff) i++;
   }
