@@ -45,6 +45,8 @@ export interface LocalShardParts {
 export interface LocalShardOptions {
   /** How long the result of a keyed call can be asked for. */
   readonly retentionMs: number;
+  /** So long after its end what a call has logged is kept in any case: its output may be about to be read for its answer. */
+  readonly answerMs: number;
   /** Records in memory besides those that are not durable. */
   readonly recentMaxBytes: number;
   /** Aux data in memory. */
@@ -61,6 +63,7 @@ export interface LocalShardOptions {
 
 export const DEFAULT_SHARD_OPTIONS: LocalShardOptions = {
   retentionMs: 24 * 60 * 60 * 1_000,
+  answerMs: 2_000,
   recentMaxBytes: 64 * 1024 * 1024,
   auxMaxBytes: 16 * 1024 * 1024,
   undurableMaxBytes: 32 * 1024 * 1024,
@@ -233,7 +236,7 @@ export class LocalShard implements Shard, ShardSource {
       const data = encodeCollection(piece === null ? collection : { ...collection, piece });
       sequencer.orderOwn(book, { kind: RecordKind.gc, tags: [], data });
     };
-    const sweep = new Sweep(book, collection.watermark);
+    const sweep = new Sweep(book, collection.watermark, nowMs - this.#options.answerMs);
     this.#swept.delete(book);
     try {
       order(sweep.next());

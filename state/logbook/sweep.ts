@@ -17,6 +17,7 @@ const LOOKS_MAX = 1_000;
 export class Sweep {
   readonly #book: BookState;
   readonly #watermark: SeqNum;
+  readonly #doneBeforeMs: number;
   readonly #objects: Iterator<Tag>;
   readonly #cells: Iterator<string>;
   readonly #locks: Iterator<Tag>;
@@ -24,9 +25,11 @@ export class Sweep {
   #last: Piece | null = null;
   #looks = 0;
 
-  constructor(book: BookState, watermark: SeqNum) {
+  /** @param doneBeforeMs  instances that have ended since are left to the next one */
+  constructor(book: BookState, watermark: SeqNum, doneBeforeMs: number) {
     this.#book = book;
     this.#watermark = watermark;
+    this.#doneBeforeMs = doneBeforeMs;
     this.#objects = book.superseded.values();
     this.#cells = book.cells.ending.values();
     this.#locks = book.locks.streams.values();
@@ -101,7 +104,7 @@ export class Sweep {
 
   #isDone(id: InstanceId): boolean {
     const instance = this.#book.instances.ended.get(id);
-    return instance !== undefined && instance.done < this.#watermark;
+    return instance !== undefined && instance.done < this.#watermark && instance.doneMs <= this.#doneBeforeMs;
   }
 
   /** Whether a stream has records before its last one at or below the watermark. */

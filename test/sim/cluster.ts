@@ -344,6 +344,7 @@ export class Cluster {
       options: {
         checkpointBytes: this.options.checkpointBytes,
         retentionMs: RETENTION_MS,
+        answerMs: 0,
         garbageMin: this.options.garbageMin,
         undurableMaxBytes: this.options.undurableMaxBytes,
         modes: EAGER_CONTROLLER,

@@ -31,7 +31,7 @@ export interface TestShard {
   crash(): Promise<TestShard>;
 }
 
-/** A shard over a journal in memory. */
+/** A shard over a journal in memory. Unless told otherwise, ended calls go with the first collection. */
 export async function openTestShard(
   parts: {
     journal?: MemoryJournal;
@@ -45,7 +45,8 @@ export async function openTestShard(
     runner?: Checkpoints;
   } = {},
 ): Promise<TestShard> {
-  const { journal = new MemoryJournal(), blobs = new MemoryBlobs(), time = new ManualTime(), options = {} } = parts;
+  const { journal = new MemoryJournal(), blobs = new MemoryBlobs(), time = new ManualTime() } = parts;
+  const options = { answerMs: 0, ...parts.options };
   const { checkpoints = new MemoryCheckpoints() } = parts;
   const shard = await openLocalShard({
     journal,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { CallBytes, StoredBytes } from "../../../../host/invocation/index.ts";
+import { DEFAULT_SHARD_OPTIONS, type LocalShardOptions, RecordKind } from "../../../../state/logbook/index.ts";
 import { BLOB_CHUNK_BYTES } from "../../../../state/objects/index.ts";
 import { readAll } from "../../../support/call-bytes.ts";
 import { MemoryBlobs } from "../../../support/memory-blobs.ts";
@@ -13,9 +14,9 @@ const REPLY_HEAD_BYTES = 12;
 
 afterEach(() => vi.restoreAllMocks());
 
-async function openHost() {
+async function openHost(options: Partial<LocalShardOptions> = {}) {
   const blobs = new MemoryBlobs();
-  const test = await openTestShard({ blobs, options: { garbageMin: 1 } });
+  const test = await openTestShard({ blobs, options: { garbageMin: 1, ...options } });
   const host = await ScriptedHost.open({ test });
   await host.define("long", async (guest) => {
     guest.put("seen", guest.input);
@@ -42,6 +43,25 @@ async function storedOutput(host: ScriptedHost): Promise<StoredBytes> {
   }
   return output;
 }
+
+test("a long output of a call that nobody can ask for again is there for its answer, though a collection comes before it is read", async () => {
+  const { answerMs } = DEFAULT_SHARD_OPTIONS;
+  const { host } = await openHost({ answerMs });
+  const { shard, time } = host.test;
+  const collect = async () => {
+    await host.put("x", "1");
+    await host.put("x", "2");
+    await shard.collect();
+  };
+  const output = outputOf(await host.call({ functionName: "long" }));
+  time.advance(answerMs - 1);
+  await collect();
+  expect((await readAll(output)).toString() === LONG).toBe(true);
+  const instances = shard.live(RecordKind.done).records;
+  time.advance(1);
+  await collect();
+  expect([instances, shard.live(RecordKind.done).records]).toEqual([1, 0]);
+});
 
 describe("H27: a long output", () => {
   test("reaches a caller in slices, also when it is read from the log", async () => {
