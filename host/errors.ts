@@ -112,6 +112,13 @@ export const HOST_ERRORS = {
     meaning:
       "Too many calls wait for a sandbox, or those that run have all the memory that sandboxes may have, or bodies of requests and answers of the tenant, or of the client's address, as much as may be theirs.",
   },
+  CALL_TOO_LARGE: {
+    fault: "guest",
+    retry: "never",
+    status: 500,
+    meaning:
+      "The call needs for itself more memory, or threads, than all calls of this host may have together; it had logged nothing, so nothing happened.",
+  },
   SHUTTING_DOWN: { fault: "platform", retry: "after-backoff", status: 503, meaning: "The host is stopping." },
   TIME_LIMIT: {
     fault: "guest",

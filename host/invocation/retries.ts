@@ -88,6 +88,9 @@ export class Retries {
         return HOST_STOPS;
       case "overloaded":
         return this.#later();
+      case "tooLarge":
+        this.#hopeless ??= new NeapError(code, message);
+        return AGAIN;
       case "cancelled":
         return AGAIN;
       default:
@@ -172,4 +175,5 @@ const KILL_CODES = {
   cancelled: "CANCELLED",
   closed: "SHUTTING_DOWN",
   overloaded: "OVERLOADED",
+  tooLarge: "CALL_TOO_LARGE",
 } as const;

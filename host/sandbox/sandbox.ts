@@ -218,4 +218,7 @@ export type KillReason =
   | "workerLost"
   | "cancelled"
   | "closed"
-  | "overloaded";
+  /** There is no room for it now. */
+  | "overloaded"
+  /** There never is: it needs for itself more than all sandboxes here may have. */
+  | "tooLarge";

@@ -126,6 +126,7 @@ export const KILL_REASONS: readonly KillReason[] = [
   "closed",
   "overloaded",
   "cpuTime",
+  "tooLarge",
 ];
 
 /** The body of a start whose input or state is in shared memory, or of a call that goes on. */

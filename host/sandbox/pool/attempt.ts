@@ -136,8 +136,9 @@ export class Attempt implements SandboxCall {
     if (bytes === 0 || this.memory === undefined || budget.mayEndWith(this.memory, bytes)) {
       return end;
     }
-    const message = `the sandboxes of this host have all of their ${budget.maxBytes} bytes: none are left for an output of ${bytes}`;
-    return { kind: "killed", reason: "overloaded", message, cpuMs: end.cpuMs };
+    const reason = bytes > budget.maxBytes ? "tooLarge" : "overloaded";
+    const message = `an output of ${bytes} bytes, for which too few are left of the ${budget.maxBytes} that all sandboxes together may have`;
+    return { kind: "killed", reason, message, cpuMs: end.cpuMs };
   }
 
   /** Gives back its part of the memory; what an end with a long output needs of it when that is used. */

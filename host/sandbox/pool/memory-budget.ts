@@ -13,6 +13,8 @@
  *     attempts to one that has less and waits. Where memories have grown beyond `maxBytes`, the largest attempts of the largest group end.
  */
 
+import type { KillReason } from "../sandbox.ts";
+
 /** An attempt's memory. */
 export interface MemoryClaim {
   /** Whose it is, a tenant's: those of one group share its part. */
@@ -23,7 +25,7 @@ export interface MemoryClaim {
   /** It has room now, after `enter` said that it has not. */
   readonly admit: () => void;
   /** It shall end; `leave` follows. */
-  readonly end: (message: string) => void;
+  readonly end: (reason: KillReason, message: string) => void;
 }
 
 /** A pool, for what lies ready in it. */
@@ -214,8 +216,16 @@ export class MemoryBudget {
 
   #end(claim: MemoryClaim): void {
     this.#going.add(claim);
-    const mib = Math.floor(this.maxBytes / 2 ** 20);
-    claim.end(`the sandboxes of this host have all of their ${mib} MiB, and this call had most of those of its tenant`);
+    const { bytes } = claim;
+    if (bytes > this.maxBytes) {
+      claim.end("tooLarge", `the call has grown to ${bytes} bytes, all sandboxes together may have ${this.maxBytes}`);
+    } else {
+      const mib = Math.floor(this.maxBytes / 2 ** 20);
+      claim.end(
+        "overloaded",
+        `the sandboxes of this host have all of their ${mib} MiB, and this call had most of those of its tenant`,
+      );
+    }
   }
 
   /** The largest attempt that runs, of the group that has most, if that is more than `bytes`; the latest of equals. */

@@ -326,7 +326,7 @@ export class WorkerPool implements SandboxPool {
           this.#scheduler.enqueue(attempt);
         }
       },
-      end: (message: string) => this.#kill(attempt, "overloaded", message),
+      end: (reason: KillReason, message: string) => this.#kill(attempt, reason, message),
     };
     attempt.memory = memory;
     this.#withoutRoom.add(attempt);

@@ -21,7 +21,7 @@ export function bytesOf({ artefact, input }: SandboxStart): number {
 export function refusedFor({ maxBytes }: MemoryBudget, start: SandboxStart): [KillReason, string] | undefined {
   const bytes = bytesOf(start);
   const message = `the call begins with ${bytes} bytes, all sandboxes together may have ${maxBytes}`;
-  return bytes > maxBytes ? ["overloaded", message] : undefined;
+  return bytes > maxBytes ? ["tooLarge", message] : undefined;
 }
 
 /** Of an output that its owner has yet to use; 0 when it is small. */

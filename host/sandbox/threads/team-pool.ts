@@ -161,7 +161,7 @@ export class TeamPool implements CallPool {
       return ["overloaded", `${queued} calls wait for threads, at most ${this.#options.queueMax} may`];
     }
     if (ranks > threadsMax) {
-      return ["overloaded", `a world of ${ranks} ranks, all worlds and threads together may have ${threadsMax} here`];
+      return ["tooLarge", `a world of ${ranks} ranks, all worlds and threads together may have ${threadsMax} here`];
     }
     return refusedFor(this.#options.memory, start);
   }
@@ -188,7 +188,7 @@ export class TeamPool implements CallPool {
           this.#admit(attempt);
         }
       },
-      end: (message) => this.#kill(attempt, "overloaded", message),
+      end: (reason, message) => this.#kill(attempt, reason, message),
     };
     if (this.#options.memory.enter(attempt.memory)) {
       attempt.memory.admit();

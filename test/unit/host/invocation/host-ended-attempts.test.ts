@@ -161,6 +161,28 @@ describe("F17: what the host did to an attempt is no result", () => {
     expect(await host.versions("x")).toEqual(["1"]);
   });
 
+  it("one that is too large for this host is not tried again: it fails, and what is logged is parked", async () => {
+    const host = await ScriptedHost.open();
+    await host.define("grow", async (guest) => {
+      if (guest.input === "logged") {
+        guest.put("x", "1");
+        await guest.get("x");
+      }
+      return FOREVER;
+    });
+    for (const [input, told] of [
+      ["", /^failed: CALL_TOO_LARGE/],
+      ["logged", /^parked: killed by the test/],
+    ] as const) {
+      const started = host.pool.started;
+      const asked = host.told({ functionName: "grow", input });
+      await settled();
+      theGuest(host).kill("tooLarge");
+      expect(await asked).toMatch(told);
+      expect(host.pool.started).toBe(started + 1);
+    }
+  });
+
   it("a host that stops leaves a logged call to its next start", async () => {
     const host = await ScriptedHost.open();
     let stuck = true;

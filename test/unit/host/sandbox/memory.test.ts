@@ -146,6 +146,14 @@ describe("sandboxes that take memory", () => {
     await expect.poll(() => budget.usedBytes).toBe(0);
   });
 
+  it("one that alone becomes too large is told so, as no other time would be better: its memory, or its output", async () => {
+    const { pool } = await open({ maxBytes: 4 * MIB });
+    const text = expect.stringMatching(/^the call has grown to \d+ bytes, all sandboxes together may have 4194304$/);
+    expect(await persist(pool, grows(8))).toMatchObject({ kind: "killed", reason: "tooLarge", message: text });
+    const limits = { outputMaxBytes: 6 * MIB };
+    expect(await persist(pool, writes(6), { limits })).toMatchObject({ kind: "killed", reason: "tooLarge" });
+  });
+
   it("one that its callers have left no room for returns all the same, with a long output too", async () => {
     const { pool } = await open({ maxBytes: 8 * MIB });
     const caller = begin(pool, holds(8), { onOperation: ignore });
@@ -175,7 +183,7 @@ describe("sandboxes that take memory", () => {
     const calls = Array.from({ length: 6 }, () => begin(pool, holding, { onOperation: ignore }));
     await Promise.all(calls.slice(0, 2).map((call) => call.heard(1)));
     expect([budget.usedBytes / MIB, budget.waiting, pool.load.queued]).toEqual([14, 4, 4]);
-    expect(await run(pool, holds(17))).toMatchObject({ kind: "killed", reason: "overloaded" });
+    expect(await run(pool, holds(17))).toMatchObject({ kind: "killed", reason: "tooLarge" });
     for (const call of calls) {
       await call.heard(1);
       call.call.reply({ code: 1, timeMs: 0, bytes: new Uint8Array(4) });
@@ -203,7 +211,7 @@ describe("sandboxes that take memory", () => {
       expect((await call.end).kind).toBe("returned");
     }
     expect(reads).toBe(6);
-    expect(await run(pool, holds(12), { input })).toMatchObject({ kind: "killed", reason: "overloaded" });
+    expect(await run(pool, holds(12), { input })).toMatchObject({ kind: "killed", reason: "tooLarge" });
     const unreadable = { byteLength: MIB, read: () => Promise.reject(new Error("the blob is gone")) };
     expect(await run(pool, holds(1), { input: unreadable })).toMatchObject({ kind: "killed", reason: "workerLost" });
     await expect.poll(() => budget.usedBytes).toBe(0);
