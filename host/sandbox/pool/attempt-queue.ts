@@ -2,48 +2,33 @@
 import type { Attempt } from "./attempt.ts";
 
 export class AttemptQueue {
-  /** Withdrawn ones stay in it until their turn comes. */
-  #waiting: Attempt[] = [];
-  #first = 0;
-  #size = 0;
+  /** In the order of their coming. None stays that has had its turn, or will not: it may hold a long input or output. */
+  readonly #waiting = new Set<Attempt>();
 
   get size(): number {
-    return this.#size;
+    return this.#waiting.size;
   }
 
   push(attempt: Attempt): void {
     attempt.queue = this;
-    this.#waiting.push(attempt);
-    this.#size += 1;
+    this.#waiting.add(attempt);
   }
 
   shift(): Attempt | undefined {
-    while (this.#first < this.#waiting.length) {
-      const attempt = this.#waiting[this.#first];
-      this.#first += 1;
-      if (this.#first === this.#waiting.length || this.#first === COMPACT_AT) {
-        this.#waiting = this.#waiting.slice(this.#first);
-        this.#first = 0;
-      }
-      if (attempt?.queue === this) {
-        attempt.queue = undefined;
-        this.#size -= 1;
-        return attempt;
-      }
+    const [first] = this.#waiting;
+    if (first !== undefined) {
+      this.withdraw(first);
     }
-    return undefined;
+    return first;
   }
 
   /** The attempt's turn will not come. */
   withdraw(attempt: Attempt): void {
-    if (attempt.queue === this) {
+    if (this.#waiting.delete(attempt)) {
       attempt.queue = undefined;
-      this.#size -= 1;
     }
   }
 }
-
-const COMPACT_AT = 1024;
 
 export class DepthQueues {
   readonly #byDepth: AttemptQueue[] = [];

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Artefact } from "../../../../host/modules/artefact.ts";
+import { collectGarbage } from "../../../../host/sandbox/executor/collect-garbage.ts";
 import { MemoryBudget, type MemoryBudgetOptions, type SandboxEnd, type SandboxPool } from "../../../../host/sandbox/index.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { preemptible } from "../../../support/preemptible.ts";
@@ -279,5 +280,37 @@ describe("sandboxes that lie ready", () => {
     const other = await open({ keepAliveMs: 50 });
     await leave(other.pool, 3);
     await expect.poll(() => other.pool.load.idle, { timeout: 10_000 }).toBe(0);
+  });
+});
+
+describe("a queue of calls", () => {
+  const waits = { onOperation: ignore };
+
+  /** One call waits, has its turn and ends; another one waits no more. Resolves to their inputs, while a third one runs and a fourth waits. */
+  async function comeAndGo(pool: SandboxPool): Promise<WeakRef<Uint8Array>[]> {
+    const before = begin(pool, asksOnce, waits);
+    await before.heard(1);
+    const inputs = [new Uint8Array(1000), new Uint8Array(1000)] as const;
+    const ended = begin(pool, asksOnce, { ...waits, input: inputs[0] });
+    const withdrawn = begin(pool, asksOnce, { ...waits, input: inputs[1] });
+    const after = begin(pool, asksOnce, waits);
+    begin(pool, asksOnce, waits);
+    withdrawn.call.cancel();
+    before.call.cancel();
+    await ended.heard(1);
+    ended.call.cancel();
+    await Promise.all([ended.gone, withdrawn.gone, after.heard(1)]);
+    return inputs.map((input) => new WeakRef(input));
+  }
+
+  it("holds nothing of those that have had their turn, or wait no more, while others wait", async () => {
+    const pool = await openPool({ sandboxesMax: 4 });
+    pools.push(pool);
+    const inputs = await comeAndGo(pool);
+    await eventually("they are collected", () => {
+      collectGarbage();
+      return inputs.every((input) => input.deref() === undefined);
+    });
+    expect(pool.load.queued).toBe(1);
   });
 });
