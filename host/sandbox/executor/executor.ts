@@ -44,7 +44,7 @@ import { WorkerModule } from "./worker-module.ts";
 const FRAMES_PER_TURN = 64;
 /** Of these, calls begun: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
 const STARTS_PER_TURN = 8;
-/** When the memories of dropped sandboxes take up more they are collected: the engine would let them be. */
+/** When what was dropped takes up more it is collected: the engine would let it be. */
 const DROPPED_MAX_BYTES = 128 * 1024 * 1024;
 
 export interface ExecutorOptions {
@@ -78,7 +78,7 @@ export class Executor implements SandboxHost {
   #live = 0;
   #idle = 0;
   #idleBytes = 0;
-  /** Memories of sandboxes that are gone, since they were last collected. */
+  /** Memories of sandboxes that are gone, and what was held for calls that have ended, since it was last collected. */
   #droppedBytes = 0;
   #isTrimmed = false;
 
@@ -178,6 +178,7 @@ export class Executor implements SandboxHost {
     this.#running[slot] = undefined;
     const end = { type: FrameType.end, call: slot, attempt, b: sandbox.threadsLeft, x: cpuMs };
     this.#sendEnd(end, outcome, outcome.kind === "returned" ? call.output() : EMPTY, state);
+    this.#droppedBytes += call.heldBytes;
     if (reusable && !sandbox.module.unloaded) {
       this.#used.add(sandbox);
       this.#keep(sandbox);
