@@ -2,7 +2,8 @@
  * A process that owns a shard on real files, with checkpoints in LMDB by a thread: `checkpoint-process.ts <folder> <writes>`.
  *
  * Prints "open <journal start> <value of the object that is written once>", then writes objects one after the other, collects, and
- * prints the number of each write once it is durable. After the last write it makes checkpoints of all, closes everything and prints "closed".
+ * prints the number of each write once it is durable, and where the journal starts then. After the last write it makes checkpoints of all,
+ * closes everything and prints "closed".
  */
 import { CHECKPOINTED_BOOK, objectOf, openCheckpointed } from "./checkpointed-shard.ts";
 
@@ -18,7 +19,7 @@ for (let number = last + 1; number <= last + Number(writes); number++) {
   await put(objectOf(number), String(number));
   await put("last", String(number));
   await shard.whenDurable(await book.tail());
-  process.stdout.write(`${number}\n`);
+  process.stdout.write(`${number} ${journal.start}\n`);
   if (number % 20 === 0) {
     await shard.collect();
   }
