@@ -4,8 +4,8 @@
  * Owns: which attempts have room. Does not own: workers, queues for a worker (`scheduler.ts`).
  *
  * M1. What attempts have is at most `maxBytes`: an attempt has room for its memory when it begins, or waits. A memory that grows is
- *     seen when its guest next asks the host for something or gives way; until then it goes beyond, one guest per worker at a time, up to
- *     what a module may have. A long output counts until its owner has used it; one for which there is no room is lost with its attempt.
+ *     seen when its guest next asks the host for something or gives way; until then it goes beyond: the guests of a turn of each worker, up to
+ *     what a module may have each. A long output counts until its owner has used it; one for which there is no room is lost with its attempt.
  * M2. Beyond that one nested attempt for each depth has room, and a deeper one only: callers cannot keep their own callees out.
  * M3. What lies ready is the first to go: when it is beyond what attempts leave of `maxBytes`, when the machine is short of memory, and
  *     when it has not been used for `keepAliveMs`; the least recently used first.
