@@ -224,7 +224,7 @@ export class LocalShard implements Shard, ShardSource {
     await this.blobs.remove(dead.filter((name) => !index.blobs.has(name)));
   }
 
-  /** A crash or a failure may have ended a sweep in the middle: its first piece has reset the count of garbage. */
+  /** A crash or a failure may have ended a sweep in the middle, or it has left many: its first piece has reset the count of garbage. */
   #mayBeHalfSwept(book: BookState): boolean {
     return !this.#swept.has(book) && book.superseded.size + book.cells.ending.size + book.instances.ended.size > 0;
   }
@@ -259,7 +259,9 @@ export class LocalShard implements Shard, ShardSource {
     } finally {
       sweep.end();
     }
-    this.#swept.add(book);
+    if (sweep.left < this.#options.garbageMin) {
+      this.#swept.add(book);
+    }
   }
 
   /**

@@ -18,6 +18,8 @@ export class Sweep {
   readonly #book: BookState;
   readonly #watermark: SeqNum;
   readonly #doneBeforeMs: number;
+  /** Instances that have ended too lately. */
+  left = 0;
   readonly #objects: Iterator<Tag>;
   readonly #cells: Iterator<string>;
   readonly #locks: Iterator<Tag>;
@@ -104,7 +106,12 @@ export class Sweep {
 
   #isDone(id: InstanceId): boolean {
     const instance = this.#book.instances.ended.get(id);
-    return instance !== undefined && instance.done < this.#watermark && instance.doneMs <= this.#doneBeforeMs;
+    if (instance === undefined || instance.done >= this.#watermark) {
+      return false;
+    }
+    const isLeft = instance.doneMs > this.#doneBeforeMs;
+    this.left += isLeft ? 1 : 0;
+    return !isLeft;
   }
 
   /** Whether a stream has records before its last one at or below the watermark. */

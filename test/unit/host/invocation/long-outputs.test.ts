@@ -63,6 +63,20 @@ test("a long output of a call that nobody can ask for again is there for its ans
   expect([instances, shard.live(RecordKind.done).records]).toEqual([1, 0]);
 });
 
+test("what a collection has left so is collected by the next one, though nothing has happened since", async () => {
+  const { answerMs } = DEFAULT_SHARD_OPTIONS;
+  const { host } = await openHost({ answerMs });
+  const { shard, time } = host.test;
+  await host.call({ functionName: "long" });
+  await host.put("x", "1");
+  await host.put("x", "2");
+  await shard.collect();
+  time.advance(answerMs);
+  const instances = shard.live(RecordKind.done).records;
+  await shard.collect();
+  expect([instances, shard.live(RecordKind.done).records]).toEqual([1, 0]);
+});
+
 describe("H27: a long output", () => {
   test("reaches a caller in slices, also when it is read from the log", async () => {
     const { host } = await openHost();
