@@ -88,8 +88,8 @@ export const logMutations: readonly Mutation[] = [
   {
     name: "[54] streams of finished instances are never collected",
     file: "state/logbook/sweep.ts",
-    find: "instance !== undefined && instance.done < this.#watermark",
-    replace: "instance !== undefined && instance.done < 0",
+    find: "instance === undefined || instance.done >= this.#watermark",
+    replace: "instance === undefined || instance.done >= 0",
     caughtBy: ["test/unit/state/logbook/gc.test.ts", "[53]"],
   },
   {

@@ -34,20 +34,13 @@ import type { ThreadBirth } from "../threads/team.ts";
 import { TeamWords } from "../threads/team-words.ts";
 import { collectGarbage } from "./collect-garbage.ts";
 import type { CallPins } from "./guest-call.ts";
+import { Inbox } from "./inbox.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type SandboxHost, SandboxInstance } from "./sandbox-instance.ts";
 import type { ThreadClock } from "./thread-clock.ts";
 import { touchedBytes } from "./touched-pages.ts";
 import { WorkerModule } from "./worker-module.ts";
 
-/** Frames taken before the guests they woke may run. */
-const FRAMES_PER_TURN = 64;
-/** One in so many may begin a call: a few at a time reuse the few sandboxes that are in the processor's caches (measured: 1.9 times the calls). */
-const STARTS_SHARE = 8;
-/** Frames that are read after a turn in which guests have grown much, for the cancels among them. */
-const READ_AHEAD_MAX = 1_024;
-/** When guests grow by more in a turn the next one has half as many frames, so that those are heard of in time that shall end for it. */
-const GROWN_MAX_PAGES = (32 * 1024 * 1024) / WASM_PAGE_BYTES;
 /** When what was dropped takes up more it is collected: the engine would let it be. */
 const DROPPED_MAX_BYTES = 128 * 1024 * 1024;
 
@@ -76,16 +69,7 @@ export class Executor implements SandboxHost {
   readonly #running: (SandboxInstance | undefined)[] = [];
   /** Idle sandboxes that still hold what their last call left. */
   readonly #used = new Set<SandboxInstance>();
-  /** Frames that came while a turn was over, in their order. */
-  readonly #left = new Set<Frame>();
-  /** Of the next turn. */
-  #framesMax = FRAMES_PER_TURN;
-  /** What guests have told since the last turn. */
-  #grownPages = 0;
-  /** What guests have told last, by slot. */
-  readonly #toldPages: number[] = [];
-  /** The attempt that was cancelled last while frames were left, by slot: its start may be among those. */
-  readonly #cancelled = new Map<number, number>();
+  readonly #inbox: Inbox;
   #deferred: (() => void)[] = [];
   /** Guests that have given way, by when they did. */
   readonly #gaveWay: (() => void)[] = [];
@@ -98,6 +82,7 @@ export class Executor implements SandboxHost {
 
   constructor(options: ExecutorOptions) {
     this.#channel = options.channel;
+    this.#inbox = new Inbox(options.channel, (frame) => this.#take(frame));
     this.control = options.channel.control.memory;
     this.marker = options.marker;
     this.#createImports = options.createImports;
@@ -116,12 +101,12 @@ export class Executor implements SandboxHost {
     for (const resume of deferred) {
       resume();
     }
-    const taken = this.#takeFrames();
+    const hasTaken = this.#inbox.turn();
     if (this.#gaveWay.length > 0) {
       setImmediate(this.#goOn);
       return;
     }
-    const isIdle = taken === 0 && deferred.length === 0 && !this.#resetOne();
+    const isIdle = !hasTaken && deferred.length === 0 && !this.#resetOne();
     // Calls that have begun and not ended are suspended here, and wait for answers.
     if (!isIdle || !this.#channel.sleep(this.#live > this.#idle, this.run)) {
       setImmediate(this.run);
@@ -133,53 +118,6 @@ export class Executor implements SandboxHost {
     this.#gaveWay.shift()?.();
     setImmediate(this.run);
   };
-
-  /** Returns how many. */
-  #takeFrames(): number {
-    this.#channel.control.lower();
-    const hasGrown = this.#grownPages > GROWN_MAX_PAGES;
-    this.#framesMax = hasGrown ? Math.max(STARTS_SHARE, this.#framesMax / 2) : Math.min(FRAMES_PER_TURN, this.#framesMax * 2);
-    this.#grownPages = 0;
-    let starts = 0;
-    for (let taken = 0; taken < this.#framesMax && starts < this.#framesMax / STARTS_SHARE; taken++) {
-      const frame = this.#nextLeft() ?? this.#channel.receive();
-      if (frame === undefined) {
-        return taken;
-      }
-      starts += frame.type === FrameType.start ? 1 : 0;
-      this.#take(frame);
-    }
-    if (this.#framesMax < FRAMES_PER_TURN) {
-      this.#readAhead();
-    }
-    this.#channel.control.raise();
-    return FRAMES_PER_TURN;
-  }
-
-  #nextLeft(): Frame | undefined {
-    if (this.#left.size === 0) {
-      return undefined;
-    }
-    const [frame] = this.#left;
-    this.#left.delete(frame as Frame);
-    return frame;
-  }
-
-  /** What shall end does so before more begins: of many calls that were sent together those that come late may have been ended by now. */
-  #readAhead(): void {
-    for (let read = 0; read < READ_AHEAD_MAX; read++) {
-      const frame = this.#channel.receive();
-      if (frame === undefined) {
-        return;
-      }
-      if (frame.type === FrameType.cancel) {
-        this.#cancelled.set(frame.call, frame.attempt);
-        this.#take(frame);
-      } else {
-        this.#left.add({ ...frame });
-      }
-    }
-  }
 
   // SandboxHost
 
@@ -193,7 +131,7 @@ export class Executor implements SandboxHost {
 
   sendOperation(sandbox: SandboxInstance, operation: number, args: Uint8Array, waits: boolean): void {
     const { slot, attempt, cpuMs, pages } = sandbox;
-    this.#told(slot, pages);
+    this.#inbox.told(slot, pages);
     this.#channel.send({
       type: FrameType.operation,
       code: operation,
@@ -207,13 +145,8 @@ export class Executor implements SandboxHost {
   }
 
   sendMemory({ slot, attempt, pages }: SandboxInstance): void {
-    this.#told(slot, pages);
+    this.#inbox.told(slot, pages);
     this.#channel.send({ type: FrameType.memory, call: slot, attempt, b: pages });
-  }
-
-  #told(slot: number, pages: number): void {
-    this.#grownPages += Math.max(0, pages - (this.#toldPages[slot] ?? 0));
-    this.#toldPages[slot] = pages;
   }
 
   sendLog({ slot, attempt }: AttemptName, text: Uint8Array): void {
@@ -313,7 +246,7 @@ export class Executor implements SandboxHost {
 
   #start(frame: Frame): void {
     const { call, attempt } = frame;
-    if (this.#cancelled.get(call) === attempt) {
+    if (this.#inbox.isCancelled(frame)) {
       this.#sendEnd({ type: FrameType.end, call, attempt }, { kind: "killed", reason: "cancelled", message: "" }, EMPTY);
       return;
     }
@@ -342,7 +275,7 @@ export class Executor implements SandboxHost {
       return;
     }
     this.#running[call] = sandbox;
-    this.#toldPages[call] = sandbox.pages;
+    this.#inbox.begins(call, sandbox.pages);
     if (frozen !== undefined) {
       sandbox.goOn(call, attempt, pins, frozen);
     } else if (part !== null) {
